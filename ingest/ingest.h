@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ingest/ingest.h - the only door through which a client action enters Kafka: checked, stamped, keyed, queued.
+ */
+#pragma once
+
+#include "lib/base/buf.h"
+#include "lib/bus/bus.h"
+#include "schemas/records.gen.h"
+
+struct ingest; /* opaque; one per edge process; loop thread only */
+
+enum {
+    INGEST_CONTENT_MAX = 32 * 1024, /* bytes of content; a rendered frame stays below the 64 KiB of a socket frame */
+    INGEST_CLIENT_ID_MAX = 64,
+    INGEST_NAME_MAX = 100,          /* code points */
+    INGEST_GROUP_MAX = 1024,        /* members */
+    INGEST_RECEIPTS_MAX = 512,      /* in one record */
+};
+
+/** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition, offset).
+ *  CQ_AGAIN: unknown, the client must send again with the same client id. */
+typedef void ingest_ack_fn(void *arg, uint64_t opaque, int32_t partition, int64_t offset, enum cq_status st);
+
+struct ingest_conf {
+    const char *brokers;
+    const char *client_id;
+    int32_t partitions;
+    double linger_ms;
+    ingest_ack_fn *ack;
+    void *arg;
+};
+
+CQ_MUST_CHECK enum cq_status ingest_new(const struct ingest_conf *conf, struct ingest **ret);
+void ingest_free(struct ingest *in);
+
+/** Descriptor and pump for the edge's event loop (see producer_fd, producer_serve). */
+int ingest_fd(struct ingest *in);
+void ingest_serve(struct ingest *in);
+
+/** Whether new work should be refused at once (queue above 80 %, oldest unreported above 5 s, or producer being replaced). */
+bool ingest_overloaded(struct ingest *in);
+
+/**
+ * Queue `a` for topic chat.actions on its chat's partition.
+ * `a` is borrowed and copied. CQ_OK: `ack` comes once. CQ_AGAIN: refused for load, nothing queued.
+ * CQ_POISON: a limit is broken, `*reterr_field` (static) names it.
+ */
+CQ_MUST_CHECK enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a, uint64_t opaque,
+                                         const char **reterr_field);
+
+/** The same for topic user.inbox on the user's partition. */
+CQ_MUST_CHECK enum cq_status ingest_user(struct ingest *in, const struct user_action *a, uint64_t opaque,
+                                         const char **reterr_field);
+
+/** One GatewayAlive on every partition of user.inbox; reports are swallowed. */
+CQ_MUST_CHECK enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation, int32_t slots, int64_t at_ms);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/base/clock.h - the two clocks. Pure steps never include this: their times come with the action.
+ */
+#pragma once
+
+#include <stdint.h>
+
+int64_t clock_wall_ms(void); /* ms since the Unix epoch; may jump */
+int64_t clock_mono_ms(void); /* ms since an arbitrary point; never goes back */
+int64_t clock_mono_us(void);
+
+/** Sleep for about `ms`; returns early on a signal. */
+void clock_sleep_ms(int64_t ms);
+
+/** Full-jitter exponential backoff: uniform in [1, min(cap, base * 2^attempt)] ms. */
+int64_t backoff_ms(int attempt, int64_t base_ms, int64_t cap_ms);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/base/id.h - 128-bit ids: UUIDs (RFC 9562), random (version 4) or derived (version 8).
+ */
+#pragma once
+
+#include "lib/base/span.h"
+#include "lib/base/status.h"
+
+enum { CQ_ID_TEXT_LEN = 36 };
+
+struct cq_id {
+    uint8_t b[16]; /* network order, as in the text form */
+};
+
+static inline bool id_eq(struct cq_id a, struct cq_id b)
+{
+    return memcmp(a.b, b.b, sizeof a.b) == 0;
+}
+
+static inline int id_cmp(struct cq_id a, struct cq_id b)
+{
+    return memcmp(a.b, b.b, sizeof a.b);
+}
+
+static inline bool id_is_zero(struct cq_id a)
+{
+    static const struct cq_id zero;
+    return id_eq(a, zero);
+}
+
+/** A hash for tables; ids are uniform already, so this folds them. */
+static inline uint64_t id_hash(struct cq_id a)
+{
+    uint64_t x, y;
+    memcpy(&x, a.b, 8);
+    memcpy(&y, a.b + 8, 8);
+    return (x ^ (y * 0x9E3779B97F4A7C15ull)) * 0xBF58476D1CE4E5B9ull;
+}
+
+/** 36 characters of lower-case text and a NUL into `out`. */
+void id_format(struct cq_id id, char out[CQ_ID_TEXT_LEN + 1]);
+
+/** The text form in a struct, so that it can be used in an expression: id_text(id).s */
+struct cq_id_text {
+    char s[CQ_ID_TEXT_LEN + 1];
+};
+static inline struct cq_id_text id_text(struct cq_id id)
+{
+    struct cq_id_text t;
+    id_format(id, t.s);
+    return t;
+}
+
+/** Parse exactly 36 characters, either case. False on anything else; *ret is then untouched. */
+CQ_MUST_CHECK bool id_parse(struct cq_span text, struct cq_id *ret);
+
+/** A random UUID version 4 from the kernel's generator. Aborts if the kernel refuses. */
+struct cq_id id_random(void);
+
+/**
+ * UUID version 8 whose 122 free bits are the start of SHA-256(domain ‖ 0x00 ‖ parts…), each part
+ * preceded by its length as four bytes big-endian, so that no two lists of parts collide by shifting bytes.
+ */
+struct cq_id id_derive(const char *domain, const struct cq_span *parts, size_t parts_n);
+
+/** Turn the first 16 bytes of a digest into a UUID version 8. */
+struct cq_id id_from_digest(const uint8_t digest[32]);

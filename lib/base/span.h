@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/base/span.h - bytes as (pointer, length). A span never owns what it points to.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct cq_span {
+    const uint8_t *p; /* borrowed; may be NULL only when n is 0 */
+    size_t n;         /* bytes */
+};
+
+/** Span over a NUL-terminated string, without its NUL. */
+static inline struct cq_span span_str(const char *s)
+{
+    return (struct cq_span){ (const uint8_t *)s, strlen(s) };
+}
+
+static inline struct cq_span span_of(const void *p, size_t n)
+{
+    return (struct cq_span){ p, n };
+}
+
+static inline bool span_eq(struct cq_span a, struct cq_span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool span_eq_str(struct cq_span a, const char *s)
+{
+    return span_eq(a, span_str(s));
+}
+
+/** printf("%.*s", SPAN_FMT(s)) */
+#define SPAN_FMT(s) (int)(s).n, (const char *)(s).p
+
+/** Whether `s` is valid UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
+bool span_is_utf8(struct cq_span s);
+
+/** Code points in valid UTF-8. */
+size_t span_code_points(struct cq_span s);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/bus/frontier.h - how far a reader has come in each partition of one topic: next offset per partition.
+ * The text form ("f0.12,,45": generation, then next offsets, empty for 0) travels in commits, in `ready` and
+ * in sync cursors.
+ */
+#pragma once
+
+#include "lib/base/buf.h"
+#include "lib/base/span.h"
+#include "lib/base/status.h"
+
+enum { FRONTIER_MAX = 1024 };
+
+struct frontier {
+    int32_t generation;
+    int32_t n;                  /* partitions */
+    int64_t next[FRONTIER_MAX]; /* first offset not yet seen */
+};
+
+void frontier_init(struct frontier *f, int32_t generation, int32_t n);
+
+/** Move partition `p` to at least `next`; never back. */
+void frontier_advance(struct frontier *f, int32_t p, int64_t next);
+
+/** Every partition of `a` is at or past that of `b`. */
+bool frontier_covers(const struct frontier *a, const struct frontier *b);
+
+void frontier_format(const struct frontier *f, struct cq_buf *out);
+
+/** False unless the text is well formed, of this generation and of exactly n partitions; *ret is then untouched. */
+CQ_MUST_CHECK bool frontier_parse(struct cq_span text, int32_t generation, int32_t n, struct frontier *ret);

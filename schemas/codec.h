@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schemas/codec.h - the one bounded walker between Avro bytes and the structs that schemas/gen prints.
+ *
+ * Wire form (Confluent framing): 0x00, schema id as 4 bytes big-endian, Avro binary body.
+ * Ids are embedded and deterministic: 0x40000000 | the low 30 bits of the CRC-64-AVRO fingerprint of
+ * the schema's Parsing Canonical Form. A registry can come later behind codec_writer_schema().
+ *
+ * Generated structs (schemas/records.gen.h, one per record; names in snake case):
+ *   string, bytes     struct cq_span f            fixed 16         struct cq_id f
+ *   int long boolean  int32_t int64_t bool f      enum E           enum e f (symbols E_SYMBOL, count E_N)
+ *   ["null", T]       bool has_f; T f             array of T       T *f; size_t f_n
+ *   union of records  struct { enum <record>_<field>_kind kind; union { struct a a; struct b b; } u; } f
+ *                     whose constants are <RECORD>_<BRANCH>, e.g. CHAT_ACTION_MESSAGE_SENT
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/span.h"
+#include "lib/base/status.h"
+
+struct codec_record; /* a generated field table: extern const struct codec_record chat_action_codec; */
+
+enum {
+    CODEC_FRAMING = 5,           /* bytes before the body */
+    CODEC_ARRAY_MAX = 64 * 1024, /* items in one array, and never more than bytes left */
+    CODEC_DEPTH_MAX = 8,
+};
+
+/** The embedded schema id of `r`. */
+uint32_t codec_schema_id(const struct codec_record *r);
+
+/** Name and original JSON text (docs and defaults kept) of `r`; static. */
+const char *codec_name(const struct codec_record *r);
+const char *codec_schema_json(const struct codec_record *r);
+
+/** Every record type, for the registry client, docs and tests. NULL-terminated. */
+extern const struct codec_record *const codec_records[];
+
+/**
+ * Append framing and body of `rec` (the struct generated for `r`, borrowed) to `out`.
+ * CQ_OK, or CQ_POISON when an enum or union index is out of range or `out` reached its maximum
+ * (nothing is then appended).
+ */
+CQ_MUST_CHECK enum cq_status codec_encode(const struct codec_record *r, const void *rec, struct cq_buf *out);
+
+/**
+ * Decode framing and body into `*ret`, the struct generated for `r`. Strings and bytes are borrowed from `in`;
+ * arrays live in `a`. Every length, count, enum and union index is checked against the bytes left first,
+ * and trailing bytes are refused. Bytes written under another known schema of the same record are
+ * resolved by field name with our defaults (schemas/resolve.c, avro-c after the same bounds walk).
+ * CQ_OK, CQ_POISON for bytes that can never decode (`*ret_why`, static, may be NULL, says what), or
+ * CQ_AGAIN when the arena's maximum is reached.
+ */
+CQ_MUST_CHECK enum cq_status codec_decode(const struct codec_record *r, struct cq_span in, struct cq_arena *a, void *ret,
+                                          const char **ret_why);

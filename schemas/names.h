@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schemas/names.h - derived ids that edges, processors and clients agree on (pure).
+ */
+#pragma once
+
+#include "lib/base/id.h"
+
+/** Chat of two users: derived from the ordered pair, so it proves who may be in it. */
+struct cq_id chat_id_direct(struct cq_id a, struct cq_id b);
+
+/** A group's id, derived from its creator and the client's own id of the creation. */
+struct cq_id chat_id_group(struct cq_id creator, struct cq_span client_id);
+
+/** A message's id, derived from chat, sender and the client's own id. */
+struct cq_id message_id(struct cq_id chat, struct cq_id sender, struct cq_span client_id);
+
+/** Id of an event, derived from its source topic and position: the same on every replay. */
+struct cq_id event_id(const char *topic, int32_t generation, int32_t partition, int64_t offset, int32_t index);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schemas/topics.h - the one table of topics: creation, docs and lints derive from it.
+ */
+#pragma once
+
+#include "lib/base/id.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+enum topic {
+    TOPIC_CHAT_ACTIONS,
+    TOPIC_CHAT_EVENTS,
+    TOPIC_MEMBERS,
+    TOPIC_REJECTIONS,
+    TOPIC_DELIVERY_STATUS,
+    TOPIC_USER_INBOX,
+    TOPIC_USER_EVENTS,
+    TOPIC_PRESENCE,
+    TOPIC_WS_PUSH,
+    TOPIC_MOBILE_PUSH,
+    TOPIC_PUSH_OUTCOMES,
+    TOPIC_N
+};
+
+/** Generation of the topics on the message road: rises when a topic is replaced, at most 31. */
+enum { TOPIC_GENERATION = 0, TOPIC_GENERATION_MAX = 31, TOPIC_RECORD_MAX = 1024 * 1024, TOPIC_CUT_BYTES = 512 * 1024 };
+
+enum topic_width { TOPIC_BY_PARTITIONS, TOPIC_BY_SLOTS };
+
+struct topic_spec {
+    const char *name;
+    const char *schema; /* record name in schemas/, "" for none */
+    enum topic_width width;
+    const char *cleanup;  /* cleanup.policy */
+    int64_t retention_ms; /* -1: for ever */
+    int64_t compaction_lag_ms;
+    bool public_log; /* a contract with other teams: evolves FULL_TRANSITIVE */
+    bool has_dlq;    /* somebody consumes it, so what can never succeed goes to <name>.dlq */
+    const char *key; /* for the docs */
+    const char *writers;
+    const char *readers;
+};
+
+/** The row of `t`; never NULL for t < TOPIC_N. */
+const struct topic_spec *topic_spec(enum topic t);
+static inline const char *topic_name(enum topic t)
+{
+    return topic_spec(t)->name;
+}
+
+/** Partition of an id among n: murmur2 of its 36-character text, as Kafka's default partitioner does. */
+int32_t topic_partition(struct cq_id id, int32_t n);
+
+/** seq = generation * 2^48 + offset: exact in a double up to generation 31. */
+static inline int64_t seq_make(int32_t generation, int64_t offset)
+{
+    return ((int64_t)generation << 48) | offset;
+}
+static inline int64_t seq_offset(int64_t seq)
+{
+    return seq & (((int64_t)1 << 48) - 1);
+}
+
+/** The table as Markdown, for docs/topics.md. */
+void topics_print_markdown(FILE *out);
