@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ingest/ingest.h - the only door through which a client action enters Kafka: checked, stamped, keyed, queued.
+ * ingest/ingest.h - the only door through which a client action enters Kafka: checked, stamped,
+ * keyed, queued.
  */
 #pragma once
 
@@ -11,16 +12,18 @@
 struct ingest; /* opaque; one per edge process; loop thread only */
 
 enum {
-    INGEST_CONTENT_MAX = 32 * 1024, /* bytes of content; a rendered frame stays below the 64 KiB of a socket frame */
+    INGEST_CONTENT_MAX =
+        32 * 1024, /* bytes of content; a rendered frame stays below the 64 KiB of a socket frame */
     INGEST_CLIENT_ID_MAX = 64,
-    INGEST_NAME_MAX = 100,          /* code points */
-    INGEST_GROUP_MAX = 1024,        /* members */
-    INGEST_RECEIPTS_MAX = 512,      /* in one record */
+    INGEST_NAME_MAX = 100,     /* code points */
+    INGEST_GROUP_MAX = 1024,   /* members */
+    INGEST_RECEIPTS_MAX = 512, /* in one record */
 };
 
-/** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition, offset).
- *  CQ_AGAIN: unknown, the client must send again with the same client id. */
-typedef void ingest_ack_fn(void *arg, uint64_t opaque, int32_t partition, int64_t offset, enum cq_status st);
+/** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,
+ * offset). CQ_AGAIN: unknown, the client must send again with the same client id. */
+typedef void ingest_ack_fn(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                           enum cq_status st);
 
 struct ingest_conf {
     const char *brokers;
@@ -38,7 +41,8 @@ void ingest_free(struct ingest *in);
 int ingest_fd(struct ingest *in);
 void ingest_serve(struct ingest *in);
 
-/** Whether new work should be refused at once (queue above 80 %, oldest unreported above 5 s, or producer being replaced). */
+/** Whether new work should be refused at once (queue above 80 %, oldest unreported above 5 s, or
+ * producer being replaced). */
 bool ingest_overloaded(struct ingest *in);
 
 /**
@@ -46,12 +50,13 @@ bool ingest_overloaded(struct ingest *in);
  * `a` is borrowed and copied. CQ_OK: `ack` comes once. CQ_AGAIN: refused for load, nothing queued.
  * CQ_POISON: a limit is broken, `*reterr_field` (static) names it.
  */
-CQ_MUST_CHECK enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a, uint64_t opaque,
-                                         const char **reterr_field);
+CQ_MUST_CHECK enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a,
+                                         uint64_t opaque, const char **reterr_field);
 
 /** The same for topic user.inbox on the user's partition. */
-CQ_MUST_CHECK enum cq_status ingest_user(struct ingest *in, const struct user_action *a, uint64_t opaque,
-                                         const char **reterr_field);
+CQ_MUST_CHECK enum cq_status ingest_user(struct ingest *in, const struct user_action *a,
+                                         uint64_t opaque, const char **reterr_field);
 
 /** One GatewayAlive on every partition of user.inbox; reports are swallowed. */
-CQ_MUST_CHECK enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation, int32_t slots, int64_t at_ms);
+CQ_MUST_CHECK enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation,
+                                          int32_t slots, int64_t at_ms);

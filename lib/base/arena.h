@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/base/arena.h - one bump allocator a turn or a request: reset as a whole, never freed piecewise.
- * Built with address sanitizer each allocation is a malloc of its own, because an arena hides overruns.
+ * lib/base/arena.h - one bump allocator a turn or a request: reset as a whole, never freed
+ * piecewise. Built with address sanitizer each allocation is a malloc of its own, because an arena
+ * hides overruns.
  */
 #pragma once
 
@@ -10,14 +11,16 @@
 
 struct cq_arena; /* opaque; one thread */
 
-/** `max_bytes`: arena_alloc returns NULL once this much is handed out since the last reset. Owned by caller. */
+/** `max_bytes`: arena_alloc returns NULL once this much is handed out since the last reset. Owned
+ * by caller. */
 struct cq_arena *arena_new(size_t max_bytes);
 void arena_free(struct cq_arena *a); /* NULL is fine */
 
 /** Everything handed out is void from here on; memory is kept for the next turn. */
 void arena_reset(struct cq_arena *a);
 
-/** Zeroed bytes aligned for any type, valid until reset. NULL when the arena's maximum is reached. */
+/** Zeroed bytes aligned for any type, valid until reset. NULL when the arena's maximum is reached.
+ */
 void *arena_alloc(struct cq_arena *a, size_t n);
 
 /** A copy of `s` in the arena ({NULL,0} for an empty one or when the maximum is reached). */

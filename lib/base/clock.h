@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/base/clock.h - the two clocks. Pure steps never include this: their times come with the action.
+ * lib/base/clock.h - the two clocks. Pure steps never include this: their times come with the
+ * action.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/base/hash.h - digests, random bytes and text forms of bytes. The one owner of OpenSSL's digest headers.
+ * lib/base/hash.h - digests, random bytes and text forms of bytes. The one owner of OpenSSL's
+ * digest headers.
  */
 #pragma once
 
@@ -23,13 +24,16 @@ bool bytes_equal_ct(const void *a, const void *b, size_t n);
 void hex_format(const void *bytes, size_t n, char *out);
 bool hex_parse(struct cq_span text, uint8_t *out, size_t n);
 
-/** base64url without padding (RFC 4648 §5) and a NUL; `out` holds 4*((n+2)/3)+1. Returns its length. */
+/** base64url without padding (RFC 4648 §5) and a NUL; `out` holds 4*((n+2)/3)+1. Returns its
+ * length. */
 size_t base64url_format(const void *bytes, size_t n, char *out);
 
-/** Decode base64url without padding; false on any other character or when more than `cap` bytes come out. */
+/** Decode base64url without padding; false on any other character or when more than `cap` bytes
+ * come out. */
 CQ_MUST_CHECK bool base64url_parse(struct cq_span text, uint8_t *out, size_t cap, size_t *ret_n);
 
-/** The hash Kafka's default partitioner uses (murmur2, seed 0x9747b28c), made positive as Java does. */
+/** The hash Kafka's default partitioner uses (murmur2, seed 0x9747b28c), made positive as Java
+ * does. */
 uint32_t murmur2_positive(const void *key, size_t n);
 
 /** CRC-64-AVRO style 64-bit fingerprint (Avro specification, "Schema Fingerprints"). */

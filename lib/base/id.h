@@ -60,7 +60,8 @@ struct cq_id id_random(void);
 
 /**
  * UUID version 8 whose 122 free bits are the start of SHA-256(domain ‖ 0x00 ‖ parts…), each part
- * preceded by its length as four bytes big-endian, so that no two lists of parts collide by shifting bytes.
+ * preceded by its length as four bytes big-endian, so that no two lists of parts collide by
+ * shifting bytes.
  */
 struct cq_id id_derive(const char *domain, const struct cq_span *parts, size_t parts_n);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lib/base/log.h - JSON lines on standard error: time, level, role, event and typed fields.
- * Never log content, tokens or whole phone numbers. Libraries log at debug only; role.c files log above.
+ * Never log content, tokens or whole phone numbers. Libraries log at debug only; role.c files log
+ * above.
  *
  *     log_info("assigned", LOG_S("topic", t), LOG_I("partition", p));
  */
@@ -30,8 +31,9 @@ void log_write(enum log_level lv, const char *event, const struct log_field *f, 
 
 #define LOG_FIELDS_(...) ((const struct log_field[]){ __VA_ARGS__ })
 #define LOG_N_(...) (sizeof(LOG_FIELDS_(__VA_ARGS__)) / sizeof(struct log_field))
-#define LOG_LINE_(lv, event, ...) \
-    log_write(lv, event, LOG_FIELDS_({ NULL, NULL, 0 }, ##__VA_ARGS__), LOG_N_({ NULL, NULL, 0 }, ##__VA_ARGS__))
+#define LOG_LINE_(lv, event, ...)                                       \
+    log_write(lv, event, LOG_FIELDS_({ NULL, NULL, 0 }, ##__VA_ARGS__), \
+              LOG_N_({ NULL, NULL, 0 }, ##__VA_ARGS__))
 #define log_debug(event, ...) LOG_LINE_(LOG_DEBUG, event, ##__VA_ARGS__)
 #define log_info(event, ...) LOG_LINE_(LOG_INFO, event, ##__VA_ARGS__)
 #define log_warn(event, ...) LOG_LINE_(LOG_WARN, event, ##__VA_ARGS__)

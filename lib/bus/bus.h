@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bus/bus.h - Kafka as this project uses it: a producer that reports, a consumer that never commits by
- * itself. The one owner of rdkafka.h. Knows topics by name and no event kind.
+ * lib/bus/bus.h - Kafka as this project uses it: a producer that reports, a consumer that never
+ * commits by itself. The one owner of rdkafka.h. Knows topics by name and no event kind.
  */
 #pragma once
 
@@ -20,16 +20,19 @@ struct bus_header {
     struct cq_span value;
 };
 
-/* ---- producer ---------------------------------------------------------------------------------- */
+/* ---- producer ----------------------------------------------------------------------------------
+ */
 
 /** The broker's verdict on one record, on the producer's thread inside producer_serve().
- *  CQ_OK: stored by acks=all, `offset` is its position. CQ_AGAIN: unknown, it may or may not be stored. */
-typedef void producer_report_fn(void *arg, uint64_t opaque, int32_t partition, int64_t offset, enum cq_status st);
+ *  CQ_OK: stored by acks=all, `offset` is its position. CQ_AGAIN: unknown, it may or may not be
+ * stored. */
+typedef void producer_report_fn(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                                enum cq_status st);
 
 struct producer_conf {
     const char *brokers;
     const char *client_id;
-    double linger_ms;          /* stages 0, gateways more */
+    double linger_ms;           /* stages 0, gateways more */
     int32_t message_timeout_ms; /* 0: for ever (stages: a delivery error is fatal there) */
     int32_t queue_max_records;
     int32_t queue_max_kib;
@@ -46,31 +49,35 @@ void producer_free(struct producer *p);
 struct bus_send {
     const char *topic;
     int32_t partition;
-    struct cq_span key;         /* n == 0: no key */
-    struct cq_span value;       /* copied; p == NULL: a tombstone */
-    int64_t at_ms;              /* record timestamp; 0: now */
+    struct cq_span key;               /* n == 0: no key */
+    struct cq_span value;             /* copied; p == NULL: a tombstone */
+    int64_t at_ms;                    /* record timestamp; 0: now */
     const struct bus_header *headers; /* borrowed, may be NULL */
     size_t headers_n;
     uint64_t opaque; /* comes back in the report */
 };
 
-/** Queue one record. CQ_OK: `report` comes exactly once. CQ_AGAIN: the queue is full, nothing was queued.
- *  CQ_POISON: too large or unknown topic. CQ_FATAL: the producer is dead; make a new one or exit. */
+/** Queue one record. CQ_OK: `report` comes exactly once. CQ_AGAIN: the queue is full, nothing was
+ * queued. CQ_POISON: too large or unknown topic. CQ_FATAL: the producer is dead; make a new one or
+ * exit. */
 CQ_MUST_CHECK enum cq_status producer_send(struct producer *p, const struct bus_send *m);
 
 /** Deliver reports; waits up to `timeout_ms` for the first. Returns how many came. */
 int producer_serve(struct producer *p, int timeout_ms);
 
-/** A descriptor that becomes readable when producer_serve() has something to do (read 8 bytes off it first). */
+/** A descriptor that becomes readable when producer_serve() has something to do (read 8 bytes off
+ * it first). */
 int producer_fd(struct producer *p);
 
 /** Records queued and not reported. */
 int producer_pending(const struct producer *p);
 
-/** After a fatal error of the idempotent producer this says true; nothing further will be stored. */
+/** After a fatal error of the idempotent producer this says true; nothing further will be stored.
+ */
 bool producer_is_fatal(const struct producer *p);
 
-/* ---- consumer ---------------------------------------------------------------------------------- */
+/* ---- consumer ----------------------------------------------------------------------------------
+ */
 
 struct bus_record {
     const char *topic; /* borrowed until the record is released */
@@ -86,11 +93,12 @@ struct bus_record {
 enum { BUS_FROM_START = -2, BUS_FROM_COMMIT = -1000 };
 
 struct consumer_ops {
-    /** A partition is ours now; before its first record. `committed` is the group's offset or -1; `meta` the
-     *  text committed with it ("" for none), borrowed. Set `*ret_from` (default: the commit, or the log's
-     *  start when there is none). Anything but CQ_OK makes the next poll return it. May block for seconds. */
-    enum cq_status (*assigned)(void *arg, const char *topic, int32_t partition, int64_t committed, const char *meta,
-                               int64_t *ret_from);
+    /** A partition is ours now; before its first record. `committed` is the group's offset or -1;
+     * `meta` the text committed with it ("" for none), borrowed. Set `*ret_from` (default: the
+     * commit, or the log's start when there is none). Anything but CQ_OK makes the next poll return
+     * it. May block for seconds. */
+    enum cq_status (*assigned)(void *arg, const char *topic, int32_t partition, int64_t committed,
+                               const char *meta, int64_t *ret_from);
     /** It is not ours any more. `lost`: somebody else may have it already; commit nothing. */
     void (*revoked)(void *arg, const char *topic, int32_t partition, bool lost);
 };
@@ -104,7 +112,7 @@ struct consumer_conf {
     size_t topics_n;
     const struct consumer_ops *ops; /* may be NULL */
     void *arg;
-    bool nonblocking; /* wanted: consumer_fd(), poll with timeout 0 */
+    bool nonblocking;           /* wanted: consumer_fd(), poll with timeout 0 */
     int32_t session_timeout_ms; /* 0: 10 s */
     int32_t fetch_max_bytes;    /* 0: library default; bounds what is prefetched */
 };
@@ -115,46 +123,55 @@ CQ_MUST_CHECK enum cq_status consumer_new(const struct consumer_conf *conf, stru
 void consumer_free(struct consumer *c);
 
 /** Next record, waiting up to `timeout_ms`. CQ_OK with `ret->topic == NULL` when there is none.
- *  CQ_FATAL: fenced, out of range, partition count changed, or a callback said so. The caller releases each record. */
-CQ_MUST_CHECK enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret);
+ *  CQ_FATAL: fenced, out of range, partition count changed, or a callback said so. The caller
+ * releases each record. */
+CQ_MUST_CHECK enum cq_status consumer_poll(struct consumer *c, int timeout_ms,
+                                           struct bus_record *ret);
 void record_release(struct bus_record *rec);
 
 int consumer_fd(struct consumer *c);
 
-/** Asynchronously commit `next` (offset of the first record not done) with `meta` (text, may be NULL). Order of
- *  calls is kept; losing one only means more replay. */
-void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next, const char *meta);
+/** Asynchronously commit `next` (offset of the first record not done) with `meta` (text, may be
+ * NULL). Order of calls is kept; losing one only means more replay. */
+void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
+                     const char *meta);
 
 /** Commit and wait: for revocation and shutdown. */
-CQ_MUST_CHECK enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32_t partition, int64_t next,
+CQ_MUST_CHECK enum cq_status consumer_commit_wait(struct consumer *c, const char *topic,
+                                                  int32_t partition, int64_t next,
                                                   const char *meta);
 
 /** Go back (or forward) to `offset`; what was prefetched is dropped. */
-CQ_MUST_CHECK enum cq_status consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset);
+CQ_MUST_CHECK enum cq_status consumer_seek(struct consumer *c, const char *topic, int32_t partition,
+                                           int64_t offset);
 
-/** Stop or go on fetching a partition. Resuming one that is not paused is ignored (a bug in librdkafka 2.0.2). */
+/** Stop or go on fetching a partition. Resuming one that is not paused is ignored (a bug in
+ * librdkafka 2.0.2). */
 void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bool pause);
 
 /** Partitions owned now, of all topics. */
 int consumer_owned(const struct consumer *c);
 
-/* ---- looking at the log directly --------------------------------------------------------------- */
+/* ---- looking at the log directly ---------------------------------------------------------------
+ */
 
-/** First and next offset of a partition. CQ_AGAIN when the broker does not answer in `timeout_ms`. */
-CQ_MUST_CHECK enum cq_status bus_watermarks(struct consumer *c, const char *topic, int32_t partition, int timeout_ms,
-                                            int64_t *ret_first, int64_t *ret_next);
+/** First and next offset of a partition. CQ_AGAIN when the broker does not answer in `timeout_ms`.
+ */
+CQ_MUST_CHECK enum cq_status bus_watermarks(struct consumer *c, const char *topic,
+                                            int32_t partition, int timeout_ms, int64_t *ret_first,
+                                            int64_t *ret_next);
 
 /** First offset whose record time is at or after `at_ms`, or the end. */
-CQ_MUST_CHECK enum cq_status bus_offset_for_time(struct consumer *c, const char *topic, int32_t partition, int64_t at_ms,
-                                                 int64_t *ret);
+CQ_MUST_CHECK enum cq_status bus_offset_for_time(struct consumer *c, const char *topic,
+                                                 int32_t partition, int64_t at_ms, int64_t *ret);
 
 /** Called for each record of a scan; anything but CQ_OK ends it with that status. */
 typedef enum cq_status bus_scan_fn(void *arg, const struct bus_record *rec);
 
 /** Read [from, to) of a partition with a private reader outside any group (restore at assignment).
  *  from may be BUS_FROM_START. Blocks; CQ_AGAIN when the broker is silent for 30 s. */
-CQ_MUST_CHECK enum cq_status bus_scan(const char *brokers, const char *topic, int32_t partition, int64_t from, int64_t to,
-                                      bus_scan_fn *fn, void *arg);
+CQ_MUST_CHECK enum cq_status bus_scan(const char *brokers, const char *topic, int32_t partition,
+                                      int64_t from, int64_t to, bus_scan_fn *fn, void *arg);
 
 struct bus_topic_wanted {
     const char *name;
@@ -163,10 +180,13 @@ struct bus_topic_wanted {
     const char *const *config; /* name, value, name, value, …, NULL */
 };
 
-/** Create what is missing; check the partition count of what is there. CQ_FATAL with a reason on a mismatch. */
-CQ_MUST_CHECK enum cq_status bus_topics_ensure(const char *brokers, const struct bus_topic_wanted *t, size_t n,
+/** Create what is missing; check the partition count of what is there. CQ_FATAL with a reason on a
+ * mismatch. */
+CQ_MUST_CHECK enum cq_status bus_topics_ensure(const char *brokers,
+                                               const struct bus_topic_wanted *t, size_t n,
                                                char *reterr, size_t reterr_n);
 
-/** CQ_OK when every topic is there with exactly that many partitions (checked at each role's start). */
-CQ_MUST_CHECK enum cq_status bus_topics_check(const char *brokers, const struct bus_topic_wanted *t, size_t n, char *reterr,
-                                              size_t reterr_n);
+/** CQ_OK when every topic is there with exactly that many partitions (checked at each role's
+ * start). */
+CQ_MUST_CHECK enum cq_status bus_topics_check(const char *brokers, const struct bus_topic_wanted *t,
+                                              size_t n, char *reterr, size_t reterr_n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bus/frontier.h - how far a reader has come in each partition of one topic: next offset per partition.
- * The text form ("f0.12,,45": generation, then next offsets, empty for 0) travels in commits, in `ready` and
- * in sync cursors.
+ * lib/bus/frontier.h - how far a reader has come in each partition of one topic: next offset per
+ * partition. The text form ("f0.12,,45": generation, then next offsets, empty for 0) travels in
+ * commits, in `ready` and in sync cursors.
  */
 #pragma once
 
@@ -28,5 +28,7 @@ bool frontier_covers(const struct frontier *a, const struct frontier *b);
 
 void frontier_format(const struct frontier *f, struct cq_buf *out);
 
-/** False unless the text is well formed, of this generation and of exactly n partitions; *ret is then untouched. */
-CQ_MUST_CHECK bool frontier_parse(struct cq_span text, int32_t generation, int32_t n, struct frontier *ret);
+/** False unless the text is well formed, of this generation and of exactly n partitions; *ret is
+ * then untouched. */
+CQ_MUST_CHECK bool frontier_parse(struct cq_span text, int32_t generation, int32_t n,
+                                  struct frontier *ret);

@@ -17,9 +17,11 @@ struct stage_ops {
     /** As consumer_ops.assigned: restore the state of this partition. */
     enum cq_status (*assigned)(void *arg, int32_t partition, int64_t committed, const char *meta);
     void (*revoked)(void *arg, int32_t partition);
-    /** One record in, any number of stage_emit() out. CQ_POISON drops what this call emitted and dead-letters
-     *  the record with `*ret_why`; CQ_AGAIN ends the turn before this record, which is tried again after a backoff. */
-    enum cq_status (*step)(void *arg, const struct bus_record *in, struct stage_out *out, const char **ret_why);
+    /** One record in, any number of stage_emit() out. CQ_POISON drops what this call emitted and
+     * dead-letters the record with `*ret_why`; CQ_AGAIN ends the turn before this record, which is
+     * tried again after a backoff. */
+    enum cq_status (*step)(void *arg, const struct bus_record *in, struct stage_out *out,
+                           const char **ret_why);
     /** After the last record of the turn: emit what was gathered. May be NULL. */
     enum cq_status (*turn_end)(void *arg, struct stage_out *out);
     /** Text to commit beside a partition's offset. May be NULL. Returns its length. */
@@ -40,14 +42,16 @@ struct stage_conf {
 CQ_MUST_CHECK enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret);
 void stage_free(struct stage *s);
 
-/** Queue one output for the end of the turn; key and value are copied. CQ_FATAL when the turn's outputs pass their bound. */
-CQ_MUST_CHECK enum cq_status stage_emit(struct stage_out *out, const char *topic, int32_t partition, struct cq_span key,
-                                        struct cq_span value, int64_t at_ms);
+/** Queue one output for the end of the turn; key and value are copied. CQ_FATAL when the turn's
+ * outputs pass their bound. */
+CQ_MUST_CHECK enum cq_status stage_emit(struct stage_out *out, const char *topic, int32_t partition,
+                                        struct cq_span key, struct cq_span value, int64_t at_ms);
 
 /** One turn, waiting up to `wait_ms` for the first record. CQ_OK or CQ_FATAL. */
 CQ_MUST_CHECK enum cq_status stage_turn(struct stage *s, int wait_ms);
 
-/** Turns until `*stop` (set by a signal) or a fatal status; commits and leaves the group at the end. */
+/** Turns until `*stop` (set by a signal) or a fatal status; commits and leaves the group at the
+ * end. */
 CQ_MUST_CHECK enum cq_status stage_run(struct stage *s, const volatile int *stop);
 
 /** Consumer for watermarks and the like; borrowed. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/json/json.h - JSON from outside, made safe: length and nesting are checked before jansson sees a byte, duplicate
- * keys are refused. The one owner of jansson.h. Output is written by hand with frame_json_string().
+ * lib/json/json.h - JSON from outside, made safe: length and nesting are checked before jansson
+ * sees a byte, duplicate keys are refused. The one owner of jansson.h. Output is written by hand
+ * with frame_json_string().
  */
 #pragma once
 
@@ -14,8 +15,10 @@ struct json; /* a parsed value; the root is owned, children are borrowed from it
 
 enum { JSON_DEPTH_MAX = 16, JSON_TEXT_MAX = 256 * 1024 };
 
-/** CQ_OK with an object or array root owned by the caller; CQ_POISON with a static reason in *ret_why (may be NULL). */
-CQ_MUST_CHECK enum cq_status json_parse(struct cq_span text, struct json **ret, const char **ret_why);
+/** CQ_OK with an object or array root owned by the caller; CQ_POISON with a static reason in
+ * *ret_why (may be NULL). */
+CQ_MUST_CHECK enum cq_status json_parse(struct cq_span text, struct json **ret,
+                                        const char **ret_why);
 void json_free(struct json *root);
 CQ_DEFINE_AUTO(json, struct json *, json_free)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/pg/pg.h - PostgreSQL as this project uses it: prepared statements, binary parameters and results, errors as
- * statuses. The one owner of libpq-fe.h. One connection belongs to one thread.
+ * lib/pg/pg.h - PostgreSQL as this project uses it: prepared statements, binary parameters and
+ * results, errors as statuses. The one owner of libpq-fe.h. One connection belongs to one thread.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ struct pg_result; /* rows in binary form */
 struct pg *pg_new(const char *url, const char *app);
 void pg_free(struct pg *c); /* NULL is fine */
 
-/** Connected and usable, reconnecting when needed. CQ_AGAIN: not now (back off). `*ret_fresh` (may be NULL): true when this call connected. */
+/** Connected and usable, reconnecting when needed. CQ_AGAIN: not now (back off). `*ret_fresh` (may
+ * be NULL): true when this call connected. */
 CQ_MUST_CHECK enum cq_status pg_ready(struct pg *c, bool *ret_fresh);
 
 /** Words of the last failure for a log line (no parameters in it); borrowed until the next call. */
@@ -25,7 +26,8 @@ const char *pg_error(const struct pg *c);
 /** SQLSTATE of the last failure, "" when there was none. */
 const char *pg_sqlstate(const struct pg *c);
 
-/* ---- parameters: one builder a statement, reused; all sent in binary ---------------------------------- */
+/* ---- parameters: one builder a statement, reused; all sent in binary
+ * ---------------------------------- */
 
 enum { PG_PARAMS_MAX = 24 };
 struct pg_params {
@@ -56,18 +58,21 @@ void pg_add_uuid_array(struct pg_params *p, const struct cq_id *v, const bool *n
 void pg_add_text_array(struct pg_params *p, const struct cq_span *v, const bool *null_at, size_t n);
 void pg_add_bytea_array(struct pg_params *p, const struct cq_span *v, size_t n);
 
-/* ---- statements --------------------------------------------------------------------------------------- */
+/* ---- statements
+ * --------------------------------------------------------------------------------------- */
 
 /**
- * Run one statement, prepared under its text the first time. `sql` must be a string constant (its address is the
- * cache key). `params` may be NULL.
- * CQ_OK: `*ret` (may be NULL) is owned by the caller. CQ_AGAIN: connection lost, server away, lock timeout, deadlock
- * (SQLSTATE 08 40 53 55 57 58): the outcome is unknown. CQ_POISON: the data was refused (22, 23). CQ_FATAL: anything else
+ * Run one statement, prepared under its text the first time. `sql` must be a string constant (its
+ * address is the cache key). `params` may be NULL. CQ_OK: `*ret` (may be NULL) is owned by the
+ * caller. CQ_AGAIN: connection lost, server away, lock timeout, deadlock (SQLSTATE 08 40 53 55 57
+ * 58): the outcome is unknown. CQ_POISON: the data was refused (22, 23). CQ_FATAL: anything else
  * (our statement is wrong).
  */
-CQ_MUST_CHECK enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *params, struct pg_result **ret);
+CQ_MUST_CHECK enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *params,
+                                    struct pg_result **ret);
 
-/** Several statements of constant text in one round trip, no results (BEGIN, COMMIT, migrations). Same statuses. */
+/** Several statements of constant text in one round trip, no results (BEGIN, COMMIT, migrations).
+ * Same statuses. */
 CQ_MUST_CHECK enum cq_status pg_script(struct pg *c, const char *sql);
 
 int pg_rows(const struct pg_result *r);
@@ -76,19 +81,23 @@ bool pg_null(const struct pg_result *r, int row, int col);
 int64_t pg_i64(const struct pg_result *r, int row, int col); /* int2, int4, int8; 0 for NULL */
 bool pg_bool(const struct pg_result *r, int row, int col);
 struct cq_id pg_uuid(const struct pg_result *r, int row, int col); /* zero for NULL */
-struct cq_span pg_bytes(const struct pg_result *r, int row, int col); /* text, bytea; borrowed from the result */
+struct cq_span pg_bytes(const struct pg_result *r, int row,
+                        int col); /* text, bytea; borrowed from the result */
 void pg_result_free(struct pg_result *r);
 
 CQ_DEFINE_AUTO(pg, struct pg *, pg_free)
 CQ_DEFINE_AUTO(pgresult, struct pg_result *, pg_result_free)
 
-/* ---- notifications ------------------------------------------------------------------------------------- */
+/* ---- notifications
+ * ------------------------------------------------------------------------------------- */
 
 /** Called for each NOTIFY; both borrowed. */
 typedef void pg_notify_fn(void *arg, const char *channel, const char *payload);
 
-/** Wait up to `timeout_ms` for notifications on a connection that ran LISTEN. CQ_AGAIN: the connection broke (LISTEN again). */
-CQ_MUST_CHECK enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn, void *arg);
+/** Wait up to `timeout_ms` for notifications on a connection that ran LISTEN. CQ_AGAIN: the
+ * connection broke (LISTEN again). */
+CQ_MUST_CHECK enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn,
+                                            void *arg);
 
 /** Ask a running pg_run/pg_wait_notify of another thread to end soon. Any thread. */
 void pg_cancel(struct pg *c);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/arena.h"
+
+#include <stdlib.h>
+
+/* Blocks are kept over resets; a turn that once needed much does not pay for it again. */
+struct block {
+    struct block *next;
+    size_t cap;
+    size_t used;
+    max_align_t bytes[];
+};
+
+struct cq_arena {
+    struct block *first; /* owned list */
+    struct block *at;    /* block being filled */
+    size_t max;          /* bytes allowed since the last reset */
+    size_t n;            /* bytes handed out since the last reset */
+};
+
+enum { BLOCK_BYTES = 64 * 1024, ALIGN = _Alignof(max_align_t) };
+
+struct cq_arena *arena_new(size_t max_bytes)
+{
+    struct cq_arena *a = calloc(1, sizeof *a);
+
+    if (!a)
+        abort(); /* a process that cannot start has nothing to save */
+    a->max = max_bytes;
+    return a;
+}
+
+static void drop_blocks(struct cq_arena *a)
+{
+    struct block *next;
+
+    for (struct block *b = a->first; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    a->first = a->at = NULL;
+}
+
+void arena_free(struct cq_arena *a)
+{
+    if (!a)
+        return;
+    drop_blocks(a);
+    free(a);
+}
+
+void arena_reset(struct cq_arena *a)
+{
+#ifdef CQ_ARENA_MALLOC
+    drop_blocks(a); /* so that a use after reset is seen */
+#endif
+    for (struct block *b = a->first; b; b = b->next)
+        b->used = 0;
+    a->at = a->first;
+    a->n = 0;
+}
+
+static struct block *block_for(struct cq_arena *a, size_t n)
+{
+    size_t cap = n > BLOCK_BYTES ? n : BLOCK_BYTES;
+    struct block *b;
+
+#ifdef CQ_ARENA_MALLOC
+    cap = n;
+#else
+    for (b = a->at; b; b = b->next)
+        if (b->cap - b->used >= n)
+            return a->at = b;
+#endif
+    b = malloc(sizeof *b + cap);
+    if (!b)
+        return NULL;
+    *b = (struct block){ .next = a->first, .cap = cap };
+    a->first = b;
+    return a->at = b;
+}
+
+void *arena_alloc(struct cq_arena *a, size_t n)
+{
+    struct block *b = a->at;
+    uint8_t *p;
+
+    if (n > a->max || a->n + n > a->max)
+        return NULL;
+#ifndef CQ_ARENA_MALLOC
+    n = (n + ALIGN - 1) / ALIGN * ALIGN;
+#endif
+    if (!b || b->cap - b->used < n || n == 0)
+        b = block_for(a, n);
+    if (!b)
+        return NULL;
+    p = (uint8_t *)b->bytes + b->used;
+    b->used += n;
+    a->n += n;
+    memset(p, 0, n);
+    return p;
+}
+
+struct cq_span arena_copy(struct cq_arena *a, struct cq_span s)
+{
+    uint8_t *p = s.n ? arena_alloc(a, s.n) : NULL;
+
+    if (!p)
+        return (struct cq_span){ NULL, 0 };
+    memcpy(p, s.p, s.n);
+    return span_of(p, s.n);
+}

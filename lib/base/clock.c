@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/clock.h"
+
+#include "lib/base/hash.h"
+
+#include <time.h>
+
+static int64_t read_us(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return read_us(CLOCK_REALTIME) / 1000;
+}
+
+int64_t clock_mono_ms(void)
+{
+    return read_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t clock_mono_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+void clock_sleep_ms(int64_t ms)
+{
+    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+    if (ms > 0)
+        nanosleep(&t, NULL);
+}
+
+int64_t backoff_ms(int attempt, int64_t base_ms, int64_t cap_ms)
+{
+    int64_t limit = base_ms;
+    uint32_t r;
+
+    for (int i = 0; i < attempt && limit < cap_ms; i++)
+        limit *= 2;
+    if (limit > cap_ms)
+        limit = cap_ms;
+    random_bytes(&r, sizeof r);
+    return 1 + (int64_t)(r % (uint64_t)(limit > 0 ? limit : 1));
+}
