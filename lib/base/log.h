@@ -19,7 +19,12 @@ struct log_field {
     int64_t i;
 };
 
-#define LOG_S(name_, s_) ((struct log_field){ (name_), (s_) ? (s_) : "", 0 })
+static inline struct log_field log_field_text(const char *name, const char *s)
+{
+    return (struct log_field){ name, s ? s : "", 0 };
+}
+
+#define LOG_S(name_, s_) log_field_text((name_), (s_))
 #define LOG_I(name_, i_) ((struct log_field){ (name_), NULL, (int64_t)(i_) })
 
 /** Once, before the first line. `role` is borrowed for the process's life. */

@@ -155,23 +155,40 @@ int consumer_owned(const struct consumer *c);
 /* ---- looking at the log directly ---------------------------------------------------------------
  */
 
-/** First and next offset of a partition. CQ_AGAIN when the broker does not answer in `timeout_ms`.
+struct reader; /* opaque; reads partitions outside any group; one thread */
+
+CQ_MUST_CHECK enum cq_status reader_new(const char *brokers, struct reader **ret);
+void reader_free(struct reader *r); /* NULL is fine */
+
+/** First and next offset of a partition. CQ_AGAIN when the broker does not answer in 10 s. */
+CQ_MUST_CHECK enum cq_status reader_watermarks(struct reader *r, const char *topic,
+                                               int32_t partition, int64_t *ret_first,
+                                               int64_t *ret_next);
+
+/** First offset whose record time is at or after `at_ms`, or the next offset when there is none. */
+CQ_MUST_CHECK enum cq_status reader_offset_for_time(struct reader *r, const char *topic,
+                                                    int32_t partition, int64_t at_ms, int64_t *ret);
+
+/** Called for each record of a scan (borrowed); anything but CQ_OK ends it with that status. */
+typedef enum cq_status reader_scan_fn(void *arg, const struct bus_record *rec);
+
+/** Read [from, to) of a partition; from may be BUS_FROM_START. Blocks; CQ_AGAIN when the broker is
+ *  silent for 30 s. */
+CQ_MUST_CHECK enum cq_status reader_scan(struct reader *r, const char *topic, int32_t partition,
+                                         int64_t from, int64_t to, reader_scan_fn *fn, void *arg);
+
+/* ---- dead letters ------------------------------------------------------------------------------
  */
-CQ_MUST_CHECK enum cq_status bus_watermarks(struct consumer *c, const char *topic,
-                                            int32_t partition, int timeout_ms, int64_t *ret_first,
-                                            int64_t *ret_next);
 
-/** First offset whose record time is at or after `at_ms`, or the end. */
-CQ_MUST_CHECK enum cq_status bus_offset_for_time(struct consumer *c, const char *topic,
-                                                 int32_t partition, int64_t at_ms, int64_t *ret);
+/** Queue `rec` as it came for `dlq_topic` (same partition number), with headers src_topic,
+ *  src_partition, src_offset, error, worker, ts. Statuses of producer_send; commit the source only
+ *  after the report. */
+CQ_MUST_CHECK enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
+                                              const struct bus_record *rec, const char *error,
+                                              const char *worker, int64_t now_ms, uint64_t opaque);
 
-/** Called for each record of a scan; anything but CQ_OK ends it with that status. */
-typedef enum cq_status bus_scan_fn(void *arg, const struct bus_record *rec);
-
-/** Read [from, to) of a partition with a private reader outside any group (restore at assignment).
- *  from may be BUS_FROM_START. Blocks; CQ_AGAIN when the broker is silent for 30 s. */
-CQ_MUST_CHECK enum cq_status bus_scan(const char *brokers, const char *topic, int32_t partition,
-                                      int64_t from, int64_t to, bus_scan_fn *fn, void *arg);
+/* ---- topics ------------------------------------------------------------------------------------
+ */
 
 struct bus_topic_wanted {
     const char *name;

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/bus/bus.h"
+#include "lib/bus/rdkafka_conf.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OWNED_MAX = 4096, CALL_MS = 10000, COMMITTED_TRIES = 6, CLOSE_SECONDS = 5 };
+
+/* A partition that is ours. The paused bit is our own: resuming one that is not paused can move
+ * its position back in librdkafka 2.0.2. */
+struct owned {
+    char topic[BUS_NAME_MAX];
+    int32_t partition;
+    bool paused;
+};
+
+struct consumer {
+    rd_kafka_t *rk;          /* owned */
+    rd_kafka_queue_t *queue; /* owned; only when nonblocking */
+    const struct consumer_ops *ops;
+    void *arg;
+    struct owned owned[OWNED_MAX];
+    int owned_n;
+    enum cq_status failed; /* what a callback said; returned by the next poll */
+    int fd;
+};
+
+static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t *list, bool lost)
+{
+    for (int i = 0; i < list->cnt; i++)
+        if (c->ops && c->ops->revoked)
+            c->ops->revoked(c->arg, list->elems[i].topic, list->elems[i].partition, lost);
+    c->owned_n = 0; /* the eager protocol takes everything at once */
+}
+
+/* The group's offsets and their texts, asked until the coordinator answers. */
+static bool read_committed(struct consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < COMMITTED_TRIES; i++) {
+        rd_kafka_resp_err_t err = rd_kafka_committed(c->rk, list, CALL_MS);
+
+        for (int k = 0; !err && k < list->cnt; k++)
+            err = list->elems[k].err;
+        if (!err)
+            return true;
+        log_debug("committed_unknown", LOG_S("code", rd_kafka_err2name(err)));
+        clock_sleep_ms(backoff_ms(i, 50, 1000));
+    }
+    return false;
+}
+
+static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *tp)
+{
+    int64_t committed = tp->offset >= 0 ? tp->offset : -1;
+    int64_t from = BUS_FROM_COMMIT;
+    char meta[BUS_META_MAX + 1] = "";
+
+    if (tp->metadata && tp->metadata_size && tp->metadata_size <= BUS_META_MAX)
+        memcpy(meta, tp->metadata, tp->metadata_size);
+    if (c->ops && c->ops->assigned) {
+        enum cq_status st =
+            c->ops->assigned(c->arg, tp->topic, tp->partition, committed, meta, &from);
+        if (st != CQ_OK)
+            return st;
+    }
+    if (from == BUS_FROM_COMMIT)
+        from = committed >= 0 ? committed : BUS_FROM_START;
+    tp->offset = from == BUS_FROM_START ? RD_KAFKA_OFFSET_BEGINNING : from;
+    if (c->owned_n == OWNED_MAX)
+        return CQ_FATAL;
+    snprintf(c->owned[c->owned_n].topic, BUS_NAME_MAX, "%s", tp->topic);
+    c->owned[c->owned_n].partition = tp->partition;
+    c->owned[c->owned_n++].paused = false;
+    return CQ_OK;
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                         rd_kafka_topic_partition_list_t *list, void *arg)
+{
+    struct consumer *c = arg;
+
+    if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        forget_all(c, list, rd_kafka_assignment_lost(rk) != 0);
+        rd_kafka_assign(rk, NULL);
+        return;
+    }
+    c->owned_n = 0;
+    if (list->cnt && !read_committed(c, list)) {
+        c->failed = CQ_FATAL;
+    } else {
+        for (int i = 0; i < list->cnt && c->failed == CQ_OK; i++)
+            c->failed = take_one(c, &list->elems[i]);
+    }
+    rd_kafka_assign(rk, c->failed == CQ_OK ? list : NULL);
+}
+
+static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
+{
+    char session[32], fetch[32];
+    const char *const pairs[] = {
+        "group.id",
+        conf->group,
+        "partition.assignment.strategy",
+        "range",
+        "enable.auto.commit",
+        "false",
+        "enable.auto.offset.store",
+        "false",
+        "auto.offset.reset",
+        "error",
+        "session.timeout.ms",
+        session,
+        "heartbeat.interval.ms",
+        "2000",
+        "max.poll.interval.ms",
+        "300000",
+        "fetch.wait.max.ms",
+        "500",
+        "fetch.error.backoff.ms",
+        "20",
+        "fetch.max.bytes",
+        fetch,
+        "fetch.message.max.bytes",
+        "1048576",
+        "queued.min.messages",
+        "20000",
+        "queued.max.messages.kbytes",
+        "8192",
+        "allow.auto.create.topics",
+        "false",
+        /* the last pair is used only with a stable name */
+        conf->instance && *conf->instance ? "group.instance.id" : NULL,
+        conf->instance,
+        NULL,
+    };
+
+    snprintf(session, sizeof session, "%d",
+             conf->session_timeout_ms ? conf->session_timeout_ms : 10000);
+    snprintf(fetch, sizeof fetch, "%d",
+             conf->fetch_max_bytes ? conf->fetch_max_bytes : 16 * 1024 * 1024);
+    return rdkafka_conf_new(conf->brokers, conf->client_id, pairs);
+}
+
+static bool subscribe(struct consumer *c, const struct consumer_conf *conf)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)conf->topics_n);
+    rd_kafka_resp_err_t err;
+
+    for (size_t i = 0; i < conf->topics_n; i++)
+        rd_kafka_topic_partition_list_add(list, conf->topics[i], RD_KAFKA_PARTITION_UA);
+    err = rd_kafka_subscribe(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return !err;
+}
+
+enum cq_status consumer_new(const struct consumer_conf *conf, struct consumer **ret)
+{
+    static const uint64_t one = 1;
+    rd_kafka_conf_t *rc = consumer_settings(conf);
+    struct consumer *c = rc ? calloc(1, sizeof *c) : NULL;
+
+    if (!c) {
+        if (rc)
+            rd_kafka_conf_destroy(rc);
+        return CQ_FATAL;
+    }
+    c->ops = conf->ops;
+    c->arg = conf->arg;
+    c->fd = -1;
+    rd_kafka_conf_set_opaque(rc, c);
+    rd_kafka_conf_set_rebalance_cb(rc, on_rebalance);
+    c->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
+    if (!c->rk) {
+        free(c);
+        return CQ_FATAL;
+    }
+    rd_kafka_poll_set_consumer(c->rk);
+    if (conf->nonblocking) {
+        c->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        c->queue = rd_kafka_queue_get_consumer(c->rk);
+        rd_kafka_queue_io_event_enable(c->queue, c->fd, &one, sizeof one);
+    }
+    if (!subscribe(c, conf)) {
+        consumer_free(c);
+        return CQ_FATAL;
+    }
+    *ret = c;
+    return CQ_OK;
+}
+
+static void *close_thread(void *arg)
+{
+    struct consumer *c = arg;
+
+    rd_kafka_consumer_close(c->rk);
+    return NULL;
+}
+
+void consumer_free(struct consumer *c)
+{
+    struct timespec until;
+    pthread_t thread;
+
+    if (!c)
+        return;
+    /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_SECONDS;
+    if (pthread_create(&thread, NULL, close_thread, c) != 0)
+        return;
+    if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+        log_debug("consumer_close_gave_up");
+        return; /* leaked on purpose: the thread still uses it, and the process is ending */
+    }
+    if (c->queue)
+        rd_kafka_queue_destroy(c->queue);
+    rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (c->fd >= 0)
+        close(c->fd);
+    free(c);
+}
+
+/* Errors that only a restart, or a person, mends. Everything else heals by itself. */
+static bool is_fatal(rd_kafka_resp_err_t err)
+{
+    switch (err) {
+    case RD_KAFKA_RESP_ERR__FATAL:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
+{
+    rd_kafka_message_t *m;
+
+    *ret = (struct bus_record){ 0 };
+    m = rd_kafka_consumer_poll(c->rk, timeout_ms);
+    if (c->failed != CQ_OK) {
+        if (m)
+            rd_kafka_message_destroy(m);
+        return c->failed;
+    }
+    if (!m)
+        return CQ_OK;
+    if (m->err) {
+        bool fatal = is_fatal(m->err);
+
+        if (m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            log_debug("consume_error", LOG_S("code", rd_kafka_err2name(m->err)),
+                      LOG_S("reason", rd_kafka_message_errstr(m)));
+        rd_kafka_message_destroy(m);
+        return fatal ? CQ_FATAL : CQ_OK;
+    }
+    *ret = (struct bus_record){
+        .topic = rd_kafka_topic_name(m->rkt),
+        .partition = m->partition,
+        .offset = m->offset,
+        .at_ms = rd_kafka_message_timestamp(m, NULL),
+        .key = span_of(m->key, m->key_len),
+        .value = span_of(m->payload, m->len),
+        .handle = m,
+    };
+    return CQ_OK;
+}
+
+void record_release(struct bus_record *rec)
+{
+    if (rec->handle)
+        rd_kafka_message_destroy(rec->handle);
+    *rec = (struct bus_record){ 0 };
+}
+
+int consumer_fd(struct consumer *c)
+{
+    return c->fd;
+}
+
+static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition,
+                                                      int64_t offset, const char *meta)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_add(list, topic, partition);
+
+    tp->offset = offset;
+    if (meta && *meta) {
+        tp->metadata = strdup(meta); /* freed with the list */
+        tp->metadata_size = tp->metadata ? strlen(meta) : 0;
+    }
+    return list;
+}
+
+static rd_kafka_resp_err_t commit(struct consumer *c, const char *topic, int32_t partition,
+                                  int64_t next, const char *meta, bool async)
+{
+    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next, meta);
+    rd_kafka_resp_err_t err = rd_kafka_commit(c->rk, list, async);
+
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
+                     const char *meta)
+{
+    rd_kafka_resp_err_t err = commit(c, topic, partition, next, meta, true);
+
+    if (err)
+        log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
+}
+
+enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32_t partition,
+                                    int64_t next, const char *meta)
+{
+    rd_kafka_resp_err_t err = commit(c, topic, partition, next, meta, false);
+
+    return err ? CQ_AGAIN : CQ_OK;
+}
+
+enum cq_status consumer_seek(struct consumer *c, const char *topic, int32_t partition,
+                             int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset, NULL);
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(c->rk, list, CALL_MS);
+    enum cq_status st = error || list->elems[0].err ? CQ_AGAIN : CQ_OK;
+
+    if (error)
+        rd_kafka_error_destroy(error);
+    rd_kafka_topic_partition_list_destroy(list);
+    return st;
+}
+
+void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bool pause)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    for (int i = 0; i < c->owned_n; i++) {
+        struct owned *o = &c->owned[i];
+
+        if (o->partition != partition || strcmp(o->topic, topic) != 0 || o->paused == pause)
+            continue;
+        list = one_partition(topic, partition, RD_KAFKA_OFFSET_INVALID, NULL);
+        if (pause)
+            rd_kafka_pause_partitions(c->rk, list);
+        else
+            rd_kafka_resume_partitions(c->rk, list);
+        rd_kafka_topic_partition_list_destroy(list);
+        o->paused = pause;
+    }
+}
+
+int consumer_owned(const struct consumer *c)
+{
+    return c->owned_n;
+}

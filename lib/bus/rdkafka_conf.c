@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/bus/rdkafka_conf.h"
+
+#include "lib/base/log.h"
+
+/* The library's own chatter matters to somebody who debugs a broker, to nobody else. */
+static void library_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    log_debug("librdkafka", LOG_I("severity", level), LOG_S("facility", facility),
+              LOG_S("text", text));
+}
+
+static void library_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
+{
+    (void)rk;
+    (void)arg;
+    log_debug("kafka_error", LOG_S("code", rd_kafka_err2name((rd_kafka_resp_err_t)err)),
+              LOG_S("reason", reason));
+}
+
+static bool set_pairs(rd_kafka_conf_t *conf, const char *const *pairs)
+{
+    char why[256];
+
+    for (; pairs && pairs[0]; pairs += 2)
+        if (rd_kafka_conf_set(conf, pairs[0], pairs[1], why, sizeof why) != RD_KAFKA_CONF_OK) {
+            log_debug("kafka_setting_refused", LOG_S("name", pairs[0]), LOG_S("why", why));
+            return false;
+        }
+    return true;
+}
+
+rd_kafka_conf_t *rdkafka_conf_new(const char *brokers, const char *client_id,
+                                  const char *const *pairs)
+{
+    const char *const shared[] = {
+        "bootstrap.servers",
+        brokers,
+        "client.id",
+        client_id ? client_id : "chasqui",
+        "socket.nagle.disable",
+        "true",
+        "socket.keepalive.enable",
+        "true",
+        "reconnect.backoff.ms",
+        "50",
+        "reconnect.backoff.max.ms",
+        "1000",
+        "topic.metadata.refresh.sparse",
+        "true",
+        "log_level",
+        "4",
+        NULL,
+    };
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    if (!set_pairs(conf, shared) || !set_pairs(conf, pairs)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_conf_set_log_cb(conf, library_log);
+    rd_kafka_conf_set_error_cb(conf, library_error);
+    return conf;
+}
+
+rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
+{
+    char why[256];
+    rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
+
+    if (!rk) {
+        rd_kafka_conf_destroy(conf);
+        log_debug("kafka_client_refused", LOG_S("why", why));
+    }
+    return rk;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/bus/stage.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    BATCH_MAX = 4096,                  /* records in one turn, whatever the configuration says */
+    OUTPUTS_MAX = 64 * 1024,           /* records out of one turn */
+    OUT_BYTES_SOFT = 16 * 1024 * 1024, /* a turn ends early at this many bytes of output … */
+    OUT_BYTES_MAX = 96 * 1024 * 1024,  /* … and may not pass this many */
+    COMMIT_EVERY_MS = 100,             /* a commit lost to a crash only means more replay */
+    PARTITIONS_MAX = 1024,
+    SERVE_MS = 100,
+};
+
+struct output {
+    const char *topic;
+    int32_t partition;
+    struct cq_span key, value;
+    int64_t at_ms;
+    const struct bus_record *dead; /* a dead letter: this record as it came … */
+    const char *why;               /* … and the reason */
+};
+
+struct stage_out {
+    struct cq_arena *arena; /* keys and values of the turn */
+    struct output *v;
+    size_t n;
+    size_t bytes;
+};
+
+/* How far a partition of the input is done and how much of that is committed. */
+struct progress {
+    bool owned;
+    int64_t next;
+    int64_t committed;
+};
+
+struct stage {
+    struct stage_conf conf;
+    struct consumer *consumer; /* owned */
+    struct producer *producer; /* owned */
+    struct stage_out out;
+    struct bus_record recs[BATCH_MAX]; /* owned until released; [0, recs_n) */
+    int recs_n;
+    struct progress progress[PARTITIONS_MAX];
+    int64_t committed_ms;
+    int again; /* turns in a row that ended in CQ_AGAIN at their first record */
+    bool failed_report;
+};
+
+static void release_records(struct stage *s, int from, int to)
+{
+    for (int i = from; i < to; i++)
+        record_release(&s->recs[i]);
+}
+
+static const char *meta_of(struct stage *s, int32_t partition, char *buf, size_t cap)
+{
+    size_t n = s->conf.ops->meta ? s->conf.ops->meta(s->conf.arg, partition, buf, cap - 1) : 0;
+
+    buf[n < cap ? n : 0] = '\0';
+    return buf;
+}
+
+static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
+                                  int64_t committed, const char *meta, int64_t *ret_from)
+{
+    struct stage *s = arg;
+
+    (void)topic;
+    (void)ret_from; /* the commit, or the log's start when there is none */
+    if (partition < 0 || partition >= PARTITIONS_MAX)
+        return CQ_FATAL;
+    s->progress[partition] = (struct progress){ true, committed, committed };
+    return s->conf.ops->assigned ? s->conf.ops->assigned(s->conf.arg, partition, committed, meta)
+                                 : CQ_OK;
+}
+
+/* The eager protocol takes every partition at once and hands out again from the commits, so what
+ * was gathered and not stepped is dropped: it will come again. */
+static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
+{
+    struct stage *s = arg;
+    struct progress *pr = &s->progress[partition];
+    char meta[BUS_META_MAX + 1];
+
+    release_records(s, 0, s->recs_n);
+    s->recs_n = 0;
+    if (!lost && pr->next > pr->committed &&
+        consumer_commit_wait(s->consumer, topic, partition, pr->next,
+                             meta_of(s, partition, meta, sizeof meta)) != CQ_OK)
+        log_debug("commit_at_revoke_failed", LOG_I("partition", partition));
+    *pr = (struct progress){ 0 };
+    if (s->conf.ops->revoked)
+        s->conf.ops->revoked(s->conf.arg, partition);
+}
+
+static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                      enum cq_status st)
+{
+    struct stage *s = arg;
+
+    (void)opaque;
+    (void)partition;
+    (void)offset;
+    if (st != CQ_OK)
+        s->failed_report = true;
+}
+
+static const struct consumer_ops stage_consumer_ops = { on_assigned, on_revoked };
+
+enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret)
+{
+    struct stage *s = calloc(1, sizeof *s);
+    struct producer_conf pc = {
+        .brokers = conf->brokers,
+        .client_id = conf->client_id,
+        .linger_ms = 0,
+        .message_timeout_ms = 0, /* for ever: a stage does not go on without its outputs */
+        .queue_max_records = OUTPUTS_MAX,
+        .queue_max_kib = OUT_BYTES_MAX / 1024,
+        .report = on_report,
+        .arg = s,
+    };
+    struct consumer_conf cc = {
+        .brokers = conf->brokers,
+        .client_id = conf->client_id,
+        .group = conf->group,
+        .instance = conf->instance,
+        .topics = &conf->topic,
+        .topics_n = 1,
+        .ops = &stage_consumer_ops,
+        .arg = s,
+    };
+
+    if (!s)
+        return CQ_FATAL;
+    s->conf = *conf;
+    if (s->conf.batch_max <= 0 || s->conf.batch_max > BATCH_MAX)
+        s->conf.batch_max = BATCH_MAX;
+    s->out.arena = arena_new(OUT_BYTES_MAX);
+    s->out.v = calloc(OUTPUTS_MAX, sizeof *s->out.v);
+    if (!s->out.v || producer_new(&pc, &s->producer) != CQ_OK ||
+        consumer_new(&cc, &s->consumer) != CQ_OK) {
+        stage_free(s);
+        return CQ_FATAL;
+    }
+    *ret = s;
+    return CQ_OK;
+}
+
+void stage_free(struct stage *s)
+{
+    if (!s)
+        return;
+    release_records(s, 0, s->recs_n);
+    s->recs_n = 0;
+    consumer_free(s->consumer);
+    producer_free(s->producer);
+    arena_free(s->out.arena);
+    free(s->out.v);
+    free(s);
+}
+
+enum cq_status stage_emit(struct stage_out *out, const char *topic, int32_t partition,
+                          struct cq_span key, struct cq_span value, int64_t at_ms)
+{
+    struct output *o;
+
+    if (out->n == OUTPUTS_MAX)
+        return CQ_FATAL;
+    o = &out->v[out->n];
+    *o = (struct output){ .topic = topic, .partition = partition, .at_ms = at_ms };
+    o->key = arena_copy(out->arena, key);
+    o->value = arena_copy(out->arena, value);
+    if ((key.n && !o->key.p) || (value.n && !o->value.p))
+        return CQ_FATAL;
+    out->bytes += key.n + value.n;
+    out->n++;
+    return CQ_OK;
+}
+
+static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, const char *why)
+{
+    if (s->out.n == OUTPUTS_MAX)
+        return CQ_FATAL;
+    log_debug("poison", LOG_I("partition", rec->partition), LOG_I("offset", rec->offset),
+              LOG_S("why", why));
+    s->out.v[s->out.n++] = (struct output){ .topic = s->conf.dlq_topic, .dead = rec, .why = why };
+    return CQ_OK;
+}
+
+/* Fill the batch up with what has arrived; waits only when there is nothing at all. */
+static enum cq_status gather(struct stage *s, int wait_ms)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < s->recs_n; i++)
+        bytes += s->recs[i].value.n;
+    while (s->recs_n < s->conf.batch_max && bytes < s->conf.batch_max_bytes) {
+        struct bus_record rec;
+        enum cq_status st = consumer_poll(s->consumer, s->recs_n ? 0 : wait_ms, &rec);
+
+        if (st != CQ_OK)
+            return st;
+        if (!rec.topic)
+            break;
+        bytes += rec.value.n;
+        s->recs[s->recs_n++] = rec;
+    }
+    return CQ_OK;
+}
+
+/* Step records until the end, a full output or CQ_AGAIN. Returns how many are done in *ret_done. */
+static enum cq_status step_records(struct stage *s, int *ret_done)
+{
+    struct stage_out *out = &s->out;
+    int i;
+
+    for (i = 0; i < s->recs_n && out->bytes < OUT_BYTES_SOFT; i++) {
+        size_t n = out->n, bytes = out->bytes;
+        const char *why = "cannot be decoded";
+        enum cq_status st = s->conf.ops->step(s->conf.arg, &s->recs[i], out, &why);
+
+        if (st == CQ_POISON) {
+            out->n = n; /* what it emitted never was */
+            out->bytes = bytes;
+            st = emit_dead(s, &s->recs[i], why);
+        }
+        if (st == CQ_AGAIN)
+            break;
+        if (st != CQ_OK)
+            return st;
+    }
+    *ret_done = i;
+    return s->conf.ops->turn_end ? s->conf.ops->turn_end(s->conf.arg, out) : CQ_OK;
+}
+
+static enum cq_status send_output(struct stage *s, const struct output *o)
+{
+    if (o->dead)
+        return dead_letter_send(s->producer, o->topic, o->dead, o->why, s->conf.worker,
+                                clock_wall_ms(), 0);
+    return producer_send(s->producer, &(struct bus_send){ .topic = o->topic,
+                                                          .partition = o->partition,
+                                                          .key = o->key,
+                                                          .value = o->value,
+                                                          .at_ms = o->at_ms });
+}
+
+/* Everything out, every report in. A delivery error is fatal: the turn is repeated after a restart.
+ */
+static enum cq_status publish(struct stage *s)
+{
+    for (size_t i = 0; i < s->out.n; i++) {
+        enum cq_status st;
+
+        while ((st = send_output(s, &s->out.v[i])) == CQ_AGAIN)
+            producer_serve(s->producer, SERVE_MS);
+        if (st != CQ_OK)
+            return CQ_FATAL; /* too large or unknown topic is our own bug here */
+    }
+    while (producer_pending(s->producer) > 0 && !s->failed_report) {
+        producer_serve(s->producer, SERVE_MS);
+        if (producer_is_fatal(s->producer))
+            return CQ_FATAL;
+    }
+    return s->failed_report ? CQ_FATAL : CQ_OK;
+}
+
+static void commit_progress(struct stage *s, bool now)
+{
+    int64_t at = clock_mono_ms();
+    char meta[BUS_META_MAX + 1];
+
+    if (!now && at - s->committed_ms < COMMIT_EVERY_MS)
+        return;
+    s->committed_ms = at;
+    for (int32_t p = 0; p < PARTITIONS_MAX; p++) {
+        struct progress *pr = &s->progress[p];
+
+        if (!pr->owned || pr->next <= pr->committed)
+            continue;
+        consumer_commit(s->consumer, s->conf.topic, p, pr->next, meta_of(s, p, meta, sizeof meta));
+        pr->committed = pr->next;
+    }
+}
+
+static void finish_records(struct stage *s, int done)
+{
+    for (int i = 0; i < done; i++)
+        s->progress[s->recs[i].partition].next = s->recs[i].offset + 1;
+    release_records(s, 0, done);
+    memmove(s->recs, s->recs + done, sizeof s->recs[0] * (size_t)(s->recs_n - done));
+    s->recs_n -= done;
+}
+
+enum cq_status stage_turn(struct stage *s, int wait_ms)
+{
+    enum cq_status st = gather(s, wait_ms);
+    int done = 0;
+
+    if (st != CQ_OK)
+        return CQ_FATAL;
+    producer_serve(s->producer, 0);
+    if (!s->recs_n) {
+        commit_progress(s, false);
+        return CQ_OK;
+    }
+    arena_reset(s->out.arena);
+    s->out.n = s->out.bytes = 0;
+    st = step_records(s, &done);
+    if (st != CQ_OK)
+        return CQ_FATAL;
+    if (publish(s) != CQ_OK)
+        return CQ_FATAL;
+    finish_records(s, done);
+    commit_progress(s, false);
+    if (done) {
+        s->again = 0;
+    } else {
+        s->again++;
+        clock_sleep_ms(backoff_ms(s->again, 20, 1000));
+    }
+    return CQ_OK;
+}
+
+enum cq_status stage_run(struct stage *s, const volatile int *stop)
+{
+    enum cq_status st = CQ_OK;
+
+    while (st == CQ_OK && !*stop)
+        st = stage_turn(s, COMMIT_EVERY_MS);
+    if (st == CQ_OK)
+        commit_progress(s, true);
+    return st;
+}
+
+struct consumer *stage_consumer(struct stage *s)
+{
+    return s->consumer;
+}
