@@ -105,7 +105,7 @@ void producer_free(struct producer *p)
         rd_kafka_topic_destroy(p->topics[i]);
     if (p->queue)
         rd_kafka_queue_destroy(p->queue);
-    rd_kafka_destroy_flags(p->rk, RD_KAFKA_DESTROY_F_IMMEDIATE);
+    rd_kafka_destroy(p->rk);
     if (p->fd >= 0)
         close(p->fd);
     free(p);
