@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * schemas/codec.h - the one bounded walker between Avro bytes and the structs that schemas/gen prints.
+ * schemas/codec.h - the one bounded walker between Avro bytes and the structs that schemas/gen
+ * prints.
  *
  * Wire form (Confluent framing): 0x00, schema id as 4 bytes big-endian, Avro binary body.
- * Ids are embedded and deterministic: 0x40000000 | the low 30 bits of the CRC-64-AVRO fingerprint of
- * the schema's Parsing Canonical Form. A registry can come later behind codec_writer_schema().
+ * Ids are embedded and deterministic: 0x40000000 | the low 30 bits of the CRC-64-AVRO fingerprint
+ * of the schema's Parsing Canonical Form. A registry can come later behind codec_writer_schema().
  *
  * Generated structs (schemas/records.gen.h, one per record; names in snake case):
  *   string, bytes     struct cq_span f            fixed 16         struct cq_id f
- *   int long boolean  int32_t int64_t bool f      enum E           enum e f (symbols E_SYMBOL, count E_N)
+ *   int long boolean  int32_t int64_t bool f      enum E           enum e f (symbols E_SYMBOL,
+ * count E_N)
  *   ["null", T]       bool has_f; T f             array of T       T *f; size_t f_n
- *   union of records  struct { enum <record>_<field>_kind kind; union { struct a a; struct b b; } u; } f
- *                     whose constants are <RECORD>_<BRANCH>, e.g. CHAT_ACTION_MESSAGE_SENT
+ *   union of records  struct { enum <record>_<field>_kind kind; union { struct a a; struct b b; }
+ * u; } f whose constants are <RECORD>_<BRANCH>, e.g. CHAT_ACTION_MESSAGE_SENT
  */
 #pragma once
 
@@ -20,7 +22,8 @@
 #include "lib/base/span.h"
 #include "lib/base/status.h"
 
-struct codec_record; /* a generated field table: extern const struct codec_record chat_action_codec; */
+struct codec_record; /* a generated field table: extern const struct codec_record chat_action_codec;
+                      */
 
 enum {
     CODEC_FRAMING = 5,           /* bytes before the body */
@@ -43,15 +46,16 @@ extern const struct codec_record *const codec_records[];
  * CQ_OK, or CQ_POISON when an enum or union index is out of range or `out` reached its maximum
  * (nothing is then appended).
  */
-CQ_MUST_CHECK enum cq_status codec_encode(const struct codec_record *r, const void *rec, struct cq_buf *out);
+CQ_MUST_CHECK enum cq_status codec_encode(const struct codec_record *r, const void *rec,
+                                          struct cq_buf *out);
 
 /**
- * Decode framing and body into `*ret`, the struct generated for `r`. Strings and bytes are borrowed from `in`;
- * arrays live in `a`. Every length, count, enum and union index is checked against the bytes left first,
- * and trailing bytes are refused. Bytes written under another known schema of the same record are
- * resolved by field name with our defaults (schemas/resolve.c, avro-c after the same bounds walk).
- * CQ_OK, CQ_POISON for bytes that can never decode (`*ret_why`, static, may be NULL, says what), or
- * CQ_AGAIN when the arena's maximum is reached.
+ * Decode framing and body into `*ret`, the struct generated for `r`. Strings and bytes are borrowed
+ * from `in`; arrays live in `a`. Every length, count, enum and union index is checked against the
+ * bytes left first, and trailing bytes are refused. Bytes written under another known schema of the
+ * same record are resolved by field name with our defaults (schemas/resolve.c, avro-c after the
+ * same bounds walk). CQ_OK, CQ_POISON for bytes that can never decode (`*ret_why`, static, may be
+ * NULL, says what), or CQ_AGAIN when the arena's maximum is reached.
  */
-CQ_MUST_CHECK enum cq_status codec_decode(const struct codec_record *r, struct cq_span in, struct cq_arena *a, void *ret,
-                                          const char **ret_why);
+CQ_MUST_CHECK enum cq_status codec_decode(const struct codec_record *r, struct cq_span in,
+                                          struct cq_arena *a, void *ret, const char **ret_why);

@@ -1,32 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * schemas/frame.h - the only renderer of what clients see on a socket (docs/protocol.md). A frame is rendered
- * once, without its opening brace and number, as `"t":"message",…}`; a gateway writes `{"n":17,` in front.
+ * schemas/frame.h - the only renderer of what clients see on a socket (docs/protocol.md). A frame
+ * is rendered once, without its opening brace and number, as `"t":"message",…}`; a gateway writes
+ * `{"n":17,` in front.
  */
 #pragma once
 
 #include "lib/base/buf.h"
 #include "schemas/records.gen.h"
 
-/** `"t":"message",…}` for an accepted message: id, clientId, chatId, seq, from, peer (direct), type, content, sentAt. */
+/** `"t":"message",…}` for an accepted message: id, clientId, chatId, seq, from, peer (direct),
+ * type, content, sentAt. */
 void frame_message(struct cq_buf *out, const struct chat_event *e);
 
-/** `"t":"chat",…}` for GroupStarted (with members) and GroupNamed; `"t":"member",…}` for MembershipChanged. */
+/** `"t":"chat",…}` for GroupStarted (with members) and GroupNamed; `"t":"member",…}` for
+ * MembershipChanged. */
 void frame_chat(struct cq_buf *out, const struct chat_event *e);
 
 /** `"t":"rejected",…}` */
 void frame_rejected(struct cq_buf *out, const struct rejection *r);
 
 /** `"t":"status",…}`: in `chat` everything up to these seqs is delivered to, read by all others. */
-void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read, int64_t at_ms);
+void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
+                  int64_t at_ms);
 
 /** `"t":"ready",…}`; `at` is a frontier's text. */
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at);
 
-/** Append a JSON string with quotes; `s` must be valid UTF-8. Escapes as RFC 8259 asks and "</" besides. */
+/** Append a JSON string with quotes; `s` must be valid UTF-8. Escapes as RFC 8259 asks and "</"
+ * besides. */
 void frame_json_string(struct cq_buf *out, struct cq_span s);
 
-/** Lower-case wire word of an enum: "text", "image", …; "member", "admin", "owner"; "add", "remove", "promote", "demote". */
+/** Lower-case wire word of an enum: "text", "image", …; "member", "admin", "owner"; "add",
+ * "remove", "promote", "demote". */
 const char *message_type_word(enum message_type t);
 const char *member_role_word(enum member_role r);
 const char *member_change_word(enum member_change_kind k);

@@ -16,4 +16,5 @@ struct cq_id chat_id_group(struct cq_id creator, struct cq_span client_id);
 struct cq_id message_id(struct cq_id chat, struct cq_id sender, struct cq_span client_id);
 
 /** Id of an event, derived from its source topic and position: the same on every replay. */
-struct cq_id event_id(const char *topic, int32_t generation, int32_t partition, int64_t offset, int32_t index);
+struct cq_id event_id(const char *topic, int32_t generation, int32_t partition, int64_t offset,
+                      int32_t index);

@@ -25,7 +25,12 @@ enum topic {
 };
 
 /** Generation of the topics on the message road: rises when a topic is replaced, at most 31. */
-enum { TOPIC_GENERATION = 0, TOPIC_GENERATION_MAX = 31, TOPIC_RECORD_MAX = 1024 * 1024, TOPIC_CUT_BYTES = 512 * 1024 };
+enum {
+    TOPIC_GENERATION = 0,
+    TOPIC_GENERATION_MAX = 31,
+    TOPIC_RECORD_MAX = 1024 * 1024,
+    TOPIC_CUT_BYTES = 512 * 1024
+};
 
 enum topic_width { TOPIC_BY_PARTITIONS, TOPIC_BY_SLOTS };
 
@@ -50,7 +55,8 @@ static inline const char *topic_name(enum topic t)
     return topic_spec(t)->name;
 }
 
-/** Partition of an id among n: murmur2 of its 36-character text, as Kafka's default partitioner does. */
+/** Partition of an id among n: murmur2 of its 36-character text, as Kafka's default partitioner
+ * does. */
 int32_t topic_partition(struct cq_id id, int32_t n);
 
 /** seq = generation * 2^48 + offset: exact in a double up to generation 31. */

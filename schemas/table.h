@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schemas/table.h - the field tables that schemas/gen prints, for codec.c and resolve.c alone.
+ */
+#pragma once
+
+#include "schemas/codec.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum codec_op {
+    CODEC_BOOL,
+    CODEC_INT,
+    CODEC_LONG,
+    CODEC_STRING,
+    CODEC_BYTES,
+    CODEC_ID,
+    CODEC_ENUM,
+    CODEC_RECORD,
+    CODEC_ARRAY,
+    CODEC_UNION,
+};
+
+struct codec_field {
+    uint8_t op;         /* enum codec_op */
+    bool nullable;      /* ["null", T]: a bool at has_off says whether it is there */
+    bool has_default;   /* used when a foreign writer's schema lacks the field */
+    uint32_t off;       /* value; pointer of an array; `u` of a union */
+    uint32_t has_off;   /* has_<f> */
+    uint32_t aux_off;   /* <f>_n of an array, `kind` of a union */
+    uint32_t n;         /* symbols of an enum, branches of a union */
+    uint32_t item_size; /* array: sizeof one item */
+    uint32_t item_min;  /* array: fewest bytes of one item on the wire, at least 1 */
+    union {
+        const struct codec_record *record;
+        const struct codec_field *item; /* off 0 */
+        const struct codec_record *const *branches;
+        const char *const *symbols;
+    } sub;
+    const char *name;         /* as in the schema */
+    const uint8_t *default_p; /* Avro binary, of the whole field with its union index */
+    uint32_t default_n;
+};
+
+struct codec_record {
+    const char *name; /* as in the schema */
+    const struct codec_field *fields;
+    uint32_t fields_n;
+    uint32_t size; /* of the struct */
+    uint32_t id;   /* schema id, see codec.h */
+    const char *json;
+};
+
+/** Schemas that other or older writers use, embedded from schemas/history; NULL-terminated JSON
+ * texts. */
+extern const char *const codec_history[];
