@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/base/idmap.h - a hash table from ids to 64-bit values, with a maximum.
+ */
+#pragma once
+
+#include "lib/base/id.h"
+
+struct idmap_slot {
+    struct cq_id key;
+    uint64_t value;
+    bool used;
+};
+
+struct idmap {
+    struct idmap_slot *slots; /* owned; cap is a power of two, or 0 */
+    size_t cap;
+    size_t n;
+    size_t max; /* entries */
+};
+
+void idmap_init(struct idmap *m, size_t max);
+void idmap_release(struct idmap *m);
+
+/** Where the value of `key` is, or NULL. Valid until the next put or remove. */
+uint64_t *idmap_get(const struct idmap *m, struct cq_id key);
+
+/** Set it, replacing what was there. False at the maximum, or without memory; nothing is changed then. */
+CQ_MUST_CHECK bool idmap_put(struct idmap *m, struct cq_id key, uint64_t value);
+
+/** True when it was there. */
+bool idmap_remove(struct idmap *m, struct cq_id key);
+
+/** Walk: start with *at = 0; false at the end. No put or remove meanwhile. */
+bool idmap_next(const struct idmap *m, size_t *at, struct cq_id *ret_key, uint64_t *ret_value);
