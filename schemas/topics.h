@@ -24,9 +24,10 @@ enum topic {
     TOPIC_N
 };
 
-/** Generation of the topics on the message road: rises when a topic is replaced, at most 31. */
+/** Generation of the topics on the message road: rises when a topic is replaced, at most 31. It starts at 1, so that no
+ *  seq is 0, which everywhere means "none". */
 enum {
-    TOPIC_GENERATION = 0,
+    TOPIC_GENERATION = 1,
     TOPIC_GENERATION_MAX = 31,
     TOPIC_RECORD_MAX = 1024 * 1024,
     TOPIC_CUT_BYTES = 512 * 1024
