@@ -41,6 +41,10 @@ void ingest_free(struct ingest *in);
 int ingest_fd(struct ingest *in);
 void ingest_serve(struct ingest *in);
 
+/** The producer is dead for good (a fatal error of the idempotent producer): nothing further will
+ * be stored. The role answers what is pending as unknown, drains and exits to be restarted. */
+bool ingest_is_dead(const struct ingest *in);
+
 /** Whether new work should be refused at once (queue above 80 %, oldest unreported above 5 s, or
  * producer being replaced). */
 bool ingest_overloaded(struct ingest *in);

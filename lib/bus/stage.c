@@ -15,6 +15,7 @@ enum {
     COMMIT_EVERY_MS = 100,             /* a commit lost to a crash only means more replay */
     PARTITIONS_MAX = 1024,
     SERVE_MS = 100,
+    JOIN_MS = 10000,
 };
 
 struct output {
@@ -328,6 +329,16 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
         clock_sleep_ms(backoff_ms(s->again, 20, 1000));
     }
     return CQ_OK;
+}
+
+enum cq_status stage_join(struct stage *s, const volatile int *stop)
+{
+    int64_t until_ms = clock_mono_ms() + JOIN_MS;
+    enum cq_status st = CQ_OK;
+
+    while (st == CQ_OK && !*stop && !consumer_owned(s->consumer) && clock_mono_ms() < until_ms)
+        st = stage_turn(s, COMMIT_EVERY_MS);
+    return st;
 }
 
 enum cq_status stage_run(struct stage *s, const volatile int *stop)

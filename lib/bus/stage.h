@@ -50,6 +50,10 @@ CQ_MUST_CHECK enum cq_status stage_emit(struct stage_out *out, const char *topic
 /** One turn, waiting up to `wait_ms` for the first record. CQ_OK or CQ_FATAL. */
 CQ_MUST_CHECK enum cq_status stage_turn(struct stage *s, int wait_ms);
 
+/** Turns until partitions are assigned, `*stop`, or about 10 s without any (more copies than
+ * partitions). */
+CQ_MUST_CHECK enum cq_status stage_join(struct stage *s, const volatile int *stop);
+
 /** Turns until `*stop` (set by a signal) or a fatal status; commits and leaves the group at the
  * end. */
 CQ_MUST_CHECK enum cq_status stage_run(struct stage *s, const volatile int *stop);

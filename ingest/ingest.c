@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "ingest/ingest.h"
+
+#include "ingest/validate.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "schemas/codec.h"
+#include "schemas/topics.h"
+
+#include <stdlib.h>
+
+enum {
+    QUEUE_RECORDS = 20000,
+    QUEUE_KIB = 64 * 1024,
+    ADMIT_BELOW = QUEUE_RECORDS / 2, /* after an overload, admission resumes here */
+    REFUSE_ABOVE = QUEUE_RECORDS / 10 * 8,
+    SILENCE_MS = 5000, /* without any report while records wait: the broker is away */
+    MESSAGE_TIMEOUT_MS = 30000,
+};
+
+/* An opaque that stands for nobody: its report is swallowed. */
+static const uint64_t NOBODY = UINT64_MAX;
+
+struct ingest {
+    struct ingest_conf conf;
+    struct producer *producer; /* owned */
+    struct cq_buf encoded;
+    int64_t heard_ms; /* last report, or the moment something was queued into an empty producer */
+    bool refusing;
+};
+
+static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                      enum cq_status st)
+{
+    struct ingest *in = arg;
+
+    if (st == CQ_OK)
+        in->heard_ms = clock_mono_ms();
+    if (opaque != NOBODY)
+        in->conf.ack(in->conf.arg, opaque, partition, offset, st);
+}
+
+static enum cq_status open_producer(struct ingest *in)
+{
+    return producer_new(&(struct producer_conf){ .brokers = in->conf.brokers,
+                                                 .client_id = in->conf.client_id,
+                                                 .linger_ms = in->conf.linger_ms,
+                                                 .message_timeout_ms = MESSAGE_TIMEOUT_MS,
+                                                 .queue_max_records = QUEUE_RECORDS,
+                                                 .queue_max_kib = QUEUE_KIB,
+                                                 .report = on_report,
+                                                 .arg = in },
+                        &in->producer);
+}
+
+enum cq_status ingest_new(const struct ingest_conf *conf, struct ingest **ret)
+{
+    struct ingest *in = calloc(1, sizeof *in);
+
+    if (!in)
+        return CQ_FATAL;
+    in->conf = *conf;
+    in->heard_ms = clock_mono_ms();
+    buf_init(&in->encoded, TOPIC_CUT_BYTES);
+    if (open_producer(in) != CQ_OK) {
+        free(in);
+        return CQ_FATAL;
+    }
+    *ret = in;
+    return CQ_OK;
+}
+
+void ingest_free(struct ingest *in)
+{
+    if (!in)
+        return;
+    producer_free(in->producer);
+    buf_release(&in->encoded);
+    free(in);
+}
+
+int ingest_fd(struct ingest *in)
+{
+    return producer_fd(in->producer);
+}
+
+void ingest_serve(struct ingest *in)
+{
+    producer_serve(in->producer, 0);
+}
+
+bool ingest_is_dead(const struct ingest *in)
+{
+    return producer_is_fatal(in->producer);
+}
+
+bool ingest_overloaded(struct ingest *in)
+{
+    int pending = producer_pending(in->producer);
+    bool silent = pending && clock_mono_ms() - in->heard_ms > SILENCE_MS;
+
+    if (!pending)
+        in->heard_ms = clock_mono_ms();
+    if (pending > REFUSE_ABOVE || silent || producer_is_fatal(in->producer))
+        in->refusing = true;
+    else if (pending < ADMIT_BELOW)
+        in->refusing = false;
+    return in->refusing;
+}
+
+static enum cq_status send_record(struct ingest *in, enum topic topic, struct cq_id key,
+                                  const struct codec_record *codec, const void *record,
+                                  uint64_t opaque)
+{
+    char text[CQ_ID_TEXT_LEN + 1];
+
+    buf_clear(&in->encoded);
+    if (codec_encode(codec, record, &in->encoded) != CQ_OK)
+        return CQ_POISON;
+    if (!producer_pending(in->producer))
+        in->heard_ms = clock_mono_ms();
+    id_format(key, text);
+    return producer_send(in->producer, &(struct bus_send){
+                                           .topic = topic_name(topic),
+                                           .partition = topic_partition(key, in->conf.partitions),
+                                           .key = span_of(text, CQ_ID_TEXT_LEN),
+                                           .value = buf_span(&in->encoded),
+                                           .opaque = opaque,
+                                       });
+}
+
+enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a, uint64_t opaque,
+                           const char **reterr_field)
+{
+    const char *field = validate_chat(a);
+    enum cq_status st;
+
+    if (field) {
+        *reterr_field = field;
+        return CQ_POISON;
+    }
+    st = send_record(in, TOPIC_CHAT_ACTIONS, a->chat_id, &chat_action_codec, a, opaque);
+    if (st == CQ_POISON)
+        *reterr_field = "size";
+    return st == CQ_FATAL ? CQ_AGAIN : st; /* the edge restarts on a dead producer: not now, then */
+}
+
+enum cq_status ingest_user(struct ingest *in, const struct user_action *a, uint64_t opaque,
+                           const char **reterr_field)
+{
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *a } };
+    const char *field = validate_user(a);
+    enum cq_status st;
+
+    if (field) {
+        *reterr_field = field;
+        return CQ_POISON;
+    }
+    st = send_record(in, TOPIC_USER_INBOX, a->user_id, &user_inbox_codec, &record, opaque);
+    if (st == CQ_POISON)
+        *reterr_field = "size";
+    return st == CQ_FATAL ? CQ_AGAIN : st;
+}
+
+enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation, int32_t slots,
+                            int64_t at_ms)
+{
+    struct user_inbox record = {
+        .body = { USER_INBOX_USER_ACTION,
+                  .u.user_action = { .at_ms = at_ms,
+                                     .action = { USER_ACTION_GATEWAY_ALIVE,
+                                                 .u.gateway_alive = { incarnation, slots } } } },
+    };
+    enum cq_status st = CQ_OK;
+
+    buf_clear(&in->encoded);
+    if (codec_encode(&user_inbox_codec, &record, &in->encoded) != CQ_OK)
+        return CQ_FATAL;
+    for (int32_t p = 0; st == CQ_OK && p < in->conf.partitions; p++)
+        st = producer_send(in->producer, &(struct bus_send){ .topic = topic_name(TOPIC_USER_INBOX),
+                                                             .partition = p,
+                                                             .value = buf_span(&in->encoded),
+                                                             .opaque = NOBODY });
+    return st == CQ_FATAL ? CQ_AGAIN : st;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "ingest/validate.h"
+
+#include "ingest/ingest.h"
+
+bool client_id_good(struct cq_span s)
+{
+    if (!s.n || s.n > INGEST_CLIENT_ID_MAX)
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] > '~')
+            return false;
+    return true;
+}
+
+bool display_name_good(struct cq_span s)
+{
+    if (!s.n || !span_is_utf8(s) || span_code_points(s) > INGEST_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < ' ' || s.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static const char *validate_message(const struct message_sent *m)
+{
+    if ((unsigned)m->type >= MESSAGE_TYPE_N)
+        return "type";
+    if (!m->content.n || m->content.n > INGEST_CONTENT_MAX || !span_is_utf8(m->content) ||
+        memchr(m->content.p, 0, m->content.n))
+        return "content";
+    return m->content_type.n <= 255 ? NULL : "contentType";
+}
+
+static const char *validate_receipts(const struct receipts_advanced *r)
+{
+    if (!r->receipts_n || r->receipts_n > INGEST_RECEIPTS_MAX)
+        return "receipts";
+    for (size_t i = 0; i < r->receipts_n; i++)
+        if (r->receipts[i].delivered_seq < 0 || r->receipts[i].read_seq < 0)
+            return "seq";
+    return NULL;
+}
+
+const char *validate_chat(const struct chat_action *a)
+{
+    if (id_is_zero(a->chat_id))
+        return "chatId";
+    if (id_is_zero(a->user_id))
+        return "userId";
+    if (a->action.kind != CHAT_ACTION_RECEIPTS_ADVANCED && !client_id_good(a->client_id))
+        return "clientId";
+    switch (a->action.kind) {
+    case CHAT_ACTION_MESSAGE_SENT:
+        return validate_message(&a->action.u.message_sent);
+    case CHAT_ACTION_RECEIPTS_ADVANCED:
+        return validate_receipts(&a->action.u.receipts_advanced);
+    case CHAT_ACTION_GROUP_CREATED:
+        if (!display_name_good(a->action.u.group_created.name))
+            return "name";
+        return a->action.u.group_created.members_n < INGEST_GROUP_MAX ? NULL : "members";
+    case CHAT_ACTION_MEMBERS_CHANGED:
+        return a->action.u.members_changed.changes_n &&
+                       a->action.u.members_changed.changes_n <= INGEST_GROUP_MAX
+                   ? NULL
+                   : "changes";
+    case CHAT_ACTION_CHAT_RENAMED:
+        return display_name_good(a->action.u.chat_renamed.name) ? NULL : "name";
+    default:
+        return "action";
+    }
+}
+
+const char *validate_user(const struct user_action *a)
+{
+    if (id_is_zero(a->user_id) && a->action.kind != USER_ACTION_GATEWAY_ALIVE)
+        return "userId";
+    switch (a->action.kind) {
+    case USER_ACTION_USER_SIGNED_UP: /* empty: whoever logs in without registering has no name yet
+                                      */
+        return !a->action.u.user_signed_up.name.n ||
+                       display_name_good(a->action.u.user_signed_up.name)
+                   ? NULL
+                   : "name";
+    case USER_ACTION_PROFILE_EDITED:
+        return display_name_good(a->action.u.profile_edited.name) ? NULL : "name";
+    case USER_ACTION_DEVICE_LINKED:
+        return a->action.u.device_linked.platform.n <= 16 &&
+                       a->action.u.device_linked.label.n <= 4 * INGEST_NAME_MAX
+                   ? NULL
+                   : "label";
+    default:
+        return (unsigned)a->action.kind < USER_ACTION_ACTION_KIND_N ? NULL : "action";
+    }
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connection. Statements go out without blocking and are awaited with poll() and a deadline:
+ * statement_timeout is the server's, and a server that is stopped does not keep it.
+ */
+#include "lib/pg/pg.h"
+
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    STATEMENTS_MAX = 256, /* prepared on one connection */
+    STATEMENT_SLOTS = 512,
+    SQL_TIMEOUT_MS = 30000,
+    ANSWER_TIMEOUT_MS = SQL_TIMEOUT_MS + 5000, /* the server's own time-out comes first */
+    ERROR_MAX = 256,
+};
+
+CQ_DEFINE_AUTO(pqresult, PGresult *, PQclear)
+
+struct pg {
+    char *url; /* owned */
+    char *app; /* owned */
+    PGconn *conn;
+    int wake_fd;                       /* eventfd that pg_cancel() writes */
+    pthread_mutex_t cancel_lock;       /* guards `cancel` */
+    PGcancel *cancel;                  /* owned; NULL while not connected */
+    const char *sql[STATEMENT_SLOTS];  /* open addressing on the constant's address */
+    int statements_n;                  /* slots in use */
+    int64_t answer_ms;                 /* how long to wait for an answer; < 0: for ever */
+    char error[ERROR_MAX];
+    char sqlstate[6];
+};
+
+struct pg *pg_new(const char *url, const char *app)
+{
+    struct pg *c = calloc(1, sizeof *c);
+
+    if (!c)
+        abort();
+    c->url = strdup(url);
+    c->app = strdup(app);
+    c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    c->answer_ms = ANSWER_TIMEOUT_MS;
+    if (!c->url || !c->app || c->wake_fd < 0 || pthread_mutex_init(&c->cancel_lock, NULL))
+        abort();
+    return c;
+}
+
+static void connection_drop(struct pg *c)
+{
+    pthread_mutex_lock(&c->cancel_lock);
+    PQfreeCancel(c->cancel);
+    c->cancel = NULL;
+    pthread_mutex_unlock(&c->cancel_lock);
+    PQfinish(c->conn);
+    c->conn = NULL;
+    memset(c->sql, 0, sizeof c->sql);
+    c->statements_n = 0;
+}
+
+void pg_free(struct pg *c)
+{
+    if (!c)
+        return;
+    connection_drop(c);
+    pthread_mutex_destroy(&c->cancel_lock);
+    close(c->wake_fd);
+    free(c->url);
+    free(c->app);
+    free(c);
+}
+
+const char *pg_error(const struct pg *c)
+{
+    return c->error;
+}
+
+const char *pg_sqlstate(const struct pg *c)
+{
+    return c->sqlstate;
+}
+
+/** Keep the first line of `text` as the error. */
+static void error_set(struct pg *c, const char *sqlstate, const char *text)
+{
+    snprintf(c->sqlstate, sizeof c->sqlstate, "%s", sqlstate ? sqlstate : "");
+    snprintf(c->error, sizeof c->error, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static enum cq_status connection_open(struct pg *c)
+{
+    /* Later keywords win, so what the url says for itself overrides these defaults. */
+    static const char *const names[] = { "application_name",
+                                         "connect_timeout",
+                                         "keepalives",
+                                         "keepalives_idle",
+                                         "keepalives_interval",
+                                         "keepalives_count",
+                                         "tcp_user_timeout",
+                                         "client_encoding",
+                                         "options",
+                                         "dbname",
+                                         NULL };
+    char options[256];
+    const char *values[ARRAY_LEN(names)] = { c->app, "5",     "1",    "10",    "5",   "3",
+                                             "15000", "UTF8", options, c->url, NULL };
+
+    snprintf(options, sizeof options,
+             "-c statement_timeout=%d -c idle_in_transaction_session_timeout=%d"
+             " -c search_path=pg_catalog -c timezone=UTC",
+             SQL_TIMEOUT_MS, 2 * SQL_TIMEOUT_MS);
+    c->conn = PQconnectdbParams(names, values, 1);
+    if (!c->conn || PQstatus(c->conn) != CONNECTION_OK) {
+        error_set(c, "08001", c->conn ? PQerrorMessage(c->conn) : "out of memory");
+        connection_drop(c);
+        return CQ_AGAIN;
+    }
+    PQsetnonblocking(c->conn, 1);
+    pthread_mutex_lock(&c->cancel_lock);
+    c->cancel = PQgetCancel(c->conn);
+    pthread_mutex_unlock(&c->cancel_lock);
+    c->answer_ms = ANSWER_TIMEOUT_MS;
+    return CQ_OK;
+}
+
+enum cq_status pg_ready(struct pg *c, bool *ret_fresh)
+{
+    if (ret_fresh)
+        *ret_fresh = false;
+    if (c->conn && PQstatus(c->conn) == CONNECTION_OK) {
+        switch (PQtransactionStatus(c->conn)) {
+        case PQTRANS_IDLE:
+            return CQ_OK;
+        case PQTRANS_INTRANS: /* a turn that was given up half-way */
+        case PQTRANS_INERROR:
+            if (pg_script(c, "ROLLBACK") == CQ_OK)
+                return CQ_OK;
+            break;
+        default:
+            break;
+        }
+    }
+    connection_drop(c);
+    if (connection_open(c) != CQ_OK)
+        return CQ_AGAIN;
+    if (ret_fresh)
+        *ret_fresh = true;
+    return CQ_OK;
+}
+
+/** Whether an error of this SQLSTATE says that the connection or what is prepared on it is of no
+ * more use, whatever libpq thinks. 25006: a standby, seen after a fail-over. */
+static bool sqlstate_needs_reopen(const char *s)
+{
+    static const char *const all[] = { "25006", "26000", "57P01", "57P02", "57P03", "57P05" };
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (!strcmp(s, all[i]))
+            return true;
+    return !strncmp(s, "08", 2) || !strncmp(s, "58", 2);
+}
+
+static enum cq_status sqlstate_status(const char *s)
+{
+    static const char again[][3] = { "08", "40", "53", "55", "57", "58" };
+
+    for (size_t i = 0; i < ARRAY_LEN(again); i++)
+        if (!strncmp(s, again[i], 2))
+            return CQ_AGAIN;
+    if (!strncmp(s, "22", 2) || !strncmp(s, "23", 2))
+        return CQ_POISON;
+    return CQ_FATAL;
+}
+
+/** Note what a failed result says. Values of parameters stand in the detail field, which is left
+ * out, and in the message of class 22, which is left out too. */
+static enum cq_status failure(struct pg *c, const PGresult *res, bool cached)
+{
+    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    enum cq_status st;
+
+    if (!state) {
+        error_set(c, "08006", c->conn ? PQerrorMessage(c->conn) : "not connected");
+        connection_drop(c);
+        return CQ_AGAIN;
+    }
+    error_set(c, state, !strncmp(state, "22", 2) ? "data exception" : text ? text : "no message");
+    st = sqlstate_status(c->sqlstate);
+    /* A migration changed the columns under a prepared statement: prepare it anew. */
+    bool stale_plan = cached && !strcmp(c->sqlstate, "0A000");
+    if (stale_plan || sqlstate_needs_reopen(c->sqlstate))
+        st = CQ_AGAIN;
+    if (stale_plan || sqlstate_needs_reopen(c->sqlstate) || PQstatus(c->conn) != CONNECTION_OK) {
+        connection_drop(c);
+        return CQ_AGAIN;
+    }
+    return st;
+}
+
+/** Wait for `events` on the connection's socket. False: the deadline passed. */
+static bool socket_await(struct pg *c, short events, int64_t until_ms)
+{
+    for (;;) {
+        struct pollfd fd = { .fd = PQsocket(c->conn), .events = events };
+        int64_t left = until_ms < 0 ? 1000 : until_ms - clock_mono_ms();
+        int n;
+
+        if (left <= 0)
+            return false;
+        n = poll(&fd, 1, (int)left);
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return true;
+    }
+}
+
+/** Flush what was queued and read until a result can be taken without blocking. */
+static bool answer_await(struct pg *c, int64_t until_ms)
+{
+    int unsent;
+
+    while ((unsent = PQflush(c->conn)) != 0) {
+        if (unsent < 0 || !socket_await(c, POLLIN | POLLOUT, until_ms))
+            return false;
+        if (!PQconsumeInput(c->conn))
+            return false;
+    }
+    while (PQisBusy(c->conn)) {
+        if (!socket_await(c, POLLIN, until_ms))
+            return false;
+        if (!PQconsumeInput(c->conn))
+            return false;
+    }
+    return true;
+}
+
+/** Gather all results of what was sent. The first failure wins, else the last result. */
+static enum cq_status answer_take(struct pg *c, bool sent, bool cached, PGresult **ret)
+{
+    int64_t until_ms = c->answer_ms < 0 ? -1 : clock_mono_ms() + c->answer_ms;
+    cq_auto(pqresult) PGresult *kept = NULL;
+    bool failed = false;
+
+    if (!sent)
+        return failure(c, NULL, cached);
+    for (;;) {
+        PGresult *res;
+        ExecStatusType status;
+
+        if (!answer_await(c, until_ms)) {
+            /* The outcome is unknown and the connection is in the middle of something. */
+            error_set(c, "08006", "no answer from the server");
+            connection_drop(c);
+            return CQ_AGAIN;
+        }
+        res = PQgetResult(c->conn);
+        if (!res)
+            break;
+        if (failed) {
+            PQclear(res);
+            continue;
+        }
+        PQclear(kept);
+        kept = res;
+        status = PQresultStatus(res);
+        failed = status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK;
+    }
+    if (!kept || failed)
+        return failure(c, kept, cached);
+    *ret = CQ_TAKE(kept);
+    return CQ_OK;
+}
+
+/** Slot of a statement by the address of its text; -1 when the table is full. */
+static int statement_slot(const struct pg *c, const char *sql)
+{
+    size_t at = ((uintptr_t)sql * 0x9E3779B97F4A7C15ull) >> 40;
+
+    for (size_t i = 0; i < STATEMENT_SLOTS; i++) {
+        size_t slot = (at + i) % STATEMENT_SLOTS;
+
+        if (c->sql[slot] == sql || !c->sql[slot])
+            return (int)slot;
+    }
+    return -1;
+}
+
+static enum cq_status statement_prepare(struct pg *c, int slot, const char *name, const char *sql,
+                                        const struct pg_params *params)
+{
+    cq_auto(pqresult) PGresult *res = NULL;
+    int n = params ? params->n : 0;
+    enum cq_status st;
+
+    if (c->statements_n == STATEMENTS_MAX) {
+        error_set(c, "54000", "too many prepared statements");
+        return CQ_FATAL;
+    }
+    st = answer_take(c, PQsendPrepare(c->conn, name, sql, n, params ? params->type : NULL), false,
+                     &res);
+    if (st != CQ_OK)
+        return st;
+    c->sql[slot] = sql;
+    c->statements_n++;
+    return CQ_OK;
+}
+
+enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *params,
+                      struct pg_result **ret)
+{
+    static const int binary[PG_PARAMS_MAX] = { [0 ... PG_PARAMS_MAX - 1] = 1 };
+    const char *values[PG_PARAMS_MAX];
+    int lengths[PG_PARAMS_MAX];
+    int n = params ? params->n : 0;
+    cq_auto(pqresult) PGresult *res = NULL;
+    char name[16];
+    bool cached;
+    int slot;
+    enum cq_status st;
+
+    if (!c->conn)
+        return failure(c, NULL, false);
+    if (n && params->bytes.failed) {
+        error_set(c, "54000", "parameters over their bound");
+        return CQ_POISON;
+    }
+    slot = statement_slot(c, sql);
+    if (slot < 0)
+        return CQ_FATAL;
+    snprintf(name, sizeof name, "s%d", slot);
+    cached = c->sql[slot] == sql;
+    if (!cached && (st = statement_prepare(c, slot, name, sql, params)) != CQ_OK)
+        return st;
+    for (int i = 0; i < n; i++) {
+        /* An empty value is not NULL: it needs a pointer. */
+        values[i] = params->null[i]   ? NULL
+                    : params->bytes.p ? (const char *)params->bytes.p + params->at[i]
+                                      : "";
+        lengths[i] = (int)params->len[i];
+    }
+    st = answer_take(c, PQsendQueryPrepared(c->conn, name, n, values, lengths, binary, 1), cached,
+                     &res);
+    if (st != CQ_OK)
+        return st;
+    if (ret)
+        *ret = (struct pg_result *)CQ_TAKE(res);
+    return CQ_OK;
+}
+
+enum cq_status pg_script(struct pg *c, const char *sql)
+{
+    cq_auto(pqresult) PGresult *res = NULL;
+
+    if (!c->conn)
+        return failure(c, NULL, false);
+    return answer_take(c, PQsendQuery(c->conn, sql), false, &res);
+}
+
+enum cq_status pg_patient(struct pg *c)
+{
+    enum cq_status st = pg_script(c, "SET statement_timeout = 0");
+
+    if (st == CQ_OK)
+        c->answer_ms = -1;
+    return st;
+}
+
+/** Hand over what has arrived; returns how many. */
+static int notifications_drain(struct pg *c, pg_notify_fn *fn, void *arg)
+{
+    PGnotify *note;
+    int n = 0;
+
+    while ((note = PQnotifies(c->conn)) != NULL) {
+        fn(arg, note->relname, note->extra);
+        PQfreemem(note);
+        n++;
+    }
+    return n;
+}
+
+enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn, void *arg)
+{
+    int64_t until_ms = clock_mono_ms() + timeout_ms;
+
+    if (!c->conn)
+        return failure(c, NULL, false);
+    for (;;) {
+        struct pollfd fd[2] = { { .fd = PQsocket(c->conn), .events = POLLIN },
+                                { .fd = c->wake_fd, .events = POLLIN } };
+        int64_t left = until_ms - clock_mono_ms();
+        uint64_t drained;
+
+        if (notifications_drain(c, fn, arg))
+            return CQ_OK;
+        if (poll(fd, 2, left > 0 ? (int)left : 0) < 0 && errno != EINTR)
+            return CQ_AGAIN;
+        if (fd[1].revents)
+            return read(c->wake_fd, &drained, sizeof drained) < 0 ? CQ_OK : CQ_OK;
+        if (fd[0].revents && !PQconsumeInput(c->conn))
+            return failure(c, NULL, false);
+        if (left <= 0) {
+            notifications_drain(c, fn, arg);
+            return CQ_OK;
+        }
+    }
+}
+
+void pg_cancel(struct pg *c)
+{
+    uint64_t one = 1;
+    char ignored[64];
+
+    if (write(c->wake_fd, &one, sizeof one) < 0)
+        return; /* the counter is at its maximum: awake already */
+    pthread_mutex_lock(&c->cancel_lock);
+    if (c->cancel)
+        PQcancel(c->cancel, ignored, sizeof ignored);
+    pthread_mutex_unlock(&c->cancel_lock);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/chat/group.h - who is, and was, in the groups of one partition. Asked at the exact seq
+ * of an action, so that replaying an action over a newer state gives what it gave the first time.
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/base/idmap.h"
+#include "schemas/records.gen.h"
+
+enum {
+    GROUPS_MAX = 4 * 1024 * 1024, /* in one partition */
+    GROUP_MEMBERS_MAX = 1024,     /* present members */
+    GROUP_STAYS_MAX = 4096,       /* stays kept; beyond it the oldest ended ones are dropped */
+};
+
+struct group {
+    struct cq_id id;
+    int64_t source_offset; /* of the last change */
+    int64_t created_seq;
+    char *name;                    /* owned */
+    struct member_interval *stays; /* owned; one a user, stay and role, in order of joined_seq */
+    size_t stays_n, stays_cap;
+};
+
+struct groups {
+    struct idmap by_id; /* id → struct group *, owned */
+};
+
+void groups_init(struct groups *g);
+void groups_release(struct groups *g);
+
+struct group *groups_find(const struct groups *g, struct cq_id id);
+
+/** An empty group; CQ_AGAIN never. NULL without memory or at GROUPS_MAX. Owned by the table. */
+struct group *groups_add(struct groups *g, struct cq_id id);
+
+/** Take over a value of topic members unless what is here is from the same source or a newer one.
+ */
+CQ_MUST_CHECK enum cq_status groups_restore(struct groups *g, const struct chat_members *value);
+
+/** The stay `user` is in just before `seq` (joined below it, not left before it), or NULL. */
+const struct member_interval *group_stay(const struct group *g, struct cq_id user, int64_t seq);
+
+/** Everybody in the group just before `seq`, in the arena; NULL when it is full. */
+struct cq_id *group_members(const struct group *g, int64_t seq, struct cq_arena *a, size_t *ret_n);
+size_t group_count(const struct group *g, int64_t seq);
+
+/** Apply one change at `seq`; applying it again changes nothing. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status group_join(struct group *g, struct cq_id user, enum member_role role,
+                                        int64_t seq);
+void group_leave(struct group *g, struct cq_id user, int64_t seq);
+CQ_MUST_CHECK enum cq_status group_set_role(struct group *g, struct cq_id user,
+                                            enum member_role role, int64_t seq);
+CQ_MUST_CHECK enum cq_status group_rename(struct group *g, struct cq_span name, int64_t seq);

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/chat/members_rules.c - the rules of groups: creation, membership, roles, names.
+ */
+#include "processors/chat/rules.h"
+
+#include "schemas/frame.h"
+#include "schemas/names.h"
+
+enum { NAME_MAX = 100 /* code points */, CHANGES_MAX = 1024 };
+
+static bool name_good(struct cq_span name)
+{
+    return name.n && span_is_utf8(name) && span_code_points(name) <= NAME_MAX;
+}
+
+/* The group as it is now, for topic members. */
+static enum cq_status emit_members(struct chat_step *step, const struct group *g)
+{
+    struct chat_output *o = chat_emit(step, TOPIC_MEMBERS);
+    struct member_interval *stays = ARENA_ARRAY(step->arena, struct member_interval, g->stays_n);
+    struct cq_span name = arena_copy(step->arena, span_str(g->name));
+
+    if (!o)
+        return CQ_FATAL;
+    if (!stays || !name.p)
+        return CQ_AGAIN;
+    memcpy(stays, g->stays, g->stays_n * sizeof *stays);
+    o->u.members = (struct chat_members){
+        .chat_id = g->id,
+        .source = { TOPIC_GENERATION, step->state->partition, g->source_offset },
+        .name = name,
+        .members = stays,
+        .members_n = g->stays_n,
+    };
+    return CQ_OK;
+}
+
+/* A GroupStarted that shows the group just after `seq`, for those who see it for the first time. */
+static enum cq_status show_group(struct chat_step *step, const struct group *g, int64_t seq,
+                                 struct chat_event *ret)
+{
+    struct member_entry *entries = ARENA_ARRAY(step->arena, struct member_entry, g->stays_n);
+    struct cq_span name = arena_copy(step->arena, span_str(g->name));
+    size_t n = 0;
+
+    if (!entries || !name.p)
+        return CQ_AGAIN;
+    for (size_t i = 0; i < g->stays_n; i++)
+        if (group_stay(g, g->stays[i].user_id, seq + 1) == &g->stays[i])
+            entries[n++] = (struct member_entry){ g->stays[i].user_id, g->stays[i].role };
+    *ret = (struct chat_event){
+        .chat_id = g->id,
+        .seq = seq,
+        .at_ms = step->action->at_ms,
+        .user_id = step->action->user_id,
+        .client_id = step->action->client_id,
+        .event = { CHAT_EVENT_GROUP_STARTED, .u.group_started = { name, entries, n } },
+    };
+    return CQ_OK;
+}
+
+static enum cq_status send_group(struct chat_step *step, const struct group *g, int64_t seq,
+                                 struct cq_id *to, size_t to_n)
+{
+    struct chat_event shown;
+    enum cq_status st = show_group(step, g, seq, &shown);
+
+    if (st != CQ_OK)
+        return st;
+    return chat_emit_item(step, FRAME_CLASS_MEMBER, seq, (struct cq_id){ 0 },
+                          chat_render(step, frame_chat, &shown), to, to_n);
+}
+
+/* Everybody named but the creator, each once. */
+static size_t distinct_members(const struct chat_action *a, struct cq_id *ids)
+{
+    const struct group_created *c = &a->action.u.group_created;
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->members_n; i++) {
+        bool known = id_eq(c->members[i], a->user_id);
+
+        for (size_t k = 0; k < n && !known; k++)
+            known = id_eq(ids[k], c->members[i]);
+        if (!known)
+            ids[n++] = c->members[i];
+    }
+    return n;
+}
+
+static enum cq_status fill_group(struct chat_step *step, struct group **ret)
+{
+    const struct chat_action *a = step->action;
+    const struct group_created *c = &a->action.u.group_created;
+    struct cq_id *ids = ARENA_ARRAY(step->arena, struct cq_id, c->members_n + 1);
+    struct group *g = groups_find(&step->state->groups, a->chat_id);
+    enum cq_status st;
+    size_t n;
+
+    if (!ids)
+        return CQ_AGAIN;
+    n = distinct_members(a, ids);
+    if (!g && !(g = groups_add(&step->state->groups, a->chat_id)))
+        return CQ_FATAL;
+    st = g->name ? CQ_OK : group_rename(g, c->name, step->seq);
+    if (st == CQ_OK)
+        st = group_join(g, a->user_id, MEMBER_ROLE_OWNER, step->seq);
+    for (size_t i = 0; st == CQ_OK && i < n; i++)
+        st = group_join(g, ids[i], MEMBER_ROLE_MEMBER, step->seq);
+    *ret = g;
+    return st;
+}
+
+enum cq_status rule_group_created(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct group_created *c = &a->action.u.group_created;
+    struct group *g = groups_find(&step->state->groups, a->chat_id);
+    struct chat_event *e, shown;
+    struct cq_id *to;
+    enum cq_status st;
+    size_t to_n;
+
+    if (!id_eq(a->chat_id, chat_id_group(a->user_id, a->client_id)) || !a->client_id.n ||
+        !name_good(c->name))
+        return chat_reject(step, a->chat_id, "bad_request");
+    if (c->members_n >= GROUP_MEMBERS_MAX)
+        return chat_reject(step, a->chat_id, "too_many_members");
+    if (g && g->created_seq != step->seq) { /* the same client id again: show what it made */
+        to = arena_alloc(step->arena, sizeof *to);
+        if (to)
+            *to = a->user_id;
+        return send_group(step, g, g->created_seq, to, 1);
+    }
+    st = fill_group(step, &g);
+    if (st == CQ_OK)
+        st = show_group(step, g, step->seq, &shown);
+    if (st != CQ_OK)
+        return st;
+    if (!(e = chat_emit_event(step)))
+        return CQ_FATAL;
+    e->event = shown.event;
+    st = emit_members(step, g);
+    if (st != CQ_OK)
+        return st;
+    to = group_members(g, step->seq + 1, step->arena, &to_n);
+    return send_group(step, g, step->seq, to, to_n);
+}
+
+/* ---- changes
+ * --------------------------------------------------------------------------------------- */
+
+/* Why `actor` may not do this, or NULL. Stays are asked as of just before the action. */
+static const char *refuse_change(const struct chat_step *step, const struct group *g,
+                                 const struct member_interval *actor, const struct member_change *c)
+{
+    const struct member_interval *target = group_stay(g, c->user_id, step->seq);
+    bool self = id_eq(c->user_id, actor->user_id);
+
+    switch (c->change) {
+    case MEMBER_CHANGE_KIND_ADD:
+        return actor->role == MEMBER_ROLE_MEMBER ? "forbidden" : NULL;
+    case MEMBER_CHANGE_KIND_REMOVE:
+        if (!target)
+            return "not_found";
+        if (self)
+            return NULL;
+        return actor->role == MEMBER_ROLE_MEMBER || target->role == MEMBER_ROLE_OWNER ? "forbidden"
+                                                                                      : NULL;
+    case MEMBER_CHANGE_KIND_PROMOTE:
+    case MEMBER_CHANGE_KIND_DEMOTE:
+    case MEMBER_CHANGE_KIND_MAKE_OWNER:
+        if (actor->role != MEMBER_ROLE_OWNER || self)
+            return "forbidden";
+        return target ? NULL : "not_found";
+    default:
+        return "bad_request";
+    }
+}
+
+static enum cq_status apply_change(struct group *g, const struct member_change *c, int64_t seq)
+{
+    switch (c->change) {
+    case MEMBER_CHANGE_KIND_ADD:
+        return group_stay(g, c->user_id, seq) ? CQ_OK
+                                              : group_join(g, c->user_id, MEMBER_ROLE_MEMBER, seq);
+    case MEMBER_CHANGE_KIND_REMOVE:
+        group_leave(g, c->user_id, seq);
+        return CQ_OK;
+    case MEMBER_CHANGE_KIND_PROMOTE:
+        return group_set_role(g, c->user_id, MEMBER_ROLE_ADMIN, seq);
+    case MEMBER_CHANGE_KIND_DEMOTE:
+        return group_set_role(g, c->user_id, MEMBER_ROLE_MEMBER, seq);
+    default:
+        return group_set_role(g, c->user_id, MEMBER_ROLE_OWNER, seq);
+    }
+}
+
+/* When the owner leaves, the admin, else the member, who is there longest owns the group. */
+static const struct member_interval *heir(const struct group *g, struct cq_id owner, int64_t seq)
+{
+    const struct member_interval *best = NULL;
+
+    for (size_t i = 0; i < g->stays_n; i++) {
+        const struct member_interval *s = &g->stays[i];
+
+        if (id_eq(s->user_id, owner) || group_stay(g, s->user_id, seq) != s)
+            continue;
+        if (!best || s->role > best->role)
+            best = s;
+    }
+    return best;
+}
+
+/* The changes asked for, less those that change nothing, plus the heir's. NULL when the arena is
+ * full. */
+static struct member_change *effective(struct chat_step *step, const struct group *g,
+                                       const struct member_interval *actor, size_t *ret_n)
+{
+    const struct members_changed *m = &step->action->action.u.members_changed;
+    struct member_change *v = ARENA_ARRAY(step->arena, struct member_change, m->changes_n + 2);
+    size_t n = 0;
+
+    for (size_t i = 0; v && i < m->changes_n; i++) {
+        const struct member_change *c = &m->changes[i];
+        const struct member_interval *next;
+
+        if (c->change == MEMBER_CHANGE_KIND_ADD && group_stay(g, c->user_id, step->seq))
+            continue;
+        v[n++] = *c;
+        if (c->change != MEMBER_CHANGE_KIND_REMOVE || actor->role != MEMBER_ROLE_OWNER ||
+            !id_eq(c->user_id, actor->user_id))
+            continue;
+        next = heir(g, c->user_id, step->seq); /* once at most: nobody is named twice */
+        if (next)
+            v[n++] = (struct member_change){ next->user_id, MEMBER_CHANGE_KIND_MAKE_OWNER };
+    }
+    *ret_n = n;
+    return v;
+}
+
+/* The new ones see the group; the others, and those who go, see what changed. */
+static enum cq_status tell_members(struct chat_step *step, const struct group *g,
+                                   const struct chat_event *e)
+{
+    const struct membership_changed *m = &e->event.u.membership_changed;
+    size_t before_n, new_n = 0;
+    struct cq_id *before = group_members(g, step->seq, step->arena, &before_n);
+    struct cq_id *fresh = ARENA_ARRAY(step->arena, struct cq_id, m->changes_n + 1);
+    enum cq_status st;
+
+    if (!before || !fresh)
+        return CQ_AGAIN;
+    for (size_t i = 0; i < m->changes_n; i++)
+        if (m->changes[i].change == MEMBER_CHANGE_KIND_ADD)
+            fresh[new_n++] = m->changes[i].user_id;
+    st = chat_emit_item(step, FRAME_CLASS_MEMBER, step->seq, (struct cq_id){ 0 },
+                        chat_render(step, frame_chat, e), before, before_n);
+    if (st != CQ_OK || !new_n)
+        return st;
+    return send_group(step, g, step->seq, fresh, new_n);
+}
+
+static enum cq_status accept_changes(struct chat_step *step, struct group *g,
+                                     struct member_change *changes, size_t n)
+{
+    struct chat_event *e = chat_emit_event(step);
+    struct chat_output *o;
+    enum cq_status st = CQ_OK;
+
+    if (!e)
+        return CQ_FATAL;
+    e->event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED;
+    e->event.u.membership_changed = (struct membership_changed){ changes, n };
+    for (size_t i = 0; st == CQ_OK && i < n; i++)
+        st = apply_change(g, &changes[i], step->seq);
+    if (st == CQ_OK)
+        st = emit_members(step, g);
+    if (st == CQ_OK && n)
+        st = tell_members(step, g, e);
+    if (st != CQ_OK)
+        return st;
+    /* who leaves may have been the one everybody waited for */
+    if (!(o = chat_emit(step, TOPIC_DELIVERY_STATUS)))
+        return CQ_FATAL;
+    o->u.status = (struct delivery_status){
+        .chat_id = g->id,
+        .source = { TOPIC_GENERATION, step->state->partition, step->offset },
+        .at_ms = step->action->at_ms,
+        .user_id = step->action->user_id,
+        .device_id = step->action->device_id,
+        .kind = RECEIPT_KIND_MEMBERS,
+        .seq = step->seq,
+    };
+    return CQ_OK;
+}
+
+enum cq_status rule_members_changed(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct members_changed *m = &a->action.u.members_changed;
+    struct group *g = groups_find(&step->state->groups, a->chat_id);
+    const struct member_interval *actor = g ? group_stay(g, a->user_id, step->seq) : NULL;
+    struct member_change *changes;
+    size_t n, added = 0;
+
+    if (!actor)
+        return chat_reject(step, a->chat_id, "not_found");
+    if (!m->changes_n || m->changes_n > CHANGES_MAX)
+        return chat_reject(step, a->chat_id, "bad_request");
+    for (size_t i = 0; i < m->changes_n; i++) {
+        const char *code = refuse_change(step, g, actor, &m->changes[i]);
+
+        if (code)
+            return chat_reject(step, a->chat_id, code);
+        for (size_t k = 0; k < i; k++)
+            if (id_eq(m->changes[k].user_id, m->changes[i].user_id))
+                return chat_reject(step, a->chat_id, "bad_request");
+    }
+    changes = effective(step, g, actor, &n);
+    if (!changes)
+        return CQ_AGAIN;
+    for (size_t i = 0; i < n; i++)
+        added += changes[i].change == MEMBER_CHANGE_KIND_ADD;
+    if (group_count(g, step->seq) + added > GROUP_MEMBERS_MAX)
+        return chat_reject(step, a->chat_id, "too_many_members");
+    return accept_changes(step, g, changes, n);
+}
+
+enum cq_status rule_chat_renamed(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    struct cq_span name = a->action.u.chat_renamed.name;
+    struct group *g = groups_find(&step->state->groups, a->chat_id);
+    const struct member_interval *actor = g ? group_stay(g, a->user_id, step->seq) : NULL;
+    struct chat_event *e;
+    struct cq_id *to;
+    enum cq_status st;
+    size_t to_n;
+
+    if (!actor)
+        return chat_reject(step, a->chat_id, "not_found");
+    if (actor->role == MEMBER_ROLE_MEMBER)
+        return chat_reject(step, a->chat_id, "forbidden");
+    if (!name_good(name))
+        return chat_reject(step, a->chat_id, "bad_request");
+    if (group_rename(g, name, step->seq) != CQ_OK || !(e = chat_emit_event(step)))
+        return CQ_FATAL;
+    e->event.kind = CHAT_EVENT_GROUP_NAMED;
+    e->event.u.group_named.name = name;
+    st = emit_members(step, g);
+    if (st != CQ_OK)
+        return st;
+    to = group_members(g, step->seq, step->arena, &to_n);
+    return chat_emit_item(step, FRAME_CLASS_MEMBER, step->seq, (struct cq_id){ 0 },
+                          chat_render(step, frame_chat, e), to, to_n);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/chat/rules.h - what is accepted in a chat. Pure: no clock, no I/O, no globals; the
+ * same state and action give the same outputs.
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "processors/chat/group.h"
+#include "processors/chat/window.h"
+#include "schemas/records.gen.h"
+#include "schemas/topics.h"
+
+/** Everything one partition's verdicts depend on; rebuilt from topics members and chat.events. */
+struct chat_state {
+    int32_t partition;
+    int32_t partitions_n; /* of the road: an action must stand in its chat's partition */
+    struct groups groups;
+    struct window window;
+    int64_t last_event; /* offset of the last action that became an event, -1: none */
+};
+
+void chat_state_init(struct chat_state *s, int32_t partition, int32_t partitions_n);
+void chat_state_release(struct chat_state *s);
+
+/** One output; `topic` says which member is set. */
+struct chat_output {
+    enum topic topic;
+    union {
+        struct chat_event event;       /* TOPIC_CHAT_EVENTS */
+        struct chat_members members;   /* TOPIC_MEMBERS */
+        struct rejection rejection;    /* TOPIC_REJECTIONS */
+        struct delivery_status status; /* TOPIC_DELIVERY_STATUS */
+        struct delivery_item item;     /* TOPIC_USER_INBOX; `to` may be of any partition */
+    } u;
+};
+
+struct chat_outputs {
+    struct chat_output *v;
+    size_t n, cap;
+};
+
+/** One step's input and where its outputs live. */
+struct chat_step {
+    struct chat_state *state;
+    const struct chat_action *action;
+    int64_t offset; /* of the action */
+    int64_t seq;
+    int64_t log_ms; /* when the log took it: the clock of the window */
+    struct cq_arena *arena;
+    struct chat_outputs *out;
+};
+
+/** Outputs a single action can have: two per receipt are the most. */
+enum { CHAT_OUTPUTS_MAX = 2 * 512 + 16 };
+
+/**
+ * Step one action. CQ_OK; CQ_POISON with *ret_why for one that no client can have written (wrong
+ * partition, too many items); CQ_AGAIN when the arena is full; CQ_FATAL for an output the rule's
+ * row does not name, or no memory.
+ */
+CQ_MUST_CHECK enum cq_status chat_step(struct chat_step *step, const char **ret_why);
+
+/** The rule table as a Mermaid diagram, for docs/architecture.md. */
+void chat_rules_print(FILE *out);
+
+/** What tells one content from another under the same client id. */
+uint64_t chat_content_fingerprint(enum message_type type, struct cq_span content);
+
+/* ---- shared by the rule files
+ * ---------------------------------------------------------------------- */
+
+/** Next output of that topic, zeroed; NULL when CHAT_OUTPUTS_MAX is reached. */
+struct chat_output *chat_emit(struct chat_step *step, enum topic topic);
+
+/** Refuse the action: one record for the log and one frame for the sender's devices. */
+CQ_MUST_CHECK enum cq_status chat_reject(struct chat_step *step, struct cq_id id, const char *code);
+
+/** An event with its header filled from the action. NULL when the outputs are full. */
+struct chat_event *chat_emit_event(struct chat_step *step);
+
+/** A frame for `to`. */
+CQ_MUST_CHECK enum cq_status chat_emit_item(struct chat_step *step, enum frame_class class,
+                                            int64_t seq, struct cq_id message, struct cq_span frame,
+                                            struct cq_id *to, size_t to_n);
+
+/** Render with `render(buf, e)` into the arena; {NULL,0} when it is full. */
+struct cq_span chat_render(struct chat_step *step,
+                           void (*render)(struct cq_buf *, const struct chat_event *),
+                           const struct chat_event *e);
+
+CQ_MUST_CHECK enum cq_status rule_group_created(struct chat_step *step);
+CQ_MUST_CHECK enum cq_status rule_members_changed(struct chat_step *step);
+CQ_MUST_CHECK enum cq_status rule_chat_renamed(struct chat_step *step);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "processors/chat/window.h"
+
+#include <stdlib.h>
+
+void window_init(struct window *w)
+{
+    *w = (struct window){ 0 };
+    idmap_init(&w->by_id, WINDOW_MAX);
+}
+
+void window_release(struct window *w)
+{
+    free(w->ring);
+    idmap_release(&w->by_id);
+    window_init(w);
+}
+
+static struct window_entry *entry_at(const struct window *w, uint64_t position)
+{
+    return &w->ring[position & (w->cap - 1)];
+}
+
+const struct window_entry *window_find(const struct window *w, struct cq_id id, int64_t at_ms)
+{
+    const uint64_t *position = idmap_get(&w->by_id, id);
+    const struct window_entry *e = position ? entry_at(w, *position) : NULL;
+
+    return e && at_ms - e->at_ms <= WINDOW_MS ? e : NULL;
+}
+
+static void forget_oldest(struct window *w)
+{
+    struct window_entry *e = entry_at(w, w->tail);
+    const uint64_t *position = idmap_get(&w->by_id, e->id);
+
+    if (position && *position == w->tail)
+        idmap_remove(&w->by_id, e->id);
+    w->tail++;
+}
+
+static bool grow(struct window *w)
+{
+    size_t cap = w->cap ? w->cap * 2 : 1024;
+    struct window_entry *ring = calloc(cap, sizeof *ring);
+
+    if (!ring)
+        return false;
+    for (uint64_t i = w->tail; i < w->head; i++)
+        ring[i & (cap - 1)] = *entry_at(w, i);
+    free(w->ring);
+    w->ring = ring;
+    w->cap = cap;
+    return true;
+}
+
+enum cq_status window_add(struct window *w, const struct window_entry *e)
+{
+    const uint64_t *known = idmap_get(&w->by_id, e->id);
+
+    if (known && e->at_ms - entry_at(w, *known)->at_ms <= WINDOW_MS)
+        return CQ_OK;
+    while (w->tail < w->head &&
+           (e->at_ms - entry_at(w, w->tail)->at_ms > WINDOW_MS || w->head - w->tail >= WINDOW_MAX))
+        forget_oldest(w);
+    if (w->head - w->tail == w->cap && !grow(w))
+        return CQ_FATAL;
+    *entry_at(w, w->head) = *e;
+    if (!idmap_put(&w->by_id, e->id, w->head))
+        return CQ_FATAL;
+    w->head++;
+    return CQ_OK;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/delivery.h - gathers what one turn delivers into few records: one DeliveryBatch for
+ * each partition of user.inbox that is touched, cut at TOPIC_CUT_BYTES and never inside one source.
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "schemas/records.gen.h"
+#include "schemas/topics.h"
+
+struct delivery; /* opaque; one a role, reused each turn */
+
+/** Takes one encoded UserInbox for `partition`; `value` is borrowed. */
+typedef enum cq_status delivery_emit_fn(void *arg, int32_t partition, struct cq_span value);
+
+/** `partitions` of user.inbox. NULL without memory. Owned by caller. */
+struct delivery *delivery_new(enum delivery_origin origin, int32_t partitions);
+void delivery_free(struct delivery *d);
+
+/** Add one item for all of item->to, whichever partitions they are in. The frame is borrowed until
+ * the flush; the rest is copied. Emits a full batch on the way. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status delivery_add(struct delivery *d, const struct delivery_item *item,
+                                          delivery_emit_fn *emit, void *arg);
+
+/** Emit everything gathered; it is empty then. */
+CQ_MUST_CHECK enum cq_status delivery_flush(struct delivery *d, delivery_emit_fn *emit, void *arg);

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+#include "processors/user/rules.h"
+
+#include "lib/base/buf.h"
+#include "schemas/frame.h"
+#include "schemas/names.h"
+
+#include <stdlib.h>
+
+enum { READY_FRAME_MAX = 32 * 1024 };
+
+bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions_n, int32_t slots_n)
+{
+    s->partition = partition;
+    s->slots_n = slots_n;
+    sessions_init(&s->sessions);
+    frontier_init(&s->held, TOPIC_GENERATION, partitions_n);
+    frontier_init(&s->events, TOPIC_GENERATION, partitions_n);
+    idmap_init(&s->alive, INCARNATIONS_MAX);
+    s->swept = false;
+    return partitions_n <= FRONTIER_MAX;
+}
+
+void user_state_release(struct user_state *s)
+{
+    sessions_release(&s->sessions);
+    idmap_release(&s->alive);
+}
+
+enum cq_status user_restore(struct user_state *s, const struct presence *value)
+{
+    struct user_entry *u = sessions_user_make(&s->sessions, value->user_id);
+
+    if (!u)
+        return CQ_FATAL;
+    if (value->entry.kind == PRESENCE_DEVICE_ENTRY) {
+        struct known_device *known = user_device(u, value->entry.u.device_entry.device_id);
+
+        if (known && known->source_offset > value->source.offset)
+            return CQ_OK; /* a zombie's late word: the highest source wins */
+        if (!known && u->devices_n == USER_DEVICES_MAX)
+            user_remove_device(u, u->devices[0].id);
+        return user_add_device(u, &(struct known_device){ value->entry.u.device_entry.device_id,
+                                                          value->source.offset });
+    }
+    const struct session_entry *e = &value->entry.u.session_entry;
+    const struct live_session *known = user_session(u, e->session_id);
+
+    if (known && known->source_offset > value->source.offset)
+        return CQ_OK;
+    if (!known && u->sessions_n == USER_SESSIONS_MAX)
+        user_remove_session(u, u->sessions[0].id);
+    return user_add_session(u, &(struct live_session){ e->session_id, e->device_id, e->incarnation,
+                                                       e->slot, value->source.offset });
+}
+
+void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, struct cq_id id)
+{
+    struct user_entry *u = sessions_user(&s->sessions, user);
+
+    if (u && is_device)
+        user_remove_device(u, id);
+    else if (u)
+        user_remove_session(u, id);
+}
+
+/* ---- outputs
+ * --------------------------------------------------------------------------------------- */
+
+struct user_output *user_emit(struct user_step *step, enum topic topic)
+{
+    struct user_outputs *out = step->out;
+
+    if (out->n == out->cap) {
+        size_t cap = out->cap ? out->cap * 2 : 256;
+        struct user_output *v = cap <= out->max ? realloc(out->v, cap * sizeof *v) : NULL;
+
+        if (!v)
+            return NULL;
+        out->v = v;
+        out->cap = cap;
+    }
+    memset(&out->v[out->n], 0, sizeof out->v[0]);
+    out->v[out->n].topic = topic;
+    return &out->v[out->n++];
+}
+
+static struct source source_of(const struct user_step *step)
+{
+    return (struct source){ TOPIC_GENERATION, step->state->partition, step->offset };
+}
+
+enum cq_status user_emit_session(struct user_step *step, struct cq_id user,
+                                 const struct live_session *s, bool gone)
+{
+    struct user_output *o = user_emit(step, TOPIC_PRESENCE);
+
+    if (!o)
+        return CQ_FATAL;
+    o->u.presence.gone = gone;
+    o->u.presence.value = (struct presence){
+        .user_id = user,
+        .source = { TOPIC_GENERATION, step->state->partition, s->source_offset },
+        .entry = { PRESENCE_SESSION_ENTRY,
+                   .u.session_entry = { s->id, s->device, s->slot, s->incarnation, step->log_ms } },
+    };
+    return CQ_OK;
+}
+
+static enum cq_status emit_device(struct user_step *step, struct cq_id user, struct cq_id device,
+                                  struct cq_span platform, bool gone)
+{
+    struct user_output *o = user_emit(step, TOPIC_PRESENCE);
+
+    if (!o)
+        return CQ_FATAL;
+    o->u.presence.gone = gone;
+    o->u.presence.value = (struct presence){
+        .user_id = user,
+        .source = source_of(step),
+        .entry = { PRESENCE_DEVICE_ENTRY, .u.device_entry = { device, platform } },
+    };
+    return CQ_OK;
+}
+
+static enum cq_status emit_push(struct user_step *step, struct cq_id user, struct cq_id session,
+                                int32_t slot, enum ws_entry_kind kind, struct cq_span frame)
+{
+    struct ws_target *to = ARENA_NEW(step->arena, struct ws_target);
+    struct user_output *o;
+
+    if (!to || !frame.p)
+        return CQ_AGAIN;
+    *to = (struct ws_target){ user, session };
+    o = user_emit(step, TOPIC_WS_PUSH);
+    if (!o)
+        return CQ_FATAL;
+    o->u.push.slot = slot;
+    o->u.push.entry = (struct ws_entry){
+        .kind = kind,
+        .class = FRAME_CLASS_CONTROL,
+        .at_ms = step->log_ms,
+        .frame = frame,
+        .to = to,
+        .to_n = 1,
+    };
+    return CQ_OK;
+}
+
+enum cq_status user_emit_close(struct user_step *step, struct cq_id user, struct cq_id session,
+                               int32_t slot, const char *reason)
+{
+    return emit_push(step, user, session, slot, WS_ENTRY_KIND_CLOSE, span_str(reason));
+}
+
+static struct user_event *emit_event(struct user_step *step, const struct user_action *a,
+                                     int32_t index)
+{
+    struct user_output *o = user_emit(step, TOPIC_USER_EVENTS);
+
+    if (!o)
+        return NULL;
+    o->u.event = (struct user_event){
+        .event_id = event_id(topic_name(TOPIC_USER_INBOX), TOPIC_GENERATION, step->state->partition,
+                             step->offset, index),
+        .user_id = a->user_id,
+        .source = source_of(step),
+        .at_ms = a->at_ms,
+    };
+    return &o->u.event;
+}
+
+/* ---- users and devices
+ * ----------------------------------------------------------------------------- */
+
+static enum cq_status rule_signed_up(struct user_step *step, const struct user_action *a)
+{
+    struct user_event *e = emit_event(step, a, 0);
+
+    if (!e)
+        return CQ_FATAL;
+    e->event.kind = USER_EVENT_USER_REGISTERED;
+    e->event.u.user_registered.name = a->action.u.user_signed_up.name;
+    return CQ_OK;
+}
+
+static enum cq_status rule_profile_edited(struct user_step *step, const struct user_action *a)
+{
+    struct user_event *e = emit_event(step, a, 0);
+
+    if (!e)
+        return CQ_FATAL;
+    e->event.kind = USER_EVENT_PROFILE_CHANGED;
+    e->event.u.profile_changed.name = a->action.u.profile_edited.name;
+    return CQ_OK;
+}
+
+/* The device is no more: its sessions end, its row goes, the view is told. */
+static enum cq_status drop_device(struct user_step *step, const struct user_action *a,
+                                  struct user_entry *u, struct cq_id device, struct cq_span reason,
+                                  int32_t index)
+{
+    struct user_event *e;
+    enum cq_status st = CQ_OK;
+
+    for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
+        struct live_session s = u->sessions[i];
+
+        if (!id_eq(s.device, device))
+            continue;
+        st = user_emit_close(step, u->id, s.id, s.slot, "revoked");
+        if (st == CQ_OK)
+            st = user_emit_session(step, u->id, &s, true);
+        if (st == CQ_OK)
+            user_remove_session(u, s.id);
+    }
+    if (st == CQ_OK)
+        st = emit_device(step, u->id, device, span_str(""), true);
+    if (st != CQ_OK)
+        return st;
+    user_remove_device(u, device);
+    if (!(e = emit_event(step, a, index)))
+        return CQ_FATAL;
+    e->event.kind = USER_EVENT_DEVICE_REMOVED;
+    e->event.u.device_removed = (struct device_removed){ device, reason };
+    return CQ_OK;
+}
+
+static enum cq_status rule_device_linked(struct user_step *step, const struct user_action *a)
+{
+    const struct device_linked *d = &a->action.u.device_linked;
+    struct user_entry *u = sessions_user_make(&step->state->sessions, a->user_id);
+    struct user_event *e;
+    enum cq_status st = CQ_OK;
+
+    if (!u)
+        return CQ_FATAL;
+    if (!user_device(u, a->device_id) && u->devices_n == USER_DEVICES_MAX)
+        st = drop_device(step, a, u, u->devices[0].id, span_str("too_many_devices"), 1);
+    if (st == CQ_OK)
+        st = user_add_device(u, &(struct known_device){ a->device_id, step->offset });
+    if (st == CQ_OK)
+        st = emit_device(step, a->user_id, a->device_id, d->platform, false);
+    if (st != CQ_OK)
+        return st;
+    if (!(e = emit_event(step, a, 0)))
+        return CQ_FATAL;
+    e->event.kind = USER_EVENT_DEVICE_ADDED;
+    e->event.u.device_added = (struct device_added){ a->device_id, d->platform, d->label };
+    return CQ_OK;
+}
+
+static enum cq_status rule_device_unlinked(struct user_step *step, const struct user_action *a)
+{
+    struct user_entry *u = sessions_user_make(&step->state->sessions, a->user_id);
+
+    return u ? drop_device(step, a, u, a->device_id, a->action.u.device_unlinked.reason, 0)
+             : CQ_FATAL;
+}
+
+/* ---- sessions
+ * -------------------------------------------------------------------------------------- */
+
+static enum cq_status emit_ready(struct user_step *step, const struct live_session *s,
+                                 struct cq_id user)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf at, frame;
+
+    buf_init(&at, READY_FRAME_MAX);
+    buf_init(&frame, READY_FRAME_MAX);
+    frontier_format(&step->state->events, &at);
+    frame_ready(&frame, s->id, buf_span(&at));
+    if (at.failed || frame.failed)
+        return CQ_FATAL;
+    return emit_push(step, user, s->id, s->slot, WS_ENTRY_KIND_READY,
+                     arena_copy(step->arena, buf_span(&frame)));
+}
+
+static enum cq_status rule_session_opened(struct user_step *step, const struct user_action *a)
+{
+    const struct session_opened *o = &a->action.u.session_opened;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct live_session s = { o->session_id, a->device_id, o->incarnation, o->slot, step->offset };
+    enum cq_status st = CQ_OK;
+
+    if (o->slot < 0 || o->slot >= step->state->slots_n)
+        return CQ_POISON;
+    if (!u || !user_device(u, a->device_id)) /* logged out, or never in */
+        return user_emit_close(step, a->user_id, o->session_id, o->slot, "revoked");
+    if (!user_session(u, s.id) && u->sessions_n == USER_SESSIONS_MAX) {
+        struct live_session oldest = u->sessions[0];
+
+        st = user_emit_close(step, u->id, oldest.id, oldest.slot, "too_many_sessions");
+        if (st == CQ_OK)
+            st = user_emit_session(step, u->id, &oldest, true);
+        if (st == CQ_OK)
+            user_remove_session(u, oldest.id);
+    }
+    if (st == CQ_OK && !idmap_get(&step->state->alive, s.incarnation) &&
+        !idmap_put(&step->state->alive, s.incarnation, (uint64_t)step->log_ms))
+        st = CQ_FATAL;
+    if (st == CQ_OK)
+        st = user_add_session(u, &s);
+    if (st == CQ_OK)
+        st = user_emit_session(step, u->id, &s, false);
+    return st == CQ_OK ? emit_ready(step, &s, u->id) : st;
+}
+
+/* Remove it where it is known; *ret_device (may be NULL) is its device. True when it was known. */
+static bool end_session(struct user_step *step, struct user_entry *u, struct cq_id session,
+                        struct cq_id *ret_device, enum cq_status *st)
+{
+    struct live_session *s = u ? user_session(u, session) : NULL;
+    struct live_session copy;
+
+    *st = CQ_OK;
+    if (!s)
+        return false;
+    copy = *s;
+    *ret_device = copy.device;
+    *st = user_emit_session(step, u->id, &copy, true);
+    if (*st == CQ_OK)
+        user_remove_session(u, session);
+    return true;
+}
+
+static enum cq_status rule_session_closed(struct user_step *step, const struct user_action *a)
+{
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct cq_id device;
+    enum cq_status st;
+
+    end_session(step, u, a->action.u.session_closed.session_id, &device, &st);
+    return st;
+}
+
+/* What did not reach the device goes to the phone, never to another socket. */
+static enum cq_status rule_session_lost(struct user_step *step, const struct user_action *a)
+{
+    const struct session_lost *lost = &a->action.u.session_lost;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct cq_id device;
+    enum cq_status st;
+    bool known = end_session(step, u, lost->session_id, &device, &st);
+
+    for (size_t i = 0; u && st == CQ_OK && i < lost->items_n; i++)
+        if (!id_eq(lost->items[i].sender_id, a->user_id))
+            st = user_emit_mobile(step, u, known ? &device : NULL, &lost->items[i]);
+    return st;
+}
+
+/* ---- gateways
+ * -------------------------------------------------------------------------------------- */
+
+/* Sessions restored from the topic: the time of their gateways begins now. */
+static enum cq_status note_restored(struct user_step *step)
+{
+    struct user_state *s = step->state;
+    struct cq_id id;
+    uint64_t value;
+
+    for (size_t at = 0; idmap_next(&s->sessions.users, &at, &id, &value);) {
+        const struct user_entry *u = (const struct user_entry *)(uintptr_t)value;
+
+        for (int i = 0; i < u->sessions_n; i++)
+            if (!idmap_get(&s->alive, u->sessions[i].incarnation) &&
+                !idmap_put(&s->alive, u->sessions[i].incarnation, (uint64_t)step->log_ms))
+                return CQ_FATAL;
+    }
+    s->swept = true;
+    return CQ_OK;
+}
+
+static bool is_silent(const struct user_step *step, struct cq_id incarnation)
+{
+    const uint64_t *last = idmap_get(&step->state->alive, incarnation);
+
+    return last && step->log_ms - (int64_t)*last > SILENT_MS;
+}
+
+static enum cq_status drop_silent_of(struct user_step *step, struct user_entry *u)
+{
+    enum cq_status st = CQ_OK;
+
+    for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
+        struct live_session s = u->sessions[i];
+
+        if (!is_silent(step, s.incarnation))
+            continue;
+        st = user_emit_session(step, u->id, &s, true);
+        if (st == CQ_OK)
+            user_remove_session(u, s.id);
+    }
+    return st;
+}
+
+/* The first silent incarnation; false when there is none. */
+static bool find_silent(const struct user_step *step, struct cq_id *ret)
+{
+    struct cq_id id;
+    uint64_t last;
+
+    for (size_t at = 0; idmap_next(&step->state->alive, &at, &id, &last);)
+        if (is_silent(step, id)) {
+            *ret = id;
+            return true;
+        }
+    return false;
+}
+
+static enum cq_status drop_silent(struct user_step *step)
+{
+    struct user_state *s = step->state;
+    struct cq_id id;
+    uint64_t value;
+    enum cq_status st = CQ_OK;
+
+    for (size_t at = 0; st == CQ_OK && idmap_next(&s->sessions.users, &at, &id, &value);)
+        st = drop_silent_of(step, (struct user_entry *)(uintptr_t)value);
+    while (st == CQ_OK && find_silent(step, &id))
+        idmap_remove(&s->alive, id);
+    return st;
+}
+
+static enum cq_status rule_gateway_alive(struct user_step *step, const struct user_action *a)
+{
+    struct user_state *s = step->state;
+    struct cq_id silent;
+    enum cq_status st = CQ_OK;
+
+    if (!idmap_put(&s->alive, a->action.u.gateway_alive.incarnation, (uint64_t)step->log_ms))
+        return CQ_FATAL;
+    if (!s->swept)
+        st = note_restored(step);
+    /* walking every user is for the rare minute in which a gateway is found gone */
+    return st == CQ_OK && find_silent(step, &silent) ? drop_silent(step) : st;
+}
+
+/* ---- the table
+ * ------------------------------------------------------------------------------------- */
+
+#define W(topic) (1u << (topic))
+
+static const struct rule {
+    enum user_action_action_kind on;
+    const char *name;
+    enum cq_status (*step)(struct user_step *step, const struct user_action *a);
+    uint32_t writes; /* W(topic) set */
+} rules[] = {
+    { USER_ACTION_USER_SIGNED_UP, "UserSignedUp", rule_signed_up, W(TOPIC_USER_EVENTS) },
+    { USER_ACTION_PROFILE_EDITED, "ProfileEdited", rule_profile_edited, W(TOPIC_USER_EVENTS) },
+    { USER_ACTION_DEVICE_LINKED, "DeviceLinked", rule_device_linked,
+      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
+    { USER_ACTION_DEVICE_UNLINKED, "DeviceUnlinked", rule_device_unlinked,
+      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
+    { USER_ACTION_SESSION_OPENED, "SessionOpened", rule_session_opened,
+      W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
+    { USER_ACTION_SESSION_CLOSED, "SessionClosed", rule_session_closed, W(TOPIC_PRESENCE) },
+    { USER_ACTION_SESSION_LOST, "SessionLost", rule_session_lost,
+      W(TOPIC_PRESENCE) | W(TOPIC_MOBILE_PUSH) },
+    { USER_ACTION_GATEWAY_ALIVE, "GatewayAlive", rule_gateway_alive, W(TOPIC_PRESENCE) },
+};
+
+static const uint32_t delivery_writes = W(TOPIC_WS_PUSH) | W(TOPIC_MOBILE_PUSH);
+
+static enum cq_status check_arrows(const struct user_outputs *out, uint32_t writes)
+{
+    for (size_t i = 0; i < out->n; i++)
+        if (!(writes & W(out->v[i].topic)))
+            return CQ_FATAL; /* an arrow the table does not draw: a bug, not data */
+    return CQ_OK;
+}
+
+enum cq_status user_step(struct user_step *step, const struct user_inbox *record,
+                         const char **ret_why)
+{
+    const struct user_action *a = &record->body.u.user_action;
+    enum cq_status st;
+
+    if (record->body.kind == USER_INBOX_DELIVERY_BATCH) {
+        st = rule_delivery_batch(step, &record->body.u.delivery_batch);
+        if (st == CQ_POISON)
+            *ret_why = "a delivery from an unknown partition";
+        return st == CQ_OK ? check_arrows(step->out, delivery_writes) : st;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        if (rules[i].on != a->action.kind)
+            continue;
+        st = rules[i].step(step, a);
+        if (st == CQ_POISON)
+            *ret_why = "no such slot";
+        return st == CQ_OK ? check_arrows(step->out, rules[i].writes) : st;
+    }
+    *ret_why = "no rule for this action";
+    return CQ_POISON;
+}
+
+static void print_arrows(FILE *out, const char *name, uint32_t writes)
+{
+    for (int t = 0; t < TOPIC_N; t++)
+        if (writes & W(t))
+            fprintf(out, "    processors/user -- %s --> %s\n", name, topic_name((enum topic)t));
+}
+
+void user_rules_print(FILE *out)
+{
+    fputs("flowchart LR\n    user.inbox --> processors/user\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+        print_arrows(out, rules[i].name, rules[i].writes);
+    print_arrows(out, "DeliveryBatch", delivery_writes);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/user/rules.h - where what is delivered to a user goes. Pure: no clock, no I/O, no
+ * globals.
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/bus/frontier.h"
+#include "processors/user/sessions.h"
+#include "schemas/records.gen.h"
+#include "schemas/topics.h"
+
+/** Everything one partition's routing depends on; rebuilt from topic presence and the text of the
+ * commit. */
+struct user_state {
+    int32_t partition;
+    int32_t slots_n;
+    struct sessions sessions;
+    struct frontier held; /* chat.actions: first source not yet held; older items are repeats */
+    struct frontier
+        events;         /* chat.actions: the same for items that the view will show; sent as `at` */
+    struct idmap alive; /* gateway incarnation → log time of its last word, ms */
+    bool swept;         /* every restored session's incarnation is in `alive` */
+};
+
+/** False without memory. */
+CQ_MUST_CHECK bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions_n,
+                                   int32_t slots_n);
+void user_state_release(struct user_state *s);
+
+/** Take over one value of topic presence. */
+CQ_MUST_CHECK enum cq_status user_restore(struct user_state *s, const struct presence *value);
+
+/** The same for a tombstone: the session or device `id` of `user` is gone. */
+void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, struct cq_id id);
+
+struct user_output {
+    enum topic topic;
+    union {
+        struct user_event event; /* TOPIC_USER_EVENTS */
+        struct {
+            struct presence value; /* user_id is always set */
+            bool gone;             /* write a tombstone for the entry named in value */
+        } presence;                /* TOPIC_PRESENCE */
+        struct {
+            int32_t slot;
+            struct ws_entry entry;
+        } push;                    /* TOPIC_WS_PUSH */
+        struct mobile_push mobile; /* TOPIC_MOBILE_PUSH */
+    } u;
+};
+
+struct user_outputs {
+    struct user_output *v; /* owned by whoever made it; grows */
+    size_t n, cap, max;
+};
+
+struct user_step {
+    struct user_state *state;
+    int64_t offset; /* of the record in user.inbox */
+    int64_t log_ms;
+    struct cq_arena *arena;
+    struct user_outputs *out;
+};
+
+enum { SILENT_MS = 3 * 60 * 1000, USER_OUTPUTS_MAX = 64 * 1024 };
+
+/** Step one record. CQ_OK; CQ_POISON with *ret_why; CQ_AGAIN when the arena is full; CQ_FATAL
+ * without memory or for an output that the rule's row does not name. */
+CQ_MUST_CHECK enum cq_status user_step(struct user_step *step, const struct user_inbox *record,
+                                       const char **ret_why);
+
+void user_rules_print(FILE *out);
+
+/* ---- shared by the rule files
+ * ---------------------------------------------------------------------- */
+
+struct user_output *user_emit(struct user_step *step, enum topic topic); /* NULL: no room */
+
+/** A record in topic presence: the session or device as it is now, or a tombstone. */
+CQ_MUST_CHECK enum cq_status user_emit_session(struct user_step *step, struct cq_id user,
+                                               const struct live_session *s, bool gone);
+
+/** Tell the gateway of a session to close it. */
+CQ_MUST_CHECK enum cq_status user_emit_close(struct user_step *step, struct cq_id user,
+                                             struct cq_id session, int32_t slot,
+                                             const char *reason);
+
+/** A push for those of the user's devices that have no live session; `only` (may be NULL) limits it
+ * to one. */
+CQ_MUST_CHECK enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
+                                              const struct cq_id *only,
+                                              const struct lost_item *item);
+
+CQ_MUST_CHECK enum cq_status rule_delivery_batch(struct user_step *step,
+                                                 const struct delivery_batch *b);

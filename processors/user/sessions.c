@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "processors/user/sessions.h"
+
+#include <stdlib.h>
+
+void sessions_init(struct sessions *s)
+{
+    idmap_init(&s->users, USERS_MAX);
+}
+
+void sessions_release(struct sessions *s)
+{
+    struct cq_id id;
+    uint64_t value;
+
+    for (size_t at = 0; idmap_next(&s->users, &at, &id, &value);) {
+        struct user_entry *u = (struct user_entry *)(uintptr_t)value;
+
+        free(u->sessions);
+        free(u->devices);
+        free(u);
+    }
+    idmap_release(&s->users);
+}
+
+struct user_entry *sessions_user(const struct sessions *s, struct cq_id user)
+{
+    const uint64_t *value = idmap_get(&s->users, user);
+
+    return value ? (struct user_entry *)(uintptr_t)*value : NULL;
+}
+
+struct user_entry *sessions_user_make(struct sessions *s, struct cq_id user)
+{
+    struct user_entry *u = sessions_user(s, user);
+
+    if (u)
+        return u;
+    u = calloc(1, sizeof *u);
+    if (!u)
+        return NULL;
+    u->id = user;
+    if (!idmap_put(&s->users, user, (uint64_t)(uintptr_t)u)) {
+        free(u);
+        return NULL;
+    }
+    return u;
+}
+
+struct live_session *user_session(const struct user_entry *u, struct cq_id session)
+{
+    for (int i = 0; i < u->sessions_n; i++)
+        if (id_eq(u->sessions[i].id, session))
+            return &u->sessions[i];
+    return NULL;
+}
+
+struct known_device *user_device(const struct user_entry *u, struct cq_id device)
+{
+    for (int i = 0; i < u->devices_n; i++)
+        if (id_eq(u->devices[i].id, device))
+            return &u->devices[i];
+    return NULL;
+}
+
+bool user_device_online(const struct user_entry *u, struct cq_id device)
+{
+    for (int i = 0; i < u->sessions_n; i++)
+        if (id_eq(u->sessions[i].device, device))
+            return true;
+    return false;
+}
+
+enum cq_status user_add_session(struct user_entry *u, const struct live_session *x)
+{
+    struct live_session *known = user_session(u, x->id);
+    struct live_session *v;
+
+    if (known) {
+        *known = *x;
+        return CQ_OK;
+    }
+    if (u->sessions_n >= USER_SESSIONS_MAX)
+        return CQ_FATAL;
+    v = realloc(u->sessions, (u->sessions_n + 1u) * sizeof *v);
+    if (!v)
+        return CQ_FATAL;
+    u->sessions = v;
+    u->sessions[u->sessions_n++] = *x;
+    return CQ_OK;
+}
+
+enum cq_status user_add_device(struct user_entry *u, const struct known_device *x)
+{
+    struct known_device *known = user_device(u, x->id);
+    struct known_device *v;
+
+    if (known) {
+        *known = *x;
+        return CQ_OK;
+    }
+    if (u->devices_n >= USER_DEVICES_MAX)
+        return CQ_FATAL;
+    v = realloc(u->devices, (u->devices_n + 1u) * sizeof *v);
+    if (!v)
+        return CQ_FATAL;
+    u->devices = v;
+    u->devices[u->devices_n++] = *x;
+    return CQ_OK;
+}
+
+void user_remove_session(struct user_entry *u, struct cq_id session)
+{
+    struct live_session *s = user_session(u, session);
+
+    if (!s)
+        return;
+    memmove(s, s + 1, (size_t)(u->sessions + u->sessions_n - (s + 1)) * sizeof *s);
+    u->sessions_n--;
+}
+
+void user_remove_device(struct user_entry *u, struct cq_id device)
+{
+    struct known_device *d = user_device(u, device);
+
+    if (!d)
+        return;
+    memmove(d, d + 1, (size_t)(u->devices + u->devices_n - (d + 1)) * sizeof *d);
+    u->devices_n--;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/user/sessions.h - the live sessions and known devices of the users of one partition.
+ */
+#pragma once
+
+#include "lib/base/idmap.h"
+#include "schemas/records.gen.h"
+
+enum {
+    USERS_MAX = 16 * 1024 * 1024, /* with a device, in one partition */
+    USER_SESSIONS_MAX = 32,       /* the oldest is closed for a new one */
+    USER_DEVICES_MAX = 16,        /* the oldest is logged out for a new one */
+    INCARNATIONS_MAX = 4096,
+};
+
+struct live_session {
+    struct cq_id id;
+    struct cq_id device;
+    struct cq_id incarnation;
+    int32_t slot;
+    int64_t source_offset; /* of its SessionOpened */
+};
+
+struct known_device {
+    struct cq_id id;
+    int64_t source_offset; /* of its DeviceLinked */
+};
+
+struct user_entry {
+    struct cq_id id;
+    struct live_session *sessions; /* owned; oldest first */
+    struct known_device *devices;  /* owned; oldest first */
+    uint8_t sessions_n, devices_n;
+};
+
+struct sessions {
+    struct idmap users; /* id → struct user_entry *, owned */
+};
+
+void sessions_init(struct sessions *s);
+void sessions_release(struct sessions *s);
+
+struct user_entry *sessions_user(const struct sessions *s, struct cq_id user);
+
+/** The entry, made when it is missing; NULL without memory or at USERS_MAX. */
+struct user_entry *sessions_user_make(struct sessions *s, struct cq_id user);
+
+/** Add at the end, or replace the one of the same id. The caller made room first. CQ_FATAL without
+ * memory. */
+CQ_MUST_CHECK enum cq_status user_add_session(struct user_entry *u, const struct live_session *x);
+CQ_MUST_CHECK enum cq_status user_add_device(struct user_entry *u, const struct known_device *x);
+
+struct live_session *user_session(const struct user_entry *u, struct cq_id session);
+struct known_device *user_device(const struct user_entry *u, struct cq_id device);
+bool user_device_online(const struct user_entry *u, struct cq_id device);
+
+void user_remove_session(struct user_entry *u, struct cq_id session);
+void user_remove_device(struct user_entry *u, struct cq_id device);
