@@ -22,8 +22,11 @@
 #include "lib/base/span.h"
 #include "lib/base/status.h"
 
-struct codec_record; /* a generated field table: extern const struct codec_record chat_action_codec;
-                      */
+#include <stdbool.h>
+#include <stdint.h>
+
+/** A generated field table, such as chat_action_codec in records.gen.h. */
+struct codec_record;
 
 enum {
     CODEC_FRAMING = 5,           /* bytes before the body */
@@ -34,17 +37,26 @@ enum {
 /** The embedded schema id of `r`. */
 uint32_t codec_schema_id(const struct codec_record *r);
 
-/** Name and original JSON text (docs and defaults kept) of `r`; static. */
+/** Name and schema JSON (complete by itself, docs and defaults kept) of `r`; static. */
 const char *codec_name(const struct codec_record *r);
 const char *codec_schema_json(const struct codec_record *r);
 
-/** Every record type, for the registry client, docs and tests. NULL-terminated. */
+/** Every top-level record type, for the registry client, docs and tests. NULL-terminated. */
 extern const struct codec_record *const codec_records[];
+
+/** JSON of the schema that an id stands for: one of ours, of schemas/history or added; NULL:
+ * unknown. Any thread; valid for the process's life. */
+const char *codec_writer_schema(uint32_t id);
+
+/** Make another writer's schema known, whose top record has the name of one of ours. CQ_POISON when
+ * it is outside our subset or the table is full. Any thread. `json` is copied. */
+CQ_MUST_CHECK enum cq_status codec_writer_add(const char *json);
 
 /**
  * Append framing and body of `rec` (the struct generated for `r`, borrowed) to `out`.
- * CQ_OK, or CQ_POISON when an enum or union index is out of range or `out` reached its maximum
- * (nothing is then appended).
+ * CQ_OK, or CQ_POISON when an enum or union index is out of range, a string is not UTF-8, an array
+ * is too long, or `out` came within 32 bytes of its maximum. Nothing is then appended and what
+ * `out` held stays good.
  */
 CQ_MUST_CHECK enum cq_status codec_encode(const struct codec_record *r, const void *rec,
                                           struct cq_buf *out);

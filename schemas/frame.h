@@ -27,12 +27,12 @@ void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int6
 /** `"t":"ready",…}`; `at` is a frontier's text. */
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at);
 
-/** Append a JSON string with quotes; `s` must be valid UTF-8. Escapes as RFC 8259 asks and "</"
- * besides. */
+/** Append a JSON string with quotes, escaped as RFC 8259 asks and "</" besides. `s` should be
+ * UTF-8; each byte that is not part of it becomes U+FFFD. */
 void frame_json_string(struct cq_buf *out, struct cq_span s);
 
 /** Lower-case wire word of an enum: "text", "image", …; "member", "admin", "owner"; "add",
- * "remove", "promote", "demote". */
+ * "remove", "promote", "demote", "make_owner"; "" for a value out of range. */
 const char *message_type_word(enum message_type t);
 const char *member_role_word(enum member_role r);
 const char *member_change_word(enum member_change_kind k);

@@ -55,3 +55,13 @@ struct codec_record {
 /** Schemas that other or older writers use, embedded from schemas/history; NULL-terminated JSON
  * texts. */
 extern const char *const codec_history[];
+
+/** Decode body `in` of `f` into the struct at `base`, all of it. For defaults; as codec_decode().
+ */
+CQ_MUST_CHECK enum cq_status codec_decode_field(const struct codec_field *f, struct cq_span in,
+                                                struct cq_arena *a, uint8_t *base);
+
+/** A body written under the schema with id `writer_id`, which is not ours; as codec_decode(). */
+CQ_MUST_CHECK enum cq_status resolve_decode(const struct codec_record *r, uint32_t writer_id,
+                                            struct cq_span body, struct cq_arena *a, void *ret,
+                                            const char **ret_why);

@@ -24,8 +24,8 @@ enum topic {
     TOPIC_N
 };
 
-/** Generation of the topics on the message road: rises when a topic is replaced, at most 31. It starts at 1, so that no
- *  seq is 0, which everywhere means "none". */
+/** Generation of the topics on the message road: rises when a topic is replaced, at most 31. It
+ * starts at 1, so that no seq is 0, which everywhere means "none". */
 enum {
     TOPIC_GENERATION = 1,
     TOPIC_GENERATION_MAX = 31,
@@ -69,6 +69,23 @@ static inline int64_t seq_offset(int64_t seq)
 {
     return seq & (((int64_t)1 << 48) - 1);
 }
+
+#define TOPIC_DLQ_SUFFIX ".dlq"
+
+enum { TOPIC_NAME_MAX = 64, TOPIC_CONFIG_MAX = 12 };
+
+/** A topic as the broker should have it. Its config points into itself: do not copy it. */
+struct topic_wanted {
+    char name[TOPIC_NAME_MAX];
+    int32_t partitions;
+    const char *config[2 * TOPIC_CONFIG_MAX + 1]; /* name, value, …, NULL */
+    size_t config_n;
+    char numbers[TOPIC_CONFIG_MAX][24]; /* values that are numbers */
+    size_t numbers_n;
+};
+
+/** The i-th topic there should be, dead-letter topics after all others; false: there are only i. */
+bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_wanted *ret);
 
 /** The table as Markdown, for docs/topics.md. */
 void topics_print_markdown(FILE *out);

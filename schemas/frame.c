@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "schemas/frame.h"
+
+#include "lib/base/status.h"
+
+/* ---- words
+ * ---------------------------------------------------------------------------------------- */
+
+static const char *const type_words[] = { "text", "image", "video", "audio", "document" };
+static const char *const role_words[] = { "member", "admin", "owner" };
+static const char *const change_words[] = { "add", "remove", "promote", "demote", "make_owner" };
+
+_Static_assert(ARRAY_LEN(type_words) == MESSAGE_TYPE_N, "a word for each type");
+_Static_assert(ARRAY_LEN(role_words) == MEMBER_ROLE_N, "a word for each role");
+_Static_assert(ARRAY_LEN(change_words) == MEMBER_CHANGE_KIND_N, "a word for each change");
+
+const char *message_type_word(enum message_type t)
+{
+    return t < MESSAGE_TYPE_N ? type_words[t] : "";
+}
+
+const char *member_role_word(enum member_role r)
+{
+    return r < MEMBER_ROLE_N ? role_words[r] : "";
+}
+
+const char *member_change_word(enum member_change_kind k)
+{
+    return k < MEMBER_CHANGE_KIND_N ? change_words[k] : "";
+}
+
+bool message_type_parse(struct cq_span word, enum message_type *ret)
+{
+    for (unsigned i = 0; i < MESSAGE_TYPE_N; i++)
+        if (span_eq_str(word, type_words[i])) {
+            *ret = (enum message_type)i;
+            return true;
+        }
+    return false;
+}
+
+/* ---- JSON
+ * ----------------------------------------------------------------------------------------- */
+
+enum { ESCAPED_MAX = 6 }; /* bytes that one byte may become */
+
+#define ONES 0x0101010101010101ull
+#define HIGHS 0x8080808080808080ull
+
+/* Nonzero when some byte of x equals c; exact while no byte of x has its high bit. */
+static inline uint64_t has_byte(uint64_t x, uint8_t c)
+{
+    uint64_t y = x ^ (ONES * c);
+
+    return (y - ONES) & ~y & HIGHS;
+}
+
+/* Whether eight bytes are ASCII that stands for itself. A '<' is not: "</" is escaped. */
+static inline bool eight_plain(const uint8_t *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, sizeof x);
+    return !((x & HIGHS) | ((x - ONES * 0x20) & ~x & HIGHS) | has_byte(x, '"') | has_byte(x, '\\') |
+             has_byte(x, '<'));
+}
+
+static uint8_t *put_escape(uint8_t *to, uint8_t c)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char letters[] = "btn.fr"; /* 0x08 to 0x0d; 0x0b has none */
+
+    *to++ = '\\';
+    if (c >= 0x20) {
+        *to++ = c;
+    } else if (c >= 0x08 && c <= 0x0d && c != 0x0b) {
+        *to++ = (uint8_t)letters[c - 0x08];
+    } else {
+        memcpy(to, "u00", 3);
+        to[3] = (uint8_t)hex[c >> 4];
+        to[4] = (uint8_t)hex[c & 15];
+        to += 5;
+    }
+    return to;
+}
+
+/* Length of the valid UTF-8 sequence that begins at s.p[0] >= 0x80, 0 when there is none. */
+static size_t sequence(struct cq_span s)
+{
+    for (size_t n = 2; n <= 4 && n <= s.n; n++)
+        if (span_is_utf8(span_of(s.p, n)))
+            return n;
+    return 0;
+}
+
+/* One character of `*s`, escaped, to `to` (ESCAPED_MAX bytes of room). */
+static uint8_t *put_char(uint8_t *to, struct cq_span *s, uint8_t before)
+{
+    uint8_t c = s->p[0];
+    size_t n = 1;
+
+    if (c >= 0x80) {
+        n = sequence(*s);
+        if (n) {
+            memcpy(to, s->p, n);
+            to += n;
+        } else {
+            memcpy(to, "\xEF\xBF\xBD", 3); /* U+FFFD: never put bad bytes on a socket */
+            to += 3;
+            n = 1;
+        }
+    } else if (c < 0x20 || c == '"' || c == '\\' || (c == '/' && before == '<')) {
+        to = put_escape(to, c);
+    } else {
+        *to++ = c;
+    }
+    s->p += n;
+    s->n -= n;
+    return to;
+}
+
+void frame_json_string(struct cq_buf *out, struct cq_span s)
+{
+    enum { STRETCH = 256 }; /* bytes of input a reservation: plain text must not reserve sixfold */
+    uint8_t before = 0;
+
+    buf_add_byte(out, '"');
+    while (s.n) {
+        size_t stop = s.n > STRETCH ? s.n - STRETCH : 0; /* bytes left when this stretch is done */
+        uint8_t *to = buf_reserve(out, (s.n - stop) * ESCAPED_MAX + 8);
+
+        if (!to)
+            return;
+        while (s.n > stop) {
+            if (s.n - stop >= 8 && before != '<' && eight_plain(s.p)) {
+                memcpy(to, s.p, 8);
+                before = s.p[7];
+                s.p += 8;
+                s.n -= 8;
+                to += 8;
+                continue;
+            }
+            uint8_t c = s.p[0];
+
+            to = put_char(to, &s, before);
+            before = c;
+        }
+        out->n = (size_t)(to - out->p);
+    }
+    buf_add_byte(out, '"');
+}
+
+#define PUT(out, literal) buf_add((out), (literal), sizeof(literal) - 1)
+
+static void put_id(struct cq_buf *out, struct cq_id id)
+{
+    uint8_t *to = buf_reserve(out, CQ_ID_TEXT_LEN + 3);
+
+    if (!to)
+        return;
+    to[0] = '"';
+    id_format(id, (char *)to + 1);
+    to[CQ_ID_TEXT_LEN + 1] = '"';
+    out->n += CQ_ID_TEXT_LEN + 2;
+}
+
+/* Our own words need no escaping. */
+static void put_word(struct cq_buf *out, const char *word)
+{
+    buf_add_byte(out, '"');
+    buf_add_str(out, word);
+    buf_add_byte(out, '"');
+}
+
+/* ---- frames
+ * --------------------------------------------------------------------------------------- */
+
+void frame_message(struct cq_buf *out, const struct chat_event *e)
+{
+    const struct message_accepted *m = &e->event.u.message_accepted;
+
+    if (e->event.kind != CHAT_EVENT_MESSAGE_ACCEPTED)
+        return;
+    PUT(out, "\"t\":\"message\",\"id\":");
+    put_id(out, m->id);
+    PUT(out, ",\"clientId\":");
+    frame_json_string(out, e->client_id);
+    PUT(out, ",\"chatId\":");
+    put_id(out, e->chat_id);
+    PUT(out, ",\"seq\":");
+    buf_add_i64(out, e->seq);
+    PUT(out, ",\"from\":");
+    put_id(out, e->user_id);
+    if (m->has_peer) {
+        PUT(out, ",\"peer\":");
+        put_id(out, m->peer);
+    }
+    PUT(out, ",\"type\":");
+    put_word(out, message_type_word(m->type));
+    PUT(out, ",\"content\":");
+    frame_json_string(out, m->content);
+    PUT(out, ",\"sentAt\":");
+    buf_add_i64(out, e->at_ms);
+    buf_add_byte(out, '}');
+}
+
+static void put_members(struct cq_buf *out, const struct group_started *g)
+{
+    PUT(out, ",\"members\":[");
+    for (size_t i = 0; i < g->members_n; i++) {
+        if (i)
+            buf_add_byte(out, ',');
+        PUT(out, "{\"userId\":");
+        put_id(out, g->members[i].user_id);
+        PUT(out, ",\"role\":");
+        put_word(out, member_role_word(g->members[i].role));
+        buf_add_byte(out, '}');
+    }
+    buf_add_byte(out, ']');
+}
+
+static void put_changes(struct cq_buf *out, const struct membership_changed *m)
+{
+    PUT(out, ",\"changes\":[");
+    for (size_t i = 0; i < m->changes_n; i++) {
+        if (i)
+            buf_add_byte(out, ',');
+        PUT(out, "{\"userId\":");
+        put_id(out, m->changes[i].user_id);
+        PUT(out, ",\"change\":");
+        put_word(out, member_change_word(m->changes[i].change));
+        buf_add_byte(out, '}');
+    }
+    buf_add_byte(out, ']');
+}
+
+void frame_chat(struct cq_buf *out, const struct chat_event *e)
+{
+    bool started = e->event.kind == CHAT_EVENT_GROUP_STARTED;
+    bool changed = e->event.kind == CHAT_EVENT_MEMBERSHIP_CHANGED;
+
+    if (!started && !changed && e->event.kind != CHAT_EVENT_GROUP_NAMED)
+        return;
+    PUT(out, "\"t\":");
+    put_word(out, changed ? "member" : "chat");
+    PUT(out, ",\"chatId\":");
+    put_id(out, e->chat_id);
+    PUT(out, ",\"seq\":");
+    buf_add_i64(out, e->seq);
+    if (!changed) {
+        PUT(out, ",\"name\":");
+        frame_json_string(out,
+                          started ? e->event.u.group_started.name : e->event.u.group_named.name);
+    }
+    PUT(out, ",\"by\":");
+    put_id(out, e->user_id);
+    PUT(out, ",\"at\":");
+    buf_add_i64(out, e->at_ms);
+    if (started)
+        put_members(out, &e->event.u.group_started);
+    if (changed)
+        put_changes(out, &e->event.u.membership_changed);
+    buf_add_byte(out, '}');
+}
+
+void frame_rejected(struct cq_buf *out, const struct rejection *r)
+{
+    PUT(out, "\"t\":\"rejected\",\"clientId\":");
+    frame_json_string(out, r->client_id);
+    PUT(out, ",\"id\":");
+    put_id(out, r->id);
+    PUT(out, ",\"chatId\":");
+    put_id(out, r->chat_id);
+    PUT(out, ",\"code\":");
+    frame_json_string(out, r->code);
+    buf_add_byte(out, '}');
+}
+
+void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
+                  int64_t at_ms)
+{
+    PUT(out, "\"t\":\"status\",\"chatId\":");
+    put_id(out, chat);
+    PUT(out, ",\"delivered\":");
+    buf_add_i64(out, delivered);
+    PUT(out, ",\"read\":");
+    buf_add_i64(out, read);
+    PUT(out, ",\"at\":");
+    buf_add_i64(out, at_ms);
+    buf_add_byte(out, '}');
+}
+
+void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at)
+{
+    PUT(out, "\"t\":\"ready\",\"session\":");
+    put_id(out, session);
+    PUT(out, ",\"at\":");
+    frame_json_string(out, at);
+    buf_add_byte(out, '}');
+}

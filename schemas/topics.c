@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "schemas/topics.h"
+
+#include "lib/base/hash.h"
+#include "lib/base/status.h"
+
+#include <inttypes.h>
+
+#define HOURS ((int64_t)3600 * 1000)
+#define DAYS (24 * HOURS)
+#define EVER (-1)
+
+enum { DLQ_RETENTION_DAYS = 90 };
+
+static const struct topic_spec specs[TOPIC_N] = {
+    [TOPIC_CHAT_ACTIONS] = { .name = "chat.actions",
+                             .schema = "ChatAction",
+                             .width = TOPIC_BY_PARTITIONS,
+                             .cleanup = "delete",
+                             .retention_ms = 90 * DAYS,
+                             .has_dlq = true,
+                             .key = "chat",
+                             .writers = "edge-rest, edge-ws",
+                             .readers = "chat" },
+    [TOPIC_CHAT_EVENTS] = { .name = "chat.events",
+                            .schema = "ChatEvent",
+                            .width = TOPIC_BY_PARTITIONS,
+                            .cleanup = "delete",
+                            .retention_ms = EVER,
+                            .public_log = true,
+                            .has_dlq = true,
+                            .key = "chat",
+                            .writers = "chat",
+                            .readers = "persistence, chat (its tail)" },
+    [TOPIC_MEMBERS] = { .name = "members",
+                        .schema = "ChatMembers",
+                        .width = TOPIC_BY_PARTITIONS,
+                        .cleanup = "compact",
+                        .retention_ms = EVER,
+                        .public_log = true,
+                        .key = "chat",
+                        .writers = "chat",
+                        .readers = "chat (restore)" },
+    [TOPIC_REJECTIONS] = { .name = "rejections",
+                           .schema = "Rejection",
+                           .width = TOPIC_BY_PARTITIONS,
+                           .cleanup = "delete",
+                           .retention_ms = 30 * DAYS,
+                           .public_log = true,
+                           .has_dlq = true,
+                           .key = "chat",
+                           .writers = "chat",
+                           .readers = "persistence" },
+    /* Each cursor for ever, its advances for 30 days. */
+    [TOPIC_DELIVERY_STATUS] = { .name = "delivery.status",
+                                .schema = "DeliveryStatus",
+                                .width = TOPIC_BY_PARTITIONS,
+                                .cleanup = "compact",
+                                .retention_ms = EVER,
+                                .compaction_lag_ms = 30 * DAYS,
+                                .public_log = true,
+                                .has_dlq = true,
+                                .key = "chat/user/device/kind",
+                                .writers = "chat",
+                                .readers = "status" },
+    [TOPIC_USER_INBOX] = { .name = "user.inbox",
+                           .schema = "UserInbox",
+                           .width = TOPIC_BY_PARTITIONS,
+                           .cleanup = "delete",
+                           .retention_ms = 7 * DAYS,
+                           .has_dlq = true,
+                           .key = "user",
+                           .writers = "edge-rest, edge-ws, chat, status",
+                           .readers = "user" },
+    [TOPIC_USER_EVENTS] = { .name = "user.events",
+                            .schema = "UserEvent",
+                            .width = TOPIC_BY_PARTITIONS,
+                            .cleanup = "delete",
+                            .retention_ms = EVER,
+                            .public_log = true,
+                            .has_dlq = true,
+                            .key = "user",
+                            .writers = "user",
+                            .readers = "persistence" },
+    /* The lag keeps each session's opening and end visible for a while to those who watch. */
+    [TOPIC_PRESENCE] = { .name = "presence",
+                         .schema = "Presence",
+                         .width = TOPIC_BY_PARTITIONS,
+                         .cleanup = "compact",
+                         .retention_ms = EVER,
+                         .compaction_lag_ms = 1 * HOURS,
+                         .public_log = true,
+                         .key = "user/session, user/device",
+                         .writers = "user",
+                         .readers = "user (restore)" },
+    [TOPIC_WS_PUSH] = { .name = "ws.push",
+                        .schema = "WsPush",
+                        .width = TOPIC_BY_SLOTS,
+                        .cleanup = "delete",
+                        .retention_ms = 7 * DAYS,
+                        .has_dlq = true,
+                        .key = "slot",
+                        .writers = "user",
+                        .readers = "edge-ws" },
+    [TOPIC_MOBILE_PUSH] = { .name = "mobile.push",
+                            .schema = "MobilePush",
+                            .width = TOPIC_BY_PARTITIONS,
+                            .cleanup = "delete",
+                            .retention_ms = 7 * DAYS,
+                            .has_dlq = true,
+                            .key = "user",
+                            .writers = "user",
+                            .readers = "mobile" },
+    [TOPIC_PUSH_OUTCOMES] = { .name = "push.outcomes",
+                              .schema = "PushOutcome",
+                              .width = TOPIC_BY_PARTITIONS,
+                              .cleanup = "delete",
+                              .retention_ms = 30 * DAYS,
+                              .public_log = true,
+                              .key = "user",
+                              .writers = "mobile",
+                              .readers = "other teams" },
+};
+
+const struct topic_spec *topic_spec(enum topic t)
+{
+    return &specs[t];
+}
+
+int32_t topic_partition(struct cq_id id, int32_t n)
+{
+    return (int32_t)(murmur2_positive(id_text(id).s, CQ_ID_TEXT_LEN) % (uint32_t)n);
+}
+
+/* ---- what the broker is asked for
+ * ----------------------------------------------------------------- */
+
+static void add_text(struct topic_wanted *w, const char *name, const char *value)
+{
+    w->config[w->config_n++] = name;
+    w->config[w->config_n++] = value;
+}
+
+static void add_number(struct topic_wanted *w, const char *name, int64_t value)
+{
+    char *text = w->numbers[w->numbers_n++];
+
+    snprintf(text, sizeof w->numbers[0], "%" PRId64, value);
+    add_text(w, name, text);
+}
+
+static void config_of(struct topic_wanted *w, const char *cleanup, int64_t retention_ms,
+                      int64_t lag_ms)
+{
+    bool compact = strcmp(cleanup, "compact") == 0;
+
+    add_text(w, "cleanup.policy", cleanup);
+    add_number(w, "max.message.bytes", TOPIC_RECORD_MAX);
+    if (compact) {
+        add_number(w, "min.compaction.lag.ms", lag_ms);
+        /* A tombstone outlives any reader that is away for less than a week. */
+        add_number(w, "delete.retention.ms", 7 * DAYS);
+        add_text(w, "min.cleanable.dirty.ratio", "0.1");
+    } else {
+        add_number(w, "retention.ms", retention_ms);
+        add_number(w, "retention.bytes", -1);
+    }
+    /* Only closed segments are cleaned: small and young where that shortens a restore. */
+    add_number(w, "segment.bytes", (compact ? 64 : 256) * 1024 * 1024);
+    add_number(w, "segment.ms", compact && lag_ms < DAYS ? 6 * HOURS : 1 * DAYS);
+    w->config[w->config_n] = NULL;
+}
+
+bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_wanted *ret)
+{
+    bool dlq = i >= TOPIC_N;
+    size_t row = dlq ? 0 : i;
+
+    if (dlq) { /* the (i - TOPIC_N)th of those that have one */
+        size_t skip = i - TOPIC_N;
+
+        for (; row < TOPIC_N; row++)
+            if (specs[row].has_dlq && skip-- == 0)
+                break;
+        if (row == TOPIC_N)
+            return false;
+    }
+    *ret = (struct topic_wanted){
+        .partitions = specs[row].width == TOPIC_BY_SLOTS ? slots : partitions,
+    };
+    snprintf(ret->name, sizeof ret->name, "%s%s", specs[row].name, dlq ? TOPIC_DLQ_SUFFIX : "");
+    if (dlq)
+        config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0);
+    else
+        config_of(ret, specs[row].cleanup, specs[row].retention_ms, specs[row].compaction_lag_ms);
+    return true;
+}
+
+/* ---- docs
+ * ----------------------------------------------------------------------------------------- */
+
+static void print_kept(FILE *out, const struct topic_spec *s)
+{
+    if (strcmp(s->cleanup, "compact") == 0 && s->compaction_lag_ms >= DAYS)
+        fprintf(out, "latest of each key, all for %" PRId64 " d", s->compaction_lag_ms / DAYS);
+    else if (strcmp(s->cleanup, "compact") == 0 && s->compaction_lag_ms)
+        fprintf(out, "latest of each key, all for %" PRId64 " h", s->compaction_lag_ms / HOURS);
+    else if (strcmp(s->cleanup, "compact") == 0)
+        fputs("latest of each key", out);
+    else if (s->retention_ms == EVER)
+        fputs("for ever", out);
+    else
+        fprintf(out, "%" PRId64 " d", s->retention_ms / DAYS);
+}
+
+void topics_print_markdown(FILE *out)
+{
+    fputs("| topic | key | value | partitions | cleanup | kept | public | dead letters | writers | "
+          "readers |\n|---|---|---|---|---|---|---|---|---|---|\n",
+          out);
+    for (size_t i = 0; i < TOPIC_N; i++) {
+        const struct topic_spec *s = &specs[i];
+
+        fprintf(out, "| %s | %s | %s | %s | %s | ", s->name, s->key, s->schema,
+                s->width == TOPIC_BY_SLOTS ? "SLOTS" : "PARTITIONS", s->cleanup);
+        print_kept(out, s);
+        fprintf(out, " | %s | ", s->public_log ? "yes" : "no");
+        if (s->has_dlq)
+            fprintf(out, "%s%s", s->name, TOPIC_DLQ_SUFFIX);
+        else
+            fputs("none", out);
+        fprintf(out, " | %s | %s |\n", s->writers, s->readers);
+    }
+    fprintf(
+        out,
+        "\nEach dead-letter topic has the partitions of its source and keeps what it gets for %d "
+        "days: the bytes as they came, error and source position in headers.\n",
+        DLQ_RETENTION_DAYS);
+}
