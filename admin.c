@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "admin.h"
+
+#include "lib/base/log.h"
+#include "lib/base/settings.h"
+#include "lib/bus/bus.h"
+#include "lib/pg/pg.h"
+#include "processors/chat/rules.h"
+#include "processors/user/rules.h"
+#include "schemas/codec.h"
+#include "schemas/resolve.h"
+#include "schemas/topics.h"
+#include "sinks/persistence/migrate.h"
+#include "sinks/persistence/rebuild.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOPICS_MAX = 64 };
+
+struct topic_list {
+    struct topic_wanted spec[TOPICS_MAX];
+    struct bus_topic_wanted wanted[TOPICS_MAX]; /* points into spec */
+    size_t n;
+};
+
+static void list_topics(struct topic_list *l, int32_t replication)
+{
+    int32_t partitions = (int32_t)setting_int(SET_PARTITIONS);
+    int32_t slots = (int32_t)setting_int(SET_SLOTS);
+
+    for (l->n = 0; l->n < TOPICS_MAX && topic_wanted(l->n, partitions, slots, &l->spec[l->n]);
+         l->n++)
+        l->wanted[l->n] = (struct bus_topic_wanted){ l->spec[l->n].name, l->spec[l->n].partitions,
+                                                     replication, l->spec[l->n].config };
+}
+
+enum cq_status admin_topics_check(char *reterr, size_t reterr_n)
+{
+    static struct topic_list list;
+
+    list_topics(&list, 1);
+    return bus_topics_check(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, reterr, reterr_n);
+}
+
+static int run_topics(int argc, char **argv)
+{
+    static struct topic_list list;
+    char why[256] = "";
+
+    (void)argc;
+    (void)argv;
+    list_topics(&list, (int32_t)setting_int(SET_REPLICATION));
+    if (bus_topics_ensure(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, why, sizeof why) !=
+        CQ_OK) {
+        fprintf(stderr, "chasqui: %s\n", why);
+        return 1;
+    }
+    printf("%zu topics are there\n", list.n);
+    return 0;
+}
+
+static int with_database(enum cq_status (*fn)(struct pg *c, FILE *out))
+{
+    cq_auto(pg) struct pg *c = pg_new(setting_text(SET_DATABASE_URL), "chasqui-admin");
+    enum cq_status st = pg_ready(c, NULL);
+
+    if (st == CQ_OK)
+        st = fn(c, stdout);
+    if (st != CQ_OK)
+        fprintf(stderr, "chasqui: %s\n", pg_error(c));
+    return st == CQ_OK ? 0 : 1;
+}
+
+static int run_migrate(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return with_database(migrate_up);
+}
+
+static int run_rebuild(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return with_database(rebuild_view);
+}
+
+/* What the documentation is made of. */
+static int run_print(int argc, char **argv)
+{
+    const char *what = argc ? argv[0] : "";
+
+    if (strcmp(what, "topics") == 0)
+        topics_print_markdown(stdout);
+    else if (strcmp(what, "chat-rules") == 0)
+        chat_rules_print(stdout);
+    else if (strcmp(what, "user-rules") == 0)
+        user_rules_print(stdout);
+    else
+        return 2;
+    return 0;
+}
+
+static const struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    uint32_t needs; /* roles whose settings it reads */
+    const char *help;
+} verbs[] = {
+    { "topics", run_topics, ROLE_ADMIN,
+      "create the topics that are missing, check those that are there" },
+    { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
+    { "rebuild", run_rebuild, ROLE_ADMIN,
+      "drop the view; the sinks replay it from the log (stop them first)" },
+    { "print", run_print, 0, "print topics | chat-rules | user-rules for the documentation" },
+};
+
+void admin_usage(FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        fprintf(out, "  admin %-8s %s\n", verbs[i].name, verbs[i].help);
+}
+
+int admin_run(int argc, char **argv)
+{
+    for (size_t i = 0; argc && i < ARRAY_LEN(verbs); i++) {
+        if (strcmp(argv[0], verbs[i].name) != 0)
+            continue;
+        if (verbs[i].needs && settings_load(verbs[i].needs, stderr) != CQ_OK)
+            return 2;
+        log_init("admin", LOG_WARN);
+        return verbs[i].run(argc - 1, argv + 1);
+    }
+    admin_usage(stderr);
+    return 2;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * admin.h - what an operator runs by hand: `chasqui admin …`.
+ */
+#pragma once
+
+#include "lib/base/status.h"
+
+#include <stdio.h>
+
+/** The verb and its words; the exit code. */
+int admin_run(int argc, char **argv);
+
+void admin_usage(FILE *out);
+
+/** Every topic is there with the partitions that the settings say. CQ_AGAIN: the broker is away. */
+CQ_MUST_CHECK enum cq_status admin_topics_check(char *reterr, size_t reterr_n);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chasqui.c - the one main. A deployment is one image and a role is a word.
+ */
+#include "admin.h"
+
+#include "edge/rest/role.h"
+#include "edge/ws/role.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/settings.h"
+#include "processors/chat/role.h"
+#include "processors/user/role.h"
+#include "sinks/mobile/role.h"
+#include "sinks/persistence/role.h"
+#include "sinks/status/role.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static volatile int stop;
+
+static const struct role {
+    const char *name;
+    uint32_t bit;
+    int (*run)(const volatile int *stop);
+    const char *help;
+} roles[] = {
+    { "edge-rest", ROLE_EDGE_REST, edge_rest_role_run,
+      "REST API, the page, and /ws on the same port" },
+    { "edge-ws", ROLE_EDGE_WS, edge_ws_role_run, "WebSocket gateway" },
+    { "chat", ROLE_CHAT, chat_role_run, "processor: verdicts in every chat" },
+    { "user", ROLE_USER, user_role_run, "processor: routing to every user" },
+    { "persistence", ROLE_PERSISTENCE, persistence_role_run, "sink: the log into PostgreSQL" },
+    { "status", ROLE_STATUS, status_role_run, "sink: receipts into cursors and ticks" },
+    { "mobile", ROLE_MOBILE, mobile_role_run, "sink: pushes to phones" },
+};
+
+static void usage(FILE *out)
+{
+    fputs("usage: chasqui ROLE\n\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        fprintf(out, "  %-12s %s\n", roles[i].name, roles[i].help);
+    fputs("\n", out);
+    admin_usage(out);
+    fputs(
+        "  check-config [--markdown]   the settings as this environment has them, or their table\n"
+        "  --version\n",
+        out);
+}
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    if (stop)
+        _exit(1); /* asked twice: now */
+    stop = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction end = { .sa_handler = on_signal };
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+    sigaction(SIGTERM, &end, NULL);
+    sigaction(SIGINT, &end, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* Sockets are counted by the soft limit; take all that the machine allows. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* A role waits for its broker, and refuses to run on topics of another shape. */
+static enum cq_status await_topics(void)
+{
+    char why[256] = "";
+    enum cq_status st;
+    int attempt = 0;
+
+    while ((st = admin_topics_check(why, sizeof why)) == CQ_AGAIN && !stop) {
+        log_warn("waiting_for_kafka", LOG_S("why", why));
+        clock_sleep_ms(backoff_ms(attempt++, 100, 2000));
+    }
+    if (st == CQ_FATAL)
+        log_error("topics_wrong", LOG_S("why", why));
+    return stop ? CQ_AGAIN : st;
+}
+
+static int run_role(const struct role *r)
+{
+    int code;
+
+    if (settings_load(r->bit, stderr) != CQ_OK)
+        return 2;
+    log_init(r->name, log_level_parse(setting_text(SET_LOG_LEVEL)));
+    catch_signals();
+    raise_file_limit();
+    log_info("starting", LOG_S("version", CHASQUI_VERSION), LOG_I("pid", getpid()));
+    switch (await_topics()) {
+    case CQ_OK:
+        break;
+    case CQ_AGAIN:
+        return 0; /* told to stop while waiting */
+    default:
+        return 1;
+    }
+    code = r->run(&stop);
+    log_info("stopped", LOG_I("code", code));
+    return code;
+}
+
+static int check_config(bool markdown)
+{
+    if (markdown) {
+        settings_print_markdown(stdout);
+        return 0;
+    }
+    if (settings_load(ROLE_ALL, stderr) != CQ_OK)
+        return 2;
+    settings_print_values(stdout);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+
+    if (strcmp(word, "--version") == 0) {
+        printf("chasqui %s\n", CHASQUI_VERSION);
+        return 0;
+    }
+    if (strcmp(word, "check-config") == 0)
+        return check_config(argc > 2 && strcmp(argv[2], "--markdown") == 0);
+    if (strcmp(word, "admin") == 0)
+        return admin_run(argc - 2, argv + 2);
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        if (strcmp(word, roles[i].name) == 0)
+            return run_role(&roles[i]);
+    usage(strcmp(word, "--help") == 0 ? stdout : stderr);
+    return strcmp(word, "--help") == 0 ? 0 : 2;
+}
