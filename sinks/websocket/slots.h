@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/websocket/slots.h - the slots (partitions of ws.push): which are ours, how many sessions
+ * each has, and its window. Pure: times are passed in.
+ *
+ * A rebalance takes every slot and gives most of them back a moment later. Meanwhile a slot is
+ * PARKED: its sessions and its window stay as they are, and nothing is committed.
+ */
+#pragma once
+
+#include "sinks/websocket/window.h"
+
+enum {
+    SLOTS_MAX = 1024,
+    SLOT_WINDOW_MAX = 256 * 1024,   /* records of one slot from the first open one on */
+    SLOT_PARKED_MAX_MS = 10 * 1000, /* then it is taken for gone */
+};
+
+enum slot_state { SLOT_AWAY, SLOT_OURS, SLOT_PARKED };
+
+struct slot {
+    enum slot_state state;
+    uint32_t sessions_n;
+    int64_t parked_at_ms;
+    int64_t committed; /* what we committed last; -1: nothing */
+    bool paused;       /* we asked the log to stop */
+    struct window window;
+};
+
+struct slots {
+    struct slot *slot; /* owned; n of them */
+    int32_t n;
+    int32_t ours_n;
+};
+
+CQ_MUST_CHECK enum cq_status slots_init(struct slots *s, int32_t n);
+void slots_release(struct slots *s);
+
+/** The slot of ours with the fewest sessions (the lowest of equals); -1: none is ours. */
+int32_t slots_pick(const struct slots *s);
+
+/** It is ours, with the group's commit (-1: none). Returns where to read on; -1: at the log's
+ * start.
+ *  `*ret_same`: the sessions on it live on; otherwise the window was restarted and they must move.
+ */
+int64_t slots_assigned(struct slots *s, int32_t i, int64_t committed, bool *ret_same);
+
+/** A rebalance took it. */
+void slots_park(struct slots *s, int32_t i, int64_t now_ms);
+
+/** It went to somebody else: the window is forgotten, its sessions must move. */
+void slots_away(struct slots *s, int32_t i);
+
+/** Whether `i` has something new to commit, and what. */
+bool slots_dirty(const struct slots *s, int32_t i, int64_t *ret_position);
