@@ -18,6 +18,7 @@ static const struct topic_spec specs[TOPIC_N] = {
                              .width = TOPIC_BY_PARTITIONS,
                              .cleanup = "delete",
                              .retention_ms = 90 * DAYS,
+                             .append_time = true,
                              .has_dlq = true,
                              .key = "chat",
                              .writers = "edge-rest, edge-ws",
@@ -68,6 +69,7 @@ static const struct topic_spec specs[TOPIC_N] = {
                            .width = TOPIC_BY_PARTITIONS,
                            .cleanup = "delete",
                            .retention_ms = 7 * DAYS,
+                           .append_time = true,
                            .has_dlq = true,
                            .key = "user",
                            .writers = "edge-rest, edge-ws, chat, status",
@@ -150,12 +152,14 @@ static void add_number(struct topic_wanted *w, const char *name, int64_t value)
 }
 
 static void config_of(struct topic_wanted *w, const char *cleanup, int64_t retention_ms,
-                      int64_t lag_ms)
+                      int64_t lag_ms, bool append_time)
 {
     bool compact = strcmp(cleanup, "compact") == 0;
 
     add_text(w, "cleanup.policy", cleanup);
     add_number(w, "max.message.bytes", TOPIC_RECORD_MAX);
+    /* What edges write is dated by the broker: windows must not follow the clock of one gateway. */
+    add_text(w, "message.timestamp.type", append_time ? "LogAppendTime" : "CreateTime");
     if (compact) {
         add_number(w, "min.compaction.lag.ms", lag_ms);
         /* A tombstone outlives any reader that is away for less than a week. */
@@ -190,9 +194,10 @@ bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_want
     };
     snprintf(ret->name, sizeof ret->name, "%s%s", specs[row].name, dlq ? TOPIC_DLQ_SUFFIX : "");
     if (dlq)
-        config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0);
+        config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0, false);
     else
-        config_of(ret, specs[row].cleanup, specs[row].retention_ms, specs[row].compaction_lag_ms);
+        config_of(ret, specs[row].cleanup, specs[row].retention_ms, specs[row].compaction_lag_ms,
+                  specs[row].append_time);
     return true;
 }
 
