@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The window of processors/chat against a naive list, over a seeded random walk.
+ */
+#include "tests/unit/test.h"
+
+#include "processors/chat/window.h"
+
+#include <stdlib.h>
+
+enum { STEPS = 100000, IDS = 5000 };
+
+struct naive {
+    int64_t seq, at_ms;
+    bool there;
+};
+
+static struct cq_id id_of(uint32_t n)
+{
+    struct cq_id id = { { 0 } };
+
+    memcpy(id.b, &n, sizeof n);
+    id.b[15] = 1;
+    return id;
+}
+
+TEST(window_agrees_with_a_list)
+{
+    static struct naive list[IDS];
+    struct window w;
+    int64_t now_ms = 1000;
+    unsigned seed = 11;
+
+    window_init(&w);
+    for (int step = 0; step < STEPS; step++) {
+        uint32_t n = (uint32_t)rand_r(&seed) % IDS;
+        bool fresh = list[n].there && now_ms - list[n].at_ms <= WINDOW_MS;
+        const struct window_entry *e = window_find(&w, id_of(n), now_ms);
+
+        CHECK_EQ(e != NULL, fresh);
+        if (e) {
+            CHECK_EQ(e->seq, list[n].seq);
+            CHECK_EQ(e->at_ms, list[n].at_ms);
+        }
+        CHECK_EQ(
+            window_add(&w, &(struct window_entry){ .id = id_of(n), .seq = step, .at_ms = now_ms }),
+            CQ_OK);
+        if (!fresh)
+            list[n] = (struct naive){ step, now_ms, true };
+        now_ms += rand_r(&seed) % 400;
+    }
+    window_release(&w);
+}
+
+TEST(window_forgets_the_oldest_at_its_maximum)
+{
+    struct window w;
+
+    window_init(&w);
+    for (uint32_t n = 0; n < WINDOW_MAX + 10; n++)
+        CHECK_EQ(window_add(&w, &(struct window_entry){ .id = id_of(n), .seq = n, .at_ms = 1 }),
+                 CQ_OK);
+    CHECK(window_find(&w, id_of(9), 1) == NULL);
+    CHECK(window_find(&w, id_of(10), 1) != NULL);
+    CHECK_EQ(w.by_id.n, (size_t)WINDOW_MAX);
+    window_release(&w);
+}
