@@ -361,9 +361,9 @@ enum cq_status schema_parse(struct cq_span text, struct schema_doc **ret, char *
                               .err_n = reterr_n };
     if (reterr_n)
         reterr[0] = '\0';
-    j = text.n <= SCHEMA_TEXT_MAX
-            ? json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &why)
-            : NULL;
+    j = text.n <= SCHEMA_TEXT_MAX ? json_loadb((const char *)text.p, text.n,
+                                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why)
+                                  : NULL;
     if (!j || !d->arena)
         refuse(d, "no JSON", text.n <= SCHEMA_TEXT_MAX ? why.text : "too long");
     else

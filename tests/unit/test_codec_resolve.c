@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes written under another schema of the same record: bound by name, with our defaults. */
+#include "lib/base/arena.h"
+#include "lib/base/id.h"
+#include "schemas/codec.h"
+#include "schemas/records.gen.h"
+#include "schemas/schema.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+
+enum { MIB = 1024 * 1024 };
+
+#define UUID_DEF "{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}"
+#define FIELD(name, type) "{\"name\":\"" name "\",\"type\":" type "}"
+#define RECORD(name, fields)                                                                       \
+    "{\"type\":\"record\",\"name\":\"" name "\",\"namespace\":\"chasqui\",\"fields\":[" fields "]" \
+                                                                                               "}"
+#define SOURCE_DEF                                                                           \
+    RECORD("Source", FIELD("offset", "\"int\"") "," FIELD("partition", "\"int\"") "," FIELD( \
+                         "generation", "\"int\"") "," FIELD("epoch", "\"long\""))
+#define ROLES_DEF                                                                            \
+    "{\"type\":\"enum\",\"name\":\"MemberRole\",\"symbols\":[\"OWNER\",\"GUEST\",\"ADMIN\"," \
+    "\"MEMBER\"]}"
+
+/* ChatMembers as another team might write it: other order, roles in other order with one we lack,
+ * source with an int offset and a field we lack, name nullable, a field we lack. */
+static const char members_json[] = RECORD(
+    "ChatMembers",
+    FIELD(
+        "members",
+        "{\"type\":\"array\",\"items\":" RECORD(
+            "MemberInterval",
+            FIELD("leftSeq", "\"long\"") "," FIELD("role", ROLES_DEF) "," FIELD("userId", UUID_DEF) "," FIELD(
+                "joinedSeq",
+                "\"int\"")) "}") "," FIELD("note",
+                                           "[\"null\",\"string\"]") "," FIELD("name",
+                                                                              "[\"null\","
+                                                                              "\"string\"]") "," FIELD("source",
+                                                                                                       SOURCE_DEF) "," FIELD("chatId",
+                                                                                                                             "\"Uuid\""));
+
+static void put_long(struct cq_buf *b, int64_t v)
+{
+    uint64_t z = ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+
+    for (; z >= 0x80; z >>= 7)
+        buf_add_byte(b, (uint8_t)(z | 0x80));
+    buf_add_byte(b, (uint8_t)z);
+}
+
+static void put_text(struct cq_buf *b, const char *s)
+{
+    put_long(b, (int64_t)strlen(s));
+    buf_add_str(b, s);
+}
+
+static void put_id(struct cq_buf *b, uint8_t c)
+{
+    for (int i = 0; i < 16; i++)
+        buf_add_byte(b, c);
+}
+
+/* Make `json` known and begin a record of it. */
+static void begin(struct cq_buf *b, const char *json)
+{
+    struct schema_doc *d = NULL;
+    char why[128];
+    uint32_t id;
+
+    if (codec_writer_add(json) != CQ_OK ||
+        schema_parse(span_str(json), &d, why, sizeof why) != CQ_OK)
+        abort();
+    id = schema_id(schema_root(d));
+    schema_free(d);
+    buf_init(b, MIB);
+    buf_add_byte(b, 0);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        buf_add_byte(b, (uint8_t)(id >> shift));
+}
+
+static void put_members(struct cq_buf *b, int role, bool named)
+{
+    put_long(b, 2);
+    for (uint8_t i = 1; i <= 2; i++) {
+        put_long(b, 1000 + i);
+        put_long(b, role);
+        put_id(b, i);
+        put_long(b, 10 + i);
+    }
+    put_long(b, 0);
+    put_long(b, 1);
+    put_text(b, "nobody here reads this");
+    put_long(b, named);
+    if (named)
+        put_text(b, "Las ñandúes");
+    put_long(b, 99);
+    put_long(b, 7);
+    put_long(b, 1);
+    put_long(b, 5);
+    put_id(b, 9);
+}
+
+TEST(bound_by_name_and_symbol)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    cq_auto(buf) struct cq_buf b;
+    struct chat_members m;
+    const char *why = "";
+
+    begin(&b, members_json);
+    put_members(&b, 2, true);
+    CHECK_EQ(codec_decode(&chat_members_codec, buf_span(&b), a, &m, &why), CQ_OK);
+    CHECK_EQ(m.chat_id.b[0], 9);
+    CHECK_EQ(m.source.offset, 99);
+    CHECK_EQ(m.source.partition, 7);
+    CHECK_EQ(m.source.generation, 1);
+    CHECK_SPAN(m.name, "Las ñandúes");
+    CHECK_EQ(m.members_n, 2);
+    CHECK_EQ(m.members[1].user_id.b[15], 2);
+    CHECK_EQ(m.members[1].role, MEMBER_ROLE_ADMIN);
+    CHECK_EQ(m.members[1].joined_seq, 12);
+    CHECK_EQ(m.members[1].left_seq, 1002);
+}
+
+TEST(what_we_have_no_place_for_is_poison)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    struct chat_members m;
+
+    for (int i = 0; i < 2; i++) {
+        cq_auto(buf) struct cq_buf b;
+        const char *why = "";
+
+        begin(&b, members_json);
+        put_members(&b, i ? 2 : 1, !i);
+        CHECK_EQ(codec_decode(&chat_members_codec, buf_span(&b), a, &m, &why), CQ_POISON);
+        CHECK_STR(why, i ? "writer has another type" : "unknown enum symbol");
+    }
+}
+
+#define RECEIPT_BASE \
+    FIELD("chatId", UUID_DEF) "," FIELD("userId", "\"Uuid\"") "," FIELD("deviceId", "\"Uuid\"")
+
+static const char action_json[] = RECORD(
+    "ChatAction",
+    FIELD("chatId", UUID_DEF) "," FIELD("userId", "\"Uuid\"") "," FIELD("deviceId", "\"Uuid\"") "," FIELD(
+        "clientId",
+        "\"bytes\"") "," FIELD("atMs",
+                               "\"long\"") "," FIELD("action",
+                                                     "[" RECORD(
+                                                         "ChatBurned",
+                                                         FIELD(
+                                                             "why",
+                                                             "\"string\"")) "," RECORD("ChatRename"
+                                                                                       "d",
+                                                                                       FIELD(
+                                                                                           "name",
+                                                                                           "\"strin"
+                                                                                           "g\"")) "]"));
+
+static void put_action(struct cq_buf *b, int branch, const char *client_id)
+{
+    put_id(b, 1);
+    put_id(b, 2);
+    put_id(b, 3);
+    put_text(b, client_id);
+    put_long(b, 1764000000000);
+    put_long(b, branch);
+    put_text(b, "text");
+}
+
+TEST(defaults_and_union_branches)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    static const struct {
+        int branch;
+        const char *client_id, *want;
+    } rows[] = {
+        { 1, "c", "" },
+        { 0, "c", "unknown union branch" },
+        { 2, "c", "union index out of range" },
+        { 1, "\xff", "string is not UTF-8" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cq_auto(buf) struct cq_buf b;
+        struct chat_action x;
+        const char *why = "";
+
+        memset(&x, 0xff, sizeof x);
+        begin(&b, action_json);
+        put_action(&b, rows[i].branch, rows[i].client_id);
+        CHECK_EQ(codec_decode(&chat_action_codec, buf_span(&b), a, &x, &why),
+                 rows[i].want[0] ? CQ_POISON : CQ_OK);
+        CHECK_STR(why, rows[i].want);
+        if (rows[i].want[0])
+            continue;
+        CHECK(!x.has_peer); /* not in the writer's schema: our default */
+        CHECK_SPAN(x.client_id, "c");
+        CHECK_EQ(x.action.kind, CHAT_ACTION_CHAT_RENAMED);
+        CHECK_SPAN(x.action.u.chat_renamed.name, "text");
+    }
+}
+
+TEST(a_missing_field_without_default_is_poison)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    cq_auto(buf) struct cq_buf b;
+    struct chat_action x;
+    const char *why = "";
+
+    begin(&b, RECORD("ChatAction", RECEIPT_BASE));
+    put_id(&b, 1);
+    put_id(&b, 2);
+    put_id(&b, 3);
+    CHECK_EQ(codec_decode(&chat_action_codec, buf_span(&b), a, &x, &why), CQ_POISON);
+    CHECK_STR(why, "writer lacks a field without default");
+}
+
+TEST(another_records_schema_is_poison)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    cq_auto(buf) struct cq_buf b;
+    struct rejection r;
+    const char *why = "";
+
+    begin(&b, action_json);
+    put_action(&b, 1, "c");
+    CHECK_EQ(codec_decode(&rejection_codec, buf_span(&b), a, &r, &why), CQ_POISON);
+    CHECK_STR(why, "another record's schema");
+}
+
+TEST(a_full_arena_is_not_poison)
+{
+    cq_auto(arena) struct cq_arena *small = arena_new(64);
+    cq_auto(buf) struct cq_buf b;
+    struct chat_members m;
+
+    begin(&b, members_json);
+    put_members(&b, 2, true);
+    CHECK_EQ(codec_decode(&chat_members_codec, buf_span(&b), small, &m, NULL), CQ_AGAIN);
+}
+
+TEST(hostile_bytes_never_reach_avro)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    cq_auto(buf) struct cq_buf b;
+    struct chat_members m;
+    uint8_t *copy;
+    size_t refused = 0;
+
+    begin(&b, members_json);
+    put_members(&b, 2, true);
+    for (size_t n = 0; n < b.n; n++) { /* memory of exactly n bytes, for the address sanitizer */
+        copy = malloc(n ? n : 1);
+        memcpy(copy, b.p, n);
+        CHECK_EQ(codec_decode(&chat_members_codec, span_of(copy, n), a, &m, NULL), CQ_POISON);
+        free(copy);
+        arena_reset(a);
+    }
+    copy = malloc(b.n);
+    for (size_t i = CODEC_FRAMING; i < b.n; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            enum cq_status st;
+
+            memcpy(copy, b.p, b.n);
+            copy[i] ^= (uint8_t)(1 << bit);
+            arena_reset(a);
+            st = codec_decode(&chat_members_codec, span_of(copy, b.n), a, &m, NULL);
+            refused += st == CQ_POISON;
+            CHECK(st == CQ_OK || st == CQ_POISON);
+        }
+    free(copy);
+    CHECK(refused > 0);
+}
+
+TEST(writers_are_known_by_id)
+{
+    struct schema_doc *d = NULL;
+    char why[128];
+
+    CHECK_EQ(schema_parse(span_str(action_json), &d, why, sizeof why), CQ_OK);
+    CHECK_EQ(codec_writer_add(action_json), CQ_OK);
+    CHECK_STR(codec_writer_schema(schema_id(schema_root(d))), action_json);
+    schema_free(d);
+    CHECK_STR(codec_writer_schema(codec_schema_id(&rejection_codec)),
+              codec_schema_json(&rejection_codec));
+    CHECK(codec_writer_schema(1) == NULL);
+    CHECK_EQ(codec_writer_add(RECORD("Stranger", FIELD("f", "\"int\""))), CQ_POISON);
+    CHECK_EQ(codec_writer_add(RECORD("Rejection", FIELD("f", "\"double\""))), CQ_POISON);
+    CHECK_EQ(codec_writer_add("no JSON"), CQ_POISON);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "schemas/topics.h"
+
+#include "schemas/codec.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+
+static const char *config(const struct topic_wanted *w, const char *name)
+{
+    for (size_t i = 0; w->config[i]; i += 2)
+        if (strcmp(w->config[i], name) == 0)
+            return w->config[i + 1];
+    return NULL;
+}
+
+static bool wanted(const char *name, struct topic_wanted *ret)
+{
+    for (size_t i = 0; topic_wanted(i, 12, 8, ret); i++)
+        if (strcmp(ret->name, name) == 0)
+            return true;
+    return false;
+}
+
+TEST(every_topic_has_a_schema_a_writer_and_a_reader)
+{
+    for (int t = 0; t < TOPIC_N; t++) {
+        const struct topic_spec *s = topic_spec((enum topic)t);
+        bool found = false;
+
+        CHECK(s->name && s->schema && s->cleanup && s->key);
+        CHECK(s->writers && s->writers[0] && s->readers && s->readers[0]);
+        for (size_t i = 0; codec_records[i]; i++)
+            found |= strcmp(codec_name(codec_records[i]), s->schema) == 0;
+        CHECK_EQ_ROW(s->name, found, true);
+    }
+}
+
+TEST(wanted_lists_each_once_with_dead_letters)
+{
+    struct topic_wanted w;
+    size_t n = 0, dlqs = 0, with_dlq = 0;
+
+    for (int t = 0; t < TOPIC_N; t++)
+        with_dlq += topic_spec((enum topic)t)->has_dlq;
+    for (; topic_wanted(n, 12, 8, &w); n++) {
+        size_t len = strlen(w.name);
+
+        dlqs += len > 4 && strcmp(w.name + len - 4, TOPIC_DLQ_SUFFIX) == 0;
+        CHECK_STR(config(&w, "max.message.bytes"), "1048576");
+        CHECK(config(&w, "cleanup.policy") && config(&w, "segment.bytes"));
+        CHECK(w.config_n <= 2 * TOPIC_CONFIG_MAX && w.numbers_n <= TOPIC_CONFIG_MAX);
+        for (size_t k = 0; k < n; k++) {
+            struct topic_wanted other;
+
+            CHECK(topic_wanted(k, 12, 8, &other) && strcmp(other.name, w.name) != 0);
+        }
+    }
+    CHECK_EQ(n, TOPIC_N + with_dlq);
+    CHECK_EQ(dlqs, with_dlq);
+    CHECK(with_dlq > 0);
+}
+
+TEST(retention_is_as_designed)
+{
+    static const struct {
+        const char *name, *cleanup, *retention, *lag;
+        int32_t partitions;
+    } rows[] = {
+        { "chat.events", "delete", "-1", NULL, 12 },
+        { "user.events", "delete", "-1", NULL, 12 },
+        { "rejections", "delete", "2592000000", NULL, 12 },
+        { "user.inbox", "delete", "604800000", NULL, 12 },
+        { "ws.push", "delete", "604800000", NULL, 8 },
+        { "members", "compact", NULL, "0", 12 },
+        { "presence", "compact", NULL, "3600000", 12 },
+        { "delivery.status", "compact", NULL, "2592000000", 12 },
+        { "delivery.status.dlq", "delete", "7776000000", NULL, 12 },
+        { "ws.push.dlq", "delete", "7776000000", NULL, 8 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct topic_wanted w;
+
+        CHECK_EQ_ROW(rows[i].name, wanted(rows[i].name, &w), true);
+        CHECK_STR(config(&w, "cleanup.policy"), rows[i].cleanup);
+        CHECK_STR(config(&w, "retention.ms"), rows[i].retention);
+        CHECK_STR(config(&w, "min.compaction.lag.ms"), rows[i].lag);
+        CHECK_EQ_ROW(rows[i].name, w.partitions, rows[i].partitions);
+    }
+}
+
+/* From Kafka's own client: Utils.toPositive(Utils.murmur2(key.getBytes())) % n. */
+TEST(partition_is_the_one_that_kafka_would_pick)
+{
+    struct cq_id id;
+
+    CHECK(id_parse(span_str("00000000-0000-0000-0000-000000000000"), &id));
+    CHECK_EQ(topic_partition(id, 12), 9);
+    CHECK(id_parse(span_str("1B9D6BCD-bbfd-4b2d-9b5d-ab8dfbbd4bed"), &id));
+    CHECK_EQ(topic_partition(id, 12), 9);
+    CHECK_EQ(topic_partition(id, 48), 21);
+    CHECK_EQ(topic_partition(id, 1), 0);
+}
+
+TEST(seq_is_exact_in_a_double)
+{
+    int64_t last = seq_make(TOPIC_GENERATION_MAX, ((int64_t)1 << 48) - 1);
+
+    CHECK_EQ((int64_t)(double)last, last);
+    CHECK_EQ(last, ((int64_t)1 << 53) - 1);
+    CHECK_EQ(seq_offset(seq_make(3, 12345)), 12345);
+    CHECK(seq_make(TOPIC_GENERATION, 0) > 0);
+    CHECK(seq_make(2, 0) > seq_make(1, ((int64_t)1 << 48) - 1));
+}
+
+TEST(markdown_has_a_row_a_topic)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    char row[80];
+
+    topics_print_markdown(f);
+    fclose(f);
+    for (int t = 0; t < TOPIC_N; t++) {
+        snprintf(row, sizeof row, "\n| %s | ", topic_name((enum topic)t));
+        CHECK_EQ_ROW(topic_name((enum topic)t), strstr(text, row) != NULL, true);
+    }
+    CHECK(strstr(text, "| for ever |") && strstr(text, "| 7 d |"));
+    free(text);
+}
