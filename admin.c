@@ -8,7 +8,6 @@
 #include "processors/chat/rules.h"
 #include "processors/user/rules.h"
 #include "schemas/codec.h"
-#include "schemas/resolve.h"
 #include "schemas/topics.h"
 #include "sinks/persistence/migrate.h"
 #include "sinks/persistence/rebuild.h"
