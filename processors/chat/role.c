@@ -6,7 +6,7 @@
 #include "lib/bus/stage.h"
 #include "processors/chat/restore.h"
 #include "processors/chat/rules.h"
-#include "processors/delivery.h"
+#include "schemas/delivery.h"
 #include "schemas/codec.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "processors/chat/rules.h"
-#include "processors/delivery.h"
+#include "schemas/delivery.h"
 #include "processors/user/rules.h"
 
 enum { NAMES_MAX = 256, LOG_MAX = 1024, LINES_MAX = 4096, SLOTS = 8 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/test.h"
 
-#include "processors/delivery.h"
+#include "schemas/delivery.h"
 #include "schemas/codec.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "processors/delivery.h"
+#include "schemas/delivery.h"
 
 #include "schemas/codec.h"
 

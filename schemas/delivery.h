@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * processors/delivery.h - gathers what one turn delivers into few records: one DeliveryBatch for
+ * schemas/delivery.h - gathers what one turn delivers into few records: one DeliveryBatch for
  * each partition of user.inbox that is touched, cut at TOPIC_CUT_BYTES and never inside one source.
  */
 #pragma once
