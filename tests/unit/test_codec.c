@@ -325,7 +325,7 @@ TEST(flipped_bytes)
     size_t refused = 0, taken = 0;
 
     for (size_t i = 0; codec_records[i]; i++)
-        for (uint64_t seed = 0; seed < 400; seed++) {
+        for (uint64_t seed = 0; seed < 4000; seed++) {
             cq_auto(buf) struct cq_buf b;
             struct rng g = { seed };
             enum cq_status st;

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first byte picks a record type, the rest is its body. What decodes must survive encoding; and
+ * the two walkers, over field tables and over schemas, must agree on what is sound.
+ */
+#include "schemas/schema.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/oracle/records.h"
+
+enum { RECORDS_MAX = 64, ARENA_MAX = 256 * 1024 * 1024 };
+
+static struct schema_doc *docs[RECORDS_MAX]; /* made once, kept */
+static size_t docs_n;
+
+static void load(void)
+{
+    char why[128];
+
+    for (; codec_records[docs_n]; docs_n++) {
+        MUST(docs_n < RECORDS_MAX);
+        MUST(schema_parse(span_str(codec_schema_json(codec_records[docs_n])), &docs[docs_n], why,
+                          sizeof why) == CQ_OK);
+        MUST(schema_id(schema_root(docs[docs_n])) == codec_schema_id(codec_records[docs_n]));
+    }
+}
+
+static void check_survives(const struct codec_record *r, const void *rec, struct cq_arena *a)
+{
+    cq_auto(buf) struct cq_buf b;
+    void *back = arena_alloc(a, r->size);
+
+    buf_init(&b, 2 * FUZZ_INPUT_MAX);
+    MUST(codec_encode(r, rec, &b) == CQ_OK);
+    MUST(codec_decode(r, buf_span(&b), a, back, NULL) == CQ_OK);
+    MUST(record_equal(r, rec, back));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    cq_auto(arena) struct cq_arena *a = NULL;
+    cq_auto(buf) struct cq_buf in;
+    const struct codec_record *r;
+    const char *why = NULL, *walked;
+    enum cq_status st;
+    void *rec;
+    size_t which;
+
+    if (n == 0)
+        return 0;
+    if (docs_n == 0)
+        load();
+    which = data[0] % docs_n;
+    r = codec_records[which];
+    a = arena_new(ARENA_MAX);
+    buf_init(&in, FUZZ_INPUT_MAX + CODEC_FRAMING);
+    buf_add_byte(&in, 0);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        buf_add_byte(&in, (uint8_t)(r->id >> shift));
+    buf_add(&in, data + 1, n - 1);
+    rec = arena_alloc(a, r->size);
+    st = codec_decode(r, buf_span(&in), a, rec, &why);
+    walked = schema_check(schema_root(docs[which]), span_of(data + 1, n - 1));
+    MUST(st == CQ_OK ||
+         st == CQ_POISON); /* AGAIN: some bytes asked for more than their number allows */
+    if (st == CQ_OK)
+        MUST(walked == NULL);
+    else /* the schema's walker does not look at text */
+        MUST(walked || span_eq_str(span_str(why), "string is not UTF-8"));
+    if (st == CQ_OK)
+        check_survives(r, rec, a);
+    return 0;
+}

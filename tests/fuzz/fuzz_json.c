@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes to the door for JSON: refused, or a tree that can be walked. */
+#include "lib/json/json.h"
+#include "tests/fuzz/fuzz.h"
+
+static void walk(const struct json *v, int depth)
+{
+    static const char *const keys[] = { "t", "clientId", "chatId", "content", "a", "" };
+    struct cq_span text;
+    struct cq_id id;
+    int64_t number;
+
+    MUST(depth <= JSON_DEPTH_MAX);
+    if (json_text(v, &text))
+        MUST(span_is_utf8(text));
+    for (size_t i = 0; i < json_count(v); i++)
+        walk(json_at(v, i), depth + 1);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const struct json *child = json_get(v, keys[i]);
+
+        if (json_get_text(v, keys[i], &text))
+            MUST(child);
+        if (json_get_id(v, keys[i], &id) || json_get_i64(v, keys[i], &number))
+            MUST(child);
+        if (child)
+            walk(child, depth + 1);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    cq_auto(json) struct json *root = NULL;
+    const char *why = NULL;
+
+    if (json_parse(span_of(data, n), &root, &why) == CQ_OK) {
+        MUST(json_is_object(root) || json_is_array(root));
+        walk(root, 1);
+    } else {
+        MUST(why && !root);
+    }
+    return 0;
+}
