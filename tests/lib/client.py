@@ -1,0 +1,864 @@
+# SPDX-License-Identifier: MIT
+"""Clients as docs/protocol.md asks for them, with a history of what each one sent, was told and showed.
+
+Rest     one REST caller
+RawWs    a socket that does nothing by itself, for tests of single frames
+Device   a strict client: ready, sync, merge, receipts, coalesced ok, resend in order after a nack, reconnect
+Net      the people of one test; closes all at its end
+scenario turns `async def test_x(stack, net)` into an ordinary pytest function
+
+Whatever a server does against the protocol lands in Device.anomalies; a scenario fails when there is one.
+"""
+from __future__ import annotations
+
+import asyncio
+import collections
+import functools
+import inspect
+import itertools
+import json
+import random
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Awaitable, Callable
+
+import aiohttp
+from websockets.asyncio.client import connect as ws_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+OK_DELAY_S = 0.03  # one `ok` covers what came meanwhile
+RECEIPT_DELAY_S = 0.02
+IN_FLIGHT_MAX = 64  # sends without ack or nack on one socket
+SYNC_LIMIT_S = 60.0
+BACKOFF_MAX_S = 1.0
+
+ticket = itertools.count(1).__next__  # one order for the histories of all clients of the process
+
+
+MARK = "psst-psst"  # stands in nearly every content that tests send, so that one look finds them in a log
+
+
+class Secrets:
+    """What must never be seen in a log: gathered by every client of the process."""
+
+    contents: set[str] = set()
+    tokens: set[str] = set()
+    phones: set[str] = set()
+
+
+class ApiError(Exception):
+    def __init__(self, what: str, reply: "Reply"):
+        super().__init__(f"{what}: {reply.status} {reply.body}")
+        self.reply = reply
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: Any
+
+    @property
+    def code(self) -> str | None:
+        try:
+            return self.body["error"]["code"]
+        except (TypeError, KeyError):
+            return None
+
+
+class Rest:
+    """One caller. `token` may be a text or a function that gives one."""
+
+    def __init__(self, base_url: str, token: str | Callable[[], str | None] | None = None, timeout_s: float = 30):
+        self.base_url = base_url.rstrip("/")
+        self.token = token
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def call(self, method: str, path: str, body: Any = None, params: dict | None = None,
+                   token: str | None = None, expect: int | tuple[int, ...] | None = None) -> Reply:
+        """A reply, whatever its status, unless `expect` names others. No connection: status 0."""
+        if not self._session:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        token = token or (self.token() if callable(self.token) else self.token)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            async with self._session.request(method, self.base_url + path, json=body, params=params,
+                                             headers=headers) as r:
+                raw = await r.read()
+                try:
+                    parsed = json.loads(raw) if raw else None
+                except ValueError:
+                    parsed = raw.decode("utf-8", "replace")
+                reply = Reply(r.status, {k.lower(): v for k, v in r.headers.items()}, parsed)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as e:
+            reply = Reply(0, {}, f"{type(e).__name__}: {e}")
+        if expect is not None and reply.status not in (expect if isinstance(expect, tuple) else (expect,)):
+            raise ApiError(f"{method} {path}", reply)
+        return reply
+
+    async def get(self, path: str, expect: int | tuple[int, ...] | None = None, **params) -> Reply:
+        return await self.call("GET", path, params={k: str(v) for k, v in params.items()}, expect=expect)
+
+    async def post(self, path: str, body: Any, expect: int | tuple[int, ...] | None = None) -> Reply:
+        return await self.call("POST", path, body, expect=expect)
+
+
+@dataclass
+class Tokens:
+    user_id: str
+    device_id: str
+    access: str
+    refresh: str
+
+    @staticmethod
+    def of(body: dict) -> "Tokens":
+        Secrets.tokens.update((body["accessToken"], body["refreshToken"]))
+        return Tokens(body["userId"], body["deviceId"], body["accessToken"], body["refreshToken"])
+
+
+async def sign_in(rest: Rest, phone: str, name: str | None = None, platform: str = "android",
+                  label: str = "test") -> Tokens:
+    """Register (with a name) or log in, with the development code."""
+    Secrets.phones.add(phone)
+    if name is None:
+        r = await rest.call("POST", "/api/login", {"phoneNumber": phone}, expect=200)
+    else:
+        r = await rest.call("POST", "/api/register", {"name": name, "phoneNumber": phone}, expect=200)
+    body = {"challenge": r.body["challenge"], "code": r.body["devCode"], "platform": platform, "label": label}
+    return Tokens.of((await rest.call("POST", "/api/verify", body, expect=200)).body)
+
+
+@dataclass
+class Message:
+    id: str
+    client_id: str
+    chat_id: str
+    seq: int
+    sender: str
+    peer: str | None
+    type: str
+    content: str
+    sent_at: int
+
+    @staticmethod
+    def of(f: dict) -> "Message":
+        return Message(f["id"], f["clientId"], f["chatId"], f["seq"], f["from"], f.get("peer"), f["type"],
+                       f["content"], f["sentAt"])
+
+
+@dataclass(eq=False)
+class Outgoing:
+    """One message on its way. `acks`, `nacks` and `verdict` hold what the server said."""
+
+    client_id: str
+    chat_id: str | None
+    peer: str | None
+    content: str
+    type: str
+    state: str = "queued"  # queued, sent, nacked, acked
+    acks: list[str] = field(default_factory=list)
+    nacks: list[str] = field(default_factory=list)
+    verdict: dict | None = None  # the own `message` or `rejected` frame, or the row of a sync
+    acked_at: int = 0  # tickets
+    verdict_at: int = 0
+    tries: int = 0
+
+    @property
+    def id(self) -> str | None:
+        return self.acks[0] if self.acks else None
+
+    @property
+    def seq(self) -> int | None:
+        return self.verdict.get("seq") if self.verdict else None
+
+    @property
+    def rejected(self) -> str | None:
+        return self.verdict["code"] if self.verdict and self.verdict.get("t") == "rejected" else None
+
+    def frame(self) -> dict:
+        f = {"t": "message.send", "clientId": self.client_id, "content": self.content, "type": self.type}
+        if self.chat_id:
+            f["chatId"] = self.chat_id
+        if self.peer:
+            f["peer"] = self.peer
+        return f
+
+
+class RawWs:
+    """A socket under the test's own hand: nothing is answered, nothing is sent that the test does not send."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self.frames: list[dict] = []  # all that came
+        self.close_code: int | None = None
+        self._ws = None
+        self._reader: asyncio.Task | None = None
+        self._news = asyncio.Event()
+
+    async def open(self, token: str | None = None, in_header: bool = False) -> "RawWs":
+        headers = {"Authorization": f"Bearer {token}"} if token and in_header else {}
+        self._ws = await ws_connect(self.url, compression=None, additional_headers=headers, max_size=1 << 20,
+                                    ping_interval=None, open_timeout=10, close_timeout=2, proxy=None)
+        self._reader = asyncio.create_task(self._read())
+        if token and not in_header:
+            await self.send({"t": "auth", "token": token})
+        return self
+
+    async def _read(self) -> None:
+        try:
+            async for text in self._ws:
+                self.frames.append(json.loads(text))
+                self._news.set()
+        except ConnectionClosed:
+            pass
+        finally:
+            self.close_code = self._ws.close_code
+            self._news.set()
+
+    async def send(self, frame: dict | str | bytes) -> None:
+        await self._ws.send(frame if isinstance(frame, (str, bytes)) else json.dumps(frame))
+
+    async def expect(self, match: Callable[[dict], bool], what: str, timeout_s: float = 20) -> dict:
+        """The first frame, come or to come, that matches."""
+        await until(lambda: any(map(match, self.frames)), timeout_s, lambda: f"{what}; got {self.frames[-5:]}",
+                    self._news)
+        return next(f for f in self.frames if match(f))
+
+    async def ready(self, timeout_s: float = 20) -> dict:
+        return await self.expect(lambda f: f["t"] == "ready", "ready", timeout_s)
+
+    async def closed(self, timeout_s: float = 20) -> int | None:
+        await until(lambda: self._reader.done(), timeout_s, lambda: f"close; got {self.frames[-5:]}", self._news)
+        return self.close_code
+
+    def abort(self) -> None:
+        """Vanish: the server sees a reset, no close frame."""
+        abort(self._ws)
+
+    async def close(self) -> None:
+        if self._ws:
+            await self._ws.close()
+        if self._reader:
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+
+def abort(ws) -> None:
+    ws.transport.abort()
+
+
+async def until(fn: Callable[[], Any], timeout_s: float, what: str | Callable[[], str],
+                news: asyncio.Event | None = None) -> Any:
+    """Wait until `fn()` is true, looking again at each piece of news and at least each 100 ms; its value."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + timeout_s
+    while True:
+        if news:
+            news.clear()
+        value = fn()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        left = end - loop.time()
+        if left <= 0:
+            raise AssertionError(f"timed out after {timeout_s} s waiting for {what() if callable(what) else what}")
+        if news:
+            try:
+                await asyncio.wait_for(news.wait(), min(left, 0.1))
+            except asyncio.TimeoutError:
+                pass
+        else:
+            await asyncio.sleep(min(left, 0.05))
+
+
+class Device:
+    """A device of a user, signed in. start() connects and stays connected until stop()."""
+
+    def __init__(self, name: str, tokens: Tokens, rest_url: str, ws_urls: list[str], rng: random.Random,
+                 auto_ok: bool = True, auto_delivered: bool = True, auto_read: bool = False):
+        self.name, self.tokens, self.ws_urls, self.rng = name, tokens, ws_urls, rng
+        self.auto_ok, self.auto_delivered, self.auto_read = auto_ok, auto_delivered, auto_read
+        self.rest = Rest(rest_url, lambda: self.tokens.access)
+        self.url_i = 0
+
+        # what this client knows
+        self.cursor = ""
+        self.messages: dict[str, Message] = {}
+        self.chats: dict[str, dict] = {}
+        self.peers: dict[str, str] = {}  # direct chat → the other
+        self.ticks: dict[str, dict[str, int]] = collections.defaultdict(lambda: {"delivered": 0, "read": 0})
+        self.outbox: dict[str, Outgoing] = {}  # by client id, in order of sending
+        self.waiting: list[Outgoing] = []  # not acked, in order
+        self.my_read: dict[str, int] = {}
+
+        # its history
+        self.shown: list[str] = []  # message ids, in the order in which they were shown
+        self.live_frames: collections.Counter[str] = collections.Counter()  # by message id, doubles too
+        self.sync_rows: collections.Counter[str] = collections.Counter()
+        self.live_first: dict[str, list[int]] = collections.defaultdict(list)  # chat → seqs of others' news
+        self.tick_log: list[tuple[int, str, int, int]] = []  # ticket, chat, delivered, read, as they came
+        self.member_log: list[dict] = []
+        self.rejected_log: list[dict] = []
+        self.readies: list[dict] = []
+        self.closes: list[tuple[int | None, str]] = []
+        self.frames_n: collections.Counter[str] = collections.Counter()
+        self.anomalies: list[str] = []
+
+        # this connection
+        self.session: str | None = None
+        self.caught_up = False
+        self.logged_out = False
+        self._news = asyncio.Event()
+        self._ws = None
+        self._task: asyncio.Task | None = None
+        self._sync_task: asyncio.Task | None = None
+        self._stopping = False
+        self._n = 0
+        self._ok_sent = 0
+        self._held: list[dict] = []
+        self._resend_at = 0.0
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._delivered_sent: dict[str, int] = {}
+        self._read_sent: dict[str, int] = {}
+        self._writes: collections.deque[dict] = collections.deque()
+        self._write_news = asyncio.Event()
+
+    # ---- the outside -----------------------------------------------------------------------------
+
+    @property
+    def user_id(self) -> str:
+        return self.tokens.user_id
+
+    @property
+    def device_id(self) -> str:
+        return self.tokens.device_id
+
+    @property
+    def connected(self) -> bool:
+        return self._ws is not None and self.session is not None
+
+    def __repr__(self) -> str:
+        return (f"<{self.name} ready={len(self.readies)} caught_up={self.caught_up} shown={len(self.shown)} "
+                f"waiting={len(self.waiting)} frames={dict(self.frames_n)} closes={self.closes[-3:]}>")
+
+    def start(self) -> "Device":
+        self._stopping = False
+        if not self._task or self._task.done():
+            self._task = asyncio.create_task(self._run(), name=self.name)
+        return self
+
+    async def online(self, timeout_s: float = 30) -> "Device":
+        """Connected and its sync merged."""
+        self.start()
+        await self.wait(lambda: self.caught_up, timeout_s, "caught up")
+        return self
+
+    async def stop(self, rudely: bool = False) -> None:
+        """Go offline. `rudely`: the socket is reset instead of closed."""
+        self._stopping = True
+        if rudely and self._ws:
+            abort(self._ws)
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def close(self) -> None:
+        await self.stop()
+        await self.rest.close()
+
+    async def wait(self, fn: Callable[[], Any], timeout_s: float, what: str) -> Any:
+        return await until(fn, timeout_s, lambda: f"{self.name}: {what}; {self!r}", self._news)
+
+    def send(self, content: str, chat_id: str | None = None, peer: str | None = None, type: str = "text",
+             client_id: str | None = None) -> Outgoing:
+        """Queue a message; it goes out now or when the device is connected."""
+        if chat_id and not peer:
+            peer = self.peers.get(chat_id)
+        out = Outgoing(client_id or str(uuid.UUID(int=self.rng.getrandbits(128), version=4)), chat_id, peer, content,
+                       type)
+        Secrets.contents.add(content)
+        self.outbox[out.client_id] = out
+        self.waiting.append(out)
+        self._pump()
+        return out
+
+    async def acked(self, out: Outgoing, timeout_s: float = 30) -> Outgoing:
+        await self.wait(lambda: out.acks, timeout_s, f"ack of {out.client_id} (nacks {out.nacks})")
+        return out
+
+    async def verdict(self, out: Outgoing, timeout_s: float = 30) -> Outgoing:
+        await self.wait(lambda: out.verdict, timeout_s, f"verdict on {out.client_id} (acks {out.acks}, nacks {out.nacks})")
+        return out
+
+    async def told(self, content: str, chat_id: str | None = None, peer: str | None = None,
+                   timeout_s: float = 30) -> Outgoing:
+        """Send, and wait for the verdict, which must be yes."""
+        out = await self.verdict(self.send(content, chat_id, peer), timeout_s)
+        assert not out.rejected, out.verdict
+        return out
+
+    def contents(self, chat_id: str | None = None) -> list[str]:
+        """What a person sees: by seq within a chat."""
+        ms = [self.messages[i] for i in self.shown]
+        return [m.content for m in sorted(ms, key=lambda m: (m.chat_id, m.seq)) if chat_id in (None, m.chat_id)]
+
+    async def sees(self, content: str, timeout_s: float = 30) -> Message:
+        def find():
+            return next((m for m in self.messages.values() if m.content == content), None)
+
+        return await self.wait(find, timeout_s, f"message {content!r}")
+
+    def read(self, chat_id: str, seq: int | None = None) -> None:
+        """The user has read the chat, up to `seq` or to the last message here."""
+        last = max((m.seq for m in self.messages.values() if m.chat_id == chat_id), default=0)
+        self.my_read[chat_id] = max(self.my_read.get(chat_id, 0), seq or last)
+        self._receipts_soon()
+
+    def tick(self, out: Outgoing) -> str:
+        """none, sent, delivered or read."""
+        if out.seq:
+            t = self.ticks[out.verdict["chatId"]]
+            if t["read"] >= out.seq:
+                return "read"
+            if t["delivered"] >= out.seq:
+                return "delivered"
+        return "sent" if out.acks or out.seq else "none"
+
+    # ---- connecting --------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        attempt = 0
+        while not self._stopping and not self.logged_out:
+            before = len(self.readies)
+            url = self.ws_urls[self.url_i % len(self.ws_urls)]
+            try:
+                await self._connection(url)
+            except (OSError, InvalidHandshake, asyncio.TimeoutError) as e:
+                self.closes.append((None, type(e).__name__))
+            if len(self.readies) > before:
+                attempt = 0
+            elif len(self.ws_urls) > 1:
+                self.url_i += 1
+            attempt += 1
+            # full jitter: many clients of a dead gateway must not come back in one wave
+            await asyncio.sleep(self.rng.uniform(0.01, min(BACKOFF_MAX_S, 0.1 * 2**attempt)))
+
+    async def _connection(self, url: str) -> None:
+        async with ws_connect(url, compression=None, max_size=1 << 20, ping_interval=5, ping_timeout=15,
+                              open_timeout=10, close_timeout=2, proxy=None) as ws:
+            self._ws = ws
+            self._n = self._ok_sent = 0
+            self._held, self._resend_at = [], 0.0
+            self._delivered_sent, self._read_sent = {}, {}
+            self._writes.clear()
+            for out in self.waiting:
+                out.state = "queued"  # unknown: the same client id makes sending again harmless
+            writer = asyncio.create_task(self._write_loop(ws))
+            try:
+                await ws.send(json.dumps({"t": "auth", "token": self.tokens.access}))
+                async for text in ws:
+                    self._take(json.loads(text))
+            except ConnectionClosed:
+                pass
+            finally:
+                self._end_connection(ws)
+                writer.cancel()
+                tasks = [t for t in (writer, self._sync_task) if t]
+                await asyncio.gather(*tasks, return_exceptions=True)
+                self._sync_task = None
+        if ws.close_code == 4401 and not self._stopping:
+            await self.refresh()
+
+    def _end_connection(self, ws) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        if self._sync_task:
+            self._sync_task.cancel()
+        self._ws, self.session, self.caught_up = None, None, False
+        if ws.close_code is not None:
+            self.closes.append((ws.close_code, ws.close_reason or ""))
+        self._news.set()
+
+    async def refresh(self) -> bool:
+        r = await self.rest.call("POST", "/api/token/refresh", {"refreshToken": self.tokens.refresh})
+        if r.status == 200:
+            self.tokens.access, self.tokens.refresh = r.body["accessToken"], r.body["refreshToken"]
+            Secrets.tokens.update((self.tokens.access, self.tokens.refresh))
+        elif r.status == 401:
+            self.logged_out = True
+        self._news.set()
+        return r.status == 200
+
+    def again(self, out: Outgoing) -> None:
+        """Send it once more, whatever has become of it."""
+        self._post(out.frame())
+
+    def _post(self, frame: dict) -> None:
+        if self._ws:
+            self._writes.append(frame)
+            self._write_news.set()
+
+    async def _write_loop(self, ws) -> None:
+        try:
+            while True:
+                while self._writes:
+                    await ws.send(json.dumps(self._writes.popleft(), ensure_ascii=False))
+                self._write_news.clear()
+                if not self._writes:
+                    await self._write_news.wait()
+        except ConnectionClosed:
+            pass
+
+    def _later(self, name: str, delay_s: float, fn: Callable[[], None]) -> None:
+        """Run once after the delay; asking again meanwhile changes nothing."""
+        if name in self._timers or not self._ws:
+            return
+
+        def fire():
+            self._timers.pop(name, None)
+            fn()
+
+        self._timers[name] = asyncio.get_running_loop().call_later(delay_s, fire)
+
+    # ---- what comes --------------------------------------------------------------------------------
+
+    def _odd(self, text: str) -> None:
+        self.anomalies.append(f"{self.name}: {text}")
+
+    def _take(self, f: dict) -> None:
+        kind = f.get("t", "?")
+        self.frames_n[kind] += 1
+        numbered = kind in ("ready", "message", "rejected", "status", "chat", "member")
+        if numbered:
+            if f.get("n") != self._n + 1:
+                self._odd(f"frame {kind} has n {f.get('n')} after {self._n}")
+            self._n = f.get("n", self._n)
+            if self.auto_ok:
+                self._later("ok", OK_DELAY_S, self._send_ok)
+        elif "n" in f:
+            self._odd(f"frame {kind} has a number")
+        if kind == "ready":
+            self._on_ready(f)
+        elif numbered and not self.session:
+            self._odd(f"frame {kind} before ready")
+        elif kind == "ack":
+            self._on_ack(f)
+        elif kind == "nack":
+            self._on_nack(f)
+        elif kind in ("pong", "?"):
+            pass
+        elif kind == "error":
+            self._odd(f"error frame {f}")
+        elif not self.caught_up:
+            self._held.append(f)
+        else:
+            self._merge_live(f)
+        self._news.set()
+
+    def _send_ok(self) -> None:
+        if self._n > self._ok_sent:
+            self._ok_sent = self._n
+            self._post({"t": "ok", "n": self._n})
+
+    def _on_ready(self, f: dict) -> None:
+        if any(r["session"] == f["session"] for r in self.readies):
+            self._odd(f"session {f['session']} twice")
+        self.readies.append(f)
+        self.session, self.caught_up = f["session"], False
+        if self._sync_task and not self._sync_task.done():
+            self._sync_task.cancel()
+        self._sync_task = asyncio.create_task(self._sync(f["at"]))
+        self._pump()
+
+    def _on_ack(self, f: dict) -> None:
+        out = self.outbox.get(f["clientId"])
+        if not out:
+            return self._odd(f"ack for {f['clientId']}, which was not sent")
+        if out.acks and f["id"] != out.acks[0]:
+            self._odd(f"acks of {out.client_id} with ids {out.acks[0]} and {f['id']}")
+        out.acks.append(f["id"])
+        out.acked_at = out.acked_at or ticket()
+        out.state = "acked"
+        if out in self.waiting:
+            self.waiting.remove(out)
+        self._pump()
+
+    def _on_nack(self, f: dict) -> None:
+        out = self.outbox.get(f["clientId"])
+        if not out:
+            return self._odd(f"nack for {f['clientId']}, which was not sent")
+        out.nacks.append(f["code"])
+        if f["code"] not in ("retry", "slow_down"):
+            if out in self.waiting:
+                self.waiting.remove(out)
+            return self._pump()
+        if out.state == "sent":
+            out.state = "nacked"
+        delay = f.get("retryAfter")
+        if not isinstance(delay, int) or delay < 0:
+            self._odd(f"nack {f['code']} with retryAfter {delay}")
+            delay = 100
+        self._resend_at = max(self._resend_at, asyncio.get_running_loop().time() + delay / 1000)
+        self._later("resend", delay / 1000, self._resend)
+
+    def _resend(self) -> None:
+        left = self._resend_at - asyncio.get_running_loop().time()
+        if left > 0:
+            return self._later("resend", left, self._resend)
+        # all that was sent since the first nack is nacked or about to be: the same again, in order
+        first = next((i for i, o in enumerate(self.waiting) if o.state == "nacked"), None)
+        for out in self.waiting[first:] if first is not None else []:
+            out.state = "queued"
+        self._pump()
+
+    def _pump(self) -> None:
+        if not self.connected or "resend" in self._timers:
+            return
+        in_flight = sum(o.state == "sent" for o in self.waiting[: 2 * IN_FLIGHT_MAX])
+        for out in self.waiting[: 2 * IN_FLIGHT_MAX]:
+            if in_flight >= IN_FLIGHT_MAX:
+                break
+            if out.state == "queued":
+                out.state = "sent"
+                out.tries += 1
+                in_flight += 1
+                self._post(out.frame())
+
+    # ---- catching up -------------------------------------------------------------------------------
+
+    async def _sync(self, at: str) -> None:
+        await self.sync(at)
+        held, self._held = self._held, []
+        for f in held:
+            self._merge_live(f)
+        self.caught_up = True
+        self._send_receipts()
+        self._news.set()
+
+    async def sync(self, at: str | None = None) -> None:
+        """Ask until everything up to `at` is merged. Only the answers move the cursor."""
+        end = asyncio.get_running_loop().time() + SYNC_LIMIT_S
+        while asyncio.get_running_loop().time() < end:
+            params = {"cursor": self.cursor}
+            if at:
+                params["at_least"] = at
+            r = await self.rest.call("GET", "/api/sync", params=params)
+            if r.status == 401 and not await self.refresh() and self.logged_out:
+                return
+            if r.status != 200:
+                await asyncio.sleep(min(float(r.headers.get("retry-after", 0.2)), 2.0))
+                continue
+            for c in r.body["chats"]:
+                self.chats[c["chatId"]] = c
+                if c["kind"] == "direct" and c.get("peer"):
+                    self.peers[c["chatId"]] = c["peer"]
+            for m in r.body["messages"]:
+                self.sync_rows[m["id"]] += 1
+                self._merge(m)
+            for t in r.body["ticks"]:
+                self._merge_ticks(t)
+            self.cursor = r.body["cursor"]
+            if not r.body["more"]:
+                return
+        self._odd(f"sync did not catch up in {SYNC_LIMIT_S} s: {r.status} {r.body}")
+
+    def _merge_live(self, f: dict) -> None:
+        kind = f["t"]
+        if kind == "message":
+            self.live_frames[f["id"]] += 1
+            if f["id"] not in self.messages and f["from"] != self.user_id:
+                seqs = self.live_first[f["chatId"]]
+                if seqs and f["seq"] <= seqs[-1]:
+                    self._odd(f"new message with seq {f['seq']} after {seqs[-1]}")
+                seqs.append(f["seq"])
+            self._merge(f)
+            self._receipts_soon()
+        elif kind == "rejected":
+            self.rejected_log.append(f)
+            out = self.outbox.get(f["clientId"])
+            if out and not out.verdict:
+                out.verdict, out.verdict_at = f, ticket()
+        elif kind == "status":
+            self._merge_ticks(f)
+        elif kind in ("member", "chat"):
+            self.member_log.append(f)
+
+    def _merge(self, f: dict) -> None:
+        m = Message.of(f)
+        known = self.messages.get(m.id)
+        if known:
+            for what in ("client_id", "chat_id", "seq", "sender", "type", "content"):
+                if getattr(known, what) != getattr(m, what):
+                    self._odd(f"message {m.id} has {what} {getattr(known, what)!r} and {getattr(m, what)!r}")
+        else:
+            self.messages[m.id] = m
+            self.shown.append(m.id)
+            if m.peer:
+                self.peers[m.chat_id] = m.peer if m.sender == self.user_id else m.sender
+        if m.sender == self.user_id:
+            out = self.outbox.get(m.client_id)
+            if out and out.chat_id in (None, m.chat_id):
+                if not out.verdict:
+                    out.verdict, out.verdict_at = f, ticket()
+                elif out.verdict.get("seq") != m.seq:
+                    self._odd(f"own message {m.id}: verdicts {out.verdict} and seq {m.seq}")
+                out.chat_id = m.chat_id
+
+    def _merge_ticks(self, t: dict) -> None:
+        have = self.ticks[t["chatId"]]
+        for kind in ("delivered", "read"):
+            have[kind] = max(have[kind], t[kind])
+        self.tick_log.append((ticket(), t["chatId"], t["delivered"], t["read"]))
+
+    # ---- receipts ----------------------------------------------------------------------------------
+
+    def _receipts_soon(self) -> None:
+        self._later("receipts", RECEIPT_DELAY_S, self._send_receipts)
+
+    def _send_receipts(self) -> None:
+        if not self.caught_up:
+            return  # something older may be missing
+        last: dict[str, int] = {}
+        for m in self.messages.values():
+            if m.sender != self.user_id:
+                last[m.chat_id] = max(last.get(m.chat_id, 0), m.seq)
+        for chat, seq in last.items():
+            if self.auto_read:
+                self.my_read[chat] = max(self.my_read.get(chat, 0), seq)
+            f: dict[str, Any] = {"t": "receipt", "chatId": chat}
+            if self.auto_delivered and seq > self._delivered_sent.get(chat, 0):
+                f["delivered"] = self._delivered_sent[chat] = seq
+            read = self.my_read.get(chat, 0)
+            if read > self._read_sent.get(chat, 0):
+                f["read"] = self._read_sent[chat] = read
+            if len(f) > 2:
+                if chat in self.peers:
+                    f["peer"] = self.peers[chat]
+                self._post(f)
+
+
+@dataclass
+class User:
+    name: str
+    phone: str
+    net: "Net"
+    user_id: str = ""
+    devices: list[Device] = field(default_factory=list)
+
+    async def device(self, platform: str = "android", gateway: int | None = None, **options) -> Device:
+        """Another device of this user, signed in and not connected. `gateway`: only that one, else any."""
+        tokens = await sign_in(self.net.rest, self.phone, None if self.user_id else self.name, platform)
+        assert self.user_id in ("", tokens.user_id), "the same number gave another user"
+        self.user_id = tokens.user_id
+        urls = self.net.ws_urls if gateway is None else [self.net.ws_urls[gateway]]
+        name = f"{self.name}{len(self.devices) + 1}"
+        d = Device(name, tokens, self.net.rest_url, urls, random.Random(f"{self.net.seed}/{name}"), **options)
+        if gateway is None:
+            d.url_i = len(self.devices)
+        self.devices.append(d)
+        return d
+
+
+class Net:
+    """The people of one test."""
+
+    _phones = itertools.count(int(time.time()) % 10_000_000 * 10_000)
+
+    def __init__(self, stack, seed: str = "0", rest_i: int = 0):
+        self.stack, self.seed = stack, seed
+        self.rest_url = stack.rest_url(rest_i)
+        self.ws_urls = [stack.ws_url(i) for i in range(len(by_role(stack, "edge-ws")))]
+        self.rest = Rest(self.rest_url)
+        self.users: list[User] = []
+        self.open: list[Any] = [self.rest]
+
+    def phone(self) -> str:
+        return f"+49{next(Net._phones):011d}"
+
+    async def user(self, name: str, **options) -> tuple[User, Device]:
+        """A new user and the first device, signed in and not connected."""
+        u = User(name, self.phone(), self)
+        self.users.append(u)
+        return u, await u.device(**options)
+
+    async def people(self, *names: str, **options) -> list[Device]:
+        """New users, one connected device each."""
+        ds = [(await self.user(n, **options))[1] for n in names]
+        await asyncio.gather(*(d.online() for d in ds))
+        return ds
+
+    def caller(self, device: Device, rest_i: int = 0) -> Rest:
+        r = Rest(self.stack.rest_url(rest_i), lambda: device.tokens.access)
+        self.open.append(r)
+        return r
+
+    async def raw(self, tokens: Tokens | None, gateway: int = 0, **options) -> RawWs:
+        ws = RawWs(self.ws_urls[gateway])
+        self.open.append(ws)
+        return await ws.open(tokens.access if tokens else None, **options)
+
+    async def group(self, owner: Device, *others: Device, name: str = "group") -> str:
+        body = {"name": name, "members": [d.user_id for d in others], "clientId": str(uuid.uuid4())}
+        r = await owner.rest.post("/api/chats", body, expect=201)
+        return r.body["chat"]["chatId"]
+
+    async def direct(self, a: Device, b: Device) -> str:
+        r = await a.rest.post("/api/chats", {"userId": b.user_id}, expect=(200, 201))
+        chat = r.body["chat"]["chatId"]
+        a.peers[chat], b.peers[chat] = b.user_id, a.user_id
+        return chat
+
+    def devices(self) -> list[Device]:
+        return [d for u in self.users for d in u.devices]
+
+    async def close(self) -> None:
+        await asyncio.gather(*(x.close() for x in self.devices() + self.open), return_exceptions=True)
+
+
+def by_role(stack, role: str) -> list:
+    """The copies of a role, in order."""
+    found = []
+    for i in itertools.count():
+        try:
+            p = stack.role(role, i)
+        except (KeyError, IndexError):
+            return found
+        if p is None:
+            return found
+        found.append(p)
+
+
+def scenario(limit_s: float = 120, stack: str = "stack"):
+    """Run `async def test(<fixtures>, net)` in a loop of its own with a Net on the fixture named `stack`."""
+
+    def deco(fn: Callable[..., Awaitable[None]]):
+        async def body(fixtures: dict) -> None:
+            net = Net(fixtures[stack], seed=fn.__name__)
+            try:
+                async with asyncio.timeout(limit_s):
+                    await fn(**fixtures, net=net)
+                odd = [a for d in net.devices() for a in d.anomalies]
+                assert not odd, "against the protocol:\n" + "\n".join(odd[:20])
+            except TimeoutError:
+                raise AssertionError(f"not done in {limit_s} s; " + "; ".join(map(repr, net.devices()))) from None
+            finally:
+                await net.close()
+
+        @functools.wraps(fn)
+        def run(**fixtures):
+            asyncio.run(body(fixtures))
+
+        sig = inspect.signature(fn)
+        run.__signature__ = sig.replace(parameters=[p for n, p in sig.parameters.items() if n != "net"])
+        return run
+
+    return deco

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Coming and going under load: between what a sync gives and what comes live there is no gap and no double."""
+import asyncio
+import random
+
+from client import scenario
+from look import Load
+
+ROUNDS = 50
+RATE = 200  # messages a second, all to the one who comes and goes
+
+
+@scenario(limit_s=180)
+async def test_fifty_connections_under_load(stack, net):
+    senders = await net.people("alice", "bob", "carol", "erin")
+    _, dave = await net.user("dave")
+    chats = [await net.direct(s, dave) for s in senders[:2]]
+    group = await net.group(senders[2], senders[3], dave)
+    rng = random.Random(7)
+    routes = [(senders[0], chats[0]), (senders[1], chats[1]), (senders[2], group), (senders[3], group)]
+    async with Load(routes, RATE, "rounds") as load:
+        for i in range(ROUNDS):
+            # leave at some point of the road: while signing in, while catching up, or when it has become live
+            how = i % 5
+            dave.start()
+            if how == 0:
+                await asyncio.sleep(rng.uniform(0, 0.05))
+            elif how == 1:
+                n = len(dave.readies)
+                await dave.wait(lambda: len(dave.readies) > n, 30, "ready")
+            else:
+                await dave.online()
+                n = sum(dave.live_frames.values())
+                more = rng.randrange(0, 20) if how < 4 else 40
+                await dave.wait(lambda: sum(dave.live_frames.values()) >= n + more, 30, f"{more} live messages")
+            await dave.stop(rudely=rng.random() < 0.5)
+    await load.settled()
+    await dave.online()
+    members = {chats[0]: [dave, senders[0]], chats[1]: [dave, senders[1]], group: [dave, senders[2], senders[3]]}
+    await load.arrived(members)
+    assert len(load.sent) > ROUNDS and sum(dave.live_frames.values()) > ROUNDS and sum(dave.sync_rows.values()) > ROUNDS
+    assert len(dave.readies) >= ROUNDS * 4 // 5
+    # a sync never gives what an earlier one gave: its cursor has moved past it
+    assert max(dave.sync_rows.values()) == 1
+    await load.in_view(stack)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Kafka away, PostgreSQL away: what is told to clients meanwhile, and that all mends itself afterwards."""
+import asyncio
+
+from client import MARK, scenario, until
+from look import Load, rows_when, started
+
+
+def starts(stack) -> dict[str, int]:
+    return {p.name: p.starts for p in stack.roles()}
+
+
+@scenario(limit_s=240)
+async def test_the_broker_away(stack, net):
+    alice, bob, carol = await net.people("alice", "bob", "carol")
+    chat = await net.direct(alice, bob)
+    group = await net.group(carol, alice)
+    before = starts(stack)
+    async with Load([(alice, chat), (bob, chat)], 40, "broker") as load:
+        await load.passes()
+        await asyncio.to_thread(stack.kafka.kill9)
+
+        # nobody says it is stored, by either door
+        by_ws = carol.send(f"{MARK} into the dark", group)
+        body = {"chatId": group, "content": f"{MARK} by post", "type": "text", "clientId": "post-1"}
+        by_rest = asyncio.create_task(carol.rest.post("/api/messages", body))
+        await carol.wait(lambda: by_ws.nacks or by_ws.acks, 30, "a nack")
+        assert by_ws.nacks[0] == "retry" and not by_ws.acks
+        r = await by_rest
+        assert (r.status, r.code) == (503, "unavailable") and int(r.headers["retry-after"]) >= 1, r
+        # once it is known to be away, at once too
+        r = await carol.rest.post("/api/messages", body)
+        assert r.status == 503 and int(r.headers["retry-after"]) >= 1
+        assert not by_ws.acks
+        assert not stack.kafka.alive()
+
+        await started(stack.kafka)
+        await carol.verdict(by_ws, 90)
+        r = await until(lambda: sent_by_rest(carol, body), 90, "REST to store again")
+        assert not by_ws.rejected
+        await load.passes(90)
+    await load.settled()
+    await load.arrived({chat: [alice, bob]})
+    await load.in_view(stack)
+    for content in (by_ws.content, body["content"]):
+        await alice.sees(content)
+        assert alice.contents(group).count(content) == 1
+    sql = "SELECT client_id FROM view.messages WHERE chat_id = %s ORDER BY client_id"
+    got = await rows_when(stack, sql, group, enough=lambda r: len(r) >= 2)
+    assert sorted(x["client_id"] for x in got) == sorted([by_ws.client_id, "post-1"])
+    assert starts(stack) == before, "a role had to be started again"
+
+
+async def sent_by_rest(device, body):
+    r = await device.rest.post("/api/messages", body)
+    assert r.status in (201, 200, 503), r
+    return r if r.status in (200, 201) else None
+
+
+@scenario(limit_s=240)
+async def test_postgresql_away(stack, net):
+    alice, bob, carol, dave = await net.people("alice", "bob", "carol", "dave")
+    old = await net.direct(alice, bob)
+    group = await net.group(alice, bob, carol)
+    for chat in (old, group):
+        await bob.sees((await alice.told(f"{MARK} while all is well", chat)).content)
+    before = starts(stack)
+    await asyncio.to_thread(stack.postgres.stop)
+    try:
+        # live chat goes on: known chats, and one that nobody has seen before
+        in_old = await alice.told(f"{MARK} old chat, no database", old)
+        in_group = await bob.told(f"{MARK} group, no database", group)
+        in_new = await alice.told(f"{MARK} new chat, no database", peer=dave.user_id)
+        answer = await bob.told(f"{MARK} an answer, no database", old)
+        await bob.sees(in_old.content)
+        await alice.sees(answer.content)
+        await asyncio.gather(*(d.sees(in_group.content) for d in (alice, carol)))
+        assert (await dave.sees(in_new.content)).chat_id == in_new.chat_id
+
+        for path in ("/api/chats", f"/api/chats/{old}/messages", f"/api/chats/{group}", "/api/sync?cursor=", "/readyz"):
+            r = await alice.rest.call("GET", path)
+            assert r.status == 503, (path, r)
+            if path != "/readyz":
+                assert r.code == "unavailable" and int(r.headers["retry-after"]) >= 1, (path, r)
+        assert (await alice.rest.call("GET", "/healthz")).status == 200
+    finally:
+        await started(stack.postgres)
+
+    for out in (in_old, in_group, in_new, answer):
+        (row,) = await rows_when(stack, "SELECT seq FROM view.messages WHERE id = %s", out.id, timeout_s=60)
+        assert row["seq"] == out.seq
+    members = await rows_when(stack, "SELECT user_id FROM view.members WHERE chat_id = %s", in_new.chat_id)
+    assert {m["user_id"] for m in members} == {alice.user_id, dave.user_id}
+    # the ticks that could not be counted meanwhile
+    for out in (in_old, in_new):
+        await alice.wait(lambda out=out: alice.tick(out) == "delivered", 60, f"the tick of {out.content}")
+    await until(lambda: reads(alice, old), 60, "REST to read again")
+    r = await alice.rest.get(f"/api/chats/{old}/messages", expect=200)
+    assert [m["content"] for m in r.body["messages"]][-2:] == [in_old.content, answer.content]
+    assert starts(stack) == before, "a role had to be started again"
+
+
+async def reads(device, chat):
+    return (await device.rest.get(f"/api/chats/{chat}/messages")).status == 200
