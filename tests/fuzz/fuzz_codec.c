@@ -38,7 +38,7 @@ static void check_survives(const struct codec_record *r, const void *rec, struct
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     cq_auto(arena) struct cq_arena *a = NULL;
-    cq_auto(buf) struct cq_buf in;
+    cq_auto(buf) struct cq_buf in = { 0 };
     const struct codec_record *r;
     const char *why = NULL, *walked;
     enum cq_status st;

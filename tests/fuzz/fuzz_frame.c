@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct chat_event e = { .event.kind = CHAT_EVENT_MESSAGE_ACCEPTED };
     struct message_accepted *m = &e.event.u.message_accepted;
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(buf) struct cq_buf b = { 0 };
     cq_auto(json) struct json *frame = NULL;
     size_t id_n;
 
