@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: MIT
+"""A whole Chasqui for a test: real Kafka, real PostgreSQL, every role, on ports of its own.
+
+    with Stack(base_port=21000) as stack:
+        stack.start()
+        ... stack.rest_url(), stack.ws_url(), stack.role("chat").kill9() ...
+
+Nothing outlives it: stop() ends every process and removes the temporary folder, at the end of the block, at an
+exception and at Ctrl-C alike, and a guard process does it when the test itself is killed.
+CHASQUI_BUILD names the build folder (default build/release), CHASQUI_STATE the folder where compose/up keeps the
+Kafka it fetched (default .state), which is used here too.
+"""
+
+import atexit
+import json
+import os
+import shutil
+import signal
+import struct
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "compose/lib"))
+
+from process import Failure, Guard, Proc  # noqa: E402, F401  (Failure and Proc are for the tests)
+from services import ROLES, Progress, Services  # noqa: E402
+
+# The limits are there for strangers; a test is not one. Tests of a limit give their own value.
+TEST_SETTINGS = {
+    "JWT_SECRET": "test-secret-test-secret-test-secret-0001",
+    "PHONE_PEPPER": "test-pepper-test-pepper-test-pepper-0001",
+    "CODE_DRIVER": "log",
+    "CODE_PER_NUMBER_HOUR": "100000",
+    "RATE_PER_MINUTE": "100000000",
+}
+SCHEMA_ID_BIT = 0x40000000
+
+
+def wait_until(fn, timeout=10.0, what="condition", every=0.02):
+    """The first true value of fn(), or AssertionError with `what` and the last value when time runs out.
+
+    An exception of fn() counts as not yet, and is shown when it was the last thing seen.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            last = fn()
+            if last:
+                return last
+        except Exception as error:  # noqa: BLE001  (whatever it is, it may pass)
+            last = error
+        if time.monotonic() > end:
+            raise AssertionError(f"after {timeout} s still not so: {what}; last seen: {last!r}")
+        time.sleep(every)
+
+
+class Stack:
+    """See the module's text. `copies` and `settings` change the defaults (one of each role, TEST_SETTINGS).
+
+    Ports used: base_port (Kafka), +1 (its controller), +2 (PostgreSQL), +10+10i and +11+10i (copy i of edge-rest and
+    edge-ws); +3 to +9 are free for what a test starts beside it.
+    """
+
+    def __init__(self, build=None, state=None, base_port=21000, copies=None, settings=None, keep=False, durable=False,
+                 quick_jit=True, heap_mb=512, verbose=None):
+        self.build = Path(build or os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
+        self.base_port, self.keep = base_port, keep or bool(state)
+        self.state = Path(state) if state else Path(tempfile.mkdtemp(prefix=f"chasqui-{base_port}-"))
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.state.chmod(0o755)  # the user postgres has to get in
+        verbose = verbose if verbose is not None else bool(os.environ.get("STACK_VERBOSE"))
+        say = (lambda text: print(f"[stack {base_port}] {text}", file=sys.stderr, flush=True)) if verbose else (lambda text: None)
+        self._guard = Guard([] if self.keep else [self.state])
+        kafka_home = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state") / "kafka"
+        self.services = Services(
+            self.state, self.build / "chasqui", kafka_home.resolve(),
+            ports={"kafka": base_port, "controller": base_port + 1, "postgres": base_port + 2, "rest": base_port + 10,
+                   "ws": base_port + 11},
+            copies={**{role: 1 for role in ROLES}, **(copies or {})}, settings={**TEST_SETTINGS, **(settings or {})},
+            database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
+            progress=Progress(say), on_event=say)
+        self._stopped = False
+        atexit.register(self.stop)
+
+    # Life
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _exit_in_order)
+        return self
+
+    def __exit__(self, *error):
+        self.stop()
+
+    def start_platform(self):
+        """Kafka and PostgreSQL only, empty."""
+        try:
+            self.services.start_kafka()
+            self.services.start_postgres()
+            self.services.watch()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def prepare(self):
+        """Topics and tables."""
+        self.services.prepare()
+        return self
+
+    def start(self):
+        """Everything, ready to be used."""
+        self.start_platform()
+        try:
+            self.prepare()
+            self.services.start_roles()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        """End everything. With keep (or a state folder that was given) the folder stays."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.services.stop()
+        if not self.keep:
+            shutil.rmtree(self.state, ignore_errors=True)
+        self._guard.release()
+        atexit.unregister(self.stop)
+
+    # What it has
+
+    def rest_url(self, i=0):
+        return f"http://127.0.0.1:{self.services.rest_port(i)}"
+
+    def ws_url(self, i=0):
+        return f"ws://127.0.0.1:{self.services.ws_port(i)}/ws"
+
+    @property
+    def broker(self):
+        return self.services.broker
+
+    @property
+    def database_url(self):
+        return self.services.database_url
+
+    @property
+    def kafka(self):
+        return self.services.proc("kafka")
+
+    @property
+    def postgres(self):
+        """Its term() is PostgreSQL's smart shutdown, which waits for clients; stop() is the fast one."""
+        return self.services.proc("postgres")
+
+    def role(self, name, i=0):
+        """The Proc of copy i of a role."""
+        return self.services.proc(f"{name}-{i}")
+
+    def roles(self):
+        return self.services.roles()
+
+    def admin(self, *words):
+        """Run `chasqui admin …`; Failure when it does not succeed."""
+        self.services.admin(*words)
+
+    # Looking inside
+
+    def db(self):
+        """A new psycopg connection, autocommit; close it."""
+        import psycopg
+
+        return psycopg.connect(self.database_url, autocommit=True)
+
+    def producer(self, **config):
+        """A confluent_kafka Producer, acks=all."""
+        from confluent_kafka import Producer
+
+        return Producer({"bootstrap.servers": self.broker, "acks": "all", "linger.ms": 0, **config})
+
+    def read_topic(self, name, timeout=20.0):
+        """Every record there is now: (partition, offset, key or None, value or None, [(header, value)]), by partition and
+        offset. Keys and values are bytes."""
+        from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+        consumer = Consumer({"bootstrap.servers": self.broker, "group.id": "stack-read-topic", "enable.auto.commit": False,
+                             "auto.offset.reset": "error", "enable.partition.eof": True})
+        try:
+            topic = consumer.list_topics(name, timeout=timeout).topics[name]
+            if topic.error is not None:
+                raise AssertionError(f"topic {name}: {topic.error}")
+            left = {}  # partition -> end offset not reached yet
+            places = []
+            for partition in topic.partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=timeout)
+                if high > low:
+                    left[partition] = high
+                    places.append(TopicPartition(name, partition, low))
+            consumer.assign(places)
+            records = []
+            end = time.monotonic() + timeout
+            while left:
+                if time.monotonic() > end:
+                    raise AssertionError(f"topic {name}: end not reached after {timeout} s, left {left}")
+                message = consumer.poll(0.2)
+                if message is None:
+                    continue
+                if message.error():
+                    # the end counts when compaction took away the last records before it
+                    if message.error().code() != KafkaError._PARTITION_EOF:
+                        raise AssertionError(f"topic {name}: {message.error()}")
+                    left.pop(message.partition(), None)
+                    continue
+                if message.partition() not in left:
+                    continue  # came after this reading began
+                records.append((message.partition(), message.offset(), message.key(), message.value(), message.headers() or []))
+                if message.offset() + 1 >= left[message.partition()]:
+                    del left[message.partition()]
+            return sorted(records, key=lambda r: r[:2])
+        finally:
+            consumer.close()
+
+    def decode(self, value):
+        """(record name, dict) of a value in Confluent framing. Ids are UUID text, a union's branch is (name, dict)."""
+        return decode(value)
+
+
+def _exit_in_order(number, _frame):
+    sys.exit(128 + number)  # unwinds the with blocks and runs atexit
+
+
+# --- Avro -------------------------------------------------------------------------------------
+
+_schemas = None  # schema id -> (record name, parsed schema)
+
+
+def schemas():
+    """Every record schema of schemas/*.avsc by its embedded id."""
+    global _schemas
+    if _schemas is None:
+        import fastavro.schema
+
+        found = {}
+        for path in sorted((ROOT / "schemas").glob("*.avsc")):
+            plain = json.loads(path.read_text())
+            canonical = fastavro.schema.to_parsing_canonical_form(plain)
+            number = SCHEMA_ID_BIT | (crc_64_avro(canonical.encode()) & 0x3FFFFFFF)
+            found[number] = (plain["name"], fastavro.schema.parse_schema(plain))
+        _schemas = found
+    return _schemas
+
+
+def crc_64_avro(data):
+    """The Avro specification's 64-bit Rabin fingerprint, as a number."""
+    empty = 0xC15D213AA4D7A795
+    table = []
+    for i in range(256):
+        value = i
+        for _ in range(8):
+            value = (value >> 1) ^ (empty if value & 1 else 0)
+        table.append(value)
+    value = empty
+    for byte in data:
+        value = (value >> 8) ^ table[(value ^ byte) & 0xFF]
+    return value
+
+
+def decode(value):
+    """See Stack.decode."""
+    import io
+
+    import fastavro
+    import fastavro.read
+
+    magic, number = struct.unpack(">bI", value[:5])
+    assert magic == 0, f"not in Confluent framing: {value[:16]!r}"
+    name, schema = schemas()[number]
+    body = io.BytesIO(value[5:])
+    record = fastavro.schemaless_reader(body, schema, return_named_type=True)
+    assert body.read() == b"", f"bytes left after a {name}"
+    return name, _readable(record)
+
+
+def _readable(value):
+    """UUIDs as text, all the way down."""
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, bytes) and len(value) == 16:
+        return str(uuid.UUID(bytes=value))
+    if isinstance(value, dict):
+        return {key: _readable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(_readable(item) for item in value)
+    return value
