@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/ws/client_frame.h"
+
+#include "ingest/ingest.h"
+#include "ingest/validate.h"
+#include "schemas/frame.h"
+#include "schemas/names.h"
+
+static const int64_t SEQ_MAX = ((int64_t)1 << 53) - 1;
+
+bool client_ok_parse(struct cq_span text, int64_t *ret_n)
+{
+    static const char head[] = "{\"t\":\"ok\",\"n\":";
+    const size_t head_n = sizeof head - 1;
+    int64_t n = 0;
+
+    /* one to fifteen digits and the brace */
+    if (text.n < head_n + 2 || text.n > head_n + 16 || memcmp(text.p, head, head_n) != 0 ||
+        text.p[text.n - 1] != '}')
+        return false;
+    for (size_t i = head_n; i < text.n - 1; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        n = n * 10 + (text.p[i] - '0');
+    }
+    *ret_n = n;
+    return true;
+}
+
+/* Absent is fine, anything but an id is not. */
+static bool optional_id(const struct json *v, const char *key, bool *ret_has, struct cq_id *ret)
+{
+    *ret_has = json_get(v, key) != NULL;
+    return !*ret_has || json_get_id(v, key, ret);
+}
+
+static const char *parse_chat(struct client_frame *f, struct cq_id user)
+{
+    bool has_chat, has_other;
+    struct cq_id other, derived;
+
+    if (!optional_id(f->root, "chatId", &has_chat, &f->chat) ||
+        !optional_id(f->root, "chatID", &has_other, &other))
+        return "chatId";
+    if (!has_chat && has_other) {
+        f->chat = other;
+        has_chat = true;
+    }
+    if (!optional_id(f->root, "peer", &f->has_peer, &f->peer))
+        return "peer";
+    if (!f->has_peer)
+        return has_chat && !id_is_zero(f->chat) ? NULL : "chatId";
+    derived = chat_id_direct(user, f->peer);
+    if (has_chat && !id_eq(derived, f->chat))
+        return "peer";
+    f->chat = derived;
+    return NULL;
+}
+
+static const char *parse_send(struct client_frame *f, struct cq_id user, const char **ret_code)
+{
+    struct cq_span type, client_id;
+    const char *why;
+
+    if (!json_get_text(f->root, "clientId", &client_id) || !client_id_good(client_id))
+        return "clientId";
+    f->client_id = client_id;
+    why = parse_chat(f, user);
+    if (why)
+        return why;
+    if (!json_get_text(f->root, "type", &type) || !message_type_parse(type, &f->type))
+        return "type";
+    if (!json_get_text(f->root, "content", &f->content) || !f->content.n)
+        return "content";
+    if (f->content.n > INGEST_CONTENT_MAX) {
+        *ret_code = "too_large";
+        return "content";
+    }
+    return NULL;
+}
+
+static bool optional_seq(const struct json *v, const char *key, int64_t *ret)
+{
+    *ret = 0;
+    return !json_get(v, key) || (json_get_i64(v, key, ret) && *ret >= 0 && *ret <= SEQ_MAX);
+}
+
+static const char *parse_receipt(struct client_frame *f, struct cq_id user)
+{
+    const char *why = parse_chat(f, user);
+
+    if (why)
+        return why;
+    if (!optional_seq(f->root, "delivered", &f->delivered))
+        return "delivered";
+    if (!optional_seq(f->root, "read", &f->read))
+        return "read";
+    return f->delivered || f->read ? NULL : "delivered";
+}
+
+static const char *parse_kind(struct client_frame *f, struct cq_id user, const char **ret_code)
+{
+    struct cq_span t;
+
+    if (!json_is_object(f->root) || !json_get_text(f->root, "t", &t))
+        return "t";
+    if (span_eq_str(t, "message.send")) {
+        f->kind = CLIENT_SEND;
+        return parse_send(f, user, ret_code);
+    }
+    if (span_eq_str(t, "ok")) {
+        f->kind = CLIENT_OK;
+        return json_get_i64(f->root, "n", &f->n) && f->n >= 0 ? NULL : "n";
+    }
+    if (span_eq_str(t, "receipt")) {
+        f->kind = CLIENT_RECEIPT;
+        return parse_receipt(f, user);
+    }
+    if (span_eq_str(t, "auth")) {
+        f->kind = CLIENT_AUTH;
+        return json_get_text(f->root, "token", &f->token) ? NULL : "token";
+    }
+    if (span_eq_str(t, "ping")) {
+        f->kind = CLIENT_PING;
+        return NULL;
+    }
+    return "t";
+}
+
+enum cq_status client_frame_parse(struct cq_span text, struct cq_id user, struct client_frame *ret,
+                                  const char **ret_code, const char **ret_why)
+{
+    const char *why = "json";
+
+    *ret = (struct client_frame){ .kind = CLIENT_PING };
+    *ret_code = "bad_request";
+    if (json_parse(text, &ret->root, &why) != CQ_OK) {
+        *ret_why = why;
+        return CQ_POISON;
+    }
+    why = parse_kind(ret, user, ret_code);
+    if (why) {
+        *ret_why = why;
+        return CQ_POISON;
+    }
+    return CQ_OK;
+}
+
+void client_frame_release(struct client_frame *f)
+{
+    json_free(f->root);
+    f->root = NULL;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/ws/gateway.h - one gateway process: its parts, and the one struct that ties them. One
+ * thread, one loop.
+ *
+ *   server.c    sockets: libwebsockets on libev, the listener          (calls conn_*)
+ *   conn.c      what a connection says and hears                       (calls socket_*, sink_*,
+ * ingest_*) gateway.c   reports of the broker, the turn of the loop, time      (calls everybody)
+ *   role.c      settings, start, ready, drain
+ */
+#pragma once
+
+#include "edge/ws/rates.h"
+#include "edge/ws/receipts.h"
+#include "edge/ws/sends.h"
+#include "ingest/ingest.h"
+#include "lib/base/buf.h"
+#include "lib/jwt/token.h"
+#include "sinks/websocket/push_reader.h"
+#include "sinks/websocket/sink.h"
+
+struct lws;
+struct server;
+
+enum {
+    CONNS_MAX = 128 * 1024,       /* sockets; the process's descriptors bound them further */
+    OUT_FRAMES_BYTES = 64 * 1024, /* one write; a larger frame goes alone */
+    OUT_MAX = 320 * 1024,
+    REPLIES_MAX = 64 * 1024, /* answers that wait for one socket */
+    AUTH_WITHIN_MS = 10 * 1000,
+    PING_AFTER_MS = 30 * 1000,
+    DEAD_AFTER_MS = 60 * 1000,
+    CLOSE_WITHIN_MS = 6 * 1000, /* then the socket is cut */
+    ALIVE_EVERY_MS = 60 * 1000,
+    BAD_FRAMES_MAX = 16,
+    RETRY_AFTER_MS = 500,
+};
+
+enum close_code {
+    CLOSE_GOING_AWAY = 1001,
+    CLOSE_NOT_TEXT = 1003,
+    CLOSE_TOO_LARGE = 1009,
+    CLOSE_TRY_LATER = 1013,
+    CLOSE_BAD_FRAME = 4400,
+    CLOSE_UNAUTHORIZED = 4401,
+    CLOSE_TOO_MANY = 4429,
+};
+
+/* What a report is for: the opaque's top bits. */
+enum { OPAQUE_SHIFT = 61, OPAQUE_SEND = 0, OPAQUE_SINK = 1, OPAQUE_RECEIPTS = 2 };
+
+/* One socket, from the upgrade on. Lives in libwebsockets' per-session memory, zeroed before. */
+struct conn {
+    struct lws *wsi; /* borrowed; NULL before the upgrade and after the close */
+    struct gateway *g;
+    struct session *session; /* of the sink; NULL: not registered */
+    struct sender sender;
+    uint32_t index;      /* among g->conns */
+    uint32_t rate;       /* of g->rates, when authenticated */
+    bool has_claims;     /* the handshake brought a good token */
+    bool token_in_query; /* the handshake brought one where it must not be */
+    bool authenticated;
+    bool closing; /* nothing is read or written any more, but the close */
+    bool dirty;   /* in g->dirty */
+    bool doomed;  /* its answers found no room: close it when that is safe */
+    bool pinged;
+    uint8_t bad_frames;
+    struct token_claims claims;
+    int64_t opened_ms, heard_ms, closing_ms; /* monotonic */
+    struct bucket frames;                    /* of this socket, all kinds */
+    struct receipt_memory *cursors;          /* owned; from the first receipt on */
+    struct cq_buf rx;                        /* a message that came in pieces */
+    struct cq_buf replies;                   /* framed answers, not yet written */
+};
+
+struct gateway {
+    struct server *server;
+    struct sink *sink;
+    struct push_reader *reader;
+    struct ingest *ingest;
+    struct token_keys *keys;
+    struct rates rates;
+    struct sends sends;
+    struct receipts receipts;
+    struct cq_id incarnation;
+    int32_t partitions;
+    int64_t frames_per_minute; /* of one socket, all kinds */
+    const char *origins;       /* borrowed: ALLOWED_ORIGINS */
+
+    struct conn **conns; /* owned; conns_max */
+    uint32_t conns_n, conns_max;
+    uint32_t walk;       /* where the next second's walk goes on */
+    struct conn **dirty; /* owned; conns_max */
+    uint32_t dirty_n;
+
+    uint8_t *out; /* owned; the write that is being put together */
+    size_t out_n;
+
+    int64_t mono_ms, wall_ms;
+    bool ready;             /* clients are welcome */
+    bool draining;          /* no more */
+    bool log_more;          /* there may be records to read */
+    enum cq_status failed;  /* anything but CQ_OK: drain and exit 1 */
+    const char *failed_why; /* static */
+    int64_t alive_ms;       /* last GatewayAlive queued */
+    int64_t proven_ms;      /* last GatewayAlive of which the broker surely has heard */
+    int64_t trouble_ms;     /* when the broker was last seen not to answer */
+    int64_t acks, nacks, bad, opened, refused; /* since the start */
+};
+
+CQ_MUST_CHECK enum cq_status gateway_init(struct gateway *g, uint32_t conns_max,
+                                          int64_t per_minute);
+void gateway_release(struct gateway *g);
+
+/** Set the time of what follows. */
+void gateway_now(struct gateway *g);
+
+/** Ports of the sink and of ingest, all with the gateway as `arg`. */
+struct sink_port gateway_sink_port(struct gateway *g);
+void gateway_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                    enum cq_status st);
+
+/** After the events of one turn of the loop, before it sleeps: read on, hand back, write. */
+void gateway_turn_end(struct gateway *g);
+
+/** Every 100 ms. */
+void gateway_tick(struct gateway *g);
+
+/** Remember the first thing that went wrong for good. */
+void gateway_fail(struct gateway *g, const char *why);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/ws/rates.h"
+
+#include <stdlib.h>
+
+enum { FIRST_CAP = 64, ELAPSED_MAX_MS = 10 * 60 * 1000 };
+
+static const uint32_t NONE = UINT32_MAX;
+
+static void refill(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms)
+{
+    int64_t elapsed = now_ms - b->at_ms, full = burst * RATE_UNITS;
+
+    if (elapsed > ELAPSED_MAX_MS)
+        elapsed = ELAPSED_MAX_MS;
+    if (elapsed > 0) {
+        b->level += elapsed * per_minute;
+        b->at_ms = now_ms;
+    }
+    if (b->level > full)
+        b->level = full;
+}
+
+int64_t bucket_take(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms)
+{
+    refill(b, per_minute, burst, now_ms);
+    if (b->level < RATE_UNITS)
+        return (RATE_UNITS - b->level + per_minute - 1) / per_minute;
+    b->level -= RATE_UNITS;
+    return 0;
+}
+
+void rates_init(struct rates *r, int64_t per_minute, uint32_t users_max)
+{
+    *r = (struct rates){ .per_minute = per_minute, .free = NONE, .max = users_max };
+    r->burst = per_minute / 6 > 20 ? per_minute / 6 : 20; /* ten seconds' worth */
+    idmap_init(&r->by_user, users_max);
+}
+
+void rates_release(struct rates *r)
+{
+    idmap_release(&r->by_user);
+    free(r->users);
+    *r = (struct rates){ .free = NONE };
+}
+
+static bool grow(struct rates *r)
+{
+    uint32_t cap = r->cap ? r->cap * 2 : FIRST_CAP;
+    struct rate_user *users;
+
+    if (cap > r->max)
+        cap = r->max;
+    if (cap == r->cap)
+        return false;
+    users = realloc(r->users, cap * sizeof *users);
+    if (!users)
+        return false;
+    r->users = users;
+    for (uint32_t i = cap; i > r->cap; i--) {
+        users[i - 1] = (struct rate_user){ .next_free = r->free };
+        r->free = i - 1;
+    }
+    r->cap = cap;
+    return true;
+}
+
+bool rates_join(struct rates *r, struct cq_id user, int64_t now_ms, uint32_t *ret_index)
+{
+    uint64_t *at = idmap_get(&r->by_user, user);
+    struct rate_user *u;
+
+    if (at) {
+        u = &r->users[*at];
+        if (u->sockets == RATE_SOCKETS_MAX)
+            return false;
+        u->sockets++;
+        *ret_index = (uint32_t)*at;
+        return true;
+    }
+    if (r->free == NONE && !grow(r))
+        return false;
+    if (!idmap_put(&r->by_user, user, r->free))
+        return false;
+    *ret_index = r->free;
+    u = &r->users[r->free];
+    r->free = u->next_free;
+    *u = (struct rate_user){ .user = user, .sockets = 1, .used = true };
+    u->bucket = (struct bucket){ r->burst * RATE_UNITS, now_ms };
+    return true;
+}
+
+void rates_leave(struct rates *r, uint32_t index)
+{
+    r->users[index].sockets--;
+}
+
+int64_t rates_take(struct rates *r, uint32_t index, int64_t now_ms)
+{
+    return bucket_take(&r->users[index].bucket, r->per_minute, r->burst, now_ms);
+}
+
+void rates_sweep(struct rates *r, uint32_t steps, int64_t now_ms)
+{
+    for (; steps && r->cap; steps--) {
+        uint32_t i = r->sweep++ % r->cap;
+        struct rate_user *u = &r->users[i];
+
+        if (!u->used || u->sockets)
+            continue;
+        refill(&u->bucket, r->per_minute, r->burst, now_ms);
+        if (u->bucket.level < r->burst * RATE_UNITS)
+            continue;
+        idmap_remove(&r->by_user, u->user);
+        *u = (struct rate_user){ .next_free = r->free };
+        r->free = i;
+    }
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/ws/receipts.h - cursors that devices moved, gathered: at once when a chat partition is idle,
+ * else one record per partition and 100 ms. They only rise, so several of one user and chat become
+ * one, and what the broker did not take is merged with what came since. Pure: times are passed in.
+ */
+#pragma once
+
+#include "ingest/ingest.h"
+
+enum {
+    RECEIPTS_EVERY_MS = 100,
+    RECEIPTS_RETRY_MS = 1000,
+    RECEIPTS_WAITING_MAX = 8 * INGEST_RECEIPTS_MAX, /* of one partition */
+    RECEIPT_MEMORY = 8,
+};
+
+struct receipt_bucket {
+    struct receipt *waiting; /* owned */
+    struct receipt *sent;    /* owned; until the broker's report */
+    uint32_t waiting_n, waiting_cap, sent_n, sent_cap;
+    int64_t due_ms;  /* of the waiting */
+    int64_t last_ms; /* when it was last sent */
+    bool in_flight;
+};
+
+struct receipts {
+    struct receipt_bucket *buckets; /* owned; one a partition */
+    int32_t partitions;
+    int32_t waiting_n; /* buckets with something waiting */
+};
+
+CQ_MUST_CHECK enum cq_status receipts_init(struct receipts *r, int32_t partitions, int64_t now_ms);
+void receipts_release(struct receipts *r);
+
+/** Add one. False: too many are waiting. */
+CQ_MUST_CHECK bool receipts_add(struct receipts *r, int32_t partition, const struct receipt *one,
+                                int64_t now_ms);
+
+/** A partition whose receipts are to be sent now, and which (borrowed until the report); -1: none.
+ * Each one taken must end in receipts_report. */
+int32_t receipts_take(struct receipts *r, int64_t now_ms, struct receipt **ret, size_t *ret_n);
+
+/** CQ_OK: stored. Anything else: they wait again. */
+void receipts_report(struct receipts *r, int32_t partition, enum cq_status st, int64_t now_ms);
+
+/** Nothing waiting, nothing in flight. */
+bool receipts_is_empty(const struct receipts *r);
+
+/* What one socket said last of a few chats: repeats and steps back go no further. */
+struct receipt_memory {
+    struct {
+        struct cq_id chat;
+        int64_t delivered, read;
+    } of[RECEIPT_MEMORY];
+};
+
+/** True when it moves a cursor of this chat as far as is remembered. */
+bool receipt_memory_advances(struct receipt_memory *m, const struct receipt *one);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/ws/role.h - the role `edge-ws`: a WebSocket gateway. One process is one thread and one core;
+ * start more of them on the same address for more.
+ */
+#pragma once
+
+/** Runs until *stop or a failure that only a restart mends; the exit code. Settings are loaded. */
+int edge_ws_role_run(const volatile int *stop);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/ws/sends.h"
+
+#include <stdlib.h>
+
+enum { FIRST_CAP = 256, GENERATION_MASK = (1 << 29) - 1 };
+
+void sends_init(struct sends *s, sends_answer_fn *answer, void *arg)
+{
+    *s = (struct sends){ .answer = answer, .arg = arg };
+}
+
+void sends_release(struct sends *s)
+{
+    free(s->all);
+    *s = (struct sends){ 0 };
+}
+
+static bool grow(struct sends *s)
+{
+    uint32_t cap = s->cap ? s->cap * 2 : FIRST_CAP;
+    struct send *all = cap <= SENDS_MAX ? realloc(s->all, cap * sizeof *all) : NULL;
+
+    if (!all)
+        return false;
+    s->all = all;
+    for (uint32_t i = cap; i > s->cap; i--) {
+        all[i - 1] = (struct send){ .next = s->free };
+        s->free = i;
+    }
+    s->cap = cap;
+    return true;
+}
+
+/* Take the entry out of the list of all and free it; its sender's list is the caller's business. */
+static void drop(struct sends *s, struct send *e)
+{
+    uint32_t me = (uint32_t)(e - s->all) + 1;
+
+    if (e->prev)
+        s->all[e->prev - 1].next = e->next;
+    else
+        s->head = e->next;
+    if (e->next)
+        s->all[e->next - 1].prev = e->prev;
+    else
+        s->tail = e->prev;
+    e->sender = NULL;
+    e->generation = (e->generation + 1) & GENERATION_MASK;
+    e->next = s->free;
+    s->free = me;
+    s->n--;
+}
+
+static void remove_from_sender(struct sends *s, struct send *e)
+{
+    uint32_t me = (uint32_t)(e - s->all) + 1, *at = &e->sender->head, before = 0;
+
+    while (*at != me) {
+        before = *at;
+        at = &s->all[*at - 1].sender_next;
+    }
+    *at = e->sender_next;
+    if (e->sender->tail == me)
+        e->sender->tail = before;
+    e->sender->n--;
+}
+
+enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq_id id)
+{
+    if (sender->shut && !id_eq(sender->shut_id, id))
+        return SENDS_SHUT;
+    if (sender->n == SENDS_SOCKET_MAX || (!s->free && !grow(s))) {
+        sends_shut(sender, id);
+        return SENDS_FULL;
+    }
+    sender->shut = false;
+    return SENDS_ADMITTED;
+}
+
+void sends_shut(struct sender *sender, struct cq_id id)
+{
+    sender->shut = true;
+    sender->shut_id = id;
+}
+
+uint64_t sends_add(struct sends *s, struct sender *sender, struct cq_id id,
+                   struct cq_span client_id, int64_t now_ms)
+{
+    uint32_t me = s->free;
+    struct send *e = &s->all[me - 1];
+
+    s->free = e->next;
+    e->sender = sender;
+    e->prev = s->tail;
+    e->next = 0;
+    e->sender_next = 0;
+    e->at_ms = now_ms;
+    e->id = id;
+    e->client_id_n =
+        (uint8_t)(client_id.n < SENDS_CLIENT_ID_MAX ? client_id.n : SENDS_CLIENT_ID_MAX);
+    memcpy(e->client_id, client_id.p, e->client_id_n);
+    if (s->tail)
+        s->all[s->tail - 1].next = me;
+    else
+        s->head = me;
+    s->tail = me;
+    if (sender->tail)
+        s->all[sender->tail - 1].sender_next = me;
+    else
+        sender->head = me;
+    sender->tail = me;
+    sender->n++;
+    s->n++;
+    return (uint64_t)e->generation << 32 | (me - 1);
+}
+
+static struct send *find(struct sends *s, uint64_t opaque)
+{
+    uint32_t index = (uint32_t)opaque;
+    struct send *e = index < s->cap ? &s->all[index] : NULL;
+
+    return e && e->sender && e->generation == opaque >> 32 ? e : NULL;
+}
+
+void sends_undo(struct sends *s, uint64_t opaque)
+{
+    struct send *e = find(s, opaque);
+
+    if (!e)
+        return;
+    remove_from_sender(s, e);
+    drop(s, e);
+}
+
+static void answer(struct sends *s, struct send *e, bool stored)
+{
+    struct send copy = *e;
+
+    remove_from_sender(s, e);
+    drop(s, e);
+    s->answer(s->arg, copy.sender, stored, span_of(copy.client_id, copy.client_id_n), copy.id);
+}
+
+/* This one and what its socket sent after it. Those before it keep waiting for their own verdict.
+ */
+static void fail_from(struct sends *s, struct send *e)
+{
+    struct sender *sender = e->sender;
+    uint32_t at = (uint32_t)(e - s->all) + 1;
+
+    sends_shut(sender, e->id);
+    while (at) {
+        uint32_t next = s->all[at - 1].sender_next;
+
+        answer(s, &s->all[at - 1], false);
+        at = next;
+    }
+}
+
+void sends_report(struct sends *s, uint64_t opaque, enum cq_status st)
+{
+    struct send *e = find(s, opaque);
+
+    if (!e)
+        return;
+    if (st == CQ_OK)
+        answer(s, e, true);
+    else
+        fail_from(s, e);
+}
+
+void sends_expire(struct sends *s, int64_t now_ms)
+{
+    while (s->head && now_ms - s->all[s->head - 1].at_ms > SENDS_WITHIN_MS)
+        fail_from(s, &s->all[s->head - 1]);
+}
+
+void sends_fail_all(struct sends *s)
+{
+    while (s->head)
+        fail_from(s, &s->all[s->head - 1]);
+}
+
+void sends_forget(struct sends *s, struct sender *sender)
+{
+    while (sender->head) {
+        struct send *e = &s->all[sender->head - 1];
+
+        sender->head = e->sender_next;
+        drop(s, e);
+    }
+    *sender = (struct sender){ 0 };
+}

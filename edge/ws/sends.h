@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/ws/sends.h - messages that clients sent and the broker has not reported yet, and the rule
+ * that keeps their order: after a nack everything later on that socket is nacked until the nacked
+ * one is sent again. Pure: times are passed in.
+ */
+#pragma once
+
+#include "lib/base/id.h"
+
+enum {
+    SENDS_MAX = 64 * 1024,    /* in one gateway; a power of two */
+    SENDS_SOCKET_MAX = 64,    /* of one socket */
+    SENDS_WITHIN_MS = 5000,   /* without a report for so long the answer is: unknown */
+    SENDS_CLIENT_ID_MAX = 64, /* bytes */
+};
+
+/* One socket as a sender. Zeroed is a fresh one. */
+struct sender {
+    uint32_t head, tail; /* its entries + 1, oldest first; 0: none */
+    uint32_t n;
+    bool shut;            /* only `shut_id` is admitted */
+    struct cq_id shut_id; /* message id of the first that was nacked */
+};
+
+struct send {
+    struct sender *sender; /* NULL: free */
+    uint32_t generation;
+    uint32_t prev, next;  /* index + 1: all, oldest first; `next` also links the free */
+    uint32_t sender_next; /* index + 1 */
+    int64_t at_ms;
+    struct cq_id id; /* of the message */
+    uint8_t client_id_n;
+    char client_id[SENDS_CLIENT_ID_MAX];
+};
+
+/** The answer to one send: stored, or unknown. Spans are borrowed. */
+typedef void sends_answer_fn(void *arg, struct sender *sender, bool stored,
+                             struct cq_span client_id, struct cq_id id);
+
+struct sends {
+    struct send *all; /* owned; cap of them */
+    uint32_t cap;
+    uint32_t n;
+    uint32_t head, tail, free; /* index + 1 */
+    sends_answer_fn *answer;
+    void *arg;
+};
+
+void sends_init(struct sends *s, sends_answer_fn *answer, void *arg);
+void sends_release(struct sends *s);
+
+enum sends_verdict {
+    SENDS_ADMITTED,
+    SENDS_SHUT, /* behind a nacked one: nack `retry` */
+    SENDS_FULL, /* too many without a report: nack `slow_down`; the gate is shut at this one */
+};
+
+/** May the message `id` be produced? Sending the nacked one again opens the gate. */
+enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq_id id);
+
+/** It was nacked without being produced: nothing later passes before it. */
+void sends_shut(struct sender *sender, struct cq_id id);
+
+/** Remember an admitted one; the result is the opaque of its report (below 2^61). */
+uint64_t sends_add(struct sends *s, struct sender *sender, struct cq_id id,
+                   struct cq_span client_id, int64_t now_ms);
+
+/** It was not produced after all; no answer is given. */
+void sends_undo(struct sends *s, uint64_t opaque);
+
+/** Verdict of the broker. When it is not CQ_OK, this one and all later ones of its socket are
+ * answered "unknown", in order, and the gate is shut. A report of one that was answered already is
+ * ignored. */
+void sends_report(struct sends *s, uint64_t opaque, enum cq_status st);
+
+/** The same for those without a report for SENDS_WITHIN_MS. */
+void sends_expire(struct sends *s, int64_t now_ms);
+
+/** Everything pending is unknown (the producer is dead). */
+void sends_fail_all(struct sends *s);
+
+/** The socket is gone: no answers. */
+void sends_forget(struct sends *s, struct sender *sender);

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/ws/server.h"
+
+#include "edge/ws/conn.h"
+#include "lib/base/log.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <libwebsockets.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096,
+    ACCEPTS_A_TURN = 64,
+    RX_BYTES = 1024, /* what one read takes; every idle socket pays for it once */
+    HEADERS_MAX = 4096,
+    HEADER_VALUE_MAX = TOKEN_TEXT_MAX + 16,
+    HANDSHAKE_SECONDS = 10,
+    DESCRIPTORS_KEPT = 128, /* for Kafka, logs and the rest */
+    REASON_MAX = 120,
+};
+
+struct server {
+    struct gateway *g;
+    struct ev_loop *loop;        /* borrowed */
+    struct lws_context *context; /* owned */
+    struct lws_vhost *vhost;
+    struct ev_io accept;
+    int listener; /* bound; -1: closed for good */
+    bool listening;
+    bool accepting;
+};
+
+/* ---- the handshake
+ * ------------------------------------------------------------------------------------------ */
+
+/* libwebsockets only hangs up on a refused upgrade. The client deserves a status. */
+static int refuse(struct lws *wsi, const char *status)
+{
+    unsigned char text[LWS_PRE + 128];
+    int n = snprintf((char *)text + LWS_PRE, sizeof text - LWS_PRE,
+                     "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status);
+
+    lws_write(wsi, text + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS);
+    return -1;
+}
+
+static bool is_our_path(struct lws *wsi)
+{
+    char uri[8];
+
+    return lws_hdr_copy(wsi, uri, sizeof uri, WSI_TOKEN_GET_URI) == 3 && strcmp(uri, "/ws") == 0;
+}
+
+static bool has_token_in_query(struct lws *wsi)
+{
+    static const char *const names[] = { "token=", "access_token=", "jwt=", "authorization=" };
+    char value[TOKEN_TEXT_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (lws_get_urlarg_by_name(wsi, names[i], value, sizeof value))
+            return true;
+    return false;
+}
+
+/* Before the upgrade. Nonzero: hang up. `c` is zeroed, and there is no conn_opened() yet. */
+static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
+{
+    char value[HEADER_VALUE_MAX];
+    int n;
+
+    if (lws_get_network_wsi(wsi) != wsi)
+        return -1; /* inside HTTP/2: our raw writes would break its framing */
+    if (!is_our_path(wsi))
+        return refuse(wsi, "404 Not Found");
+    if (g->draining || g->conns_n == g->conns_max)
+        return refuse(wsi, "503 Service Unavailable");
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN)) {
+        n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_ORIGIN);
+        if (n < 0 || !conn_origin_allowed(g, span_of(value, (size_t)n)))
+            return refuse(wsi, "403 Forbidden");
+    }
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION)) {
+        n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_HTTP_AUTHORIZATION);
+        if (n < 0 || !conn_check_bearer(g, c, span_of(value, (size_t)n)))
+            return refuse(wsi, "401 Unauthorized");
+    }
+    c->token_in_query = has_token_in_query(wsi);
+    return 0;
+}
+
+/* ---- events
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static int on_plain_http(struct lws *wsi, const char *path)
+{
+    bool alive = path && strcmp(path, "/healthz") == 0;
+
+    if (lws_return_http_status(wsi, alive ? HTTP_STATUS_OK : HTTP_STATUS_NOT_FOUND,
+                               alive ? "ok" : NULL))
+        return -1;
+    return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+static int on_receive(struct lws *wsi, struct conn *c, const void *in, size_t n)
+{
+    /* In pieces: `first` is of the message, and its end is the end of the last fragment. */
+    conn_received(c, span_of(in, n), lws_is_first_fragment(wsi) && !c->rx.n,
+                  lws_is_final_fragment(wsi) && !lws_remaining_packet_payload(wsi),
+                  lws_frame_is_binary(wsi));
+    return 0;
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t n)
+{
+    struct conn *c = user;
+    struct gateway *g = lws_context_user(lws_get_context(wsi));
+
+    switch (reason) {
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        gateway_now(g);
+        return on_handshake(g, wsi, c);
+    case LWS_CALLBACK_ESTABLISHED:
+        return conn_opened(g, c, wsi) ? 0 : -1;
+    case LWS_CALLBACK_RECEIVE:
+        return c->wsi ? on_receive(wsi, c, in, n) : -1;
+    case LWS_CALLBACK_RECEIVE_PONG:
+        c->heard_ms = g->mono_ms;
+        c->pinged = false;
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        if (c->closing)
+            return -1; /* with the reason that socket_close() left */
+        conn_flush(c);
+        return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: /* first sign of every close that is not ours */
+        if (c && c->wsi && !c->closing) {
+            conn_ended(c);
+            c->closing_ms = g->mono_ms;
+        }
+        return 0;
+    case LWS_CALLBACK_CLOSED: /* also comes for refused handshakes, with c->wsi NULL */
+        if (c && c->wsi)
+            conn_closed(c);
+        return 0;
+    case LWS_CALLBACK_HTTP:
+        return on_plain_http(wsi, in);
+    default:
+        return 0;
+    }
+}
+
+/* ---- what conn.c does
+ * --------------------------------------------------------------------------------------- */
+
+bool socket_is_choked(struct conn *c)
+{
+    return lws_partial_buffered(c->wsi) != 0;
+}
+
+/* libwebsockets would frame and send one message a call, each a system call of 6 us. Our bytes are
+ * whole frames, as many as there are, and LWS_WRITE_RAW passes them on untouched: with no extension
+ * negotiated and no HTTP/2 around (on_handshake() sees to both) nothing else writes inside them,
+ * for its own pings, pongs and closes are whole frames too and go through the same buffer. */
+bool socket_write(struct conn *c, uint8_t *bytes, size_t n)
+{
+    return lws_write(c->wsi, bytes, n, LWS_WRITE_RAW) >= 0;
+}
+
+void socket_want_write(struct conn *c)
+{
+    lws_callback_on_writable(c->wsi);
+}
+
+void socket_close(struct conn *c, int code, struct cq_span reason)
+{
+    unsigned char text[REASON_MAX];
+    size_t n = reason.n < sizeof text ? reason.n : sizeof text;
+
+    memcpy(text, reason.p, n);
+    lws_close_reason(c->wsi, (enum lws_close_status)code, text, n);
+    lws_callback_on_writable(c->wsi);
+}
+
+void socket_kill(struct conn *c)
+{
+    lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+}
+
+/* ---- the listener
+ * ------------------------------------------------------------------------------------------- */
+
+static void on_accept(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+    struct server *s = w->data;
+
+    (void)loop;
+    (void)revents;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                server_accept(s, false); /* out of descriptors: the next tick tries again */
+            return;
+        }
+        if (s->g->conns_n >= s->g->conns_max)
+            close(fd);
+        else if (!lws_adopt_socket_vhost(s->vhost, fd))
+            s->g->refused++; /* closed by the library */
+    }
+}
+
+void server_accept(struct server *s, bool on)
+{
+    /* Only now: the kernel shares connections among all that listen, whether they accept or not. */
+    if (on && !s->listening && listen(s->listener, BACKLOG) != 0) {
+        gateway_fail(s->g, "listen");
+        return;
+    }
+    s->listening |= on;
+    if (on)
+        ev_io_start(s->loop, &s->accept);
+    else
+        ev_io_stop(s->loop, &s->accept);
+    s->accepting = on;
+}
+
+void server_stop_listening(struct server *s)
+{
+    server_accept(s, false);
+    close(s->listener);
+    s->listener = -1;
+}
+
+bool server_is_accepting(const struct server *s)
+{
+    return s->accepting;
+}
+
+uint32_t server_sockets_max(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024 - DESCRIPTORS_KEPT;
+    if (limit.rlim_cur > CONNS_MAX + DESCRIPTORS_KEPT)
+        return CONNS_MAX;
+    return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (uint32_t)limit.rlim_cur - DESCRIPTORS_KEPT
+                                                 : DESCRIPTORS_KEPT;
+}
+
+static int bind_first(const struct addrinfo *list)
+{
+    static const int one = 1;
+
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+            continue;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+                   sizeof one); /* accepted sockets inherit it */
+        if (bind(fd, a->ai_addr, a->ai_addrlen) == 0)
+            return fd;
+        close(fd);
+    }
+    return -1;
+}
+
+static int listen_on(const char *address)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    const char *colon = strrchr(address, ':');
+    struct addrinfo *list = NULL;
+    char host[64];
+    int fd;
+
+    if (!colon || (size_t)(colon - address) >= sizeof host)
+        return -1;
+    memcpy(host, address, (size_t)(colon - address));
+    host[colon - address] = '\0';
+    if (getaddrinfo(*host ? host : NULL, colon + 1, &hints, &list) != 0)
+        return -1;
+    fd = bind_first(list);
+    freeaddrinfo(list);
+    return fd;
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void on_library_log(int level, const char *line)
+{
+    log_debug("libwebsockets", LOG_I("severity", level), LOG_S("text", line));
+}
+
+static enum cq_status open_library(struct server *s)
+{
+    static const struct lws_protocols protocols[] = {
+        { .name = "chasqui",
+          .callback = on_event,
+          .per_session_data_size = sizeof(struct conn),
+          .rx_buffer_size = RX_BYTES,
+          .tx_packet_size = OUT_MAX + REPLIES_MAX },
+        { 0 },
+    };
+    /* No pings of the library's: its timers are one sorted list that every insertion walks;
+     * conn_tick() does it. */
+    static const lws_retry_bo_t no_pings = { 0 };
+    void *loops[] = { s->loop };
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8,
+        .foreign_loops = loops,
+        .user = s->g,
+        .gid = (gid_t)-1,
+        .uid = (uid_t)-1,
+        .vhost_name = "chasqui",
+        .server_string = "chasqui",
+        .max_http_header_data = HEADERS_MAX,
+        .timeout_secs = HANDSHAKE_SECONDS,
+        .keepalive_timeout = HANDSHAKE_SECONDS,
+        .retry_and_idle_policy = &no_pings,
+        .fd_limit_per_thread = s->g->conns_max + DESCRIPTORS_KEPT,
+    };
+
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
+    s->context = lws_create_context(&info);
+    s->vhost = s->context ? lws_get_vhost_by_name(s->context, "chasqui") : NULL;
+    return s->vhost ? CQ_OK : CQ_FATAL;
+}
+
+enum cq_status server_new(struct gateway *g, struct ev_loop *loop, const char *address,
+                          struct server **ret, char *reterr, size_t reterr_n)
+{
+    struct server *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return CQ_FATAL;
+    s->g = g;
+    s->loop = loop;
+    s->listener = listen_on(address);
+    if (s->listener < 0 || open_library(s) != CQ_OK) {
+        snprintf(reterr, reterr_n, "%s",
+                 s->listener < 0 ? "cannot listen there" : "libwebsockets or its libev plugin");
+        server_free(s);
+        return CQ_FATAL;
+    }
+    ev_io_init(&s->accept, on_accept, s->listener, EV_READ);
+    s->accept.data = s;
+    *ret = s;
+    return CQ_OK;
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    if (s->accepting)
+        server_accept(s, false);
+    if (s->listener >= 0)
+        close(s->listener);
+    if (s->context)
+        lws_context_destroy(s->context);
+    free(s);
+}

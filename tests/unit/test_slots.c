@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/websocket/slots.h"
+#include "tests/unit/test.h"
+
+static void read_one(struct slots *s, int32_t i, int64_t offset)
+{
+    uint64_t ticket;
+
+    if (window_add(&s->slot[i].window, offset, &ticket) == CQ_OK)
+        window_close(&s->slot[i].window, ticket);
+}
+
+TEST(slots_pick_the_one_with_the_fewest_sessions)
+{
+    struct slots s;
+    bool same;
+
+    CHECK_EQ(slots_init(&s, 4), CQ_OK);
+    CHECK_EQ(slots_pick(&s), -1);
+    slots_assigned(&s, 1, -1, &same);
+    slots_assigned(&s, 3, -1, &same);
+    CHECK_EQ(s.ours_n, 2);
+    CHECK_EQ(slots_pick(&s), 1);
+    s.slot[1].sessions_n = 2;
+    CHECK_EQ(slots_pick(&s), 3);
+    slots_park(&s, 3, 0);
+    CHECK_EQ(slots_pick(&s), 1);
+    CHECK_EQ(s.ours_n, 1);
+    slots_release(&s);
+}
+
+TEST(slots_begin_at_the_commit_or_the_logs_start)
+{
+    struct slots s;
+    int64_t position;
+    bool same;
+
+    CHECK_EQ(slots_init(&s, 2), CQ_OK);
+    CHECK_EQ(slots_assigned(&s, 0, -1, &same), -1);
+    CHECK_EQ(slots_assigned(&s, 1, 57, &same), 57);
+    CHECK(!slots_dirty(&s, 0, &position));
+    CHECK(!slots_dirty(&s, 1, &position));
+    read_one(&s, 1, 57);
+    CHECK(slots_dirty(&s, 1, &position));
+    CHECK_EQ(position, 58);
+    slots_release(&s);
+}
+
+/* What a rebalance does to a slot with sessions on it. */
+TEST(slots_that_come_back_go_on)
+{
+    static const struct {
+        const char *name;
+        bool read;         /* offset 57 was read and is done with */
+        bool parked;       /* else it went away */
+        int64_t committed; /* at the new assignment */
+        int64_t from;
+        bool same;
+    } rows[] = {
+        { "back with our commit", true, true, 58, 58, true },
+        { "back, our last commit was lost", true, true, 57, 58, true },
+        { "somebody else committed on", true, true, 60, 60, false },
+        { "nothing was read", false, true, 57, 57, true },
+        { "went away and came back", true, false, 58, 58, false },
+    };
+    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+        struct slots s;
+        bool same;
+
+        CHECK_EQ(slots_init(&s, 1), CQ_OK);
+        slots_assigned(&s, 0, 57, &same);
+        if (rows[r].read)
+            read_one(&s, 0, 57);
+        s.slot[0].sessions_n = 1;
+        if (rows[r].parked)
+            slots_park(&s, 0, 0);
+        else
+            slots_away(&s, 0);
+        CHECK_EQ_ROW(rows[r].name, slots_assigned(&s, 0, rows[r].committed, &same), rows[r].from);
+        CHECK_EQ_ROW(rows[r].name, same, rows[r].same);
+        slots_release(&s);
+    }
+}
+
+TEST(slots_keep_open_records_over_a_parking)
+{
+    struct slots s;
+    uint64_t ticket;
+    int64_t position;
+    bool same;
+
+    CHECK_EQ(slots_init(&s, 1), CQ_OK);
+    slots_assigned(&s, 0, 10, &same);
+    CHECK_EQ(window_add(&s.slot[0].window, 10, &ticket), CQ_OK);
+    read_one(&s, 0, 11);
+    slots_park(&s, 0, 0);
+    CHECK(!slots_dirty(&s, 0, &position)); /* not ours to commit now */
+    window_close(&s.slot[0].window, ticket);
+    CHECK_EQ(slots_assigned(&s, 0, 10, &same), 12);
+    CHECK(same);
+    CHECK(slots_dirty(&s, 0, &position));
+    CHECK_EQ(position, 12);
+    slots_release(&s);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/ws/client_frame.h"
+#include "edge/ws/rates.h"
+#include "edge/ws/receipts.h"
+#include "edge/ws/reply.h"
+#include "schemas/names.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+
+#define U1 "01234567-89ab-8def-8123-456789abcdef"
+#define U2 "11234567-89ab-8def-8123-456789abcdef"
+
+static struct cq_id id_at(const char *text)
+{
+    struct cq_id id = { 0 };
+
+    return id_parse(span_str(text), &id) ? id : (struct cq_id){ 0 };
+}
+
+/* ---- client frames */
+
+TEST(client_ok_is_read_without_a_parser)
+{
+    static const struct {
+        const char *text;
+        int64_t n; /* -1: not that form */
+    } rows[] = {
+        { "{\"t\":\"ok\",\"n\":17}", 17 },
+        { "{\"t\":\"ok\",\"n\":0}", 0 },
+        { "{\"t\":\"ok\",\"n\":}", -1 },
+        { "{\"t\":\"ok\",\"n\":1", -1 },
+        { "{\"t\":\"ok\",\"n\":-1}", -1 },
+        { "{\"t\":\"ok\",\"n\":1.5}", -1 },
+        { "{\"t\":\"ok\", \"n\":17}", -1 },
+        { "{\"t\":\"ok\",\"n\":999999999999999}", 999999999999999 },
+        { "{\"t\":\"ok\",\"n\":1234567890123456}", -1 },
+        { "", -1 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t n = -1;
+        bool ok = client_ok_parse(span_str(rows[i].text), &n);
+
+        CHECK_EQ_ROW(rows[i].text, ok, rows[i].n >= 0);
+        CHECK_EQ_ROW(rows[i].text, ok ? n : -1, rows[i].n);
+    }
+}
+
+TEST(client_frames_are_checked_for_form_and_size)
+{
+    static const struct {
+        const char *text;
+        int kind;         /* -1: refused */
+        const char *code; /* of the refusal */
+        bool nackable;
+    } rows[] = {
+        { "{\"t\":\"ping\"}", CLIENT_PING, NULL, false },
+        { "{\"t\":\"auth\",\"token\":\"x\"}", CLIENT_AUTH, NULL, false },
+        { "{\"t\":\"auth\"}", -1, "bad_request", false },
+        { "{\"n\":3,\"t\":\"ok\"}", CLIENT_OK, NULL, false },
+        { "{\"n\":-3,\"t\":\"ok\"}", -1, "bad_request", false },
+        { "{\"t\":\"nothing\"}", -1, "bad_request", false },
+        { "[1]", -1, "bad_request", false },
+        { "not json", -1, "bad_request", false },
+        { "", -1, "bad_request", false },
+        { "{\"t\":\"receipt\",\"chatId\":\"" U1 "\",\"delivered\":5}", CLIENT_RECEIPT, NULL,
+          false },
+        { "{\"t\":\"receipt\",\"peer\":\"" U2 "\",\"read\":5}", CLIENT_RECEIPT, NULL, false },
+        { "{\"t\":\"receipt\",\"chatId\":\"" U1 "\"}", -1, "bad_request", false },
+        { "{\"t\":\"receipt\",\"chatId\":\"" U1 "\",\"read\":9007199254740992}", -1, "bad_request",
+          false },
+        { "{\"t\":\"receipt\",\"chatId\":\"x\",\"read\":1}", -1, "bad_request", false },
+        { "{\"t\":\"message.send\",\"clientId\":\"c\",\"chatId\":\"" U1
+          "\",\"type\":\"text\",\"content\":\"hi\"}",
+          CLIENT_SEND, NULL, true },
+        { "{\"t\":\"message.send\",\"clientId\":\"c\",\"chatID\":\"" U1
+          "\",\"type\":\"text\",\"content\":\"hi\"}",
+          CLIENT_SEND, NULL, true },
+        { "{\"t\":\"message.send\",\"clientId\":\"c\",\"peer\":\"" U2
+          "\",\"type\":\"text\",\"content\":\"hi\"}",
+          CLIENT_SEND, NULL, true },
+        { "{\"t\":\"message.send\",\"clientId\":\"c\",\"peer\":\"" U2 "\",\"chatId\":\"" U1
+          "\",\"type\":\"text\",\"content\":\"hi\"}",
+          -1, "bad_request", true },
+        { "{\"t\":\"message.send\",\"clientId\":\"c\",\"chatId\":\"" U1
+          "\",\"type\":\"poem\",\"content\":\"hi\"}",
+          -1, "bad_request", true },
+        { "{\"t\":\"message.send\",\"clientId\":\"c\",\"chatId\":\"" U1
+          "\",\"type\":\"text\",\"content\":\"\"}",
+          -1, "bad_request", true },
+        { "{\"t\":\"message.send\",\"clientId\":\"c c\",\"chatId\":\"" U1
+          "\",\"type\":\"text\",\"content\":\"x\"}",
+          -1, "bad_request", false },
+        { "{\"t\":\"message.send\",\"clientId\":\"c\",\"type\":\"text\",\"content\":\"x\"}", -1,
+          "bad_request", true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct client_frame f;
+        const char *code = NULL, *why = NULL;
+        enum cq_status st = client_frame_parse(span_str(rows[i].text), id_at(U1), &f, &code, &why);
+
+        CHECK_EQ_ROW(rows[i].text, st == CQ_OK ? (int)f.kind : -1, rows[i].kind);
+        CHECK_EQ_ROW(rows[i].text, f.client_id.n != 0, rows[i].nackable);
+        if (st != CQ_OK)
+            CHECK_STR(code, rows[i].code);
+        client_frame_release(&f);
+    }
+}
+
+TEST(client_send_of_a_direct_chat_gets_the_derived_chat)
+{
+    struct client_frame f;
+    const char *code, *why;
+
+    CHECK_EQ(client_frame_parse(span_str("{\"t\":\"message.send\",\"clientId\":\"c\",\"peer\":\"" U2
+                                         "\",\"type\":\"image\",\"content\":\"x\"}"),
+                                id_at(U1), &f, &code, &why),
+             CQ_OK);
+    CHECK(id_eq(f.chat, chat_id_direct(id_at(U1), id_at(U2))));
+    CHECK_EQ(f.type, MESSAGE_TYPE_IMAGE);
+    client_frame_release(&f);
+}
+
+TEST(client_send_of_too_much_content_is_too_large)
+{
+    static char text[40 * 1024];
+    struct client_frame f;
+    const char *code, *why;
+    int n = snprintf(text, sizeof text,
+                     "{\"t\":\"message.send\",\"clientId\":\"c\",\"chatId\":\"" U1
+                     "\",\"type\":\"text\",\"content\":\"");
+
+    memset(text + n, 'x', 32 * 1024 + 1);
+    strcpy(text + n + 32 * 1024 + 1, "\"}");
+    CHECK_EQ(client_frame_parse(span_str(text), id_at(U1), &f, &code, &why), CQ_POISON);
+    CHECK_STR(code, "too_large");
+    CHECK_SPAN(f.client_id, "c");
+    client_frame_release(&f);
+}
+
+/* ---- answers */
+
+TEST(replies_are_whole_websocket_frames)
+{
+    struct cq_buf out;
+    uint8_t head[WIRE_HEAD_MAX];
+
+    buf_init(&out, 1000);
+    reply_pong(&out);
+    CHECK_SPAN(buf_span(&out), "\x81\x0c{\"t\":\"pong\"}");
+    buf_clear(&out);
+    reply_nack(&out, span_str("a\"b"), "retry", 500);
+    CHECK_EQ(out.p[1], out.n - 2);
+    CHECK_SPAN(span_of(out.p + 2, out.n - 2),
+               "{\"t\":\"nack\",\"clientId\":\"a\\\"b\",\"code\":\"retry\",\"retryAfter\":500}");
+    buf_clear(&out);
+    reply_ack(&out, span_str("k"), id_at(U1));
+    CHECK_SPAN(span_of(out.p + 2, out.n - 2),
+               "{\"t\":\"ack\",\"clientId\":\"k\",\"id\":\"" U1 "\"}");
+    buf_clear(&out);
+    reply_error(&out, "bad_request", "t");
+    CHECK_SPAN(span_of(out.p + 2, out.n - 2),
+               "{\"t\":\"error\",\"code\":\"bad_request\",\"message\":\"t\"}");
+    buf_release(&out);
+    CHECK_EQ(wire_head(WIRE_FIN_TEXT, 125, head), 2);
+    CHECK_EQ(wire_head(WIRE_FIN_TEXT, 126, head), 4);
+    CHECK_EQ(head[2] << 8 | head[3], 126);
+    CHECK_EQ(wire_head(WIRE_FIN_TEXT, 65535, head), 4);
+    CHECK_EQ(wire_head(WIRE_FIN_TEXT, 65536, head), 10);
+    CHECK_EQ(head[7] << 16 | head[8] << 8 | head[9], 65536);
+}
+
+/* ---- rates */
+
+TEST(rates_allow_a_burst_and_then_the_rate)
+{
+    struct rates r;
+    uint32_t i;
+    int allowed = 0;
+
+    rates_init(&r, 60, 10); /* one a second, burst 20 */
+    CHECK(rates_join(&r, id_at(U1), 0, &i));
+    while (!rates_take(&r, i, 0))
+        allowed++;
+    CHECK_EQ(allowed, 20);
+    CHECK_EQ(rates_take(&r, i, 0), 1000);
+    CHECK_EQ(rates_take(&r, i, 999), 1);
+    CHECK_EQ(rates_take(&r, i, 1000), 0);
+    CHECK_EQ(rates_take(&r, i, 1000), 1000);
+    rates_release(&r);
+}
+
+TEST(rates_outlive_the_socket_until_the_bucket_is_full)
+{
+    struct rates r;
+    uint32_t a, b;
+
+    rates_init(&r, 60, 1);
+    CHECK(rates_join(&r, id_at(U1), 0, &a));
+    while (!rates_take(&r, a, 0))
+        ;
+    rates_leave(&r, a);
+    CHECK(rates_join(&r, id_at(U1), 100, &b));
+    CHECK_EQ(rates_take(&r, b, 100), 900);      /* a new socket is no new bucket */
+    CHECK(!rates_join(&r, id_at(U2), 100, &a)); /* room for one user only */
+    rates_leave(&r, b);
+    rates_sweep(&r, 1, 10000);
+    CHECK(!rates_join(&r, id_at(U2), 10000, &a)); /* not full yet */
+    rates_sweep(&r, 1, 20000);
+    CHECK(rates_join(&r, id_at(U2), 20000, &a));
+    rates_release(&r);
+}
+
+TEST(rates_bound_the_sockets_of_a_user)
+{
+    struct rates r;
+    uint32_t i;
+
+    rates_init(&r, 60, 10);
+    for (int k = 0; k < RATE_SOCKETS_MAX; k++)
+        CHECK(rates_join(&r, id_at(U1), 0, &i));
+    CHECK(!rates_join(&r, id_at(U1), 0, &i));
+    rates_leave(&r, i);
+    CHECK(rates_join(&r, id_at(U1), 0, &i));
+    rates_release(&r);
+}
+
+/* ---- receipts */
+
+static struct receipt receipt_of(int chat, int64_t delivered, int64_t read)
+{
+    return (struct receipt){ .chat_id = { { (uint8_t)chat, (uint8_t)(chat >> 8), 1 } },
+                             .user_id = id_at(U1),
+                             .device_id = id_at(U2),
+                             .delivered_seq = delivered,
+                             .read_seq = read };
+}
+
+TEST(receipts_leave_at_once_when_idle_and_together_when_not)
+{
+    struct receipts r;
+    struct receipt *list, one = receipt_of(1, 5, 0), two = receipt_of(1, 7, 6),
+                          other = receipt_of(2, 1, 0);
+    size_t n;
+
+    CHECK_EQ(receipts_init(&r, 4, 1000), CQ_OK);
+    CHECK(receipts_add(&r, 2, &one, 1000));
+    CHECK_EQ(receipts_take(&r, 1000, &list, &n), 2);
+    CHECK_EQ(n, 1);
+    CHECK_EQ(receipts_take(&r, 1000, &list, &n), -1);
+    receipts_report(&r, 2, CQ_OK, 1005);
+    CHECK(receipts_add(&r, 2, &two, 1010));
+    CHECK(receipts_add(&r, 2, &one, 1020)); /* a step back changes nothing */
+    CHECK(receipts_add(&r, 2, &other, 1030));
+    CHECK_EQ(receipts_take(&r, 1099, &list, &n), -1);
+    CHECK_EQ(receipts_take(&r, 1100, &list, &n), 2);
+    CHECK_EQ(n, 2);
+    CHECK_EQ(list[0].delivered_seq, 7);
+    CHECK_EQ(list[0].read_seq, 6);
+    CHECK(!receipts_is_empty(&r));
+    receipts_report(&r, 2, CQ_OK, 1105);
+    CHECK(receipts_is_empty(&r));
+    receipts_release(&r);
+}
+
+TEST(receipts_not_stored_are_sent_again_with_what_came_since)
+{
+    struct receipts r;
+    struct receipt *list, one = receipt_of(1, 5, 5), later = receipt_of(1, 9, 0);
+    size_t n;
+
+    CHECK_EQ(receipts_init(&r, 1, 0), CQ_OK);
+    CHECK(receipts_add(&r, 0, &one, 0));
+    CHECK_EQ(receipts_take(&r, 0, &list, &n), 0);
+    CHECK(receipts_add(&r, 0, &later, 50));
+    CHECK_EQ(receipts_take(&r, 500, &list, &n), -1); /* one record at a time */
+    receipts_report(&r, 0, CQ_AGAIN, 600);
+    CHECK_EQ(receipts_take(&r, 600 + RECEIPTS_RETRY_MS - 1, &list, &n), -1);
+    CHECK_EQ(receipts_take(&r, 600 + RECEIPTS_RETRY_MS, &list, &n), 0);
+    CHECK_EQ(n, 1);
+    CHECK_EQ(list[0].delivered_seq, 9);
+    CHECK_EQ(list[0].read_seq, 5);
+    receipts_release(&r);
+}
+
+TEST(receipts_are_cut_and_bounded)
+{
+    struct receipts r;
+    struct receipt *list, one;
+    size_t n;
+    int taken = 0;
+
+    CHECK_EQ(receipts_init(&r, 1, 0), CQ_OK);
+    for (int i = 0; i < RECEIPTS_WAITING_MAX; i++) {
+        one = receipt_of(i, 1, 0);
+        CHECK(receipts_add(&r, 0, &one, 0));
+    }
+    one = receipt_of(RECEIPTS_WAITING_MAX, 1, 0);
+    CHECK(!receipts_add(&r, 0, &one, 0));
+    for (int64_t now = 0; now < 1000; now += RECEIPTS_EVERY_MS) {
+        if (receipts_take(&r, now, &list, &n) < 0)
+            continue;
+        CHECK(n <= INGEST_RECEIPTS_MAX);
+        CHECK_EQ(list[0].chat_id.b[0] | list[0].chat_id.b[1] << 8, taken);
+        taken += (int)n;
+        receipts_report(&r, 0, CQ_OK, now);
+    }
+    CHECK_EQ(taken, RECEIPTS_WAITING_MAX);
+    CHECK(receipts_is_empty(&r));
+    receipts_release(&r);
+}
+
+TEST(receipt_memory_stops_repeats)
+{
+    struct receipt_memory m = { 0 };
+    struct receipt a = receipt_of(1, 5, 3), again = receipt_of(1, 5, 2),
+                   further = receipt_of(1, 4, 4);
+
+    CHECK(receipt_memory_advances(&m, &a));
+    CHECK(!receipt_memory_advances(&m, &a));
+    CHECK(!receipt_memory_advances(&m, &again));
+    CHECK(receipt_memory_advances(&m, &further));
+    CHECK(!receipt_memory_advances(&m, &a));
+}
