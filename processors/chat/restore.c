@@ -35,8 +35,8 @@ static enum cq_status on_event(void *arg, const struct bus_record *rec)
         r->state->last_event = e.source.offset;
     if (e.event.kind != CHAT_EVENT_MESSAGE_ACCEPTED)
         return CQ_OK;
-    return window_add(&r->state->window,
-                      &(struct window_entry){
+    return dedupe_add(&r->state->dedupe,
+                      &(struct dedupe_entry){
                           .id = e.event.u.message_accepted.id,
                           .seq = e.seq,
                           .at_ms = rec->at_ms,
@@ -64,7 +64,7 @@ static enum cq_status tail_start(struct reader *r, int32_t partition, int64_t fi
     *ret = first;
     if (st != CQ_OK || !last_ms)
         return st;
-    st = reader_offset_for_time(r, topic, partition, last_ms - WINDOW_MS, ret);
+    st = reader_offset_for_time(r, topic, partition, last_ms - DEDUPE_MS, ret);
     if (st == CQ_OK && *ret > next - 1)
         *ret = next - 1;
     return st;

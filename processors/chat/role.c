@@ -6,8 +6,8 @@
 #include "lib/bus/stage.h"
 #include "processors/chat/restore.h"
 #include "processors/chat/rules.h"
-#include "schemas/delivery.h"
 #include "schemas/codec.h"
+#include "schemas/delivery.h"
 
 #include <stdlib.h>
 
@@ -57,7 +57,7 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
     log_info("assigned", LOG_S("topic", topic_name(TOPIC_CHAT_ACTIONS)),
              LOG_I("partition", partition), LOG_I("committed", committed),
              LOG_I("last_event", s->last_event), LOG_I("groups", s->groups.by_id.n),
-             LOG_I("window", s->window.head - s->window.tail), LOG_S("status", cq_status_name(st)));
+             LOG_I("window", s->dedupe.head - s->dedupe.tail), LOG_S("status", cq_status_name(st)));
     return st == CQ_OK ? CQ_OK : CQ_FATAL;
 }
 

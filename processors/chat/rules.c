@@ -13,13 +13,13 @@ void chat_state_init(struct chat_state *s, int32_t partition, int32_t partitions
                               .partitions_n = partitions_n,
                               .last_event = -1 };
     groups_init(&s->groups);
-    window_init(&s->window);
+    dedupe_init(&s->dedupe);
 }
 
 void chat_state_release(struct chat_state *s)
 {
     groups_release(&s->groups);
-    window_release(&s->window);
+    dedupe_release(&s->dedupe);
 }
 
 struct chat_output *chat_emit(struct chat_step *step, enum topic topic)
@@ -199,7 +199,7 @@ static void fill_message(struct message_accepted *to, const struct chat_action *
 
 /* The same client id again: the sender's devices are told of the first. */
 static enum cq_status repeat_message(struct chat_step *step, struct cq_id id,
-                                     const struct window_entry *first)
+                                     const struct dedupe_entry *first)
 {
     const struct chat_action *a = step->action;
     const struct message_sent *m = &a->action.u.message_sent;
@@ -225,7 +225,7 @@ static enum cq_status rule_message_sent(struct chat_step *step)
     const struct chat_action *a = step->action;
     const struct message_sent *m = &a->action.u.message_sent;
     struct cq_id id = message_id(a->chat_id, a->user_id, a->client_id);
-    const struct window_entry *first;
+    const struct dedupe_entry *first;
     struct chat_event *e;
     enum cq_status st;
     size_t to_n = 0;
@@ -237,7 +237,7 @@ static enum cq_status rule_message_sent(struct chat_step *step)
         return chat_reject(step, id, "bad_request");
     if (m->content.n > CONTENT_MAX)
         return chat_reject(step, id, "too_large");
-    first = window_find(&step->state->window, id, step->log_ms);
+    first = dedupe_find(&step->state->dedupe, id, step->log_ms);
     if (first && first->seq != step->seq)
         return repeat_message(step, id, first);
     e = chat_emit_event(step);
@@ -249,9 +249,9 @@ static enum cq_status rule_message_sent(struct chat_step *step)
                         chat_render(step, frame_message, e), to, to_n);
     if (st != CQ_OK)
         return st;
-    return window_add(
-        &step->state->window,
-        &(struct window_entry){ .id = id,
+    return dedupe_add(
+        &step->state->dedupe,
+        &(struct dedupe_entry){ .id = id,
                                 .seq = step->seq,
                                 .at_ms = step->log_ms,
                                 .content = chat_content_fingerprint(m->type, m->content) });

@@ -7,8 +7,8 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
+#include "processors/chat/dedupe.h"
 #include "processors/chat/group.h"
-#include "processors/chat/window.h"
 #include "schemas/records.gen.h"
 #include "schemas/topics.h"
 
@@ -17,7 +17,7 @@ struct chat_state {
     int32_t partition;
     int32_t partitions_n; /* of the road: an action must stand in its chat's partition */
     struct groups groups;
-    struct window window;
+    struct dedupe dedupe;
     int64_t last_event; /* offset of the last action that became an event, -1: none */
 };
 

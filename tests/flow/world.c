@@ -248,8 +248,8 @@ static void restore_event(struct world *w, const struct kept *k)
     if (e.source.offset > w->chat.last_event)
         w->chat.last_event = e.source.offset;
     if (e.event.kind == CHAT_EVENT_MESSAGE_ACCEPTED &&
-        window_add(&w->chat.window,
-                   &(struct window_entry){
+        dedupe_add(&w->chat.dedupe,
+                   &(struct dedupe_entry){
                        e.event.u.message_accepted.id, e.seq, k->log_ms,
                        chat_content_fingerprint(e.event.u.message_accepted.type,
                                                 e.event.u.message_accepted.content) }) != CQ_OK)

@@ -57,6 +57,7 @@ TEST(framing_and_values)
     struct chat_event e = sample(), back;
     const struct message_accepted *m = &back.event.u.message_accepted;
 
+    memset(&back, 0xff, sizeof back);
     buf_init(&b, MIB);
     buf_add_str(&b, "before");
     CHECK_EQ(codec_encode(&chat_event_codec, &e, &b), CQ_OK);
@@ -70,7 +71,7 @@ TEST(framing_and_values)
     CHECK_EQ(back.source.offset, 77);
     CHECK_EQ(back.event.kind, CHAT_EVENT_MESSAGE_ACCEPTED);
     CHECK(id_eq(back.device_id, ID(4)) && id_eq(m->peer, ID(7)) && m->has_peer);
-    CHECK(!m->has_key_id && m->key_id.n == 0);
+    CHECK(!m->has_key_id && m->key_id.n == 0); /* what is absent is zero */
     CHECK_SPAN(m->content, "¿Qué tal?");
     CHECK(m->content.p > b.p && m->content.p < b.p + b.n); /* borrowed, not copied */
 }

@@ -164,6 +164,7 @@ TEST(check_walks_what_a_schema_allows)
           "block has another size" },
         { "{\"type\":\"array\",\"items\":\"int\"}", BYTES(4, 1, 1, 1, 2, 9, 0), NULL },
         { "{\"type\":\"array\",\"items\":\"int\"}", BYTES(4, 1, 0), "cut short" },
+        { "{\"type\":\"array\",\"items\":\"int\"}", BYTES(16, 1, 0), "array too long" },
         { "{\"type\":\"array\",\"items\":\"int\"}", BYTES(0x80, 0x9c, 0xee, 0x02, 0),
           "array too long" },
         { "{\"type\":\"array\",\"items\":\"null\"}", BYTES(4, 0), "items of no bytes" },

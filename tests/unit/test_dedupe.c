@@ -4,7 +4,7 @@
  */
 #include "tests/unit/test.h"
 
-#include "processors/chat/window.h"
+#include "processors/chat/dedupe.h"
 
 #include <stdlib.h>
 
@@ -24,18 +24,18 @@ static struct cq_id id_of(uint32_t n)
     return id;
 }
 
-TEST(window_agrees_with_a_list)
+TEST(dedupe_agrees_with_a_list)
 {
     static struct naive list[IDS];
-    struct window w;
+    struct dedupe w;
     int64_t now_ms = 1000;
     unsigned seed = 11;
 
-    window_init(&w);
+    dedupe_init(&w);
     for (int step = 0; step < STEPS; step++) {
         uint32_t n = (uint32_t)rand_r(&seed) % IDS;
-        bool fresh = list[n].there && now_ms - list[n].at_ms <= WINDOW_MS;
-        const struct window_entry *e = window_find(&w, id_of(n), now_ms);
+        bool fresh = list[n].there && now_ms - list[n].at_ms <= DEDUPE_MS;
+        const struct dedupe_entry *e = dedupe_find(&w, id_of(n), now_ms);
 
         CHECK_EQ(e != NULL, fresh);
         if (e) {
@@ -43,25 +43,25 @@ TEST(window_agrees_with_a_list)
             CHECK_EQ(e->at_ms, list[n].at_ms);
         }
         CHECK_EQ(
-            window_add(&w, &(struct window_entry){ .id = id_of(n), .seq = step, .at_ms = now_ms }),
+            dedupe_add(&w, &(struct dedupe_entry){ .id = id_of(n), .seq = step, .at_ms = now_ms }),
             CQ_OK);
         if (!fresh)
             list[n] = (struct naive){ step, now_ms, true };
         now_ms += rand_r(&seed) % 400;
     }
-    window_release(&w);
+    dedupe_release(&w);
 }
 
-TEST(window_forgets_the_oldest_at_its_maximum)
+TEST(dedupe_forgets_the_oldest_at_its_maximum)
 {
-    struct window w;
+    struct dedupe w;
 
-    window_init(&w);
-    for (uint32_t n = 0; n < WINDOW_MAX + 10; n++)
-        CHECK_EQ(window_add(&w, &(struct window_entry){ .id = id_of(n), .seq = n, .at_ms = 1 }),
+    dedupe_init(&w);
+    for (uint32_t n = 0; n < DEDUPE_MAX + 10; n++)
+        CHECK_EQ(dedupe_add(&w, &(struct dedupe_entry){ .id = id_of(n), .seq = n, .at_ms = 1 }),
                  CQ_OK);
-    CHECK(window_find(&w, id_of(9), 1) == NULL);
-    CHECK(window_find(&w, id_of(10), 1) != NULL);
-    CHECK_EQ(w.by_id.n, (size_t)WINDOW_MAX);
-    window_release(&w);
+    CHECK(dedupe_find(&w, id_of(9), 1) == NULL);
+    CHECK(dedupe_find(&w, id_of(10), 1) != NULL);
+    CHECK_EQ(w.by_id.n, (size_t)DEDUPE_MAX);
+    dedupe_release(&w);
 }

@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-#include "processors/chat/window.h"
+#include "processors/chat/dedupe.h"
 
 #include <stdlib.h>
 
-void window_init(struct window *w)
+void dedupe_init(struct dedupe *w)
 {
-    *w = (struct window){ 0 };
-    idmap_init(&w->by_id, WINDOW_MAX);
+    *w = (struct dedupe){ 0 };
+    idmap_init(&w->by_id, DEDUPE_MAX);
 }
 
-void window_release(struct window *w)
+void dedupe_release(struct dedupe *w)
 {
     free(w->ring);
     idmap_release(&w->by_id);
-    window_init(w);
+    dedupe_init(w);
 }
 
-static struct window_entry *entry_at(const struct window *w, uint64_t position)
+static struct dedupe_entry *entry_at(const struct dedupe *w, uint64_t position)
 {
     return &w->ring[position & (w->cap - 1)];
 }
 
-const struct window_entry *window_find(const struct window *w, struct cq_id id, int64_t at_ms)
+const struct dedupe_entry *dedupe_find(const struct dedupe *w, struct cq_id id, int64_t at_ms)
 {
     const uint64_t *position = idmap_get(&w->by_id, id);
-    const struct window_entry *e = position ? entry_at(w, *position) : NULL;
+    const struct dedupe_entry *e = position ? entry_at(w, *position) : NULL;
 
-    return e && at_ms - e->at_ms <= WINDOW_MS ? e : NULL;
+    return e && at_ms - e->at_ms <= DEDUPE_MS ? e : NULL;
 }
 
-static void forget_oldest(struct window *w)
+static void forget_oldest(struct dedupe *w)
 {
-    struct window_entry *e = entry_at(w, w->tail);
+    struct dedupe_entry *e = entry_at(w, w->tail);
     const uint64_t *position = idmap_get(&w->by_id, e->id);
 
     if (position && *position == w->tail)
@@ -39,10 +39,10 @@ static void forget_oldest(struct window *w)
     w->tail++;
 }
 
-static bool grow(struct window *w)
+static bool grow(struct dedupe *w)
 {
     size_t cap = w->cap ? w->cap * 2 : 1024;
-    struct window_entry *ring = calloc(cap, sizeof *ring);
+    struct dedupe_entry *ring = calloc(cap, sizeof *ring);
 
     if (!ring)
         return false;
@@ -54,14 +54,14 @@ static bool grow(struct window *w)
     return true;
 }
 
-enum cq_status window_add(struct window *w, const struct window_entry *e)
+enum cq_status dedupe_add(struct dedupe *w, const struct dedupe_entry *e)
 {
     const uint64_t *known = idmap_get(&w->by_id, e->id);
 
-    if (known && e->at_ms - entry_at(w, *known)->at_ms <= WINDOW_MS)
+    if (known && e->at_ms - entry_at(w, *known)->at_ms <= DEDUPE_MS)
         return CQ_OK;
     while (w->tail < w->head &&
-           (e->at_ms - entry_at(w, w->tail)->at_ms > WINDOW_MS || w->head - w->tail >= WINDOW_MAX))
+           (e->at_ms - entry_at(w, w->tail)->at_ms > DEDUPE_MS || w->head - w->tail >= DEDUPE_MAX))
         forget_oldest(w);
     if (w->head - w->tail == w->cap && !grow(w))
         return CQ_FATAL;
