@@ -30,12 +30,12 @@ struct pg {
     char *url; /* owned */
     char *app; /* owned */
     PGconn *conn;
-    int wake_fd;                       /* eventfd that pg_cancel() writes */
-    pthread_mutex_t cancel_lock;       /* guards `cancel` */
-    PGcancel *cancel;                  /* owned; NULL while not connected */
-    const char *sql[STATEMENT_SLOTS];  /* open addressing on the constant's address */
-    int statements_n;                  /* slots in use */
-    int64_t answer_ms;                 /* how long to wait for an answer; < 0: for ever */
+    int wake_fd;                      /* eventfd that pg_cancel() writes */
+    pthread_mutex_t cancel_lock;      /* guards `cancel` */
+    PGcancel *cancel;                 /* owned; NULL while not connected */
+    const char *sql[STATEMENT_SLOTS]; /* open addressing on the constant's address */
+    int statements_n;                 /* slots in use */
+    int64_t answer_ms;                /* how long to wait for an answer; < 0: for ever */
     char error[ERROR_MAX];
     char sqlstate[6];
 };
@@ -111,7 +111,7 @@ static enum cq_status connection_open(struct pg *c)
                                          "dbname",
                                          NULL };
     char options[256];
-    const char *values[ARRAY_LEN(names)] = { c->app, "5",     "1",    "10",    "5",   "3",
+    const char *values[ARRAY_LEN(names)] = { c->app,  "5",    "1",     "10",   "5", "3",
                                              "15000", "UTF8", options, c->url, NULL };
 
     snprintf(options, sizeof options,
@@ -187,7 +187,6 @@ static enum cq_status failure(struct pg *c, const PGresult *res, bool cached)
 {
     const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
     const char *text = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    enum cq_status st;
 
     if (!state) {
         error_set(c, "08006", c->conn ? PQerrorMessage(c->conn) : "not connected");
@@ -195,16 +194,13 @@ static enum cq_status failure(struct pg *c, const PGresult *res, bool cached)
         return CQ_AGAIN;
     }
     error_set(c, state, !strncmp(state, "22", 2) ? "data exception" : text ? text : "no message");
-    st = sqlstate_status(c->sqlstate);
-    /* A migration changed the columns under a prepared statement: prepare it anew. */
-    bool stale_plan = cached && !strcmp(c->sqlstate, "0A000");
-    if (stale_plan || sqlstate_needs_reopen(c->sqlstate))
-        st = CQ_AGAIN;
-    if (stale_plan || sqlstate_needs_reopen(c->sqlstate) || PQstatus(c->conn) != CONNECTION_OK) {
+    /* 0A000: a migration changed columns under a prepared statement; prepare it anew. */
+    if (sqlstate_needs_reopen(state) || (cached && !strcmp(state, "0A000")) ||
+        PQstatus(c->conn) != CONNECTION_OK) {
         connection_drop(c);
         return CQ_AGAIN;
     }
-    return st;
+    return sqlstate_status(c->sqlstate);
 }
 
 /** Wait for `events` on the connection's socket. False: the deadline passed. */
@@ -404,8 +400,8 @@ enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn, vo
             return CQ_OK;
         if (poll(fd, 2, left > 0 ? (int)left : 0) < 0 && errno != EINTR)
             return CQ_AGAIN;
-        if (fd[1].revents)
-            return read(c->wake_fd, &drained, sizeof drained) < 0 ? CQ_OK : CQ_OK;
+        if (fd[1].revents && read(c->wake_fd, &drained, sizeof drained) > 0)
+            return CQ_OK; /* pg_cancel() */
         if (fd[0].revents && !PQconsumeInput(c->conn))
             return failure(c, NULL, false);
         if (left <= 0) {

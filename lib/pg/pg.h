@@ -16,8 +16,9 @@ struct pg_result; /* rows in binary form */
 struct pg *pg_new(const char *url, const char *app);
 void pg_free(struct pg *c); /* NULL is fine */
 
-/** Connected and usable, reconnecting when needed. CQ_AGAIN: not now (back off). `*ret_fresh` (may
- * be NULL): true when this call connected. */
+/** Connected, usable and in no transaction: reconnects when needed, rolls back what a given-up turn
+ * left open. CQ_AGAIN: not now (back off). `*ret_fresh` (may be NULL): true when this call
+ * connected. */
 CQ_MUST_CHECK enum cq_status pg_ready(struct pg *c, bool *ret_fresh);
 
 /** Words of the last failure for a log line (no parameters in it); borrowed until the next call. */
@@ -75,6 +76,9 @@ CQ_MUST_CHECK enum cq_status pg_run(struct pg *c, const char *sql, const struct 
  * Same statuses. */
 CQ_MUST_CHECK enum cq_status pg_script(struct pg *c, const char *sql);
 
+/** No statement time-out on this connection until it is reopened (migrations). */
+CQ_MUST_CHECK enum cq_status pg_patient(struct pg *c);
+
 int pg_rows(const struct pg_result *r);
 int64_t pg_affected(const struct pg_result *r); /* rows touched by INSERT, UPDATE, DELETE */
 bool pg_null(const struct pg_result *r, int row, int col);
@@ -94,8 +98,8 @@ CQ_DEFINE_AUTO(pgresult, struct pg_result *, pg_result_free)
 /** Called for each NOTIFY; both borrowed. */
 typedef void pg_notify_fn(void *arg, const char *channel, const char *payload);
 
-/** Wait up to `timeout_ms` for notifications on a connection that ran LISTEN. CQ_AGAIN: the
- * connection broke (LISTEN again). */
+/** Wait up to `timeout_ms` for notifications on a connection that ran LISTEN; back after the first
+ * that came. CQ_AGAIN: the connection broke (LISTEN again). */
 CQ_MUST_CHECK enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn,
                                             void *arg);
 
