@@ -78,17 +78,23 @@ share.coordinator.state.topic.min.isr=1
 
 
 class Progress:
-    """Says what is being done, and how long it took."""
+    """Hears what is being done and how long it took; this one keeps it to itself."""
 
-    def __init__(self, say=lambda text: None):
-        self.say = say
+    def begin(self, what):
+        pass
+
+    def end(self, what, seconds):
+        pass
+
+    def note(self, text):
+        pass
 
     @contextlib.contextmanager
     def step(self, what):
-        self.say(f"{what} ...")
+        self.begin(what)
         began = time.monotonic()
         yield
-        self.say(f"{what}: done in {time.monotonic() - began:.1f} s")
+        self.end(what, time.monotonic() - began)
 
 
 def run_step(step, argv, log_path, timeout=1800, **kwargs):
@@ -149,7 +155,7 @@ def kafka_fetch(home, progress):
             run_step("fetch Kafka by Maven",
                      ["mvn", "-B", "-q", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={home / 'libs'}",
                       "-DincludeScope=runtime"], log)
-        with progress.step("Kafka: format, and a trial start that archives its classes (starts are twice as quick then)"):
+        with progress.step("Kafka: format, trial start that archives its classes"):
             _kafka_prepare(home, log)
         stamp.write_text(key)
 
@@ -259,13 +265,22 @@ class Services:
         self._watcher = None
         self.log_dir.mkdir(parents=True, exist_ok=True)
 
+    def check_ports(self):
+        """Before anything is started: one clear Failure when a port is taken."""
+        check_port_free(self.ports["kafka"], "KAFKA_PORT")
+        check_port_free(self.ports["controller"], "KAFKA_CONTROLLER_PORT")
+        check_port_free(self.ports["postgres"], "POSTGRES_PORT")
+        host = self.settings.get("LISTEN_HOST", "127.0.0.1")
+        for i in range(self.copies.get("edge-rest", 1)):
+            check_port_free(self.rest_port(i), "REST_PORT", host)
+        for i in range(self.copies.get("edge-ws", 1)):
+            check_port_free(self.ws_port(i), "WS_PORT", host)
+
     # Kafka
 
     def start_kafka(self):
         kafka_fetch(self.kafka_home, self.progress)
         with self.progress.step("Kafka"):
-            check_port_free(self.ports["kafka"], "KAFKA_PORT")
-            check_port_free(self.ports["controller"], "KAFKA_CONTROLLER_PORT")
             data = self.state / "kafka-data"
             if not (data / "meta.properties").exists():
                 self._format_kafka(data)
@@ -287,7 +302,6 @@ class Services:
 
     def start_postgres(self):
         with self.progress.step("PostgreSQL"):
-            check_port_free(self.ports["postgres"], "POSTGRES_PORT")
             home, tools, user = postgres_home(self.state), postgres_bin(), postgres_user()
             data = home / "data"
             if not (home / "complete").exists():
@@ -373,11 +387,6 @@ class Services:
         with self.progress.step("roles"):
             started = []
             for role, i in self.role_names():
-                if role == "edge-rest":
-                    check_port_free(self.rest_port(i), "REST_PORT")
-                if role == "edge-ws":
-                    check_port_free(self.ws_port(i), "WS_PORT")
-            for role, i in self.role_names():
                 proc = Proc(f"{role}-{i}", [self.executable, role], self.log_dir / f"{role}-{i}.log", '"event":"ready"',
                             env=self.role_env(role, i), guard=self.guard)
                 self.procs.append(proc)
@@ -422,6 +431,6 @@ class Services:
             proc.term()  # all at once, then each is awaited
         for proc in reversed(self.procs):
             if proc.alive():
-                self.progress.say(f"ending {proc.name} ...")
+                self.progress.note(f"ending {proc.name}")
             if not proc.stop():
                 self.on_event(f"{proc.name} did not end when asked and was killed")

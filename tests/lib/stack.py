@@ -75,6 +75,8 @@ class Stack:
         self.state.chmod(0o755)  # the user postgres has to get in
         verbose = verbose if verbose is not None else bool(os.environ.get("STACK_VERBOSE"))
         say = (lambda text: print(f"[stack {base_port}] {text}", file=sys.stderr, flush=True)) if verbose else (lambda text: None)
+        progress = Progress()
+        progress.end = lambda what, seconds: say(f"{what}: {seconds:.1f} s")
         self._guard = Guard([] if self.keep else [self.state])
         kafka_home = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state") / "kafka"
         self.services = Services(
@@ -83,7 +85,7 @@ class Stack:
                    "ws": base_port + 11},
             copies={**{role: 1 for role in ROLES}, **(copies or {})}, settings={**TEST_SETTINGS, **(settings or {})},
             database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
-            progress=Progress(say), on_event=say)
+            progress=progress, on_event=say)
         self._stopped = False
         atexit.register(self.stop)
 
@@ -100,6 +102,7 @@ class Stack:
     def start_platform(self):
         """Kafka and PostgreSQL only, empty."""
         try:
+            self.services.check_ports()
             self.services.start_kafka()
             self.services.start_postgres()
             self.services.watch()

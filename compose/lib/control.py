@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""compose/up, compose/down and compose/reset, once the packages are there. Standard library only."""
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import settings_file
+from process import Failure
+from services import ROOT, Progress, kafka_fetch, postgres_home, run_step
+
+DOWN_MOST_S = 120
+
+
+class Printed(Progress):
+    """Progress for a person: a line a step."""
+
+    def begin(self, what):
+        print(f"  {what} ", end="", flush=True)
+
+    def end(self, what, seconds):
+        print("." * max(3, 58 - len(what)) + f" {seconds:6.1f} s", flush=True)
+
+    def note(self, text):
+        print(f"  {text}", flush=True)
+
+
+def supervisor_pid(state):
+    """Process id of the supervisor that has this state folder, or None."""
+    try:
+        with open(state / "run/supervise.lock", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return None
+            except OSError:
+                return int(lock.read() or 0) or None
+    except FileNotFoundError:
+        return None
+
+
+def build(state, progress):
+    log = state / "log/build.log"
+    log.unlink(missing_ok=True)
+    with progress.step("build"):
+        if not (ROOT / "build/release/build.ninja").exists():
+            run_step("configure the build", ["cmake", "--preset", "release"], log, cwd=ROOT)
+        run_step("build", ["cmake", "--build", "--preset", "release", "--target", "chasqui"], log, cwd=ROOT)
+
+
+def check_settings(state, settings):
+    """Every name must be somebody's, or a misspelt setting would be silently without effect."""
+    table = subprocess.run([ROOT / "build/release/chasqui", "check-config", "--markdown"], capture_output=True, text=True,
+                           check=True).stdout
+    known = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    for name in settings:
+        if name not in known and name not in settings_file.OURS:
+            raise Failure("check the settings", f"{state / 'settings.env'}: nobody knows {name}; docs/settings.md has the names")
+
+
+def up(state):
+    began = time.monotonic()
+    progress = Printed()
+    state.mkdir(parents=True, exist_ok=True)
+    if pid := supervisor_pid(state):
+        print(f"Already running (supervisor {pid}); compose/down first to start a new build or other settings.")
+        print_addresses(settings_file.load(state), state)
+        return
+    settings = settings_file.load(state)
+    kafka_fetch(state / "kafka", progress)
+    build(state, progress)
+    check_settings(state, settings)
+    start_supervisor(state, progress)
+    print(f"Chasqui is up after {time.monotonic() - began:.1f} s.\n")
+    print_addresses(settings, state)
+
+
+def start_supervisor(state, progress):
+    """Start it in the background and follow its progress until it is ready; Failure when it is not."""
+    log = state / "log/supervise.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    read_fd, write_fd = os.pipe()
+    with open(log, "ab") as out:
+        process = subprocess.Popen([sys.executable, ROOT / "compose/supervise", "--state", state, "--report-fd", str(write_fd)],
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=state,
+                                   pass_fds=[write_fd])
+    os.close(write_fd)
+    ready = failure = None
+    try:
+        with os.fdopen(read_fd) as reports:
+            for line in reports:
+                report = json.loads(line)
+                if "begin" in report:
+                    progress.begin(report["begin"])
+                elif "end" in report:
+                    progress.end(report["end"], report["seconds"])
+                elif "why" in report:
+                    failure = Failure(report["step"], report["why"], report["log"])
+                elif "ready" in report:
+                    ready = True
+    except KeyboardInterrupt:
+        print("\ninterrupted: ending what was started")
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        raise
+    if failure:
+        print()
+        raise failure
+    if not ready:
+        raise Failure("start the supervisor", f"it ended with exit code {process.wait()}", log)
+
+
+def print_addresses(settings, state):
+    rest = f"http://127.0.0.1:{settings['REST_PORT']}"
+    print(f"""  page and REST   {rest}
+  WebSocket       ws://127.0.0.1:{settings['WS_PORT']}/ws
+  Kafka           127.0.0.1:{settings['KAFKA_PORT']}
+  PostgreSQL      postgresql://chasqui@127.0.0.1:{settings['POSTGRES_PORT']}/chasqui (password: {state / 'settings.env'})
+  logs            {state / 'log'}
+
+Two people and a message, to paste into a shell:
+""")
+    quick_start = (ROOT / "compose/quickstart.sh").read_text().replace("@REST@", rest)
+    print("".join(f"    {line}\n" for line in quick_start.splitlines()), end="")
+
+
+def down(state):
+    pid = supervisor_pid(state)
+    if pid is None:
+        print("Not running.")
+        return
+    began = time.monotonic()
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    while supervisor_pid(state) is not None:
+        if time.monotonic() - began > DOWN_MOST_S:
+            raise Failure("end everything", f"supervisor {pid} still runs after {DOWN_MOST_S} s", state / "log/supervise.log")
+        time.sleep(0.05)
+    print(f"Ended after {time.monotonic() - began:.1f} s; the data is kept.")
+
+
+def reset(state, sure):
+    if not sure:
+        print(f"This forgets every message and user in {state}. Type yes to go on: ", end="", flush=True)
+        if sys.stdin.readline().strip() != "yes":
+            print("Nothing was changed.")
+            return
+    down(state)
+    for folder in (state / "kafka-data", postgres_home(state), state / "log"):
+        shutil.rmtree(folder, ignore_errors=True)
+    print("All data is forgotten; settings and secrets are kept.")
+
+
+def main():
+    args = argparse.ArgumentParser(prog="compose/" + sys.argv[1])
+    args.add_argument("verb", choices=["up", "down", "reset"], help=argparse.SUPPRESS)
+    args.add_argument("--state", type=Path, default=Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state"),
+                      help="folder for data, logs and settings (default: .state)")
+    if sys.argv[1] == "reset":
+        args.add_argument("--yes", action="store_true", help="do not ask")
+    options = args.parse_args()
+    state = options.state.resolve()
+    try:
+        if options.verb == "up":
+            up(state)
+        elif options.verb == "down":
+            down(state)
+        else:
+            reset(state, options.yes)
+    except Failure as failure:
+        print(f"\ncompose/{options.verb} failed at: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

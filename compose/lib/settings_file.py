@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""compose/settings.env: NAME=value lines, made from the example, secrets drawn at the first start."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from process import Failure
+from services import ROLES, ROOT
+
+EXAMPLE = ROOT / "compose/settings.env.example"
+SECRETS = ("JWT_SECRET", "PHONE_PEPPER", "POSTGRES_PASSWORD")
+PORTS = {"kafka": "KAFKA_PORT", "controller": "KAFKA_CONTROLLER_PORT", "postgres": "POSTGRES_PORT", "rest": "REST_PORT",
+         "ws": "WS_PORT"}
+COPIES = {role: "COPIES_" + role.upper().replace("-", "_") for role in ROLES}
+# What is for compose alone; every other name is a role's.
+OURS = {*PORTS.values(), *COPIES.values(), "KAFKA_HEAP_MB", "POSTGRES_PASSWORD", "LISTEN_HOST"}
+# Worked out from the above for each copy, so that several can run on one machine.
+WORKED_OUT = {"KAFKA_BROKER", "DATABASE_URL", "INSTANCE", "REST_LISTEN", "WS_LISTEN"}
+
+
+def parse(path):
+    """The file as a dict; Failure naming the line that is not NAME=value."""
+    found = {}
+    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+            raise Failure("read the settings", f"{path} line {number} is not NAME=value: {line.split('=')[0][:40]}")
+        if name in WORKED_OUT:
+            raise Failure("read the settings", f"{path} line {number}: {name} is worked out by compose and cannot be set here")
+        found[name] = value
+    return found
+
+
+def load(state):
+    """The settings of a state folder, made at its first use; the example gives what a file leaves out."""
+    path = Path(state) / "settings.env"
+    if not path.exists():
+        text = EXAMPLE.read_text()
+        for name in SECRETS:
+            text = re.sub(rf"^{name}=$", f"{name}={secrets.token_urlsafe(32)}", text, flags=re.M)
+        partial = path.with_suffix(".part")
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            out.write(text)
+        partial.rename(path)
+    settings = {**parse(EXAMPLE), **parse(path)}
+    for name in SECRETS:
+        if not settings[name]:
+            raise Failure("read the settings", f"{path}: {name} is empty")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", settings["POSTGRES_PASSWORD"]):
+        raise Failure("read the settings", f"{path}: POSTGRES_PASSWORD may hold letters, digits, - and _ only")
+    return settings
+
+
+def number(settings, name, low, high):
+    text = settings[name]
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise Failure("read the settings", f"{name}={text} is not a number from {low} to {high}")
+    return int(text)
+
+
+def ports(settings):
+    found = {key: number(settings, name, 1, 65000) for key, name in PORTS.items()}
+    if len(set(found.values())) < len(found):
+        raise Failure("read the settings", "two ports are the same: " + ", ".join(f"{n}={settings[n]}" for n in PORTS.values()))
+    return found
+
+
+def copies(settings):
+    return {role: number(settings, name, 0, 64) for role, name in COPIES.items()}
+
+
+def for_roles(settings):
+    """What the roles get; LISTEN_HOST stays in for services.role_env."""
+    return {name: value for name, value in settings.items() if name not in OURS or name == "LISTEN_HOST"}
