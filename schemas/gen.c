@@ -464,6 +464,9 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < own_n; i++)
         collect(schema_root(docs[i]), 1);
+    for (size_t i = own_n; i < docs_n; i++)
+        if (!is_own_root(schema_root(docs[i])))
+            die("history: %s is no record of ours", schema_root(docs[i])->full_name);
     print_to(argv[1], say_header);
     print_to(argv[2], say_tables);
     for (size_t i = 0; i < docs_n; i++)
