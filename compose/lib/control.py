@@ -126,7 +126,7 @@ def print_addresses(settings, state):
 
 Two people and a message, to paste into a shell:
 """)
-    quick_start = (ROOT / "compose/quickstart.sh").read_text().replace("@REST@", rest)
+    quick_start = (ROOT / "compose/quickstart.txt").read_text().replace("@REST@", rest)
     print("".join(f"    {line}\n" for line in quick_start.splitlines()), end="")
 
 

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Each lint against a small tree: silent when the tree is in order, and biting when one thing is broken in it."""
+
+import subprocess
+import sys
+import tempfile
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+LICENCE = "/* SPDX-License-Identifier: MIT */\n"
+LONG = "static void f(void)\n{\n" + "    g();\n" * 120 + "}\n"
+
+# A tree in which every lint is content.
+GOOD = {
+    ".clang-format": (ROOT / ".clang-format").read_text(),
+    "lib/base/buf.h": LICENCE + "#pragma once\n",
+    "lib/json/json.c": LICENCE + '#include "lib/base/buf.h"\n\n#include <jansson.h>\n',
+    "schemas/topics.h": LICENCE + "enum topic { TOPIC_A, TOPIC_N };\n",
+    "schemas/topics.c": LICENCE + 'static const struct topic_spec specs[TOPIC_N] = {\n    [TOPIC_A] = { .name = "a", '
+                        '.schema = "ThingDone", .writers = "chat", .readers = "user" },\n};\n',
+    "schemas/thing_done.avsc": '{"type": "record", "name": "ThingDone", "fields": []}\n',
+    "processors/chat/rules.c": LICENCE + "static void f(void)\n{\n    g(TOPIC_A);\n}\n",
+    "tests/tool": "#!/bin/sh\n# SPDX-License-Identifier: MIT\ntrue\n",
+    "docs/settings.md": "printed check-config --markdown\n",
+    "docs/topics.md": "printed admin print topics\n",
+    "build/chasqui": '#!/bin/sh\necho "printed $*"\n',
+}
+
+# (lint, file, its new text or None for the good one plus `more`, more, a word of the complaint)
+BAD = [
+    ("includes", "processors/chat/rules.c", None, '#include "lib/base/gone.h"\n', "not a path from the root"),
+    ("includes", "lib/base/buf.c", LICENCE + '#include "schemas/topics.h"\n', "", "lib/base may not include"),
+    ("includes", "sinks/status/role.c", LICENCE + '#include "processors/chat/rules.c"\n', "", "sinks/status may not include"),
+    ("includes", "new/x.c", LICENCE + '#include "lib/base/buf.h"\n', "", "has no row"),
+    ("includes", "main.c", LICENCE + '#include "lib/base/buf.h"\n', "", "at the root"),
+    ("owners", "schemas/codec.c", LICENCE + "#include <jansson.h>\n", "", "belongs to lib/json/"),
+    ("owners", "edge/rest/a.c", LICENCE + "#include <librdkafka/rdkafka.h>\n", "", "belongs to lib/bus/"),
+    ("size", "processors/chat/rules.c", LICENCE + LONG, "", "f has 122 lines"),
+    ("size", "processors/chat/rules.c", None, "/* more */\n" * 901, "lines, at most 900"),
+    ("banned", "lib/json/json.c", None, "static void f(void)\n{\n    strcpy(a, b);\n}\n", "strcpy()"),
+    ("banned", "lib/json/json.c", None, "static void f(void)\n{\n    x = sprintf (a, b);\n}\n", "sprintf()"),
+    ("roles", "processors/chat/rules.c", None, 'static void h(void)\n{\n    log_info("x");\n}\n', "log_info()"),
+    ("roles", "processors/chat/rules.c", None, '#include "lib/base/clock.h"\n', "reads no clock"),
+    ("format", "lib/json/json.c", None, "int  x;\n", "not as clang-format"),
+    ("spdx", "lib/base/buf.h", "#pragma once\n", "", "no 'SPDX"),
+    ("spdx", "tests/tool", "#!/bin/sh\ntrue\n", "", "no 'SPDX"),
+    ("words", "lib/base/buf.h", None, "/* TO" + "DO: later */\n", "TO" + "DO"),
+    ("places", "docs/settings.md", None, "see /ho" + "me/ann/x\n", "/ho" + "me/a"),
+    ("places", "docs/settings.md", None, "from deb.deb" + "ian.org\n", "deb"),
+    ("scripts", "tests/tool", "#!/bin/bash\n# SPDX-License-Identifier: MIT\nif true\n", "", "tests/tool"),
+    ("scripts", "tests/tool.py", "def f(:\n", "", "invalid syntax"),
+    ("topics", "schemas/thing_done.avsc", '{"type": "record", "name": "Other", "fields": []}\n', "", "has the record"),
+    ("topics", "schemas/topics.c", GOOD["schemas/topics.c"].replace('"user"', '""'), "", "its readers"),
+    ("topics", "schemas/topics.h", LICENCE + "enum topic { TOPIC_A, TOPIC_B, TOPIC_N };\n", "", "TOPIC_B has no row"),
+    ("topics", "processors/chat/rules.c", LICENCE + "static int x;\n", "", "no code names it"),
+    ("settings", "docs/settings.md", "old\n", "", "print it again"),
+    ("settings", "build/chasqui", "#!/bin/sh\nexit 3\n", "", "ended with 3"),
+]
+
+
+def make(root, changed):
+    for name, text in {**GOOD, **changed}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        if text.startswith("#!"):
+            path.chmod(0o755)
+
+
+def lint(changed, *names):
+    """(exit code, output) of the lints on a tree."""
+    with tempfile.TemporaryDirectory() as folder:
+        make(Path(folder), changed)
+        result = subprocess.run([sys.executable, HERE / "run", "--root", folder, "--build", f"{folder}/build", *names],
+                                capture_output=True, text=True, check=False)
+        return result.returncode, result.stdout + result.stderr
+
+
+def main():
+    failed = 0
+    code, output = lint({})
+    if code != 0 or output.strip():
+        failed += 1
+        print(f"the good tree is not silent (exit code {code}):\n{output}")
+    for name, file, text, more, word in BAD:
+        changed = {file: (GOOD[file] if text is None else text) + more}
+        code, output = lint(changed, name)
+        if "skipped" in output:
+            print(f"skipped: {output.strip()}")
+        elif code != 1 or word not in output:
+            failed += 1
+            print(f"{name} did not bite on {file} (exit code {code}, wanted {word!r}):\n{output}")
+    for name in sorted(set(SourceFileLoader("lint_run", str(HERE / "run")).load_module().LINTS) - {row[0] for row in BAD}):
+        failed += 1
+        print(f"{name} has no row here that shows it biting")
+    print(f"{len(BAD) + 1 - failed} of {len(BAD) + 1} as they should be")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

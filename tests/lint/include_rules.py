@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Who may include whom: docs/architecture.md, the table of folders, as a check."""
+
+import re
+from pathlib import Path
+
+LIB = ("lib/base", "lib/bus", "lib/pg", "lib/http", "lib/json", "lib/jwt", "lib/store")
+
+# folder → folders whose headers it may include, besides its own.
+ALLOWED = {
+    "lib/base": (),
+    "lib/bus": ("lib/base",),
+    "lib/pg": ("lib/base",),
+    "lib/http": ("lib/base",),
+    "lib/json": ("lib/base",),
+    "lib/jwt": ("lib/base",),
+    "lib/store": ("lib/base", "lib/http"),
+    "schemas": ("lib/base", "lib/json", "lib/http"),
+    "ingest": ("schemas", "lib/base", "lib/bus"),
+    "processors/chat": ("schemas", "lib/base"),
+    "processors/user": ("schemas", "lib/base"),
+    "sinks/persistence": ("schemas", *LIB),
+    "sinks/status": ("schemas", *LIB),
+    "sinks/websocket": ("schemas", *LIB),
+    "sinks/mobile": ("schemas", *LIB),
+    "edge/auth": ("schemas", *LIB),
+    "edge/rest": ("ingest", "edge/auth", "schemas", *LIB),
+    "edge/ws": ("ingest", "edge/auth", "sinks/websocket", "schemas", *LIB),
+}
+# more than the folder's row, for one file: folders or single headers
+ALLOWED_FILE = {
+    "processors/chat/role.c": ("lib/bus",),
+    "processors/chat/restore.h": ("lib/bus",),  # reads the compacted table back before the rules run
+    "processors/chat/restore.c": ("lib/bus",),
+    "processors/user/role.c": ("lib/bus",),
+    "processors/user/rules.h": ("lib/bus/frontier.h",),  # a pure table of positions; no rdkafka behind it
+    "admin.c": ("processors/chat/rules.h", "processors/user/rules.h",  # prints the rule tables
+                "sinks/persistence/migrate.h", "sinks/persistence/rebuild.h"),
+}
+ROOT_FILES = ("chasqui.c", "admin.c", "admin.h")
+
+# third-party header → the one place that knows it
+OWNERS = {
+    r"librdkafka/.*": "lib/bus/", r"libpq-fe\.h": "lib/pg/", r"postgresql/.*": "lib/pg/", r"curl/.*": "lib/http/",
+    r"jansson\.h": ("lib/json/", "schemas/schema.c"), r"jwt\.h": "lib/jwt/", r"avro(\.h|/.*)": "schemas/",
+    r"h2o(\.h|/.*)": "edge/rest/", r"wslay/.*": "edge/rest/", r"libwebsockets\.h": "edge/ws/", r"ev\.h": "edge/ws/",
+    r"openssl/.*": "lib/base/hash.c",
+}
+ONE_FILE_ONLY = ("avro",)  # within its folder, too
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def _includes(tree):
+    """(file, line, quote, header) of every include of the product's C files."""
+    for file in tree.c_files:
+        for number, line in enumerate(tree.lines(file), 1):
+            if match := INCLUDE.match(line):
+                yield file, number, match[1], match[2]
+
+
+def includes(tree):
+    """Project headers: from the root, and only from the folders that the table allows."""
+    complaints = []
+    for file, line, quote, header in _includes(tree):
+        if quote != '"' or header.endswith(".gen.h") or file.startswith("tests/"):
+            continue
+        where = f"{file}:{line}"
+        target = str(Path(header).parent)
+        folder = str(Path(file).parent)
+        if not (tree.root / header).exists():
+            complaints.append(f"{where}: \"{header}\" is not a path from the root")
+        elif folder == ".":
+            role = header.endswith("/role.h") or header in ALLOWED_FILE.get(file, ())
+            if file not in ROOT_FILES or not (role or header in ROOT_FILES or target in ("schemas", *LIB)):
+                complaints.append(f"{where}: a file at the root may include every role.h, lib and schemas, not {header}")
+        elif folder not in ALLOWED:
+            complaints.append(f"{where}: folder {folder} has no row in tests/lint/include_rules.py")
+        elif target != folder and not {target, header} & {*ALLOWED[folder], *ALLOWED_FILE.get(file, ())}:
+            complaints.append(f"{where}: {folder} may not include {header}")
+    return complaints
+
+
+def owners(tree):
+    """Third-party headers: each with one owner, so that a library can be changed in one place."""
+    complaints, users = [], {}
+    for file, line, quote, header in _includes(tree):
+        if quote != "<" or file.startswith("tests/"):
+            continue
+        for pattern, owner in OWNERS.items():
+            if re.fullmatch(pattern, header):
+                users.setdefault(pattern, set()).add(file)
+                if not file.startswith(owner):
+                    complaints.append(f"{file}:{line}: <{header}> belongs to {owner if isinstance(owner, str) else owner[0]}")
+    for pattern, files in users.items():
+        if pattern.startswith(ONE_FILE_ONLY) and len(files) > 1:
+            complaints.append(f"{', '.join(sorted(files))}: only one file may know avro.h")
+    return complaints

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Tables that are said in several places say the same."""
+
+import json
+import re
+import subprocess
+
+ROLES = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile", "operators", "other teams")
+
+
+def topics(tree):
+    """Every topic of schemas/topics.c has its schema, a writer and a reader, and the code of somebody names it."""
+    complaints = []
+    names = {json.loads(tree.text(f))["name"] for f in tree.files if re.fullmatch(r"schemas/[a-z_]+\.avsc", f)}
+    source = tree.text("schemas/topics.c")
+    listed = re.findall(r"\bTOPIC_(?!N\b)[A-Z_]+\b", re.search(r"enum topic \{(.*?)\}", tree.text("schemas/topics.h"), re.S)[1])
+    rows = dict(re.findall(r"\[(TOPIC_(?!N\])\w+)\]\s*=\s*\{(.*?)\}", source, re.S))
+    others = "\n".join(tree.text(f) for f in tree.c_files if not f.startswith(("tests/", "schemas/")))
+    for constant in listed:
+        fields = dict(re.findall(r"\.(\w+)\s*=\s*\"([^\"]*)\"", rows.get(constant, "")))
+        where = f"schemas/topics.c: {constant}"
+        if not fields.get("name"):
+            complaints.append(f"{where} has no row")
+            continue
+        if fields.get("schema") not in names:
+            complaints.append(f"{where}: no schemas/*.avsc has the record {fields.get('schema')!r}")
+        for side in ("writers", "readers"):
+            if not any(role in fields.get(side, "") for role in ROLES):
+                complaints.append(f"{where}: its {side} ({fields.get(side, '')!r}) name no role")
+        if not re.search(rf"\b{constant}\b", others):
+            complaints.append(f"{where}: no code names it")
+    return complaints
+
+
+def settings(tree):
+    """docs/settings.md and docs/topics.md are what the executable prints; compose's file knows no other names."""
+    executable = tree.executable()
+    complaints = []
+    for file, words in (("docs/settings.md", ["check-config", "--markdown"]), ("docs/topics.md", ["admin", "print", "topics"])):
+        printed = subprocess.run([executable, *words], capture_output=True, text=True, check=False, timeout=30)
+        if printed.returncode:
+            complaints.append(f"chasqui {' '.join(words)} ended with {printed.returncode}: {printed.stderr.strip()}")
+        elif file not in tree.files:
+            complaints.append(f"{file} is missing: chasqui {' '.join(words)} > {file}")
+        elif tree.text(file) != printed.stdout:
+            complaints.append(f"{file} is not what `chasqui {' '.join(words)}` prints: print it again")
+    return complaints

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Rules for every file: licence line, words, places, scripts that parse."""
+
+import re
+import subprocess
+from pathlib import Path
+
+SPDX = "SPDX-License-Identifier: MIT"
+SPDX_SUFFIXES = (".c", ".h", ".py", ".sh", ".sql", ".mjs", ".js", ".css", ".cmake")
+SPDX_NAMES = ("CMakeLists.txt", "Dockerfile", "compose.yml")
+
+# Spelled apart so that this file does not complain about itself.
+WORDS = re.compile(r"\b(" + "|".join(["TO" + "DO", "XX" + "X", "FIX" + "ME"]) + r")\b")
+WORDS_NOT_IN = re.compile(r"(LICENSE|.*\.(png|ico|lock)|.*/?package-lock\.json|tests/fuzz/corpus/.*)")
+PLACES = re.compile(
+    r"(?<![\w.$}])/(home|root|Users|work)/[\w.]"  # somebody's machine
+    r"|\b(deb\.debian|security\.debian|snapshot\.debian|archive\.ubuntu)\.(org|com)"
+    r"|\b(files\.pythonhosted|pypi|repo1?\.maven(\.apache)?)\.org|\bregistry\.npmjs\.org|\bproxy\.golang\.org|\bcrates\.io")
+
+
+def spdx(tree):
+    """The licence stands in the first lines of every source file."""
+    files = [f for f in tree.files if f.endswith(SPDX_SUFFIXES) or Path(f).name in SPDX_NAMES] + list(tree.scripts)
+    return [f"{file}: no '{SPDX}' in its first lines" for file in sorted(set(files))
+            if SPDX not in "\n".join(tree.lines(file)[:3])]
+
+
+def words(tree):
+    """Unfinished work is an issue, not a word in the code."""
+    return [f"{file}:{number}: {match[1]}" for file in tree.files if not WORDS_NOT_IN.fullmatch(file)
+            for number, line in enumerate(tree.lines(file), 1) if (match := WORDS.search(line))]
+
+
+def places(tree):
+    """No file names a path of one machine, or the host of a package registry."""
+    return [f"{file}:{number}: {match[0]}" for file in tree.files
+            for number, line in enumerate(tree.lines(file), 1) if (match := PLACES.search(line))]
+
+
+def scripts(tree):
+    """Scripts parse, and those with a first line to run them by can be run."""
+    complaints = []
+    for file, kind in tree.scripts.items():
+        path = tree.root / file
+        if kind == "python":
+            try:
+                compile(tree.text(file), file, "exec")
+            except SyntaxError as error:
+                complaints.append(f"{file}:{error.lineno}: {error.msg}")
+        elif kind == "shell":
+            result = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
+            complaints += [f"{file}: {line}" for line in result.stderr.splitlines()]
+        if "." not in path.name and not path.stat().st_mode & 0o100:
+            complaints.append(f"{file}: starts with #! and cannot be run (chmod +x)")
+    return complaints
