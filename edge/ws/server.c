@@ -40,15 +40,23 @@ struct server {
 /* ---- the handshake
  * ------------------------------------------------------------------------------------------ */
 
-/* libwebsockets only hangs up on a refused upgrade. The client deserves a status. */
-static int refuse(struct lws *wsi, const char *status)
+/* A whole answer, after which the connection ends. libwebsockets would only hang up on a refused
+ * upgrade. */
+static int answer(struct lws *wsi, const char *status, const char *body)
 {
-    unsigned char text[LWS_PRE + 128];
+    unsigned char text[LWS_PRE + 160];
     int n = snprintf((char *)text + LWS_PRE, sizeof text - LWS_PRE,
-                     "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status);
+                     "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: "
+                     "%zu\r\nConnection: close\r\n\r\n%s",
+                     status, strlen(body), body);
 
     lws_write(wsi, text + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS);
     return -1;
+}
+
+static int refuse(struct lws *wsi, const char *status)
+{
+    return answer(wsi, status, "");
 }
 
 static bool is_our_path(struct lws *wsi)
@@ -101,12 +109,8 @@ static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
 
 static int on_plain_http(struct lws *wsi, const char *path)
 {
-    bool alive = path && strcmp(path, "/healthz") == 0;
-
-    if (lws_return_http_status(wsi, alive ? HTTP_STATUS_OK : HTTP_STATUS_NOT_FOUND,
-                               alive ? "ok" : NULL))
-        return -1;
-    return lws_http_transaction_completed(wsi) ? -1 : 0;
+    return path && strcmp(path, "/healthz") == 0 ? answer(wsi, "200 OK", "ok")
+                                                 : refuse(wsi, "404 Not Found");
 }
 
 static int on_receive(struct lws *wsi, struct conn *c, const void *in, size_t n)
@@ -125,6 +129,9 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     struct gateway *g = lws_context_user(lws_get_context(wsi));
 
     switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        /* No HTTP/2. `in` is not looked at: after an unknown Upgrade it points to freed memory. */
+        return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP2_SETTINGS) ? -1 : 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         gateway_now(g);
         return on_handshake(g, wsi, c);
