@@ -42,10 +42,10 @@ struct topic_spec {
     const char *cleanup;  /* cleanup.policy */
     int64_t retention_ms; /* -1: for ever */
     int64_t compaction_lag_ms;
-    bool public_log; /* a contract with other teams: evolves FULL_TRANSITIVE */
+    bool public_log;  /* a contract with other teams: evolves FULL_TRANSITIVE */
     bool append_time; /* record times are the broker's, not the writer's */
-    bool has_dlq;    /* somebody consumes it, so what can never succeed goes to <name>.dlq */
-    const char *key; /* for the docs */
+    bool has_dlq;     /* somebody consumes it, so what can never succeed goes to <name>.dlq */
+    const char *key;  /* for the docs */
     const char *writers;
     const char *readers;
 };

@@ -25,7 +25,8 @@ void idmap_release(struct idmap *m);
 /** Where the value of `key` is, or NULL. Valid until the next put or remove. */
 uint64_t *idmap_get(const struct idmap *m, struct cq_id key);
 
-/** Set it, replacing what was there. False at the maximum, or without memory; nothing is changed then. */
+/** Set it, replacing what was there. False at the maximum, or without memory; nothing is changed
+ * then. */
 CQ_MUST_CHECK bool idmap_put(struct idmap *m, struct cq_id key, uint64_t value);
 
 /** True when it was there. */

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "processors/chat/rules.h"
-#include "schemas/delivery.h"
 #include "processors/user/rules.h"
+#include "schemas/delivery.h"
 
 enum { NAMES_MAX = 256, LOG_MAX = 1024, LINES_MAX = 4096, SLOTS = 8 };
 

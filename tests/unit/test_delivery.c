@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/test.h"
 
-#include "schemas/delivery.h"
 #include "schemas/codec.h"
+#include "schemas/delivery.h"
 
 #include <stdlib.h>
 
