@@ -15,6 +15,7 @@ from pathlib import Path
 import settings_file
 from process import Failure
 from services import ROOT, Progress, kafka_fetch, postgres_home, run_step
+from settings_file import services_of
 
 DOWN_MOST_S = 120
 
@@ -64,30 +65,32 @@ def check_settings(state, settings):
             raise Failure("check the settings", f"{state / 'settings.env'}: nobody knows {name}; docs/settings.md has the names")
 
 
-def up(state):
+def up(state, rebuild):
     began = time.monotonic()
     progress = Printed()
     state.mkdir(parents=True, exist_ok=True)
+    if rebuild:
+        down(state)
     if pid := supervisor_pid(state):
         print(f"Already running (supervisor {pid}); compose/down first to start a new build or other settings.")
         print_addresses(settings_file.load(state), state)
         return
     settings = settings_file.load(state)
-    kafka_fetch(state / "kafka", progress)
+    kafka_fetch((state / "kafka").resolve(), progress)
     build(state, progress)
     check_settings(state, settings)
-    start_supervisor(state, progress)
+    start_supervisor(state, progress, ["--rebuild"] if rebuild else [])
     print(f"Chasqui is up after {time.monotonic() - began:.1f} s.\n")
     print_addresses(settings, state)
 
 
-def start_supervisor(state, progress):
+def start_supervisor(state, progress, more):
     """Start it in the background and follow its progress until it is ready; Failure when it is not."""
     log = state / "log/supervise.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     read_fd, write_fd = os.pipe()
     with open(log, "ab") as out:
-        process = subprocess.Popen([sys.executable, ROOT / "compose/supervise", "--state", state, "--report-fd", str(write_fd)],
+        process = subprocess.Popen([sys.executable, ROOT / "compose/supervise", "--state", state, "--report-fd", str(write_fd), *more],
                                    stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=state,
                                    pass_fds=[write_fd])
     os.close(write_fd)
@@ -159,18 +162,34 @@ def reset(state, sure):
     print("All data is forgotten; settings and secrets are kept.")
 
 
+def chasqui(state, words):
+    """Become the executable, with the settings of the running Chasqui."""
+    settings = settings_file.load(state)
+    services = services_of(state, settings)
+    os.execve(services.executable, [str(services.executable), *words], services.role_env("admin"))
+
+
 def main():
+    if sys.argv[1] == "chasqui":
+        state = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state").resolve()
+        try:
+            chasqui(state, sys.argv[2:])
+        except (Failure, OSError) as error:
+            print(f"compose/chasqui: {error}", file=sys.stderr)
+            return 1
     args = argparse.ArgumentParser(prog="compose/" + sys.argv[1])
     args.add_argument("verb", choices=["up", "down", "reset"], help=argparse.SUPPRESS)
     args.add_argument("--state", type=Path, default=Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state"),
                       help="folder for data, logs and settings (default: .state)")
     if sys.argv[1] == "reset":
         args.add_argument("--yes", action="store_true", help="do not ask")
+    if sys.argv[1] == "up":
+        args.add_argument("--rebuild", action="store_true", help="forget the view in PostgreSQL and read the log again")
     options = args.parse_args()
     state = options.state.resolve()
     try:
         if options.verb == "up":
-            up(state)
+            up(state, options.rebuild)
         elif options.verb == "down":
             down(state)
         else:

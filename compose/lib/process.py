@@ -282,7 +282,8 @@ class Guard:
     def __init__(self, folders=()):
         self._lock = threading.Lock()
         self._popen = subprocess.Popen([sys.executable, "-c", GUARD, *map(str, folders)], stdin=subprocess.PIPE,
-                                       stdout=subprocess.DEVNULL, start_new_session=True, text=True)
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                       text=True)
 
     def _say(self, text):
         with self._lock:

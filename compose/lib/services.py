@@ -382,6 +382,11 @@ class Services:
         with self.progress.step("tables"):
             self.admin("migrate")
 
+    def rebuild(self):
+        """Forget the view; the sinks, when they start, read the log from its beginning."""
+        with self.progress.step("forget the view"):
+            self.admin("rebuild")
+
     def start_roles(self):
         """Start every copy at once, then wait for each ready line."""
         with self.progress.step("roles"):

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from process import Failure
-from services import ROLES, ROOT
+from services import ROLES, ROOT, Services
 
 EXAMPLE = ROOT / "compose/settings.env.example"
 SECRETS = ("JWT_SECRET", "PHONE_PEPPER", "POSTGRES_PASSWORD")
@@ -77,3 +77,10 @@ def copies(settings):
 def for_roles(settings):
     """What the roles get; LISTEN_HOST stays in for services.role_env."""
     return {name: value for name, value in settings.items() if name not in OURS or name == "LISTEN_HOST"}
+
+
+def services_of(state, settings, **more):
+    """The Services that a state folder with these settings describes."""
+    return Services(state, ROOT / "build/release/chasqui", (state / "kafka").resolve(), ports(settings), copies(settings),
+                    for_roles(settings), settings["POSTGRES_PASSWORD"],
+                    heap_mb=number(settings, "KAFKA_HEAP_MB", 128, 65536), **more)

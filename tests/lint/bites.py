@@ -24,6 +24,11 @@ GOOD = {
     "schemas/thing_done.avsc": '{"type": "record", "name": "ThingDone", "fields": []}\n',
     "processors/chat/rules.c": LICENCE + "static void f(void)\n{\n    g(TOPIC_A);\n}\n",
     "tests/tool": "#!/bin/sh\n# SPDX-License-Identifier: MIT\ntrue\n",
+    "lib/base/settings.h": LICENCE + '#define SETTINGS(X) X(A, INT, "1", 0)\n',
+    "compose/settings.env.example": "# Everything below\nA=1\n",
+    "compose/compose.yml": "# SPDX-License-Identifier: MIT\nx-settings:\n  A: ${A:-1}\n\nservices:\n  B: 1\n",
+    "compose/packages.txt": "liba-dev\n",
+    "compose/Dockerfile": "# SPDX-License-Identifier: MIT\nFROM x AS build\nRUN get liba-dev\nFROM x\n",
     "docs/settings.md": "printed check-config --markdown\n",
     "docs/topics.md": "printed admin print topics\n",
     "build/chasqui": '#!/bin/sh\necho "printed $*"\n',
@@ -57,6 +62,10 @@ BAD = [
     ("topics", "schemas/topics.h", LICENCE + "enum topic { TOPIC_A, TOPIC_B, TOPIC_N };\n", "", "TOPIC_B has no row"),
     ("topics", "processors/chat/rules.c", LICENCE + "static int x;\n", "", "no code names it"),
     ("settings", "docs/settings.md", "old\n", "", "print it again"),
+    ("compose", "compose/compose.yml", GOOD["compose/compose.yml"].replace("A: $", "C: $"), "", "C is no setting"),
+    ("compose", "compose/compose.yml", GOOD["compose/compose.yml"].replace(":-1", ":-2"), "", "A=2, the table says"),
+    ("compose", "compose/settings.env.example", None, "A=3\n", "A=3, the table says"),
+    ("compose", "compose/packages.txt", None, "libb-dev\n", "libb-dev is in only one"),
     ("settings", "build/chasqui", "#!/bin/sh\nexit 3\n", "", "ended with 3"),
 ]
 

@@ -33,7 +33,7 @@ def topics(tree):
 
 
 def settings(tree):
-    """docs/settings.md and docs/topics.md are what the executable prints; compose's file knows no other names."""
+    """docs/settings.md and docs/topics.md are what the executable prints."""
     executable = tree.executable()
     complaints = []
     for file, words in (("docs/settings.md", ["check-config", "--markdown"]), ("docs/topics.md", ["admin", "print", "topics"])):
@@ -44,4 +44,28 @@ def settings(tree):
             complaints.append(f"{file} is missing: chasqui {' '.join(words)} > {file}")
         elif tree.text(file) != printed.stdout:
             complaints.append(f"{file} is not what `chasqui {' '.join(words)}` prints: print it again")
+    return complaints
+
+
+def compose(tree):
+    """compose's files give settings that exist, with the defaults of the table, and one list of packages."""
+    complaints = []
+    table = {name: default for name, default in re.findall(r"X\((\w+), \w+,\s*(NULL|\"[^\"]*\")", tree.text("lib/base/settings.h"))}
+    container = re.search(r"^x-settings:.*?\n\n", tree.text("compose/compose.yml"), re.S | re.M)
+    for name in re.findall(r"^  ([A-Z][A-Z0-9_]*):", container[0] if container else "", re.M):
+        if name not in table:
+            complaints.append(f"compose/compose.yml: {name} is no setting")
+    for name, default in re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", container[0] if container else ""):
+        if table.get(name) != f'"{default}"':
+            complaints.append(f"compose/compose.yml: {name}={default}, the table says {table.get(name)}")
+    # the rest of the example belongs to compose alone, and compose/up checks it
+    roles = tree.text("compose/settings.env.example").partition("Everything below")[2]
+    for name, value in re.findall(r"^([A-Z][A-Z0-9_]*)=(.*)$", roles, re.M):
+        if table.get(name) != f'"{value}"':
+            complaints.append(f"compose/settings.env.example: {name}={value}, the table says {table.get(name)}")
+    wanted = set(re.findall(r"\b[a-z0-9-]+-dev\b|\blibwebsockets-evlib-ev\b", tree.text("compose/packages.txt")))
+    there = set(re.findall(r"\b[a-z0-9-]+-dev\b|\blibwebsockets-evlib-ev\b",
+                           tree.text("compose/Dockerfile").partition("AS build")[2].partition("\nFROM")[0]))
+    for name in sorted(wanted ^ there):
+        complaints.append(f"compose: {name} is in only one of packages.txt and Dockerfile")
     return complaints

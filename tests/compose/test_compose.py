@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""compose/up, down and reset as a person uses them, on ports and in a state folder of their own. One story, in order."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/lib"))
+
+from stack import wait_until  # noqa: E402
+
+BASE = int(os.environ.get("CHASQUI_COMPOSE_PORT", "21500"))
+PORTS = {"REST_PORT": BASE, "WS_PORT": BASE + 1, "KAFKA_PORT": BASE + 2, "KAFKA_CONTROLLER_PORT": BASE + 3, "POSTGRES_PORT": BASE + 4}
+SECRETS = {"JWT_SECRET": "s" * 40, "PHONE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "compose-test"}
+
+
+class Compose:
+    def __init__(self, state):
+        self.state = state
+
+    def run(self, verb, *words, fails=False):
+        """Its output; asserts on how it ended."""
+        done = subprocess.run([ROOT / "compose" / verb, "--state", self.state, *words], capture_output=True, text=True, timeout=600,
+                              check=False, stdin=subprocess.DEVNULL)
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def settings(self, **more):
+        lines = {**SECRETS, **PORTS, **more}
+        (self.state / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+
+    def pids(self, what=""):
+        """Of the processes that have this state folder: name of its log → pid."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                log = os.readlink(folder / "fd/2")
+            except OSError:
+                continue
+            if log.startswith(f"{self.state}/log/") and what in log and os.getpgid(int(folder.name)) == int(folder.name):
+                found[Path(log).stem] = int(folder.name)
+        return found
+
+
+@pytest.fixture(scope="module")
+def compose(tmp_path_factory):
+    state = tmp_path_factory.mktemp("compose-state")
+    for folder in (state, *state.parents):
+        if folder.owner() == state.owner() and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    kafka = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state") / "kafka"
+    kafka.mkdir(parents=True, exist_ok=True)
+    (state / "kafka").symlink_to(kafka.resolve())  # fetched once for all tests
+    it = Compose(state)
+    it.settings()
+    yield it
+    it.run("reset", "--yes")
+
+
+@pytest.fixture(scope="module")
+def first(compose):
+    """Output of the first start."""
+    return compose.run("up")
+
+
+def quick_start(output):
+    return "\n".join(line[4:] for line in output.splitlines() if line.startswith("    "))
+
+
+def test_up_says_where_everything_is(first):
+    assert f"http://127.0.0.1:{BASE}" in first
+    assert f"ws://127.0.0.1:{BASE + 1}/ws" in first
+    for step in ("build", "Kafka", "PostgreSQL", "topics", "tables", "roles"):
+        assert re.search(rf"^  {step} \.+ +[0-9.]+ s$", first, re.M), step
+
+
+def test_the_quick_start_works_as_printed(first):
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", quick_start(first)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    answers, at, text = [], 0, done.stdout.strip()
+    while at < len(text):
+        value, used = json.JSONDecoder().raw_decode(text[at:].lstrip())
+        at += len(text[at:]) - len(text[at:].lstrip()) + used
+        answers.append(value)
+    sent, history = answers
+    assert sent["message"]["content"] == "hello"
+    assert [m["id"] for m in history["messages"]] == [sent["message"]["id"]]
+
+
+def test_up_again_changes_nothing(first, compose):
+    before = compose.pids()
+    assert "Already running" in compose.run("up")
+    assert compose.pids() == before and "chat-0" in before
+
+
+def test_a_second_one_is_told_which_port_is_taken(first, tmp_path):
+    other = Compose(tmp_path)
+    (tmp_path / "kafka").symlink_to((Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state") / "kafka").resolve())
+    other.settings()
+    told = other.run("up", fails=True)
+    assert f"port {PORTS['KAFKA_PORT']}" in told and "KAFKA_PORT" in told and "failed at: check ports" in told
+
+
+def test_a_role_that_dies_is_started_again(first, compose):
+    old = compose.pids()["chat-0"]
+    os.kill(old, signal.SIGKILL)
+    new = wait_until(lambda: (pid := compose.pids().get("chat-0")) and pid != old and pid, 20, "chat runs again")
+    assert new != old
+    assert "chat-0 ended with SIGKILL" in (compose.state / "log/supervise.log").read_text()
+
+
+def test_data_outlives_down_and_up(first, compose):
+    assert "Ended after" in compose.run("down")
+    assert compose.pids() == {}
+    assert "Not running" in compose.run("down")
+    again = compose.run("up")
+    # the quick start again: the same two people, so their chat has the message of the first time, too
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", quick_start(again)], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.count('"content": "hello"') == 3  # the one sent now, and both in the history
+
+
+def test_a_killed_supervisor_takes_everything_with_it(first, compose):
+    os.kill(compose.pids()["supervise"], signal.SIGKILL)
+    wait_until(lambda: compose.pids() == {}, 20, "nothing is left")
+    assert "Chasqui is up" in compose.run("up")
+
+
+def test_a_misspelt_setting_is_refused(first, compose):
+    compose.run("down")
+    compose.settings(LOG_LEVLE="debug")
+    assert "nobody knows LOG_LEVLE" in compose.run("up", fails=True)
+    compose.settings()
+
+
+def test_reset_asks_and_forgets(first, compose):
+    assert "Nothing was changed" in compose.run("reset")
+    assert (compose.state / "kafka-data").exists()
+    assert "forgotten" in compose.run("reset", "--yes")
+    assert sorted(p.name for p in compose.state.iterdir()) == ["kafka", "kafka.properties", "run", "settings.env"]
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", BASE))
+
+
+def test_secrets_are_drawn_at_the_first_start(tmp_path):
+    done = subprocess.run([sys.executable, "-c", "import sys; sys.path.insert(0, 'compose/lib'); import settings_file as s; "
+                           "from pathlib import Path; print(s.load(Path(sys.argv[1]))['JWT_SECRET'])", tmp_path],
+                          cwd=ROOT, capture_output=True, text=True, check=True)
+    file = tmp_path / "settings.env"
+    assert len(done.stdout.strip()) >= 40 and f"JWT_SECRET={done.stdout.strip()}\n" in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
