@@ -174,13 +174,14 @@ bool conn_add_frame(void *conn, struct cq_span head, struct cq_span body)
 
     if (g->out_n && g->out_n + WIRE_HEAD_MAX + n > OUT_FRAMES_BYTES + REPLIES_MAX)
         return false;
-    if (WIRE_HEAD_MAX + n > OUT_MAX)
-        n = 0; /* cannot be: the bound of a record is lower than this */
-    at += wire_head(WIRE_FIN_TEXT, n, at);
-    if (n) {
-        memcpy(at, head.p, head.n);
-        memcpy(at + head.n, body.p, body.n);
+    if (WIRE_HEAD_MAX + n > OUT_MAX) {
+        ((struct conn *)conn)->doomed =
+            true; /* cannot be; if it is, it goes back and the client syncs */
+        return false;
     }
+    at += wire_head(WIRE_FIN_TEXT, n, at);
+    memcpy(at, head.p, head.n);
+    memcpy(at + head.n, body.p, body.n);
     g->out_n = (size_t)(at + n - g->out);
     return true;
 }

@@ -60,9 +60,10 @@ struct conn {
     bool has_claims;     /* the handshake brought a good token */
     bool token_in_query; /* the handshake brought one where it must not be */
     bool authenticated;
-    bool closing; /* nothing is read or written any more, but the close */
-    bool dirty;   /* in g->dirty */
-    bool doomed;  /* its answers found no room: close it when that is safe */
+    bool closing;     /* nothing is read or written any more, but the close */
+    bool close_asked; /* the close frame is to be sent */
+    bool dirty;       /* in g->dirty */
+    bool doomed;      /* its answers found no room: close it when that is safe */
     bool pinged;
     uint8_t bad_frames;
     struct token_claims claims;

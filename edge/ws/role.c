@@ -17,7 +17,8 @@ enum {
         10 * 1000, /* with more gateways than slots some own none, and are ready all the same */
     ANSWERS_WITHIN_MS = 5 * 1000, /* of a drain: pending sends */
     SPREAD_TICKS = 20,            /* of a drain: closes */
-    HAND_BACK_WITHIN_MS = 8 * 1000,
+    HAND_BACK_WITHIN_MS =
+        4 * 1000, /* leaving the group and the producer take up to 5 s each besides */
     STATS_EVERY_MS = 60 * 1000,
 };
 

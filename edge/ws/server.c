@@ -122,6 +122,20 @@ static int on_receive(struct lws *wsi, struct conn *c, const void *in, size_t n)
     return 0;
 }
 
+/* The close frame leaves because this says -1, once: a second -1 would cut the socket before the
+ * peer has read it. */
+static int on_writable(struct conn *c)
+{
+    if (!c->closing) {
+        conn_flush(c);
+        return 0;
+    }
+    if (!c->close_asked)
+        return 0;
+    c->close_asked = false;
+    return -1;
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t n)
 {
@@ -144,10 +158,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         c->pinged = false;
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        if (c->closing)
-            return -1; /* with the reason that socket_close() left */
-        conn_flush(c);
-        return 0;
+        return on_writable(c);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
     case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: /* first sign of every close that is not ours */
         if (c && c->wsi && !c->closing) {
@@ -195,6 +206,7 @@ void socket_close(struct conn *c, int code, struct cq_span reason)
 
     memcpy(text, reason.p, n);
     lws_close_reason(c->wsi, (enum lws_close_status)code, text, n);
+    c->close_asked = true;
     lws_callback_on_writable(c->wsi);
 }
 

@@ -39,7 +39,8 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
     struct push_reader *r = arg;
 
     (void)topic;
-    sink_revoked(r->sink, partition, lost);
+    if (r->sink)
+        sink_revoked(r->sink, partition, lost);
 }
 
 enum cq_status push_reader_new(const struct push_reader_conf *conf, struct push_reader **ret)
@@ -58,6 +59,7 @@ void push_reader_free(struct push_reader *r)
 {
     if (!r)
         return;
+    r->sink = NULL; /* the last revocation comes on a thread of the library's closing */
     consumer_free(r->consumer);
     free(r);
 }

@@ -494,21 +494,21 @@ void sink_settled(struct sink *s)
     place_waiting(s);
 }
 
-static void commit_dirty(struct sink *s, bool wait)
+static void commit_dirty(struct sink *s)
 {
     for (int32_t i = 0; i < s->slots.n; i++) {
         int64_t position;
 
         if (!slots_dirty(&s->slots, i, &position))
             continue;
-        s->port.commit(s->port.arg, i, position, wait);
+        s->port.commit(s->port.arg, i, position, false);
         s->slots.slot[i].committed = position;
     }
 }
 
 void sink_commit_all(struct sink *s)
 {
-    commit_dirty(s, true);
+    commit_dirty(s);
 }
 
 /* Reading stops above a bound and goes on below half of it. */
@@ -553,7 +553,7 @@ void sink_tick(struct sink *s)
     outbox_wake(&s->outbox, s->mono_ms);
     sink_batch_end(s);
     balance_pressure(s);
-    commit_dirty(s, false);
+    commit_dirty(s);
 }
 
 bool sink_is_settled(const struct sink *s)

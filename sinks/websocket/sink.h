@@ -120,5 +120,5 @@ void sink_tick(struct sink *s);
 /** Nothing submitted or waiting to be: all that was handed back is stored. */
 bool sink_is_settled(const struct sink *s);
 
-/** Commit every slot of ours and wait. */
+/** Commit every slot of ours; leaving the group waits for the broker's answer. */
 void sink_commit_all(struct sink *s);
