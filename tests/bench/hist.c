@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/bench/hist.h"
+
+#include <inttypes.h>
+
+static size_t bucket_of(int64_t us)
+{
+    uint64_t v = us < 0 ? 0 : (uint64_t)us;
+    size_t at;
+    int shift;
+
+    if (v < HIST_SUB)
+        return (size_t)v;
+    shift = 63 - __builtin_clzll(v) - HIST_SUB_BITS;
+    at = (size_t)(shift + 1) * HIST_SUB + (size_t)((v >> shift) - HIST_SUB);
+    return at < HIST_BUCKETS ? at : HIST_BUCKETS - 1;
+}
+
+static int64_t bucket_top(size_t at)
+{
+    size_t shift = at / HIST_SUB;
+
+    if (shift == 0)
+        return (int64_t)at;
+    return (int64_t)((HIST_SUB + at % HIST_SUB + 1) << (shift - 1)) - 1;
+}
+
+void hist_add(struct hist *h, int64_t us)
+{
+    h->n++;
+    if (us > h->max_us)
+        h->max_us = us;
+    h->bucket[bucket_of(us)]++;
+}
+
+int64_t hist_quantile(const struct hist *h, double q)
+{
+    uint64_t rank = (uint64_t)(q * (double)h->n + 0.5), seen = 0;
+
+    if (h->n == 0)
+        return 0;
+    if (rank < 1)
+        rank = 1;
+    for (size_t i = 0; i < HIST_BUCKETS; i++) {
+        seen += h->bucket[i];
+        if (seen >= rank) {
+            int64_t top = bucket_top(i);
+            return top < h->max_us ? top : h->max_us;
+        }
+    }
+    return h->max_us;
+}
+
+void hist_print_json(const struct hist *h, const char *name, FILE *out)
+{
+    fprintf(out,
+            "\"%s\":{\"n\":%" PRIu64 ",\"p50\":%" PRId64 ",\"p99\":%" PRId64 ",\"p999\":%" PRId64
+            ",\"max\":%" PRId64 "}",
+            name, h->n, hist_quantile(h, 0.5), hist_quantile(h, 0.99), hist_quantile(h, 0.999),
+            h->max_us);
+}
