@@ -11,8 +11,7 @@
 
 static const char CONTENT_TYPE[] = "text/plain";
 
-/* ---- who may come in
- * -------------------------------------------------------------------------------------- */
+/* ---- who may come in ------------------------------------------------------------------ */
 
 static bool check_token(struct gateway *g, struct cq_span token, struct token_claims *ret)
 {
@@ -131,8 +130,7 @@ void conn_close(struct conn *c, int code, struct cq_span reason)
     socket_close(c, code, reason);
 }
 
-/* ---- what leaves
- * ------------------------------------------------------------------------------------------ */
+/* ---- what leaves ---------------------------------------------------------------------- */
 
 void conn_wake(struct conn *c)
 {
@@ -222,8 +220,7 @@ static void nack(struct conn *c, struct cq_span client_id, const char *code, int
     answered(c);
 }
 
-/* ---- what comes
- * ------------------------------------------------------------------------------------------- */
+/* ---- what comes ----------------------------------------------------------------------- */
 
 static void on_auth(struct conn *c, const struct client_frame *f)
 {
@@ -432,9 +429,7 @@ void conn_received(struct conn *c, struct cq_span piece, bool first, bool last, 
     buf_release(&c->rx);
 }
 
-/* ---- time
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------- */
 
 void conn_tick(struct conn *c)
 {

@@ -75,9 +75,7 @@ void gateway_fail(struct gateway *g, const char *why)
     g->failed = CQ_FATAL;
 }
 
-/* ---- ports
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- ports ---------------------------------------------------------------------------- */
 
 static enum cq_status port_submit(void *arg, const struct user_action *a, uint64_t opaque)
 {
@@ -143,9 +141,7 @@ void gateway_report(void *arg, uint64_t opaque, int32_t partition, int64_t offse
     }
 }
 
-/* ---- the turn
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the turn ------------------------------------------------------------------------- */
 
 static void send_receipts(struct gateway *g)
 {
@@ -187,9 +183,7 @@ void gateway_turn_end(struct gateway *g)
     }
 }
 
-/* ---- time
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------- */
 
 static void walk_conns(struct gateway *g)
 {

@@ -37,8 +37,7 @@ struct server {
     bool accepting;
 };
 
-/* ---- the handshake
- * ------------------------------------------------------------------------------------------ */
+/* ---- the handshake -------------------------------------------------------------------- */
 
 /* A whole answer, after which the connection ends. libwebsockets would only hang up on a refused
  * upgrade. */
@@ -103,9 +102,7 @@ static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
     return 0;
 }
 
-/* ---- events
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- events --------------------------------------------------------------------------- */
 
 static int on_plain_http(struct lws *wsi, const char *path)
 {
@@ -177,8 +174,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-/* ---- what conn.c does
- * --------------------------------------------------------------------------------------- */
+/* ---- what conn.c does ----------------------------------------------------------------- */
 
 bool socket_is_choked(struct conn *c)
 {
@@ -215,8 +211,7 @@ void socket_kill(struct conn *c)
     lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
-/* ---- the listener
- * ------------------------------------------------------------------------------------------- */
+/* ---- the listener --------------------------------------------------------------------- */
 
 static void on_accept(struct ev_loop *loop, struct ev_io *w, int revents)
 {
@@ -317,9 +312,7 @@ static int listen_on(const char *address)
     return fd;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static void on_library_log(int level, const char *line)
 {

@@ -1,56 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "sinks/websocket/sink.h"
-
-#include "lib/base/idmap.h"
-#include "sinks/websocket/outbox.h"
+#include "sinks/websocket/sink_state.h"
 
 #include <stdlib.h>
 
 enum {
     ARENA_MAX = 16 * 1024 * 1024,
-    CLOSE_AUTH = 4401, /* docs/protocol.md */
-    CLOSE_NO_OK = 4408,
-    CLOSE_RESYNC = 1013,
-    REASON_MAX = 120,
     NUMBER_MAX = 32, /* `{"n":18446744073709551615,` */
-};
-
-enum session_state {
-    SESSION_WAITING, /* for a slot; has no id */
-    SESSION_OPENING, /* SessionOpened is on its way, or its READY is */
-    SESSION_READY,
-};
-
-struct session {
-    struct session *prev, *next; /* all sessions */
-    void *conn;                  /* borrowed */
-    enum session_state state;
-    int32_t slot;    /* -1: none */
-    struct cq_id id; /* a new one at each registration */
-    struct cq_id user, device;
-    int64_t token_at_ms;
-    int64_t since_ms;      /* WAITING: since when */
-    struct parcel *opened; /* SessionOpened until it is stored; cleared by the outbox */
-    struct frames frames;
-};
-
-struct sink {
-    struct sink_port port;
-    struct cq_id incarnation;
-    uint32_t sessions_max;
-    int64_t mono_ms, wall_ms;
-    struct slots slots;
-    struct session *all;
-    struct idmap by_id;   /* registered sessions */
-    struct idmap bounced; /* session id → the parcel that this batch fills for it */
-    struct frame_pool frames;
-    struct outbox outbox;
-    struct cq_arena *arena;
-    size_t held_bytes;
-    int64_t waiting_n;
-    bool full;   /* every slot is paused until things drain */
-    bool failed; /* no memory for what must not be lost */
-    struct sink_stats stats;
 };
 
 enum cq_status sink_new(const struct sink_conf *conf, struct sink **ret)
@@ -106,8 +61,7 @@ void sink_set_now(struct sink *s, int64_t mono_ms, int64_t wall_ms)
     s->wall_ms = wall_ms;
 }
 
-/* ---- registering and leaving
- * --------------------------------------------------------------------------- */
+/* ---- registering and leaving ---------------------------------------------------------- */
 
 static void place(struct sink *s, struct session *x)
 {
@@ -133,7 +87,7 @@ static void place(struct sink *s, struct session *x)
     s->waiting_n--;
 }
 
-static void place_waiting(struct sink *s)
+void sink_place_waiting(struct sink *s)
 {
     if (!s->waiting_n || !s->slots.ours_n)
         return;
@@ -142,10 +96,8 @@ static void place_waiting(struct sink *s)
             place(s, x);
 }
 
-/* One message back to user.inbox, in the parcel this session already has in this batch, or in a new
- * one. */
-static void bounce(struct sink *s, struct cq_id session_id, struct cq_id user, struct cq_id device,
-                   struct frame *f)
+void sink_bounce(struct sink *s, struct cq_id session_id, struct cq_id user, struct cq_id device,
+                 struct frame *f)
 {
     uint64_t *at = idmap_get(&s->bounced, session_id);
     struct parcel *p = at ? (struct parcel *)(uintptr_t)*at : NULL;
@@ -162,7 +114,7 @@ static void bounce(struct sink *s, struct cq_id session_id, struct cq_id user, s
         s->failed = true;
 }
 
-static bool is_message(const struct frame *f)
+bool frame_is_message(const struct frame *f)
 {
     const struct ws_entry *e = &f->record->entries[f->entry];
 
@@ -184,11 +136,11 @@ static void leave(struct sink *s, struct session *x)
     while (f) {
         struct frame *next = f->next;
 
-        if (known && is_message(f)) {
-            bounce(s, x->id, x->user, x->device, f);
+        if (known && frame_is_message(f)) {
+            sink_bounce(s, x->id, x->user, x->device, f);
         } else {
             if (known)
-                bounce(s, x->id, x->user, x->device, NULL);
+                sink_bounce(s, x->id, x->user, x->device, NULL);
             frame_drop(&s->frames, f);
         }
         f = next;
@@ -241,7 +193,7 @@ void sink_close(struct sink *s, struct session *x)
     free(x);
 }
 
-static void end(struct sink *s, struct session *x, int code, struct cq_span reason)
+void sink_end(struct sink *s, struct session *x, int code, struct cq_span reason)
 {
     void *conn = x->conn;
 
@@ -257,7 +209,7 @@ static void move(struct sink *s, struct session *x)
     s->stats.moved++;
 }
 
-static void move_all_of(struct sink *s, int32_t slot)
+void sink_move_all_of(struct sink *s, int32_t slot)
 {
     if (!s->slots.slot[slot].sessions_n)
         return;
@@ -270,11 +222,10 @@ void sink_reopen_all(struct sink *s)
 {
     for (struct session *x = s->all; x; x = x->next)
         move(s, x);
-    place_waiting(s);
+    sink_place_waiting(s);
 }
 
-/* ---- frames to sockets
- * ---------------------------------------------------------------------------------- */
+/* ---- frames to sockets ---------------------------------------------------------------- */
 
 /* `{"n":17,` into `out`; returns its length. */
 static size_t number_head(uint64_t n, char out[NUMBER_MAX])
@@ -321,242 +272,8 @@ void sink_session_tick(struct sink *s, struct session *x)
 {
     if (s->mono_ms - frames_oldest_ms(&x->frames) > SINK_OK_WITHIN_MS) {
         s->stats.late++;
-        end(s, x, CLOSE_NO_OK, span_str("no ok"));
+        sink_end(s, x, CLOSE_NO_OK, span_str("no ok"));
     } else if (x->state == SESSION_WAITING && s->mono_ms - x->since_ms > SINK_PLACE_WITHIN_MS) {
-        end(s, x, CLOSE_RESYNC, span_str("no slot"));
+        sink_end(s, x, CLOSE_RESYNC, span_str("no slot"));
     }
-}
-
-static void deliver(struct sink *s, struct session *x, struct push_record *r, uint32_t entry)
-{
-    struct frame *f = frame_new(&s->frames, r, entry, s->mono_ms);
-    struct cq_id id = x->id, user = x->user, device = x->device;
-
-    if (!f) {
-        s->failed = true;
-        return;
-    }
-    if (frames_push(&x->frames, f) == CQ_OK) {
-        s->port.wake(x->conn);
-        return;
-    }
-    s->stats.overflows++;
-    end(s, x, CLOSE_RESYNC, span_str("resync"));
-    if (is_message(f))
-        bounce(s, id, user, device, f);
-    else
-        frame_drop(&s->frames, f);
-}
-
-/* An entry for a session that is not here. */
-static void return_to_sender(struct sink *s, const struct ws_target *to, struct push_record *r,
-                             uint32_t entry)
-{
-    const struct ws_entry *e = &r->entries[entry];
-    struct frame *f = NULL;
-
-    if (e->kind == WS_ENTRY_KIND_CLOSE)
-        return; /* it is closed */
-    if (e->kind == WS_ENTRY_KIND_FRAME && e->class == FRAME_CLASS_MESSAGE) {
-        f = frame_new(&s->frames, r, entry, s->mono_ms);
-        if (!f) {
-            s->failed = true;
-            return;
-        }
-    }
-    bounce(s, to->session_id, to->user_id, (struct cq_id){ 0 }, f);
-}
-
-static void route_one(struct sink *s, const struct ws_target *to, struct push_record *r,
-                      uint32_t entry)
-{
-    const struct ws_entry *e = &r->entries[entry];
-    uint64_t *at = idmap_get(&s->by_id, to->session_id);
-    struct session *x = at ? (struct session *)(uintptr_t)*at : NULL;
-
-    if (!x || !id_eq(x->user, to->user_id)) {
-        return_to_sender(s, to, r, entry);
-        return;
-    }
-    switch (e->kind) {
-    case WS_ENTRY_KIND_READY:
-        if (x->state != SESSION_OPENING)
-            return; /* repeated after a crash of its writer */
-        x->state = SESSION_READY;
-        s->stats.ready++;
-        deliver(s, x, r, entry);
-        return;
-    case WS_ENTRY_KIND_CLOSE:
-        s->stats.closed_by_log++;
-        end(s, x, CLOSE_AUTH,
-            span_of(e->frame.p, e->frame.n < REASON_MAX ? e->frame.n : REASON_MAX));
-        return;
-    default:
-        deliver(s, x, r, entry);
-        return;
-    }
-}
-
-static void pause_slot(struct sink *s, int32_t i, bool pause)
-{
-    struct slot *sl = &s->slots.slot[i];
-
-    if (sl->state != SLOT_OURS || sl->paused == pause)
-        return;
-    sl->paused = pause;
-    s->port.pause(s->port.arg, i, pause);
-}
-
-enum cq_status sink_record(struct sink *s, int32_t slot, int64_t offset, struct cq_span value,
-                           const char **ret_why)
-{
-    struct slot *sl = slot >= 0 && slot < s->slots.n ? &s->slots.slot[slot] : NULL;
-    struct push_record *r = NULL;
-    enum cq_status st;
-    uint64_t ticket;
-
-    if (!sl || s->failed)
-        return CQ_FATAL;
-    if (sl->state != SLOT_OURS || offset < sl->window.next)
-        return CQ_OK; /* not ours any more, or routed before */
-    arena_reset(s->arena);
-    st = value.n ? push_decode(value, s->arena, &r, ret_why) : CQ_OK;
-    if (st != CQ_OK)
-        return st == CQ_POISON ? CQ_POISON : CQ_FATAL;
-    st = window_add(&sl->window, offset, &ticket);
-    if (st != CQ_OK) {
-        if (r)
-            push_unref(r);
-        pause_slot(s, slot, true);
-        return CQ_AGAIN;
-    }
-    if (!r) {
-        window_close(&sl->window, ticket);
-        return CQ_OK;
-    }
-    r->window = &sl->window;
-    r->ticket = ticket;
-    r->held_bytes = &s->held_bytes;
-    s->held_bytes += r->bytes;
-    for (uint32_t i = 0; i < r->entries_n; i++) {
-        for (size_t k = 0; k < r->entries[i].to_n; k++)
-            route_one(s, &r->entries[i].to[k], r, i);
-        r->entries[i].to = NULL;
-    }
-    push_unref(r);
-    return s->failed ? CQ_FATAL : CQ_OK;
-}
-
-/* ---- slots
- * ---------------------------------------------------------------------------------------------- */
-
-int64_t sink_assigned(struct sink *s, int32_t slot, int64_t committed)
-{
-    int64_t from;
-    bool same;
-
-    if (slot < 0 || slot >= s->slots.n)
-        return committed;
-    from = slots_assigned(&s->slots, slot, committed, &same);
-    if (!same)
-        move_all_of(s, slot);
-    return from;
-}
-
-static void give_away(struct sink *s, int32_t slot)
-{
-    slots_away(&s->slots, slot);
-    move_all_of(s, slot);
-}
-
-void sink_revoked(struct sink *s, int32_t slot, bool lost)
-{
-    int64_t position;
-
-    if (slot < 0 || slot >= s->slots.n)
-        return;
-    if (lost) {
-        give_away(s, slot);
-        return;
-    }
-    if (slots_dirty(&s->slots, slot, &position)) {
-        s->port.commit(s->port.arg, slot, position, true);
-        s->slots.slot[slot].committed = position;
-    }
-    slots_park(&s->slots, slot, s->mono_ms);
-}
-
-void sink_settled(struct sink *s)
-{
-    for (int32_t i = 0; i < s->slots.n; i++)
-        if (s->slots.slot[i].state == SLOT_PARKED)
-            give_away(s, i);
-    place_waiting(s);
-}
-
-static void commit_dirty(struct sink *s)
-{
-    for (int32_t i = 0; i < s->slots.n; i++) {
-        int64_t position;
-
-        if (!slots_dirty(&s->slots, i, &position))
-            continue;
-        s->port.commit(s->port.arg, i, position, false);
-        s->slots.slot[i].committed = position;
-    }
-}
-
-void sink_commit_all(struct sink *s)
-{
-    commit_dirty(s);
-}
-
-/* Reading stops above a bound and goes on below half of it. */
-static void balance_pressure(struct sink *s)
-{
-    size_t part = s->full ? 2 : 1;
-
-    s->full = s->frames.used > SINK_FRAMES_MAX / part ||
-              s->held_bytes > SINK_HELD_BYTES_MAX / part || s->outbox.n > SINK_FRAMES_MAX / part;
-    for (int32_t i = 0; i < s->slots.n; i++) {
-        const struct slot *sl = &s->slots.slot[i];
-        uint32_t bound = (uint32_t)SLOT_WINDOW_MAX / (sl->paused ? 4 : 2);
-
-        pause_slot(s, i, s->full || window_n(&sl->window) > bound);
-    }
-}
-
-void sink_batch_end(struct sink *s)
-{
-    if (s->bounced.n) {
-        idmap_release(&s->bounced);
-        idmap_init(&s->bounced, SINK_FRAMES_MAX);
-    }
-    outbox_submit(&s->outbox, &s->port, s->incarnation, s->wall_ms, s->mono_ms);
-}
-
-void sink_report(struct sink *s, uint64_t opaque, enum cq_status st)
-{
-    uint32_t handed_back;
-
-    outbox_report(&s->outbox, opaque, st, s->mono_ms, &handed_back);
-    s->stats.handed_back += handed_back;
-}
-
-void sink_tick(struct sink *s)
-{
-    for (int32_t i = 0; i < s->slots.n; i++)
-        if (s->slots.slot[i].state == SLOT_PARKED &&
-            s->mono_ms - s->slots.slot[i].parked_at_ms > SLOT_PARKED_MAX_MS)
-            give_away(s, i);
-    place_waiting(s);
-    outbox_wake(&s->outbox, s->mono_ms);
-    sink_batch_end(s);
-    balance_pressure(s);
-    commit_dirty(s);
-}
-
-bool sink_is_settled(const struct sink *s)
-{
-    return s->outbox.n == 0;
 }

@@ -68,8 +68,7 @@ const struct sink_stats *sink_stats(struct sink *s);
 /** Time of what follows: monotonic for time-outs, wall for actions. */
 void sink_set_now(struct sink *s, int64_t mono_ms, int64_t wall_ms);
 
-/* ---- sessions
- * --------------------------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------------------- */
 
 /** A socket was authenticated: register a session, on a slot as soon as one is ours. NULL: too
  * many. `conn` comes back in the port's calls. */
@@ -92,8 +91,7 @@ void sink_session_tick(struct sink *s, struct session *x);
 /** Every session gets a new id and registers anew (this gateway may have been taken for dead). */
 void sink_reopen_all(struct sink *s);
 
-/* ---- the log
- * ---------------------------------------------------------------------------------------- */
+/* ---- the log -------------------------------------------------------------------------- */
 
 /** As consumer_ops: returns where to read on (-1: the log's start). */
 int64_t sink_assigned(struct sink *s, int32_t slot, int64_t committed);

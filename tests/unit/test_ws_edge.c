@@ -131,7 +131,7 @@ TEST(client_send_of_too_much_content_is_too_large)
                      "\",\"type\":\"text\",\"content\":\"");
 
     memset(text + n, 'x', 32 * 1024 + 1);
-    strcpy(text + n + 32 * 1024 + 1, "\"}");
+    memcpy(text + n + 32 * 1024 + 1, "\"}", 3);
     CHECK_EQ(client_frame_parse(span_str(text), id_at(U1), &f, &code, &why), CQ_POISON);
     CHECK_STR(code, "too_large");
     CHECK_SPAN(f.client_id, "c");

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/unit/ws_world.h - the sink's whole outside, faked: a log, the door to user.inbox, sockets.
+ * For test_ws_sink.c and test_ws_sink_walk.c.
+ */
+#pragma once
+
+#include "schemas/codec.h"
+#include "sinks/websocket/sink.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+
+enum { SLOTS = 3, CONNS = 24, SENT_MAX = 4096, LOG_MAX = 20000, KNOWN = CONNS + 8, NUMBERS = 8192 };
+
+struct fake_conn {
+    struct session *session;
+    struct cq_id user, device;
+    int64_t written; /* number of the last frame; they must come in order */
+    int64_t okd;
+    int64_t seq_of[NUMBERS]; /* by number */
+    int room;                /* frames it takes before it is choked */
+    int closed;              /* the close code */
+    bool used, awake, out_of_order;
+};
+
+/* A submitted action, until it is reported. */
+struct fake_sent {
+    uint64_t opaque;
+    enum user_action_action_kind kind;
+    struct cq_id session, user;
+    int32_t slot;
+    size_t items_n;
+    int64_t items[SINK_ITEMS_MAX]; /* seq of each; in the walk it says slot and offset */
+};
+
+struct known {
+    struct cq_id session, user;
+};
+
+struct world {
+    struct sink *sink;
+    struct fake_conn conns[CONNS];
+    struct fake_sent sent[SENT_MAX];
+    int sent_n;
+    enum cq_status door; /* what submit says */
+    int64_t committed[SLOTS];
+    bool paused[SLOTS];
+    uint8_t next_id[16];
+    int64_t now_ms;
+    /* for the walk: the log of each slot, one message for one session a record */
+    struct {
+        struct known to;
+        bool owed; /* read, and neither ok'd nor handed back */
+    } log[SLOTS][LOG_MAX];
+    int64_t log_n[SLOTS], read_next[SLOTS];
+    bool owned[SLOTS];
+    struct known known[KNOWN]; /* the last session of each socket, and a few that never were */
+    int64_t handed_back, okd;
+    bool broken_promise;
+};
+
+static struct world *w;
+
+static bool port_frame(void *conn, struct cq_span head, struct cq_span body)
+{
+    struct fake_conn *c = conn;
+    char want[32];
+
+    if (!c->room)
+        return false;
+    c->room--;
+    snprintf(want, sizeof want, "{\"n\":%lld,", (long long)++c->written);
+    if (!span_eq_str(head, want))
+        c->out_of_order = true;
+    c->seq_of[c->written % NUMBERS] = strtoll((const char *)body.p, NULL, 10);
+    return true;
+}
+
+static void port_wake(void *conn)
+{
+    ((struct fake_conn *)conn)->awake = true;
+}
+
+static void port_close(void *conn, int code, struct cq_span reason)
+{
+    struct fake_conn *c = conn;
+
+    (void)reason;
+    c->session = NULL;
+    c->closed = code;
+}
+
+static enum cq_status port_submit(void *arg, const struct user_action *a, uint64_t opaque)
+{
+    struct fake_sent *s = &w->sent[w->sent_n];
+
+    (void)arg;
+    if (w->door != CQ_OK || w->sent_n == SENT_MAX)
+        return CQ_AGAIN;
+    *s = (struct fake_sent){ .opaque = opaque, .kind = a->action.kind, .user = a->user_id };
+    switch (a->action.kind) {
+    case USER_ACTION_SESSION_OPENED:
+        s->session = a->action.u.session_opened.session_id;
+        s->slot = a->action.u.session_opened.slot;
+        w->known[a->user_id.b[1]] = (struct known){ s->session, s->user };
+        break;
+    case USER_ACTION_SESSION_CLOSED:
+        s->session = a->action.u.session_closed.session_id;
+        break;
+    default:
+        s->session = a->action.u.session_lost.session_id;
+        s->items_n = a->action.u.session_lost.items_n;
+        for (size_t i = 0; i < s->items_n; i++)
+            s->items[i] = a->action.u.session_lost.items[i].seq;
+        break;
+    }
+    w->sent_n++;
+    return CQ_OK;
+}
+
+static void port_commit(void *arg, int32_t slot, int64_t next, bool wait)
+{
+    (void)arg;
+    (void)wait;
+    for (int64_t o = w->committed[slot] < 0 ? 0 : w->committed[slot];
+         o < next && o < w->log_n[slot]; o++)
+        if (w->log[slot][o].owed) {
+            fprintf(stderr, "slot %d committed %lld over %lld\n", slot, (long long)next,
+                    (long long)o);
+            w->broken_promise = true;
+        }
+    if (next < w->committed[slot])
+        w->broken_promise = true;
+    w->committed[slot] = next;
+}
+
+static void port_pause(void *arg, int32_t slot, bool pause)
+{
+    (void)arg;
+    w->paused[slot] = pause;
+}
+
+static struct cq_id port_new_id(void *arg)
+{
+    struct cq_id id;
+
+    (void)arg;
+    for (int i = 0; i < 16 && ++w->next_id[i] == 0; i++)
+        ;
+    memcpy(id.b, w->next_id, 16);
+    id.b[15] = 0xee;
+    return id;
+}
+
+static bool world_new(void)
+{
+    struct sink_conf conf = { .port = { NULL, port_frame, port_wake, port_close, port_submit,
+                                        port_commit, port_pause, port_new_id },
+                              .slots = SLOTS,
+                              .sessions_max = CONNS };
+
+    w = calloc(1, sizeof *w);
+    for (int i = 0; i < SLOTS; i++)
+        w->committed[i] = -1;
+    w->now_ms = 1000;
+    if (sink_new(&conf, &w->sink) != CQ_OK)
+        return false;
+    sink_set_now(w->sink, w->now_ms, w->now_ms);
+    return true;
+}
+
+static void pass(int64_t ms)
+{
+    w->now_ms += ms;
+    sink_set_now(w->sink, w->now_ms, w->now_ms);
+}
+
+static void world_free(void)
+{
+    for (int i = 0; i < CONNS; i++)
+        if (w->conns[i].session)
+            sink_close(w->sink, w->conns[i].session);
+    sink_free(w->sink);
+    free(w);
+}
+
+static struct fake_conn *connect_one(int i)
+{
+    struct fake_conn *c = &w->conns[i];
+
+    *c = (struct fake_conn){ .used = true, .room = 1 << 30 };
+    c->user = (struct cq_id){ { 1, (uint8_t)i } };
+    c->device = (struct cq_id){ { 2, (uint8_t)i } };
+    c->session = sink_open(w->sink, c, c->user, c->device, 77);
+    return c;
+}
+
+static enum cq_status feed_seq(int32_t slot, int64_t offset, int64_t seq, enum ws_entry_kind kind,
+                               enum frame_class class, struct cq_id session, struct cq_id user)
+{
+    struct ws_target to = { user, session };
+    char frame[32];
+    struct ws_entry entry = { .kind = kind, .class = class, .seq = seq, .to = &to, .to_n = 1 };
+    struct ws_push push = { &entry, 1 };
+    const char *why = NULL;
+    enum cq_status st;
+    struct cq_buf out;
+
+    snprintf(frame, sizeof frame, "%lld}", (long long)seq);
+    entry.frame = span_str(frame);
+    buf_init(&out, 4096);
+    st = codec_encode(&ws_push_codec, &push, &out);
+    if (st == CQ_OK)
+        st = sink_record(w->sink, slot, offset, buf_span(&out), &why);
+    buf_release(&out);
+    return st;
+}
