@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/auth/devices.h"
+
+#include "lib/base/hash.h"
+
+#include <stdio.h>
+
+enum { PARAMS_BYTES = 1024 };
+
+static const char sql_account[] = "INSERT INTO auth.accounts (user_id, phone_number, generation, "
+                                  "created_at) VALUES ($1, $2, 0, $3) "
+                                  "ON CONFLICT DO NOTHING";
+
+static const char sql_number[] = "SELECT phone_number FROM auth.accounts WHERE user_id = $1";
+
+static const char sql_device[] = "INSERT INTO auth.devices (device_id, user_id, created_at) VALUES "
+                                 "($1, $2, $3) ON CONFLICT DO NOTHING";
+
+static const char sql_revoke[] =
+    "WITH gone AS (UPDATE auth.refresh_tokens SET used_at = coalesce(used_at, $2) WHERE device_id "
+    "= $1) "
+    "UPDATE auth.devices SET revoked_at = coalesce(revoked_at, $2) WHERE device_id = $1";
+
+static const char sql_live[] =
+    "SELECT 1 FROM auth.devices WHERE device_id = $1 AND revoked_at IS NULL";
+
+static const char sql_refresh[] =
+    "INSERT INTO auth.refresh_tokens (token_hash, device_id, user_id, created_at, expires_at) "
+    "VALUES ($1, $2, $3, $4, $5)";
+
+static const char sql_use[] =
+    "UPDATE auth.refresh_tokens t SET used_at = $2 FROM auth.devices d WHERE t.token_hash = $1 AND "
+    "t.used_at IS NULL AND t.expires_at > $2 AND d.device_id = t.device_id AND d.revoked_at IS "
+    "NULL "
+    "RETURNING t.device_id, t.user_id";
+
+static const char sql_used[] = "SELECT device_id, user_id FROM auth.refresh_tokens WHERE "
+                               "token_hash = $1 AND used_at IS NOT NULL";
+
+enum cq_status account_of(struct pg *c, struct cq_span pepper, const char *number, int64_t now_ms,
+                          struct cq_id *ret_user, bool *ret_new)
+{
+    cq_auto(pgresult) struct pg_result *done = NULL;
+    struct cq_id user = phone_user_id(pepper, number, 0);
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, user);
+    pg_add_text(&p, span_str(number));
+    pg_add_i64(&p, now_ms);
+    st = pg_run(c, sql_account, &p, &done);
+    if (st == CQ_OK) {
+        *ret_user = user;
+        *ret_new = pg_affected(done) == 1;
+    }
+    pg_params_release(&p);
+    return st;
+}
+
+enum cq_status account_number(struct pg *c, struct cq_id user, char out[PHONE_MAX + 1])
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, user);
+    st = pg_run(c, sql_number, &p, &rows);
+    out[0] = '\0';
+    if (st == CQ_OK && pg_rows(rows) == 1)
+        snprintf(out, PHONE_MAX + 1, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 0)));
+    pg_params_release(&p);
+    return st;
+}
+
+enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms)
+{
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, device);
+    pg_add_uuid(&p, user);
+    pg_add_i64(&p, now_ms);
+    st = pg_run(c, sql_device, &p, NULL);
+    pg_params_release(&p);
+    return st;
+}
+
+enum cq_status device_revoke(struct pg *c, struct cq_id device, int64_t now_ms)
+{
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, device);
+    pg_add_i64(&p, now_ms);
+    st = pg_run(c, sql_revoke, &p, NULL);
+    pg_params_release(&p);
+    return st;
+}
+
+enum cq_status device_is_live(struct pg *c, struct cq_id device, bool *ret)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, device);
+    st = pg_run(c, sql_live, &p, &rows);
+    if (st == CQ_OK)
+        *ret = pg_rows(rows) == 1;
+    pg_params_release(&p);
+    return st;
+}
+
+static void hash_token(struct cq_span token, uint8_t out[32])
+{
+    struct cq_span parts[] = { span_str("refresh\n"), token };
+
+    sha256(parts, ARRAY_LEN(parts), out); /* 256 random bits need no slow hash */
+}
+
+enum cq_status refresh_make(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms,
+                            char out[REFRESH_TEXT + 1])
+{
+    uint8_t token[REFRESH_BYTES], hash[32];
+    struct pg_params p;
+    enum cq_status st;
+
+    random_bytes(token, sizeof token);
+    base64url_format(token, sizeof token, out);
+    hash_token(span_str(out), hash);
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_bytea(&p, span_of(hash, sizeof hash));
+    pg_add_uuid(&p, device);
+    pg_add_uuid(&p, user);
+    pg_add_i64(&p, now_ms);
+    pg_add_i64(&p, now_ms + REFRESH_TTL_MS);
+    st = pg_run(c, sql_refresh, &p, NULL);
+    pg_params_release(&p);
+    return st;
+}
+
+/* Not usable: was it used before? */
+static enum cq_status look_reused(struct pg *c, const uint8_t hash[32], enum refresh_verdict *ret,
+                                  struct cq_id *ret_device, struct cq_id *ret_user)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_bytea(&p, span_of(hash, 32));
+    st = pg_run(c, sql_used, &p, &rows);
+    *ret = REFRESH_NO;
+    if (st == CQ_OK && pg_rows(rows) == 1) {
+        *ret = REFRESH_REUSED;
+        *ret_device = pg_uuid(rows, 0, 0);
+        *ret_user = pg_uuid(rows, 0, 1);
+    }
+    pg_params_release(&p);
+    return st;
+}
+
+enum cq_status refresh_use(struct pg *c, struct cq_span token, int64_t now_ms,
+                           enum refresh_verdict *ret, struct cq_id *ret_device,
+                           struct cq_id *ret_user)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    uint8_t hash[32];
+    enum cq_status st;
+
+    hash_token(token, hash);
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_bytea(&p, span_of(hash, sizeof hash));
+    pg_add_i64(&p, now_ms);
+    st = pg_run(c, sql_use, &p, &rows);
+    pg_params_release(&p);
+    if (st != CQ_OK)
+        return st;
+    if (pg_rows(rows) != 1)
+        return look_reused(c, hash, ret, ret_device, ret_user);
+    *ret = REFRESH_YES;
+    *ret_device = pg_uuid(rows, 0, 0);
+    *ret_user = pg_uuid(rows, 0, 1);
+    return CQ_OK;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/auth/devices.h - accounts, devices and refresh tokens. Schema auth.
+ */
+#pragma once
+
+#include "edge/auth/challenges.h"
+
+enum { REFRESH_BYTES = 32, REFRESH_TEXT = 43 /* base64url */, ACCESS_TTL_S = 15 * 60 };
+#define REFRESH_TTL_MS ((int64_t)60 * 24 * 3600 * 1000)
+
+/** The user of a number, made when it is new (*ret_new). */
+CQ_MUST_CHECK enum cq_status account_of(struct pg *c, struct cq_span pepper, const char *number,
+                                        int64_t now_ms, struct cq_id *ret_user, bool *ret_new);
+
+/** The number of a user into `out`, "" when there is none. */
+CQ_MUST_CHECK enum cq_status account_number(struct pg *c, struct cq_id user,
+                                            char out[PHONE_MAX + 1]);
+
+CQ_MUST_CHECK enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user,
+                                        int64_t now_ms);
+
+/** Revoke it and its refresh tokens. */
+CQ_MUST_CHECK enum cq_status device_revoke(struct pg *c, struct cq_id device, int64_t now_ms);
+
+/** Whether it is logged in. */
+CQ_MUST_CHECK enum cq_status device_is_live(struct pg *c, struct cq_id device, bool *ret);
+
+/** A new refresh token of the device, in text. */
+CQ_MUST_CHECK enum cq_status refresh_make(struct pg *c, struct cq_id device, struct cq_id user,
+                                          int64_t now_ms, char out[REFRESH_TEXT + 1]);
+
+enum refresh_verdict {
+    REFRESH_YES,
+    REFRESH_NO,
+    REFRESH_REUSED, /* used before: stolen, by whom is not known; the device has to go */
+};
+
+/** Use a refresh token: it works once. */
+CQ_MUST_CHECK enum cq_status refresh_use(struct pg *c, struct cq_span token, int64_t now_ms,
+                                         enum refresh_verdict *ret, struct cq_id *ret_device,
+                                         struct cq_id *ret_user);

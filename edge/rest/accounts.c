@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/accounts.c - logging in and out, who I am, who is here.
+ */
+#include "edge/auth/devices.h"
+#include "edge/rest/rest.h"
+#include "ingest/ingest.h"
+#include "ingest/validate.h"
+#include "lib/base/clock.h"
+#include "lib/http/http.h"
+
+#include <stdio.h>
+
+enum { LOOKUP_MAX = 100, LABEL_MAX = 200 };
+
+/* ---- register and login
+ * -------------------------------------------------------------------------- */
+
+static bool send_code(const struct rest_conf *conf, const char *number, const char *code)
+{
+    char body[128];
+    int n;
+
+    if (strcmp(conf->code_driver, "log") == 0)
+        return true; /* development: it is in the answer */
+    n = snprintf(body, sizeof body, "{\"phoneNumber\":\"%s\",\"code\":\"%s\"}", number, code);
+    return http_post_json(conf->code_webhook_url, span_of(body, (size_t)n)) == CQ_OK;
+}
+
+static enum call_next start_challenge(struct call *c, struct pg *db, struct cq_span name)
+{
+    struct cq_span phone;
+    char number[PHONE_MAX + 1], code[CODE_DIGITS + 1];
+    enum auth_verdict verdict;
+    struct cq_id challenge;
+    enum cq_status st;
+
+    if (!json_get_text(c->json, "phoneNumber", &phone) || !phone_normalize(phone, number))
+        return call_bad_request(c, "phoneNumber: + and 8 to 15 digits");
+    st = challenge_make(db, c->conf->pepper, number, name, c->conf->codes_per_hour, c->now_ms,
+                        &verdict, &challenge, code);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    if (verdict == AUTH_LIMITED) {
+        c->retry_after_s = 3600;
+        return call_error(c, 429, "rate_limited", "too many codes for this number");
+    }
+    if (!send_code(c->conf, number, code))
+        return call_unavailable(c, "the code could not be sent");
+    buf_add_byte(&c->out, '{');
+    out_id(&c->out, "challenge", challenge);
+    out_i64(&c->out, "retryAfter", CODE_RETRY_S);
+    if (strcmp(c->conf->code_driver, "log") == 0)
+        out_text(&c->out, "devCode", span_str(code));
+    buf_add_byte(&c->out, '}');
+    return call_reply(c, 200);
+}
+
+enum call_next handle_register(struct call *c, struct pg *db)
+{
+    struct cq_span name;
+
+    if (!json_get_text(c->json, "name", &name) || !display_name_good(name))
+        return call_bad_request(c, "name: 1 to 100 characters");
+    return start_challenge(c, db, name);
+}
+
+enum call_next handle_login(struct call *c, struct pg *db)
+{
+    return start_challenge(c, db, span_of(NULL, 0));
+}
+
+/* ---- verify
+ * -------------------------------------------------------------------------------------- */
+
+struct verified {
+    struct cq_id user, device;
+    struct cq_span name;
+};
+
+static enum cq_status write_tokens(struct call *c, struct pg *db, struct cq_id user,
+                                   struct cq_id device)
+{
+    int64_t now_s = clock_wall_ms() / 1000;
+    struct token_claims claims = { user, device, now_s, now_s + ACCESS_TTL_S };
+    char access[TOKEN_TEXT_MAX], refresh[REFRESH_TEXT + 1];
+    enum cq_status st = token_sign(c->conf->keys, &claims, access, sizeof access);
+
+    if (st == CQ_OK)
+        st = refresh_make(db, device, user, c->now_ms, refresh);
+    if (st != CQ_OK)
+        return st;
+    buf_add_byte(&c->out, '{');
+    out_id(&c->out, "userId", user);
+    out_id(&c->out, "deviceId", device);
+    out_text(&c->out, "accessToken", span_str(access));
+    out_i64(&c->out, "expiresAt", claims.expires_s * 1000);
+    out_text(&c->out, "refreshToken", span_str(refresh));
+    buf_add_byte(&c->out, '}');
+    return CQ_OK;
+}
+
+static struct cq_span platform_of(const struct call *c)
+{
+    static const char *const known[] = { "web", "android", "ios" };
+    struct cq_span s;
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (json_get_text(c->json, "platform", &s) && span_eq_str(s, known[i]))
+            return span_str(known[i]);
+    return span_str("other");
+}
+
+static void submit_login(struct call *c, const struct verified *v, bool is_new)
+{
+    struct user_action *a;
+    struct cq_span label;
+
+    if (is_new || v->name.n) {
+        a = call_submit_user(c, v->user, v->device);
+        a->action.kind = USER_ACTION_USER_SIGNED_UP;
+        a->action.u.user_signed_up.name = v->name;
+    }
+    a = call_submit_user(c, v->user, v->device);
+    a->action.kind = USER_ACTION_DEVICE_LINKED;
+    a->action.u.device_linked.platform = platform_of(c);
+    if (json_get_text(c->json, "label", &label) && label.n <= LABEL_MAX)
+        a->action.u.device_linked.label = label;
+}
+
+static enum call_next check_code(struct call *c, struct pg *db)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct verified *v = ARENA_NEW(c->arena, struct verified);
+    char number[PHONE_MAX + 1];
+    struct cq_id challenge;
+    struct cq_span code, name;
+    enum auth_verdict verdict;
+    enum cq_status st;
+    bool is_new = false;
+
+    if (!v || !json_get_id(c->json, "challenge", &challenge) ||
+        !json_get_text(c->json, "code", &code))
+        return call_bad_request(c, "challenge and code are needed");
+    st = challenge_try(db, c->conf->pepper, challenge, code, c->now_ms, &verdict, number, &name,
+                       &rows);
+    if (st == CQ_OK && verdict != AUTH_YES)
+        return call_error(c, 401, "bad_code", "wrong or expired code");
+    if (st == CQ_OK) {
+        v->name = arena_copy(c->arena, name);
+        v->device = id_random();
+        st = account_of(db, c->conf->pepper, number, c->now_ms, &v->user, &is_new);
+    }
+    if (st == CQ_OK)
+        st = device_add(db, v->device, v->user, c->now_ms);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    submit_login(c, v, is_new);
+    c->state = v;
+    c->step = 1;
+    return CALL_SUBMIT;
+}
+
+enum call_next handle_verify(struct call *c, struct pg *db)
+{
+    const struct verified *v = c->state;
+    enum cq_status st;
+
+    switch (c->step) {
+    case 0:
+        return check_code(c, db);
+    case 1: /* stored: the account is of use once the view knows it */
+        return call_wait_for(c, c->submits_n - 1, 2);
+    default:
+        if (c->timed_out)
+            return call_unavailable(c, "logged in, but the view is late: log in again");
+        if (!c->passed)
+            return call_wait_for(c, c->submits_n - 1, 2);
+        st = write_tokens(c, db, v->user, v->device);
+        return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
+    }
+}
+
+/* ---- refresh and logout
+ * -------------------------------------------------------------------------- */
+
+/* On the log first: what the log does not know is not revoked for the sockets. */
+static enum call_next unlink_device(struct call *c, struct cq_id user, struct cq_id device,
+                                    const char *reason)
+{
+    struct user_action *a = call_submit_user(c, user, device);
+
+    a->action.kind = USER_ACTION_DEVICE_UNLINKED;
+    a->action.u.device_unlinked.reason = span_str(reason);
+    c->step = 1;
+    return CALL_SUBMIT;
+}
+
+enum call_next handle_refresh(struct call *c, struct pg *db)
+{
+    enum refresh_verdict verdict;
+    struct cq_id user, device;
+    struct cq_span token;
+    enum cq_status st;
+
+    if (c->step == 1) {
+        st = device_revoke(db, c->submits[0].u.user.device_id, c->now_ms);
+        return st == CQ_OK
+                   ? call_error(c, 401, "unauthorized", "this refresh token was used before")
+                   : call_database(c, st);
+    }
+    if (!json_get_text(c->json, "refreshToken", &token))
+        return call_bad_request(c, "refreshToken is needed");
+    st = refresh_use(db, token, c->now_ms, &verdict, &device, &user);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    if (verdict == REFRESH_REUSED)
+        return unlink_device(c, user, device, "reuse");
+    if (verdict == REFRESH_NO)
+        return call_error(c, 401, "unauthorized", "no such refresh token");
+    st = write_tokens(c, db, user, device);
+    return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
+}
+
+enum call_next handle_logout(struct call *c, struct pg *db)
+{
+    enum cq_status st;
+
+    if (c->step == 0)
+        return unlink_device(c, c->who.user, c->who.device, "logout");
+    st = device_revoke(db, c->who.device, c->now_ms);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    buf_add_str(&c->out, "{}");
+    return call_reply(c, 200);
+}
+
+/* ---- me
+ * ------------------------------------------------------------------------------------------ */
+
+static enum call_next reply_me(struct call *c, struct pg *db)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    char number[PHONE_MAX + 1];
+    enum cq_status st;
+
+    pg_params_init(&p, 256);
+    pg_add_uuid(&p, c->who.user);
+    st = pg_run(db, "SELECT name FROM view.users WHERE user_id = $1", &p, &rows);
+    pg_params_release(&p);
+    if (st == CQ_OK)
+        st = account_number(db, c->who.user, number);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    buf_add_byte(&c->out, '{');
+    out_id(&c->out, "userId", c->who.user);
+    out_text(&c->out, "name", pg_rows(rows) ? pg_bytes(rows, 0, 0) : span_str(""));
+    out_text(&c->out, "phoneNumber", span_str(number));
+    out_id(&c->out, "deviceId", c->who.device);
+    buf_add_byte(&c->out, '}');
+    return call_reply(c, 200);
+}
+
+enum call_next handle_me(struct call *c, struct pg *db)
+{
+    return reply_me(c, db);
+}
+
+enum call_next handle_me_edit(struct call *c, struct pg *db)
+{
+    struct user_action *a;
+    struct cq_span name;
+
+    switch (c->step) {
+    case 0:
+        if (!json_get_text(c->json, "name", &name) || !display_name_good(name))
+            return call_bad_request(c, "name: 1 to 100 characters");
+        a = call_submit_user(c, c->who.user, c->who.device);
+        a->action.kind = USER_ACTION_PROFILE_EDITED;
+        a->action.u.profile_edited.name = name;
+        c->step = 1;
+        return CALL_SUBMIT;
+    case 1:
+        return call_wait_for(c, 0, 2);
+    default:
+        if (c->timed_out)
+            return call_unavailable(c, "stored, but the view is late");
+        return c->passed ? reply_me(c, db) : call_wait_for(c, 0, 2);
+    }
+}
+
+/* ---- contacts
+ * ------------------------------------------------------------------------------------ */
+
+enum call_next handle_lookup(struct call *c, struct pg *db)
+{
+    const struct json *numbers = json_get(c->json, "phoneNumbers");
+    size_t n = json_count(numbers), known = 0;
+    struct cq_id *ids = ARENA_ARRAY(c->arena, struct cq_id, LOOKUP_MAX);
+    struct cq_span *texts = ARENA_ARRAY(c->arena, struct cq_span, LOOKUP_MAX);
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    enum cq_status st;
+
+    if (!n || n > LOOKUP_MAX || !ids || !texts)
+        return call_bad_request(c, "phoneNumbers: 1 to 100 of them");
+    for (size_t i = 0; i < n; i++) {
+        char number[PHONE_MAX + 1];
+        struct cq_span text;
+
+        if (!json_text(json_at(numbers, i), &text) || !phone_normalize(text, number))
+            continue;
+        ids[known] = phone_user_id(c->conf->pepper, number, 0);
+        texts[known++] = text;
+    }
+    pg_params_init(&p, 8192);
+    pg_add_uuid_array(&p, ids, NULL, known);
+    st = pg_run(db, "SELECT user_id, name FROM view.users WHERE user_id = ANY($1)", &p, &rows);
+    pg_params_release(&p);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    buf_add_str(&c->out, "{\"contacts\":[");
+    for (size_t i = 0; i < known; i++)
+        for (int r = 0; r < pg_rows(rows); r++) {
+            if (!id_eq(pg_uuid(rows, r, 0), ids[i]))
+                continue;
+            buf_add_str(&c->out, c->out.p[c->out.n - 1] == '[' ? "{" : ",{");
+            out_text(&c->out, "phoneNumber", texts[i]);
+            out_id(&c->out, "userId", ids[i]);
+            out_text(&c->out, "name", pg_bytes(rows, r, 1));
+            buf_add_byte(&c->out, '}');
+        }
+    buf_add_str(&c->out, "]}");
+    return call_reply(c, 200);
+}
+
+/* ---- config
+ * -------------------------------------------------------------------------------------- */
+
+enum call_next handle_config(struct call *c, struct pg *db)
+{
+    (void)db;
+    buf_add_byte(&c->out, '{');
+    out_text(&c->out, "wsUrl", span_str(c->conf->ws_url));
+    out_text(&c->out, "codeDriver", span_str(c->conf->code_driver));
+    out_text(&c->out, "version", span_str(CHASQUI_VERSION));
+    out_key(&c->out, "limits");
+    buf_add_byte(&c->out, '{');
+    out_i64(&c->out, "contentBytes", INGEST_CONTENT_MAX);
+    out_i64(&c->out, "clientIdChars", INGEST_CLIENT_ID_MAX);
+    out_i64(&c->out, "groupMembers", INGEST_GROUP_MAX);
+    out_i64(&c->out, "nameChars", INGEST_NAME_MAX);
+    buf_add_str(&c->out, "}}");
+    return call_reply(c, 200);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/rest/rest.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { PARTITIONS_MAX = 1024, WAIT_MS = 1000 };
+
+static const char *const topics[WATCH_N] = { "chat.events", "rejections", "user.events" };
+
+struct applied {
+    _Atomic int64_t next[WATCH_N][PARTITIONS_MAX];
+    struct pg *db; /* owned; the listener thread's */
+    pthread_t thread;
+    atomic_bool stop;
+    int fd;
+};
+
+static void move(struct applied *a, const char *topic, int64_t partition, int64_t next)
+{
+    static const uint64_t one = 1;
+
+    if (partition < 0 || partition >= PARTITIONS_MAX)
+        return;
+    for (int t = 0; t < WATCH_N; t++) {
+        if (strcmp(topic, topics[t]) != 0 || next <= atomic_load(&a->next[t][partition]))
+            continue;
+        atomic_store(&a->next[t][partition], next); /* only this thread writes */
+        if (write(a->fd, &one, sizeof one) < 0)
+            return; /* readable already */
+    }
+}
+
+/* `<topic>:<partition>:<source_next>` */
+static void on_notify(void *arg, const char *channel, const char *payload)
+{
+    char topic[64];
+    long long next;
+    int partition;
+
+    (void)channel;
+    if (sscanf(payload, "%63[^:]:%d:%lld", topic, &partition, &next) == 3)
+        move(arg, topic, partition, next);
+}
+
+/* Notifications of before the connection are lost: the table has what they said. */
+static enum cq_status begin(struct applied *a)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = pg_script(a->db, "LISTEN applied");
+
+    if (st == CQ_OK)
+        st = pg_run(a->db,
+                    "SELECT topic, partition, source_next FROM view.positions WHERE consumer = "
+                    "'persistence'",
+                    NULL, &rows);
+    for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
+        char topic[64];
+
+        snprintf(topic, sizeof topic, "%.*s", SPAN_FMT(pg_bytes(rows, i, 0)));
+        move(a, topic, pg_i64(rows, i, 1), pg_i64(rows, i, 2));
+    }
+    return st;
+}
+
+static void *listen_main(void *arg)
+{
+    struct applied *a = arg;
+    bool listening = false;
+    int attempt = 0;
+
+    while (!atomic_load(&a->stop)) {
+        enum cq_status st = listening ? CQ_OK : pg_ready(a->db, NULL);
+
+        if (st == CQ_OK && !listening)
+            st = begin(a);
+        if (st == CQ_OK) {
+            listening = true;
+            attempt = 0;
+            st = pg_wait_notify(a->db, WAIT_MS, on_notify, a);
+        }
+        if (st != CQ_OK) {
+            listening = false;
+            clock_sleep_ms(backoff_ms(attempt++, 50, 1000));
+        }
+    }
+    return NULL;
+}
+
+enum cq_status applied_start(const struct rest_conf *conf, struct applied **ret)
+{
+    struct applied *a = calloc(1, sizeof *a);
+
+    if (!a)
+        return CQ_FATAL;
+    a->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    a->db = pg_new(conf->database_url, "chasqui-edge-rest-listen");
+    if (pthread_create(&a->thread, NULL, listen_main, a) != 0) {
+        pg_free(a->db);
+        close(a->fd);
+        free(a);
+        return CQ_FATAL;
+    }
+    *ret = a;
+    return CQ_OK;
+}
+
+void applied_stop(struct applied *a)
+{
+    if (!a)
+        return;
+    atomic_store(&a->stop, true);
+    pg_cancel(a->db);
+    pthread_join(a->thread, NULL);
+    pg_free(a->db);
+    close(a->fd);
+    free(a);
+}
+
+int64_t applied_next(const struct applied *a, enum watched topic, int32_t partition)
+{
+    return partition >= 0 && partition < PARTITIONS_MAX ? atomic_load(&a->next[topic][partition])
+                                                        : 0;
+}
+
+int applied_fd(struct applied *a)
+{
+    return a->fd;
+}

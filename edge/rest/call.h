@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/call.h - one REST request as a small state machine. A handler is a row of steps that
+ * run on a worker thread with a database connection; between steps the loop thread submits actions
+ * to Kafka or waits for the view, so that no worker ever waits for either.
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/json/json.h"
+#include "lib/jwt/token.h"
+#include "lib/pg/pg.h"
+#include "schemas/records.gen.h"
+
+struct call;
+struct rest_conf;
+
+enum {
+    CALL_BODY_MAX = 64 * 1024,
+    CALL_REPLY_MAX = 16 * 1024 * 1024,
+    CALL_ARENA_MAX = 4 * 1024 * 1024,
+    CALL_SUBMITS_MAX = 2,
+    CALL_WAITS_MAX = 2,
+    CALL_DEADLINE_MS = 5000, /* for the broker's report, and again for the view */
+};
+
+/** What the loop does after a step. */
+enum call_next {
+    CALL_REPLY,  /* status and out are set */
+    CALL_SUBMIT, /* produce the submits, then run the step that `step` names */
+    CALL_WAIT,   /* until one of the waits is passed or 250 ms are, then run the step that `step`
+                    names */
+};
+
+typedef enum call_next call_fn(struct call *c, struct pg *db);
+
+/** Topics of the view that can be waited for. */
+enum watched { WATCH_CHAT_EVENTS, WATCH_REJECTIONS, WATCH_USER_EVENTS, WATCH_N };
+
+struct call_submit {
+    bool is_user;
+    union {
+        struct chat_action chat;
+        struct user_action user;
+    } u;               /* strings and arrays live in the call's arena */
+    int32_t partition; /* set by the report */
+    int64_t offset;
+    bool reported;
+};
+
+struct call_wait {
+    enum watched topic;
+    int32_t partition;
+    int64_t offset; /* passed when the view has applied a source above it */
+};
+
+struct call {
+    const struct rest_conf *conf;
+    call_fn *fn;
+    struct cq_id path_id[2]; /* ids in the path, in order */
+    struct cq_span query;    /* behind the question mark; in the arena */
+    struct cq_span body;     /* in the arena */
+    struct json *json;       /* the body, parsed; owned; NULL when there is none */
+    struct token_claims who; /* zero for routes without a token */
+    char request_id[CQ_ID_TEXT_LEN + 1];
+    struct cq_arena *arena;
+    int64_t now_ms; /* wall time at the start */
+
+    int step;       /* the next step; 0 at first */
+    bool unknown;   /* a submit's outcome is unknown */
+    bool refused;   /* a submit was refused before it left */
+    bool timed_out; /* the deadline of a wait has passed */
+    bool passed;    /* a wait is passed: the view has applied a source above it */
+    void *state;    /* the handler's own, in the arena */
+    struct call_submit submits[CALL_SUBMITS_MAX];
+    int submits_n;
+    struct call_wait waits[CALL_WAITS_MAX];
+    int waits_n;
+
+    enum call_next next_step; /* what the last step said */
+    int status;               /* of the reply */
+    int retry_after_s;
+    struct cq_buf out;
+
+    /* the loop's own */
+    void *req;  /* h2o_req_t, NULL when the client has gone */
+    void *back; /* what the request's pool holds, to be cut */
+    struct call *next, *prev;
+    uint32_t index; /* in the table of calls that wait for reports */
+    int reported_n;
+    int64_t deadline_ms, again_ms; /* monotonic */
+    bool waiting;
+};
+
+struct call *call_new(const struct rest_conf *conf);
+void call_free(struct call *c);
+
+/* ---- for handlers ------------------------------------------------------------------------------
+ */
+
+/** Reply with the error form: `code` is stable, `message` for people, both static. */
+enum call_next call_error(struct call *c, int status, const char *code, const char *message);
+enum call_next call_not_found(struct call *c);
+enum call_next call_bad_request(struct call *c, const char *message);
+
+/** What a database status means for the client: 503 when it is away, 500 when we are wrong. */
+enum call_next call_database(struct call *c, enum cq_status st);
+
+/** Unknown outcome or a view that is late: 503, ask again. */
+enum call_next call_unavailable(struct call *c, const char *message);
+
+/** A rejection's code as a reply. */
+enum call_next call_rejected(struct call *c, struct cq_span code);
+
+/** Reply 2xx with what is in c->out. */
+enum call_next call_reply(struct call *c, int status);
+
+/** Add a submit with its header filled from the token; NULL never. */
+struct chat_action *call_submit_chat(struct call *c, struct cq_id chat, struct cq_span client_id);
+struct user_action *call_submit_user(struct call *c, struct cq_id user, struct cq_id device);
+
+/** Wait until the view passed submit `i`, then run `step`. */
+enum call_next call_wait_for(struct call *c, int i, int step);
+
+/** Look again in a moment, for what no position tells. */
+enum call_next call_look_again(struct call *c, int step);
+
+/** Value of a query parameter, decoded into the arena; {NULL,0} when it is absent. */
+struct cq_span call_param(struct call *c, const char *name);
+
+/** The same as a whole number; false when present and none. *ret keeps its default when absent. */
+CQ_MUST_CHECK bool call_param_i64(struct call *c, const char *name, int64_t *ret);
+
+/** An id under any of two spellings (`chatId`, `chatID`). */
+CQ_MUST_CHECK bool call_chat_id(const struct call *c, struct cq_id *ret);
+
+/** `"name":` with a comma in front unless an object or array was just opened. */
+void out_key(struct cq_buf *b, const char *name);
+void out_text(struct cq_buf *b, const char *name, struct cq_span value);
+void out_id(struct cq_buf *b, const char *name, struct cq_id value);
+void out_i64(struct cq_buf *b, const char *name, int64_t value);
+
+/** The number, or null when it is 0. */
+void out_time(struct cq_buf *b, const char *name, int64_t value);

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/rest/http.h"
+
+#include "lib/base/log.h"
+
+#include <h2o.h>
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    REQUEST_MS = 10 * 1000,
+    TUNNEL_MS = 120 * 1000, /* the gateway pings each 30 s */
+    ACCEPTS_A_TURN = 32,
+    WATCHES_MAX = 4,
+};
+
+static const char CSP[] = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: "
+                          "blob:; object-src 'none'; "
+                          "base-uri 'none'; frame-ancestors 'none'";
+
+struct watch {
+    h2o_socket_t *sock;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct http {
+    h2o_globalconf_t config;
+    h2o_context_t ctx;
+    h2o_loop_t *loop;
+    h2o_accept_ctx_t accept;
+    h2o_socket_t *listener;
+    struct http_ops ops;
+    const char *origins;
+    struct watch watches[WATCHES_MAX];
+    int watches_n;
+};
+
+struct api_handler {
+    h2o_handler_t super;
+    struct http *http;
+};
+
+/* What the request's pool holds: when it goes, the call loses its request. */
+struct back {
+    struct call *call;
+};
+
+static void back_dispose(void *p)
+{
+    struct back *b = p;
+
+    if (b->call)
+        b->call->req = NULL;
+}
+
+static struct cq_span span_of_iovec(h2o_iovec_t v)
+{
+    return span_of(v.base, v.len);
+}
+
+static struct cq_span header(const h2o_req_t *req, const h2o_token_t *token)
+{
+    ssize_t i = h2o_find_header(&req->headers, token, -1);
+
+    return i < 0 ? span_of(NULL, 0) : span_of_iovec(req->headers.entries[i].value);
+}
+
+static int count_header(const h2o_req_t *req, const h2o_token_t *token)
+{
+    int n = 0;
+
+    for (ssize_t i = -1; (i = h2o_find_header(&req->headers, token, i)) >= 0;)
+        n++;
+    return n;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------
+ */
+
+static bool origin_allowed(const char *list, struct cq_span origin)
+{
+    while (*list) {
+        size_t n = strcspn(list, ",");
+
+        if ((n == 1 && *list == '*') || span_eq(span_of(list, n), origin))
+            return true;
+        list += n + (list[n] == ',');
+    }
+    return false;
+}
+
+static void add_header(h2o_req_t *req, const h2o_token_t *token, struct cq_span value)
+{
+    h2o_iovec_t copy = h2o_strdup(&req->pool, (const char *)value.p, value.n);
+
+    h2o_add_header(&req->pool, &req->res.headers, token, NULL, copy.base, copy.len);
+}
+
+static void add_named(h2o_req_t *req, const char *name, const char *value)
+{
+    h2o_iovec_t copy = h2o_strdup(&req->pool, value, strlen(value));
+
+    h2o_add_header_by_str(&req->pool, &req->res.headers, name, strlen(name), 0, NULL, copy.base,
+                          copy.len);
+}
+
+static void add_cors(const struct http *h, h2o_req_t *req)
+{
+    ssize_t i = h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1);
+    char value[256];
+
+    if (i < 0 || !origin_allowed(h->origins, span_of_iovec(req->headers.entries[i].value)))
+        return;
+    snprintf(value, sizeof value, "%.*s", (int)req->headers.entries[i].value.len,
+             req->headers.entries[i].value.base);
+    add_named(req, "access-control-allow-origin", value);
+    add_named(req, "access-control-allow-headers", "authorization, content-type");
+    add_named(req, "access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");
+    add_named(req, "access-control-max-age", "600");
+    add_named(req, "vary", "origin");
+}
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Payload Too Large";
+    case 429:
+        return "Too Many Requests";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+static void reply(const struct http *h, h2o_req_t *req, int status, int retry_after_s,
+                  struct cq_span body)
+{
+    char seconds[16];
+
+    req->res.status = status;
+    req->res.reason = reason_of(status);
+    req->res.content_length = body.n;
+    add_header(req, H2O_TOKEN_CONTENT_TYPE, span_str("application/json"));
+    add_header(req, H2O_TOKEN_CACHE_CONTROL, span_str("no-store"));
+    if (retry_after_s) {
+        snprintf(seconds, sizeof seconds, "%d", retry_after_s);
+        add_named(req, "retry-after", seconds);
+    }
+    add_cors(h, req);
+    h2o_send_inline(req, (const char *)body.p, body.n); /* copies */
+}
+
+static void reply_error(const struct http *h, h2o_req_t *req, int status, int retry_after_s,
+                        const char *code, const char *message)
+{
+    struct call *c = call_new(NULL);
+
+    if (!c)
+        return;
+    call_error(c, status, code, message);
+    reply(h, req, status, retry_after_s, buf_span(&c->out));
+    call_free(c);
+}
+
+void http_answer(struct http *h, struct call *c)
+{
+    if (c->req) {
+        h2o_req_t *req = c->req;
+
+        ((struct back *)c->back)->call = NULL;
+        add_named(req, "x-request-id", c->request_id);
+        reply(h, req, c->status, c->retry_after_s, buf_span(&c->out));
+    }
+    call_free(c);
+}
+
+/* ---- requests -----------------------------------------------------------------------------------
+ */
+
+static struct cq_span peer_address(h2o_req_t *req, struct sockaddr_storage *sa)
+{
+    req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)sa);
+    if (sa->ss_family == AF_INET)
+        return span_of(&((struct sockaddr_in *)sa)->sin_addr, 4);
+    if (sa->ss_family == AF_INET6)
+        return span_of(&((struct sockaddr_in6 *)sa)->sin6_addr, 8); /* one /64 is one household */
+    return span_of("", 0);
+}
+
+/* What two readers of one stream may understand differently is refused (RFC 9112, section 6). */
+static bool framing_is_plain(const h2o_req_t *req)
+{
+    return count_header(req, H2O_TOKEN_CONTENT_LENGTH) <= 1 &&
+           count_header(req, H2O_TOKEN_HOST) <= 1 &&
+           !(count_header(req, H2O_TOKEN_CONTENT_LENGTH) &&
+             count_header(req, H2O_TOKEN_TRANSFER_ENCODING));
+}
+
+static void start_call(struct http *h, h2o_req_t *req, struct call *c)
+{
+    struct back *b = h2o_mem_alloc_shared(&req->pool, sizeof *b, back_dispose);
+
+    b->call = c;
+    c->back = b;
+    c->req = req;
+    if (req->entity.len)
+        c->body = arena_copy(c->arena, span_of_iovec(req->entity));
+    h->ops.start(h->ops.arg, c);
+}
+
+static void handle_api(struct http *h, h2o_req_t *req, struct cq_span path, struct cq_span query)
+{
+    struct sockaddr_storage sa = { 0 };
+    int status = 500, retry_after_s = 0;
+    const char *code = "internal", *message = "this is our mistake";
+    struct call *c;
+
+    if (!framing_is_plain(req)) {
+        req->http1_is_persistent = 0;
+        reply_error(h, req, 400, 0, "bad_request", "ambiguous framing");
+        return;
+    }
+    c = h->ops.request(h->ops.arg, span_of_iovec(req->method), path, query,
+                       header(req, H2O_TOKEN_AUTHORIZATION), peer_address(req, &sa), &status, &code,
+                       &message, &retry_after_s);
+    if (c)
+        start_call(h, req, c);
+    else
+        reply_error(h, req, status, retry_after_s, code, message);
+}
+
+static bool starts_with(struct cq_span s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return s.n >= n && memcmp(s.p, prefix, n) == 0;
+}
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct http *h = ((struct api_handler *)self)->http;
+    size_t path_n = req->query_at == SIZE_MAX ? req->path.len : req->query_at;
+    struct cq_span path = span_of(req->path.base, path_n);
+    struct cq_span query = path_n < req->path.len
+                               ? span_of(req->path.base + path_n + 1, req->path.len - path_n - 1)
+                               : span_of(NULL, 0);
+    bool ready;
+
+    if (span_eq_str(path, "/healthz")) {
+        reply(h, req, 200, 0, span_str("{\"status\":\"alive\"}"));
+    } else if (span_eq_str(path, "/readyz")) {
+        ready = h->ops.ready(h->ops.arg);
+        reply(h, req, ready ? 200 : 503, ready ? 0 : 1,
+              span_str(ready ? "{\"status\":\"ready\"}" : "{\"status\":\"not ready\"}"));
+    } else if (!starts_with(path, "/api/")) {
+        return -1; /* the page's, or nobody's */
+    } else if (h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"))) {
+        reply(h, req, 204, 0, span_str(""));
+    } else {
+        handle_api(h, req, path, query);
+    }
+    return 0;
+}
+
+/* ---- the loop -----------------------------------------------------------------------------------
+ */
+
+static void on_accept(h2o_socket_t *listener, const char *err)
+{
+    struct http *h = listener->data;
+    h2o_socket_t *sock;
+
+    if (err)
+        return;
+    for (int i = 0; i < ACCEPTS_A_TURN && (sock = h2o_evloop_socket_accept(listener)); i++)
+        h2o_accept(&h->accept, sock);
+}
+
+static int listen_fd(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST, .ai_socktype = SOCK_STREAM },
+                    *ai;
+    char host[64];
+    int fd, on = 1;
+
+    if (!colon || (size_t)(colon - address) >= sizeof host)
+        return -1;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+    if (getaddrinfo(*host ? host : NULL, colon + 1, &hints, &ai) != 0)
+        return -1;
+    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
+                    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 1024) != 0)) {
+        log_error("cannot_listen", LOG_S("address", address), LOG_S("why", strerror(errno)));
+        close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(ai);
+    return fd;
+}
+
+static void register_tunnel(h2o_hostconf_t *host, const char *upstream)
+{
+    h2o_proxy_config_vars_t vars = { .io_timeout = REQUEST_MS,
+                                     .preserve_host = 1,
+                                     .websocket = { 1, TUNNEL_MS } };
+    char text[128];
+    h2o_url_t url;
+    int n = snprintf(text, sizeof text, "http://%s/ws", upstream);
+
+    if (!*upstream || n >= (int)sizeof text || h2o_url_parse(text, (size_t)n, &url) != 0)
+        return;
+    h2o_proxy_register_reverse_proxy(h2o_config_register_path(host, "/ws", 0), &url, &vars);
+}
+
+static void register_page(h2o_pathconf_t *path, const char *web_root)
+{
+    static h2o_iovec_t names[] = { { H2O_STRLIT("content-security-policy") },
+                                   { H2O_STRLIT("x-content-type-options") },
+                                   { H2O_STRLIT("referrer-policy") } };
+    static h2o_headers_command_t cmds[] = {
+        { H2O_HEADERS_CMD_SET, &names[0], { (char *)CSP, sizeof CSP - 1 } },
+        { H2O_HEADERS_CMD_SET, &names[1], { H2O_STRLIT("nosniff") } },
+        { H2O_HEADERS_CMD_SET, &names[2], { H2O_STRLIT("no-referrer") } },
+        { H2O_HEADERS_CMD_NULL, NULL, { NULL, 0 } },
+    };
+    static const char *index[] = { "index.html", NULL };
+
+    h2o_headers_register(path, cmds);
+    if (*web_root)
+        h2o_file_register(path, web_root, index, NULL, 0);
+}
+
+static void configure(struct http *h, const struct http_conf *conf)
+{
+    h2o_hostconf_t *host;
+    h2o_pathconf_t *path;
+    struct api_handler *api;
+
+    h2o_config_init(&h->config);
+    h->config.server_name = h2o_iovec_init(H2O_STRLIT("chasqui"));
+    h->config.http1.upgrade_to_http2 = 0; /* its h2 has no defence against rapid reset */
+    h->config.http1.req_timeout = REQUEST_MS;
+    h->config.max_request_entity_size = CALL_BODY_MAX;
+    host = h2o_config_register_host(&h->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    register_tunnel(host, conf->ws_upstream);
+    path = h2o_config_register_path(host, "/", 0);
+    api = (struct api_handler *)h2o_create_handler(path, sizeof *api);
+    api->super.on_req = on_request;
+    api->http = h;
+    register_page(path, conf->web_root);
+}
+
+enum cq_status http_new(const struct http_conf *conf, struct http **ret)
+{
+    struct http *h = calloc(1, sizeof *h);
+    int fd = listen_fd(conf->listen);
+
+    if (!h || fd < 0) {
+        free(h);
+        return CQ_FATAL;
+    }
+    h->ops = conf->ops;
+    h->origins = conf->origins;
+    configure(h, conf);
+    h->loop = h2o_evloop_create();
+    h2o_context_init(&h->ctx, h->loop, &h->config);
+    h->accept.ctx = &h->ctx;
+    h->accept.hosts = h->config.hosts;
+    h->listener = h2o_evloop_socket_create(h->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    h->listener->data = h;
+    h2o_socket_read_start(h->listener, on_accept);
+    *ret = h;
+    return CQ_OK;
+}
+
+void http_free(struct http *h)
+{
+    if (!h)
+        return;
+    http_drain(h);
+    for (int i = 0; i < h->watches_n; i++)
+        h2o_socket_close(h->watches[i].sock);
+    /* libh2o 2.2 has no way to end a loop with connections open; what is left goes with the process
+     */
+    free(h);
+}
+
+void http_turn(struct http *h, int wait_ms)
+{
+    h2o_evloop_run(h->loop, wait_ms);
+}
+
+void http_drain(struct http *h)
+{
+    if (!h->listener)
+        return;
+    h2o_socket_close(h->listener);
+    h->listener = NULL;
+    h2o_context_request_shutdown(&h->ctx);
+}
+
+static void on_watched(h2o_socket_t *sock, const char *err)
+{
+    struct watch *w = sock->data;
+
+    if (!err)
+        w->fn(w->arg);
+}
+
+enum cq_status http_watch(struct http *h, int fd, void (*fn)(void *arg), void *arg)
+{
+    int copy = fd >= 0 && h->watches_n < WATCHES_MAX ? dup(fd) : -1;
+    struct watch *w = &h->watches[h->watches_n];
+
+    if (copy < 0)
+        return CQ_FATAL;
+    w->sock = h2o_evloop_socket_create(h->loop, copy, H2O_SOCKET_FLAG_DONT_READ);
+    w->fn = fn;
+    w->arg = arg;
+    w->sock->data = w;
+    h2o_socket_read_start(w->sock, on_watched);
+    h->watches_n++;
+    return CQ_OK;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/messages.c - send, history, read cursor, receipts of one message.
+ */
+#include "edge/rest/rest.h"
+#include "ingest/ingest.h"
+#include "ingest/validate.h"
+#include "schemas/frame.h"
+#include "schemas/names.h"
+
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 200 };
+
+/* ---- sending ------------------------------------------------------------------------------------
+ */
+
+static enum call_next reply_message(struct call *c, struct pg *db, struct cq_id id, bool *ret_found)
+{
+    enum cq_status st;
+
+    buf_clear(&c->out);
+    buf_add_str(&c->out, "{\"message\":");
+    st = view_message_by_id(c, db, id, ret_found);
+    buf_add_byte(&c->out, '}');
+    return st == CQ_OK ? call_reply(c, 201) : call_database(c, st);
+}
+
+struct sending {
+    struct cq_id id;
+};
+
+/* The other user of a direct chat that the view does not have: named by the client, and real. */
+static enum cq_status peer_named(struct call *c, struct pg *db, struct cq_id chat,
+                                 struct chat_view *view, bool *ret_there)
+{
+    struct cq_id peer;
+    int64_t known = 0;
+    enum cq_status st;
+
+    if (!json_get_id(c->json, "peer", &peer) || id_eq(peer, c->who.user) ||
+        !id_eq(chat, chat_id_direct(c->who.user, peer)))
+        return CQ_OK;
+    st = view_count_users(db, &peer, 1, &known);
+    *ret_there = known == 1;
+    *view = (struct chat_view){ .id = chat, .present = true, .peer = peer };
+    return st;
+}
+
+/* What was asked for, checked; false: c has its reply. */
+static bool parse_message(struct call *c, struct cq_id *chat, struct message_sent *m,
+                          struct cq_span *client_id, enum call_next *ret)
+{
+    static const char *const names[] = { "chatId",   "chatID", "content", "type",
+                                         "clientId", "peer",   NULL };
+    struct cq_span type;
+
+    *ret = CALL_REPLY;
+    m->content_type = span_str("text/plain");
+    if (!json_only(c->json, names))
+        *ret = call_bad_request(c, "unknown field");
+    else if (!call_chat_id(c, chat))
+        *ret = call_bad_request(c, "chatId is needed");
+    else if (!json_get_text(c->json, "type", &type) || !message_type_parse(type, &m->type))
+        *ret = call_bad_request(c, "type: text, image, video, audio or document");
+    else if (!json_get_text(c->json, "content", &m->content) || !m->content.n)
+        *ret = call_bad_request(c, "content is needed");
+    else if (m->content.n > INGEST_CONTENT_MAX)
+        *ret = call_error(c, 413, "too_large", "content: 32 KiB at most");
+    else if (json_get(c->json, "clientId") &&
+             (!json_get_text(c->json, "clientId", client_id) || !client_id_good(*client_id)))
+        *ret = call_bad_request(c, "clientId: 1 to 64 printable characters without spaces");
+    else
+        return true;
+    return false;
+}
+
+static enum call_next send_first(struct call *c, struct pg *db)
+{
+    struct sending *s = ARENA_NEW(c->arena, struct sending);
+    struct cq_span client_id = arena_copy(c->arena, span_str(c->request_id));
+    struct message_sent m = { 0 };
+    struct chat_action *a;
+    struct chat_view view;
+    enum call_next next;
+    struct cq_id chat;
+    bool there, found;
+    enum cq_status st;
+
+    if (!s || !parse_message(c, &chat, &m, &client_id, &next))
+        return s ? next : call_error(c, 500, "internal", "this is our mistake");
+    st = view_chat(db, c->conf, chat, c->who.user, &view, &there);
+    if (st == CQ_OK && !there)
+        st = peer_named(c, db, chat, &view, &there);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    if (!there || !view.present)
+        return call_not_found(c);
+    s->id = message_id(chat, c->who.user, client_id);
+    next = reply_message(c, db, s->id, &found);
+    if (found || c->status >= 400)
+        return next; /* the same clientId again, or no answer */
+    c->status = 0;
+    buf_clear(&c->out);
+    a = call_submit_chat(c, chat, client_id);
+    a->has_peer = !view.is_group;
+    a->peer = view.peer;
+    a->action.kind = CHAT_ACTION_MESSAGE_SENT;
+    a->action.u.message_sent = m;
+    c->state = s;
+    c->step = 1;
+    return CALL_SUBMIT;
+}
+
+enum call_next handle_message_send(struct call *c, struct pg *db)
+{
+    const struct sending *s = c->state;
+    struct cq_span code;
+    enum call_next next;
+    enum cq_status st;
+    bool found;
+
+    if (c->step == 0)
+        return send_first(c, db);
+    if (c->step == 1)
+        return call_wait_for(c, 0, 2);
+    next = reply_message(c, db, s->id, &found);
+    if (found || c->status >= 400)
+        return next;
+    c->status = 0;
+    st = view_rejection(c, db, &c->submits[0], &code);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    if (code.p)
+        return call_rejected(c, code);
+    if (c->timed_out)
+        return call_unavailable(c,
+                                "stored, but the view is late: ask again with the same clientId");
+    return c->passed ? call_look_again(c, 2) : call_wait_for(c, 0, 2);
+}
+
+/* ---- history ------------------------------------------------------------------------------------
+ */
+
+#define SQL_HISTORY                                                                               \
+    "SELECT " VIEW_MESSAGE_COLUMNS " FROM view.messages m WHERE m.chat_id = $1 AND m.seq > $3 "   \
+    "AND m.seq < $4 AND EXISTS (SELECT 1 FROM view.members i WHERE i.chat_id = $1 AND i.user_id " \
+    "= $2 "                                                                                       \
+    "AND m.seq > i.joined_seq AND (i.left_seq IS NULL OR m.seq < i.left_seq)) ORDER BY m.seq "
+
+static const char sql_forward[] = SQL_HISTORY "ASC LIMIT $5";
+static const char sql_backward[] = SQL_HISTORY "DESC LIMIT $5";
+
+enum call_next handle_history(struct call *c, struct pg *db)
+{
+    int64_t before = INT64_MAX, after = 0, limit = LIMIT_DEFAULT;
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct chat_view view;
+    struct pg_params p;
+    enum cq_status st;
+    bool there, forward;
+    int n;
+
+    if (!call_param_i64(c, "before", &before) || !call_param_i64(c, "after", &after) ||
+        !call_param_i64(c, "limit", &limit) || limit < 1 || limit > LIMIT_MAX)
+        return call_bad_request(c, "before, after: seqs; limit: 1 to 200");
+    st = view_chat(db, c->conf, c->path_id[0], c->who.user, &view, &there);
+    if (st == CQ_OK && !there)
+        return call_not_found(c);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    forward = after > 0 && before == INT64_MAX;
+    pg_params_init(&p, 512);
+    pg_add_uuid(&p, c->path_id[0]);
+    pg_add_uuid(&p, c->who.user);
+    pg_add_i64(&p, after);
+    pg_add_i64(&p, before);
+    pg_add_i64(&p, limit + 1);
+    st = pg_run(db, forward ? sql_forward : sql_backward, &p, &rows);
+    pg_params_release(&p);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    n = pg_rows(rows) > limit ? (int)limit : pg_rows(rows);
+    buf_add_str(&c->out, "{\"messages\":[");
+    for (int i = 0; i < n; i++) { /* oldest first, whichever way they were read */
+        if (i)
+            buf_add_byte(&c->out, ',');
+        view_message(&c->out, rows, forward ? i : n - 1 - i, 0);
+    }
+    buf_add_str(&c->out, pg_rows(rows) > limit ? "],\"more\":true}" : "],\"more\":false}");
+    return call_reply(c, 200);
+}
+
+/* ---- cursors ------------------------------------------------------------------------------------
+ */
+
+enum call_next handle_read(struct call *c, struct pg *db)
+{
+    struct receipt *r = ARENA_NEW(c->arena, struct receipt);
+    struct chat_action *a;
+    struct chat_view view;
+    enum cq_status st;
+    bool there;
+
+    if (c->step) {
+        buf_add_str(&c->out, "{}");
+        return call_reply(c, 202);
+    }
+    st = view_chat(db, c->conf, c->path_id[0], c->who.user, &view, &there);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    if (!there || !view.present)
+        return call_not_found(c);
+    if (!r || !json_get_i64(c->json, "seq", &r->read_seq) || r->read_seq <= 0)
+        return call_bad_request(c, "seq of the last message read");
+    r->chat_id = view.id;
+    r->user_id = c->who.user;
+    r->device_id = c->who.device;
+    r->has_peer = !view.is_group;
+    r->peer = view.peer;
+    a = call_submit_chat(c, view.id, span_of(NULL, 0));
+    a->has_peer = r->has_peer;
+    a->peer = r->peer;
+    a->action.kind = CHAT_ACTION_RECEIPTS_ADVANCED;
+    a->action.u.receipts_advanced = (struct receipts_advanced){ r, 1 };
+    c->step = 1;
+    return CALL_SUBMIT;
+}
+
+/* A read cursor says delivered too. */
+static const char sql_receipts[] = "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r "
+                                   "WHERE r.chat_id = m.chat_id AND r.user_id = i.user_id "
+                                   "AND r.seq >= m.seq), (SELECT min(r.at_ms) FROM view.receipts r "
+                                   "WHERE r.chat_id = m.chat_id AND r.user_id = i.user_id "
+                                   "AND r.kind = 1 AND r.seq >= m.seq) FROM view.messages m JOIN "
+                                   "view.members i ON i.chat_id = m.chat_id "
+                                   "AND i.joined_seq < m.seq AND (i.left_seq IS NULL OR i.left_seq "
+                                   "> m.seq) AND i.user_id <> m.sender_id "
+                                   "WHERE m.id = $1 AND m.sender_id = $2 ORDER BY i.user_id";
+
+static const char sql_mine[] = "SELECT 1 FROM view.messages WHERE id = $1 AND sender_id = $2";
+
+static enum cq_status run_pair(struct call *c, struct pg *db, const char *sql,
+                               struct pg_result **ret)
+{
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, 256);
+    pg_add_uuid(&p, c->path_id[0]);
+    pg_add_uuid(&p, c->who.user);
+    st = pg_run(db, sql, &p, ret);
+    pg_params_release(&p);
+    return st;
+}
+
+enum call_next handle_receipts(struct call *c, struct pg *db)
+{
+    cq_auto(pgresult) struct pg_result *mine = NULL;
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = run_pair(c, db, sql_mine, &mine);
+
+    if (st == CQ_OK && !pg_rows(mine))
+        return call_not_found(c);
+    if (st == CQ_OK)
+        st = run_pair(c, db, sql_receipts, &rows);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    buf_add_str(&c->out, "{\"receipts\":[");
+    for (int i = 0; i < pg_rows(rows); i++) {
+        buf_add_str(&c->out, i ? ",{" : "{");
+        out_id(&c->out, "userId", pg_uuid(rows, i, 0));
+        out_time(&c->out, "deliveredAt", pg_i64(rows, i, 1));
+        out_time(&c->out, "readAt", pg_i64(rows, i, 2));
+        buf_add_byte(&c->out, '}');
+    }
+    buf_add_str(&c->out, "]}");
+    return call_reply(c, 200);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/rest.h - what all of edge/rest shares: settings at start, the threads, the road into
+ * the log.
+ */
+#pragma once
+
+#include "edge/rest/call.h"
+#include "lib/jwt/token.h"
+
+struct workers;
+struct waiters;
+
+/** Fixed at start; read by every thread. */
+struct rest_conf {
+    struct token_keys *keys;
+    struct cq_span pepper;
+    const char *database_url, *database_read_url; /* read: "" for the same */
+    const char *brokers;
+    const char *ws_url, *code_driver, *code_webhook_url, *origins, *web_root, *ws_upstream;
+    int64_t codes_per_hour, rate_per_minute;
+    int32_t partitions;
+    int workers_n;
+};
+
+/* ---- mailbox.c: calls handed from one thread to another
+ * ------------------------------------------ */
+
+struct mailbox; /* any thread puts; one takes */
+
+struct mailbox *mailbox_new(size_t max); /* NULL without memory */
+void mailbox_free(struct mailbox *m);
+
+/** False when it is full. */
+CQ_MUST_CHECK bool mailbox_put(struct mailbox *m, struct call *c);
+
+/** Everything there is, first in first out, linked by `next`; NULL for nothing. Never waits. */
+struct call *mailbox_take_all(struct mailbox *m);
+
+/** One, waiting until there is one or the box is closed (NULL). */
+struct call *mailbox_take_wait(struct mailbox *m);
+void mailbox_close(struct mailbox *m);
+
+/** Readable when there is something (read 8 bytes off it first). */
+int mailbox_fd(struct mailbox *m);
+
+/* ---- workers.c: steps run here
+ * ------------------------------------------------------------------- */
+
+/** Threads that take calls from `in`, run one step and put them to `done`. */
+CQ_MUST_CHECK enum cq_status workers_start(const struct rest_conf *conf, struct mailbox *in,
+                                           struct mailbox *done, struct workers **ret);
+void workers_stop(struct workers *w);
+
+/** Whether a database answered lately. Any thread. */
+bool workers_database_up(const struct workers *w);
+
+/* ---- applied.c: how far the view is, as told by NOTIFY
+ * ------------------------------------------- */
+
+struct applied; /* one listener thread */
+
+CQ_MUST_CHECK enum cq_status applied_start(const struct rest_conf *conf, struct applied **ret);
+void applied_stop(struct applied *a);
+
+/** One past the highest source applied, as far as is known. Any thread. */
+int64_t applied_next(const struct applied *a, enum watched topic, int32_t partition);
+
+/** Readable when something moved. */
+int applied_fd(struct applied *a);
+
+/* ---- routes.c
+ * ------------------------------------------------------------------------------------ */
+
+struct route {
+    const char *method;
+    const char *pattern; /* {} stands for an id */
+    bool needs_token;
+    call_fn *fn;
+    const char *doc;
+};
+
+/** The row for a method and path, ids into `ids`; NULL: none, and *ret_other says whether another
+ * method has it. */
+const struct route *route_find(struct cq_span method, struct cq_span path, struct cq_id ids[2],
+                               bool *ret_other);
+
+/* ---- handlers, one file a noun
+ * ------------------------------------------------------------------- */
+
+call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_logout, handle_me,
+    handle_me_edit, handle_lookup;                                         /* accounts.c */
+call_fn handle_chat_make, handle_chats, handle_chat, handle_chat_rename;   /* chats.c */
+call_fn handle_members_add, handle_member_remove, handle_member_role;      /* members.c */
+call_fn handle_message_send, handle_history, handle_read, handle_receipts; /* messages.c */
+call_fn handle_sync;                                                       /* sync.c */
+call_fn handle_config;                                                     /* accounts.c */
+
+/* ---- views.c: what handlers read
+ * ------------------------------------------------------------------ */
+
+struct chat_view {
+    struct cq_id id;
+    bool is_group;
+    bool has_row; /* false: a direct chat that nobody wrote in yet */
+    bool present; /* still a member */
+    int32_t part;
+    int64_t role; /* enum member_role */
+    struct cq_id peer;
+};
+
+/** The chat as `user` may see it; *ret_there false when there is none, or the user never was in it.
+ */
+CQ_MUST_CHECK enum cq_status view_chat(struct pg *db, const struct rest_conf *conf,
+                                       struct cq_id chat, struct cq_id user, struct chat_view *ret,
+                                       bool *ret_there);
+
+/** Code with which the action at (partition, offset) was rejected, in the arena; {NULL,0}: not
+ * (yet). */
+CQ_MUST_CHECK enum cq_status view_rejection(struct call *c, struct pg *db,
+                                            const struct call_submit *s, struct cq_span *ret);
+
+/** Columns of a message m, in the order in which view_message reads them. */
+#define VIEW_MESSAGE_COLUMNS                                                             \
+    "m.id, m.chat_id, m.seq, m.sender_id, m.client_id, m.type, m.content, m.sent_at, "   \
+    "(SELECT p.user_id FROM view.chats k JOIN view.members p ON p.chat_id = k.chat_id "  \
+    "WHERE k.chat_id = m.chat_id AND k.kind = 0 AND p.user_id <> m.sender_id LIMIT 1), " \
+    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 0::smallint), "                    \
+    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 1::smallint)"
+
+/** One message as JSON from the columns at `col` and after. */
+void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int col);
+
+/** A message by its id; *ret_found false when it is not (yet) in the view. Appends its JSON to
+ * c->out. */
+CQ_MUST_CHECK enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id,
+                                                bool *ret_found);
+
+/** The caller's chats as JSON objects, comma-parted, in c->out: one (`chat`, which may be NULL for
+ * all), or those that changed at or after the seqs `since` (one a partition; NULL: all). `members`:
+ * with the present members. */
+CQ_MUST_CHECK enum cq_status view_chats(struct call *c, struct pg *db, const struct cq_id *chat,
+                                        const int64_t *since, int32_t since_n, bool members);
+
+/** A direct chat that has no event yet, as JSON in c->out. */
+CQ_MUST_CHECK enum cq_status view_unopened_chat(struct call *c, struct pg *db, struct cq_id chat,
+                                                struct cq_id peer);
+
+/** How many of these users there are. */
+CQ_MUST_CHECK enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n,
+                                              int64_t *ret);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/rest/role.h"
+
+#include "edge/rest/server.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/settings.h"
+
+#include <stdlib.h>
+
+enum { TURN_MS = 50, DRAIN_MS = 5000 };
+
+static bool read_conf(struct rest_conf *c)
+{
+    *c = (struct rest_conf){
+        .pepper = span_str(setting_text(SET_PHONE_PEPPER)),
+        .database_url = setting_text(SET_DATABASE_URL),
+        .database_read_url = setting_text(SET_DATABASE_READ_URL),
+        .brokers = setting_text(SET_KAFKA_BROKER),
+        .ws_url = setting_text(SET_WS_PUBLIC_URL),
+        .code_driver = setting_text(SET_CODE_DRIVER),
+        .code_webhook_url = setting_text(SET_CODE_WEBHOOK_URL),
+        .origins = setting_text(SET_ALLOWED_ORIGINS),
+        .web_root = setting_text(SET_WEB_ROOT),
+        .ws_upstream = setting_text(SET_WS_UPSTREAM),
+        .codes_per_hour = setting_int(SET_CODE_PER_NUMBER_HOUR),
+        .rate_per_minute = setting_int(SET_RATE_PER_MINUTE),
+        .partitions = (int32_t)setting_int(SET_PARTITIONS),
+        .workers_n = (int)setting_int(SET_REST_WORKERS),
+    };
+    if (strcmp(c->code_driver, "log") != 0 && strcmp(c->code_driver, "webhook") != 0) {
+        log_error("bad_setting", LOG_S("name", "CODE_DRIVER"));
+        return false;
+    }
+    if (token_keys_new(setting_text(SET_JWT_SECRET), &c->keys) != CQ_OK) {
+        log_error("bad_setting", LOG_S("name", "JWT_SECRET"));
+        return false;
+    }
+    return true;
+}
+
+int edge_rest_role_run(const volatile int *stop)
+{
+    struct rest_conf conf;
+    struct server *s = NULL;
+    enum cq_status st =
+        read_conf(&conf) ? server_new(&conf, setting_text(SET_REST_LISTEN), &s) : CQ_FATAL;
+    int64_t until_ms;
+
+    if (st == CQ_OK)
+        log_info("ready", LOG_S("listen", setting_text(SET_REST_LISTEN)));
+    while (st == CQ_OK && !*stop)
+        st = server_turn(s, TURN_MS);
+    if (st != CQ_OK)
+        log_error("ended", LOG_S("status", cq_status_name(st)));
+    if (s)
+        server_drain(s);
+    until_ms = clock_mono_ms() + DRAIN_MS;
+    while (st == CQ_OK && server_calls(s) && clock_mono_ms() < until_ms)
+        st = server_turn(s, TURN_MS);
+    server_free(s);
+    token_keys_free(conf.keys);
+    return st == CQ_OK ? 0 : 1;
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/rest/server.h"
+
+#include "edge/rest/http.h"
+#include "edge/rest/limits.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    CALLS_MAX = 4096, /* at work at once; above that 503 */
+    AGAIN_MS = 250,   /* a wait is looked at again at the latest */
+    LOOK_AGAIN_MS = 20,
+    TICK_MS = 20,
+};
+
+/* A call whose submits are on their way. The slot outlives the call when the deadline comes first.
+ */
+struct pending {
+    struct call *call; /* NULL: answered already */
+    uint32_t generation;
+    int left; /* reports to come */
+};
+
+struct server {
+    const struct rest_conf *conf;
+    struct http *http;
+    struct ingest *ingest;
+    struct mailbox *jobs, *done;
+    struct workers *workers;
+    struct applied *applied;
+    struct limits limits;
+    struct pending pending[CALLS_MAX];
+    uint32_t free[CALLS_MAX];
+    uint32_t free_n;
+    struct call *waiting; /* list */
+    size_t calls;
+    int64_t now_ms, tick_ms;
+};
+
+static void finish(struct server *s, struct call *c)
+{
+    s->calls--;
+    http_answer(s->http, c);
+}
+
+static void run(struct server *s, struct call *c)
+{
+    if (mailbox_put(s->jobs, c))
+        return;
+    call_unavailable(c, "too busy");
+    finish(s, c);
+}
+
+/* ---- waiting for the view
+ * ------------------------------------------------------------------------ */
+
+static bool is_passed(const struct server *s, const struct call *c)
+{
+    for (int i = 0; i < c->waits_n; i++)
+        if (applied_next(s->applied, c->waits[i].topic, c->waits[i].partition) > c->waits[i].offset)
+            return true;
+    return false;
+}
+
+static void park(struct server *s, struct call *c)
+{
+    if (!c->deadline_ms)
+        c->deadline_ms = s->now_ms + CALL_DEADLINE_MS;
+    c->again_ms = s->now_ms + (c->waits_n ? AGAIN_MS : LOOK_AGAIN_MS);
+    c->prev = NULL;
+    c->next = s->waiting;
+    if (s->waiting)
+        s->waiting->prev = c;
+    s->waiting = c;
+}
+
+static void unpark(struct server *s, struct call *c)
+{
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        s->waiting = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    c->next = c->prev = NULL;
+}
+
+static void look_at_waiting(struct server *s)
+{
+    struct call *next;
+
+    for (struct call *c = s->waiting; c; c = next) {
+        bool passed = is_passed(s, c);
+
+        next = c->next;
+        c->passed |= passed;
+        c->timed_out = s->now_ms >= c->deadline_ms;
+        if (!passed && !c->timed_out && s->now_ms < c->again_ms)
+            continue;
+        unpark(s, c);
+        run(s, c);
+    }
+}
+
+/* ---- submitting
+ * ---------------------------------------------------------------------------------- */
+
+static uint64_t opaque_of(uint32_t index, uint32_t generation, int submit)
+{
+    return (uint64_t)generation << 24 | (uint64_t)index << 4 | (uint64_t)submit;
+}
+
+static enum cq_status submit_one(struct server *s, struct call_submit *x, uint64_t opaque)
+{
+    const char *field = NULL;
+
+    return x->is_user ? ingest_user(s->ingest, &x->u.user, opaque, &field)
+                      : ingest_chat(s->ingest, &x->u.chat, opaque, &field);
+}
+
+/* A refusal after an accepted one is unknown too: the client does it all again. */
+static void submit(struct server *s, struct call *c)
+{
+    struct pending *p;
+    uint32_t index;
+
+    if (!s->free_n || ingest_overloaded(s->ingest)) {
+        call_unavailable(c, "the log does not take anything now");
+        finish(s, c);
+        return;
+    }
+    index = s->free[--s->free_n];
+    p = &s->pending[index];
+    p->call = c;
+    p->left = 0;
+    c->index = index;
+    c->reported_n = 0;
+    c->deadline_ms = s->now_ms + CALL_DEADLINE_MS;
+    for (int i = 0; i < c->submits_n && !c->unknown; i++) {
+        enum cq_status st = submit_one(s, &c->submits[i], opaque_of(index, p->generation, i));
+
+        if (st == CQ_OK) {
+            p->left++;
+            continue;
+        }
+        c->unknown = true;
+        if (st == CQ_POISON) { /* what passed our own checks and not ingest's */
+            call_bad_request(c, "a limit is broken");
+            c->refused = true;
+        }
+    }
+    if (!c->unknown)
+        return;
+    p->call = NULL;
+    if (!p->left) {
+        p->generation++;
+        s->free[s->free_n++] = index;
+    }
+    if (!c->refused)
+        call_unavailable(c, "unknown whether it was stored: send it again with the same clientId");
+    finish(s, c);
+}
+
+static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                      enum cq_status st)
+{
+    struct server *s = arg;
+    struct pending *p = &s->pending[(opaque >> 4) & 0xFFFFF];
+    struct call *c = p->call;
+    struct call_submit *x;
+
+    if (p->generation != (uint32_t)(opaque >> 24) || !p->left)
+        return;
+    p->left--;
+    if (c) {
+        x = &c->submits[opaque & 15];
+        x->partition = partition;
+        x->offset = offset;
+        c->unknown |= st != CQ_OK;
+    }
+    if (p->left)
+        return;
+    p->call = NULL;
+    p->generation++;
+    s->free[s->free_n++] = (uint32_t)((opaque >> 4) & 0xFFFFF);
+    if (!c)
+        return;
+    c->deadline_ms = 0; /* the view has its own */
+    run(s, c);
+}
+
+/* The broker is silent: the client is told that the outcome is unknown; late reports find no call.
+ */
+static void expire_submits(struct server *s)
+{
+    for (uint32_t i = 0; i < CALLS_MAX; i++) {
+        struct call *c = s->pending[i].call;
+
+        if (!c || s->now_ms < c->deadline_ms)
+            continue;
+        s->pending[i].call = NULL;
+        call_unavailable(c, "unknown whether it was stored: send it again with the same clientId");
+        finish(s, c);
+    }
+}
+
+/* ---- the loop
+ * ------------------------------------------------------------------------------------ */
+
+static void on_done(void *arg)
+{
+    struct server *s = arg;
+    struct call *next;
+
+    s->now_ms = clock_mono_ms();
+    for (struct call *c = mailbox_take_all(s->done); c; c = next) {
+        next = c->next;
+        c->next = NULL;
+        switch (c->next_step) {
+        case CALL_SUBMIT:
+            submit(s, c);
+            break;
+        case CALL_WAIT:
+            park(s, c);
+            break;
+        default:
+            finish(s, c);
+            break;
+        }
+    }
+    look_at_waiting(s);
+}
+
+static void on_applied(void *arg)
+{
+    struct server *s = arg;
+    uint64_t n;
+
+    s->now_ms = clock_mono_ms();
+    if (read(applied_fd(s->applied), &n, sizeof n) > 0)
+        look_at_waiting(s);
+}
+
+static void on_reports(void *arg)
+{
+    struct server *s = arg;
+
+    s->now_ms = clock_mono_ms();
+    ingest_serve(s->ingest);
+}
+
+/* ---- requests
+ * ------------------------------------------------------------------------------------ */
+
+static bool check_token(struct server *s, struct cq_span authorization, struct token_claims *ret)
+{
+    static const char scheme[] = "Bearer ";
+    const size_t n = sizeof scheme - 1;
+    const char *why = NULL;
+
+    if (authorization.n <= n || strncasecmp((const char *)authorization.p, scheme, n) != 0)
+        return false;
+    if (token_check(s->conf->keys, span_of(authorization.p + n, authorization.n - n),
+                    clock_wall_ms() / 1000, ret, &why) != CQ_OK) {
+        log_debug("token_refused", LOG_S("why", why));
+        return false;
+    }
+    return true;
+}
+
+static struct call *refuse(int *status, const char **code, const char **message, int to_status,
+                           const char *to_code, const char *to_message)
+{
+    *status = to_status;
+    *code = to_code;
+    *message = to_message;
+    return NULL;
+}
+
+static struct call *on_request(void *arg, struct cq_span method, struct cq_span path,
+                               struct cq_span query, struct cq_span authorization,
+                               struct cq_span address, int *status, const char **code,
+                               const char **message, int *retry_after_s)
+{
+    struct server *s = arg;
+    struct token_claims who = { 0 };
+    struct cq_id ids[2] = { 0 }, key;
+    bool other;
+    const struct route *r = route_find(method, path, ids, &other);
+    struct call *c;
+    int64_t wait_s;
+
+    if (!r && other)
+        return refuse(status, code, message, 405, "method_not_allowed", "not with this method");
+    if (!r)
+        return refuse(status, code, message, 404, "not_found", "there is no such thing for you");
+    if (r->needs_token && !check_token(s, authorization, &who))
+        return refuse(status, code, message, 401, "unauthorized", "a valid access token is needed");
+    key = r->needs_token ? who.user : id_derive("address", &address, 1);
+    wait_s = limits_take(&s->limits, key, clock_mono_ms());
+    if (wait_s) {
+        *retry_after_s = (int)wait_s;
+        return refuse(status, code, message, 429, "rate_limited", "too many requests");
+    }
+    *retry_after_s = 1;
+    if (s->calls >= CALLS_MAX || !(c = call_new(s->conf)))
+        return refuse(status, code, message, 503, "unavailable", "too busy");
+    c->fn = r->fn;
+    c->who = who;
+    c->path_id[0] = ids[0];
+    c->path_id[1] = ids[1];
+    c->query = arena_copy(c->arena, query);
+    return c;
+}
+
+static void on_start(void *arg, struct call *c)
+{
+    struct server *s = arg;
+
+    s->calls++;
+    run(s, c);
+}
+
+static bool on_ready(void *arg)
+{
+    return server_is_ready(arg);
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
+
+static enum cq_status open_parts(struct server *s, const char *listen)
+{
+    struct http_conf hc = { .listen = listen,
+                            .web_root = s->conf->web_root,
+                            .ws_upstream = s->conf->ws_upstream,
+                            .origins = s->conf->origins,
+                            .ops = { s, on_request, on_start, on_ready } };
+    struct ingest_conf ic = { .brokers = s->conf->brokers,
+                              .client_id = "chasqui-edge-rest",
+                              .partitions = s->conf->partitions,
+                              .linger_ms = 0,
+                              .ack = on_report,
+                              .arg = s };
+    enum cq_status st = ingest_new(&ic, &s->ingest);
+
+    if (st == CQ_OK)
+        st = applied_start(s->conf, &s->applied);
+    if (st == CQ_OK)
+        st = workers_start(s->conf, s->jobs, s->done, &s->workers);
+    if (st == CQ_OK)
+        st = http_new(&hc, &s->http);
+    if (st == CQ_OK)
+        st = http_watch(s->http, mailbox_fd(s->done), on_done, s);
+    if (st == CQ_OK)
+        st = http_watch(s->http, applied_fd(s->applied), on_applied, s);
+    if (st == CQ_OK)
+        st = http_watch(s->http, ingest_fd(s->ingest), on_reports, s);
+    return st;
+}
+
+enum cq_status server_new(const struct rest_conf *conf, const char *listen, struct server **ret)
+{
+    struct server *s = calloc(1, sizeof *s);
+    enum cq_status st;
+
+    if (!s)
+        return CQ_FATAL;
+    s->conf = conf;
+    s->now_ms = clock_mono_ms();
+    limits_init(&s->limits, conf->rate_per_minute);
+    for (uint32_t i = 0; i < CALLS_MAX; i++)
+        s->free[s->free_n++] = CALLS_MAX - 1 - i;
+    s->jobs = mailbox_new(CALLS_MAX);
+    s->done = mailbox_new(2 * CALLS_MAX);
+    st = s->jobs && s->done ? open_parts(s, listen) : CQ_FATAL;
+    if (st != CQ_OK) {
+        server_free(s);
+        return st;
+    }
+    *ret = s;
+    return CQ_OK;
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    workers_stop(s->workers);
+    applied_stop(s->applied);
+    ingest_free(s->ingest);
+    while (s->waiting) {
+        struct call *c = s->waiting;
+
+        unpark(s, c);
+        call_free(c);
+    }
+    http_free(s->http);
+    mailbox_free(s->jobs);
+    mailbox_free(s->done);
+    limits_release(&s->limits);
+    free(s);
+}
+
+enum cq_status server_turn(struct server *s, int wait_ms)
+{
+    http_turn(s->http, s->waiting && wait_ms > TICK_MS ? TICK_MS : wait_ms);
+    s->now_ms = clock_mono_ms();
+    if (s->now_ms - s->tick_ms < TICK_MS)
+        return CQ_OK;
+    s->tick_ms = s->now_ms;
+    ingest_serve(s->ingest);
+    look_at_waiting(s);
+    expire_submits(s);
+    return ingest_is_dead(s->ingest) ? CQ_FATAL : CQ_OK;
+}
+
+void server_drain(struct server *s)
+{
+    http_drain(s->http);
+}
+
+size_t server_calls(const struct server *s)
+{
+    return s->calls;
+}
+
+bool server_is_ready(const struct server *s)
+{
+    return workers_database_up(s->workers) && !ingest_overloaded(s->ingest);
+}

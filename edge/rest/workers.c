@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/auth/devices.h"
+#include "edge/rest/rest.h"
+
+#include "lib/base/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct worker {
+    pthread_t thread;
+    struct workers *all;
+    struct pg *db; /* owned */
+};
+
+struct workers {
+    const struct rest_conf *conf;
+    struct mailbox *in, *done; /* borrowed */
+    struct worker *v;          /* owned */
+    int n;
+    atomic_bool database_up;
+};
+
+/* A token outlives a log-out by minutes; the device's row does not. */
+static bool device_refused(struct call *c, struct pg *db, enum call_next *ret)
+{
+    bool live = false;
+    enum cq_status st;
+
+    if (id_is_zero(c->who.device) || c->step)
+        return false;
+    st = device_is_live(db, c->who.device, &live);
+    if (st != CQ_OK)
+        *ret = call_database(c, st);
+    else if (!live)
+        *ret = call_error(c, 401, "unauthorized", "this device is logged out");
+    return st != CQ_OK || !live;
+}
+
+static enum call_next run_step(struct worker *w, struct call *c)
+{
+    const char *why = "";
+    enum call_next next;
+    enum cq_status st = pg_ready(w->db, NULL);
+
+    atomic_store(&w->all->database_up, st == CQ_OK);
+    if (st != CQ_OK) {
+        log_debug("database_away", LOG_S("why", pg_error(w->db)));
+        return call_unavailable(c, "the view cannot be read now");
+    }
+    if (c->unknown)
+        return call_unavailable(
+            c, "unknown whether it was stored: send it again with the same clientId");
+    if (device_refused(c, w->db, &next))
+        return next;
+    if (!c->step && c->body.n && json_parse(c->body, &c->json, &why) != CQ_OK)
+        return call_bad_request(c, why);
+    next = c->fn(c, w->db);
+    if (next == CALL_REPLY && c->status >= 500)
+        log_debug("request_failed", LOG_S("request", c->request_id), LOG_S("why", pg_error(w->db)));
+    return next;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct call *c;
+
+    while ((c = mailbox_take_wait(w->all->in))) {
+        c->next_step = run_step(w, c);
+        if (!mailbox_put(w->all->done, c))
+            abort(); /* it is as large as the table of calls */
+    }
+    return NULL;
+}
+
+enum cq_status workers_start(const struct rest_conf *conf, struct mailbox *in, struct mailbox *done,
+                             struct workers **ret)
+{
+    struct workers *w = calloc(1, sizeof *w);
+
+    if (!w || !(w->v = calloc((size_t)conf->workers_n, sizeof *w->v))) {
+        free(w);
+        return CQ_FATAL;
+    }
+    w->conf = conf;
+    w->in = in;
+    w->done = done;
+    for (int i = 0; i < conf->workers_n; i++) {
+        w->v[i].all = w;
+        w->v[i].db = pg_new(conf->database_url, "chasqui-edge-rest");
+        if (pthread_create(&w->v[i].thread, NULL, worker_main, &w->v[i]) != 0) {
+            pg_free(w->v[i].db);
+            workers_stop(w);
+            return CQ_FATAL;
+        }
+        w->n++;
+    }
+    *ret = w;
+    return CQ_OK;
+}
+
+void workers_stop(struct workers *w)
+{
+    if (!w)
+        return;
+    mailbox_close(w->in);
+    for (int i = 0; i < w->n; i++) {
+        pthread_join(w->v[i].thread, NULL);
+        pg_free(w->v[i].db);
+    }
+    free(w->v);
+    free(w);
+}
+
+bool workers_database_up(const struct workers *w)
+{
+    return atomic_load(&w->database_up);
+}

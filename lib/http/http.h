@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/http/http.h - small requests to other services. The one owner of curl.h.
+ */
+#pragma once
+
+#include "lib/base/span.h"
+#include "lib/base/status.h"
+
+/** POST a small JSON body to `url` (http or https), no redirects, 10 s at most. CQ_OK for a 2xx
+ * answer, CQ_AGAIN for anything else. Blocks. Any thread. */
+CQ_MUST_CHECK enum cq_status http_post_json(const char *url, struct cq_span body);
