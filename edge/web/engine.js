@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: MIT
+// docs/protocol.md as a client lives it: ready → sync → merge → receipts; the outbox; what the page can ask for.
+import { ApiError } from "./session.js";
+import { Socket } from "./socket.js";
+import { backoff, phoneNumber, sleep, soon, uuid } from "./util.js";
+
+const HELD_MAX = 5000; // live frames during a sync; more: begin again
+const IN_FLIGHT_MAX = 32; // own messages on the socket without an ack
+const SYNC_EVERY_MS = 5 * 60000;
+const SAVE_MS = 400;
+const PAGE = 50;
+const CATCH_UP_PAGE = 200;
+const NAMES_TRIES = 5; // a chat that was heard of live may not be in the view yet
+
+export class Engine {
+  /** `changed()` is called after anything that can be seen changed. */
+  constructor(session, model, store, changed) {
+    Object.assign(this, { session, model, store, changed });
+    this.cursor = "";
+    this.state = "off"; // off | connecting | syncing | on
+    this.openChat = null; // chatId on the screen
+    this.epoch = 0; // counts `ready`s: what belongs to an older one gives up
+    this.held = null; // live frames, while a sync runs
+    this.at = "";
+    this.asking = new Map(); // chats being described → {again, done}
+    this.waitUntil = 0; // no sending before, after a nack
+    this.receipts = soon(() => this.#sendReceipts());
+    this.stopped = false;
+  }
+
+  /** What an earlier visit kept. */
+  async load() {
+    this.cursor = await this.store.load(this.model);
+    this.changed();
+  }
+
+  async connect() {
+    const config = await this.#config();
+    if (this.stopped) return;
+    const here = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+    this.socket = new Socket([...new Set([config.wsUrl || here, here])], (bad) => this.session.token(bad), {
+      frame: (f) => this.#frame(f),
+      up: () => this.#up(),
+      down: () => this.#down(),
+    });
+    this.socket.open();
+    this.timers = [
+      setInterval(() => this.#save(), SAVE_MS),
+      setInterval(() => this.#backgroundSync(), SYNC_EVERY_MS * (0.9 + 0.2 * Math.random())),
+      setInterval(() => this.#renew(), 20000),
+    ];
+    addEventListener("pagehide", this.#hidden);
+    document.addEventListener("visibilitychange", this.#seen);
+  }
+
+  stop() {
+    this.stopped = true;
+    this.epoch++;
+    this.socket?.stop();
+    this.timers?.forEach(clearInterval);
+    removeEventListener("pagehide", this.#hidden);
+    document.removeEventListener("visibilitychange", this.#seen);
+    this.store.close();
+  }
+
+  #hidden = () => this.#save();
+  #seen = () => {
+    if (document.visibilityState !== "visible") return;
+    this.#renew();
+    this.receipts();
+  };
+
+  async #config() {
+    for (let i = 0; ; i++) {
+      try {
+        return await this.session.config();
+      } catch {
+        if (this.stopped) return {};
+        await sleep(backoff(i, 500, 15000));
+      }
+    }
+  }
+
+  #save(cursor) {
+    return this.store.save(this.model, cursor);
+  }
+
+  async #renew() {
+    const token = await this.session.token().catch(() => null);
+    if (token) this.socket?.renew(token);
+  }
+
+  #become(state) {
+    this.state = state;
+    this.changed();
+  }
+
+  // The connection
+
+  #up() {
+    this.held = [];
+    this.#become("connecting");
+  }
+
+  #down() {
+    this.epoch++;
+    this.held = null;
+    for (const m of this.model.outbox) if (m.state === "sent") m.state = "new";
+    for (const chat of this.model.chats.values()) chat.told = null; // whether it arrived is not known
+    this.waitUntil = 0;
+    this.#become("off");
+  }
+
+  #frame(f) {
+    switch (f.t) {
+      case "ready":
+        return this.#ready(f);
+      case "ack":
+        this.model.acked(f.clientId, f.id);
+        this.#sendOutbox();
+        return this.changed();
+      case "nack":
+        return this.#nack(f);
+      case "error":
+        return console.warn("refused frame:", f.code, f.message);
+      default:
+        if (!this.held) return this.#live(f);
+        if (this.held.push(f) > HELD_MAX) this.socket.drop();
+    }
+  }
+
+  #live(f) {
+    const { model } = this;
+    if (f.t === "message") {
+      model.message(f, true);
+      this.#sendOutbox();
+      if (!model.chat(f.chatId).known) this.#describe(f.chatId);
+    } else if (f.t === "rejected") {
+      model.failed(f.clientId, f.code);
+    } else if (f.t === "status") {
+      model.ticks(f);
+    } else if (f.t === "chat") {
+      model.group(f);
+      this.#describe(f.chatId);
+    } else if (f.t === "member") {
+      if (model.membership(f)) this.#describe(f.chatId);
+    }
+    this.receipts();
+    this.changed();
+  }
+
+  // Catching up
+
+  async #ready(f) {
+    const epoch = ++this.epoch;
+    this.held ??= [];
+    this.at = f.at;
+    this.#become("syncing");
+    this.#sendOutbox();
+    await this.#sync(epoch);
+    if (epoch !== this.epoch) return;
+    const held = this.held;
+    this.held = null;
+    for (const late of held) this.#live(late);
+    this.#become("on");
+    this.receipts();
+  }
+
+  /** Until caught up, or until another connection makes it pointless. */
+  async #sync(epoch) {
+    for (let i = 0; epoch === this.epoch; ) {
+      const query = new URLSearchParams({ cursor: this.cursor || "latest", at_least: this.at });
+      let answer;
+      try {
+        answer = await this.session.call("GET", `/api/sync?${query}`);
+        if (epoch !== this.epoch) return;
+        if (!this.cursor) await this.#missed(answer.chats, epoch);
+      } catch (e) {
+        if (e.status === 401) return;
+        if (e.status === 400 && this.cursor) await this.#forget();
+        await sleep((e.retryAfterMs ?? 0) + backoff(i++, 300, 10000));
+        continue;
+      }
+      if (epoch !== this.epoch) return;
+      this.#merge(answer);
+      i = 0;
+      if (!answer.more) return;
+    }
+  }
+
+  /** The cursor is of another log: nothing that is here means anything. */
+  async #forget() {
+    this.cursor = "";
+    this.model.chats.clear();
+    await this.store.wipe();
+  }
+
+  #merge(answer) {
+    for (const c of answer.chats) this.model.describe(c);
+    for (const m of answer.messages) this.model.message(m, false);
+    for (const t of answer.ticks) this.model.ticks(t);
+    this.cursor = answer.cursor;
+    this.#save(this.cursor);
+    this.changed();
+  }
+
+  /** A new device begins at the latest cursor, which has no messages: fetch what nobody of ours has got yet. */
+  async #missed(chats, epoch) {
+    for (const c of chats) {
+      let after = c.mySeq?.delivered ?? 0;
+      while ((c.lastMessage?.seq ?? 0) > after && epoch === this.epoch) {
+        const page = await this.session.insist("GET", `/api/chats/${c.chatId}/messages?after=${after}&limit=${CATCH_UP_PAGE}`);
+        for (const m of page.messages) this.model.message(m, false);
+        if (!page.messages.length) break;
+        after = page.messages.at(-1).seq;
+        if (!page.more) break;
+      }
+    }
+  }
+
+  async #backgroundSync() {
+    if (this.state !== "on") return;
+    const epoch = this.epoch;
+    const query = new URLSearchParams({ cursor: this.cursor, at_least: this.at });
+    try {
+      const answer = await this.session.call("GET", `/api/sync?${query}`);
+      if (epoch === this.epoch) this.#merge(answer);
+    } catch {
+      // live frames go on; the next one will do
+    }
+    this.receipts();
+  }
+
+  /** Ask the server what a chat is, one question at a time; what changes meanwhile is asked again. */
+  async #describe(chatId) {
+    const running = this.asking.get(chatId);
+    if (running) {
+      running.again = true;
+      return running.done;
+    }
+    const job = { again: true };
+    this.asking.set(chatId, job);
+    job.done = (async () => {
+      while (job.again && !this.stopped) {
+        job.again = false;
+        await this.#describeOnce(chatId);
+      }
+      this.asking.delete(chatId);
+      this.changed();
+    })();
+    return job.done;
+  }
+
+  async #describeOnce(chatId) {
+    for (let i = 0; i < NAMES_TRIES && !this.stopped; i++) {
+      try {
+        this.model.describe((await this.session.call("GET", `/api/chats/${chatId}`)).chat);
+        return;
+      } catch (e) {
+        if (![0, 404, 429, 503].includes(e.status)) return;
+        await sleep(e.retryAfterMs + backoff(i, 300, 3000));
+      }
+    }
+  }
+
+  // Receipts
+
+  #sendReceipts() {
+    if (this.state !== "on") return;
+    for (const chat of this.model.chats.values()) {
+      if (chat.left || !chat.top) continue;
+      if (chat.chatId === this.openChat && document.visibilityState === "visible") this.model.readUpTo(chat, chat.top);
+      const told = (chat.told ??= { ...chat.mine });
+      const f = { t: "receipt", chatId: chat.chatId };
+      if (chat.top > told.delivered) f.delivered = chat.top;
+      if (chat.readHere > told.read) f.read = chat.readHere;
+      if (!f.delivered && !f.read) continue;
+      if (chat.kind === "direct") f.peer = chat.peer;
+      if (!this.socket.send(f)) return;
+      told.delivered = f.delivered ?? told.delivered;
+      told.read = f.read ?? told.read;
+      this.changed();
+    }
+  }
+
+  // Sending
+
+  send(chat, content) {
+    const m = this.model.compose(chat, content, uuid(), Date.now());
+    this.#sendOutbox();
+    this.#save();
+    this.changed();
+    return m;
+  }
+
+  #sendOutbox() {
+    if (Date.now() < this.waitUntil || !["syncing", "on"].includes(this.state)) return;
+    let flying = this.model.outbox.filter((m) => m.state === "sent").length;
+    for (const m of this.model.outbox) {
+      if (m.state !== "new") continue;
+      if (flying >= IN_FLIGHT_MAX) return;
+      const f = { t: "message.send", clientId: m.clientId, chatId: m.chatId, content: m.content, type: m.type, peer: m.peer };
+      if (!this.socket.send(f)) return;
+      m.state = "sent";
+      flying++;
+    }
+  }
+
+  #nack(f) {
+    const m = this.model.outgoing(f.clientId);
+    if (!m) return;
+    if (f.code !== "retry" && f.code !== "slow_down") {
+      this.model.failed(f.clientId, f.code);
+      return this.changed();
+    }
+    if (m.state !== "sent") return; // one of those behind the first: they go again with it
+    const from = this.model.outbox.indexOf(m);
+    for (const later of this.model.outbox.slice(from)) if (later.state === "sent") later.state = "new";
+    const wait = (f.retryAfter ?? 500) * (1 + 0.2 * Math.random());
+    this.waitUntil = Date.now() + wait;
+    setTimeout(() => {
+      this.waitUntil = 0;
+      this.#sendOutbox();
+    }, wait);
+  }
+
+  /** A message that was refused: once more, or away with it. */
+  again(m) {
+    this.model.verdict(m.clientId);
+    this.send(this.model.chat(m.chatId), m.content);
+  }
+
+  discard(m) {
+    this.model.verdict(m.clientId);
+    this.changed();
+  }
+
+  // What the page asks for
+
+  show(chatId) {
+    this.openChat = chatId;
+    this.receipts();
+    const chat = chatId && this.model.chats.get(chatId);
+    if (!chat) return;
+    if (chat.kind === "group" ? !chat.left : !chat.known) this.#describe(chatId);
+    if (chat.messages.length < PAGE && !chat.all) this.older(chat);
+  }
+
+  /** One page of history. */
+  async older(chat) {
+    if (chat.loading || chat.all) return;
+    chat.loading = true;
+    try {
+      const before = this.model.oldest(chat);
+      const query = before ? `before=${before}&limit=${PAGE}` : `limit=${PAGE}`;
+      const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`);
+      for (const m of page.messages) this.model.message(m, false);
+      chat.all = !page.more;
+    } catch (e) {
+      if (e.status === 404) chat.all = true;
+    } finally {
+      delete chat.loading;
+      this.receipts();
+      this.changed();
+    }
+  }
+
+  /** Users of the numbers in `text`; throws when one is not understood or not here. */
+  async find(text) {
+    const words = text.split(/[,;\n]/).map((w) => w.trim()).filter(Boolean);
+    const numbers = words.map(phoneNumber);
+    const bad = words.filter((_, i) => !numbers[i]);
+    if (bad.length || !numbers.length) throw new ApiError(400, "number", `Not a phone number: ${bad.join(", ") || "nothing"}. Write +49155…`, 0);
+    const found = [];
+    for (let i = 0; i < numbers.length; i += 100) {
+      const part = numbers.slice(i, i + 100);
+      found.push(...(await this.session.insist("POST", "/api/contacts/lookup", { phoneNumbers: part })).contacts);
+    }
+    const missing = numbers.filter((n) => !found.some((c) => c.phoneNumber === n));
+    if (missing.length) throw new ApiError(404, "not_here", `Not here yet: ${missing.join(", ")}`, 0);
+    return found;
+  }
+
+  #created(chat) {
+    const c = this.model.describe(chat);
+    c.touchedAt = Date.now(); // an empty chat stands on top until somebody writes elsewhere
+    this.changed();
+    return c.chatId;
+  }
+
+  async openDirect(phone) {
+    const [contact] = await this.find(phone);
+    if (contact.userId === this.model.me) throw new ApiError(400, "self", "That is your own number.", 0);
+    return this.#created((await this.session.insist("POST", "/api/chats", { userId: contact.userId })).chat);
+  }
+
+  async createGroup(name, phones) {
+    const members = (await this.find(phones)).map((c) => c.userId).filter((id) => id !== this.model.me);
+    const body = { name, members, clientId: uuid() };
+    return this.#created((await this.session.insist("POST", "/api/chats", body)).chat);
+  }
+
+  async change(chatId, method, path, body) {
+    await this.session.call(method, `/api/chats/${chatId}${path}`, body);
+    await this.#describe(chatId);
+  }
+
+  async addMembers(chatId, phones) {
+    return this.change(chatId, "POST", "/members", { add: (await this.find(phones)).map((c) => c.userId) });
+  }
+
+  async leave(chatId) {
+    await this.session.call("DELETE", `/api/chats/${chatId}/members/${this.model.me}`);
+    this.model.chat(chatId).left = true;
+    this.model.dirty.chats.add(this.model.chat(chatId));
+    this.changed();
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// What survives a reload, in IndexedDB, one database a user. A cursor is written in one transaction with all that
+// came before it, so that it never promises more than is there. Several tabs may write: everything is keyed by id.
+
+const KEPT_A_CHAT = 200; // messages; older ones come from the server when asked for
+const KEPT_CHATS = 500;
+
+const asked = (request) =>
+  new Promise((done, fail) => {
+    request.onsuccess = () => done(request.result);
+    request.onerror = () => fail(request.error);
+  });
+
+/** The lasting part of a chat. `all` is not: old messages are dropped. */
+function kept(chat) {
+  const { messages, ids, all, told, loading, ...rest } = chat;
+  return rest;
+}
+
+export class Store {
+  #db = null;
+
+  /** Where the browser keeps no databases everything is fetched anew at each start. */
+  async open(userId) {
+    try {
+      const request = indexedDB.open(`chasqui-${userId}`, 1);
+      request.onupgradeneeded = () => {
+        request.result.createObjectStore("about");
+        request.result.createObjectStore("chats", { keyPath: "chatId" });
+        request.result.createObjectStore("messages", { keyPath: "id" });
+        request.result.createObjectStore("outbox", { keyPath: "clientId" });
+      };
+      this.#db = await asked(request);
+    } catch {
+      this.#db = null;
+    }
+  }
+
+  /** Fill `model`; → the saved cursor or "". */
+  async load(model) {
+    if (!this.#db) return "";
+    const tx = this.#db.transaction(["about", "chats", "messages", "outbox"]);
+    const [cursor, chats, messages, outbox] = await Promise.all([
+      asked(tx.objectStore("about").get("cursor")),
+      asked(tx.objectStore("chats").getAll()),
+      asked(tx.objectStore("messages").getAll()),
+      asked(tx.objectStore("outbox").getAll()),
+    ]);
+    for (const c of chats) Object.assign(model.chat(c.chatId), c);
+    for (const m of messages) {
+      const chat = model.chats.get(m.chatId);
+      if (!chat || chat.ids.has(m.id)) continue;
+      chat.ids.set(m.id, m);
+      chat.messages.push(m);
+    }
+    const surplus = this.#prune(model);
+    model.outbox = outbox.sort((a, b) => a.order - b.order).map((m) => ({ ...m, state: m.state === "sent" ? "new" : m.state }));
+    for (const m of [...model.outbox]) if (model.chats.get(m.chatId)?.messages.some((k) => k.clientId === m.clientId)) model.verdict(m.clientId);
+    if (surplus.length) {
+      const old = this.#db.transaction("messages", "readwrite").objectStore("messages");
+      for (const id of surplus) old.delete(id);
+    }
+    return cursor ?? "";
+  }
+
+  /** Sort, and keep the newest; → ids of the rest. */
+  #prune(model) {
+    const surplus = [];
+    model.sorted().forEach((chat, rank) => {
+      chat.messages.sort((a, b) => a.seq - b.seq);
+      const kept = rank < KEPT_CHATS ? KEPT_A_CHAT : 0;
+      const gone = chat.messages.splice(0, Math.max(0, chat.messages.length - kept));
+      for (const m of gone) {
+        chat.ids.delete(m.id);
+        surplus.push(m.id);
+      }
+    });
+    return surplus;
+  }
+
+  /** Write what changed in `model`, with the cursor when it is given. */
+  async save(model, cursor) {
+    const { dirty } = model;
+    if (!this.#db || (cursor === undefined && !dirty.chats.size && !dirty.messages.size && !dirty.outbox.size)) return;
+    const tx = this.#db.transaction(["about", "chats", "messages", "outbox"], "readwrite");
+    for (const chat of dirty.chats) {
+      tx.objectStore("chats").put(kept(chat));
+    }
+    for (const m of dirty.messages.values()) tx.objectStore("messages").put(m);
+    for (const [clientId, m] of dirty.outbox) {
+      if (m) tx.objectStore("outbox").put(m);
+      else tx.objectStore("outbox").delete(clientId);
+    }
+    if (cursor !== undefined) tx.objectStore("about").put(cursor, "cursor");
+    dirty.chats.clear();
+    dirty.messages.clear();
+    dirty.outbox.clear();
+    await new Promise((done) => {
+      tx.oncomplete = tx.onabort = tx.onerror = done; // a full disk costs a longer sync, nothing else
+    });
+  }
+
+  /** Forget everything: the log is another one. */
+  async wipe() {
+    if (!this.#db) return;
+    const tx = this.#db.transaction(["about", "chats", "messages"], "readwrite");
+    for (const name of tx.objectStoreNames) tx.objectStore(name).clear();
+    await new Promise((done) => {
+      tx.oncomplete = tx.onabort = done;
+    });
+  }
+
+  close() {
+    this.#db?.close();
+    this.#db = null;
+  }
+
+  /** Forget a user of this browser. */
+  static forget(userId) {
+    indexedDB.deleteDatabase?.(`chasqui-${userId}`);
+  }
+}
