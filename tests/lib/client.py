@@ -370,6 +370,17 @@ class Device:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    async def at_rest(self, timeout_s: float = 20) -> None:
+        """Wait until everything that came has been ok'd and all that was to be said is on the socket."""
+        await self.wait(lambda: self._ok_sent >= self._n and not self._timers and not self._writes, timeout_s, "rest")
+        await self.ping()
+
+    async def ping(self) -> None:
+        """What was sent before has been read by the gateway when the pong is back."""
+        n = self.frames_n["pong"]
+        self._post({"t": "ping"})
+        await self.wait(lambda: self.frames_n["pong"] > n, 20, "pong")
+
     async def close(self) -> None:
         await self.stop()
         await self.rest.close()

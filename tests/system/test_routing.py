@@ -38,6 +38,7 @@ async def test_offline_device_is_pushed_and_an_online_tab_does_not_silence_it(st
     await phone.online()
     third = await alice.told(f"{MARK} phone on", peer=bob.user_id)
     await asyncio.gather(phone.sees(third.content), tab.sees(third.content))
+    await phone.at_rest()
     await phone.stop()
     fourth = await alice.told(f"{MARK} phone off again", peer=bob.user_id)
     await pushed(stack, fourth.id, phone)
