@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/feed/feed.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/feed/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    BATCH_MAX = 2048,
+    BATCH_SLACK = 256,             /* what may still arrive once a batch is full */
+    BATCH_BYTES = 4 * 1024 * 1024, /* a batch ends early at this many */
+    PART_HELD_MAX = BATCH_MAX / 8, /* held records at which one partition is paused */
+    OUT_QUEUE = 64 * 1024,         /* records told in one turn */
+    OUT_KIB = 96 * 1024,
+    COMMIT_EVERY_MS = 500,
+    PAUSE_AFTER_MS = 500,    /* without progress */
+    ASSIGN_WAIT_MS = 120000, /* for the database, inside an assignment */
+    JOIN_MS = 10000,
+    IDLE_MS = 50,
+    SERVE_MS = 100,
+    SERVE_TRIES = 300,
+};
+
+struct held {
+    struct bus_record rec;
+    bool letter_sent; /* its dead letter is out: a repeat of the turn sends no second one */
+    bool taken;       /* part of the running turn */
+    const char *why;  /* the running turn dead-letters it */
+    char refused[80]; /* words of the database that refused it alone; "" for none */
+};
+
+struct feed {
+    struct feed_conf conf;
+    struct consumer *consumer; /* owned, as are these: */
+    struct producer *producer;
+    struct reader *reader;
+    struct pg *pg;
+    struct feed_parts parts;
+    struct held *held;       /* owned; in order of arrival */
+    struct bus_record *recs; /* owned; the same as `admit` wants to see it */
+    bool *hold;              /* owned; its answer */
+    int held_n;
+    size_t held_bytes;
+    int taken_n;
+    int single;  /* records that are to be applied one at a time, after a refused batch */
+    bool unsure; /* the outcome of a turn is not known: read the positions again */
+    bool failed_report;
+    int again;                /* turns in a row without progress */
+    int64_t stalled_since_ms; /* 0: not stalled */
+    int64_t committed_ms;
+    struct feed_stats stats;
+};
+
+/* ---- ownership ---------------------------------------------------------------------------------
+ */
+
+/* A usable connection, greeted when it is new; what was in flight on the old one is not known. */
+static enum cq_status database_ready(struct feed *f)
+{
+    bool fresh;
+    enum cq_status st = pg_ready(f->pg, &fresh);
+
+    if (st == CQ_OK && fresh) {
+        f->unsure = true;
+        if (f->conf.ops->connected)
+            st = f->conf.ops->connected(f->conf.arg, f->pg);
+    }
+    f->stats.database_away = st == CQ_AGAIN;
+    return st;
+}
+
+static enum cq_status load_position(struct feed *f, const char *topic, int32_t partition,
+                                    int64_t first, struct feed_part *p)
+{
+    int64_t until_ms = clock_mono_ms() + ASSIGN_WAIT_MS;
+    enum cq_status st;
+
+    for (int i = 0;; i++) {
+        st = database_ready(f);
+        if (st == CQ_OK)
+            st = parts_load(&f->parts, f->pg, topic, partition, first, p);
+        if (st != CQ_AGAIN || *f->conf.stop || clock_mono_ms() > until_ms)
+            return st;
+        clock_sleep_ms(backoff_ms(i, 20, 1000));
+    }
+}
+
+static bool may_expire(const struct feed *f, const char *topic)
+{
+    for (size_t t = 0; t < f->conf.topics_n; t++)
+        if (strcmp(f->conf.topics[t].name, topic) == 0)
+            return f->conf.topics[t].may_expire;
+    return false;
+}
+
+static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
+                                  int64_t committed, const char *meta, int64_t *ret_from)
+{
+    struct feed *f = arg;
+    struct feed_part *p = parts_get(&f->parts, topic, partition);
+    int64_t first = 0, end = 0;
+
+    (void)meta;
+    if (!p || reader_watermarks(f->reader, topic, partition, &first, &end) != CQ_OK)
+        return CQ_FATAL;
+    *p = (struct feed_part){ .turn_next = -1, .turn_source = -1, .committed = committed };
+    if (load_position(f, topic, partition, first, p) != CQ_OK)
+        return CQ_FATAL;
+    /* The topic was made anew, or lost what was not applied: a person has to look. */
+    if (p->next > end || (p->next < first && !may_expire(f, topic))) {
+        log_debug("position_outside_topic", LOG_S("topic", topic), LOG_I("partition", partition),
+                  LOG_I("next", p->next), LOG_I("first", first), LOG_I("end", end));
+        return CQ_FATAL;
+    }
+    p->owned = true;
+    p->polled = p->next > first ? p->next : first;
+    *ret_from = p->polled;
+    if (f->conf.ops->owned)
+        f->conf.ops->owned(f->conf.arg, topic, partition, p->polled, true);
+    return CQ_OK;
+}
+
+/* Forget held records of one partition below `below`. */
+static void drop_held(struct feed *f, const char *topic, int32_t partition, int64_t below)
+{
+    int kept = 0;
+
+    for (int i = 0; i < f->held_n; i++) {
+        struct held *h = &f->held[i];
+
+        if (h->rec.partition == partition && h->rec.offset < below &&
+            strcmp(h->rec.topic, topic) == 0) {
+            f->held_bytes -= h->rec.value.n;
+            parts_get(&f->parts, topic, partition)->held--;
+            record_release(&h->rec);
+            continue;
+        }
+        if (kept != i)
+            f->held[kept] = *h;
+        kept++;
+    }
+    f->held_n = kept;
+}
+
+static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
+{
+    struct feed *f = arg;
+    struct feed_part *p = parts_get(&f->parts, topic, partition);
+
+    if (!p)
+        return;
+    drop_held(f, topic, partition, INT64_MAX);
+    /* Only for the display of lag: the position that counts is in the database. */
+    if (!lost && p->owned && p->next > p->committed &&
+        consumer_commit_wait(f->consumer, topic, partition, p->next, NULL) != CQ_OK)
+        log_debug("commit_at_revoke_failed", LOG_I("partition", partition));
+    *p = (struct feed_part){ .turn_next = -1, .turn_source = -1 };
+    if (f->conf.ops->owned)
+        f->conf.ops->owned(f->conf.arg, topic, partition, -1, false);
+}
+
+/* Our turn was applied after all, or somebody else applied it: go on from there. */
+static enum cq_status on_moved(void *arg, size_t topic, int32_t partition, struct feed_part *p,
+                               int64_t next, int64_t source)
+{
+    struct feed *f = arg;
+    const char *name = f->conf.topics[topic].name;
+
+    drop_held(f, name, partition, next);
+    p->next = next;
+    p->source = source;
+    if (next <= p->polled)
+        return CQ_OK;
+    p->polled = next;
+    return consumer_seek(f->consumer, name, partition, next) == CQ_OK ? CQ_OK : CQ_FATAL;
+}
+
+static const struct consumer_ops consumer_ops = { on_assigned, on_revoked };
+
+static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                      enum cq_status st)
+{
+    struct feed *f = arg;
+
+    (void)opaque;
+    (void)partition;
+    (void)offset;
+    if (st != CQ_OK)
+        f->failed_report = true;
+}
+
+/* ---- life --------------------------------------------------------------------------------------
+ */
+
+static enum cq_status open_clients(struct feed *f)
+{
+    const char *names[FEED_TOPICS_MAX];
+    char client[64];
+    struct producer_conf pc = {
+        .brokers = f->conf.brokers,
+        .client_id = client,
+        .queue_max_records = OUT_QUEUE,
+        .queue_max_kib = OUT_KIB,
+        .report = on_report,
+        .arg = f,
+    };
+    struct consumer_conf cc = {
+        .brokers = f->conf.brokers,
+        .client_id = client,
+        .group = f->conf.consumer,
+        .instance = f->conf.instance,
+        .topics = names,
+        .topics_n = f->conf.topics_n,
+        .ops = &consumer_ops,
+        .arg = f,
+        .fetch_max_bytes = 2 * BATCH_BYTES,
+    };
+
+    snprintf(client, sizeof client, "chasqui-%s", f->conf.consumer);
+    for (size_t t = 0; t < f->conf.topics_n; t++)
+        names[t] = f->conf.topics[t].name;
+    if (reader_new(f->conf.brokers, &f->reader) != CQ_OK ||
+        producer_new(&pc, &f->producer) != CQ_OK || consumer_new(&cc, &f->consumer) != CQ_OK)
+        return CQ_FATAL;
+    return CQ_OK;
+}
+
+enum cq_status feed_new(const struct feed_conf *conf, struct feed **ret)
+{
+    struct feed *f = calloc(1, sizeof *f);
+    char app[64];
+
+    if (!f)
+        return CQ_FATAL;
+    f->conf = *conf;
+    snprintf(app, sizeof app, "chasqui-%s", conf->consumer);
+    f->pg = pg_new(conf->database_url, app);
+    f->held = calloc(BATCH_MAX + BATCH_SLACK, sizeof *f->held);
+    f->recs = calloc(BATCH_MAX + BATCH_SLACK, sizeof *f->recs);
+    f->hold = calloc(BATCH_MAX + BATCH_SLACK, sizeof *f->hold);
+    if (!f->held || !f->recs || !f->hold || parts_init(&f->parts, &f->conf) != CQ_OK ||
+        open_clients(f) != CQ_OK) {
+        feed_free(f);
+        return CQ_FATAL;
+    }
+    *ret = f;
+    return CQ_OK;
+}
+
+void feed_free(struct feed *f)
+{
+    if (!f)
+        return;
+    consumer_free(f->consumer); /* gives up the partitions, which drops what is held */
+    for (int i = 0; i < f->held_n; i++)
+        record_release(&f->held[i].rec);
+    producer_free(f->producer);
+    reader_free(f->reader);
+    pg_free(f->pg);
+    parts_release(&f->parts);
+    free(f->held);
+    free(f->recs);
+    free(f->hold);
+    free(f);
+}
+
+const struct feed_stats *feed_stats(const struct feed *f)
+{
+    return &f->stats;
+}
+
+const char *feed_error(const struct feed *f)
+{
+    return pg_error(f->pg);
+}
+
+/* ---- gathering ---------------------------------------------------------------------------------
+ */
+
+static enum cq_status keep(struct feed *f, struct bus_record *rec)
+{
+    struct feed_part *p = parts_get(&f->parts, rec->topic, rec->partition);
+
+    if (!p || !p->owned || rec->offset < p->polled) {
+        record_release(rec); /* a repeat by the library: this one was here already */
+        return CQ_OK;
+    }
+    if (f->held_n == BATCH_MAX + BATCH_SLACK)
+        return CQ_FATAL; /* paused partitions do not deliver */
+    f->held[f->held_n++] = (struct held){ .rec = *rec };
+    f->held_bytes += rec->value.n;
+    p->held++;
+    p->polled = rec->offset + 1;
+    return CQ_OK;
+}
+
+/* Fill the batch with what has arrived; waits only when there is nothing at all. A full batch polls
+ * once, so that the group sees us alive. */
+static enum cq_status gather(struct feed *f, int wait_ms)
+{
+    do {
+        struct bus_record rec;
+        enum cq_status st = consumer_poll(f->consumer, f->held_n ? 0 : wait_ms, &rec);
+
+        if (st != CQ_OK)
+            return st;
+        if (!rec.topic)
+            return CQ_OK;
+        if (keep(f, &rec) != CQ_OK)
+            return CQ_FATAL;
+    } while (f->held_n < BATCH_MAX && f->held_bytes < BATCH_BYTES && !f->stalled_since_ms);
+    return CQ_OK;
+}
+
+static void update_pauses(struct feed *f, bool all)
+{
+    struct feed_part *p;
+    size_t topic;
+    int32_t partition;
+
+    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
+        bool want = all || p->held > PART_HELD_MAX || (p->paused && p->held > 0);
+
+        if (!p->owned || want == p->paused)
+            continue;
+        consumer_pause(f->consumer, f->conf.topics[topic].name, partition, want);
+        p->paused = want;
+    }
+}
+
+static void note_progress(struct feed *f)
+{
+    f->again = 0;
+    f->stalled_since_ms = 0;
+    update_pauses(f, false);
+}
+
+static void note_stall(struct feed *f)
+{
+    int64_t now = clock_mono_ms();
+
+    f->again++;
+    if (!f->stalled_since_ms)
+        f->stalled_since_ms = now;
+    if (now - f->stalled_since_ms > PAUSE_AFTER_MS)
+        update_pauses(f, true);
+}
+
+static void commit_progress(struct feed *f)
+{
+    int64_t now = clock_mono_ms();
+    struct feed_part *p;
+    size_t topic;
+    int32_t partition;
+
+    if (now - f->committed_ms < COMMIT_EVERY_MS)
+        return;
+    f->committed_ms = now;
+    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
+        if (!p->owned || p->next <= p->committed)
+            continue;
+        consumer_commit(f->consumer, f->conf.topics[topic].name, partition, p->next, NULL);
+        p->committed = p->next;
+    }
+}
+
+/* ---- one turn ----------------------------------------------------------------------------------
+ */
+
+static enum cq_status ask_admission(struct feed *f)
+{
+    memset(f->hold, 0, sizeof *f->hold * (size_t)f->held_n);
+    if (!f->conf.ops->admit)
+        return CQ_OK;
+    for (int i = 0; i < f->held_n; i++)
+        f->recs[i] = f->held[i].rec;
+    return f->conf.ops->admit(f->conf.arg, f->pg, f->recs, f->held_n, f->hold);
+}
+
+static enum cq_status map_one(struct feed *f, struct held *h, struct feed_part *p)
+{
+    int64_t applied = p->turn_source > p->source ? p->turn_source : p->source;
+    int64_t source = -1;
+    const char *why = "cannot be decoded";
+    enum cq_status st = CQ_POISON;
+
+    if (h->refused[0])
+        why = h->refused;
+    else
+        st = f->conf.ops->step(f->conf.arg, &h->rec, applied, h->rec.offset < p->until, &source,
+                               &why);
+    if (st == CQ_AGAIN || st == CQ_FATAL)
+        return st;
+    h->why = st == CQ_POISON ? why : NULL;
+    h->taken = true;
+    f->taken_n++;
+    p->turn_next = h->rec.offset + 1;
+    if (source > p->turn_source)
+        p->turn_source = source;
+    return CQ_OK;
+}
+
+/* Choose what this turn applies and map it. */
+static enum cq_status map_records(struct feed *f)
+{
+    struct feed_part *p;
+    size_t topic;
+    int32_t partition;
+
+    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
+        p->turn_next = p->turn_source = -1;
+        p->blocked = false;
+    }
+    f->taken_n = 0;
+    for (int i = 0; i < f->held_n; i++)
+        f->held[i].taken = false;
+    f->conf.ops->begin(f->conf.arg);
+    for (int i = 0; i < f->held_n && !(f->single && f->taken_n); i++) {
+        enum cq_status st;
+
+        p = parts_get(&f->parts, f->held[i].rec.topic, f->held[i].rec.partition);
+        p->blocked |= f->hold[i];
+        if (p->blocked)
+            continue;
+        st = map_one(f, &f->held[i], p);
+        if (st == CQ_AGAIN)
+            return f->taken_n ? CQ_OK : CQ_FATAL; /* one record alone must fit */
+        if (st != CQ_OK)
+            return st;
+    }
+    return CQ_OK;
+}
+
+enum cq_status feed_tell(struct producer *p, const struct bus_send *m)
+{
+    for (int i = 0; i < SERVE_TRIES; i++) {
+        enum cq_status st = producer_send(p, m);
+
+        if (st == CQ_OK)
+            return CQ_OK;
+        if (st != CQ_AGAIN)
+            return CQ_FATAL; /* too large, or an unknown topic: our own bug */
+        producer_serve(p, SERVE_MS);
+    }
+    return CQ_AGAIN;
+}
+
+static enum cq_status send_letters(struct feed *f)
+{
+    for (int i = 0; i < f->held_n; i++) {
+        struct held *h = &f->held[i];
+        struct feed_part *p = parts_get(&f->parts, h->rec.topic, h->rec.partition);
+        const char *dlq = NULL;
+        enum cq_status st;
+
+        if (!h->taken || !h->why || h->letter_sent || h->rec.offset < p->until)
+            continue;
+        for (size_t t = 0; t < f->conf.topics_n; t++)
+            if (strcmp(f->conf.topics[t].name, h->rec.topic) == 0)
+                dlq = f->conf.topics[t].dlq;
+        log_debug("poison", LOG_S("topic", h->rec.topic), LOG_I("partition", h->rec.partition),
+                  LOG_I("offset", h->rec.offset), LOG_S("why", h->why));
+        while ((st = dead_letter_send(f->producer, dlq, &h->rec, h->why, f->conf.consumer,
+                                      clock_wall_ms(), 0)) == CQ_AGAIN)
+            if (!producer_serve(f->producer, SERVE_MS) && *f->conf.stop)
+                return CQ_AGAIN;
+        if (st != CQ_OK)
+            return CQ_FATAL;
+        h->letter_sent = true;
+    }
+    return CQ_OK;
+}
+
+/* Everything told is in the log before the transaction commits. */
+static enum cq_status await_reports(struct feed *f)
+{
+    while (producer_pending(f->producer) > 0 && !f->failed_report) {
+        if (!producer_serve(f->producer, SERVE_MS) && *f->conf.stop)
+            return CQ_AGAIN;
+        if (producer_is_fatal(f->producer))
+            return CQ_FATAL;
+    }
+    return f->failed_report ? CQ_FATAL : CQ_OK;
+}
+
+static enum cq_status transact(struct feed *f)
+{
+    bool moved = false;
+    enum cq_status st = send_letters(f);
+
+    if (st == CQ_OK)
+        st = pg_script(f->pg, "BEGIN");
+    if (st == CQ_OK)
+        st = parts_move(&f->parts, f->pg, &moved);
+    if (st == CQ_OK && !moved) {
+        f->stats.conflicts++;
+        return CQ_AGAIN;
+    }
+    if (st == CQ_OK)
+        st = f->conf.ops->write(f->conf.arg, f->pg, f->producer);
+    if (st == CQ_OK)
+        st = await_reports(f);
+    if (st == CQ_OK)
+        st = pg_script(f->pg, "COMMIT");
+    return st;
+}
+
+static void turn_applied(struct feed *f)
+{
+    struct feed_part *p;
+    size_t topic;
+    int32_t partition;
+    int kept = 0;
+
+    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
+        if (p->turn_next < 0)
+            continue;
+        p->next = p->turn_next;
+        if (p->turn_source > p->source)
+            p->source = p->turn_source;
+    }
+    for (int i = 0; i < f->held_n; i++) {
+        struct held *h = &f->held[i];
+
+        if (h->taken) {
+            f->stats.records++;
+            f->stats.dead_letters += h->why && h->letter_sent;
+            f->held_bytes -= h->rec.value.n;
+            parts_get(&f->parts, h->rec.topic, h->rec.partition)->held--;
+            record_release(&h->rec);
+            continue;
+        }
+        if (kept != i)
+            f->held[kept] = *h;
+        kept++;
+    }
+    f->held_n = kept;
+    f->stats.turns++;
+    f->single = f->single > f->taken_n ? f->single - f->taken_n : 0;
+    if (f->conf.ops->applied)
+        f->conf.ops->applied(f->conf.arg);
+}
+
+/* The database refused the rows: find the record that is to blame by applying one at a time. */
+static void turn_refused(struct feed *f)
+{
+    if (f->taken_n > 1) {
+        f->single = f->taken_n;
+        return;
+    }
+    for (int i = 0; i < f->held_n; i++)
+        if (f->held[i].taken)
+            snprintf(f->held[i].refused, sizeof f->held[i].refused, "refused by the database: %s",
+                     pg_sqlstate(f->pg));
+}
+
+static enum cq_status apply(struct feed *f)
+{
+    enum cq_status st = database_ready(f);
+
+    if (st == CQ_OK && f->unsure) {
+        st = parts_reload(&f->parts, f->pg, on_moved, f);
+        f->unsure = st != CQ_OK;
+    }
+    if (st == CQ_OK)
+        st = ask_admission(f);
+    if (st != CQ_OK || !f->held_n)
+        return st;
+    st = map_records(f);
+    if (st != CQ_OK)
+        return st;
+    if (!f->taken_n) {
+        if (f->conf.ops->idle)
+            f->conf.ops->idle(f->conf.arg, f->pg, IDLE_MS);
+        else
+            clock_sleep_ms(IDLE_MS);
+        note_stall(f);
+        return CQ_OK;
+    }
+    st = transact(f);
+    if (st == CQ_OK) {
+        turn_applied(f);
+        note_progress(f);
+    } else if (st == CQ_POISON) {
+        turn_refused(f);
+        st = CQ_OK;
+    }
+    return st;
+}
+
+enum cq_status feed_turn(struct feed *f, int wait_ms)
+{
+    enum cq_status st = gather(f, wait_ms);
+
+    if (st != CQ_OK)
+        return CQ_FATAL;
+    producer_serve(f->producer, 0);
+    if (!f->held_n) {
+        if (f->again)
+            note_progress(f);
+        commit_progress(f);
+        return CQ_OK;
+    }
+    st = apply(f);
+    if (st == CQ_AGAIN) {
+        f->unsure = true;
+        f->stats.retries++;
+        clock_sleep_ms(backoff_ms(f->again, 10, 1000));
+        note_stall(f);
+    } else if (st != CQ_OK) {
+        return CQ_FATAL;
+    }
+    commit_progress(f);
+    return CQ_OK;
+}
+
+enum cq_status feed_join(struct feed *f)
+{
+    int64_t until_ms = clock_mono_ms() + JOIN_MS;
+    enum cq_status st = CQ_OK;
+
+    while (st == CQ_OK && !*f->conf.stop && !consumer_owned(f->consumer) &&
+           clock_mono_ms() < until_ms)
+        st = feed_turn(f, SERVE_MS);
+    return st;
+}
