@@ -147,3 +147,9 @@ enum cq_status delivery_flush(struct delivery *d, delivery_emit_fn *emit, void *
         st = emit_batch(d, p, emit, arg);
     return st;
 }
+
+void delivery_clear(struct delivery *d)
+{
+    for (int32_t p = 0; p < d->partitions; p++)
+        d->batches[p].n = d->batches[p].ids_n = d->batches[p].bytes = 0;
+}

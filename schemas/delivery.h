@@ -26,3 +26,6 @@ CQ_MUST_CHECK enum cq_status delivery_add(struct delivery *d, const struct deliv
 
 /** Emit everything gathered; it is empty then. */
 CQ_MUST_CHECK enum cq_status delivery_flush(struct delivery *d, delivery_emit_fn *emit, void *arg);
+
+/** Forget what was gathered: the turn is given up. */
+void delivery_clear(struct delivery *d);

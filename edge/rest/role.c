@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/role.h"
 
-#include "edge/rest/server.h"
+#include "edge/rest/rest_loop.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
@@ -42,23 +42,23 @@ static bool read_conf(struct rest_conf *c)
 int edge_rest_role_run(const volatile int *stop)
 {
     struct rest_conf conf;
-    struct server *s = NULL;
+    struct rest_loop *s = NULL;
     enum cq_status st =
-        read_conf(&conf) ? server_new(&conf, setting_text(SET_REST_LISTEN), &s) : CQ_FATAL;
+        read_conf(&conf) ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s) : CQ_FATAL;
     int64_t until_ms;
 
     if (st == CQ_OK)
         log_info("ready", LOG_S("listen", setting_text(SET_REST_LISTEN)));
     while (st == CQ_OK && !*stop)
-        st = server_turn(s, TURN_MS);
+        st = rest_loop_turn(s, TURN_MS);
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)));
     if (s)
-        server_drain(s);
+        rest_loop_drain(s);
     until_ms = clock_mono_ms() + DRAIN_MS;
-    while (st == CQ_OK && server_calls(s) && clock_mono_ms() < until_ms)
-        st = server_turn(s, TURN_MS);
-    server_free(s);
+    while (st == CQ_OK && rest_loop_calls(s) && clock_mono_ms() < until_ms)
+        st = rest_loop_turn(s, TURN_MS);
+    rest_loop_free(s);
     token_keys_free(conf.keys);
     return st == CQ_OK ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "edge/rest/server.h"
+#include "edge/rest/rest_loop.h"
 
 #include "edge/rest/http.h"
 #include "edge/rest/limits.h"
@@ -24,7 +24,7 @@ struct pending {
     int left; /* reports to come */
 };
 
-struct server {
+struct rest_loop {
     const struct rest_conf *conf;
     struct http *http;
     struct ingest *ingest;
@@ -40,13 +40,13 @@ struct server {
     int64_t now_ms, tick_ms;
 };
 
-static void finish(struct server *s, struct call *c)
+static void finish(struct rest_loop *s, struct call *c)
 {
     s->calls--;
     http_answer(s->http, c);
 }
 
-static void run(struct server *s, struct call *c)
+static void run(struct rest_loop *s, struct call *c)
 {
     if (mailbox_put(s->jobs, c))
         return;
@@ -57,7 +57,7 @@ static void run(struct server *s, struct call *c)
 /* ---- waiting for the view
  * ------------------------------------------------------------------------ */
 
-static bool is_passed(const struct server *s, const struct call *c)
+static bool is_passed(const struct rest_loop *s, const struct call *c)
 {
     for (int i = 0; i < c->waits_n; i++)
         if (applied_next(s->applied, c->waits[i].topic, c->waits[i].partition) > c->waits[i].offset)
@@ -65,7 +65,7 @@ static bool is_passed(const struct server *s, const struct call *c)
     return false;
 }
 
-static void park(struct server *s, struct call *c)
+static void park(struct rest_loop *s, struct call *c)
 {
     if (!c->deadline_ms)
         c->deadline_ms = s->now_ms + CALL_DEADLINE_MS;
@@ -77,7 +77,7 @@ static void park(struct server *s, struct call *c)
     s->waiting = c;
 }
 
-static void unpark(struct server *s, struct call *c)
+static void unpark(struct rest_loop *s, struct call *c)
 {
     if (c->prev)
         c->prev->next = c->next;
@@ -88,7 +88,7 @@ static void unpark(struct server *s, struct call *c)
     c->next = c->prev = NULL;
 }
 
-static void look_at_waiting(struct server *s)
+static void look_at_waiting(struct rest_loop *s)
 {
     struct call *next;
 
@@ -113,7 +113,7 @@ static uint64_t opaque_of(uint32_t index, uint32_t generation, int submit)
     return (uint64_t)generation << 24 | (uint64_t)index << 4 | (uint64_t)submit;
 }
 
-static enum cq_status submit_one(struct server *s, struct call_submit *x, uint64_t opaque)
+static enum cq_status submit_one(struct rest_loop *s, struct call_submit *x, uint64_t opaque)
 {
     const char *field = NULL;
 
@@ -122,7 +122,7 @@ static enum cq_status submit_one(struct server *s, struct call_submit *x, uint64
 }
 
 /* A refusal after an accepted one is unknown too: the client does it all again. */
-static void submit(struct server *s, struct call *c)
+static void submit(struct rest_loop *s, struct call *c)
 {
     struct pending *p;
     uint32_t index;
@@ -167,7 +167,7 @@ static void submit(struct server *s, struct call *c)
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
 {
-    struct server *s = arg;
+    struct rest_loop *s = arg;
     struct pending *p = &s->pending[(opaque >> 4) & 0xFFFFF];
     struct call *c = p->call;
     struct call_submit *x;
@@ -194,7 +194,7 @@ static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t off
 
 /* The broker is silent: the client is told that the outcome is unknown; late reports find no call.
  */
-static void expire_submits(struct server *s)
+static void expire_submits(struct rest_loop *s)
 {
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
         struct call *c = s->pending[i].call;
@@ -212,7 +212,7 @@ static void expire_submits(struct server *s)
 
 static void on_done(void *arg)
 {
-    struct server *s = arg;
+    struct rest_loop *s = arg;
     struct call *next;
 
     s->now_ms = clock_mono_ms();
@@ -236,7 +236,7 @@ static void on_done(void *arg)
 
 static void on_applied(void *arg)
 {
-    struct server *s = arg;
+    struct rest_loop *s = arg;
     uint64_t n;
 
     s->now_ms = clock_mono_ms();
@@ -246,7 +246,7 @@ static void on_applied(void *arg)
 
 static void on_reports(void *arg)
 {
-    struct server *s = arg;
+    struct rest_loop *s = arg;
 
     s->now_ms = clock_mono_ms();
     ingest_serve(s->ingest);
@@ -255,7 +255,7 @@ static void on_reports(void *arg)
 /* ---- requests
  * ------------------------------------------------------------------------------------ */
 
-static bool check_token(struct server *s, struct cq_span authorization, struct token_claims *ret)
+static bool check_token(struct rest_loop *s, struct cq_span authorization, struct token_claims *ret)
 {
     static const char scheme[] = "Bearer ";
     const size_t n = sizeof scheme - 1;
@@ -285,7 +285,7 @@ static struct call *on_request(void *arg, struct cq_span method, struct cq_span 
                                struct cq_span address, int *status, const char **code,
                                const char **message, int *retry_after_s)
 {
-    struct server *s = arg;
+    struct rest_loop *s = arg;
     struct token_claims who = { 0 };
     struct cq_id ids[2] = { 0 }, key;
     bool other;
@@ -318,7 +318,7 @@ static struct call *on_request(void *arg, struct cq_span method, struct cq_span 
 
 static void on_start(void *arg, struct call *c)
 {
-    struct server *s = arg;
+    struct rest_loop *s = arg;
 
     s->calls++;
     run(s, c);
@@ -326,13 +326,13 @@ static void on_start(void *arg, struct call *c)
 
 static bool on_ready(void *arg)
 {
-    return server_is_ready(arg);
+    return rest_loop_is_ready(arg);
 }
 
 /* ---- life
  * ---------------------------------------------------------------------------------------- */
 
-static enum cq_status open_parts(struct server *s, const char *listen)
+static enum cq_status open_parts(struct rest_loop *s, const char *listen)
 {
     struct http_conf hc = { .listen = listen,
                             .web_root = s->conf->web_root,
@@ -362,9 +362,10 @@ static enum cq_status open_parts(struct server *s, const char *listen)
     return st;
 }
 
-enum cq_status server_new(const struct rest_conf *conf, const char *listen, struct server **ret)
+enum cq_status rest_loop_new(const struct rest_conf *conf, const char *listen,
+                             struct rest_loop **ret)
 {
-    struct server *s = calloc(1, sizeof *s);
+    struct rest_loop *s = calloc(1, sizeof *s);
     enum cq_status st;
 
     if (!s)
@@ -378,14 +379,14 @@ enum cq_status server_new(const struct rest_conf *conf, const char *listen, stru
     s->done = mailbox_new(2 * CALLS_MAX);
     st = s->jobs && s->done ? open_parts(s, listen) : CQ_FATAL;
     if (st != CQ_OK) {
-        server_free(s);
+        rest_loop_free(s);
         return st;
     }
     *ret = s;
     return CQ_OK;
 }
 
-void server_free(struct server *s)
+void rest_loop_free(struct rest_loop *s)
 {
     if (!s)
         return;
@@ -405,7 +406,7 @@ void server_free(struct server *s)
     free(s);
 }
 
-enum cq_status server_turn(struct server *s, int wait_ms)
+enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms)
 {
     http_turn(s->http, s->waiting && wait_ms > TICK_MS ? TICK_MS : wait_ms);
     s->now_ms = clock_mono_ms();
@@ -418,17 +419,17 @@ enum cq_status server_turn(struct server *s, int wait_ms)
     return ingest_is_dead(s->ingest) ? CQ_FATAL : CQ_OK;
 }
 
-void server_drain(struct server *s)
+void rest_loop_drain(struct rest_loop *s)
 {
     http_drain(s->http);
 }
 
-size_t server_calls(const struct server *s)
+size_t rest_loop_calls(const struct rest_loop *s)
 {
     return s->calls;
 }
 
-bool server_is_ready(const struct server *s)
+bool rest_loop_is_ready(const struct rest_loop *s)
 {
     return workers_database_up(s->workers) && !ingest_overloaded(s->ingest);
 }

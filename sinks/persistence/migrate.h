@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/persistence/migrate.h - brings a database to this version's schemas. Each file is applied
+ * once, in order, and remembered in migrations.applied with the hash of its text.
+ */
+#pragma once
+
+#include "lib/pg/pg.h"
+
+#include <stdio.h>
+
+/**
+ * Apply what is missing, one transaction a file, under an advisory lock; a line for each to `out`.
+ * CQ_FATAL: a file that was applied has another text now, or a statement failed (see `out`).
+ */
+CQ_MUST_CHECK enum cq_status migrate_up(struct pg *c, FILE *out);
+
+/** Hold or release the lock that keeps two migrations from running at once. */
+CQ_MUST_CHECK enum cq_status migrate_lock(struct pg *c);
+CQ_MUST_CHECK enum cq_status migrate_unlock(struct pg *c);
+
+/** Inside a transaction of the caller: forget that the files of `owner` were applied, and apply
+ * them. */
+CQ_MUST_CHECK enum cq_status migrate_again(struct pg *c, const char *owner, FILE *out);

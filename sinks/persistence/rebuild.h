@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/persistence/rebuild.h - `chasqui admin rebuild`: the view made anew from the log.
+ */
+#pragma once
+
+#include "lib/pg/pg.h"
+
+#include <stdio.h>
+
+/**
+ * In one transaction: drop the schemas view and model, apply their migrations again, and note in
+ * view.rebuild how far each consumer had come. The sinks then read from the log's start, and tell
+ * nothing outside of the view until they are past that. Sinks that run meanwhile find their
+ * positions gone and end.
+ */
+CQ_MUST_CHECK enum cq_status rebuild_view(struct pg *c, FILE *out);

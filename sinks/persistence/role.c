@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/persistence/role.h"
+
+#include "lib/base/log.h"
+#include "lib/base/settings.h"
+#include "lib/feed/feed.h"
+#include "schemas/codec.h"
+#include "schemas/topics.h"
+#include "sinks/persistence/write.h"
+
+enum { ARENA_BYTES = 64 * 1024 * 1024, PARAMS_BYTES = 64 * 1024 * 1024, WAIT_MS = 100 };
+
+struct persistence {
+    struct rows *rows;
+    struct cq_arena *arena; /* of the turn */
+    struct pg_params params;
+};
+
+static void on_begin(void *arg)
+{
+    struct persistence *x = arg;
+
+    rows_clear(x->rows);
+    arena_reset(x->arena);
+}
+
+/* chat.events and user.events may repeat after a crash: what this partition has applied is skipped
+ * by its source. */
+static enum cq_status map_chat(struct persistence *x, const struct bus_record *in, int64_t applied,
+                               int64_t *ret_source, const char **ret_why)
+{
+    struct chat_event e;
+    enum cq_status st = codec_decode(&chat_event_codec, in->value, x->arena, &e, ret_why);
+
+    if (st != CQ_OK)
+        return st;
+    *ret_source = e.source.offset;
+    return e.source.offset <= applied ? CQ_OK : rows_chat_event(x->rows, &e, in->partition);
+}
+
+/* One action makes up to two facts about a user, so an equal source is no repeat by itself; the
+ * rows decide. */
+static enum cq_status map_user(struct persistence *x, const struct bus_record *in, int64_t applied,
+                               int64_t *ret_source, const char **ret_why)
+{
+    struct user_event e;
+    enum cq_status st = codec_decode(&user_event_codec, in->value, x->arena, &e, ret_why);
+
+    if (st != CQ_OK)
+        return st;
+    *ret_source = e.source.offset;
+    return e.source.offset < applied ? CQ_OK : rows_user_event(x->rows, &e);
+}
+
+static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t applied, bool quiet,
+                              int64_t *ret_source, const char **ret_why)
+{
+    struct persistence *x = arg;
+    struct rejection rejection;
+    enum cq_status st;
+
+    (void)quiet;
+    *ret_why = "cannot be decoded";
+    if (strcmp(in->topic, topic_name(TOPIC_CHAT_EVENTS)) == 0)
+        return map_chat(x, in, applied, ret_source, ret_why);
+    if (strcmp(in->topic, topic_name(TOPIC_USER_EVENTS)) == 0)
+        return map_user(x, in, applied, ret_source, ret_why);
+    st = codec_decode(&rejection_codec, in->value, x->arena, &rejection, ret_why);
+    if (st != CQ_OK)
+        return st;
+    *ret_source = rejection.source.offset;
+    return rows_rejection(x->rows, &rejection);
+}
+
+static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
+{
+    struct persistence *x = arg;
+
+    (void)p;
+    return rows_write(x->rows, c, &x->params);
+}
+
+static void on_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
+{
+    (void)arg;
+    log_info(ours ? "assigned" : "revoked", LOG_S("topic", topic), LOG_I("partition", partition),
+             LOG_I("from", from));
+}
+
+static const struct feed_ops ops = {
+    .begin = on_begin, .step = on_step, .write = on_write, .owned = on_owned
+};
+
+static enum cq_status open_feed(struct persistence *x, const volatile int *stop, struct feed **ret)
+{
+    static const struct feed_topic topics[] = {
+        { "chat.events", "chat.events.dlq", false },
+        { "rejections", "rejections.dlq", true },
+        { "user.events", "user.events.dlq", false },
+    };
+
+    return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
+                                         .database_url = setting_text(SET_DATABASE_URL),
+                                         .consumer = "persistence",
+                                         .instance = setting_text(SET_INSTANCE),
+                                         .topics = topics,
+                                         .topics_n = ARRAY_LEN(topics),
+                                         .notify = "applied",
+                                         .ops = &ops,
+                                         .arg = x,
+                                         .stop = stop },
+                    ret);
+}
+
+/* Changes of the database's state are worth a line; a line a turn is not. */
+static void tell_database(const struct feed *f, bool *away)
+{
+    if (feed_stats(f)->database_away == *away)
+        return;
+    *away = !*away;
+    if (*away)
+        log_warn("database_away", LOG_S("why", feed_error(f)));
+    else
+        log_info("database_back");
+}
+
+int persistence_role_run(const volatile int *stop)
+{
+    struct persistence x = { .rows = rows_new(), .arena = arena_new(ARENA_BYTES) };
+    struct feed *feed = NULL;
+    bool away = false;
+    enum cq_status st;
+
+    pg_params_init(&x.params, PARAMS_BYTES);
+    st = x.rows ? open_feed(&x, stop, &feed) : CQ_FATAL;
+    if (st == CQ_OK)
+        st = feed_join(feed);
+    if (st == CQ_OK)
+        log_info("ready");
+    while (st == CQ_OK && !*stop) {
+        st = feed_turn(feed, WAIT_MS);
+        tell_database(feed, &away);
+    }
+    if (st != CQ_OK)
+        log_error("ended", LOG_S("status", cq_status_name(st)),
+                  LOG_S("why", feed ? feed_error(feed) : "no feed"));
+    feed_free(feed);
+    rows_free(x.rows);
+    arena_free(x.arena);
+    pg_params_release(&x.params);
+    return st == CQ_OK ? 0 : 1;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/persistence/rows.h - events as rows of the view, column by column, ready for `unnest`
+ * (pure).
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/base/idmap.h"
+#include "schemas/records.gen.h"
+
+enum {
+    ROWS_MESSAGES = 2048,
+    ROWS_CHATS = 2048,
+    ROWS_MEMBERS = 8192,
+    ROWS_OPS = 4096,
+    ROWS_USERS = 2048,
+    ROWS_DEVICES = 2048,
+    ROWS_REJECTED = 2048,
+};
+
+/** A change of rows that stand already, in the order of the log. */
+struct row_op {
+    enum { OP_LEAVE, OP_ROLE, OP_DEVICE_GONE } kind;
+    struct cq_id chat, user; /* OP_DEVICE_GONE: user is the device */
+    int64_t seq;             /* or the time */
+    int32_t role;
+};
+
+/** Everything one transaction writes; spans and ids are borrowed from the records of the turn. */
+struct rows {
+    size_t messages_n;
+    struct cq_id m_chat[ROWS_MESSAGES], m_id[ROWS_MESSAGES], m_sender[ROWS_MESSAGES];
+    int64_t m_seq[ROWS_MESSAGES], m_sent[ROWS_MESSAGES];
+    struct cq_span m_client[ROWS_MESSAGES], m_content_type[ROWS_MESSAGES], m_content[ROWS_MESSAGES],
+        m_key[ROWS_MESSAGES];
+    bool m_no_key[ROWS_MESSAGES];
+    int32_t m_type[ROWS_MESSAGES];
+
+    size_t chats_n; /* each chat once */
+    struct idmap chat_at;
+    struct cq_id c_chat[ROWS_CHATS], c_by[ROWS_CHATS];
+    int32_t c_kind[ROWS_CHATS], c_part[ROWS_CHATS];
+    struct cq_span c_name[ROWS_CHATS];
+    int64_t c_name_seq[ROWS_CHATS], c_created[ROWS_CHATS], c_last[ROWS_CHATS],
+        c_changed[ROWS_CHATS];
+
+    size_t members_n;
+    struct cq_id i_chat[ROWS_MEMBERS], i_user[ROWS_MEMBERS];
+    int64_t i_joined[ROWS_MEMBERS];
+    int32_t i_role[ROWS_MEMBERS];
+
+    size_t ops_n;
+    struct row_op ops[ROWS_OPS];
+
+    size_t users_n; /* each user once */
+    struct idmap user_at;
+    struct cq_id u_user[ROWS_USERS];
+    struct cq_span u_name[ROWS_USERS];
+    int64_t u_at[ROWS_USERS], u_src[ROWS_USERS];
+
+    size_t devices_n;
+    struct cq_id d_device[ROWS_DEVICES], d_user[ROWS_DEVICES];
+    struct cq_span d_platform[ROWS_DEVICES], d_label[ROWS_DEVICES];
+    int64_t d_at[ROWS_DEVICES];
+
+    size_t rejected_n;
+    int32_t r_part[ROWS_REJECTED];
+    int64_t r_offset[ROWS_REJECTED], r_at[ROWS_REJECTED];
+    struct cq_id r_id[ROWS_REJECTED], r_chat[ROWS_REJECTED], r_user[ROWS_REJECTED];
+    struct cq_span r_client[ROWS_REJECTED], r_code[ROWS_REJECTED];
+};
+
+struct rows *rows_new(void); /* NULL without memory; owned by caller */
+void rows_free(struct rows *r);
+void rows_clear(struct rows *r);
+
+/** Map one fact. CQ_OK; CQ_AGAIN when some table is full: write what is there first. `part` is the
+ * record's partition. */
+CQ_MUST_CHECK enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e,
+                                             int32_t part);
+CQ_MUST_CHECK enum cq_status rows_user_event(struct rows *r, const struct user_event *e);
+CQ_MUST_CHECK enum cq_status rows_rejection(struct rows *r, const struct rejection *x);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/persistence/write.h"
+
+/* Replays and repeats find their rows there already; what may differ between two writes of one row
+ * moves forward only. */
+
+static const char sql_chats[] =
+    "INSERT INTO view.chats AS c (chat_id, kind, name, name_seq, part, created_at, created_by, "
+    "last_seq, changed_seq) "
+    "SELECT * FROM unnest($1::uuid[], $2::int4[], $3::text[], $4::int8[], $5::int4[], $6::int8[], "
+    "$7::uuid[], $8::int8[], "
+    "$9::int8[]) ON CONFLICT (chat_id) DO UPDATE SET "
+    "name = CASE WHEN excluded.name_seq > c.name_seq THEN excluded.name ELSE c.name END, "
+    "name_seq = GREATEST(c.name_seq, excluded.name_seq), last_seq = GREATEST(c.last_seq, "
+    "excluded.last_seq), "
+    "changed_seq = GREATEST(c.changed_seq, excluded.changed_seq)";
+
+static const char sql_messages[] = "INSERT INTO view.messages (chat_id, seq, id, sender_id, "
+                                   "client_id, type, content_type, content, key_id, sent_at) "
+                                   "SELECT * FROM unnest($1::uuid[], $2::int8[], $3::uuid[], "
+                                   "$4::uuid[], $5::text[], $6::int4[], $7::text[], $8::bytea[], "
+                                   "$9::text[], $10::int8[]) ON CONFLICT DO NOTHING";
+
+static const char sql_members[] =
+    "INSERT INTO view.members (chat_id, user_id, joined_seq, role) "
+    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int4[]) ON CONFLICT DO NOTHING";
+
+static const char sql_leave[] =
+    "UPDATE view.members SET left_seq = $3 WHERE chat_id = $1 AND user_id = $2 "
+    "AND joined_seq < $3 AND left_seq IS NULL";
+
+static const char sql_role[] =
+    "UPDATE view.members SET role = $4 WHERE chat_id = $1 AND user_id = $2 "
+    "AND joined_seq <= $3 AND left_seq IS NULL";
+
+static const char sql_users[] =
+    "INSERT INTO view.users AS u (user_id, name, registered_at, src_offset) "
+    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::int8[], $4::int8[]) ON CONFLICT (user_id) DO "
+    "UPDATE SET "
+    "name = CASE WHEN excluded.name = '' THEN u.name ELSE excluded.name END, src_offset = "
+    "excluded.src_offset "
+    "WHERE excluded.src_offset > u.src_offset";
+
+static const char sql_devices[] =
+    "INSERT INTO view.devices (device_id, user_id, platform, label, added_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int8[]) ON CONFLICT "
+    "DO NOTHING";
+
+static const char sql_device_gone[] =
+    "UPDATE view.devices SET removed_at = $2 WHERE device_id = $1 AND removed_at IS NULL";
+
+static const char sql_rejected[] = "INSERT INTO view.rejected (src_partition, src_offset, id, "
+                                   "chat_id, user_id, client_id, code, at_ms) "
+                                   "SELECT * FROM unnest($1::int4[], $2::int8[], $3::uuid[], "
+                                   "$4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int8[]) "
+                                   "ON CONFLICT DO NOTHING";
+
+static enum cq_status write_chats(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->chats_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->c_chat, NULL, n);
+    pg_add_i32_array(p, r->c_kind, n);
+    pg_add_text_array(p, r->c_name, NULL, n);
+    pg_add_i64_array(p, r->c_name_seq, n);
+    pg_add_i32_array(p, r->c_part, n);
+    pg_add_i64_array(p, r->c_created, n);
+    pg_add_uuid_array(p, r->c_by, NULL, n);
+    pg_add_i64_array(p, r->c_last, n);
+    pg_add_i64_array(p, r->c_changed, n);
+    return n ? pg_run(c, sql_chats, p, NULL) : CQ_OK;
+}
+
+static enum cq_status write_messages(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->messages_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->m_chat, NULL, n);
+    pg_add_i64_array(p, r->m_seq, n);
+    pg_add_uuid_array(p, r->m_id, NULL, n);
+    pg_add_uuid_array(p, r->m_sender, NULL, n);
+    pg_add_text_array(p, r->m_client, NULL, n);
+    pg_add_i32_array(p, r->m_type, n);
+    pg_add_text_array(p, r->m_content_type, NULL, n);
+    pg_add_bytea_array(p, r->m_content, n);
+    pg_add_text_array(p, r->m_key, r->m_no_key, n);
+    pg_add_i64_array(p, r->m_sent, n);
+    return n ? pg_run(c, sql_messages, p, NULL) : CQ_OK;
+}
+
+static enum cq_status write_members(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->members_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->i_chat, NULL, n);
+    pg_add_uuid_array(p, r->i_user, NULL, n);
+    pg_add_i64_array(p, r->i_joined, n);
+    pg_add_i32_array(p, r->i_role, n);
+    return n ? pg_run(c, sql_members, p, NULL) : CQ_OK;
+}
+
+static enum cq_status write_users(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->users_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->u_user, NULL, n);
+    pg_add_text_array(p, r->u_name, NULL, n);
+    pg_add_i64_array(p, r->u_at, n);
+    pg_add_i64_array(p, r->u_src, n);
+    return n ? pg_run(c, sql_users, p, NULL) : CQ_OK;
+}
+
+static enum cq_status write_devices(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->devices_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->d_device, NULL, n);
+    pg_add_uuid_array(p, r->d_user, NULL, n);
+    pg_add_text_array(p, r->d_platform, NULL, n);
+    pg_add_text_array(p, r->d_label, NULL, n);
+    pg_add_i64_array(p, r->d_at, n);
+    return n ? pg_run(c, sql_devices, p, NULL) : CQ_OK;
+}
+
+static enum cq_status write_rejected(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->rejected_n;
+
+    pg_params_clear(p);
+    pg_add_i32_array(p, r->r_part, n);
+    pg_add_i64_array(p, r->r_offset, n);
+    pg_add_uuid_array(p, r->r_id, NULL, n);
+    pg_add_uuid_array(p, r->r_chat, NULL, n);
+    pg_add_uuid_array(p, r->r_user, NULL, n);
+    pg_add_text_array(p, r->r_client, NULL, n);
+    pg_add_text_array(p, r->r_code, NULL, n);
+    pg_add_i64_array(p, r->r_at, n);
+    return n ? pg_run(c, sql_rejected, p, NULL) : CQ_OK;
+}
+
+static enum cq_status write_op(const struct row_op *op, struct pg *c, struct pg_params *p)
+{
+    pg_params_clear(p);
+    if (op->kind == OP_DEVICE_GONE) {
+        pg_add_uuid(p, op->user);
+        pg_add_i64(p, op->seq);
+        return pg_run(c, sql_device_gone, p, NULL);
+    }
+    pg_add_uuid(p, op->chat);
+    pg_add_uuid(p, op->user);
+    pg_add_i64(p, op->seq);
+    if (op->kind == OP_LEAVE)
+        return pg_run(c, sql_leave, p, NULL);
+    pg_add_i32(p, op->role);
+    return pg_run(c, sql_role, p, NULL);
+}
+
+enum cq_status rows_write(const struct rows *r, struct pg *c, struct pg_params *params)
+{
+    static enum cq_status (*const tables[])(const struct rows *, struct pg *,
+                                            struct pg_params *) = {
+        write_chats, write_messages, write_members, write_users, write_devices, write_rejected,
+    };
+    enum cq_status st = CQ_OK;
+
+    for (size_t i = 0; st == CQ_OK && i < ARRAY_LEN(tables); i++)
+        st = tables[i](r, c, params);
+    /* after all inserts: each names by its seq the stay it speaks of */
+    for (size_t i = 0; st == CQ_OK && i < r->ops_n; i++)
+        st = write_op(&r->ops[i], c, params);
+    return st;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/status/role.h"
+
+#include "lib/base/log.h"
+#include "lib/base/settings.h"
+#include "lib/feed/feed.h"
+#include "schemas/codec.h"
+#include "schemas/delivery.h"
+#include "schemas/frame.h"
+#include "schemas/topics.h"
+#include "sinks/status/marks.h"
+
+enum {
+    ARENA_BYTES = 16 * 1024 * 1024,
+    PARAMS_BYTES = 16 * 1024 * 1024,
+    FRAME_MAX = 512,
+    WAIT_MS = 100,
+    PARTITIONS_MAX = 1024
+};
+
+struct status_role {
+    struct receipts *receipts;
+    struct delivery *delivery;
+    struct cq_arena *arena; /* of the turn */
+    struct pg_params params;
+    struct producer *producer;         /* of the turn; borrowed */
+    int64_t view_next[PARTITIONS_MAX]; /* one past the source of chat.events that the view has
+                                          applied */
+};
+
+/* ---- waiting for the view
+ * ------------------------------------------------------------------------- */
+
+static enum cq_status on_connected(void *arg, struct pg *c)
+{
+    (void)arg;
+    return pg_script(c, "LISTEN applied");
+}
+
+static enum cq_status read_view(struct status_role *x, struct pg *c)
+{
+    static const char sql[] =
+        "SELECT partition, source_next FROM view.positions WHERE consumer = 'persistence' AND "
+        "topic = 'chat.events'";
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = pg_run(c, sql, NULL, &rows);
+
+    for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
+        int64_t p = pg_i64(rows, i, 0);
+
+        if (p >= 0 && p < PARTITIONS_MAX)
+            x->view_next[p] = pg_i64(rows, i, 1);
+    }
+    return st;
+}
+
+/* A tick must not be computed on members and messages that the view does not have yet: a receipt
+ * waits until the view has the event it speaks of. (processors/chat lets no receipt speak of what
+ * will not come.) */
+static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record *recs, int n,
+                               bool *hold)
+{
+    struct status_role *x = arg;
+    bool asked = false;
+
+    for (int i = 0; i < n; i++) {
+        struct delivery_status s;
+        int64_t offset;
+
+        arena_reset(x->arena);
+        if (recs[i].partition >= PARTITIONS_MAX ||
+            codec_decode(&delivery_status_codec, recs[i].value, x->arena, &s, NULL) != CQ_OK)
+            continue; /* poison has not to wait */
+        offset = seq_offset(s.seq);
+        if (offset >= x->view_next[recs[i].partition] && !asked) {
+            enum cq_status st = read_view(x, c);
+
+            if (st != CQ_OK)
+                return st;
+            asked = true;
+        }
+        hold[i] = offset >= x->view_next[recs[i].partition];
+    }
+    return CQ_OK;
+}
+
+static void on_notify(void *arg, const char *channel, const char *payload)
+{
+    (void)arg;
+    (void)channel;
+    (void)payload;
+}
+
+static void on_idle(void *arg, struct pg *c, int wait_ms)
+{
+    (void)arg;
+    if (pg_wait_notify(c, wait_ms, on_notify, NULL) != CQ_OK)
+        log_debug("listening_broke");
+}
+
+/* ---- turns
+ * --------------------------------------------------------------------------------------- */
+
+static void on_begin(void *arg)
+{
+    struct status_role *x = arg;
+
+    receipts_turn_clear(x->receipts);
+    delivery_clear(x->delivery);
+    arena_reset(x->arena);
+}
+
+static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t applied, bool quiet,
+                              int64_t *ret_source, const char **ret_why)
+{
+    struct status_role *x = arg;
+    struct delivery_status s;
+    enum cq_status st = codec_decode(&delivery_status_codec, in->value, x->arena, &s, ret_why);
+
+    (void)applied; /* cursors do not go back: a repeat moves nothing */
+    if (st != CQ_OK)
+        return st;
+    *ret_source = s.source.offset;
+    return receipts_turn_add(x->receipts, &s, in->partition, in->offset, quiet);
+}
+
+static enum cq_status on_batch(void *arg, int32_t partition, struct cq_span value)
+{
+    struct status_role *x = arg;
+    enum cq_status st;
+
+    while (
+        (st = producer_send(x->producer, &(struct bus_send){ .topic = topic_name(TOPIC_USER_INBOX),
+                                                             .partition = partition,
+                                                             .value = value })) == CQ_AGAIN)
+        producer_serve(x->producer, WAIT_MS);
+    return st == CQ_OK ? CQ_OK : CQ_FATAL;
+}
+
+static enum cq_status on_tell(void *arg, size_t touched, struct cq_id user, int64_t delivered,
+                              int64_t read)
+{
+    struct status_role *x = arg;
+    const struct receipts *r = x->receipts;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame = { 0 };
+    struct delivery_item item = {
+        .partition = r->t_part[touched],
+        .offset = r->t_offset[touched],
+        .class = FRAME_CLASS_STATUS,
+        .chat_id = r->t_chat[touched],
+        .at_ms = r->t_at[touched],
+        .to = &user,
+        .to_n = 1,
+    };
+
+    buf_init(&frame, FRAME_MAX);
+    frame_status(&frame, item.chat_id, delivered, read, item.at_ms);
+    item.frame = arena_copy(x->arena, buf_span(&frame));
+    return item.frame.p ? delivery_add(x->delivery, &item, on_batch, x) : CQ_FATAL;
+}
+
+/* Told before the commit: a repeated tick is harmless, a missing one is not. The feed awaits the
+ * reports. */
+static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
+{
+    struct status_role *x = arg;
+    enum cq_status st;
+
+    x->producer = p;
+    st = marks_apply(x->receipts, c, &x->params, on_tell, x);
+    return st == CQ_OK ? delivery_flush(x->delivery, on_batch, x) : st;
+}
+
+static void on_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
+{
+    (void)arg;
+    log_info(ours ? "assigned" : "revoked", LOG_S("topic", topic), LOG_I("partition", partition),
+             LOG_I("from", from));
+}
+
+static const struct feed_ops ops = {
+    .connected = on_connected,
+    .admit = on_admit,
+    .idle = on_idle,
+    .begin = on_begin,
+    .step = on_step,
+    .write = on_write,
+    .owned = on_owned,
+};
+
+static enum cq_status open_feed(struct status_role *x, const volatile int *stop, struct feed **ret)
+{
+    static const struct feed_topic topics[] = { { "delivery.status", "delivery.status.dlq",
+                                                  false } };
+
+    return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
+                                         .database_url = setting_text(SET_DATABASE_URL),
+                                         .consumer = "status",
+                                         .instance = setting_text(SET_INSTANCE),
+                                         .topics = topics,
+                                         .topics_n = ARRAY_LEN(topics),
+                                         .ops = &ops,
+                                         .arg = x,
+                                         .stop = stop },
+                    ret);
+}
+
+int status_role_run(const volatile int *stop)
+{
+    static struct status_role x;
+    struct feed *feed = NULL;
+    bool away = false;
+    enum cq_status st;
+
+    x.receipts = receipts_turn_new();
+    x.delivery =
+        delivery_new(DELIVERY_ORIGIN_DELIVERY_STATUS, (int32_t)setting_int(SET_PARTITIONS));
+    x.arena = arena_new(ARENA_BYTES);
+    pg_params_init(&x.params, PARAMS_BYTES);
+    st = x.receipts && x.delivery ? open_feed(&x, stop, &feed) : CQ_FATAL;
+    if (st == CQ_OK)
+        st = feed_join(feed);
+    if (st == CQ_OK)
+        log_info("ready");
+    while (st == CQ_OK && !*stop) {
+        st = feed_turn(feed, WAIT_MS);
+        if (feed_stats(feed)->database_away != away) {
+            away = !away;
+            log_warn(away ? "database_away" : "database_back", LOG_S("why", feed_error(feed)));
+        }
+    }
+    if (st != CQ_OK)
+        log_error("ended", LOG_S("status", cq_status_name(st)),
+                  LOG_S("why", feed ? feed_error(feed) : "no feed"));
+    feed_free(feed);
+    receipts_turn_free(x.receipts);
+    delivery_free(x.delivery);
+    arena_free(x.arena);
+    pg_params_release(&x.params);
+    return st == CQ_OK ? 0 : 1;
+}
