@@ -99,9 +99,12 @@ static void options_parse(struct options *o, int argc, char **argv)
             usage();
         }
     }
-    if (!o->plan || (o->rate > 0) == (o->window > 0) || o->content_bytes < 24 ||
-        o->content_bytes > CONTENT_MAX || o->messages_max < 1)
-        usage();
+}
+
+static bool options_fit(const struct options *o)
+{
+    return o->plan && (o->rate > 0) != (o->window > 0) && o->content_bytes >= 24 &&
+           o->content_bytes <= CONTENT_MAX && o->messages_max > 0;
 }
 
 static void files_allow_many(void)
@@ -184,6 +187,8 @@ int main(int argc, char **argv)
         .seed = 1,
     };
     options_parse(&l.o, argc, argv);
+    if (!options_fit(&l.o))
+        usage();
     files_allow_many();
     prctl(PR_SET_TIMERSLACK, 1UL); /* wake on time: lateness would be charged to the server */
     world_load(&l.w, l.o.plan, l.o.messages_max);

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/bench/scan.h"
 
+static const uint8_t *spaces_end(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && *p == ' ')
+        p++;
+    return p;
+}
+
 /* The byte after the string whose opening quote is at `p`, or `end`. */
 static const uint8_t *string_end(const uint8_t *p, const uint8_t *end)
 {
@@ -87,7 +94,7 @@ bool scan_frame(struct cq_span text, struct scan *ret)
     *ret = (struct scan){ 0 };
     if (text.n < 2 || *p != '{' || end[-1] != '}')
         return false;
-    for (p++; p < end && *p == '"';) {
+    for (p = spaces_end(p + 1, end); p < end && *p == '"';) {
         struct cq_span key = { p + 1, 0 };
         const uint8_t *value;
 
@@ -95,7 +102,7 @@ bool scan_frame(struct cq_span text, struct scan *ret)
         key.n = (size_t)(p - key.p) - 1;
         if (p >= end || *p != ':' || key.n == 0)
             return false;
-        value = ++p;
+        value = p = spaces_end(p + 1, end);
         if (p < end && *p == '"')
             p = string_end(p, end);
         else if (p < end && (*p == '{' || *p == '['))
@@ -107,7 +114,7 @@ bool scan_frame(struct cq_span text, struct scan *ret)
             return false;
         if (*p == '}')
             return p + 1 == end;
-        p++;
+        p = spaces_end(p + 1, end);
     }
     return p < end && *p == '}';
 }

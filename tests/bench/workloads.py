@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What is run: each workload is a plan (who connects, which chats) and arguments of the load generator."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    kind: str  # pairs | group
+    users: int  # that connect; those beyond the chats only stay connected
+    chats: int
+    size: int = 2  # members of a chat
+    senders: int = 0  # first members that send; 0: all
+    rate: float = 0  # messages a second, open loop
+    window: int = 0  # or messages in flight a sender, closed loop
+    receipts: str = "delivered"
+    bytes: int = 100
+    about: str = ""
+
+
+def pairs(rate, users=1000, **more):
+    return Workload(f"pairs-{rate:g}", "pairs", users, users // 2, rate=rate, about="1:1, Poisson arrivals, latency from the due time", **more)
+
+
+def closed(window, users=200, **more):
+    return Workload(f"max-{window}", "pairs", users, users // 2, window=window, about="1:1, as much as is taken", **more)
+
+
+def group(size, rate, senders=1, **more):
+    name = f"group-{size}" + ("" if senders == 1 else f"x{senders}")
+    return Workload(name, "group", size, 1, size=size, senders=senders, rate=rate, about="one group, all online", **more)
+
+
+def idle(users, rate=100, **more):
+    return Workload(f"idle-{users}", "pairs", users, 50, rate=rate, about="connections that say nothing, 50 pairs that do", **more)
+
+
+FULL = [pairs(500), pairs(2000), pairs(4000), closed(1), closed(8), group(10, 200), group(100, 50), group(100, 50, senders=10), group(1000, 4),
+        replace(pairs(1000), name="pairs-1000-read", receipts="read"), idle(10000)]
+QUICK = [pairs(200, users=100), closed(8, users=50), group(50, 20), idle(300, rate=50)]
+
+
+def chosen(names, quick, rate, users):
+    """The workloads of the list, or those whose name begins with one of `names`, with the rate and users asked for."""
+    found = [w for w in (QUICK if quick else FULL) if not names or any(w.name.startswith(n) for n in names)]
+    if rate:
+        families = [w for w in found if w.rate]
+        found = [replace(w, rate=rate, name=f"{w.name.rsplit('-', 1)[0] if w.kind == 'pairs' else w.name}-{rate:g}") for w in families[:1]]
+    if users:
+        found = [replace(w, users=users, chats=min(w.chats, users // 2) if w.name.startswith("idle") else users // 2)
+                 if w.kind == "pairs" else replace(w, users=users, size=users, name=f"group-{users}") for w in found]
+    return found
+
+
+def plan(workload, people, ws_addresses, run):
+    """Text of the plan file for the load generator."""
+    people.need(workload.users)
+    if workload.kind == "pairs":
+        chats = [(chat, "direct", pair) for chat, pair in people.pairs(workload.chats)]
+    else:
+        chats = [(chat, "group", members) for chat, members in people.some_groups(workload.chats, workload.size)]
+    lines = [f"run {run}"]
+    lines += [f"ws {address}" for address in ws_addresses]
+    lines += [f"user {u['userId']} {u['accessToken']}" for u in people.users[:workload.users]]
+    lines += [f"chat {chat} {kind} {','.join(map(str, members))}" for chat, kind, members in chats]
+    return "\n".join(lines) + "\n"
+
+
+def arguments(workload, seconds, warmup, settle, seed):
+    pace = ["--rate", str(workload.rate)] if workload.rate else ["--window", str(workload.window)]
+    return [*pace, "--senders", str(workload.senders), "--bytes", str(workload.bytes), "--receipts", workload.receipts,
+            "--seconds", str(seconds), "--warmup", str(warmup), "--settle", str(settle), "--seed", str(seed)]
