@@ -96,6 +96,13 @@ static void error_set(struct pg *c, const char *sqlstate, const char *text)
     snprintf(c->error, sizeof c->error, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
+/* Notices ("already exists, skipping") are no log lines of ours. */
+static void notice_drop(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
 static enum cq_status connection_open(struct pg *c)
 {
     /* Later keywords win, so what the url says for itself overrides these defaults. */
@@ -125,6 +132,7 @@ static enum cq_status connection_open(struct pg *c)
         return CQ_AGAIN;
     }
     PQsetnonblocking(c->conn, 1);
+    PQsetNoticeProcessor(c->conn, notice_drop, NULL);
     pthread_mutex_lock(&c->cancel_lock);
     c->cancel = PQgetCancel(c->conn);
     pthread_mutex_unlock(&c->cancel_lock);

@@ -15,8 +15,8 @@ static const char sql_table[] =
     " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (owner, name))";
 
 /* The number is the project's name in ASCII. */
-static const char sql_lock[] = "SELECT pg_advisory_lock(27988542978943337)";
-static const char sql_unlock[] = "SELECT pg_advisory_unlock(27988542978943337)";
+static const char sql_lock[] = "SELECT pg_advisory_lock(27980790452286825)";
+static const char sql_unlock[] = "SELECT pg_advisory_unlock(27980790452286825)";
 static const char sql_find[] =
     "SELECT sha256 FROM migrations.applied WHERE owner = $1 AND name = $2";
 static const char sql_note[] =

@@ -20,7 +20,7 @@ CREATE TABLE view.users (
     user_id       uuid   PRIMARY KEY,
     name          text   NOT NULL,
     registered_at bigint NOT NULL,           -- ms since the epoch
-    src_offset    bigint NOT NULL            -- of the fact that set the name: an older one never overwrites
+    src_offset    bigint NOT NULL            -- generation * 2^48 + offset of the fact that set the name: an older one never overwrites
 );
 
 CREATE TABLE view.devices (
