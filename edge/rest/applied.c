@@ -19,7 +19,7 @@ struct applied {
     _Atomic int64_t next[WATCH_N][PARTITIONS_MAX];
     struct pg *db; /* owned; the listener thread's */
     pthread_t thread;
-    atomic_bool stop;
+    atomic_bool stop, up;
     int fd;
 };
 
@@ -84,10 +84,12 @@ static void *listen_main(void *arg)
         if (st == CQ_OK) {
             listening = true;
             attempt = 0;
+            atomic_store(&a->up, true);
             st = pg_wait_notify(a->db, WAIT_MS, on_notify, a);
         }
         if (st != CQ_OK) {
             listening = false;
+            atomic_store(&a->up, false);
             clock_sleep_ms(backoff_ms(attempt++, 50, 1000));
         }
     }
@@ -128,6 +130,11 @@ int64_t applied_next(const struct applied *a, enum watched topic, int32_t partit
 {
     return partition >= 0 && partition < PARTITIONS_MAX ? atomic_load(&a->next[topic][partition])
                                                         : 0;
+}
+
+bool applied_is_up(const struct applied *a)
+{
+    return atomic_load(&a->up);
 }
 
 int applied_fd(struct applied *a)

@@ -52,9 +52,6 @@ CQ_MUST_CHECK enum cq_status workers_start(const struct rest_conf *conf, struct 
                                            struct mailbox *done, struct workers **ret);
 void workers_stop(struct workers *w);
 
-/** Whether a database answered lately. Any thread. */
-bool workers_database_up(const struct workers *w);
-
 /* ---- applied.c: how far the view is, as told by NOTIFY
  * ------------------------------------------- */
 
@@ -65,6 +62,9 @@ void applied_stop(struct applied *a);
 
 /** One past the highest source applied, as far as is known. Any thread. */
 int64_t applied_next(const struct applied *a, enum watched topic, int32_t partition);
+
+/** The database answers. Any thread. */
+bool applied_is_up(const struct applied *a);
 
 /** Readable when something moved. */
 int applied_fd(struct applied *a);

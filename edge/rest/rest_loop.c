@@ -431,5 +431,5 @@ size_t rest_loop_calls(const struct rest_loop *s)
 
 bool rest_loop_is_ready(const struct rest_loop *s)
 {
-    return workers_database_up(s->workers) && !ingest_overloaded(s->ingest);
+    return applied_is_up(s->applied) && !ingest_overloaded(s->ingest);
 }

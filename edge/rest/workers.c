@@ -5,7 +5,6 @@
 #include "lib/base/log.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 struct worker {
@@ -19,7 +18,6 @@ struct workers {
     struct mailbox *in, *done; /* borrowed */
     struct worker *v;          /* owned */
     int n;
-    atomic_bool database_up;
 };
 
 /* A token outlives a log-out by minutes; the device's row does not. */
@@ -44,7 +42,6 @@ static enum call_next run_step(struct worker *w, struct call *c)
     enum call_next next;
     enum cq_status st = pg_ready(w->db, NULL);
 
-    atomic_store(&w->all->database_up, st == CQ_OK);
     if (st != CQ_OK) {
         log_debug("database_away", LOG_S("why", pg_error(w->db)));
         return call_unavailable(c, "the view cannot be read now");
@@ -112,9 +109,4 @@ void workers_stop(struct workers *w)
     }
     free(w->v);
     free(w);
-}
-
-bool workers_database_up(const struct workers *w)
-{
-    return atomic_load(&w->database_up);
 }
