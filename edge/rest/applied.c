@@ -41,13 +41,19 @@ static void move(struct applied *a, const char *topic, int64_t partition, int64_
 /* `<topic>:<partition>:<source_next>` */
 static void on_notify(void *arg, const char *channel, const char *payload)
 {
+    const char *colon = strchr(payload, ':');
     char topic[64];
-    long long next;
-    int partition;
+    char *end;
+    int64_t partition;
 
     (void)channel;
-    if (sscanf(payload, "%63[^:]:%d:%lld", topic, &partition, &next) == 3)
-        move(arg, topic, partition, next);
+    if (!colon || (size_t)(colon - payload) >= sizeof topic)
+        return;
+    memcpy(topic, payload, (size_t)(colon - payload));
+    topic[colon - payload] = '\0';
+    partition = strtoll(colon + 1, &end, 10);
+    if (*end == ':')
+        move(arg, topic, partition, strtoll(end + 1, NULL, 10));
 }
 
 /* Notifications of before the connection are lost: the table has what they said. */

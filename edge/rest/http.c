@@ -319,7 +319,7 @@ static int listen_fd(const char *address)
     if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
                     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
                     bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 1024) != 0)) {
-        log_error("cannot_listen", LOG_S("address", address), LOG_S("why", strerror(errno)));
+        log_debug("cannot_listen", LOG_S("address", address), LOG_S("why", strerror(errno)));
         close(fd);
         fd = -1;
     }

@@ -49,6 +49,9 @@ int edge_rest_role_run(const volatile int *stop)
 
     if (st == CQ_OK)
         log_info("ready", LOG_S("listen", setting_text(SET_REST_LISTEN)));
+    else
+        log_error("cannot_start", LOG_S("listen", setting_text(SET_REST_LISTEN)),
+                  LOG_S("why", "address in use, or no memory"));
     while (st == CQ_OK && !*stop)
         st = rest_loop_turn(s, TURN_MS);
     if (st != CQ_OK)

@@ -25,8 +25,9 @@ static void seed(void)
     json_object_seed(0); /* from the kernel, so that keys cannot be chosen to collide */
 }
 
-/* Whether brackets outside strings nest at most JSON_DEPTH_MAX deep. Well-formedness is jansson's business:
- * whatever it makes of bytes that are no JSON, it never goes deeper than the brackets counted here. */
+/* Whether brackets outside strings nest at most JSON_DEPTH_MAX deep. Well-formedness is jansson's
+ * business: whatever it makes of bytes that are no JSON, it never goes deeper than the brackets
+ * counted here. */
 static bool depth_fits(struct cq_span text)
 {
     bool in_string = false;
@@ -178,7 +179,8 @@ bool json_only(const struct json *v, const char *const *names)
 
     if (!json_is_object(v))
         return false;
-    json_object_foreach ((json_t *)v, key, value) {
+    json_object_foreach((json_t *)v, key, value)
+    {
         size_t i = 0;
 
         while (names[i] && strcmp(names[i], key) != 0)

@@ -127,11 +127,13 @@ TEST(too_deep_is_refused)
     struct schema_doc *d = NULL;
     char why[128] = "";
 
+    size_t n = 0;
+
     for (int i = 0; i < 40; i++)
-        strcat(text, "{\"type\":\"array\",\"items\":");
-    strcat(text, "\"int\"");
+        n += (size_t)snprintf(text + n, sizeof text - n, "{\"type\":\"array\",\"items\":");
+    n += (size_t)snprintf(text + n, sizeof text - n, "\"int\"");
     for (int i = 0; i < 40; i++)
-        strcat(text, "}");
+        n += (size_t)snprintf(text + n, sizeof text - n, "}");
     CHECK_EQ(schema_parse(span_str(text), &d, why, sizeof why), CQ_POISON);
     CHECK(strstr(why, "deep"));
 }
