@@ -76,13 +76,13 @@ def machine():
 
 def versions(build):
     """Of what is measured and what it stands on."""
-    found = {"chasqui": _first_line([str(build / "chasqui"), "version"]) or "?"}
+    found = {"chasqui": _first_line([str(build / "chasqui"), "--version"]) or "?"}
     for name in ("rdkafka", "libwebsockets", "libh2o-evloop", "libpq"):
         found[name] = _first_line(["pkg-config", "--modversion", name]) or "?"
     cache = build / "CMakeCache.txt"
     kind = re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", cache.read_text(), re.M) if cache.exists() else None
     found["build"] = kind[1] if kind else "?"
-    found["commit"] = _first_line(["git", "-C", str(build), "rev-parse", "--short", "HEAD"]) or "?"
+    found["commit"] = _first_line(["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]) or "?"
     return found
 
 
