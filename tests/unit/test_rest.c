@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pure parts of edge/rest: the route table, query parameters, rate limits.
+ */
+#include "tests/unit/test.h"
+
+#include "edge/rest/limits.h"
+#include "edge/rest/rest.h"
+
+#define CHAT "11111111-1111-4111-8111-111111111111"
+#define USER "22222222-2222-4222-8222-222222222222"
+
+static const struct route *find(const char *method, const char *path, bool *other)
+{
+    struct cq_id ids[2];
+
+    return route_find(span_str(method), span_str(path), ids, other);
+}
+
+TEST(routes_are_found_by_method_and_path)
+{
+    struct cq_id ids[2] = { 0 };
+    bool other;
+    const struct route *r =
+        route_find(span_str("PUT"), span_str("/api/chats/" CHAT "/members/" USER), ids, &other);
+
+    CHECK(r != NULL);
+    CHECK_STR(r->pattern, "/api/chats/{}/members/{}");
+    CHECK(r->needs_token);
+    CHECK_STR(id_text(ids[0]).s, CHAT);
+    CHECK_STR(id_text(ids[1]).s, USER);
+    CHECK(find("POST", "/api/login", &other) && !find("POST", "/api/login", &other)->needs_token);
+}
+
+TEST(what_is_no_route_is_none)
+{
+    static const char *const rows[] = { "/api",
+                                        "/api/",
+                                        "/api/chats/",
+                                        "/api/chats/x",
+                                        "/api/chats/" CHAT "/",
+                                        "/api/chats/" CHAT "x",
+                                        "/api/chats/../me",
+                                        "/api/chats/%2e%2e",
+                                        "/api/messages/" CHAT,
+                                        "/API/ME" };
+    bool other;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CHECK(!find("GET", rows[i], &other));
+        CHECK(!other);
+    }
+    CHECK(!find("DELETE", "/api/me", &other));
+    CHECK(other); /* 405, not 404 */
+}
+
+TEST(query_parameters_are_decoded)
+{
+    struct call *c = call_new(NULL);
+    int64_t n = 7;
+
+    c->query =
+        span_str("limit=20&cursor=a%2Bb%20c+d&empty=&bad=2x&before=99999999999999999&limits=3");
+    CHECK(call_param_i64(c, "limit", &n));
+    CHECK_EQ(n, 20);
+    n = 7;
+    CHECK(call_param_i64(c, "absent", &n));
+    CHECK_EQ(n, 7);
+    CHECK(!call_param_i64(c, "bad", &n));
+    CHECK(!call_param_i64(c, "before", &n)); /* 17 digits */
+    CHECK_SPAN(call_param(c, "cursor"), "a+b c d");
+    CHECK_EQ(call_param(c, "empty").n, 0u);
+    CHECK_EQ(call_param(c, "lim").n, 0u);
+    call_free(c);
+}
+
+TEST(errors_have_one_form)
+{
+    struct call *c = call_new(NULL);
+    char want[256];
+
+    CHECK_EQ(call_not_found(c), CALL_REPLY);
+    CHECK_EQ(c->status, 404);
+    snprintf(want, sizeof want,
+             "{\"error\":{\"code\":\"not_found\",\"message\":\"there is no such thing for "
+             "you\",\"requestId\":\"%s\"}}",
+             c->request_id);
+    CHECK_SPAN(buf_span(&c->out), want);
+    call_unavailable(c, "later");
+    CHECK_EQ(c->status, 503);
+    CHECK_EQ(c->retry_after_s, 1);
+    call_free(c);
+}
+
+TEST(limits_let_bursts_through_and_then_the_rate)
+{
+    struct limits l;
+    struct cq_id one = { { 1 } }, two = { { 2 } };
+    int64_t now_ms = 1000;
+    int taken = 0;
+
+    limits_init(&l, 60); /* one a second, bursts of 20 */
+    while (!limits_take(&l, one, now_ms))
+        taken++;
+    CHECK_EQ(taken, 20);
+    CHECK_EQ(limits_take(&l, two, now_ms), 0); /* somebody else is not concerned */
+    CHECK(limits_take(&l, one, now_ms) >= 1);
+    now_ms += 3000;
+    for (taken = 0; !limits_take(&l, one, now_ms); taken++)
+        ;
+    CHECK_EQ(taken, 3);
+    limits_release(&l);
+}
