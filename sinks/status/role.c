@@ -6,24 +6,21 @@
 #include "lib/feed/feed.h"
 #include "schemas/codec.h"
 #include "schemas/delivery.h"
-#include "schemas/frame.h"
 #include "schemas/topics.h"
-#include "sinks/status/marks.h"
+#include "sinks/status/tell.h"
 
 enum {
-    ARENA_BYTES = 16 * 1024 * 1024,
+    ARENA_BYTES = 64 * 1024 * 1024,
     PARAMS_BYTES = 16 * 1024 * 1024,
-    FRAME_MAX = 512,
     WAIT_MS = 100,
     PARTITIONS_MAX = 1024
 };
 
 struct status_role {
-    struct receipts *receipts;
+    struct ticks *ticks;
     struct delivery *delivery;
     struct cq_arena *arena; /* of the turn */
     struct pg_params params;
-    struct producer *producer;         /* of the turn; borrowed */
     int64_t view_next[PARTITIONS_MAX]; /* one past the source of chat.events that the view has
                                           applied */
 };
@@ -54,6 +51,13 @@ static enum cq_status read_view(struct status_role *x, struct pg *c)
     return st;
 }
 
+static void on_notify(void *arg, const char *channel, const char *payload)
+{
+    (void)arg;
+    (void)channel;
+    (void)payload;
+}
+
 /* A tick must not be computed on members and messages that the view does not have yet: a receipt
  * waits until the view has the event it speaks of. (processors/chat lets no receipt speak of what
  * will not come.) */
@@ -63,6 +67,9 @@ static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record 
     struct status_role *x = arg;
     bool asked = false;
 
+    /* what was announced meanwhile is of no more interest, and must not pile up */
+    if (pg_wait_notify(c, 0, on_notify, NULL) != CQ_OK)
+        return CQ_AGAIN;
     for (int i = 0; i < n; i++) {
         struct delivery_status s;
         int64_t offset;
@@ -84,18 +91,11 @@ static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record 
     return CQ_OK;
 }
 
-static void on_notify(void *arg, const char *channel, const char *payload)
-{
-    (void)arg;
-    (void)channel;
-    (void)payload;
-}
-
 static void on_idle(void *arg, struct pg *c, int wait_ms)
 {
     (void)arg;
     if (pg_wait_notify(c, wait_ms, on_notify, NULL) != CQ_OK)
-        log_debug("listening_broke");
+        log_debug("listening_broke"); /* the next turn finds the connection gone */
 }
 
 /* ---- turns
@@ -105,7 +105,7 @@ static void on_begin(void *arg)
 {
     struct status_role *x = arg;
 
-    receipts_turn_clear(x->receipts);
+    ticks_clear(x->ticks);
     delivery_clear(x->delivery);
     arena_reset(x->arena);
 }
@@ -117,58 +117,29 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
     struct delivery_status s;
     enum cq_status st = codec_decode(&delivery_status_codec, in->value, x->arena, &s, ret_why);
 
-    (void)applied; /* cursors do not go back: a repeat moves nothing */
     if (st != CQ_OK)
         return st;
     *ret_source = s.source.offset;
-    return receipts_turn_add(x->receipts, &s, in->partition, in->offset, quiet);
+    /* A repeat after a crash of processors/chat, or of a zombie: the membership of then would be
+     * seen beside the cursors of now. Several records may share a source. */
+    if (s.source.offset < applied)
+        return CQ_OK;
+    *ret_why = "speaks of what comes after it";
+    return ticks_add(x->ticks, &s, in->partition, in->offset, quiet, x->arena);
 }
 
-static enum cq_status on_batch(void *arg, int32_t partition, struct cq_span value)
-{
-    struct status_role *x = arg;
-    enum cq_status st;
-
-    while (
-        (st = producer_send(x->producer, &(struct bus_send){ .topic = topic_name(TOPIC_USER_INBOX),
-                                                             .partition = partition,
-                                                             .value = value })) == CQ_AGAIN)
-        producer_serve(x->producer, WAIT_MS);
-    return st == CQ_OK ? CQ_OK : CQ_FATAL;
-}
-
-static enum cq_status on_tell(void *arg, size_t touched, struct cq_id user, int64_t delivered,
-                              int64_t read)
-{
-    struct status_role *x = arg;
-    const struct receipts *r = x->receipts;
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame = { 0 };
-    struct delivery_item item = {
-        .partition = r->t_part[touched],
-        .offset = r->t_offset[touched],
-        .class = FRAME_CLASS_STATUS,
-        .chat_id = r->t_chat[touched],
-        .at_ms = r->t_at[touched],
-        .to = &user,
-        .to_n = 1,
-    };
-
-    buf_init(&frame, FRAME_MAX);
-    frame_status(&frame, item.chat_id, delivered, read, item.at_ms);
-    item.frame = arena_copy(x->arena, buf_span(&frame));
-    return item.frame.p ? delivery_add(x->delivery, &item, on_batch, x) : CQ_FATAL;
-}
-
-/* Told before the commit: a repeated tick is harmless, a missing one is not. The feed awaits the
- * reports. */
 static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
 {
     struct status_role *x = arg;
-    enum cq_status st;
+    enum cq_status st = store_load(x->ticks, c, &x->params, x->arena);
 
-    x->producer = p;
-    st = marks_apply(x->receipts, c, &x->params, on_tell, x);
-    return st == CQ_OK ? delivery_flush(x->delivery, on_batch, x) : st;
+    if (st != CQ_OK)
+        return st;
+    ticks_apply(x->ticks);
+    st = store_save(x->ticks, c, &x->params, x->arena);
+    if (st != CQ_OK)
+        return st;
+    return tell_senders(x->ticks, c, &x->params, x->arena, x->delivery, p);
 }
 
 static void on_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
@@ -212,12 +183,12 @@ int status_role_run(const volatile int *stop)
     bool away = false;
     enum cq_status st;
 
-    x.receipts = receipts_turn_new();
+    x.ticks = ticks_new();
     x.delivery =
         delivery_new(DELIVERY_ORIGIN_DELIVERY_STATUS, (int32_t)setting_int(SET_PARTITIONS));
     x.arena = arena_new(ARENA_BYTES);
     pg_params_init(&x.params, PARAMS_BYTES);
-    st = x.receipts && x.delivery ? open_feed(&x, stop, &feed) : CQ_FATAL;
+    st = x.ticks && x.delivery ? open_feed(&x, stop, &feed) : CQ_FATAL;
     if (st == CQ_OK)
         st = feed_join(feed);
     if (st == CQ_OK)
@@ -233,7 +204,7 @@ int status_role_run(const volatile int *stop)
         log_error("ended", LOG_S("status", cq_status_name(st)),
                   LOG_S("why", feed ? feed_error(feed) : "no feed"));
     feed_free(feed);
-    receipts_turn_free(x.receipts);
+    ticks_free(x.ticks);
     delivery_free(x.delivery);
     arena_free(x.arena);
     pg_params_release(&x.params);

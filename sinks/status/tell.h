@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/status/tell.h - whom a turn's moved marks concern, and the frames they get.
+ */
+#pragma once
+
+#include "lib/bus/bus.h"
+#include "schemas/delivery.h"
+#include "sinks/status/store.h"
+
+/**
+ * Find the senders in the ranges of `t` and queue one tick for each, with both values as they are
+ * now, on `out`. The caller awaits the reports before it commits: a repeated tick is harmless, a
+ * missing one is not.
+ */
+CQ_MUST_CHECK enum cq_status tell_senders(struct ticks *t, struct pg *c, struct pg_params *p,
+                                          struct cq_arena *a, struct delivery *d,
+                                          struct producer *out);
