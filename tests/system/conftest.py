@@ -10,11 +10,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from stack import Stack  # noqa: E402
 
+BASE_PORT = int(os.environ.get("CHASQUI_TEST_PORT", "25000"))  # two runs at once need two
+
 
 @pytest.fixture(scope="session")
 def stack():
     keep = os.environ.get("CHASQUI_KEEP")  # a folder for its state, which then stays
-    with Stack(base_port=25000, copies={"edge-ws": 2}, state=keep) as s:
+    with Stack(base_port=BASE_PORT, copies={"edge-ws": 2}, state=keep) as s:
         yield s.start()
 
 

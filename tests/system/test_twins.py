@@ -5,6 +5,7 @@ import collections
 
 import pytest
 from client import by_role, scenario, until
+from conftest import BASE_PORT
 from look import ROLES, Load, log_faults, started
 from stack import Stack
 
@@ -14,7 +15,7 @@ SHARED = {"chat.actions": "chat", "user.inbox": "user", "chat.events": "persiste
 
 @pytest.fixture(scope="module")
 def twins():
-    with Stack(base_port=25200, copies={role: 2 for role in ROLES}) as stack:
+    with Stack(base_port=BASE_PORT + 200, copies={role: 2 for role in ROLES}) as stack:
         yield stack.start()
 
 
