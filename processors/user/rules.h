@@ -95,3 +95,16 @@ CQ_MUST_CHECK enum cq_status user_emit_mobile(struct user_step *step, const stru
 
 CQ_MUST_CHECK enum cq_status rule_delivery_batch(struct user_step *step,
                                                  const struct delivery_batch *b);
+
+/** An entry for one session. */
+CQ_MUST_CHECK enum cq_status user_emit_push(struct user_step *step, struct cq_id user,
+                                            struct cq_id session, int32_t slot,
+                                            enum ws_entry_kind kind, struct cq_span frame);
+
+CQ_MUST_CHECK enum cq_status rule_session_opened(struct user_step *step,
+                                                 const struct user_action *a);
+CQ_MUST_CHECK enum cq_status rule_session_closed(struct user_step *step,
+                                                 const struct user_action *a);
+CQ_MUST_CHECK enum cq_status rule_session_lost(struct user_step *step, const struct user_action *a);
+CQ_MUST_CHECK enum cq_status rule_gateway_alive(struct user_step *step,
+                                                const struct user_action *a);

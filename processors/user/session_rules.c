@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/user/session_rules.c - sockets that open, end and are lost, and gateways that fall
+ * silent.
+ */
+#include "processors/user/rules.h"
+
+#include "schemas/frame.h"
+
+enum { READY_FRAME_MAX = 32 * 1024 };
+
+/* ---- sessions
+ * -------------------------------------------------------------------------------------- */
+
+static enum cq_status emit_ready(struct user_step *step, const struct live_session *s,
+                                 struct cq_id user)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf at, frame;
+
+    buf_init(&at, READY_FRAME_MAX);
+    buf_init(&frame, READY_FRAME_MAX);
+    frontier_format(&step->state->events, &at);
+    frame_ready(&frame, s->id, buf_span(&at));
+    if (at.failed || frame.failed)
+        return CQ_FATAL;
+    return user_emit_push(step, user, s->id, s->slot, WS_ENTRY_KIND_READY,
+                          arena_copy(step->arena, buf_span(&frame)));
+}
+
+enum cq_status rule_session_opened(struct user_step *step, const struct user_action *a)
+{
+    const struct session_opened *o = &a->action.u.session_opened;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct live_session s = { o->session_id, a->device_id, o->incarnation, o->slot, step->offset };
+    enum cq_status st = CQ_OK;
+
+    if (o->slot < 0 || o->slot >= step->state->slots_n)
+        return CQ_POISON;
+    if (!u || !user_device(u, a->device_id)) /* logged out, or never in */
+        return user_emit_close(step, a->user_id, o->session_id, o->slot, "revoked");
+    if (!user_session(u, s.id) && u->sessions_n == USER_SESSIONS_MAX) {
+        struct live_session oldest = u->sessions[0];
+
+        st = user_emit_close(step, u->id, oldest.id, oldest.slot, "too_many_sessions");
+        if (st == CQ_OK)
+            st = user_emit_session(step, u->id, &oldest, true);
+        if (st == CQ_OK)
+            user_remove_session(u, oldest.id);
+    }
+    if (st == CQ_OK && !idmap_get(&step->state->alive, s.incarnation) &&
+        !idmap_put(&step->state->alive, s.incarnation, (uint64_t)step->log_ms))
+        st = CQ_FATAL;
+    if (st == CQ_OK)
+        st = user_add_session(u, &s);
+    if (st == CQ_OK)
+        st = user_emit_session(step, u->id, &s, false);
+    return st == CQ_OK ? emit_ready(step, &s, u->id) : st;
+}
+
+/* Remove it where it is known; *ret_device (may be NULL) is its device. True when it was known. */
+static bool end_session(struct user_step *step, struct user_entry *u, struct cq_id session,
+                        struct cq_id *ret_device, enum cq_status *st)
+{
+    struct live_session *s = u ? user_session(u, session) : NULL;
+    struct live_session copy;
+
+    *st = CQ_OK;
+    if (!s)
+        return false;
+    copy = *s;
+    *ret_device = copy.device;
+    *st = user_emit_session(step, u->id, &copy, true);
+    if (*st == CQ_OK)
+        user_remove_session(u, session);
+    return true;
+}
+
+enum cq_status rule_session_closed(struct user_step *step, const struct user_action *a)
+{
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct cq_id device;
+    enum cq_status st;
+
+    end_session(step, u, a->action.u.session_closed.session_id, &device, &st);
+    return st;
+}
+
+/* What did not reach the device goes to the phone, never to another socket. */
+enum cq_status rule_session_lost(struct user_step *step, const struct user_action *a)
+{
+    const struct session_lost *lost = &a->action.u.session_lost;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct cq_id device;
+    enum cq_status st;
+    bool known = end_session(step, u, lost->session_id, &device, &st);
+
+    for (size_t i = 0; u && st == CQ_OK && i < lost->items_n; i++)
+        if (!id_eq(lost->items[i].sender_id, a->user_id))
+            st = user_emit_mobile(step, u, known ? &device : NULL, &lost->items[i]);
+    return st;
+}
+
+/* ---- gateways
+ * -------------------------------------------------------------------------------------- */
+
+/* Sessions restored from the topic: the time of their gateways begins now. */
+static enum cq_status note_restored(struct user_step *step)
+{
+    struct user_state *s = step->state;
+    struct cq_id id;
+    uint64_t value;
+
+    for (size_t at = 0; idmap_next(&s->sessions.users, &at, &id, &value);) {
+        const struct user_entry *u = (const struct user_entry *)(uintptr_t)value;
+
+        for (int i = 0; i < u->sessions_n; i++)
+            if (!idmap_get(&s->alive, u->sessions[i].incarnation) &&
+                !idmap_put(&s->alive, u->sessions[i].incarnation, (uint64_t)step->log_ms))
+                return CQ_FATAL;
+    }
+    s->swept = true;
+    return CQ_OK;
+}
+
+static bool is_silent(const struct user_step *step, struct cq_id incarnation)
+{
+    const uint64_t *last = idmap_get(&step->state->alive, incarnation);
+
+    return last && step->log_ms - (int64_t)*last > SILENT_MS;
+}
+
+static enum cq_status drop_silent_of(struct user_step *step, struct user_entry *u)
+{
+    enum cq_status st = CQ_OK;
+
+    for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
+        struct live_session s = u->sessions[i];
+
+        if (!is_silent(step, s.incarnation))
+            continue;
+        st = user_emit_session(step, u->id, &s, true);
+        if (st == CQ_OK)
+            user_remove_session(u, s.id);
+    }
+    return st;
+}
+
+/* The first silent incarnation; false when there is none. */
+static bool find_silent(const struct user_step *step, struct cq_id *ret)
+{
+    struct cq_id id;
+    uint64_t last;
+
+    for (size_t at = 0; idmap_next(&step->state->alive, &at, &id, &last);)
+        if (is_silent(step, id)) {
+            *ret = id;
+            return true;
+        }
+    return false;
+}
+
+static enum cq_status drop_silent(struct user_step *step)
+{
+    struct user_state *s = step->state;
+    struct cq_id id;
+    uint64_t value;
+    enum cq_status st = CQ_OK;
+
+    for (size_t at = 0; st == CQ_OK && idmap_next(&s->sessions.users, &at, &id, &value);)
+        st = drop_silent_of(step, (struct user_entry *)(uintptr_t)value);
+    while (st == CQ_OK && find_silent(step, &id))
+        idmap_remove(&s->alive, id);
+    return st;
+}
+
+enum cq_status rule_gateway_alive(struct user_step *step, const struct user_action *a)
+{
+    struct user_state *s = step->state;
+    struct cq_id silent;
+    enum cq_status st = CQ_OK;
+
+    if (!idmap_put(&s->alive, a->action.u.gateway_alive.incarnation, (uint64_t)step->log_ms))
+        return CQ_FATAL;
+    if (!s->swept)
+        st = note_restored(step);
+    /* walking every user is for the rare minute in which a gateway is found gone */
+    return st == CQ_OK && find_silent(step, &silent) ? drop_silent(step) : st;
+}
