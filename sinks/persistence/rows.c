@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/persistence/rows.h"
 
+#include "schemas/topics.h"
+
 #include <stdlib.h>
 
 struct rows *rows_new(void)
@@ -202,7 +204,7 @@ static enum cq_status map_name(struct rows *r, const struct user_event *e, struc
     }
     if (name.n)
         r->u_name[i] = name;
-    r->u_src[i] = e->source.offset;
+    r->u_src[i] = seq_make(e->source.generation, e->source.offset);
     return CQ_OK;
 }
 
