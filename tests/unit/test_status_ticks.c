@@ -166,6 +166,35 @@ TEST(alone_nobody_waits)
     CHECK_EQ(c->mark[0].low, SEQ(5));
 }
 
+TEST(a_tie_is_decided_by_id_not_by_who_came_first)
+{
+    for (uint8_t first = A; first <= B; first++) {
+        struct cq_arena *a;
+        struct ticks *t = fresh_ticks(&a);
+
+        ADD(t, a, 0, false, first, (uint8_t)(A + B - first), RECEIPT_KIND_READ, 5, 9);
+        ADD(t, a, 1, false, (uint8_t)(A + B - first), first, RECEIPT_KIND_READ, 5, 10);
+        ticks_apply(t);
+        CHECK(id_eq(t->chats[0].mark[TICK_READ].low_user, ID(A)));
+        CHECK_EQ(t->chats[0].mark[TICK_READ].next, SEQ(5));
+    }
+}
+
+TEST(marks_do_not_go_back_whatever_the_log_says)
+{
+    struct cq_arena *a;
+    struct ticks *t = fresh_ticks(&a);
+    struct tick_chat *c = &t->chats[0];
+
+    ADD(t, a, 0, false, A, 0, RECEIPT_KIND_MEMBERS, 30, 30);
+    fill_members(c, 3, 2, a);
+    c->mark[TICK_READ] = (struct tick_mark){ SEQ(20), ID(A), SEQ(21) };
+    ticks_apply(t);
+    CHECK(!c->moved[TICK_READ]);
+    CHECK_EQ(c->mark[TICK_READ].low, SEQ(20));
+    CHECK(c->moved[TICK_DELIVERED]);
+}
+
 TEST(a_replay_of_a_rebuild_tells_nobody)
 {
     struct cq_arena *a;
