@@ -125,6 +125,10 @@ static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
         "300000",
         "fetch.wait.max.ms",
         "500",
+        /* After a broker's restart a commit can lie in the queue of a connection that nobody opens;
+         * the group is not joined again before it has timed out (60 s by default). */
+        "socket.timeout.ms",
+        "10000",
         "fetch.error.backoff.ms",
         "20",
         "fetch.max.bytes",
@@ -308,9 +312,15 @@ static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t
 static rd_kafka_resp_err_t commit(struct consumer *c, const char *topic, int32_t partition,
                                   int64_t next, const char *meta, bool async)
 {
-    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next, meta);
-    rd_kafka_resp_err_t err = rd_kafka_commit(c->rk, list, async);
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t err;
 
+    /* The member id is gone already: a broker that has just come back would call the commit of a
+     * stable name without it a stranger's, and that is fatal to this client. */
+    if (rd_kafka_assignment_lost(c->rk))
+        return RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST;
+    list = one_partition(topic, partition, next, meta);
+    err = rd_kafka_commit(c->rk, list, async);
     rd_kafka_topic_partition_list_destroy(list);
     return err;
 }
