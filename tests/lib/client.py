@@ -31,6 +31,7 @@ OK_DELAY_S = 0.03  # one `ok` covers what came meanwhile
 RECEIPT_DELAY_S = 0.02
 IN_FLIGHT_MAX = 64  # sends without ack or nack on one socket
 SYNC_LIMIT_S = 60.0
+SIGN_IN_LIMIT_S = 30.0
 BACKOFF_MAX_S = 1.0
 
 ticket = itertools.count(1).__next__  # one order for the histories of all clients of the process
@@ -125,14 +126,22 @@ class Tokens:
 
 async def sign_in(rest: Rest, phone: str, name: str | None = None, platform: str = "android",
                   label: str = "test") -> Tokens:
-    """Register (with a name) or log in, with the development code."""
+    """Register (with a name) or log in, with the development code. 503 means: from the beginning, a little later."""
     Secrets.phones.add(phone)
-    if name is None:
-        r = await rest.call("POST", "/api/login", {"phoneNumber": phone}, expect=200)
-    else:
-        r = await rest.call("POST", "/api/register", {"name": name, "phoneNumber": phone}, expect=200)
-    body = {"challenge": r.body["challenge"], "code": r.body["devCode"], "platform": platform, "label": label}
-    return Tokens.of((await rest.call("POST", "/api/verify", body, expect=200)).body)
+    end = asyncio.get_running_loop().time() + SIGN_IN_LIMIT_S
+    while True:
+        path, body = ("/api/login", {"phoneNumber": phone}) if name is None else (
+            "/api/register", {"name": name, "phoneNumber": phone})
+        r = await rest.call("POST", path, body)
+        if r.status == 200:
+            body = {"challenge": r.body["challenge"], "code": r.body["devCode"], "platform": platform, "label": label}
+            path = "/api/verify"
+            r = await rest.call("POST", path, body)
+        if r.status == 200:
+            return Tokens.of(r.body)
+        if r.status != 503 or asyncio.get_running_loop().time() > end:
+            raise ApiError(f"POST {path}", r)
+        await asyncio.sleep(min(float(r.headers["retry-after"]), 2.0))
 
 
 @dataclass
@@ -172,7 +181,7 @@ class Outgoing:
 
     @property
     def id(self) -> str | None:
-        return self.acks[0] if self.acks else None
+        return self.acks[0] if self.acks else self.verdict["id"] if self.verdict else None
 
     @property
     def seq(self) -> int | None:
@@ -411,8 +420,9 @@ class Device:
 
     async def told(self, content: str, chat_id: str | None = None, peer: str | None = None,
                    timeout_s: float = 30) -> Outgoing:
-        """Send, and wait for the verdict, which must be yes."""
+        """Send, and wait for ack and verdict, which must be yes."""
         out = await self.verdict(self.send(content, chat_id, peer), timeout_s)
+        await self.acked(out, timeout_s)
         assert not out.rejected, out.verdict
         return out
 
