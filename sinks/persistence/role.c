@@ -148,5 +148,5 @@ int persistence_role_run(const volatile int *stop)
     rows_free(x.rows);
     arena_free(x.arena);
     pg_params_release(&x.params);
-    return st == CQ_OK ? 0 : 1;
+    return st == CQ_OK || *stop ? 0 : 1;
 }

@@ -208,5 +208,5 @@ int status_role_run(const volatile int *stop)
     delivery_free(x.delivery);
     arena_free(x.arena);
     pg_params_release(&x.params);
-    return st == CQ_OK ? 0 : 1;
+    return st == CQ_OK || *stop ? 0 : 1;
 }

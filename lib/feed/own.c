@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/feed/state.h"
+
+enum { ASSIGN_WAIT_MS = 120000 /* for the database, inside an assignment */ };
+
+enum cq_status own_database(struct feed *f)
+{
+    bool fresh;
+    enum cq_status st = pg_ready(f->pg, &fresh);
+
+    if (st == CQ_OK && fresh) {
+        f->unsure = true;
+        if (f->conf.ops->connected)
+            st = f->conf.ops->connected(f->conf.arg, f->pg);
+    }
+    f->stats.database_away = st == CQ_AGAIN;
+    return st;
+}
+
+static enum cq_status load_position(struct feed *f, const char *topic, int32_t partition,
+                                    int64_t first, struct feed_part *p)
+{
+    int64_t until_ms = clock_mono_ms() + ASSIGN_WAIT_MS;
+    enum cq_status st;
+
+    for (int i = 0;; i++) {
+        st = own_database(f);
+        if (st == CQ_OK)
+            st = parts_load(&f->parts, f->pg, topic, partition, first, p);
+        if (st != CQ_AGAIN || *f->conf.stop || clock_mono_ms() > until_ms)
+            return st;
+        clock_sleep_ms(backoff_ms(i, 20, 1000));
+    }
+}
+
+static bool may_expire(const struct feed *f, const char *topic)
+{
+    for (size_t t = 0; t < f->conf.topics_n; t++)
+        if (strcmp(f->conf.topics[t].name, topic) == 0)
+            return f->conf.topics[t].may_expire;
+    return false;
+}
+
+static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
+                                  int64_t committed, const char *meta, int64_t *ret_from)
+{
+    struct feed *f = arg;
+    struct feed_part *p = parts_get(&f->parts, topic, partition);
+    int64_t first = 0, end = 0;
+
+    (void)meta;
+    if (!p || reader_watermarks(f->reader, topic, partition, &first, &end) != CQ_OK)
+        return CQ_FATAL;
+    *p = (struct feed_part){ .turn_next = -1, .turn_source = -1, .committed = committed };
+    if (load_position(f, topic, partition, first, p) != CQ_OK)
+        return CQ_FATAL;
+    /* The topic was made anew, or lost what was not applied: a person has to look. */
+    if (p->next > end || (p->next < first && !may_expire(f, topic))) {
+        log_debug("position_outside_topic", LOG_S("topic", topic), LOG_I("partition", partition),
+                  LOG_I("next", p->next), LOG_I("first", first), LOG_I("end", end));
+        return CQ_FATAL;
+    }
+    p->owned = true;
+    p->polled = p->next > first ? p->next : first;
+    *ret_from = p->polled;
+    if (f->conf.ops->owned)
+        f->conf.ops->owned(f->conf.arg, topic, partition, p->polled, true);
+    return CQ_OK;
+}
+
+/* Forget held records of one partition below `below`. */
+static void drop_held(struct feed *f, const char *topic, int32_t partition, int64_t below)
+{
+    int kept = 0;
+
+    for (int i = 0; i < f->held_n; i++) {
+        struct held *h = &f->held[i];
+
+        if (h->rec.partition == partition && h->rec.offset < below &&
+            strcmp(h->rec.topic, topic) == 0) {
+            f->held_bytes -= h->rec.value.n;
+            parts_get(&f->parts, topic, partition)->held--;
+            record_release(&h->rec);
+            continue;
+        }
+        if (kept != i)
+            f->held[kept] = *h;
+        kept++;
+    }
+    f->held_n = kept;
+}
+
+static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
+{
+    struct feed *f = arg;
+    struct feed_part *p = parts_get(&f->parts, topic, partition);
+
+    if (!p)
+        return;
+    drop_held(f, topic, partition, INT64_MAX);
+    /* Only for the display of lag: the position that counts is in the database. */
+    if (!lost && p->owned && p->next > p->committed &&
+        consumer_commit_wait(f->consumer, topic, partition, p->next, NULL) != CQ_OK)
+        log_debug("commit_at_revoke_failed", LOG_I("partition", partition));
+    *p = (struct feed_part){ .turn_next = -1, .turn_source = -1 };
+    if (f->conf.ops->owned)
+        f->conf.ops->owned(f->conf.arg, topic, partition, -1, false);
+}
+
+enum cq_status own_moved(void *arg, size_t topic, int32_t partition, struct feed_part *p,
+                         int64_t next, int64_t source)
+{
+    struct feed *f = arg;
+    const char *name = f->conf.topics[topic].name;
+
+    drop_held(f, name, partition, next);
+    p->next = next;
+    p->source = source;
+    if (next <= p->polled)
+        return CQ_OK;
+    p->polled = next;
+    return consumer_seek(f->consumer, name, partition, next) == CQ_OK ? CQ_OK : CQ_FATAL;
+}
+
+const struct consumer_ops own_ops = { on_assigned, on_revoked };

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/feed/state.h - a feed from the inside, for the files of this folder: own.c takes and gives up
+ * partitions, feed.c makes the turns.
+ */
+#pragma once
+
+#include "lib/feed/parts.h"
+
+struct held {
+    struct bus_record rec;
+    bool letter_sent; /* its dead letter is out: a repeat of the turn sends no second one */
+    bool taken;       /* part of the running turn */
+    const char *why;  /* the running turn dead-letters it */
+    char refused[80]; /* words of the database that refused it alone; "" for none */
+};
+
+struct feed {
+    struct feed_conf conf;
+    struct consumer *consumer; /* owned, as are these: */
+    struct producer *producer;
+    struct reader *reader;
+    struct pg *pg;
+    struct feed_parts parts;
+    struct held *held;       /* owned; in order of arrival */
+    struct bus_record *recs; /* owned; the same as `admit` wants to see it */
+    bool *hold;              /* owned; its answer */
+    int held_n;
+    size_t held_bytes;
+    int taken_n;
+    int single;  /* records that are to be applied one at a time, after a refused batch */
+    bool unsure; /* the outcome of a turn is not known: read the positions again */
+    bool failed_report;
+    int again;                /* turns in a row without progress */
+    int64_t stalled_since_ms; /* 0: not stalled */
+    int64_t committed_ms;
+    struct feed_stats stats;
+};
+
+/** A usable connection, greeted when it is new; what was in flight on the old one is not known. */
+CQ_MUST_CHECK enum cq_status own_database(struct feed *f);
+
+/** What the consumer calls. */
+extern const struct consumer_ops own_ops;
+
+/** Our turn was applied after all, or somebody else applied it: go on from there. A
+ * parts_moved_fn. */
+enum cq_status own_moved(void *arg, size_t topic, int32_t partition, struct feed_part *p,
+                         int64_t next, int64_t source);
