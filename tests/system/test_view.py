@@ -10,6 +10,7 @@ from collections import Counter
 
 import fastavro
 import pytest
+from conftest import BASE_PORT
 from look import partition_of
 from stack import Stack, schemas, wait_until
 
@@ -24,7 +25,7 @@ NOBODY = {"edge-rest": 0, "edge-ws": 0, "chat": 0, "user": 0, "mobile": 0}
 
 @pytest.fixture(scope="module")
 def view():
-    with Stack(base_port=22000, copies=NOBODY) as s:
+    with Stack(base_port=BASE_PORT + 400, copies=NOBODY) as s:
         yield Log(s.start())
 
 
