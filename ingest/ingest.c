@@ -16,10 +16,26 @@ enum {
     REFUSE_ABOVE = QUEUE_RECORDS / 10 * 8,
     SILENCE_MS = 5000, /* without any report while records wait: the broker is away */
     MESSAGE_TIMEOUT_MS = 30000,
+    HELD_MAX = 4096,
+    HELD_BYTES = 2 * 1024 * 1024,
 };
 
 /* An opaque that stands for nobody: its report is swallowed. */
 static const uint64_t NOBODY = UINT64_MAX;
+
+/* A record that waits for the report of one before it. */
+struct held {
+    const char *topic;
+    int32_t partition;
+    uint64_t opaque;
+    size_t key_n, value_n; /* in `bytes`, one after the other */
+};
+
+struct bank {
+    struct held held[HELD_MAX];
+    size_t n;
+    struct cq_buf bytes; /* keys and values of the held ones */
+};
 
 struct ingest {
     struct ingest_conf conf;
@@ -27,6 +43,9 @@ struct ingest {
     struct cq_buf encoded;
     int64_t heard_ms; /* last report, or the moment something was queued into an empty producer */
     bool refusing;
+    struct bank banks[2]; /* one takes while the other is let out */
+    int taking;
+    bool letting_out;
 };
 
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
@@ -62,6 +81,8 @@ enum cq_status ingest_new(const struct ingest_conf *conf, struct ingest **ret)
     in->conf = *conf;
     in->heard_ms = clock_mono_ms();
     buf_init(&in->encoded, TOPIC_CUT_BYTES);
+    for (int i = 0; i < 2; i++)
+        buf_init(&in->banks[i].bytes, HELD_BYTES + TOPIC_CUT_BYTES);
     if (open_producer(in) != CQ_OK) {
         free(in);
         return CQ_FATAL;
@@ -76,6 +97,8 @@ void ingest_free(struct ingest *in)
         return;
     producer_free(in->producer);
     buf_release(&in->encoded);
+    for (int i = 0; i < 2; i++)
+        buf_release(&in->banks[i].bytes);
     free(in);
 }
 
@@ -84,9 +107,62 @@ int ingest_fd(struct ingest *in)
     return producer_fd(in->producer);
 }
 
+/* ---- few requests under load, none waited for when idle
+ * ------------------------------------------- */
+
+/* As Nagle did for TCP: while nothing is under way a record leaves at once; what comes while
+ * reports are awaited leaves together with the next report. A request to the broker costs more than
+ * a hundred records in it. */
+
+static void flush_held(struct ingest *in)
+{
+    struct bank *b = &in->banks[in->taking];
+    const uint8_t *at = b->bytes.p;
+
+    if (!b->n || in->letting_out)
+        return;
+    in->letting_out = true; /* an ack may submit again: into the other bank */
+    in->taking ^= 1;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct held *h = &b->held[i];
+        const struct bus_send m = { .topic = h->topic,
+                                    .partition = h->partition,
+                                    .key = span_of(at, h->key_n),
+                                    .value = span_of(at + h->key_n, h->value_n),
+                                    .opaque = h->opaque };
+
+        at += h->key_n + h->value_n;
+        if (producer_send(in->producer, &m) != CQ_OK && h->opaque != NOBODY)
+            in->conf.ack(in->conf.arg, h->opaque, h->partition, -1,
+                         CQ_AGAIN); /* it was taken: nobody knows */
+    }
+    b->n = 0;
+    buf_clear(&b->bytes);
+    in->letting_out = false;
+}
+
+static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *m)
+{
+    struct bank *b = &in->banks[in->taking];
+
+    if (!producer_pending(in->producer) && !b->n)
+        return producer_send(in->producer, m);
+    if (b->n == HELD_MAX || b->bytes.n > HELD_BYTES) {
+        flush_held(in);
+        b = &in->banks[in->taking];
+    }
+    if (b->n == HELD_MAX || b->bytes.n > HELD_BYTES)
+        return CQ_AGAIN;
+    buf_add_span(&b->bytes, m->key);
+    buf_add_span(&b->bytes, m->value);
+    b->held[b->n++] = (struct held){ m->topic, m->partition, m->opaque, m->key.n, m->value.n };
+    return CQ_OK;
+}
+
 void ingest_serve(struct ingest *in)
 {
-    producer_serve(in->producer, 0);
+    if (producer_serve(in->producer, 0) > 0 || !producer_pending(in->producer))
+        flush_held(in);
 }
 
 bool ingest_is_dead(const struct ingest *in)
@@ -96,7 +172,7 @@ bool ingest_is_dead(const struct ingest *in)
 
 bool ingest_overloaded(struct ingest *in)
 {
-    int pending = producer_pending(in->producer);
+    int pending = producer_pending(in->producer) + (int)in->banks[in->taking].n;
     bool silent = pending && clock_mono_ms() - in->heard_ms > SILENCE_MS;
 
     if (!pending)
@@ -120,13 +196,13 @@ static enum cq_status send_record(struct ingest *in, enum topic topic, struct cq
     if (!producer_pending(in->producer))
         in->heard_ms = clock_mono_ms();
     id_format(key, text);
-    return producer_send(in->producer, &(struct bus_send){
-                                           .topic = topic_name(topic),
-                                           .partition = topic_partition(key, in->conf.partitions),
-                                           .key = span_of(text, CQ_ID_TEXT_LEN),
-                                           .value = buf_span(&in->encoded),
-                                           .opaque = opaque,
-                                       });
+    return send_or_hold(in, &(struct bus_send){
+                                .topic = topic_name(topic),
+                                .partition = topic_partition(key, in->conf.partitions),
+                                .key = span_of(text, CQ_ID_TEXT_LEN),
+                                .value = buf_span(&in->encoded),
+                                .opaque = opaque,
+                            });
 }
 
 enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a, uint64_t opaque,

@@ -37,7 +37,9 @@ struct ingest_conf {
 CQ_MUST_CHECK enum cq_status ingest_new(const struct ingest_conf *conf, struct ingest **ret);
 void ingest_free(struct ingest *in);
 
-/** Descriptor and pump for the edge's event loop (see producer_fd, producer_serve). */
+/** Descriptor and pump for the edge's event loop (see producer_fd, producer_serve). The pump also
+ * lets out what was held back while reports were awaited, so it must be called whenever the
+ * descriptor is readable. */
 int ingest_fd(struct ingest *in);
 void ingest_serve(struct ingest *in);
 

@@ -18,7 +18,7 @@ struct rest_conf;
 
 enum {
     CALL_BODY_MAX = 64 * 1024,
-    CALL_REPLY_MAX = 16 * 1024 * 1024,
+    CALL_REPLY_MAX = 64 * 1024 * 1024,
     CALL_ARENA_MAX = 4 * 1024 * 1024,
     CALL_SUBMITS_MAX = 2,
     CALL_WAITS_MAX = 2,

@@ -80,6 +80,8 @@ static struct cq_id *parse_members(struct call *c, const struct json *list, size
         count <= INGEST_GROUP_MAX ? ARENA_ARRAY(c->arena, struct cq_id, count + 1) : NULL;
 
     *ret_n = 0;
+    if (list && !json_is_array(list))
+        return NULL;
     for (size_t i = 0; ids && i < count; i++) {
         bool known;
 
@@ -126,8 +128,10 @@ static enum call_next make_group(struct call *c, struct pg *db, struct cq_span n
     enum cq_status st;
     size_t n;
 
-    if (!json_get_text(c->json, "clientId", &client_id))
+    if (!json_get(c->json, "clientId"))
         client_id = arena_copy(c->arena, span_str(c->request_id));
+    else if (!json_get_text(c->json, "clientId", &client_id))
+        return call_bad_request(c, "clientId: 1 to 64 printable characters");
     members = parse_members(c, json_get(c->json, "members"), &n);
     if (!members || n >= INGEST_GROUP_MAX)
         return call_bad_request(c, "members: up to 1,023 user ids");

@@ -143,6 +143,9 @@ enum call_next handle_members_add(struct call *c, struct pg *db)
     for (size_t i = 0; i < n; i++) {
         if (!json_id(json_at(list, i), &ids[i]))
             return call_bad_request(c, "add: user ids");
+        for (size_t k = 0; k < i; k++)
+            if (id_eq(ids[k], ids[i]))
+                return call_bad_request(c, "add: each user once");
         changes[i] = (struct member_change){ ids[i], MEMBER_CHANGE_KIND_ADD };
     }
     st = view_count_users(db, ids, n, &known);

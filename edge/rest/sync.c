@@ -11,7 +11,7 @@
 #include "lib/bus/frontier.h"
 #include "schemas/topics.h"
 
-enum { PAGE = 500, CURSOR_MAX = 32 * 1024, PARAMS_BYTES = 64 * 1024 };
+enum { PAGE = 500, PAGE_BYTES = 4 * 1024 * 1024, CURSOR_MAX = 32 * 1024, PARAMS_BYTES = 64 * 1024 };
 
 struct cursor {
     struct frontier events, status;
@@ -150,6 +150,11 @@ static enum cq_status out_messages(struct call *c, struct pg *db, struct sync *s
     *more = pg_rows(rows) > PAGE;
     n = *more ? PAGE : pg_rows(rows);
     for (int i = 0; i < n; i++) {
+        if (i && c->out.n > PAGE_BYTES) { /* few and large: the page is full all the same */
+            *more = true;
+            n = i;
+            break;
+        }
         if (i)
             buf_add_byte(&c->out, ',');
         view_message(&c->out, rows, i, 0);
