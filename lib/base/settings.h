@@ -45,9 +45,9 @@ enum role_bit {
       "Path to, or inline JSON of, a Google service account")                                   \
     X(APNS_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                             \
       "Path to, or inline PEM of, the .p8 signing key")                                         \
-    X(PARTITIONS, INT, "12", 1, 1024, 0, ROLE_ALL,                                              \
+    X(PARTITIONS, INT, "4", 1, 1024, 0, ROLE_ALL,                                               \
       "Partitions of every topic on the message road; fixed for its life")                      \
-    X(SLOTS, INT, "8", 1, 1024, 0, ROLE_ALL,                                                    \
+    X(SLOTS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                    \
       "Partitions of ws.push; bounds the number of WebSocket gateways")                         \
     X(REPLICATION, INT, "1", 1, 7, 0, ROLE_ADMIN,                                               \
       "Replication factor of topics that `admin topics` creates")                               \

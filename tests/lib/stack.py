@@ -37,6 +37,9 @@ TEST_SETTINGS = {
     "CODE_DRIVER": "log",
     "CODE_PER_NUMBER_HOUR": "100000",
     "RATE_PER_MINUTE": "100000000",
+    # more than one machine's default, so that work is spread and rebalances have something to move
+    "PARTITIONS": "12",
+    "SLOTS": "8",
 }
 SCHEMA_ID_BIT = 0x40000000
 
