@@ -342,7 +342,7 @@ export class Engine {
     this.receipts();
     const chat = chatId && this.model.chats.get(chatId);
     if (!chat) return;
-    if (chat.kind === "group" ? !chat.left : !chat.known) this.#describe(chatId);
+    if (chat.kind === "group" || !chat.known) this.#describe(chatId);
     if (chat.messages.length < PAGE && !chat.all) this.older(chat);
   }
 

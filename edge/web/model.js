@@ -43,7 +43,7 @@ export class Model {
   describe(c) {
     const chat = this.chat(c.chatId);
     chat.known = true;
-    chat.left = false;
+    chat.left = c.role === "left";
     chat.kind = c.kind;
     if (c.name !== undefined) chat.name = c.name;
     if (c.peer) chat.peer = c.peer.userId ?? c.peer;
