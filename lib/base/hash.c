@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -15,15 +16,31 @@ static _Noreturn void die(const char *what)
     abort(); /* without digests or randomness nothing here is safe */
 }
 
+static pthread_key_t context_key; /* frees a thread's context when the thread ends */
+
+static void free_context(void *ctx)
+{
+    EVP_MD_CTX_free(ctx);
+}
+
+static void make_context_key(void)
+{
+    if (pthread_key_create(&context_key, free_context) != 0)
+        die("SHA-256");
+}
+
 /* One context a thread, made once: fetching an algorithm costs more than hashing 100 bytes. */
 static EVP_MD_CTX *digest_context(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     static _Thread_local EVP_MD_CTX *ctx;
 
     if (!ctx) {
+        pthread_once(&once, make_context_key);
         ctx = EVP_MD_CTX_new();
         if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
             die("SHA-256");
+        pthread_setspecific(context_key, ctx);
     } else if (EVP_DigestInit_ex(ctx, NULL, NULL) != 1) {
         die("SHA-256");
     }
