@@ -148,6 +148,16 @@ async def started(proc, timeout_s: float = 60) -> None:
     await until(proc.is_ready, timeout_s, f"{proc.name} to be ready")
 
 
+async def all_end_in_good_order(stack, timeout_s: float = 30) -> None:
+    """Ask every role to end; each does, with 0. Sanitizers say at the end what leaked: log_faults() finds it."""
+    for p in stack.roles():
+        p.term()
+    for p in stack.roles():
+        await until(lambda p=p: not p.alive(), timeout_s, f"{p.name} to end")
+    bad = {p.name: p.returncode for p in stack.roles() if p.returncode != 0}
+    assert not bad, f"exit codes: {bad}"
+
+
 class Supervised:
     """While open, the runner restarts every role that dies; at its end all are up."""
 

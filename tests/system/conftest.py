@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+LIB = Path(__file__).resolve().parents[1] / "lib"
+sys.path.insert(0, str(LIB))
+os.environ.setdefault("LSAN_OPTIONS", f"suppressions={LIB / 'lsan.supp'}:print_suppressions=0")
 from stack import Stack  # noqa: E402
 
 BASE_PORT = int(os.environ.get("CHASQUI_TEST_PORT", "25000"))  # two runs at once need two

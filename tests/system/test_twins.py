@@ -6,7 +6,7 @@ import collections
 import pytest
 from client import by_role, scenario, until
 from conftest import BASE_PORT
-from look import ROLES, Load, log_faults, started
+from look import ROLES, Load, all_end_in_good_order, log_faults, started
 from stack import Stack
 
 SHARED = {"chat.actions": "chat", "user.inbox": "user", "chat.events": "persistence", "delivery.status": "status",
@@ -94,5 +94,6 @@ async def test_partitions_and_slots_are_shared_and_either_half_can_die(twins, ne
     await shared_by(twins, 2)
 
 
-def test_logs_of_the_twins(twins):
+def test_the_twins_end_in_good_order(twins):
+    asyncio.run(all_end_in_good_order(twins))
     assert log_faults(twins) == []
