@@ -119,7 +119,7 @@ def test_a_role_that_dies_is_started_again(first, compose):
 
 def test_data_outlives_down_and_up(first, compose):
     assert "Ended after" in compose.run("down")
-    assert compose.pids() == {}
+    wait_until(lambda: compose.pids() == {}, 5, "nothing is left")
     assert "Not running" in compose.run("down")
     again = compose.run("up")
     # the quick start again: the same two people, so their chat has the message of the first time, too
