@@ -25,13 +25,22 @@ void slots_release(struct slots *s)
     *s = (struct slots){ 0 };
 }
 
+/* A: better than B. */
+static bool fuller(const struct slot *a, const struct slot *b)
+{
+    bool a_packs = a->sessions_n < SLOT_PACK, b_packs = b->sessions_n < SLOT_PACK;
+
+    if (a_packs != b_packs)
+        return a_packs;
+    return a_packs ? a->sessions_n > b->sessions_n : a->sessions_n < b->sessions_n;
+}
+
 int32_t slots_pick(const struct slots *s)
 {
     int32_t best = -1;
 
     for (int32_t i = 0; i < s->n; i++)
-        if (s->slot[i].state == SLOT_OURS &&
-            (best < 0 || s->slot[i].sessions_n < s->slot[best].sessions_n))
+        if (s->slot[i].state == SLOT_OURS && (best < 0 || fuller(&s->slot[i], &s->slot[best])))
             best = i;
     return best;
 }

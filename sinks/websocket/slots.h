@@ -36,7 +36,14 @@ struct slots {
 CQ_MUST_CHECK enum cq_status slots_init(struct slots *s, int32_t n);
 void slots_release(struct slots *s);
 
-/** The slot of ours with the fewest sessions (the lowest of equals); -1: none is ours. */
+/** Sessions that share a slot before the next one is begun. */
+enum { SLOT_PACK = 256 };
+
+/**
+ * The slot for a new session; -1: none is ours. Each slot with sessions in it costs a request to
+ * the broker in each turn of processors/user, so few sessions share one slot: the fullest below
+ * SLOT_PACK, and the one with the fewest once all are above (the lowest of equals).
+ */
 int32_t slots_pick(const struct slots *s);
 
 /** It is ours, with the group's commit (-1: none). Returns where to read on; -1: at the log's

@@ -10,7 +10,7 @@ static void read_one(struct slots *s, int32_t i, int64_t offset)
         window_close(&s->slot[i].window, ticket);
 }
 
-TEST(slots_pick_the_one_with_the_fewest_sessions)
+TEST(slots_are_packed_first_and_then_levelled)
 {
     struct slots s;
     bool same;
@@ -21,8 +21,14 @@ TEST(slots_pick_the_one_with_the_fewest_sessions)
     slots_assigned(&s, 3, -1, &same);
     CHECK_EQ(s.ours_n, 2);
     CHECK_EQ(slots_pick(&s), 1);
-    s.slot[1].sessions_n = 2;
-    CHECK_EQ(slots_pick(&s), 3);
+    s.slot[3].sessions_n = 2;
+    CHECK_EQ(slots_pick(&s), 3); /* the fuller one */
+    s.slot[3].sessions_n = SLOT_PACK;
+    CHECK_EQ(slots_pick(&s), 1); /* until it is packed */
+    s.slot[1].sessions_n = SLOT_PACK + 5;
+    CHECK_EQ(slots_pick(&s), 3); /* then the one with the fewest */
+    s.slot[3].sessions_n = SLOT_PACK + 6;
+    CHECK_EQ(slots_pick(&s), 1);
     slots_park(&s, 3, 0);
     CHECK_EQ(slots_pick(&s), 1);
     CHECK_EQ(s.ours_n, 1);
