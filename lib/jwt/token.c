@@ -1,263 +1,221 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/jwt/token.h"
 
-#include "lib/base/auto.h"
 #include "lib/base/hash.h"
 #include "lib/json/json.h"
 
 #include <jwt.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    KEYS_MAX = 8,
-    KID_MAX = 32,       /* characters */
-    SECRET_MAX = 1024,  /* bytes */
-    SEGMENT_MAX = 1024, /* decoded bytes of header or claims */
-    LIFE_MAX_S = 86400, /* longest exp - iat */
-    CLOCK_SKEW_S = 60,  /* how far ahead of us an issuer's clock may be */
-};
+enum { KEYS_MAX = 4, KID_MAX = 32, SECRET_MAX = 1024, PART_MAX = 1536 };
 
-static const char ISSUER[] = "chasqui";
+static const char NAME[] = "chasqui"; /* iss and aud */
 
-struct key {
+struct token_key {
     char kid[KID_MAX + 1];
-    unsigned char secret[SECRET_MAX];
-    int secret_n;
+    uint8_t secret[SECRET_MAX];
+    size_t secret_n;
 };
 
 struct token_keys {
-    struct key key[KEYS_MAX];
-    size_t n;
+    struct token_key key[KEYS_MAX];
+    int n;
 };
 
-CQ_DEFINE_AUTO(jwt, jwt_t *, jwt_free)
-CQ_DEFINE_AUTO(token_keys, struct token_keys *, token_keys_free)
-
-static bool is_kid_char(uint8_t c)
+/* `kid:secret`, or a plain secret of kid "0". A colon counts only after a short name. */
+static bool parse_key(struct cq_span text, struct token_key *k)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
-}
+    const uint8_t *colon = memchr(text.p, ':', text.n);
+    size_t kid_n = colon ? (size_t)(colon - text.p) : 0;
 
-/* Length of a leading `kid:` without its colon, or 0. */
-static size_t kid_prefix(struct cq_span s)
-{
-    size_t n = 0;
-
-    while (n < s.n && n < KID_MAX && is_kid_char(s.p[n]))
-        n++;
-    return n < s.n && s.p[n] == ':' ? n : 0;
-}
-
-static const struct key *key_find(const struct token_keys *k, struct cq_span kid)
-{
-    for (size_t i = 0; i < k->n; i++)
-        if (span_eq_str(kid, k->key[i].kid))
-            return &k->key[i];
-    return NULL;
-}
-
-static enum cq_status key_add(struct token_keys *k, struct cq_span kid, struct cq_span secret)
-{
-    struct key *at = &k->key[k->n];
-
-    if (k->n == KEYS_MAX || secret.n < TOKEN_SECRET_MIN || secret.n > SECRET_MAX ||
-        key_find(k, kid))
-        return CQ_FATAL;
-    memcpy(at->kid, kid.p, kid.n); /* at most KID_MAX, and the rest is zero */
-    memcpy(at->secret, secret.p, secret.n);
-    at->secret_n = (int)secret.n;
-    k->n++;
-    return CQ_OK;
+    if (colon && kid_n && kid_n <= KID_MAX) {
+        memcpy(k->kid, text.p, kid_n);
+        k->kid[kid_n] = '\0';
+        text = span_of(colon + 1, text.n - kid_n - 1);
+    } else {
+        memcpy(k->kid, "0", 2);
+    }
+    if (text.n < TOKEN_SECRET_MIN || text.n > SECRET_MAX)
+        return false;
+    memcpy(k->secret, text.p, text.n);
+    k->secret_n = text.n;
+    return true;
 }
 
 enum cq_status token_keys_new(const char *secret, struct token_keys **ret)
 {
-    cq_auto(token_keys) struct token_keys *k = calloc(1, sizeof *k);
+    struct token_keys *k = calloc(1, sizeof *k);
     struct cq_span rest = span_str(secret);
+    /* a list is told from a plain secret with commas by its first name */
+    bool list = memchr(secret, ',', rest.n) && memchr(secret, ':', rest.n);
+    bool good = k != NULL;
 
-    if (!k)
+    while (good && rest.n) {
+        const uint8_t *comma = list ? memchr(rest.p, ',', rest.n) : NULL;
+        size_t n = comma ? (size_t)(comma - rest.p) : rest.n;
+
+        good = k->n < KEYS_MAX && parse_key(span_of(rest.p, n), &k->key[k->n]);
+        for (int i = 0; good && i < k->n; i++)
+            good = strcmp(k->key[i].kid, k->key[k->n].kid) != 0;
+        k->n += good;
+        rest = comma ? span_of(comma + 1, rest.n - n - 1) : span_of(NULL, 0);
+    }
+    if (!good || !k->n) {
+        free(k);
         return CQ_FATAL;
-    if (kid_prefix(rest) == 0) {
-        if (key_add(k, span_str("0"), rest) != CQ_OK)
-            return CQ_FATAL;
-        *ret = CQ_TAKE(k);
-        return CQ_OK;
     }
-    for (;;) {
-        const uint8_t *comma = memchr(rest.p, ',', rest.n);
-        struct cq_span entry = { rest.p, comma ? (size_t)(comma - rest.p) : rest.n };
-        size_t kid_n = kid_prefix(entry);
-
-        if (kid_n == 0 || key_add(k, (struct cq_span){ entry.p, kid_n },
-                                  (struct cq_span){ entry.p + kid_n + 1, entry.n - kid_n - 1 }))
-            return CQ_FATAL;
-        if (!comma)
-            break;
-        rest = (struct cq_span){ comma + 1, rest.n - entry.n - 1 };
-    }
-    *ret = CQ_TAKE(k);
+    *ret = k;
     return CQ_OK;
 }
 
 void token_keys_free(struct token_keys *k)
 {
-    if (!k)
-        return;
-    explicit_bzero(k, sizeof *k);
     free(k);
+}
+
+/* ---- signing ----------------------------------------------------------------------------------
+ */
+
+static bool fill(jwt_t *jwt, const struct token_key *key, const struct token_claims *c)
+{
+    return jwt_set_alg(jwt, JWT_ALG_HS256, key->secret, (int)key->secret_n) == 0 &&
+           jwt_add_header(jwt, "kid", key->kid) == 0 && jwt_add_grant(jwt, "iss", NAME) == 0 &&
+           jwt_add_grant(jwt, "aud", NAME) == 0 &&
+           jwt_add_grant(jwt, "sub", id_text(c->user).s) == 0 &&
+           jwt_add_grant(jwt, "did", id_text(c->device).s) == 0 &&
+           jwt_add_grant_int(jwt, "iat", (long)c->issued_s) == 0 &&
+           jwt_add_grant_int(jwt, "exp", (long)c->expires_s) == 0;
 }
 
 enum cq_status token_sign(const struct token_keys *k, const struct token_claims *c, char *out,
                           size_t out_n)
 {
-    const struct key *key = &k->key[0];
-    cq_auto(jwt) jwt_t *jwt = NULL;
-    char *text;
-    size_t n;
+    char *text = NULL;
+    jwt_t *jwt = NULL;
+    enum cq_status st = CQ_FATAL;
 
-    if (jwt_new(&jwt) != 0 || jwt_set_alg(jwt, JWT_ALG_HS256, key->secret, key->secret_n) != 0 ||
-        jwt_add_header(jwt, "kid", key->kid) != 0 || jwt_add_grant(jwt, "iss", ISSUER) != 0 ||
-        jwt_add_grant(jwt, "aud", ISSUER) != 0 ||
-        jwt_add_grant(jwt, "sub", id_text(c->user).s) != 0 ||
-        jwt_add_grant(jwt, "did", id_text(c->device).s) != 0 ||
-        jwt_add_grant_int(jwt, "iat", (long)c->issued_s) != 0 ||
-        jwt_add_grant_int(jwt, "exp", (long)c->expires_s) != 0)
-        return CQ_FATAL;
-    text = jwt_encode_str(jwt);
-    if (!text)
-        return CQ_FATAL;
-    n = strlen(text);
-    if (n < out_n)
-        memcpy(out, text, n + 1);
+    if (jwt_new(&jwt) == 0 && fill(jwt, &k->key[0], c) && (text = jwt_encode_str(jwt)) &&
+        strlen(text) < out_n) {
+        memcpy(out, text, strlen(text) + 1);
+        st = CQ_OK;
+    }
     free(text);
-    return n < out_n ? CQ_OK : CQ_FATAL;
+    jwt_free(jwt);
+    return st;
 }
 
-/* ---- checking ----------------------------------------------------------------------------------
+/* ---- checking ---------------------------------------------------------------------------------
  */
 
-static bool is_base64url(struct cq_span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!is_kid_char(s.p[i])) /* the same alphabet */
-            return false;
-    return s.n > 0;
-}
+struct parts {
+    struct cq_span header, payload; /* base64url */
+};
 
-/* Cut `token` at its dots into exactly three parts of base64url. */
-static bool split(struct cq_span token, struct cq_span part[3])
+static bool cut(struct cq_span token, struct parts *ret)
 {
-    for (int i = 0; i < 3; i++) {
-        const uint8_t *dot = memchr(token.p, '.', token.n);
+    const uint8_t *one = memchr(token.p, '.', token.n), *two;
 
-        if (!dot != (i == 2))
-            return false;
-        part[i] = (struct cq_span){ token.p, dot ? (size_t)(dot - token.p) : token.n };
-        if (!is_base64url(part[i]))
-            return false;
-        if (dot)
-            token = (struct cq_span){ dot + 1, token.n - part[i].n - 1 };
+    if (!one || !(two = memchr(one + 1, '.', token.n - (size_t)(one + 1 - token.p))))
+        return false;
+    for (size_t i = 0; i < token.n; i++) {
+        uint8_t c = token.p[i];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+        if (!letter && c != '-' && c != '_' &&
+            (c != '.' || (token.p + i != one && token.p + i != two)))
+            return false; /* a fourth part, or no base64url */
     }
+    ret->header = span_of(token.p, (size_t)(one - token.p));
+    ret->payload = span_of(one + 1, (size_t)(two - one - 1));
     return true;
 }
 
-/* Decode one part as a JSON object; its duplicate members are refused there. Owned by caller; NULL
- * if it is none. */
-static struct json *part_parse(struct cq_span part)
+/* A part as JSON, with duplicate names refused; NULL when it is none. */
+static struct json *open_part(struct cq_span part)
 {
-    uint8_t bytes[SEGMENT_MAX];
+    uint8_t text[PART_MAX];
     struct json *root = NULL;
     size_t n;
 
-    if (!base64url_parse(part, bytes, sizeof bytes, &n) ||
-        json_parse((struct cq_span){ bytes, n }, &root, NULL) != CQ_OK)
+    if (!base64url_parse(part, text, sizeof text, &n) ||
+        json_parse(span_of(text, n), &root, NULL) != CQ_OK)
         return NULL;
     return root;
 }
 
-static bool text_is(const struct json *v, const char *name, const char *want)
+static bool text_is(const struct json *object, const char *name, const char *want)
 {
-    struct cq_span got;
+    struct cq_span s;
 
-    return json_get_text(v, name, &got) && span_eq_str(got, want);
+    return json_get_text(object, name, &s) && span_eq_str(s, want);
 }
 
-/* The key that an acceptable header names, or NULL. Exactly {alg, typ, kid}: so no `crit`, no
- * `jwk`, no other alg. */
-static const struct key *header_key(const struct token_keys *k, struct cq_span part)
+/* The key that the header names; NULL unless the header is exactly one of ours. */
+static const struct token_key *header_key(const struct token_keys *k, struct cq_span part)
 {
     static const char *const names[] = { "alg", "typ", "kid", NULL };
-    cq_auto(json) struct json *header = part_parse(part);
-    struct cq_span kid;
+    cq_auto(json) struct json *h = open_part(part);
 
-    if (!header || !json_only(header, names) || !text_is(header, "alg", "HS256") ||
-        !text_is(header, "typ", "JWT") || !json_get_text(header, "kid", &kid))
+    if (!h || !json_only(h, names) || !text_is(h, "alg", "HS256") || !text_is(h, "typ", "JWT"))
         return NULL;
-    return key_find(k, kid);
-}
-
-/* libjwt follows the algorithm that the token names, so this comes after header_key() has pinned
- * it. */
-static bool signature_is_right(const struct key *key, struct cq_span token)
-{
-    cq_auto(jwt) jwt_t *jwt = NULL;
-    char text[TOKEN_TEXT_MAX + 1];
-
-    memcpy(text, token.p, token.n);
-    text[token.n] = '\0';
-    return jwt_decode(&jwt, text, key->secret, key->secret_n) == 0 &&
-           jwt_get_alg(jwt) == JWT_ALG_HS256;
-}
-
-static const char *claims_fault(struct cq_span part, int64_t now_s, struct token_claims *ret)
-{
-    static const char *const names[] = { "iss", "aud", "sub", "did", "iat", "exp", NULL };
-    cq_auto(json) struct json *v = part_parse(part);
-    struct token_claims c;
-
-    if (!v || !json_only(v, names))
-        return "claims";
-    if (!text_is(v, "iss", ISSUER))
-        return "iss";
-    if (!text_is(v, "aud", ISSUER))
-        return "aud";
-    if (!json_get_id(v, "sub", &c.user))
-        return "sub";
-    if (!json_get_id(v, "did", &c.device))
-        return "did";
-    if (!json_get_i64(v, "iat", &c.issued_s) || c.issued_s < 0 || c.issued_s > now_s + CLOCK_SKEW_S)
-        return "iat";
-    if (!json_get_i64(v, "exp", &c.expires_s) || c.expires_s <= c.issued_s ||
-        c.expires_s - c.issued_s > LIFE_MAX_S)
-        return "exp";
-    if (c.expires_s <= now_s)
-        return "expired";
-    *ret = c;
+    for (int i = 0; i < k->n; i++)
+        if (text_is(h, "kid", k->key[i].kid))
+            return &k->key[i];
     return NULL;
 }
 
-static enum cq_status refuse(const char **ret_why, const char *why)
+static const char *check_claims(struct cq_span part, int64_t now_s, struct token_claims *c)
 {
-    if (ret_why)
-        *ret_why = why;
-    return CQ_POISON;
+    static const char *const names[] = { "iss", "aud", "sub", "did", "iat", "exp", NULL };
+    cq_auto(json) struct json *p = open_part(part);
+
+    if (!p || !json_only(p, names))
+        return "claims";
+    if (!text_is(p, "iss", NAME) || !text_is(p, "aud", NAME))
+        return "iss or aud";
+    if (!json_get_id(p, "sub", &c->user) || !json_get_id(p, "did", &c->device))
+        return "sub or did";
+    if (!json_get_i64(p, "iat", &c->issued_s) || !json_get_i64(p, "exp", &c->expires_s))
+        return "iat or exp";
+    if (c->issued_s < 0 || c->issued_s > now_s + 60 || c->expires_s < c->issued_s ||
+        c->expires_s - c->issued_s > 24 * 3600)
+        return "times";
+    return c->expires_s > now_s ? NULL : "expired";
+}
+
+/* The signature, by libjwt, which takes the algorithm from the token: it was pinned before. */
+static bool signature_good(const struct token_key *key, const char *token)
+{
+    jwt_t *jwt = NULL;
+    bool good = jwt_decode(&jwt, token, key->secret, (int)key->secret_n) == 0 &&
+                jwt_get_alg(jwt) == JWT_ALG_HS256;
+
+    jwt_free(jwt);
+    return good;
 }
 
 enum cq_status token_check(const struct token_keys *k, struct cq_span token, int64_t now_s,
                            struct token_claims *ret, const char **ret_why)
 {
-    struct cq_span part[3];
-    const struct key *key;
-    const char *fault;
+    char text[TOKEN_TEXT_MAX + 1];
+    const struct token_key *key;
+    struct token_claims claims;
+    struct parts parts;
 
-    if (token.n == 0 || token.n > TOKEN_TEXT_MAX || !split(token, part))
-        return refuse(ret_why, "form");
-    key = header_key(k, part[0]);
-    if (!key)
-        return refuse(ret_why, "header");
-    if (!signature_is_right(key, token))
-        return refuse(ret_why, "signature");
-    fault = claims_fault(part[1], now_s, ret);
-    return fault ? refuse(ret_why, fault) : CQ_OK;
+    *ret_why = "form";
+    if (!token.n || token.n > TOKEN_TEXT_MAX || !cut(token, &parts))
+        return CQ_POISON;
+    *ret_why = "header";
+    if (!(key = header_key(k, parts.header)))
+        return CQ_POISON;
+    memcpy(text, token.p, token.n);
+    text[token.n] = '\0';
+    *ret_why = "signature";
+    if (!signature_good(key, text))
+        return CQ_POISON;
+    if ((*ret_why = check_claims(parts.payload, now_s, &claims)))
+        return CQ_POISON;
+    *ret = claims;
+    return CQ_OK;
 }

@@ -1,128 +1,98 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/json/json.h"
 #include "tests/unit/test.h"
+
+#include "lib/json/json.h"
 
 #include <stdlib.h>
 
-static struct cq_span lit(const char *s)
+static enum cq_status parse(const char *text)
 {
-    return span_str(s);
+    struct json *v = NULL;
+    const char *why = "";
+    enum cq_status st = json_parse(span_str(text), &v, &why);
+
+    json_free(v);
+    return st == CQ_OK || *why ? st : CQ_FATAL; /* a refusal always says why */
 }
 
-TEST(accepts_what_is_json)
-{
-    cq_auto(json) struct json *v = NULL;
-    struct cq_span s = { 0 };
-    struct cq_id id;
-    int64_t i = 0;
-
-    CHECK_EQ(json_parse(lit("{\"a\":\"x\\\"[{\",\"n\":-7,\"l\":[1,2],\"z\":null,\"d\":1.5,"
-                            "\"id\":\"6F9619FF-8B86-8011-B42D-00C04FC964FF\"}"),
-                        &v, NULL),
-             CQ_OK);
-    CHECK(json_is_object(v));
-    CHECK(json_get_text(v, "a", &s));
-    CHECK_SPAN(s, "x\"[{");
-    CHECK(json_get_i64(v, "n", &i));
-    CHECK_EQ(i, -7);
-    CHECK(!json_get_i64(v, "d", &i));
-    CHECK(!json_get_i64(v, "a", &i));
-    CHECK(!json_get_text(v, "n", &s));
-    CHECK(json_get(v, "z") == NULL);
-    CHECK(json_get(v, "none") == NULL);
-    CHECK_EQ(json_count(json_get(v, "l")), 2);
-    CHECK_EQ(json_count(json_get(v, "a")), 0);
-    CHECK(json_is_array(json_get(v, "l")));
-    CHECK(json_at(json_get(v, "l"), 2) == NULL);
-    CHECK(json_get_id(v, "id", &id));
-    CHECK_STR(id_text(id).s, "6f9619ff-8b86-8011-b42d-00c04fc964ff");
-    CHECK(!json_get_id(v, "a", &id));
-}
-
-TEST(only_the_named_members)
-{
-    static const char *const ab[] = { "a", "b", NULL };
-    static const char *const a[] = { "a", NULL };
-    cq_auto(json) struct json *v = NULL;
-    cq_auto(json) struct json *list = NULL;
-
-    CHECK_EQ(json_parse(lit("{\"a\":1,\"b\":null}"), &v, NULL), CQ_OK);
-    CHECK_EQ(json_parse(lit("[]"), &list, NULL), CQ_OK);
-    CHECK(json_only(v, ab));
-    CHECK(!json_only(v, a));
-    CHECK(!json_only(list, a));
-    CHECK(!json_only(NULL, a));
-}
-
-TEST(refuses_with_a_reason)
+TEST(json_from_outside_is_taken_or_refused_as_a_whole)
 {
     static const struct {
-        const char *text, *why;
+        const char *text;
+        enum cq_status want;
     } rows[] = {
-        { "", "empty" },
-        { "{", "ends too early" },
-        { "{} x", "bytes after the end" },
-        { "{}{}", "bytes after the end" },
-        { "{\"a\":1,\"a\":2}", "duplicate key" },
-        { "{\"a\":1,\"\\u0061\":2}", "duplicate key" },
-        { "{\"a\":\"\\u0000\"}", "NUL in a string" },
-        { "{\"\\u0000\":1}", "NUL in a string" },
-        { "{\"a\":\"\xff\"}", "not valid UTF-8" },
-        { "{\"a\":\"\\ud800\"}", "not JSON" },
-        { "{\"a\":1e999}", "number out of range" },
-        { "{\"a\":100000000000000000000}", "number out of range" },
-        { "{\"a\":NaN}", "not JSON" },
-        { "{\"a\":01}", "not JSON" },
-        { "\"text\"", "not JSON" },
-        { "7", "not JSON" },
-        { "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]", "nested too deep" },
-        { "{\"a\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", "nested too deep" },
+        { "{}", CQ_OK },
+        { "[]", CQ_OK },
+        { "{\"a\":[1,2,{\"b\":null}]}", CQ_OK },
+        { "", CQ_POISON },
+        { "1", CQ_POISON },
+        { "\"x\"", CQ_POISON },
+        { "{", CQ_POISON },
+        { "{}x", CQ_POISON },
+        { "{\"a\":1,\"a\":2}", CQ_POISON },
+        { "{\"a\":\"\\u0000\"}", CQ_POISON },
+        { "{\"a\":\"\\ud800\"}", CQ_POISON },
+        { "{\"a\":\"\xff\"}", CQ_POISON },
+        { "{\"a\":1e999}", CQ_POISON },
+        { "{\"a\":100000000000000000000}", CQ_POISON },
+        { "{\"a\":NaN}", CQ_POISON },
+        { "{'a':1}", CQ_POISON },
+        { "{\"a\":01}", CQ_POISON },
+        { "{\"[[[[[[[[[[[[[[[[[[[[[[[[\":\"{{{{{{{{{{{{{{{{{{{{{{\"}",
+          CQ_OK }, /* brackets in strings are no depth */
+        { "{\"a\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[\"}", CQ_OK },
     };
 
-    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
-        struct json *v = NULL;
-        const char *why = NULL;
-
-        CHECK_EQ_ROW(rows[r].text, json_parse(lit(rows[r].text), &v, &why), CQ_POISON);
-        CHECK_STR(why, rows[r].why);
-        CHECK(v == NULL);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CHECK_EQ_ROW(rows[i].text, parse(rows[i].text), rows[i].want);
 }
 
-TEST(depth_counts_brackets_outside_strings_only)
+TEST(depth_is_bounded_before_the_library_recurses)
 {
-    cq_auto(json) struct json *sixteen = NULL;
-    cq_auto(json) struct json *in_text = NULL;
-
-    CHECK_EQ(json_parse(lit("[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]"), &sixteen, NULL), CQ_OK);
-    CHECK_EQ(json_parse(lit("[\"[[[[[[[[[[[[[[[[[[[[[\\\\\",\"\\\"{{{{{{{{{{{{{{{{{{{{{{\"]"),
-                        &in_text, NULL),
-             CQ_OK);
-}
-
-TEST(length_is_bounded)
-{
-    size_t n = JSON_TEXT_MAX + 1;
-    char *big = malloc(n);
+    static char deep[1 << 20];
     struct json *v = NULL;
-    const char *why = NULL;
 
-    memset(big, ' ', n);
-    memcpy(big, "[]", 2);
-    CHECK_EQ(json_parse((struct cq_span){ (uint8_t *)big, n }, &v, &why), CQ_POISON);
-    CHECK_STR(why, "too long");
-    CHECK_EQ(json_parse((struct cq_span){ (uint8_t *)big, n - 1 }, &v, &why), CQ_OK);
+    memset(deep, '[', JSON_DEPTH_MAX);
+    memset(deep + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    CHECK_EQ(json_parse(span_of(deep, 2 * JSON_DEPTH_MAX), &v, NULL), CQ_OK);
     json_free(v);
-    free(big);
+    memset(deep, '[', JSON_DEPTH_MAX + 1);
+    memset(deep + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
+    CHECK_EQ(json_parse(span_of(deep, 2 * JSON_DEPTH_MAX + 2), &v, NULL), CQ_POISON);
+    memset(deep, '[', sizeof deep);
+    CHECK_EQ(json_parse(span_of(deep, sizeof deep), &v, NULL), CQ_POISON);
 }
 
-TEST(deep_nesting_never_reaches_the_parser)
+TEST(members_are_got_by_type)
 {
-    static char deep[JSON_TEXT_MAX];
+    static const char *const all[] = { "t", "n", "id", "list", "none", NULL }, *const some[] = {
+        "t", "n", NULL
+    };
+    const char *text = "{\"t\":\"x\",\"n\":5,\"id\":\"11111111-1111-4111-8111-111111111111\","
+                       "\"list\":[\"a\",1],\"none\":null}";
     struct json *v = NULL;
+    struct cq_span s;
+    struct cq_id id;
+    int64_t n;
 
-    memset(deep, '[', sizeof deep);
-    CHECK_EQ(json_parse((struct cq_span){ (uint8_t *)deep, sizeof deep }, &v, NULL), CQ_POISON);
-    memset(deep, '"', 1);
-    CHECK_EQ(json_parse((struct cq_span){ (uint8_t *)deep, sizeof deep }, &v, NULL), CQ_POISON);
+    CHECK_EQ(json_parse(span_str(text), &v, NULL), CQ_OK);
+    CHECK(json_get_text(v, "t", &s));
+    CHECK_SPAN(s, "x");
+    CHECK(json_get_i64(v, "n", &n));
+    CHECK_EQ(n, 5);
+    CHECK(json_get_id(v, "id", &id));
+    CHECK(!json_get_id(v, "t", &id));
+    CHECK(!json_get_text(v, "n", &s));
+    CHECK(!json_get_i64(v, "t", &n));
+    CHECK(!json_get_text(v, "missing", &s));
+    CHECK(json_get(v, "none") == NULL);
+    CHECK_EQ(json_count(json_get(v, "list")), 2u);
+    CHECK_EQ(json_count(json_get(v, "t")), 0u);
+    CHECK(json_text(json_at(json_get(v, "list"), 0), &s));
+    CHECK(!json_text(json_at(json_get(v, "list"), 1), &s));
+    CHECK(json_at(json_get(v, "list"), 2) == NULL);
+    CHECK(json_only(v, all));
+    CHECK(!json_only(v, some));
+    json_free(v);
+    CHECK(!json_get_text(NULL, "t", &s)); /* a body that is not there */
 }
