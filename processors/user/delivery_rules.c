@@ -145,7 +145,9 @@ static enum cq_status route_item(struct user_step *step, const struct delivery_i
         const struct user_entry *u = sessions_user(&step->state->sessions, item->to[i]);
 
         for (int k = 0; u && k < u->sessions_n; k++)
-            hits[n++] = (struct hit){ u->sessions[k].slot, { u->id, u->sessions[k].id } };
+            /* in a replay a session may be known that opened later: its sync has this */
+            if (u->sessions[k].source_offset <= step->offset)
+                hits[n++] = (struct hit){ u->sessions[k].slot, { u->id, u->sessions[k].id } };
         if (u)
             st = push_away(step, u, item);
     }

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * After a crash processors/user steps records again over sessions that were opened later: what was
+ * before a session is not that session's.
+ */
+#include "tests/unit/test.h"
+
+#include "processors/user/rules.h"
+
+#include <stdlib.h>
+
+enum { ARENA_BYTES = 1 << 20, OPENED_AT = 10 };
+
+static struct cq_id id_of(uint8_t n)
+{
+    struct cq_id id = { { 0 } };
+
+    id.b[0] = n;
+    return id;
+}
+
+static const struct source opened_at = { TOPIC_GENERATION, 0, OPENED_AT };
+
+/* Pushes to sockets that one message makes when it is stepped at this offset of user.inbox. */
+static int pushes_at(int64_t offset)
+{
+    struct user_state state;
+    struct user_outputs out = { .max = USER_OUTPUTS_MAX };
+    struct cq_arena *arena = arena_new(ARENA_BYTES);
+    struct cq_id to = id_of(1);
+    struct delivery_item item = { .class = FRAME_CLASS_MESSAGE,
+                                  .chat_id = id_of(8),
+                                  .seq = seq_make(TOPIC_GENERATION, 0),
+                                  .message_id = id_of(9),
+                                  .sender_id = id_of(7),
+                                  .frame = span_str("\"t\":\"message\"}"),
+                                  .to = &to,
+                                  .to_n = 1 };
+    struct user_inbox record = { .body = { USER_INBOX_DELIVERY_BATCH,
+                                           .u.delivery_batch = { DELIVERY_ORIGIN_CHAT_ACTIONS,
+                                                                 TOPIC_GENERATION, &item, 1 } } };
+    struct user_step step = { &state, offset, 0, arena, &out };
+    const char *why = "";
+    int n = 0;
+
+    if (!user_state_init(&state, 0, 1, 8) ||
+        user_restore(&state,
+                     &(struct presence){ .user_id = to,
+                                         .source = opened_at,
+                                         .entry = { PRESENCE_SESSION_ENTRY,
+                                                    .u.session_entry = { id_of(2), id_of(3), 0,
+                                                                         id_of(4), 0 } } }) !=
+            CQ_OK ||
+        user_step(&step, &record, &why) != CQ_OK)
+        return -1;
+    for (size_t i = 0; i < out.n; i++)
+        n += out.v[i].topic == TOPIC_WS_PUSH;
+    free(out.v);
+    user_state_release(&state);
+    arena_free(arena);
+    return n;
+}
+
+TEST(a_session_gets_what_comes_after_its_opening)
+{
+    CHECK_EQ(pushes_at(OPENED_AT + 1), 1);
+}
+
+TEST(a_replayed_delivery_from_before_a_session_is_not_for_it)
+{
+    CHECK_EQ(pushes_at(OPENED_AT - 1), 0);
+}
