@@ -16,6 +16,7 @@ enum {
     REFUSE_ABOVE = QUEUE_RECORDS / 10 * 8,
     SILENCE_MS = 5000, /* without any report while records wait: the broker is away */
     MESSAGE_TIMEOUT_MS = 30000,
+    FLUSH_EVERY_MS = 3, /* while some reports are awaited and others come */
     HELD_MAX = 4096,
     HELD_BYTES = 2 * 1024 * 1024,
 };
@@ -45,6 +46,7 @@ struct ingest {
     bool refusing;
     struct bank banks[2]; /* one takes while the other is let out */
     int taking;
+    int64_t flushed_ms;
     bool letting_out;
 };
 
@@ -121,6 +123,7 @@ static void flush_held(struct ingest *in)
 
     if (!b->n || in->letting_out)
         return;
+    in->flushed_ms = clock_mono_ms();
     in->letting_out = true; /* an ack may submit again: into the other bank */
     in->taking ^= 1;
     for (size_t i = 0; i < b->n; i++) {
@@ -161,7 +164,8 @@ static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *m)
 
 void ingest_serve(struct ingest *in)
 {
-    if (producer_serve(in->producer, 0) > 0 || !producer_pending(in->producer))
+    producer_serve(in->producer, 0);
+    if (!producer_pending(in->producer) || clock_mono_ms() - in->flushed_ms >= FLUSH_EVERY_MS)
         flush_held(in);
 }
 

@@ -16,6 +16,8 @@ enum {
     PARTITIONS_MAX = 1024,
     SERVE_MS = 100,
     JOIN_MS = 10000,
+    TURN_EVERY_MS = 3, /* under load turns do not begin more often: each costs a request for each
+                        * partition it writes to, however few records are in it */
 };
 
 struct output {
@@ -50,7 +52,8 @@ struct stage {
     int recs_n;
     struct progress progress[PARTITIONS_MAX];
     int64_t committed_ms;
-    int again; /* turns in a row that ended in CQ_AGAIN at their first record */
+    int64_t turn_ms; /* when the last turn with records began */
+    int again;       /* turns in a row that ended in CQ_AGAIN at their first record */
     bool failed_report;
 };
 
@@ -196,7 +199,18 @@ static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, c
     return CQ_OK;
 }
 
-/* Fill the batch up with what has arrived; waits only when there is nothing at all. */
+/* How long to wait for the next record: for the first one as the caller says; for more only while
+ * the turn before has just begun, so that a record that comes alone is never held up. */
+static int wait_for(const struct stage *s, int wait_ms)
+{
+    int64_t left_ms;
+
+    if (!s->recs_n)
+        return wait_ms;
+    left_ms = s->turn_ms + TURN_EVERY_MS - clock_mono_ms();
+    return left_ms > 0 ? (int)left_ms : 0;
+}
+
 static enum cq_status gather(struct stage *s, int wait_ms)
 {
     size_t bytes = 0;
@@ -205,15 +219,19 @@ static enum cq_status gather(struct stage *s, int wait_ms)
         bytes += s->recs[i].value.n;
     while (s->recs_n < s->conf.batch_max && bytes < s->conf.batch_max_bytes) {
         struct bus_record rec;
-        enum cq_status st = consumer_poll(s->consumer, s->recs_n ? 0 : wait_ms, &rec);
+        enum cq_status st = consumer_poll(s->consumer, wait_for(s, wait_ms), &rec);
 
         if (st != CQ_OK)
             return st;
-        if (!rec.topic)
+        if (!rec.topic && !wait_for(s, 0))
             break;
+        if (!rec.topic)
+            continue; /* an event of the library, or a wake-up: time is left */
         bytes += rec.value.n;
         s->recs[s->recs_n++] = rec;
     }
+    if (s->recs_n)
+        s->turn_ms = clock_mono_ms();
     return CQ_OK;
 }
 
