@@ -22,6 +22,24 @@ PORTS = {"REST_PORT": BASE, "WS_PORT": BASE + 1, "KAFKA_PORT": BASE + 2, "KAFKA_
 SECRETS = {"JWT_SECRET": "s" * 40, "PHONE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "compose-test"}
 
 
+def container_file(*words, **secrets):
+    env = {**{k: v for k, v in os.environ.items() if k not in SECRETS}, **secrets}
+    return subprocess.run(["docker-compose", "-f", ROOT / "compose/compose.yml", "config", *words], capture_output=True, text=True,
+                          timeout=60, check=False, env=env)
+
+
+def test_the_container_file_has_two_of_each_role():
+    done = container_file("--services", **SECRETS)
+    assert done.returncode == 0, done.stderr
+    roles = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile")
+    assert {f"{role}-{i}" for role in roles for i in (0, 1)} | {"kafka", "postgres", "topics", "tables"} == set(done.stdout.split())
+
+
+def test_the_container_file_wants_its_secrets():
+    done = container_file("-q")
+    assert done.returncode != 0 and "POSTGRES_PASSWORD" in done.stderr
+
+
 class Compose:
     def __init__(self, state):
         self.state = state
