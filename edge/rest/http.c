@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/http.h"
 
+#include "edge/rest/framing.h"
 #include "lib/base/log.h"
 
 #include <h2o.h>
@@ -67,15 +68,6 @@ static struct cq_span header(const h2o_req_t *req, const h2o_token_t *token)
     ssize_t i = h2o_find_header(&req->headers, token, -1);
 
     return i < 0 ? span_of(NULL, 0) : span_of_iovec(req->headers.entries[i].value);
-}
-
-static int count_header(const h2o_req_t *req, const h2o_token_t *token)
-{
-    int n = 0;
-
-    for (ssize_t i = -1; (i = h2o_find_header(&req->headers, token, i)) >= 0;)
-        n++;
-    return n;
 }
 
 /* ---- answers ------------------------------------------------------------------------------------
@@ -213,13 +205,20 @@ static struct cq_span peer_address(h2o_req_t *req, struct sockaddr_storage *sa)
     return span_of("", 0);
 }
 
-/* What two readers of one stream may understand differently is refused (RFC 9112, section 6). */
-static bool framing_is_plain(const h2o_req_t *req)
+/* What two readers of one stream may understand differently is refused, and the connection ends
+ * with it (RFC 9112, section 11.2). libh2o keeps Host, Content-Length and Transfer-Encoding from
+ * its handlers, but the head stays at the start of the input buffer until the answer is sent. */
+static bool refuse_framing(const struct http *h, h2o_req_t *req)
 {
-    return count_header(req, H2O_TOKEN_CONTENT_LENGTH) <= 1 &&
-           count_header(req, H2O_TOKEN_HOST) <= 1 &&
-           !(count_header(req, H2O_TOKEN_CONTENT_LENGTH) &&
-             count_header(req, H2O_TOKEN_TRANSFER_ENCODING));
+    const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
+    const char *fault = framing_fault(span_of(input->bytes, input->size));
+
+    if (!fault)
+        return false;
+    log_debug("framing_refused", LOG_S("why", fault));
+    req->http1_is_persistent = 0;
+    reply_error(h, req, 400, 0, "bad_request", "ambiguous framing");
+    return true;
 }
 
 static void start_call(struct http *h, h2o_req_t *req, struct call *c)
@@ -241,11 +240,6 @@ static void handle_api(struct http *h, h2o_req_t *req, struct cq_span path, stru
     const char *code = "internal", *message = "this is our mistake";
     struct call *c;
 
-    if (!framing_is_plain(req)) {
-        req->http1_is_persistent = 0;
-        reply_error(h, req, 400, 0, "bad_request", "ambiguous framing");
-        return;
-    }
     c = h->ops.request(h->ops.arg, span_of_iovec(req->method), path, query,
                        header(req, H2O_TOKEN_AUTHORIZATION), peer_address(req, &sa), &status, &code,
                        &message, &retry_after_s);
@@ -272,6 +266,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
                                : span_of(NULL, 0);
     bool ready;
 
+    if (refuse_framing(h, req))
+        return 0;
     if (span_eq_str(path, "/healthz")) {
         reply(h, req, 200, 0, span_str("{\"status\":\"alive\"}"));
     } else if (span_eq_str(path, "/readyz")) {
@@ -327,18 +323,36 @@ static int listen_fd(const char *address)
     return fd;
 }
 
-static void register_tunnel(h2o_hostconf_t *host, const char *upstream)
+/* In front of the tunnel, whose requests do not come by on_request(). */
+static int on_tunnel(h2o_handler_t *self, h2o_req_t *req)
+{
+    return refuse_framing(((struct api_handler *)self)->http, req) ? 0 : -1;
+}
+
+static void add_handler(struct http *h, h2o_pathconf_t *path,
+                        int (*on_req)(h2o_handler_t *, h2o_req_t *))
+{
+    struct api_handler *api = (struct api_handler *)h2o_create_handler(path, sizeof *api);
+
+    api->super.on_req = on_req;
+    api->http = h;
+}
+
+static void register_tunnel(struct http *h, h2o_hostconf_t *host, const char *upstream)
 {
     h2o_proxy_config_vars_t vars = { .io_timeout = REQUEST_MS,
                                      .preserve_host = 1,
                                      .websocket = { 1, TUNNEL_MS } };
+    h2o_pathconf_t *path;
     char text[128];
     h2o_url_t url;
     int n = snprintf(text, sizeof text, "http://%s/ws", upstream);
 
     if (!*upstream || n >= (int)sizeof text || h2o_url_parse(text, (size_t)n, &url) != 0)
         return;
-    h2o_proxy_register_reverse_proxy(h2o_config_register_path(host, "/ws", 0), &url, &vars);
+    path = h2o_config_register_path(host, "/ws", 0);
+    add_handler(h, path, on_tunnel);
+    h2o_proxy_register_reverse_proxy(path, &url, &vars);
 }
 
 static void register_page(h2o_pathconf_t *path, const char *web_root)
@@ -363,7 +377,6 @@ static void configure(struct http *h, const struct http_conf *conf)
 {
     h2o_hostconf_t *host;
     h2o_pathconf_t *path;
-    struct api_handler *api;
 
     h2o_config_init(&h->config);
     h->config.server_name = h2o_iovec_init(H2O_STRLIT("chasqui"));
@@ -371,11 +384,9 @@ static void configure(struct http *h, const struct http_conf *conf)
     h->config.http1.req_timeout = REQUEST_MS;
     h->config.max_request_entity_size = CALL_BODY_MAX;
     host = h2o_config_register_host(&h->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-    register_tunnel(host, conf->ws_upstream);
+    register_tunnel(h, host, conf->ws_upstream);
     path = h2o_config_register_path(host, "/", 0);
-    api = (struct api_handler *)h2o_create_handler(path, sizeof *api);
-    api->super.on_req = on_request;
-    api->http = h;
+    add_handler(h, path, on_request);
     register_page(path, conf->web_root);
 }
 
