@@ -10,7 +10,8 @@
 struct worker {
     pthread_t thread;
     struct workers *all;
-    struct pg *db; /* owned */
+    struct pg *db;      /* owned */
+    struct pg *replica; /* owned; NULL: none is set */
 };
 
 struct workers {
@@ -36,6 +37,16 @@ static bool device_refused(struct call *c, struct pg *db, enum call_next *ret)
     return st != CQ_OK || !live;
 }
 
+/* Sync alone reads from a replica: it reads the applied positions in the same snapshot as the rows
+ * and waits for those the client was told of, so it notices by itself when a replica is behind.
+ * Everything else promises to show one's own writes. */
+static struct pg *database_for(struct worker *w, const struct call *c)
+{
+    if (w->replica && c->fn == handle_sync && pg_ready(w->replica, NULL) == CQ_OK)
+        return w->replica;
+    return w->db;
+}
+
 static enum call_next run_step(struct worker *w, struct call *c)
 {
     const char *why = "";
@@ -53,7 +64,7 @@ static enum call_next run_step(struct worker *w, struct call *c)
         return next;
     if (!c->step && c->body.n && json_parse(c->body, &c->json, &why) != CQ_OK)
         return call_bad_request(c, why);
-    next = c->fn(c, w->db);
+    next = c->fn(c, database_for(w, c));
     if (next == CALL_REPLY && c->status >= 500)
         log_debug("request_failed", LOG_S("request", c->request_id), LOG_S("why", pg_error(w->db)));
     return next;
@@ -87,8 +98,11 @@ enum cq_status workers_start(const struct rest_conf *conf, struct mailbox *in, s
     for (int i = 0; i < conf->workers_n; i++) {
         w->v[i].all = w;
         w->v[i].db = pg_new(conf->database_url, "chasqui-edge-rest");
+        if (*conf->database_read_url)
+            w->v[i].replica = pg_new(conf->database_read_url, "chasqui-edge-rest-read");
         if (pthread_create(&w->v[i].thread, NULL, worker_main, &w->v[i]) != 0) {
             pg_free(w->v[i].db);
+            pg_free(w->v[i].replica);
             workers_stop(w);
             return CQ_FATAL;
         }
@@ -106,6 +120,7 @@ void workers_stop(struct workers *w)
     for (int i = 0; i < w->n; i++) {
         pthread_join(w->v[i].thread, NULL);
         pg_free(w->v[i].db);
+        pg_free(w->v[i].replica);
     }
     free(w->v);
     free(w);

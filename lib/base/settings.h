@@ -29,50 +29,50 @@ enum role_bit {
 
 /** X(enum name, environment name, type, default or NULL when required, min, max, secret, roles,
  * help). min and max bound an int's value or a text's length in bytes. */
-#define SETTINGS(X)                                                                             \
-    X(KAFKA_BROKER, TEXT, "127.0.0.1:9092", 1, 1024, 0, ROLE_ALL,                               \
-      "Kafka bootstrap servers, host:port, comma-separated")                                    \
-    X(DATABASE_URL, TEXT, NULL, 1, 1024, 1, ROLE_VIEW | ROLE_MOBILE,                            \
-      "PostgreSQL connection string (writes)")                                                  \
-    X(DATABASE_READ_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                  \
-      "Optional read replica; empty: DATABASE_URL")                                             \
-    X(JWT_SECRET, TEXT, NULL, 32, 1024, 1, ROLE_EDGES,                                          \
-      "Key for access tokens, at least 32 bytes; `kid1:secret,kid0:secret` rotates: the first " \
-      "signs, all verify")                                                                      \
-    X(PHONE_PEPPER, TEXT, NULL, 32, 1024, 1, ROLE_EDGE_REST | ROLE_ADMIN,                       \
-      "Key that turns a phone number into a user id; must never change")                        \
-    X(FCM_SERVER_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                       \
-      "Path to, or inline JSON of, a Google service account")                                   \
-    X(APNS_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                             \
-      "Path to, or inline PEM of, the .p8 signing key")                                         \
-    X(PARTITIONS, INT, "4", 1, 1024, 0, ROLE_ALL,                                               \
-      "Partitions of every topic on the message road; fixed for its life")                      \
-    X(SLOTS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                    \
-      "Partitions of ws.push; bounds the number of WebSocket gateways")                         \
-    X(REPLICATION, INT, "1", 1, 7, 0, ROLE_ADMIN,                                               \
-      "Replication factor of topics that `admin topics` creates")                               \
-    X(INSTANCE, TEXT, "", 0, 64, 0, ROLE_ALL,                                                   \
-      "Stable name of this copy (static membership); empty: a new one each start")              \
-    X(REST_LISTEN, TEXT, "127.0.0.1:8080", 3, 64, 0, ROLE_EDGE_REST,                            \
-      "Address and port of the REST API and the page")                                          \
-    X(WS_LISTEN, TEXT, "127.0.0.1:8081", 3, 64, 0, ROLE_EDGE_WS,                                \
-      "Address and port of the WebSocket gateway")                                              \
-    X(WS_UPSTREAM, TEXT, "127.0.0.1:8081", 0, 64, 0, ROLE_EDGE_REST,                            \
-      "Where edge-rest tunnels /ws to; empty: no tunnel")                                       \
-    X(WS_PUBLIC_URL, TEXT, "ws://127.0.0.1:8081/ws", 0, 256, 0, ROLE_EDGE_REST,                 \
-      "WebSocket address told to the page")                                                     \
-    X(WEB_ROOT, TEXT, "", 0, 1024, 0, ROLE_EDGE_REST, "Folder of the web page; empty: no page") \
-    X(REST_WORKERS, INT, "4", 1, 64, 0, ROLE_EDGE_REST, "Threads that talk to PostgreSQL")      \
-    X(ALLOWED_ORIGINS, TEXT, "*", 0, 1024, 0, ROLE_EDGES,                                       \
-      "Origins that browsers may connect from, comma-separated; *: any")                        \
-    X(CODE_DRIVER, TEXT, "log", 3, 16, 0, ROLE_EDGE_REST,                                       \
-      "How one-time codes leave: log (development) or webhook")                                 \
-    X(CODE_WEBHOOK_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                   \
-      "Where the webhook driver posts {phoneNumber, code}")                                     \
-    X(CODE_PER_NUMBER_HOUR, INT, "3", 1, 100000, 0, ROLE_EDGE_REST,                             \
-      "One-time codes an hour and phone number")                                                \
-    X(RATE_PER_MINUTE, INT, "600", 1, 100000000, 0, ROLE_EDGES,                                 \
-      "Requests or frames a minute and user or address")                                        \
+#define SETTINGS(X)                                                                                \
+    X(KAFKA_BROKER, TEXT, "127.0.0.1:9092", 1, 1024, 0, ROLE_ALL,                                  \
+      "Kafka bootstrap servers, host:port, comma-separated")                                       \
+    X(DATABASE_URL, TEXT, NULL, 1, 1024, 1, ROLE_VIEW | ROLE_MOBILE,                               \
+      "PostgreSQL connection string (writes)")                                                     \
+    X(DATABASE_READ_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                     \
+      "Optional read replica for sync, which waits until it is fresh enough; empty: DATABASE_URL") \
+    X(JWT_SECRET, TEXT, NULL, 32, 1024, 1, ROLE_EDGES,                                             \
+      "Key for access tokens, at least 32 bytes; `kid1:secret,kid0:secret` rotates: the first "    \
+      "signs, all verify")                                                                         \
+    X(PHONE_PEPPER, TEXT, NULL, 32, 1024, 1, ROLE_EDGE_REST | ROLE_ADMIN,                          \
+      "Key that turns a phone number into a user id; must never change")                           \
+    X(FCM_SERVER_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                          \
+      "Path to, or inline JSON of, a Google service account")                                      \
+    X(APNS_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                                \
+      "Path to, or inline PEM of, the .p8 signing key")                                            \
+    X(PARTITIONS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                  \
+      "Partitions of every topic on the message road; fixed for its life")                         \
+    X(SLOTS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                       \
+      "Partitions of ws.push; bounds the number of WebSocket gateways")                            \
+    X(REPLICATION, INT, "1", 1, 7, 0, ROLE_ADMIN,                                                  \
+      "Replication factor of topics that `admin topics` creates")                                  \
+    X(INSTANCE, TEXT, "", 0, 64, 0, ROLE_ALL,                                                      \
+      "Stable name of this copy (static membership); empty: a new one each start")                 \
+    X(REST_LISTEN, TEXT, "127.0.0.1:8080", 3, 64, 0, ROLE_EDGE_REST,                               \
+      "Address and port of the REST API and the page")                                             \
+    X(WS_LISTEN, TEXT, "127.0.0.1:8081", 3, 64, 0, ROLE_EDGE_WS,                                   \
+      "Address and port of the WebSocket gateway")                                                 \
+    X(WS_UPSTREAM, TEXT, "127.0.0.1:8081", 0, 64, 0, ROLE_EDGE_REST,                               \
+      "Where edge-rest tunnels /ws to; empty: no tunnel")                                          \
+    X(WS_PUBLIC_URL, TEXT, "ws://127.0.0.1:8081/ws", 0, 256, 0, ROLE_EDGE_REST,                    \
+      "WebSocket address told to the page")                                                        \
+    X(WEB_ROOT, TEXT, "", 0, 1024, 0, ROLE_EDGE_REST, "Folder of the web page; empty: no page")    \
+    X(REST_WORKERS, INT, "4", 1, 64, 0, ROLE_EDGE_REST, "Threads that talk to PostgreSQL")         \
+    X(ALLOWED_ORIGINS, TEXT, "*", 0, 1024, 0, ROLE_EDGES,                                          \
+      "Origins that browsers may connect from, comma-separated; *: any")                           \
+    X(CODE_DRIVER, TEXT, "log", 3, 16, 0, ROLE_EDGE_REST,                                          \
+      "How one-time codes leave: log (development) or webhook")                                    \
+    X(CODE_WEBHOOK_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                      \
+      "Where the webhook driver posts {phoneNumber, code}")                                        \
+    X(CODE_PER_NUMBER_HOUR, INT, "3", 1, 100000, 0, ROLE_EDGE_REST,                                \
+      "One-time codes an hour and phone number")                                                   \
+    X(RATE_PER_MINUTE, INT, "600", 1, 100000000, 0, ROLE_EDGES,                                    \
+      "Requests or frames a minute and user or address")                                           \
     X(LOG_LEVEL, TEXT, "info", 4, 5, 0, ROLE_ALL, "debug, info, warn or error")
 
 enum setting_key {

@@ -140,11 +140,20 @@ static enum cq_status connection_open(struct pg *c)
     return CQ_OK;
 }
 
+/* libpq notices that the server has gone only when a statement fails; whoever asks for a connection
+ * that works should not have to lose one to find out. */
+static bool peer_is_gone(const struct pg *c)
+{
+    struct pollfd p = { .fd = PQsocket(c->conn), .events = POLLRDHUP };
+
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+}
+
 enum cq_status pg_ready(struct pg *c, bool *ret_fresh)
 {
     if (ret_fresh)
         *ret_fresh = false;
-    if (c->conn && PQstatus(c->conn) == CONNECTION_OK) {
+    if (c->conn && PQstatus(c->conn) == CONNECTION_OK && !peer_is_gone(c)) {
         switch (PQtransactionStatus(c->conn)) {
         case PQTRANS_IDLE:
             return CQ_OK;
