@@ -201,10 +201,10 @@ class Outgoing:
 
 
 class RawWs:
-    """A socket under the test's own hand: nothing is answered, nothing is sent that the test does not send."""
+    """A socket under the test's own hand: nothing is sent that the test does not send, but `ok` with auto_ok."""
 
-    def __init__(self, url: str):
-        self.url = url
+    def __init__(self, url: str, auto_ok: bool = False):
+        self.url, self.auto_ok = url, auto_ok
         self.frames: list[dict] = []  # all that came
         self.close_code: int | None = None
         self._ws = None
@@ -223,8 +223,11 @@ class RawWs:
     async def _read(self) -> None:
         try:
             async for text in self._ws:
-                self.frames.append(json.loads(text))
+                f = json.loads(text)
+                self.frames.append(f)
                 self._news.set()
+                if self.auto_ok and "n" in f:
+                    await self.send({"t": "ok", "n": f["n"]})
         except ConnectionClosed:
             pass
         finally:
@@ -822,8 +825,8 @@ class Net:
         self.open.append(r)
         return r
 
-    async def raw(self, tokens: Tokens | None, gateway: int = 0, **options) -> RawWs:
-        ws = RawWs(self.ws_urls[gateway])
+    async def raw(self, tokens: Tokens | None, gateway: int = 0, auto_ok: bool = False, **options) -> RawWs:
+        ws = RawWs(self.ws_urls[gateway], auto_ok)
         self.open.append(ws)
         return await ws.open(tokens.access if tokens else None, **options)
 

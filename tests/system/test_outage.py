@@ -3,7 +3,7 @@
 import asyncio
 
 from client import MARK, scenario, until
-from look import Load, Supervised, rows_when, started
+from look import Load, Supervised, paused, rows_when, started
 
 
 def starts(stack) -> dict[str, int]:
@@ -49,6 +49,43 @@ async def test_the_broker_away(stack, net):
         sql = "SELECT client_id FROM view.messages WHERE chat_id = %s ORDER BY client_id"
         got = await rows_when(stack, sql, group, enough=lambda r: len(r) >= 2)
         assert sorted(x["client_id"] for x in got) == sorted([by_ws.client_id, "post-1"])
+
+
+@scenario(limit_s=240)
+async def test_after_a_nack_the_socket_takes_nothing_else_first(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    raw = await net.raw((await net.users[0].device()).tokens, auto_ok=True)
+    await raw.ready()
+    await alice.told(f"{MARK} the road is open", peer=bob.user_id)
+
+    async def send(client_id: str) -> str:
+        """What this try gets, ack or nack."""
+        def answers():
+            return [f for f in raw.frames if f["t"] in ("ack", "nack") and f["clientId"] == client_id]
+
+        n = len(answers())
+        await raw.send({"t": "message.send", "clientId": client_id, "peer": bob.user_id, "content": f"{MARK} {client_id}",
+                        "type": "text"})
+        await until(lambda: len(answers()) > n, 30, f"an answer for {client_id}")
+        return answers()[-1]["t"]
+
+    await paused(stack.kafka)
+    try:
+        assert await send("earlier") == "nack"
+    finally:
+        stack.kafka.cont()
+    await alice.told(f"{MARK} the road is open again", peer=bob.user_id, timeout_s=60)
+    assert await send("later") == "nack", "what was sent before it is not stored yet"
+    assert not raw.close_code
+    await until(lambda: acked(send, "earlier"), 60, "the earlier one to be taken")
+    assert await send("later") == "ack"
+    await bob.sees(f"{MARK} later")
+    shown = [c for c in bob.contents() if c in (f"{MARK} earlier", f"{MARK} later")]
+    assert shown == [f"{MARK} earlier", f"{MARK} later"]
+
+
+async def acked(send, client_id):
+    return await send(client_id) == "ack"
 
 
 async def sent_by_rest(device, body):
