@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from client import scenario
-from look import Load
+from look import Load, paused
 
 ROUNDS = 50
 RATE = 200  # messages a second, all to the one who comes and goes
@@ -22,6 +22,10 @@ async def test_fifty_connections_under_load(stack, net):
         for i in range(ROUNDS):
             # leave at some point of the road: while signing in, while catching up, or when it has become live
             how = i % 5
+            told = [o.content for _, _, o in load.sent if o.verdict]  # in the log before dave's session is
+            view = stack.role("persistence") if i % 10 in (3, 4) else None
+            if view:
+                await paused(view)  # the view is late: the sync has to wait for it
             dave.start()
             if how == 0:
                 await asyncio.sleep(rng.uniform(0, 0.05))
@@ -29,7 +33,14 @@ async def test_fifty_connections_under_load(stack, net):
                 n = len(dave.readies)
                 await dave.wait(lambda: len(dave.readies) > n, 30, "ready")
             else:
+                if view:
+                    n = len(dave.readies)
+                    await dave.wait(lambda: len(dave.readies) > n, 30, "ready")
+                    await load.more(20)
+                    view.cont()
                 await dave.online()
+                missing = set(told) - set(dave.contents())
+                assert not missing, f"caught up in round {i} without {len(missing)} messages, e.g. {sorted(missing)[:3]}"
                 n = sum(dave.live_frames.values())
                 more = rng.randrange(0, 20) if how < 4 else 40
                 await dave.wait(lambda: sum(dave.live_frames.values()) >= n + more, 30, f"{more} live messages")
