@@ -17,6 +17,8 @@ enum {
     OUT_KIB = 96 * 1024,
     COMMIT_EVERY_MS = 500,
     PAUSE_AFTER_MS = 500, /* without progress */
+    TURN_EVERY_MS = 20,   /* under load turns begin no more often, unless they are large … */
+    SMALL_TURN = 512, /* … which is this many: a transaction costs as much as a hundred rows */
     JOIN_MS = 10000,
     IDLE_MS = 50,
     SERVE_MS = 100,
@@ -140,21 +142,36 @@ static enum cq_status keep(struct feed *f, struct bus_record *rec)
     return CQ_OK;
 }
 
-/* Fill the batch with what has arrived; waits only when there is nothing at all. A full batch polls
- * once, so that the group sees us alive. */
+/* How long to wait for the next record: for the first one as the caller says; for more while the
+ * turn before has just begun and this one is small. A record that comes alone is never held up. */
+static int wait_for(const struct feed *f, int wait_ms)
+{
+    int64_t left_ms;
+
+    if (!f->held_n)
+        return wait_ms;
+    if (f->held_n >= SMALL_TURN || f->stalled_since_ms)
+        return 0;
+    left_ms = f->turn_ms + TURN_EVERY_MS - clock_mono_ms();
+    return left_ms > 0 ? (int)left_ms : 0;
+}
+
+/* Fill the batch. A full one polls once, so that the group sees us alive. */
 static enum cq_status gather(struct feed *f, int wait_ms)
 {
     do {
         struct bus_record rec;
-        enum cq_status st = consumer_poll(f->consumer, f->held_n ? 0 : wait_ms, &rec);
+        enum cq_status st = consumer_poll(f->consumer, wait_for(f, wait_ms), &rec);
 
         if (st != CQ_OK)
             return st;
-        if (!rec.topic)
-            return CQ_OK;
-        if (keep(f, &rec) != CQ_OK)
+        if (!rec.topic && !(f->held_n && wait_for(f, 0)))
+            break;
+        if (rec.topic && keep(f, &rec) != CQ_OK)
             return CQ_FATAL;
     } while (f->held_n < BATCH_MAX && f->held_bytes < BATCH_BYTES && !f->stalled_since_ms);
+    if (f->held_n)
+        f->turn_ms = clock_mono_ms();
     return CQ_OK;
 }
 

@@ -34,6 +34,7 @@ struct feed {
     int again;                /* turns in a row without progress */
     int64_t stalled_since_ms; /* 0: not stalled */
     int64_t committed_ms;
+    int64_t turn_ms; /* when the last turn with records began */
     struct feed_stats stats;
 };
 
