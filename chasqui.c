@@ -7,6 +7,7 @@
 #include "edge/rest/role.h"
 #include "edge/ws/role.h"
 #include "lib/base/clock.h"
+#include "lib/base/export.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "processors/chat/role.h"
@@ -96,6 +97,18 @@ static enum cq_status await_topics(void)
     return stop ? CQ_AGAIN : st;
 }
 
+static bool open_private_door(const struct role *r)
+{
+    const char *listen = setting_text(SET_METRICS_LISTEN);
+    char why[128] = "";
+
+    if (!*listen || export_start(listen, r->bit, r->name, why, sizeof why) == CQ_OK)
+        return true;
+    log_error("cannot_start", LOG_S("part", "METRICS_LISTEN"), LOG_S("listen", listen),
+              LOG_S("why", why));
+    return false;
+}
+
 static int run_role(const struct role *r)
 {
     int code;
@@ -106,6 +119,8 @@ static int run_role(const struct role *r)
     catch_signals();
     raise_file_limit();
     log_info("starting", LOG_S("version", CHASQUI_VERSION), LOG_I("pid", getpid()));
+    if (!open_private_door(r))
+        return 1;
     switch (await_topics()) {
     case CQ_OK:
         break;

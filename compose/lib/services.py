@@ -27,7 +27,7 @@ POM = ROOT / "compose/kafka/pom.xml"
 
 # In the order of starting; they end the other way round, so that the doors close first.
 ROLES = ("persistence", "status", "chat", "user", "mobile", "edge-ws", "edge-rest")
-PORT_STEP = 10  # copy i of an edge listens on its port + 10 i
+PORT_STEP = 10  # copy i of an edge, and of any role's private door, listens on its port + 10 i
 PASS_ON = ("PATH", "HOME", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 POSTGRES_UNREACHABLE_HOME = Path("/var/lib/chasqui")
 
@@ -245,7 +245,8 @@ def _postgres_strays(data):
 
 
 class Services:
-    """One Chasqui. `ports` has kafka, controller, postgres, rest and ws; `copies` says how many of each role.
+    """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of seven, one a role);
+    `copies` says how many of each role.
 
     `durable=False` leaves out PostgreSQL's fsync (a killed process still loses nothing, only a lost machine does) and
     `quick_jit=True` the second compiler of Java: both for tests.
@@ -275,6 +276,9 @@ class Services:
             check_port_free(self.rest_port(i), "REST_PORT", host)
         for i in range(self.copies.get("edge-ws", 1)):
             check_port_free(self.ws_port(i), "WS_PORT", host)
+        for role, i in self.role_names():
+            if port := self.metrics_port(role, i):
+                check_port_free(port, "METRICS_PORT")
 
     # Kafka
 
@@ -361,6 +365,8 @@ class Services:
             "WS_UPSTREAM": f"127.0.0.1:{self.ws_port(0)}", "WS_PUBLIC_URL": f"ws://127.0.0.1:{self.ws_port(0)}/ws",
             "WEB_ROOT": str(ROOT / "edge/web"),
         })
+        if port := self.metrics_port(role, i):
+            env["METRICS_LISTEN"] = f"127.0.0.1:{port}"
         env.update({name: str(value) for name, value in self.settings.items()})
         return env
 
@@ -369,6 +375,11 @@ class Services:
 
     def ws_port(self, i=0):
         return self.ports["ws"] + PORT_STEP * i
+
+    def metrics_port(self, role, i=0):
+        """Where copy i of a role shows its numbers, on 127.0.0.1; None when it does not."""
+        first = self.ports.get("metrics", 0)
+        return first + ROLES.index(role) + PORT_STEP * i if first and role in ROLES else None
 
     def admin(self, *words):
         """Run `chasqui admin …` to its end."""

@@ -12,12 +12,12 @@ from services import ROLES, ROOT, Services
 EXAMPLE = ROOT / "compose/settings.env.example"
 SECRETS = ("JWT_SECRET", "PHONE_PEPPER", "POSTGRES_PASSWORD")
 PORTS = {"kafka": "KAFKA_PORT", "controller": "KAFKA_CONTROLLER_PORT", "postgres": "POSTGRES_PORT", "rest": "REST_PORT",
-         "ws": "WS_PORT"}
+         "ws": "WS_PORT", "metrics": "METRICS_PORT"}
 COPIES = {role: "COPIES_" + role.upper().replace("-", "_") for role in ROLES}
 # What is for compose alone; every other name is a role's.
 OURS = {*PORTS.values(), *COPIES.values(), "KAFKA_HEAP_MB", "POSTGRES_PASSWORD", "LISTEN_HOST"}
 # Worked out from the above for each copy, so that several can run on one machine.
-WORKED_OUT = {"KAFKA_BROKER", "DATABASE_URL", "INSTANCE", "REST_LISTEN", "WS_LISTEN"}
+WORKED_OUT = {"KAFKA_BROKER", "DATABASE_URL", "INSTANCE", "REST_LISTEN", "WS_LISTEN", "METRICS_LISTEN"}
 
 
 def parse(path):
@@ -64,7 +64,7 @@ def number(settings, name, low, high):
 
 
 def ports(settings):
-    found = {key: number(settings, name, 1, 65000) for key, name in PORTS.items()}
+    found = {key: number(settings, name, 0 if key == "metrics" else 1, 65000) for key, name in PORTS.items()}
     if len(set(found.values())) < len(found):
         raise Failure("read the settings", "two ports are the same: " + ", ".join(f"{n}={settings[n]}" for n in PORTS.values()))
     return found

@@ -2,6 +2,7 @@
 #include "edge/rest/call.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "schemas/frame.h"
 
 #include <stdlib.h>
@@ -102,6 +103,13 @@ enum call_next call_unavailable(struct call *c, const char *message)
 {
     c->retry_after_s = 1;
     return call_error(c, 503, "unavailable", message);
+}
+
+enum call_next call_unknown(struct call *c)
+{
+    count_add(COUNT_UNKNOWN_ANSWERS, 1);
+    return call_unavailable(c,
+                            "unknown whether it was stored: send it again with the same clientId");
 }
 
 enum call_next call_database(struct call *c, enum cq_status st)

@@ -110,6 +110,9 @@ enum call_next call_database(struct call *c, enum cq_status st);
 /** Unknown outcome or a view that is late: 503, ask again. */
 enum call_next call_unavailable(struct call *c, const char *message);
 
+/** The broker did not say whether it is stored: 503, send the same again. */
+enum call_next call_unknown(struct call *c);
+
 /** A rejection's code as a reply. */
 enum call_next call_rejected(struct call *c, struct cq_span code);
 

@@ -4,6 +4,7 @@
 #include "edge/rest/http.h"
 #include "edge/rest/limits.h"
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 
 #include <stdlib.h>
@@ -128,6 +129,7 @@ static void submit(struct rest_loop *s, struct call *c)
     uint32_t index;
 
     if (!s->free_n || ingest_overloaded(s->ingest)) {
+        count_add(COUNT_INGEST_REFUSED, 1);
         call_unavailable(c, "the log does not take anything now");
         finish(s, c);
         return;
@@ -160,7 +162,7 @@ static void submit(struct rest_loop *s, struct call *c)
         s->free[s->free_n++] = index;
     }
     if (!c->refused)
-        call_unavailable(c, "unknown whether it was stored: send it again with the same clientId");
+        call_unknown(c);
     finish(s, c);
 }
 
@@ -202,7 +204,7 @@ static void expire_submits(struct rest_loop *s)
         if (!c || s->now_ms < c->deadline_ms)
             continue;
         s->pending[i].call = NULL;
-        call_unavailable(c, "unknown whether it was stored: send it again with the same clientId");
+        call_unknown(c);
         finish(s, c);
     }
 }
@@ -302,6 +304,7 @@ static struct call *on_request(void *arg, struct cq_span method, struct cq_span 
     key = r->needs_token ? who.user : id_derive("address", &address, 1);
     wait_s = limits_take(&s->limits, key, clock_mono_ms());
     if (wait_s) {
+        count_add(COUNT_RATE_REFUSED, 1);
         *retry_after_s = (int)wait_s;
         return refuse(status, code, message, 429, "rate_limited", "too many requests");
     }
@@ -413,6 +416,8 @@ enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms)
     if (s->now_ms - s->tick_ms < TICK_MS)
         return CQ_OK;
     s->tick_ms = s->now_ms;
+    count_beat(s->now_ms);
+    count_set(COUNT_CALLS, (int64_t)s->calls);
     ingest_serve(s->ingest);
     look_at_waiting(s);
     expire_submits(s);

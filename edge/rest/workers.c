@@ -58,8 +58,7 @@ static enum call_next run_step(struct worker *w, struct call *c)
         return call_unavailable(c, "the view cannot be read now");
     }
     if (c->unknown)
-        return call_unavailable(
-            c, "unknown whether it was stored: send it again with the same clientId");
+        return call_unknown(c);
     if (device_refused(c, w->db, &next))
         return next;
     if (!c->step && c->body.n && json_parse(c->body, &c->json, &why) != CQ_OK)

@@ -4,6 +4,7 @@
 #include "edge/ws/client_frame.h"
 #include "edge/ws/reply.h"
 #include "edge/ws/server.h"
+#include "lib/base/count.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
 
@@ -210,6 +211,7 @@ void conn_answer(struct conn *c, bool stored, struct cq_span client_id, struct c
         reply_nack(&c->replies, client_id, "retry", RETRY_AFTER_MS);
     c->g->acks += stored;
     c->g->nacks += !stored;
+    count_add(COUNT_UNKNOWN_ANSWERS, !stored);
     answered(c);
 }
 
@@ -302,8 +304,11 @@ static void on_send(struct conn *c, const struct client_frame *f)
         break;
     }
     wait_ms = rates_take(&g->rates, c->rate, g->mono_ms);
-    if (!wait_ms && ingest_overloaded(g->ingest))
+    count_add(COUNT_RATE_REFUSED, wait_ms > 0);
+    if (!wait_ms && ingest_overloaded(g->ingest)) {
+        count_add(COUNT_INGEST_REFUSED, 1);
         wait_ms = RETRY_AFTER_MS;
+    }
     if (wait_ms)
         push_back(c, f, id, wait_ms);
     else
@@ -323,8 +328,10 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
 
     if (!c->cursors)
         c->cursors = calloc(1, sizeof *c->cursors);
-    if (c->cursors && !receipt_memory_advances(c->cursors, &one))
+    if (c->cursors && !receipt_memory_advances(c->cursors, &one)) {
+        count_add(COUNT_DUPLICATES, 1);
         return;
+    }
     if (!receipts_add(&g->receipts, topic_partition(f->chat, g->partitions), &one, g->mono_ms)) {
         reply_error(&c->replies, "slow_down", "receipt not taken, send a later one");
         answered(c);
@@ -392,6 +399,7 @@ static void on_text(struct conn *c, struct cq_span text)
     c->heard_ms = g->mono_ms;
     c->pinged = false;
     if (bucket_take(&c->frames, g->frames_per_minute, g->frames_per_minute / 6, g->mono_ms)) {
+        count_add(COUNT_RATE_REFUSED, 1);
         conn_close(c, CLOSE_TOO_MANY, span_str("too many frames"));
         return;
     }

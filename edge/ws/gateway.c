@@ -4,6 +4,7 @@
 #include "edge/ws/conn.h"
 #include "edge/ws/server.h"
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ enum {
     PROVEN_AFTER_MS = 8000,       /* a broker that is silent this long would have been noticed */
     DEAD_TO_THEM_MS = 150 * 1000, /* processors/user takes a gateway for gone after 180 s */
     SWEEP_STEPS = 64,
+    SHOW_EVERY_MS = 500,
     FRAMES_BASE_PER_MINUTE = 3000,
 };
 
@@ -222,8 +224,32 @@ static void stay_alive(struct gateway *g)
         g->alive_ms = g->mono_ms;
 }
 
+static void show(struct gateway *g)
+{
+    const struct sink_stats *s = sink_stats(g->sink);
+
+    count_beat(g->mono_ms);
+    if (g->mono_ms - g->shown_ms < SHOW_EVERY_MS)
+        return;
+    g->shown_ms = g->mono_ms;
+    count_set(COUNT_SOCKETS, g->conns_n);
+    count_set(COUNT_SESSIONS_READY, s->ready);
+    count_set(COUNT_FRAMES_OPEN, s->frames_open);
+    count_set(COUNT_ACKS, g->acks);
+    count_set(COUNT_NACKS, g->nacks);
+    count_set(COUNT_BAD_FRAMES, g->bad);
+    count_set(COUNT_FRAMES, s->frames);
+    count_set(COUNT_HANDED_BACK, s->handed_back);
+    count_set(COUNT_RESYNC_CLOSES, s->overflows);
+    count_set(COUNT_LATE_CLOSES, s->late);
+    count_set(COUNT_SESSIONS_MOVED, s->moved);
+    count_set(COUNT_CLOSED_BY_LOG, s->closed_by_log);
+    push_reader_show(g->reader);
+}
+
 void gateway_tick(struct gateway *g)
 {
+    show(g);
     g->log_more = true; /* events that the descriptor did not tell of */
     ingest_serve(g->ingest);
     if (ingest_is_dead(g->ingest)) {

@@ -106,6 +106,7 @@ struct gateway {
     int64_t alive_ms;       /* last GatewayAlive queued */
     int64_t proven_ms;      /* last GatewayAlive of which the broker surely has heard */
     int64_t trouble_ms;     /* when the broker was last seen not to answer */
+    int64_t shown_ms;
     int64_t acks, nacks, bad, opened, refused; /* since the start */
 };
 

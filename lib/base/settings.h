@@ -73,6 +73,8 @@ enum role_bit {
       "One-time codes an hour and phone number")                                                   \
     X(RATE_PER_MINUTE, INT, "600", 1, 100000000, 0, ROLE_EDGES,                                    \
       "Requests or frames a minute and user or address")                                           \
+    X(METRICS_LISTEN, TEXT, "", 0, 64, 0, ROLE_ALL,                                                \
+      "Address and port of the private door: /metrics and /healthz; empty: none")                  \
     X(LOG_LEVEL, TEXT, "info", 4, 5, 0, ROLE_ALL, "debug, info, warn or error")
 
 enum setting_key {

@@ -152,6 +152,10 @@ void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bo
 /** Partitions owned now, of all topics. */
 int consumer_owned(const struct consumer *c);
 
+/** Set the gauges of lib/base/count.h that speak of owned partitions; about once a second. Asks
+ * nobody. */
+void consumer_show(const struct consumer *c);
+
 /* ---- looking at the log directly ---------------------------------------------------------------
  */
 

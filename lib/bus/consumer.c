@@ -3,6 +3,7 @@
 #include "lib/bus/rdkafka_conf.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
@@ -103,6 +104,18 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     rd_kafka_assign(rk, c->failed == CQ_OK ? list : NULL);
 }
 
+static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                         rd_kafka_topic_partition_list_t *list, void *arg)
+{
+    (void)rk;
+    (void)list;
+    (void)arg;
+    if (err && err != RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        count_add(COUNT_COMMITS_FAILED, 1);
+        log_debug("commit_failed", LOG_S("code", rd_kafka_err2name(err)));
+    }
+}
+
 static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
 {
     char session[32], fetch[32];
@@ -182,6 +195,7 @@ enum cq_status consumer_new(const struct consumer_conf *conf, struct consumer **
     c->fd = -1;
     rd_kafka_conf_set_opaque(rc, c);
     rd_kafka_conf_set_rebalance_cb(rc, on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(rc, on_committed);
     c->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
     if (!c->rk) {
         free(c);
@@ -271,6 +285,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
         rd_kafka_message_destroy(m);
         return fatal ? CQ_FATAL : CQ_OK;
     }
+    count_add(COUNT_RECORDS_IN, 1);
     *ret = (struct bus_record){
         .topic = rd_kafka_topic_name(m->rkt),
         .partition = m->partition,
@@ -330,8 +345,10 @@ void consumer_commit(struct consumer *c, const char *topic, int32_t partition, i
 {
     rd_kafka_resp_err_t err = commit(c, topic, partition, next, meta, true);
 
-    if (err)
+    if (err) {
+        count_add(COUNT_COMMITS_FAILED, 1);
         log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
+    }
 }
 
 enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32_t partition,
@@ -339,6 +356,8 @@ enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32
 {
     rd_kafka_resp_err_t err = commit(c, topic, partition, next, meta, false);
 
+    if (err == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
+        count_add(COUNT_COMMITS_FAILED, 1); /* others are counted by on_committed */
     return err ? CQ_AGAIN : CQ_OK;
 }
 
@@ -377,4 +396,25 @@ void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bo
 int consumer_owned(const struct consumer *c)
 {
     return c->owned_n;
+}
+
+void consumer_show(const struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(c->owned_n);
+    int64_t lag = 0, low, high;
+
+    for (int i = 0; i < c->owned_n; i++)
+        rd_kafka_topic_partition_list_add(list, c->owned[i].topic, c->owned[i].partition);
+    rd_kafka_position(c->rk, list);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+
+        if (tp->offset >= 0 &&
+            !rd_kafka_get_watermark_offsets(c->rk, tp->topic, tp->partition, &low, &high) &&
+            high > tp->offset)
+            lag += high - tp->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    count_set(COUNT_PARTITIONS, c->owned_n);
+    count_set(COUNT_LAG, lag);
 }

@@ -2,6 +2,7 @@
 #include "lib/bus/bus.h"
 #include "lib/bus/rdkafka_conf.h"
 
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 
 #include <stdio.h>
@@ -30,6 +31,7 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     (void)rk;
     p->pending--;
     p->reported++;
+    count_add(m->err ? COUNT_SENDS_FAILED : COUNT_RECORDS_OUT, 1);
     if (m->err)
         log_debug("produce_failed", LOG_S("code", rd_kafka_err2name(m->err)),
                   LOG_I("partition", m->partition));
@@ -187,6 +189,8 @@ enum cq_status producer_send(struct producer *p, const struct bus_send *m)
         rd_kafka_headers_destroy(headers); /* taken over on success only */
     if (!err)
         p->pending++;
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        count_add(COUNT_QUEUE_FULL, 1);
     return send_error(err);
 }
 
@@ -238,6 +242,7 @@ enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
 {
     char partition[16], offset[24], ts[24];
     struct bus_header headers[6];
+    enum cq_status st;
 
     snprintf(partition, sizeof partition, "%d", rec->partition);
     snprintf(offset, sizeof offset, "%lld", (long long)rec->offset);
@@ -248,12 +253,14 @@ enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
     headers[3] = (struct bus_header){ "error", span_str(error ? error : "unknown") };
     headers[4] = (struct bus_header){ "worker", span_str(worker) };
     headers[5] = (struct bus_header){ "ts", span_str(ts) };
-    return producer_send(p, &(struct bus_send){ .topic = dlq_topic,
-                                                .partition = rec->partition,
-                                                .key = rec->key,
-                                                .value = rec->value,
-                                                .at_ms = now_ms,
-                                                .headers = headers,
-                                                .headers_n = ARRAY_LEN(headers),
-                                                .opaque = opaque });
+    st = producer_send(p, &(struct bus_send){ .topic = dlq_topic,
+                                              .partition = rec->partition,
+                                              .key = rec->key,
+                                              .value = rec->value,
+                                              .at_ms = now_ms,
+                                              .headers = headers,
+                                              .headers_n = ARRAY_LEN(headers),
+                                              .opaque = opaque });
+    count_add(COUNT_DEAD_LETTERS, st == CQ_OK);
+    return st;
 }

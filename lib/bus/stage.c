@@ -2,6 +2,7 @@
 #include "lib/bus/stage.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@ enum {
     OUT_BYTES_SOFT = 16 * 1024 * 1024, /* a turn ends early at this many bytes of output … */
     OUT_BYTES_MAX = 96 * 1024 * 1024,  /* … and may not pass this many */
     COMMIT_EVERY_MS = 100,             /* a commit lost to a crash only means more replay */
+    SHOW_EVERY_MS = 1000,
     PARTITIONS_MAX = 1024,
     SERVE_MS = 100,
     JOIN_MS = 10000,
@@ -52,6 +54,7 @@ struct stage {
     int recs_n;
     struct progress progress[PARTITIONS_MAX];
     int64_t committed_ms;
+    int64_t shown_ms;
     int64_t turn_ms; /* when the last turn with records began */
     int again;       /* turns in a row that ended in CQ_AGAIN at their first record */
     bool failed_report;
@@ -310,6 +313,17 @@ static void commit_progress(struct stage *s, bool now)
     }
 }
 
+static void show(struct stage *s)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    count_beat(now_ms);
+    if (now_ms - s->shown_ms < SHOW_EVERY_MS)
+        return;
+    s->shown_ms = now_ms;
+    consumer_show(s->consumer);
+}
+
 static void finish_records(struct stage *s, int done)
 {
     for (int i = 0; i < done; i++)
@@ -327,6 +341,7 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
     if (st != CQ_OK)
         return CQ_FATAL;
     producer_serve(s->producer, 0);
+    show(s);
     if (!s->recs_n) {
         commit_progress(s, false);
         return CQ_OK;
@@ -340,9 +355,12 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
         return CQ_FATAL;
     finish_records(s, done);
     commit_progress(s, false);
+    count_set(COUNT_BATCH, done);
     if (done) {
+        count_add(COUNT_TURNS, 1);
         s->again = 0;
     } else {
+        count_add(COUNT_TURNS_AGAIN, 1);
         s->again++;
         clock_sleep_ms(backoff_ms(s->again, 20, 1000));
     }

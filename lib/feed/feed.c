@@ -2,6 +2,7 @@
 #include "lib/feed/feed.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/feed/state.h"
 
@@ -16,6 +17,7 @@ enum {
     OUT_QUEUE = 64 * 1024,         /* records told in one turn */
     OUT_KIB = 96 * 1024,
     COMMIT_EVERY_MS = 500,
+    SHOW_EVERY_MS = 1000,
     PAUSE_AFTER_MS = 500, /* without progress */
     TURN_EVERY_MS = 20,   /* under load turns begin no more often, unless they are large … */
     SMALL_TURN = 512, /* … which is this many: a transaction costs as much as a hundred rows */
@@ -209,6 +211,18 @@ static void note_stall(struct feed *f)
         update_pauses(f, true);
 }
 
+static void show(struct feed *f)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    count_beat(now_ms);
+    if (now_ms - f->shown_ms < SHOW_EVERY_MS)
+        return;
+    f->shown_ms = now_ms;
+    count_set(COUNT_DATABASE_AWAY, f->stats.database_away);
+    consumer_show(f->consumer);
+}
+
 static void commit_progress(struct feed *f)
 {
     int64_t now = clock_mono_ms();
@@ -357,14 +371,17 @@ static enum cq_status transact(struct feed *f)
         st = parts_move(&f->parts, f->pg, &moved);
     if (st == CQ_OK && !moved) {
         f->stats.conflicts++;
+        count_add(COUNT_ZOMBIE_WRITES, 1);
         return CQ_AGAIN;
     }
     if (st == CQ_OK)
         st = f->conf.ops->write(f->conf.arg, f->pg, f->producer);
     if (st == CQ_OK)
         st = await_reports(f);
-    if (st == CQ_OK)
+    if (st == CQ_OK) {
         st = pg_script(f->pg, "COMMIT");
+        f->asked_commit = st == CQ_AGAIN;
+    }
     return st;
 }
 
@@ -399,6 +416,8 @@ static void turn_applied(struct feed *f)
     }
     f->held_n = kept;
     f->stats.turns++;
+    count_add(COUNT_TURNS, 1);
+    count_set(COUNT_BATCH, f->taken_n);
     f->single = f->single > f->taken_n ? f->single - f->taken_n : 0;
     if (f->conf.ops->applied)
         f->conf.ops->applied(f->conf.arg);
@@ -424,6 +443,10 @@ static enum cq_status apply(struct feed *f)
     if (st == CQ_OK && f->unsure) {
         st = parts_reload(&f->parts, f->pg, own_moved, f);
         f->unsure = st != CQ_OK;
+        count_add(COUNT_LATE_CONFIRMATIONS, f->confirmed);
+        if (st == CQ_OK)
+            f->asked_commit = false;
+        f->confirmed = false;
     }
     if (st == CQ_OK)
         st = ask_admission(f);
@@ -458,6 +481,7 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
     if (st != CQ_OK)
         return CQ_FATAL;
     producer_serve(f->producer, 0);
+    show(f);
     if (!f->held_n) {
         if (f->again)
             note_progress(f);
@@ -468,6 +492,7 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
     if (st == CQ_AGAIN) {
         f->unsure = true;
         f->stats.retries++;
+        count_add(COUNT_TURNS_AGAIN, 1);
         clock_sleep_ms(backoff_ms(f->again, 10, 1000));
         note_stall(f);
     } else if (st != CQ_OK) {

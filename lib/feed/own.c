@@ -115,6 +115,9 @@ enum cq_status own_moved(void *arg, size_t topic, int32_t partition, struct feed
     struct feed *f = arg;
     const char *name = f->conf.topics[topic].name;
 
+    /* Where our own unanswered commit would have put it; the row lock lets nobody else get there
+     * with the same turn. */
+    f->confirmed |= f->asked_commit && next == p->turn_next;
     drop_held(f, name, partition, next);
     p->next = next;
     p->source = source;

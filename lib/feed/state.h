@@ -28,13 +28,16 @@ struct feed {
     int held_n;
     size_t held_bytes;
     int taken_n;
-    int single;  /* records that are to be applied one at a time, after a refused batch */
-    bool unsure; /* the outcome of a turn is not known: read the positions again */
+    int single;        /* records that are to be applied one at a time, after a refused batch */
+    bool unsure;       /* the outcome of a turn is not known: read the positions again */
+    bool asked_commit; /* … and it was the commit that was not answered */
+    bool confirmed;    /* the positions say that it happened all the same */
     bool failed_report;
     int again;                /* turns in a row without progress */
     int64_t stalled_since_ms; /* 0: not stalled */
     int64_t committed_ms;
     int64_t turn_ms; /* when the last turn with records began */
+    int64_t shown_ms;
     struct feed_stats stats;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/chat/role.h"
 
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/bus/stage.h"
@@ -92,8 +93,10 @@ static enum cq_status emit_output(struct chat_role *r, struct stage_out *out,
 
     switch (o->topic) {
     case TOPIC_CHAT_EVENTS:
-        if (o->u.event.source.offset <= r->written[partition])
+        if (o->u.event.source.offset <= r->written[partition]) {
+            count_add(COUNT_DUPLICATES, 1);
             return CQ_OK; /* in the log since before the restart */
+        }
         id_format(o->u.event.chat_id, key);
         return emit_record(r, out, o->topic, &chat_event_codec, &o->u.event, partition, key,
                            log_ms);
@@ -102,6 +105,9 @@ static enum cq_status emit_output(struct chat_role *r, struct stage_out *out,
         return emit_record(r, out, o->topic, &chat_members_codec, &o->u.members, partition, key,
                            log_ms);
     case TOPIC_REJECTIONS:
+        count_add(span_eq_str(o->u.rejection.code, "bad_receipt") ? COUNT_RECEIPTS_REFUSED
+                                                                  : COUNT_REJECTIONS,
+                  1);
         id_format(o->u.rejection.chat_id, key);
         return emit_record(r, out, o->topic, &rejection_codec, &o->u.rejection, partition, key,
                            log_ms);
@@ -141,6 +147,7 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, struct sta
         return st;
     r->outs.n = 0;
     st = chat_step(&step, ret_why);
+    count_add(COUNT_DUPLICATES, st == CQ_OK && step.repeated);
     for (size_t i = 0; st == CQ_OK && i < r->outs.n; i++)
         st = emit_output(r, out, &r->outs.v[i], in->partition, in->at_ms);
     return st;

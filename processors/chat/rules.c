@@ -215,6 +215,7 @@ static enum cq_status repeat_message(struct chat_step *step, struct cq_id id,
 
     if (first->content != chat_content_fingerprint(m->type, m->content))
         return chat_reject(step, id, "conflict");
+    step->repeated = true;
     fill_message(&e.event.u.message_accepted, a, id);
     return chat_emit_item(step, FRAME_CLASS_MESSAGE, first->seq, id,
                           chat_render(step, frame_message, &e), one_user(step, a->user_id), 1);

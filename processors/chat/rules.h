@@ -50,6 +50,7 @@ struct chat_step {
     int64_t log_ms; /* when the log took it: the clock of the window */
     struct cq_arena *arena;
     struct chat_outputs *out;
+    bool repeated; /* out: a client id that was there already; zeroed by the caller */
 };
 
 /** Outputs a single action can have: two per receipt are the most. */

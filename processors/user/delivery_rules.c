@@ -167,8 +167,10 @@ enum cq_status rule_delivery_batch(struct user_step *step, const struct delivery
             return CQ_POISON;
         /* Items of one source are never cut apart, so what was held before this record is a repeat.
          */
-        if (chat && item->offset < s->held.next[item->partition])
+        if (chat && item->offset < s->held.next[item->partition]) {
+            step->repeats++;
             continue;
+        }
         st = route_item(step, item);
     }
     for (size_t i = 0; st == CQ_OK && b->origin == DELIVERY_ORIGIN_CHAT_ACTIONS && i < b->items_n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/user/role.h"
 
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/bus/stage.h"
@@ -171,6 +172,19 @@ static enum cq_status emit_output(struct user_role *r, struct stage_out *out,
     }
 }
 
+static void count_step(const struct user_role *r, const struct user_step *step,
+                       const struct user_inbox *record)
+{
+    const struct user_action *a = &record->body.u.user_action;
+
+    count_add(COUNT_DUPLICATES, step->repeats);
+    if (record->body.kind != USER_INBOX_USER_ACTION)
+        return;
+    if (a->action.kind == USER_ACTION_GATEWAY_ALIVE) /* all it can write are tombstones */
+        count_add(COUNT_SILENT_CLEARED, (int64_t)r->outs.n);
+    count_add(COUNT_SESSIONS_LOST, a->action.kind == USER_ACTION_SESSION_LOST);
+}
+
 static enum cq_status on_step(void *arg, const struct bus_record *in, struct stage_out *out,
                               const char **ret_why)
 {
@@ -194,6 +208,8 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, struct sta
     st = user_step(&step, &record, ret_why);
     for (size_t i = 0; st == CQ_OK && i < r->outs.n; i++)
         st = emit_output(r, out, &r->outs.v[i], in->partition);
+    if (st == CQ_OK)
+        count_step(r, &step, &record);
     return st;
 }
 

@@ -62,6 +62,7 @@ struct user_step {
     int64_t log_ms;
     struct cq_arena *arena;
     struct user_outputs *out;
+    uint32_t repeats; /* out: items that were held before; zeroed by the caller */
 };
 
 enum { SILENT_MS = 3 * 60 * 1000, USER_OUTPUTS_MAX = 64 * 1024 };

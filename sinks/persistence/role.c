@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/persistence/role.h"
 
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/feed/feed.h"
@@ -35,7 +36,11 @@ static enum cq_status map_chat(struct persistence *x, const struct bus_record *i
     if (st != CQ_OK)
         return st;
     *ret_source = e.source.offset;
-    return e.source.offset <= applied ? CQ_OK : rows_chat_event(x->rows, &e, in->partition);
+    if (e.source.offset <= applied) {
+        count_add(COUNT_DUPLICATES, 1);
+        return CQ_OK;
+    }
+    return rows_chat_event(x->rows, &e, in->partition);
 }
 
 /* One action makes up to two facts about a user, so an equal source is no repeat by itself; the
@@ -49,7 +54,11 @@ static enum cq_status map_user(struct persistence *x, const struct bus_record *i
     if (st != CQ_OK)
         return st;
     *ret_source = e.source.offset;
-    return e.source.offset < applied ? CQ_OK : rows_user_event(x->rows, &e);
+    if (e.source.offset < applied) {
+        count_add(COUNT_DUPLICATES, 1);
+        return CQ_OK;
+    }
+    return rows_user_event(x->rows, &e);
 }
 
 static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t applied, bool quiet,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/status/role.h"
 
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/feed/feed.h"
@@ -122,8 +123,10 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
     *ret_source = s.source.offset;
     /* A repeat after a crash of processors/chat, or of a zombie: the membership of then would be
      * seen beside the cursors of now. Several records may share a source. */
-    if (s.source.offset < applied)
+    if (s.source.offset < applied) {
+        count_add(COUNT_DUPLICATES, 1);
         return CQ_OK;
+    }
     *ret_why = "speaks of what comes after it";
     return ticks_add(x->ticks, &s, in->partition, in->offset, quiet, x->arena);
 }

@@ -199,3 +199,8 @@ bool push_reader_assigned(const struct push_reader *r, int *ret_owned)
     *ret_owned = consumer_owned(r->consumer);
     return r->assigned_ever;
 }
+
+void push_reader_show(const struct push_reader *r)
+{
+    consumer_show(r->consumer);
+}

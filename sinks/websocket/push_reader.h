@@ -38,3 +38,6 @@ void push_reader_pause(void *arg, int32_t slot, bool pause);
 
 /** Whether an assignment has come since the start, with how many slots. */
 bool push_reader_assigned(const struct push_reader *r, int *ret_owned);
+
+/** As consumer_show. */
+void push_reader_show(const struct push_reader *r);

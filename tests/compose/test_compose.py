@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT / "tests/lib"))
 from stack import wait_until  # noqa: E402
 
 BASE = int(os.environ.get("CHASQUI_COMPOSE_PORT", "21500"))
-PORTS = {"REST_PORT": BASE, "WS_PORT": BASE + 1, "KAFKA_PORT": BASE + 2, "KAFKA_CONTROLLER_PORT": BASE + 3, "POSTGRES_PORT": BASE + 4}
+PORTS = {"REST_PORT": BASE, "WS_PORT": BASE + 1, "KAFKA_PORT": BASE + 2, "KAFKA_CONTROLLER_PORT": BASE + 3, "POSTGRES_PORT": BASE + 4,
+         "METRICS_PORT": BASE + 20}
 SECRETS = {"JWT_SECRET": "s" * 40, "PHONE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "compose-test"}
 
 

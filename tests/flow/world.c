@@ -129,7 +129,7 @@ static void keep_presence(struct world *w, const struct user_output *o)
 static void step_inbox(struct world *w, int64_t offset)
 {
     struct user_inbox record;
-    struct user_step step = { &w->user, offset, w->log_ms, w->arena, &w->user_outs };
+    struct user_step step = { &w->user, offset, w->log_ms, w->arena, &w->user_outs, 0 };
     const char *why = "";
 
     if (codec_decode(&user_inbox_codec, w->inbox.v[offset].bytes, w->arena, &record, &why) != CQ_OK)
@@ -188,7 +188,8 @@ static void step_action(struct world *w, int64_t offset)
                               seq_make(TOPIC_GENERATION, offset),
                               w->actions.v[offset].log_ms,
                               w->arena,
-                              &w->chat_outs };
+                              &w->chat_outs,
+                              false };
     const char *why = "";
     size_t inbox_n = w->inbox.n;
 

@@ -66,7 +66,7 @@ class Stack:
     """See the module's text. `copies` and `settings` change the defaults (one of each role, TEST_SETTINGS).
 
     Ports used: base_port (Kafka), +1 (its controller), +2 (PostgreSQL), +10+10i and +11+10i (copy i of edge-rest and
-    edge-ws); +3 to +9 are free for what a test starts beside it.
+    edge-ws), +12+10i to +18+10i (private doors of copy i of each role); +3 to +9 are free for what a test starts beside it.
     """
 
     def __init__(self, build=None, state=None, base_port=21000, copies=None, settings=None, keep=False, durable=False,
@@ -85,7 +85,7 @@ class Stack:
         self.services = Services(
             self.state, self.build / "chasqui", kafka_home.resolve(),
             ports={"kafka": base_port, "controller": base_port + 1, "postgres": base_port + 2, "rest": base_port + 10,
-                   "ws": base_port + 11},
+                   "ws": base_port + 11, "metrics": base_port + 12},
             copies={**{role: 1 for role in ROLES}, **(copies or {})}, settings={**TEST_SETTINGS, **(settings or {})},
             database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
             progress=progress, on_event=say)
@@ -172,6 +172,12 @@ class Stack:
 
     def roles(self):
         return self.services.roles()
+
+    def metrics(self, role, i=0):
+        """The numbers that copy i of a role shows: metrics.Numbers."""
+        import metrics
+
+        return metrics.read(self.services.metrics_port(role, i))
 
     def admin(self, *words):
         """Run `chasqui admin …`; Failure when it does not succeed."""

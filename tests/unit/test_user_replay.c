@@ -39,7 +39,7 @@ static int pushes_at(int64_t offset)
     struct user_inbox record = { .body = { USER_INBOX_DELIVERY_BATCH,
                                            .u.delivery_batch = { DELIVERY_ORIGIN_CHAT_ACTIONS,
                                                                  TOPIC_GENERATION, &item, 1 } } };
-    struct user_step step = { &state, offset, 0, arena, &out };
+    struct user_step step = { &state, offset, 0, arena, &out, 0 };
     const char *why = "";
     int n = 0;
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/count.h"
+
+#include "lib/base/settings.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+enum {
+    ROLE_STAGES = ROLE_CHAT | ROLE_USER | ROLE_MOBILE,
+    ROLE_FEEDS = ROLE_PERSISTENCE | ROLE_STATUS,
+    ROLE_READERS = ROLE_STAGES | ROLE_FEEDS | ROLE_EDGE_WS,
+};
+
+static const struct count_row {
+    enum count_kind kind;
+    const char *name;
+    uint32_t roles;
+    const char *help;
+} rows[COUNT_N] = {
+#define X(name, kind, exported, roles, help) \
+    [COUNT_##name] = { COUNT_KIND_##kind, exported, roles, help },
+    COUNTS(X)
+#undef X
+};
+
+/* Nobody draws a conclusion from two of them at once, so their order among threads is free. */
+static _Atomic int64_t values[COUNT_N];
+static _Atomic int64_t beat_ms;
+
+void count_add(enum count_key key, int64_t n)
+{
+    atomic_fetch_add_explicit(&values[key], n, memory_order_relaxed);
+}
+
+void count_set(enum count_key key, int64_t value)
+{
+    atomic_store_explicit(&values[key], value, memory_order_relaxed);
+}
+
+int64_t count_get(enum count_key key)
+{
+    return atomic_load_explicit(&values[key], memory_order_relaxed);
+}
+
+void count_beat(int64_t now_ms)
+{
+    atomic_store_explicit(&beat_ms, now_ms, memory_order_relaxed);
+}
+
+int64_t count_silence_ms(int64_t now_ms)
+{
+    int64_t none = 0;
+
+    atomic_compare_exchange_strong(&beat_ms, &none, now_ms);
+    return now_ms - atomic_load_explicit(&beat_ms, memory_order_relaxed);
+}
+
+size_t count_print(uint32_t role, const char *name, char *out, size_t cap)
+{
+    size_t n = 0;
+
+    for (int key = 0; key < COUNT_N; key++) {
+        const struct count_row *r = &rows[key];
+        int k;
+
+        if (!(r->roles & role))
+            continue;
+        k = snprintf(out + n, cap - n,
+                     "# HELP chasqui_%s %s\n# TYPE chasqui_%s %s\nchasqui_%s{role=\"%s\"} %lld\n",
+                     r->name, r->help, r->name, r->kind == COUNT_KIND_COUNTER ? "counter" : "gauge",
+                     r->name, name, (long long)count_get((enum count_key)key));
+        if (k < 0 || (size_t)k >= cap - n)
+            return 0;
+        n += (size_t)k;
+    }
+    return n;
+}

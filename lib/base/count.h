@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/base/count.h - the one table of numbers that a running role shows: counters of what it did
+ * and, above all, of what it refused or had to do again, and gauges of how it stands. Any thread.
+ * lib/base/export.h serves them.
+ *
+ *     count_add(COUNT_DEAD_LETTERS, 1); count_set(COUNT_SOCKETS, n);
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
+
+/** X(enum name, kind, exported name, roles that have it (enum role_bit), help). */
+#define COUNTS(X)                                                                                 \
+    X(RECORDS_IN, COUNTER, "records_in_total", ROLE_READERS, "Records taken from the log")        \
+    X(RECORDS_OUT, COUNTER, "records_out_total", ROLE_ALL,                                        \
+      "Records that the broker reported "                                                         \
+      "stored")                                                                                   \
+    X(SENDS_FAILED, COUNTER, "sends_failed_total", ROLE_ALL,                                      \
+      "Records whose delivery failed: unknown whether they are stored")                           \
+    X(QUEUE_FULL, COUNTER, "queue_full_total", ROLE_ALL,                                          \
+      "Times the producer's queue had no room for a record")                                      \
+    X(COMMITS_FAILED, COUNTER, "commits_failed_total", ROLE_READERS,                              \
+      "Commits that the broker did not take or that could not be sent; more is read again")       \
+    X(DEAD_LETTERS, COUNTER, "dead_letters_total", ROLE_READERS,                                  \
+      "Records that can never succeed, sent to their dlq topic")                                  \
+    X(KILLERS, COUNTER, "killers_total", ROLE_STAGES,                                             \
+      "Dead letters that had killed their process again and again")                               \
+    X(REJOINS, COUNTER, "rejoins_total", ROLE_READERS,                                            \
+      "Times the group took this member for gone, or for another, and it joined anew")            \
+    X(PARTITIONS, GAUGE, "partitions", ROLE_READERS, "Partitions owned now")                      \
+    X(LAG, GAUGE, "lag_records", ROLE_READERS,                                                    \
+      "Records of owned partitions not yet read, as far "                                         \
+      "as the last fetch told")                                                                   \
+    X(TURNS, COUNTER, "turns_total", ROLE_STAGES | ROLE_FEEDS, "Turns that had records")          \
+    X(BATCH, GAUGE, "batch_records", ROLE_STAGES | ROLE_FEEDS, "Records in the last turn")        \
+    X(TURNS_AGAIN, COUNTER, "turns_again_total", ROLE_STAGES | ROLE_FEEDS,                        \
+      "Turns that have to be done again")                                                         \
+    X(ZOMBIE_WRITES, COUNTER, "zombie_writes_refused_total", ROLE_FEEDS,                          \
+      "Turns refused by the compare-and-set: another copy owns the partition")                    \
+    X(LATE_CONFIRMATIONS, COUNTER, "late_confirmations_total", ROLE_FEEDS,                        \
+      "Commits with an unknown outcome that proved to have happened")                             \
+    X(DATABASE_AWAY, GAUGE, "database_away", ROLE_FEEDS, "1 while PostgreSQL does not answer")    \
+    X(DUPLICATES, COUNTER, "duplicates_suppressed_total",                                         \
+      ROLE_CHAT | ROLE_USER | ROLE_FEEDS | ROLE_EDGE_WS,                                          \
+      "Repeats that had no second effect: a client id sent twice, a record replayed")             \
+    X(REJECTIONS, COUNTER, "rejections_total", ROLE_CHAT, "Actions refused with a code")          \
+    X(RECEIPTS_REFUSED, COUNTER, "receipts_refused_total", ROLE_CHAT,                             \
+      "Receipts at or above their own position, or of a chat that is not theirs")                 \
+    X(SILENT_CLEARED, COUNTER, "silent_sessions_cleared_total", ROLE_USER,                        \
+      "Sessions dropped because their gateway was silent for three minutes")                      \
+    X(SESSIONS_LOST, COUNTER, "sessions_lost_total", ROLE_USER,                                   \
+      "SessionLost taken: what a gateway could not deliver, handed back")                         \
+    X(INGEST_REFUSED, COUNTER, "ingest_refused_total", ROLE_EDGES,                                \
+      "Actions refused at once because the log takes nothing now")                                \
+    X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                              \
+      "Clients told that it is unknown whether their action is stored")                           \
+    X(RATE_REFUSED, COUNTER, "rate_refused_total", ROLE_EDGES, "Requests and frames over a rate") \
+    X(CALLS, GAUGE, "calls", ROLE_EDGE_REST, "Requests at work now")                              \
+    X(SOCKETS, GAUGE, "sockets", ROLE_EDGE_WS, "Sockets open now")                                \
+    X(SESSIONS_READY, GAUGE, "sessions_ready", ROLE_EDGE_WS, "Sessions confirmed now")            \
+    X(FRAMES_OPEN, GAUGE, "frames_open", ROLE_EDGE_WS, "Frames without their ok now")             \
+    X(ACKS, COUNTER, "acks_total", ROLE_EDGE_WS, "Sends acknowledged")                            \
+    X(NACKS, COUNTER, "nacks_total", ROLE_EDGE_WS, "Sends not taken, or unknown")                 \
+    X(BAD_FRAMES, COUNTER, "bad_frames_total", ROLE_EDGE_WS, "Frames that break the protocol")    \
+    X(FRAMES, COUNTER, "frames_total", ROLE_EDGE_WS, "Numbered frames written to sockets")        \
+    X(HANDED_BACK, COUNTER, "handed_back_total", ROLE_EDGE_WS,                                    \
+      "Message frames stored in user.inbox again because their socket did not ok them")           \
+    X(RESYNC_CLOSES, COUNTER, "resync_closes_total", ROLE_EDGE_WS,                                \
+      "Sockets closed because more waited for them than is kept")                                 \
+    X(LATE_CLOSES, COUNTER, "late_closes_total", ROLE_EDGE_WS,                                    \
+      "Sockets closed because a frame had no ok for ten seconds")                                 \
+    X(SESSIONS_MOVED, COUNTER, "sessions_moved_total", ROLE_EDGE_WS,                              \
+      "Sessions registered anew because their slot went to another gateway")                      \
+    X(CLOSED_BY_LOG, COUNTER, "closed_by_log_total", ROLE_EDGE_WS,                                \
+      "Sockets closed by word of the processors: logged out, or too many")
+
+enum count_key {
+#define X(name, ...) COUNT_##name,
+    COUNTS(X)
+#undef X
+        COUNT_N
+};
+
+void count_add(enum count_key key, int64_t n);
+void count_set(enum count_key key,
+               int64_t value); /* a gauge, or a counter that is kept elsewhere */
+int64_t count_get(enum count_key key);
+
+/** The role's loop went round, at monotonic `now_ms`. */
+void count_beat(int64_t now_ms);
+
+/** Ms since the last beat; since the first call when there was none. */
+int64_t count_silence_ms(int64_t now_ms);
+
+/** The rows that `role` (enum role_bit) has, as Prometheus text of at most `cap` bytes; returns its
+ * length, 0 when it does not fit. `name` is the role's, for a label. */
+size_t count_print(uint32_t role, const char *name, char *out, size_t cap);

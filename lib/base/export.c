@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/export.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/count.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 16, TIRED_MS = 100, HOST_MAX = 64 };
+
+/* Written before the thread starts, read by it alone. */
+static struct {
+    int fd;
+    uint32_t role;
+    const char *name;
+    char request[EXPORT_REQUEST_MAX + 1];
+    char text[EXPORT_TEXT_MAX];
+} door;
+
+/* Until the head is whole, the buffer is full, or time is up. False: not a request. */
+static bool read_head(int fd, int64_t until_ms)
+{
+    size_t n = 0;
+
+    while (n < EXPORT_REQUEST_MAX) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        int64_t left_ms = until_ms - clock_mono_ms();
+        ssize_t k;
+
+        if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
+            return false;
+        k = recv(fd, door.request + n, EXPORT_REQUEST_MAX - n, 0);
+        if (k <= 0)
+            return false;
+        n += (size_t)k;
+        door.request[n] = '\0';
+        if (strstr(door.request, "\r\n\r\n"))
+            return true;
+    }
+    return false;
+}
+
+static void send_all(int fd, const char *p, size_t n, int64_t until_ms)
+{
+    while (n) {
+        struct pollfd ready = { .fd = fd, .events = POLLOUT };
+        int64_t left_ms = until_ms - clock_mono_ms();
+        ssize_t k;
+
+        if (left_ms <= 0 || poll(&ready, 1, (int)left_ms) <= 0)
+            return;
+        k = send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (k <= 0)
+            return;
+        p += k;
+        n -= (size_t)k;
+    }
+}
+
+static void answer(int fd, const char *status, const char *type, const char *body, size_t n,
+                   int64_t until_ms)
+{
+    char head[256];
+    int k = snprintf(head, sizeof head,
+                     "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                     "Connection: close\r\n\r\n",
+                     status, type, n);
+
+    send_all(fd, head, (size_t)k, until_ms);
+    send_all(fd, body, n, until_ms);
+}
+
+static bool asks_for(const char *path)
+{
+    size_t n = strlen(path);
+
+    return strncmp(door.request, "GET ", 4) == 0 && strncmp(door.request + 4, path, n) == 0 &&
+           (door.request[4 + n] == ' ' || door.request[4 + n] == '?');
+}
+
+static void serve(int fd)
+{
+    static const char plain[] = "text/plain";
+    int64_t until_ms = clock_mono_ms() + EXPORT_WITHIN_MS;
+
+    if (!read_head(fd, until_ms))
+        return;
+    if (asks_for("/metrics")) {
+        size_t n = count_print(door.role, door.name, door.text, sizeof door.text);
+
+        answer(fd, n ? "200 OK" : "500 Internal Server Error", "text/plain; version=0.0.4",
+               door.text, n, until_ms);
+    } else if (asks_for("/healthz")) {
+        bool alive = count_silence_ms(clock_mono_ms()) <= EXPORT_SILENT_MS;
+
+        answer(fd, alive ? "200 OK" : "503 Service Unavailable", plain, alive ? "ok\n" : "stuck\n",
+               alive ? 3 : 6, until_ms);
+    } else {
+        answer(fd, "404 Not Found", plain, "not here\n", 9, until_ms);
+    }
+}
+
+static void *door_main(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        int fd = accept4(door.fd, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            clock_sleep_ms(TIRED_MS); /* no descriptors: they are the clients' first */
+            continue;
+        }
+        serve(fd);
+        close(fd);
+    }
+    return NULL;
+}
+
+static int listen_on(const char *listen_text, const char **ret_why)
+{
+    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                              .ai_socktype = SOCK_STREAM };
+    struct addrinfo *at = NULL;
+    const char *colon = strrchr(listen_text, ':');
+    char host[HOST_MAX] = "";
+    int fd, one = 1;
+
+    *ret_why = "not address:port";
+    if (!colon || colon == listen_text || colon - listen_text >= HOST_MAX)
+        return -1;
+    memcpy(host, listen_text, (size_t)(colon - listen_text));
+    if (getaddrinfo(host, colon + 1, &hints, &at) != 0)
+        return -1;
+    fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+                    bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)) {
+        *ret_why = strerror(errno);
+        close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(at);
+    return fd;
+}
+
+enum cq_status export_start(const char *listen_text, uint32_t role, const char *name, char *reterr,
+                            size_t reterr_n)
+{
+    const char *why;
+    sigset_t all, before;
+    pthread_t thread;
+    int failed, fd = listen_on(listen_text, &why);
+
+    if (fd < 0) {
+        snprintf(reterr, reterr_n, "%s", why);
+        return CQ_FATAL;
+    }
+    door.fd = fd;
+    door.role = role;
+    door.name = name;
+    count_beat(clock_mono_ms());
+    /* Signals are for the thread that waits for them. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&thread, NULL, door_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        close(fd);
+        snprintf(reterr, reterr_n, "no thread");
+        return CQ_FATAL;
+    }
+    pthread_detach(thread);
+    return CQ_OK;
+}
