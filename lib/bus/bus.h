@@ -131,10 +131,14 @@ void record_release(struct bus_record *rec);
 
 int consumer_fd(struct consumer *c);
 
-/** Asynchronously commit `next` (offset of the first record not done) with `meta` (text, may be
- * NULL). Order of calls is kept; losing one only means more replay. */
+/** Commit `next` (offset of the first record not done) with `meta` (text, may be NULL) with the
+ * next consumer_flush_commits(). Order of calls is kept; losing one only means more replay. */
 void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
                      const char *meta);
+
+/** Send what was gathered by consumer_commit(), all partitions in one request; does not wait.
+ * Happens by itself when partitions are taken away and when the consumer is freed. */
+void consumer_flush_commits(struct consumer *c);
 
 /** Commit and wait: for revocation and shutdown. */
 CQ_MUST_CHECK enum cq_status consumer_commit_wait(struct consumer *c, const char *topic,

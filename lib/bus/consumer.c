@@ -31,12 +31,14 @@ struct consumer {
     void *arg;
     struct owned owned[OWNED_MAX];
     int owned_n;
-    enum cq_status failed; /* what a callback said; returned by the next poll */
+    rd_kafka_topic_partition_list_t *commits; /* owned; gathered for one request, NULL for none */
+    enum cq_status failed;                    /* what a callback said; returned by the next poll */
     int fd;
 };
 
 static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
+    consumer_flush_commits(c);
     for (int i = 0; i < list->cnt; i++)
         if (c->ops && c->ops->revoked)
             c->ops->revoked(c->arg, list->elems[i].topic, list->elems[i].partition, lost);
@@ -230,6 +232,7 @@ void consumer_free(struct consumer *c)
 
     if (!c)
         return;
+    consumer_flush_commits(c);
     /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_SECONDS;
@@ -310,32 +313,37 @@ int consumer_fd(struct consumer *c)
     return c->fd;
 }
 
+static void set_position(rd_kafka_topic_partition_list_t *list, const char *topic,
+                         int32_t partition, int64_t offset, const char *meta)
+{
+    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(list, topic, partition);
+
+    if (!tp)
+        tp = rd_kafka_topic_partition_list_add(list, topic, partition);
+    tp->offset = offset;
+    free(tp->metadata);
+    tp->metadata = meta && *meta ? strdup(meta) : NULL; /* freed with the list */
+    tp->metadata_size = tp->metadata ? strlen(meta) : 0;
+}
+
 static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition,
                                                       int64_t offset, const char *meta)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_add(list, topic, partition);
 
-    tp->offset = offset;
-    if (meta && *meta) {
-        tp->metadata = strdup(meta); /* freed with the list */
-        tp->metadata_size = tp->metadata ? strlen(meta) : 0;
-    }
+    set_position(list, topic, partition, offset, meta);
     return list;
 }
 
-static rd_kafka_resp_err_t commit(struct consumer *c, const char *topic, int32_t partition,
-                                  int64_t next, const char *meta, bool async)
+/* Takes the list. */
+static rd_kafka_resp_err_t commit(struct consumer *c, rd_kafka_topic_partition_list_t *list,
+                                  bool async)
 {
-    rd_kafka_topic_partition_list_t *list;
-    rd_kafka_resp_err_t err;
-
     /* The member id is gone already: a broker that has just come back would call the commit of a
      * stable name without it a stranger's, and that is fatal to this client. */
-    if (rd_kafka_assignment_lost(c->rk))
-        return RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST;
-    list = one_partition(topic, partition, next, meta);
-    err = rd_kafka_commit(c->rk, list, async);
+    rd_kafka_resp_err_t err = rd_kafka_assignment_lost(c->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
+                                                              : rd_kafka_commit(c->rk, list, async);
+
     rd_kafka_topic_partition_list_destroy(list);
     return err;
 }
@@ -343,8 +351,20 @@ static rd_kafka_resp_err_t commit(struct consumer *c, const char *topic, int32_t
 void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
                      const char *meta)
 {
-    rd_kafka_resp_err_t err = commit(c, topic, partition, next, meta, true);
+    if (!c->commits)
+        c->commits = rd_kafka_topic_partition_list_new(8);
+    set_position(c->commits, topic, partition, next, meta);
+}
 
+void consumer_flush_commits(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = c->commits;
+    rd_kafka_resp_err_t err;
+
+    if (!list)
+        return;
+    c->commits = NULL;
+    err = commit(c, list, true);
     if (err) {
         count_add(COUNT_COMMITS_FAILED, 1);
         log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
@@ -354,8 +374,10 @@ void consumer_commit(struct consumer *c, const char *topic, int32_t partition, i
 enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32_t partition,
                                     int64_t next, const char *meta)
 {
-    rd_kafka_resp_err_t err = commit(c, topic, partition, next, meta, false);
+    rd_kafka_resp_err_t err;
 
+    consumer_flush_commits(c); /* the order of calls is kept */
+    err = commit(c, one_partition(topic, partition, next, meta), false);
     if (err == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
         count_add(COUNT_COMMITS_FAILED, 1); /* others are counted by on_committed */
     return err ? CQ_AGAIN : CQ_OK;

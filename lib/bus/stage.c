@@ -13,7 +13,7 @@ enum {
     OUTPUTS_MAX = 64 * 1024,           /* records out of one turn */
     OUT_BYTES_SOFT = 16 * 1024 * 1024, /* a turn ends early at this many bytes of output … */
     OUT_BYTES_MAX = 96 * 1024 * 1024,  /* … and may not pass this many */
-    COMMIT_EVERY_MS = 100,             /* a commit lost to a crash only means more replay */
+    COMMIT_EVERY_MS = 200,             /* a commit lost to a crash only means more replay */
     SHOW_EVERY_MS = 1000,
     PARTITIONS_MAX = 1024,
     SERVE_MS = 100,
@@ -311,6 +311,7 @@ static void commit_progress(struct stage *s, bool now)
         consumer_commit(s->consumer, s->conf.topic, p, pr->next, meta_of(s, p, meta, sizeof meta));
         pr->committed = pr->next;
     }
+    consumer_flush_commits(s->consumer);
 }
 
 static void show(struct stage *s)

@@ -32,7 +32,8 @@ int push_reader_fd(struct push_reader *r);
 CQ_MUST_CHECK enum cq_status push_reader_poll(struct push_reader *r, int max, int64_t wall_ms,
                                               bool *ret_more);
 
-/** The sink's port to the log; `arg` is a push_reader. */
+/** The sink's port to the log; `arg` is a push_reader. Commits that need not wait leave with the
+ * next poll, all in one request. */
 void push_reader_commit(void *arg, int32_t slot, int64_t next, bool wait);
 void push_reader_pause(void *arg, int32_t slot, bool pause);
 

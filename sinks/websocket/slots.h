@@ -37,7 +37,7 @@ CQ_MUST_CHECK enum cq_status slots_init(struct slots *s, int32_t n);
 void slots_release(struct slots *s);
 
 /** Sessions that share a slot before the next one is begun. */
-enum { SLOT_PACK = 256 };
+enum { SLOT_PACK = 2048 };
 
 /**
  * The slot for a new session; -1: none is ours. Each slot with sessions in it costs a request to
