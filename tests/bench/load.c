@@ -20,7 +20,7 @@ static void usage(void)
 {
     fputs("usage: load --plan FILE (--rate N | --window N) [--senders N] [--bytes N]\n"
           "  [--receipts none|delivered|read] [--receipts-ms N] [--settle S] [--warmup S]\n"
-          "  [--seconds S] [--drain S] [--messages-max N] [--seed N]\n",
+          "  [--seconds S] [--drain S] [--messages-max N] [--seed N] [--impatient]\n",
           stderr);
     exit(2);
 }
@@ -44,13 +44,21 @@ static int64_t seconds_us(const char *word)
 static void options_parse(struct options *o, int argc, char **argv)
 {
     static const struct option names[] = {
-        { "plan", 1, NULL, 'p' },        { "rate", 1, NULL, 'r' },
-        { "window", 1, NULL, 'w' },      { "senders", 1, NULL, 'n' },
-        { "bytes", 1, NULL, 'b' },       { "receipts", 1, NULL, 'c' },
-        { "receipts-ms", 1, NULL, 'C' }, { "settle", 1, NULL, 's' },
-        { "warmup", 1, NULL, 'u' },      { "seconds", 1, NULL, 'm' },
-        { "drain", 1, NULL, 'd' },       { "messages-max", 1, NULL, 'M' },
-        { "seed", 1, NULL, 'S' },        { NULL, 0, NULL, 0 },
+        { "plan", 1, NULL, 'p' },
+        { "rate", 1, NULL, 'r' },
+        { "window", 1, NULL, 'w' },
+        { "senders", 1, NULL, 'n' },
+        { "bytes", 1, NULL, 'b' },
+        { "receipts", 1, NULL, 'c' },
+        { "receipts-ms", 1, NULL, 'C' },
+        { "settle", 1, NULL, 's' },
+        { "warmup", 1, NULL, 'u' },
+        { "seconds", 1, NULL, 'm' },
+        { "drain", 1, NULL, 'd' },
+        { "messages-max", 1, NULL, 'M' },
+        { "seed", 1, NULL, 'S' },
+        { "impatient", 0, NULL, 'i' },
+        { NULL, 0, NULL, 0 },
     };
     int c;
 
@@ -94,6 +102,9 @@ static void options_parse(struct options *o, int argc, char **argv)
             break;
         case 'S':
             o->seed = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'i':
+            o->impatient = true;
             break;
         default:
             usage();
@@ -164,10 +175,13 @@ static void run_until(struct load *l, int64_t end_us)
  */
 static void drain(struct load *l)
 {
+    int64_t began_us = clock_mono_us();
+
     l->sending = false;
-    l->last_news_us = clock_mono_us();
+    l->last_news_us = began_us;
     while (l->complete + l->refused < l->sent && clock_mono_us() - l->last_news_us < l->o.drain_us)
         run_until(l, clock_mono_us() + TURN_MAX_US);
+    l->drain_us = clock_mono_us() - began_us;
     run_until(l, clock_mono_us() + LINGER_US);
 }
 

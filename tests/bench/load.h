@@ -20,6 +20,7 @@ struct options {
     int64_t settle_us, warmup_us, measure_us, drain_us;
     int64_t messages_max;
     unsigned seed;
+    bool impatient; /* what falls due on a socket that was told to wait, or is full, is not sent */
 };
 
 struct sock {
@@ -50,8 +51,10 @@ struct load {
     uint64_t random;
     bool sending;
 
+    int64_t skipped; /* by `impatient` */
     int64_t sent, complete, nacked, resent, refused, errors, table_full, last_news_us;
     int closed[5000]; /* by close code */
+    int64_t drain_us; /* from the last send until the last message was over */
     struct hist send_lag;
 };
 

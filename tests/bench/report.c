@@ -79,6 +79,8 @@ void report_print(const struct load *l, double window_s, FILE *out)
     number(out, "nacked", l->nacked);
     number(out, "resent", l->resent);
     number(out, "refused", l->refused);
+    number(out, "skipped", l->skipped);
+    number(out, "drain_us", l->drain_us);
     checks_print(l, out);
     closed_print(l, out);
     unacked_print(l, out);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { PENDING_FIRST = 64, RETRY_DEFAULT_MS = 500, FAR_US = 1000000 };
+enum { PENDING_FIRST = 64, IMPATIENT_MAX = 256, RETRY_DEFAULT_MS = 500, FAR_US = 1000000 };
 
 static uint64_t random_next(struct load *l)
 {
@@ -123,6 +123,11 @@ static void message_send(struct load *l, int seat, int64_t due_us, int64_t now_u
 
     if (s->conn.state != WS_OPEN)
         return;
+    if (l->o.impatient && (s->resend_at_us || s->pending_n >= IMPATIENT_MAX)) {
+        pending_trim(l, s);
+        l->skipped++;
+        return;
+    }
     number = world_message_new(&l->w, seat, due_us);
     if (number < 0 || !pending_add(s, number)) {
         l->table_full++;

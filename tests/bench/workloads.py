@@ -16,6 +16,7 @@ class Workload:
     window: int = 0  # or messages in flight a sender, closed loop
     receipts: str = "delivered"
     bytes: int = 100
+    impatient: bool = False  # what falls due while the server says to wait is not sent
     about: str = ""
 
 
@@ -32,11 +33,17 @@ def group(size, rate, senders=1, **more):
     return Workload(name, "group", size, 1, size=size, senders=senders, rate=rate, about="one group, all online", **more)
 
 
+def group_closed(size, window, senders=1, **more):
+    name = f"gmax-{size}" + ("" if senders == 1 else f"x{senders}")
+    return Workload(name, "group", size, 1, size=size, senders=senders, window=window, about="one group, all online, as much as is taken", **more)
+
+
 def idle(users, rate=100, **more):
     return Workload(f"idle-{users}", "pairs", users, 50, rate=rate, about="connections that say nothing, 50 pairs that do", **more)
 
 
 FULL = [pairs(500), pairs(2000), pairs(4000), closed(1), closed(8), group(10, 200), group(100, 50), group(100, 50, senders=10), group(1000, 4),
+        group_closed(100, 16), group_closed(100, 4, senders=10), group_closed(1024, 8),
         replace(pairs(1000), name="pairs-1000-read", receipts="read"), idle(10000)]
 QUICK = [pairs(200, users=100), closed(8, users=50), group(50, 20), idle(300, rate=50)]
 
@@ -70,4 +77,5 @@ def plan(workload, people, ws_addresses, run):
 def arguments(workload, seconds, warmup, settle, seed):
     pace = ["--rate", str(workload.rate)] if workload.rate else ["--window", str(workload.window)]
     return [*pace, "--senders", str(workload.senders), "--bytes", str(workload.bytes), "--receipts", workload.receipts,
-            "--seconds", str(seconds), "--warmup", str(warmup), "--settle", str(settle), "--seed", str(seed)]
+            "--seconds", str(seconds), "--warmup", str(warmup), "--settle", str(settle), "--seed", str(seed), "--messages-max", "6000000",
+            *(["--impatient"] if workload.impatient else [])]
