@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NEAR = 1, FAR = 2, WITHIN_MS = 20000, CALL_MS = 5000, QUIET_MS = 600 };
+enum { NEAR = 1, FAR = 2, WITHIN_MS = 20000, CALL_MS = 5000, QUIET_MS = 1000 };
 enum { API_PRODUCE = 0, API_OFFSET_COMMIT = 8, API_HEARTBEAT = 12 };
 
 static const char GROUP[] = "paper";

@@ -8,7 +8,7 @@
 #include "tests/unit/bus_world.h"
 
 /* Nothing may be committed while an output has no report. There is no event for "it did not
- * happen": the stage is given six times the time in which it commits. */
+ * happen": the stage is given five times the time in which it commits. */
 static bool stays_uncommitted(struct bus_world *w, int64_t committed)
 {
     int64_t until_ms = clock_mono_ms() + QUIET_MS;
