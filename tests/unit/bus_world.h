@@ -117,6 +117,7 @@ struct paper_stage {
     _Atomic int ended;     /* 1 + status of stage_run */
     _Atomic int64_t first; /* offset of the first record stepped; -1 */
     bool die_at_commit;
+    const char *instance; /* NULL: dynamic membership */
 };
 
 static inline enum cq_status paper_step(void *arg, const struct bus_record *in,
@@ -158,6 +159,7 @@ static inline enum cq_status paper_open(struct paper_stage *p, const char *broke
     return stage_new(&(struct stage_conf){ .brokers = brokers,
                                            .client_id = "paper",
                                            .group = GROUP,
+                                           .instance = p->instance,
                                            .topic = "in",
                                            .dlq_topic = "in.dlq",
                                            .worker = "paper",

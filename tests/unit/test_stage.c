@@ -76,6 +76,8 @@ TEST(an_output_that_fails_ends_the_stage_and_is_repeated)
     CHECK(world_put(&w, "one"));
     CHECK(EVENTUALLY(p.ended));
     CHECK_EQ(p.ended, 1 + CQ_FATAL);
+    CHECK_STR(stage_error(p.stage), "an output failed: writing to partition 1 of out: "
+                                    "TOPIC_AUTHORIZATION_FAILED");
     paper_end(&p);
     CHECK_EQ(world_committed(&w), 1); /* neither by the turn nor by leaving the group */
     CHECK(paper_start(&again, &w));
