@@ -66,6 +66,7 @@ static enum cq_status open_producer(struct ingest *in)
     return producer_new(&(struct producer_conf){ .brokers = in->conf.brokers,
                                                  .client_id = in->conf.client_id,
                                                  .linger_ms = in->conf.linger_ms,
+                                                 .probe = in->conf.probe,
                                                  .message_timeout_ms = MESSAGE_TIMEOUT_MS,
                                                  .queue_max_records = QUEUE_RECORDS,
                                                  .queue_max_kib = QUEUE_KIB,
@@ -172,6 +173,16 @@ void ingest_serve(struct ingest *in)
 bool ingest_is_dead(const struct ingest *in)
 {
     return producer_is_fatal(in->producer);
+}
+
+bool ingest_answers(const struct ingest *in)
+{
+    return producer_answers(in->producer);
+}
+
+const char *ingest_error(const struct ingest *in)
+{
+    return producer_error(in->producer);
 }
 
 bool ingest_overloaded(struct ingest *in)

@@ -30,6 +30,7 @@ struct ingest_conf {
     const char *client_id;
     int32_t partitions;
     double linger_ms;
+    bool probe; /* ingest_answers() is wanted */
     ingest_ack_fn *ack;
     void *arg;
 };
@@ -46,6 +47,13 @@ void ingest_serve(struct ingest *in);
 /** The producer is dead for good (a fatal error of the idempotent producer): nothing further will
  * be stored. The role answers what is pending as unknown, drains and exits to be restarted. */
 bool ingest_is_dead(const struct ingest *in);
+
+/** The broker answered a question of ours within the last seconds, whether or not there was
+ * anything to store. Only with `probe`. */
+bool ingest_answers(const struct ingest *in);
+
+/** The library's words for the last record that failed; "" for none. Borrowed. */
+const char *ingest_error(const struct ingest *in);
 
 /** Whether new work should be refused at once (queue above 80 %, oldest unreported above 5 s, or
  * producer being replaced). */

@@ -346,6 +346,7 @@ static enum cq_status open_parts(struct rest_loop *s, const char *listen)
                               .client_id = "chasqui-edge-rest",
                               .partitions = s->conf->partitions,
                               .linger_ms = 0,
+                              .probe = true,
                               .ack = on_report,
                               .arg = s };
     enum cq_status st = ingest_new(&ic, &s->ingest);
@@ -424,6 +425,11 @@ enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms)
     return ingest_is_dead(s->ingest) ? CQ_FATAL : CQ_OK;
 }
 
+const char *rest_loop_error(const struct rest_loop *s)
+{
+    return ingest_error(s->ingest);
+}
+
 void rest_loop_drain(struct rest_loop *s)
 {
     http_drain(s->http);
@@ -436,5 +442,5 @@ size_t rest_loop_calls(const struct rest_loop *s)
 
 bool rest_loop_is_ready(const struct rest_loop *s)
 {
-    return applied_is_up(s->applied) && !ingest_overloaded(s->ingest);
+    return applied_is_up(s->applied) && !ingest_overloaded(s->ingest) && ingest_answers(s->ingest);
 }

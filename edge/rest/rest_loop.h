@@ -18,6 +18,9 @@ void rest_loop_free(struct rest_loop *s); /* stops and joins the threads */
 /** One turn of the loop, at most `wait_ms`. CQ_FATAL: the producer is dead, be restarted. */
 CQ_MUST_CHECK enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms);
 
+/** Words for CQ_FATAL. Borrowed. */
+const char *rest_loop_error(const struct rest_loop *s);
+
 /** No new connections from here on. */
 void rest_loop_drain(struct rest_loop *s);
 

@@ -55,7 +55,8 @@ int edge_rest_role_run(const volatile int *stop)
     while (st == CQ_OK && !*stop)
         st = rest_loop_turn(s, TURN_MS);
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)));
+        log_error("ended", LOG_S("status", cq_status_name(st)),
+                  LOG_S("why", s ? rest_loop_error(s) : "cannot start"));
     if (s)
         rest_loop_drain(s);
     until_ms = clock_mono_ms() + DRAIN_MS;

@@ -281,7 +281,9 @@ int edge_ws_role_run(const volatile int *stop)
         start_watchers(&r);
         ev_run(r.loop, 0);
         if (r.g.failed != CQ_OK)
-            log_error("failed", LOG_S("why", r.g.failed_why));
+            log_error("failed", LOG_S("why", r.g.failed_why),
+                      LOG_S("reading", push_reader_error(r.g.reader)),
+                      LOG_S("writing", ingest_error(r.g.ingest)));
     } else {
         log_error("cannot_start", LOG_S("part", part), LOG_S("why", why));
     }

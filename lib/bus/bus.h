@@ -36,6 +36,7 @@ struct producer_conf {
     int32_t message_timeout_ms; /* 0: for ever (stages: a delivery error is fatal there) */
     int32_t queue_max_records;
     int32_t queue_max_kib;
+    bool probe; /* ask the broker now and then, for producer_answers() */
     producer_report_fn *report;
     void *arg;
 };
@@ -71,6 +72,13 @@ int producer_fd(struct producer *p);
 
 /** Records queued and not reported. */
 int producer_pending(const struct producer *p);
+
+/** With `probe`: the broker answered a question within the last seconds. A producer with nothing to
+ * send would not notice otherwise. */
+bool producer_answers(const struct producer *p);
+
+/** The library's words for the last record that failed; "" for none. Borrowed. */
+const char *producer_error(const struct producer *p);
 
 /** After a fatal error of the idempotent producer this says true; nothing further will be stored.
  */
@@ -123,11 +131,16 @@ CQ_MUST_CHECK enum cq_status consumer_new(const struct consumer_conf *conf, stru
 void consumer_free(struct consumer *c);
 
 /** Next record, waiting up to `timeout_ms`. CQ_OK with `ret->topic == NULL` when there is none.
- *  CQ_FATAL: fenced, out of range, partition count changed, or a callback said so. The caller
- * releases each record. */
+ *  CQ_FATAL: another process has our stable name, out of range, partition count changed, or a
+ * callback said so. Where it was the broker's absence that made the group take us for another, we
+ * join anew: every partition is revoked as lost, and assigned again. The caller releases each
+ * record. */
 CQ_MUST_CHECK enum cq_status consumer_poll(struct consumer *c, int timeout_ms,
                                            struct bus_record *ret);
 void record_release(struct bus_record *rec);
+
+/** The library's words for the last CQ_FATAL of poll, or failure of seek; "" for none. Borrowed. */
+const char *consumer_error(const struct consumer *c);
 
 int consumer_fd(struct consumer *c);
 

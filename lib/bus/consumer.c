@@ -14,7 +14,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OWNED_MAX = 4096, CALL_MS = 10000, COMMITTED_TRIES = 6, CLOSE_SECONDS = 5 };
+enum {
+    OWNED_MAX = 4096,
+    CALL_MS = 10000,
+    COMMITTED_TRIES = 6,
+    CLOSE_SECONDS = 5,
+    TOPICS_MAX = 8,
+    ERROR_MAX = 256,
+    TEXT_MAX = 1024 + 1,
+    TROUBLE_MS = 120000, /* fenced so soon after the broker was away: by our own earlier self */
+};
 
 /* A partition that is ours. The paused bit is our own: resuming one that is not paused can move
  * its position back in librdkafka 2.0.2. */
@@ -34,7 +43,21 @@ struct consumer {
     rd_kafka_topic_partition_list_t *commits; /* owned; gathered for one request, NULL for none */
     enum cq_status failed;                    /* what a callback said; returned by the next poll */
     int fd;
+    /* for joining anew: copies of what was borrowed */
+    struct consumer_conf conf;
+    char text[4][TEXT_MAX];
+    char topic[TOPICS_MAX][BUS_NAME_MAX];
+    const char *topics[TOPICS_MAX];
+    int64_t trouble_ms;  /* when the broker or the group was last seen to be away; 0: never */
+    char why[ERROR_MAX]; /* of the last fatal status */
 };
+
+static void set_why(struct consumer *c, const char *what, rd_kafka_resp_err_t err,
+                    const char *detail)
+{
+    snprintf(c->why, sizeof c->why, "%s: %s%s%s", what, rd_kafka_err2name(err), detail ? ": " : "",
+             detail ? detail : "");
+}
 
 static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
@@ -55,6 +78,7 @@ static bool read_committed(struct consumer *c, rd_kafka_topic_partition_list_t *
             err = list->elems[k].err;
         if (!err)
             return true;
+        set_why(c, "commits of the group cannot be read", err, NULL);
         log_debug("committed_unknown", LOG_S("code", rd_kafka_err2name(err)));
         clock_sleep_ms(backoff_ms(i, 50, 1000));
     }
@@ -72,8 +96,11 @@ static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *t
     if (c->ops && c->ops->assigned) {
         enum cq_status st =
             c->ops->assigned(c->arg, tp->topic, tp->partition, committed, meta, &from);
-        if (st != CQ_OK)
+        if (st != CQ_OK) {
+            snprintf(c->why, sizeof c->why, "partition %d of %s cannot be taken", tp->partition,
+                     tp->topic);
             return st;
+        }
     }
     if (from == BUS_FROM_COMMIT)
         from = committed >= 0 ? committed : BUS_FROM_START;
@@ -92,7 +119,11 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     struct consumer *c = arg;
 
     if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        forget_all(c, list, rd_kafka_assignment_lost(rk) != 0);
+        bool lost = rd_kafka_assignment_lost(rk) != 0;
+
+        if (lost)
+            c->trouble_ms = clock_mono_ms();
+        forget_all(c, list, lost);
         rd_kafka_assign(rk, NULL);
         return;
     }
@@ -116,6 +147,17 @@ static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
         count_add(COUNT_COMMITS_FAILED, 1);
         log_debug("commit_failed", LOG_S("code", rd_kafka_err2name(err)));
     }
+}
+
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
+{
+    struct consumer *c = arg;
+
+    (void)rk;
+    if (err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        c->trouble_ms = clock_mono_ms();
+    log_debug("kafka_error", LOG_S("code", rd_kafka_err2name((rd_kafka_resp_err_t)err)),
+              LOG_S("reason", reason));
 }
 
 static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
@@ -181,40 +223,113 @@ static bool subscribe(struct consumer *c, const struct consumer_conf *conf)
     return !err;
 }
 
-enum cq_status consumer_new(const struct consumer_conf *conf, struct consumer **ret)
+/* A client of the library for what is in c->conf, subscribed. */
+static enum cq_status join_group(struct consumer *c)
 {
     static const uint64_t one = 1;
-    rd_kafka_conf_t *rc = consumer_settings(conf);
-    struct consumer *c = rc ? calloc(1, sizeof *c) : NULL;
+    rd_kafka_conf_t *rc = consumer_settings(&c->conf);
 
-    if (!c) {
-        if (rc)
-            rd_kafka_conf_destroy(rc);
+    if (!rc)
         return CQ_FATAL;
-    }
-    c->ops = conf->ops;
-    c->arg = conf->arg;
-    c->fd = -1;
     rd_kafka_conf_set_opaque(rc, c);
     rd_kafka_conf_set_rebalance_cb(rc, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(rc, on_committed);
+    rd_kafka_conf_set_error_cb(rc, on_error);
     c->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
-    if (!c->rk) {
-        free(c);
+    if (!c->rk)
         return CQ_FATAL;
-    }
     rd_kafka_poll_set_consumer(c->rk);
-    if (conf->nonblocking) {
-        c->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (c->fd >= 0) {
         c->queue = rd_kafka_queue_get_consumer(c->rk);
         rd_kafka_queue_io_event_enable(c->queue, c->fd, &one, sizeof one);
     }
-    if (!subscribe(c, conf)) {
+    return subscribe(c, &c->conf) ? CQ_OK : CQ_FATAL;
+}
+
+static bool keep_conf(struct consumer *c, const struct consumer_conf *conf)
+{
+    const char *const texts[] = { conf->brokers, conf->client_id, conf->group, conf->instance };
+
+    if (conf->topics_n > TOPICS_MAX)
+        return false;
+    c->conf = *conf;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (snprintf(c->text[i], TEXT_MAX, "%s", texts[i] ? texts[i] : "") >= TEXT_MAX)
+            return false;
+    c->conf.brokers = c->text[0];
+    c->conf.client_id = texts[1] ? c->text[1] : NULL;
+    c->conf.group = c->text[2];
+    c->conf.instance = c->text[3];
+    for (size_t i = 0; i < conf->topics_n; i++) {
+        snprintf(c->topic[i], BUS_NAME_MAX, "%s", conf->topics[i]);
+        c->topics[i] = c->topic[i];
+    }
+    c->conf.topics = c->topics;
+    return true;
+}
+
+enum cq_status consumer_new(const struct consumer_conf *conf, struct consumer **ret)
+{
+    struct consumer *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return CQ_FATAL;
+    c->ops = conf->ops;
+    c->arg = conf->arg;
+    c->fd = conf->nonblocking ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
+    if (!keep_conf(c, conf) || join_group(c) != CQ_OK) {
         consumer_free(c);
         return CQ_FATAL;
     }
     *ret = c;
     return CQ_OK;
+}
+
+static void *destroy_thread(void *arg)
+{
+    rd_kafka_destroy_flags(arg, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+/* What is owned or gathered is no more: somebody else may have it. */
+static void give_up_all(struct consumer *c)
+{
+    if (c->commits)
+        rd_kafka_topic_partition_list_destroy(c->commits);
+    c->commits = NULL;
+    for (int i = 0; i < c->owned_n; i++)
+        if (c->ops && c->ops->revoked)
+            c->ops->revoked(c->arg, c->owned[i].topic, c->owned[i].partition, true);
+    c->owned_n = 0;
+    if (c->queue) {
+        rd_kafka_queue_io_event_enable(c->queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(c->queue);
+        c->queue = NULL;
+    }
+}
+
+/* The group has our stable name under another member id. After the broker was away that is our own
+ * earlier self: a commit that waited for the broker was sent once more after we had joined anew,
+ * and the library calls that the end of the client. A new client is all it needs; what the owner
+ * holds is given up as lost and comes again from the commits. Without such trouble somebody else
+ * has the name, and to end is right. */
+static enum cq_status join_anew(struct consumer *c)
+{
+    rd_kafka_t *old = c->rk;
+    pthread_t thread;
+
+    if (!c->trouble_ms || clock_mono_ms() - c->trouble_ms > TROUBLE_MS)
+        return CQ_FATAL;
+    count_add(COUNT_REJOINS, 1);
+    log_debug("joining_anew", LOG_S("why", c->why));
+    give_up_all(c);
+    c->trouble_ms = 0;
+    c->rk = NULL;
+    /* Ending a client can take as long as its requests: nobody waits for that. */
+    if (pthread_create(&thread, NULL, destroy_thread, old) != 0)
+        return CQ_FATAL;
+    pthread_detach(thread);
+    return join_group(c);
 }
 
 static void *close_thread(void *arg)
@@ -232,6 +347,12 @@ void consumer_free(struct consumer *c)
 
     if (!c)
         return;
+    if (!c->rk) {
+        if (c->fd >= 0)
+            close(c->fd);
+        free(c);
+        return;
+    }
     consumer_flush_commits(c);
     /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
     clock_gettime(CLOCK_REALTIME, &until);
@@ -266,6 +387,24 @@ static bool is_fatal(rd_kafka_resp_err_t err)
     }
 }
 
+/* CQ_OK: it heals by itself. CQ_AGAIN: with a new client. CQ_FATAL. */
+static enum cq_status take_error(struct consumer *c, const rd_kafka_message_t *m)
+{
+    rd_kafka_resp_err_t err = m->err;
+    char text[ERROR_MAX / 2] = "";
+
+    if (err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        return CQ_OK;
+    snprintf(text, sizeof text, "%s", rd_kafka_message_errstr(m));
+    if (err == RD_KAFKA_RESP_ERR__FATAL)
+        err = rd_kafka_fatal_error(c->rk, text, sizeof text);
+    log_debug("consume_error", LOG_S("code", rd_kafka_err2name(err)), LOG_S("reason", text));
+    if (!is_fatal(m->err))
+        return CQ_OK;
+    set_why(c, "reading", err, text);
+    return err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? CQ_AGAIN : CQ_FATAL;
+}
+
 enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
 {
     rd_kafka_message_t *m;
@@ -280,13 +419,10 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
     if (!m)
         return CQ_OK;
     if (m->err) {
-        bool fatal = is_fatal(m->err);
+        enum cq_status st = take_error(c, m);
 
-        if (m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
-            log_debug("consume_error", LOG_S("code", rd_kafka_err2name(m->err)),
-                      LOG_S("reason", rd_kafka_message_errstr(m)));
         rd_kafka_message_destroy(m);
-        return fatal ? CQ_FATAL : CQ_OK;
+        return st == CQ_AGAIN ? join_anew(c) : st;
     }
     count_add(COUNT_RECORDS_IN, 1);
     *ret = (struct bus_record){
@@ -306,6 +442,11 @@ void record_release(struct bus_record *rec)
     if (rec->handle)
         rd_kafka_message_destroy(rec->handle);
     *rec = (struct bus_record){ 0 };
+}
+
+const char *consumer_error(const struct consumer *c)
+{
+    return c->why;
 }
 
 int consumer_fd(struct consumer *c)
@@ -390,6 +531,8 @@ enum cq_status consumer_seek(struct consumer *c, const char *topic, int32_t part
     rd_kafka_error_t *error = rd_kafka_seek_partitions(c->rk, list, CALL_MS);
     enum cq_status st = error || list->elems[0].err ? CQ_AGAIN : CQ_OK;
 
+    if (st != CQ_OK)
+        set_why(c, "seeking", error ? rd_kafka_error_code(error) : list->elems[0].err, NULL);
     if (error)
         rd_kafka_error_destroy(error);
     rd_kafka_topic_partition_list_destroy(list);

@@ -2,15 +2,35 @@
 #include "lib/bus/bus.h"
 #include "lib/bus/rdkafka_conf.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { TOPICS_MAX = 64, FREE_WAIT_MS = 5000 };
+enum {
+    TOPICS_MAX = 64,
+    FREE_WAIT_MS = 5000,
+    PROBE_EVERY_MS = 1000,
+    PROBE_WAIT_MS = 2000,
+    PROBE_FRESH_MS = PROBE_EVERY_MS + PROBE_WAIT_MS + 1000,
+};
+
+/* Asking blocks, so it has a thread of its own; the client of the library is shared, it may be. */
+struct probe {
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;
+    pthread_cond_t end;
+    bool ending;              /* under the lock */
+    _Atomic int64_t heard_ms; /* monotonic; 0: never */
+};
 
 struct producer {
     rd_kafka_t *rk;                       /* owned */
@@ -21,8 +41,20 @@ struct producer {
     void *arg; /* borrowed */
     int fd;    /* eventfd, -1 until asked for */
     int pending;
-    int reported; /* since producer_serve began */
+    int reported;  /* since producer_serve began */
+    char why[256]; /* of the last failure */
+    struct probe probe;
 };
+
+static void set_why(struct producer *p, const char *topic, int32_t partition,
+                    rd_kafka_resp_err_t err)
+{
+    char fatal[128];
+    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(p->rk, fatal, sizeof fatal);
+
+    snprintf(p->why, sizeof p->why, "writing to partition %d of %s: %s%s%s", partition, topic,
+             rd_kafka_err2name(cause ? cause : err), cause ? ": " : "", cause ? fatal : "");
+}
 
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
 {
@@ -32,12 +64,68 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     p->pending--;
     p->reported++;
     count_add(m->err ? COUNT_SENDS_FAILED : COUNT_RECORDS_OUT, 1);
-    if (m->err)
-        log_debug("produce_failed", LOG_S("code", rd_kafka_err2name(m->err)),
-                  LOG_I("partition", m->partition));
+    if (m->err) {
+        set_why(p, rd_kafka_topic_name(m->rkt), m->partition, m->err);
+        log_debug("produce_failed", LOG_S("why", p->why));
+    }
     if (p->report)
         p->report(p->arg, (uint64_t)(uintptr_t)m->_private, m->partition, m->offset,
                   m->err ? CQ_AGAIN : CQ_OK);
+}
+
+static bool probe_sleeps(struct probe *b)
+{
+    struct timespec until;
+    bool ending;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PROBE_EVERY_MS / 1000;
+    pthread_mutex_lock(&b->lock);
+    while (!b->ending && pthread_cond_timedwait(&b->end, &b->lock, &until) == 0)
+        ;
+    ending = b->ending;
+    pthread_mutex_unlock(&b->lock);
+    return !ending;
+}
+
+static void *probe_main(void *arg)
+{
+    struct producer *p = arg;
+
+    do {
+        const struct rd_kafka_metadata *found = NULL;
+
+        /* brokers only: no topic is named, and that is the smallest question there is */
+        if (!rd_kafka_metadata(p->rk, 0, NULL, &found, PROBE_WAIT_MS)) {
+            p->probe.heard_ms = clock_mono_ms();
+            rd_kafka_metadata_destroy(found);
+        }
+    } while (probe_sleeps(&p->probe));
+    return NULL;
+}
+
+static void probe_start(struct producer *p)
+{
+    pthread_mutex_init(&p->probe.lock, NULL);
+    pthread_cond_init(&p->probe.end, NULL);
+    p->probe.started = pthread_create(&p->probe.thread, NULL, probe_main, p) == 0;
+}
+
+static void probe_end(struct producer *p)
+{
+    if (!p->probe.started)
+        return;
+    pthread_mutex_lock(&p->probe.lock);
+    p->probe.ending = true;
+    pthread_cond_signal(&p->probe.end);
+    pthread_mutex_unlock(&p->probe.lock);
+    pthread_join(p->probe.thread, NULL);
+    p->probe.started = false;
+}
+
+bool producer_answers(const struct producer *p)
+{
+    return p->probe.heard_ms && clock_mono_ms() - p->probe.heard_ms < PROBE_FRESH_MS;
 }
 
 enum cq_status producer_new(const struct producer_conf *conf, struct producer **ret)
@@ -90,6 +178,8 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
         free(p);
         return CQ_FATAL;
     }
+    if (conf->probe)
+        probe_start(p);
     *ret = p;
     return CQ_OK;
 }
@@ -98,6 +188,7 @@ void producer_free(struct producer *p)
 {
     if (!p)
         return;
+    probe_end(p);
     p->report = NULL; /* the owner is going: nobody is left to be told */
     if (!producer_is_fatal(p))
         rd_kafka_flush(p->rk, FREE_WAIT_MS);
@@ -191,6 +282,8 @@ enum cq_status producer_send(struct producer *p, const struct bus_send *m)
         p->pending++;
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         count_add(COUNT_QUEUE_FULL, 1);
+    else if (err)
+        set_why(p, m->topic, m->partition, err);
     return send_error(err);
 }
 
@@ -227,6 +320,11 @@ int producer_fd(struct producer *p)
 int producer_pending(const struct producer *p)
 {
     return p->pending;
+}
+
+const char *producer_error(const struct producer *p)
+{
+    return p->why;
 }
 
 bool producer_is_fatal(const struct producer *p)

@@ -58,7 +58,19 @@ struct stage {
     int64_t turn_ms; /* when the last turn with records began */
     int again;       /* turns in a row that ended in CQ_AGAIN at their first record */
     bool failed_report;
+    char why[320]; /* of CQ_FATAL */
 };
+
+static enum cq_status fatal(struct stage *s, const char *what, const char *detail)
+{
+    snprintf(s->why, sizeof s->why, "%s%s%s", what, *detail ? ": " : "", detail);
+    return CQ_FATAL;
+}
+
+const char *stage_error(const struct stage *s)
+{
+    return s->why;
+}
 
 static void release_records(struct stage *s, int from, int to)
 {
@@ -246,7 +258,8 @@ static enum cq_status step_records(struct stage *s, int *ret_done)
 
     for (i = 0; i < s->recs_n && out->bytes < OUT_BYTES_SOFT; i++) {
         size_t n = out->n, bytes = out->bytes;
-        const char *why = "cannot be decoded";
+        static const char undecodable[] = "cannot be decoded";
+        const char *why = undecodable;
         enum cq_status st = s->conf.ops->step(s->conf.arg, &s->recs[i], out, &why);
 
         if (st == CQ_POISON) {
@@ -256,8 +269,12 @@ static enum cq_status step_records(struct stage *s, int *ret_done)
         }
         if (st == CQ_AGAIN)
             break;
-        if (st != CQ_OK)
+        if (st != CQ_OK) {
+            snprintf(s->why, sizeof s->why, "the step of record %lld of partition %d: %s",
+                     (long long)s->recs[i].offset, s->recs[i].partition,
+                     why == undecodable ? "not possible" : why);
             return st;
+        }
     }
     *ret_done = i;
     return s->conf.ops->turn_end ? s->conf.ops->turn_end(s->conf.arg, out) : CQ_OK;
@@ -284,15 +301,15 @@ static enum cq_status publish(struct stage *s)
 
         while ((st = send_output(s, &s->out.v[i])) == CQ_AGAIN)
             producer_serve(s->producer, SERVE_MS);
-        if (st != CQ_OK)
-            return CQ_FATAL; /* too large or unknown topic is our own bug here */
+        if (st != CQ_OK) /* too large or unknown topic is our own bug here */
+            return fatal(s, "an output cannot be sent", producer_error(s->producer));
     }
     while (producer_pending(s->producer) > 0 && !s->failed_report) {
         producer_serve(s->producer, SERVE_MS);
         if (producer_is_fatal(s->producer))
-            return CQ_FATAL;
+            return fatal(s, "the producer ended", producer_error(s->producer));
     }
-    return s->failed_report ? CQ_FATAL : CQ_OK;
+    return s->failed_report ? fatal(s, "an output failed", producer_error(s->producer)) : CQ_OK;
 }
 
 static void commit_progress(struct stage *s, bool now)
@@ -340,7 +357,7 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
     int done = 0;
 
     if (st != CQ_OK)
-        return CQ_FATAL;
+        return fatal(s, "the input ended", consumer_error(s->consumer));
     producer_serve(s->producer, 0);
     show(s);
     if (!s->recs_n) {

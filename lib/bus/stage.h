@@ -58,5 +58,8 @@ CQ_MUST_CHECK enum cq_status stage_join(struct stage *s, const volatile int *sto
  * end. */
 CQ_MUST_CHECK enum cq_status stage_run(struct stage *s, const volatile int *stop);
 
+/** Words for the last CQ_FATAL, for a log line; "" for none. Borrowed. */
+const char *stage_error(const struct stage *s);
+
 /** Consumer for watermarks and the like; borrowed. */
 struct consumer *stage_consumer(struct stage *s);

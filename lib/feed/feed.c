@@ -114,6 +114,13 @@ void feed_free(struct feed *f)
     free(f);
 }
 
+static enum cq_status fatal(struct feed *f, const char *what, const char *detail)
+{
+    if (!*f->why) /* the first cause is the cause */
+        snprintf(f->why, sizeof f->why, "%s: %s", what, detail);
+    return CQ_FATAL;
+}
+
 const struct feed_stats *feed_stats(const struct feed *f)
 {
     return &f->stats;
@@ -121,7 +128,7 @@ const struct feed_stats *feed_stats(const struct feed *f)
 
 const char *feed_error(const struct feed *f)
 {
-    return pg_error(f->pg);
+    return *f->why ? f->why : pg_error(f->pg);
 }
 
 /* ---- gathering ---------------------------------------------------------------------------------
@@ -136,7 +143,7 @@ static enum cq_status keep(struct feed *f, struct bus_record *rec)
         return CQ_OK;
     }
     if (f->held_n == BATCH_MAX + BATCH_SLACK)
-        return CQ_FATAL; /* paused partitions do not deliver */
+        return fatal(f, "gathering", "a paused partition delivers");
     f->held[f->held_n++] = (struct held){ .rec = *rec };
     f->held_bytes += rec->value.n;
     p->held++;
@@ -301,6 +308,8 @@ static enum cq_status map_records(struct feed *f)
         if (p->blocked)
             continue;
         st = map_one(f, &f->held[i], p);
+        if (st == CQ_FATAL)
+            return fatal(f, "mapping", f->held[i].rec.topic);
         if (st == CQ_AGAIN)
             return f->taken_n ? CQ_OK : CQ_FATAL; /* one record alone must fit */
         if (st != CQ_OK)
@@ -343,7 +352,7 @@ static enum cq_status send_letters(struct feed *f)
             if (!producer_serve(f->producer, SERVE_MS) && *f->conf.stop)
                 return CQ_AGAIN;
         if (st != CQ_OK)
-            return CQ_FATAL;
+            return fatal(f, "a dead letter cannot be sent", producer_error(f->producer));
         h->letter_sent = true;
     }
     return CQ_OK;
@@ -356,9 +365,9 @@ static enum cq_status await_reports(struct feed *f)
         if (!producer_serve(f->producer, SERVE_MS) && *f->conf.stop)
             return CQ_AGAIN;
         if (producer_is_fatal(f->producer))
-            return CQ_FATAL;
+            return fatal(f, "the producer ended", producer_error(f->producer));
     }
-    return f->failed_report ? CQ_FATAL : CQ_OK;
+    return f->failed_report ? fatal(f, "telling failed", producer_error(f->producer)) : CQ_OK;
 }
 
 static enum cq_status transact(struct feed *f)
@@ -480,7 +489,7 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
     enum cq_status st = gather(f, wait_ms);
 
     if (st != CQ_OK)
-        return CQ_FATAL;
+        return fatal(f, "the input ended", consumer_error(f->consumer));
     producer_serve(f->producer, 0);
     show(f);
     if (!f->held_n) {

@@ -3,6 +3,8 @@
 #include "lib/base/log.h"
 #include "lib/feed/state.h"
 
+#include <stdio.h>
+
 enum { ASSIGN_WAIT_MS = 120000 /* for the database, inside an assignment */ };
 
 enum cq_status own_database(struct feed *f)
@@ -51,15 +53,19 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     int64_t first = 0, end = 0;
 
     (void)meta;
-    if (!p || reader_watermarks(f->reader, topic, partition, &first, &end) != CQ_OK)
+    if (!p || reader_watermarks(f->reader, topic, partition, &first, &end) != CQ_OK) {
+        snprintf(f->why, sizeof f->why, "ends of partition %d of %s cannot be read", partition,
+                 topic);
         return CQ_FATAL;
+    }
     *p = (struct feed_part){ .turn_next = -1, .turn_source = -1, .committed = committed };
     if (load_position(f, topic, partition, first, p) != CQ_OK)
         return CQ_FATAL;
     /* The topic was made anew, or lost what was not applied: a person has to look. */
     if (p->next > end || (p->next < first && !may_expire(f, topic))) {
-        log_debug("position_outside_topic", LOG_S("topic", topic), LOG_I("partition", partition),
-                  LOG_I("next", p->next), LOG_I("first", first), LOG_I("end", end));
+        snprintf(f->why, sizeof f->why,
+                 "position %lld is outside partition %d of %s, which has %lld to %lld",
+                 (long long)p->next, partition, topic, (long long)first, (long long)end);
         return CQ_FATAL;
     }
     p->owned = true;
@@ -124,7 +130,10 @@ enum cq_status own_moved(void *arg, size_t topic, int32_t partition, struct feed
     if (next <= p->polled)
         return CQ_OK;
     p->polled = next;
-    return consumer_seek(f->consumer, name, partition, next) == CQ_OK ? CQ_OK : CQ_FATAL;
+    if (consumer_seek(f->consumer, name, partition, next) == CQ_OK)
+        return CQ_OK;
+    snprintf(f->why, sizeof f->why, "%s", consumer_error(f->consumer));
+    return CQ_FATAL;
 }
 
 const struct consumer_ops own_ops = { on_assigned, on_revoked };

@@ -39,6 +39,7 @@ struct feed {
     int64_t turn_ms; /* when the last turn with records began */
     int64_t shown_ms;
     struct feed_stats stats;
+    char why[320]; /* of CQ_FATAL, where it is not PostgreSQL's; "" for none */
 };
 
 /** A usable connection, greeted when it is new; what was in flight on the old one is not known. */

@@ -19,6 +19,7 @@ struct push_reader {
     bool assigned_ever;
     enum cq_status dead_verdict; /* of the dead letter under way */
     bool dead_reported;
+    char why[320]; /* of CQ_FATAL */
 };
 
 static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
@@ -160,8 +161,10 @@ enum cq_status push_reader_poll(struct push_reader *r, int max, int64_t wall_ms,
         st = consumer_poll(r->consumer, 0, &rec);
         if (r->assigned_now)
             sink_settled(r->sink);
-        if (st != CQ_OK)
+        if (st != CQ_OK) {
+            snprintf(r->why, sizeof r->why, "%s", consumer_error(r->consumer));
             return st;
+        }
         if (!rec.topic) {
             /* Events come back as no record too, so only the second time in a row says: empty. */
             if (++nothing < 2)
@@ -171,6 +174,11 @@ enum cq_status push_reader_poll(struct push_reader *r, int max, int64_t wall_ms,
         }
         nothing = 0;
         st = route(r, &rec, wall_ms);
+        if (st != CQ_OK)
+            snprintf(r->why, sizeof r->why, "routing record %lld of slot %d: %s",
+                     (long long)rec.offset, rec.partition,
+                     *consumer_error(r->consumer) ? consumer_error(r->consumer)
+                                                  : "no memory, or no dead letter");
         record_release(&rec);
         if (st != CQ_OK)
             return st;
@@ -204,4 +212,9 @@ bool push_reader_assigned(const struct push_reader *r, int *ret_owned)
 void push_reader_show(const struct push_reader *r)
 {
     consumer_show(r->consumer);
+}
+
+const char *push_reader_error(const struct push_reader *r)
+{
+    return r->why;
 }

@@ -42,3 +42,6 @@ bool push_reader_assigned(const struct push_reader *r, int *ret_owned);
 
 /** As consumer_show. */
 void push_reader_show(const struct push_reader *r);
+
+/** Words for the last CQ_FATAL; "" for none. Borrowed. */
+const char *push_reader_error(const struct push_reader *r);

@@ -15,11 +15,12 @@ async def test_the_broker_away(stack, net):
     alice, bob, carol = await net.people("alice", "bob", "carol")
     chat = await net.direct(alice, bob)
     group = await net.group(carol, alice)
-    # a client of the broker may find itself fenced by its own earlier self; then its role ends and the runner starts it
+    before, away_s = starts(stack), 32  # three times the time after which the group takes its members for gone
     async with Supervised(stack):
         async with Load([(alice, chat), (bob, chat)], 40, "broker") as load:
             await load.passes()
             await asyncio.to_thread(stack.kafka.kill9)
+            killed_at = asyncio.get_running_loop().time()
 
             # nobody says it is stored, by either door
             by_ws = carol.send(f"{MARK} into the dark", group)
@@ -34,13 +35,19 @@ async def test_the_broker_away(stack, net):
             assert r.status == 503 and int(r.headers["retry-after"]) >= 1
             assert not by_ws.acks
             assert not stack.kafka.alive()
+            counts = {role: stack.metrics(role) for role in ("edge-ws", "edge-rest")}
+            assert counts["edge-ws"]["unknown_answers_total"] >= 1
+            assert counts["edge-rest"]["unknown_answers_total"] >= 1 and counts["edge-rest"]["ingest_refused_total"] >= 1
 
+            # the time is the fault itself
+            await asyncio.sleep(killed_at + away_s - asyncio.get_running_loop().time())
             await started(stack.kafka)
             await carol.verdict(by_ws, 90)
             r = await until(lambda: sent_by_rest(carol, body), 90, "REST to store again")
             assert not by_ws.rejected
             await load.passes(90)
         await load.settled()
+        assert starts(stack) == before, "a role had to be started again"
         await load.arrived({chat: [alice, bob]})
         await load.in_view(stack)
         for content in (by_ws.content, body["content"]):
@@ -49,6 +56,25 @@ async def test_the_broker_away(stack, net):
         sql = "SELECT client_id FROM view.messages WHERE chat_id = %s ORDER BY client_id"
         got = await rows_when(stack, sql, group, enough=lambda r: len(r) >= 2)
         assert sorted(x["client_id"] for x in got) == sorted([by_ws.client_id, "post-1"])
+
+
+@scenario(limit_s=60)
+async def test_readiness_notices_a_silent_broker(stack, net):
+    """Nobody sends anything: the broker's silence is found by asking."""
+    alice, = await net.people("alice")
+    await alice.stop()
+    await until(lambda: answers(alice, "/readyz"), 30, "REST to call itself ready")
+    await paused(stack.kafka)
+    try:
+        await until(lambda: is_unready(alice), 15, "/readyz to say 503")
+        assert (await alice.rest.call("GET", "/healthz")).status == 200
+    finally:
+        stack.kafka.cont()
+    await until(lambda: answers(alice, "/readyz"), 30, "/readyz to say 200 again")
+
+
+async def is_unready(device):
+    return (await device.rest.call("GET", "/readyz")).status == 503
 
 
 @scenario(limit_s=240)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commit after effects: whatever happens to the outputs of a turn, its input is not committed
+ * before each of them is stored.
+ */
+#include "tests/unit/test.h"
+
+#include "tests/unit/bus_world.h"
+
+/* Nothing may be committed while an output has no report. There is no event for "it did not
+ * happen": the stage is given five times the time in which it commits. */
+static bool stays_uncommitted(struct bus_world *w, int64_t committed)
+{
+    int64_t until_ms = clock_mono_ms() + QUIET_MS;
+
+    while (clock_mono_ms() < until_ms) {
+        if (world_committed(w) != committed)
+            return false;
+        clock_sleep_ms(20);
+    }
+    return true;
+}
+
+TEST(the_input_waits_for_every_report)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+
+    world_open(&w);
+    rd_kafka_mock_broker_set_down(w.cluster, FAR); /* one output of the two is not reported */
+    CHECK(world_put(&w, "one"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(world_count(&w, "out", 0) == 1));
+    CHECK(stays_uncommitted(&w, -1));
+    CHECK_EQ(p.steps, 1);
+    rd_kafka_mock_broker_set_up(w.cluster, FAR);
+    CHECK(EVENTUALLY(world_committed(&w) == 1));
+    CHECK_EQ(world_count(&w, "out", 0), 1);
+    CHECK_EQ(world_count(&w, "out", 1), 1);
+    CHECK_EQ(p.steps, 1);
+    paper_end(&p);
+    CHECK_EQ(p.ended, 1 + CQ_OK);
+    world_close(&w);
+}
+
+TEST(a_slow_report_holds_the_commit_up)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+
+    world_open(&w);
+    CHECK(world_put(&w, "zero"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(world_committed(&w) == 1));
+    rd_kafka_mock_broker_push_request_error_rtts(w.cluster, FAR, API_PRODUCE, (size_t)1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR, 3 * QUIET_MS);
+    CHECK(world_put(&w, "one"));
+    CHECK(EVENTUALLY(world_count(&w, "out", 1) == 2)); /* stored, and nobody has been told */
+    CHECK(stays_uncommitted(&w, 1));
+    CHECK(EVENTUALLY(world_committed(&w) == 2));
+    paper_end(&p);
+    world_close(&w);
+}
+
+TEST(an_output_that_fails_ends_the_stage_and_is_repeated)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 }, again = { 0 };
+
+    world_open(&w);
+    CHECK(world_put(&w, "zero"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(world_committed(&w) == 1));
+    rd_kafka_mock_broker_push_request_error_rtts(w.cluster, FAR, API_PRODUCE, (size_t)1,
+                                                 RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 0);
+    CHECK(world_put(&w, "one"));
+    CHECK(EVENTUALLY(p.ended));
+    CHECK_EQ(p.ended, 1 + CQ_FATAL);
+    CHECK_STR(stage_error(p.stage), "an output failed: writing to partition 1 of out: "
+                                    "TOPIC_AUTHORIZATION_FAILED");
+    paper_end(&p);
+    CHECK_EQ(world_committed(&w), 1); /* neither by the turn nor by leaving the group */
+    CHECK(paper_start(&again, &w));
+    CHECK(EVENTUALLY(world_committed(&w) == 2));
+    CHECK_EQ(again.first, 1); /* from the commit, not from an output's tail */
+    CHECK_EQ(again.steps, 1);
+    CHECK_EQ(world_count(&w, "out", 1), 2);
+    paper_end(&again);
+    world_close(&w);
+}
+
+TEST(a_dead_letter_is_stored_before_the_input_is_committed)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+
+    world_open(&w);
+    rd_kafka_mock_broker_set_down(w.cluster, FAR);
+    CHECK(world_put(&w, "poison"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(p.steps == 1));
+    CHECK(stays_uncommitted(&w, -1));
+    rd_kafka_mock_broker_set_up(w.cluster, FAR);
+    CHECK(EVENTUALLY(world_committed(&w) == 1));
+    CHECK_EQ(world_count(&w, "in.dlq", 0), 1);
+    CHECK_EQ(world_count(&w, "out", 0), 0); /* what it emitted before it was poison never was */
+    CHECK_EQ(world_count(&w, "out", 1), 0);
+    paper_end(&p);
+    world_close(&w);
+}
