@@ -22,6 +22,7 @@ from client import MARK, until  # noqa: E402
 from history import History  # noqa: E402
 from look import ROLES, ends_now, log_faults, rows_now  # noqa: E402
 from people import Cast  # noqa: E402
+from rig import Rig  # noqa: E402
 from stack import ROOT, Stack  # noqa: E402
 
 CAP_MB = {"edge-ws": 400, "edge-rest": 400}
@@ -97,23 +98,29 @@ class Drive:
     def run(self) -> list[Line]:
         o = self.o
         self.say(f"seed {o.seed}, {o.profile}, {o.minutes:g} minutes, {'faults ' + ' '.join(o.fault) if o.fault else 'drawn faults'}")
-        with Stack(base_port=o.base_port, copies={r: 2 for r in ROLES}, settings=o.settings) as stack:
-            try:
-                stack.start()
-                dump.install_audit(stack)
-                asyncio.run(self.live(stack))
-                lines = self.judge(stack)
-            finally:
-                shutil.copytree(stack.services.log_dir, self.out / "log", dirs_exist_ok=True)
-        return lines
+        build = Path(os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
+        self.rig = Rig(o.want, o.base_port, build, self.out, self.say)
+        try:
+            with Stack(build=build, base_port=o.base_port, copies={r: 2 for r in ROLES}, settings=self.rig.settings,
+                       state=self.rig.state(), ports=self.rig.ports) as stack:
+                try:
+                    stack.start()
+                    dump.install_audit(stack)
+                    asyncio.run(self.live(stack))
+                    return self.judge(stack)
+                finally:
+                    if not self.rig.disk:
+                        shutil.copytree(stack.services.log_dir, self.out / "log", dirs_exist_ok=True)
+        finally:
+            self.rig.close()
 
     async def live(self, stack) -> None:
         o = self.o
         self.say(f"{self.at()} {len(stack.roles())} processes are ready")
         memory = Memory(stack)
         memory.base()
-        cast = Cast(stack, self.h, o.seed, o.users, o.rate)
-        m = nem.Nemesis(stack, cast, self.h)
+        cast = Cast(stack, self.h, o.seed, self.rig.ws_urls(stack), o.users, o.rate)
+        m = nem.Nemesis(stack, cast, self.h, self.rig.proxies, self.rig.disk)
         for p in stack.roles():
             p.auto_restart = True
         watching = asyncio.create_task(memory.watch())
@@ -140,10 +147,10 @@ class Drive:
         end = time.monotonic() + o.minutes * 60
         rng = random.Random(f"{o.seed}/gaps")
         if o.fault:
-            plan = [(f, f"{o.seed}/{name}") for name in o.fault for f in nem.named(name)]
+            plan = [(f, f"{o.seed}/{name}") for name in o.fault for f in nem.named(name) if not f.needs or f.needs in self.rig.have]
             assert plan, f"no such fault: {o.fault}"
         else:
-            plan = nem.plan(o.seed, 1000, o.have, o.profile == "short")
+            plan = nem.plan(o.seed, 1000, self.rig.have, o.profile == "short")
         left = False
         for f, seed in plan:
             if time.monotonic() > end and not o.fault:
@@ -298,10 +305,11 @@ def parse(argv) -> argparse.Namespace:
     a.add_argument("--base-port", type=int, default=int(os.environ.get("CHASQUI_FAULTS_PORT", "30000")))
     a.add_argument("--users", type=int, default=8)
     a.add_argument("--rate", type=float, default=30.0, help="messages a second")
+    a.add_argument("--plain", action="store_true", help="long profile without a disk of its own and without proxies")
     a.add_argument("--junit", type=Path)
     a.add_argument("--planted", action="store_true", help="leave out what a planted bug need not wait for")
     o = a.parse_args(argv)
-    o.settings, o.have = {}, set()
+    o.want = {"fatal"} if o.profile == "short" else {"fatal", *([] if o.plain else ["disk", "proxies"])}
     return o
 
 
@@ -311,7 +319,7 @@ def main(argv=None) -> int:
         print("\n".join(f"{f.name:20} {f.what}" for f in nem.FAULTS))
         return 0
     if o.plan:
-        print("\n".join(f.name for f, _ in nem.plan(o.seed, 60, o.have, o.profile == "short")))
+        print("\n".join(f.name for f, _ in nem.plan(o.seed, 60, o.want, o.profile == "short")))
         return 0
     if o.check:
         return 0 if tell(print, o.seed, check(dump.load(Path(o.check)))) else 1

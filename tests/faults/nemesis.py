@@ -147,7 +147,8 @@ class Nemesis:
         def set_it():
             entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
             resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-            (f,) = AdminClient({"bootstrap.servers": self.stack.broker}).incremental_alter_configs([resource]).values()
+            admin = AdminClient({"bootstrap.servers": self.stack.broker})
+            (f,) = admin.incremental_alter_configs([resource]).values()
             f.result(20)
 
         await asyncio.to_thread(set_it)

@@ -127,10 +127,10 @@ class Person:
 class Cast:
     """Everybody. `prepare` registers and makes chats while all is well; `play` runs until it is cancelled."""
 
-    def __init__(self, stack, history: History, seed: str, users: int = 8, rate: float = 30.0, gateways: int = 2,
+    def __init__(self, stack, history: History, seed: str, ws_urls: list[str], users: int = 8, rate: float = 30.0,
                  doors: int = 2):
         self.stack, self.h, self.seed, self.rate = stack, history, seed, rate
-        self.ws_urls = [stack.ws_url(i) for i in range(gateways)]
+        self.ws_urls = ws_urls
         self.rest_urls = [stack.rest_url(i) for i in range(doors)]
         self.rest = Rest(self.rest_urls[0])
         self.people = [Person(f"p{i}", "") for i in range(users)]
