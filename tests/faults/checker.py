@@ -502,13 +502,39 @@ def i12_recovery(d: Data) -> Line:
     return line
 
 
+def _sessions(d: Data) -> dict[str, list[tuple[int, str]]]:
+    """Device → its sessions as the log has them: (offset in user.inbox, session)."""
+    found = collections.defaultdict(list)
+    for r in d.records("user.inbox"):
+        kind, body = r["v"]["body"]
+        if kind.endswith("UserAction") and body["action"][0].endswith("SessionOpened"):
+            found[body["deviceId"]].append((r["o"], body["action"][1]["sessionId"]))
+    return found
+
+
+def _handed_back(d: Data, sessions: dict[str, list[tuple[int, str]]]) -> set[tuple[str, str]]:
+    """(message, device) that came back when the device had another session already, whose sync has it."""
+    of = {s: (device, at) for device, all_of in sessions.items() for at, s in all_of}
+    found = set()
+    for r in d.records("user.inbox"):
+        kind, body = r["v"]["body"]
+        if not kind.endswith("UserAction") or not body["action"][0].endswith("SessionLost"):
+            continue
+        lost = body["action"][1]
+        device, opened = of.get(lost["sessionId"], (None, 0))
+        if any(opened < at < r["o"] for at, _ in sessions.get(device, ())):
+            found.update((x["messageId"], device) for x in lost["items"])
+    return found
+
+
 def i13_shown_or_pushed(d: Data) -> Line:
-    line = Line("I13", "what a device did not get live or by sync was pushed; every push has its outcome")
+    line = Line("I13", "what a device did not get on its socket was pushed, or its next session has it; every push has an outcome")
     quiet = d.marks["quiet"]
     pushed = {(r["v"]["messageId"], x) for r in d.records("mobile.push") for x in r["v"]["devices"]}
     told = {(r["v"]["messageId"], r["v"]["deviceId"]) for r in d.records("push.outcomes")}
     line.bad += [f"no outcome: {x}" for x in pushed - told]
-    looked = by_push = 0
+    back = _handed_back(d, _sessions(d))
+    looked = by_push = by_session = 0
     for x in d.lines("device"):
         have = {} if x.get("mute") else d.shown.get(x["device"], {})
         for m in d.messages.values():
@@ -520,10 +546,13 @@ def i13_shown_or_pushed(d: Data) -> Line:
             looked += 1
             if m["id"] in have and have[m["id"]]["n"] <= quiet:
                 continue
-            by_push += 1
-            if (m["id"], x["device"]) not in pushed:
+            if (m["id"], x["device"]) in pushed:
+                by_push += 1
+            elif (m["id"], x["device"]) in back:
+                by_session += 1
+            else:
                 line.bad.append(f"{x['c']} has neither frame nor push of {short(m)}")
-    line.n = f"{looked} messages to devices, {by_push} of them by push, {len(pushed)} pushes"
+    line.n = f"{looked} messages to devices, {by_push} of them by push, {by_session} by its next session, {len(pushed)} pushes"
     return line
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import re
 import signal
 import uuid
 from dataclasses import dataclass
@@ -126,10 +127,14 @@ class Nemesis:
             await asyncio.to_thread(p.kill9)
         admin = AdminClient({"bootstrap.servers": self.stack.broker})
 
+        def text(tp) -> str:
+            # (the client hands over the bytes that lie behind the text, too)
+            return re.match(r"[f0-9.,|]*", tp.metadata or "")[0] if keep_text else ""
+
         def move() -> bool:
             (f,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
             to = [TopicPartition(tp.topic, tp.partition, 0 if back is None else max(0, tp.offset - back),
-                                 metadata=(tp.metadata or "") if keep_text else "") for tp in f.result(20).topic_partitions]
+                                 metadata=text(tp)) for tp in f.result(20).topic_partitions]
             (f,) = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, to)]).values()
             return all(tp.error is None for tp in f.result(20).topic_partitions)
 
@@ -158,7 +163,7 @@ class Nemesis:
         from process import Proc
 
         s = self.stack.services
-        env = {**s.role_env(role), "INSTANCE": instance, **settings}
+        env = {**s.role_env(role), "INSTANCE": instance, "METRICS_LISTEN": "", **settings}
         proc = Proc(instance, [s.executable, role], s.log_dir / f"{instance}.log", '"event":"ready"', env=env, guard=s.guard)
         self.extras.append(proc)
         await asyncio.to_thread(proc.start)

@@ -41,6 +41,10 @@ class Player(Device):
         self.note("ack", cid=f["clientId"], id=f["id"], seat=len(self.readies))
 
     def _on_nack(self, f):
+        out = self.outbox.get(f["clientId"])
+        if out and out.state == "acked":  # a repeat was not taken: nothing else is until it is sent again
+            out.state = "sent"
+            self.waiting.insert(0, out)
         super()._on_nack(f)
         self.note("nack", cid=f["clientId"], code=f["code"])
 
@@ -73,6 +77,8 @@ class Player(Device):
     def _merge(self, f):
         new = f["id"] not in self.messages
         out = self.outbox.get(f["clientId"]) if f["from"] == self.user_id else None
+        if out and out.rejected:
+            out.verdict = None  # one try was refused, another one, sent elsewhere or later, was not
         told = bool(out and out.verdict)
         super()._merge(f)
         if new:
