@@ -495,17 +495,23 @@ async def wrong_width(m: Nemesis, rng: random.Random) -> str:
 # ---- half a turn, and pairs ----------------------------------------------------------------------------
 
 
-@fault("H1", "one output of a turn is refused, the others are stored")
-async def half_a_turn(m: Nemesis, rng: random.Random) -> str:
+def refusing(topic: str):
     """No crash can be timed to fall between two records of one turn; a topic that takes nothing for a while can."""
-    topic = rng.choice(("user.inbox", "user.inbox", "delivery.status", "ws.push", "chat.events"))
-    await m.config(topic, "max.message.bytes", "60")
-    try:
-        await asyncio.sleep(rng.uniform(2, 4))
-    finally:
-        await m.config(topic, "max.message.bytes", "1048576")
-    await m.back(*m.stack.roles())
-    return topic
+
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        await m.config(topic, "max.message.bytes", "60")
+        try:
+            await asyncio.sleep(rng.uniform(2, 4))
+        finally:
+            await m.config(topic, "max.message.bytes", "1048576")
+        await m.back(*m.stack.roles())
+        return topic
+
+    return do
+
+
+for _topic in ("user.inbox", "chat.events", "delivery.status", "ws.push", "rejections"):
+    fault(f"H1.{_topic}", "one output of a turn is refused, the others are stored", short=_topic == "user.inbox")(refusing(_topic))
 
 
 @fault("P1", "the broker stands still while a sink is dead")
@@ -543,6 +549,28 @@ async def pair_processor_broker(m: Nemesis, rng: random.Random) -> str:
         m.stack.kafka.cont()
     await m.back(proc)
     return proc.name
+
+
+@fault("P6", "the sinks are killed while their rows wait for a lock")
+async def pair_lock_sink(m: Nemesis, rng: random.Random) -> str:
+    import psycopg
+
+    procs = m.copies("persistence")
+    with psycopg.connect(m.stack.database_url, application_name="nemesis") as c:
+        c.execute("LOCK view.messages IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(1.5)
+        await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
+        c.rollback()
+    await m.back(*procs)
+    return ""
+
+
+@fault("F18", "every gateway is killed at once")
+async def gateways_killed(m: Nemesis, rng: random.Random) -> str:
+    procs = m.copies("edge-ws")
+    await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
+    await m.back(*procs)
+    return f"{len(procs)} of them"
 
 
 @fault("P4", "a gateway stands still, the other is killed", short=False)
