@@ -36,7 +36,7 @@ BROKER_PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:{kafka},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{kafka}
+advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller}
@@ -75,6 +75,11 @@ share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 """
+
+
+def broker_properties(ports, data):
+    """`kafka_advertised` in ports: clients are sent there, where a proxy listens."""
+    return BROKER_PROPERTIES.format(**{"kafka_advertised": ports["kafka"], **ports}, data=data)
 
 
 class Progress:
@@ -165,12 +170,12 @@ def _kafka_prepare(home, log):
     trial.mkdir()
     ports = {"kafka": free_port(), "controller": free_port()}
     properties = trial / "server.properties"
-    properties.write_text(BROKER_PROPERTIES.format(**ports, data=home / "formatted"))
+    properties.write_text(broker_properties(ports, home / "formatted"))
     run_step("format Kafka's storage",
              [java(), "-cp", _class_path(home), "kafka.tools.StorageTool", "format", "--config", properties, "--cluster-id",
               kafka_uuid()], log)
     shutil.copytree(home / "formatted", trial / "data")
-    properties.write_text(BROKER_PROPERTIES.format(**ports, data=trial / "data"))
+    properties.write_text(broker_properties(ports, trial / "data"))
     broker = Proc("kafka", _kafka_argv(home, properties, heap_mb=256, extra=[f"-XX:ArchiveClassesAtExit={home / 'classes.jsa'}"]),
                   trial / "kafka.log", "Kafka Server started")
     try:
@@ -289,7 +294,7 @@ class Services:
             if not (data / "meta.properties").exists():
                 self._format_kafka(data)
             properties = self.state / "kafka.properties"
-            properties.write_text(BROKER_PROPERTIES.format(data=data, **self.ports))
+            properties.write_text(broker_properties(self.ports, data))
             extra = [f"-XX:SharedArchiveFile={self.kafka_home / 'classes.jsa'}"]
             if self.quick_jit:
                 extra.append("-XX:TieredStopAtLevel=1")

@@ -120,6 +120,7 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
     st = reader_watermarks(r->reader, topic, partition, &first, &next);
     if (st == CQ_OK && next > first)
         st = reader_scan(r->reader, topic, partition, first, next, on_presence, &restore);
+    user_restore_end(s);
     log_info("assigned", LOG_S("topic", topic_name(TOPIC_USER_INBOX)),
              LOG_I("partition", partition), LOG_I("committed", committed),
              LOG_I("users", s->sessions.users.n), LOG_S("status", cq_status_name(st)));

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+enum { GONE_MAX = 1024 * 1024 }; /* beyond it a zombie's word is believed, until it is swept */
+
 bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions_n, int32_t slots_n)
 {
     s->partition = partition;
@@ -13,6 +15,7 @@ bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions
     frontier_init(&s->held, TOPIC_GENERATION, partitions_n);
     frontier_init(&s->events, TOPIC_GENERATION, partitions_n);
     idmap_init(&s->alive, INCARNATIONS_MAX);
+    idmap_init(&s->gone, GONE_MAX);
     s->swept = false;
     return partitions_n <= FRONTIER_MAX;
 }
@@ -21,12 +24,22 @@ void user_state_release(struct user_state *s)
 {
     sessions_release(&s->sessions);
     idmap_release(&s->alive);
+    idmap_release(&s->gone);
+}
+
+static struct cq_id entry_id(const struct presence *value)
+{
+    return value->entry.kind == PRESENCE_DEVICE_ENTRY ? value->entry.u.device_entry.device_id
+                                                      : value->entry.u.session_entry.session_id;
 }
 
 enum cq_status user_restore(struct user_state *s, const struct presence *value)
 {
-    struct user_entry *u = sessions_user_make(&s->sessions, value->user_id);
+    struct user_entry *u;
 
+    if (idmap_get(&s->gone, entry_id(value)))
+        return CQ_OK;
+    u = sessions_user_make(&s->sessions, value->user_id);
     if (!u)
         return CQ_FATAL;
     if (value->entry.kind == PRESENCE_DEVICE_ENTRY) {
@@ -58,6 +71,13 @@ void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, 
         user_remove_device(u, id);
     else if (u)
         user_remove_session(u, id);
+    if (!idmap_put(&s->gone, id, 1))
+        return; /* no room to remember it: the sweep of silent gateways ends what comes back */
+}
+
+void user_restore_end(struct user_state *s)
+{
+    idmap_release(&s->gone);
 }
 
 /* ---- outputs

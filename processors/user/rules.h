@@ -22,6 +22,7 @@ struct user_state {
         events;         /* chat.actions: the same for items that the view will show; sent as `at` */
     struct idmap alive; /* gateway incarnation → log time of its last word, ms */
     bool swept;         /* every restored session's incarnation is in `alive` */
+    struct idmap gone;  /* while restoring: ids whose end was seen, which is final */
 };
 
 /** False without memory. */
@@ -29,11 +30,15 @@ CQ_MUST_CHECK bool user_state_init(struct user_state *s, int32_t partition, int3
                                    int32_t slots_n);
 void user_state_release(struct user_state *s);
 
-/** Take over one value of topic presence. */
+/** Take over one value of topic presence. An entry whose tombstone came before is not taken: ids of
+ * sessions and devices are never used again, so a value after it is a zombie's late word. */
 CQ_MUST_CHECK enum cq_status user_restore(struct user_state *s, const struct presence *value);
 
 /** The same for a tombstone: the session or device `id` of `user` is gone. */
 void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, struct cq_id id);
+
+/** After the last record: forget what was needed to restore only. */
+void user_restore_end(struct user_state *s);
 
 struct user_output {
     enum topic topic;

@@ -292,4 +292,5 @@ void world_restart_user(struct world *w)
                  user_restore(&w->user, &value) != CQ_OK)
             die("presence cannot be restored");
     }
+    user_restore_end(&w->user);
 }

@@ -70,7 +70,7 @@ class Stack:
     """
 
     def __init__(self, build=None, state=None, base_port=21000, copies=None, settings=None, keep=False, durable=False,
-                 quick_jit=True, heap_mb=512, verbose=None):
+                 quick_jit=True, heap_mb=512, verbose=None, ports=None):
         self.build = Path(build or os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
         self.base_port, self.keep = base_port, keep or bool(state)
         self.state = Path(state) if state else Path(tempfile.mkdtemp(prefix=f"chasqui-{base_port}-"))
@@ -85,7 +85,7 @@ class Stack:
         self.services = Services(
             self.state, self.build / "chasqui", kafka_home.resolve(),
             ports={"kafka": base_port, "controller": base_port + 1, "postgres": base_port + 2, "rest": base_port + 10,
-                   "ws": base_port + 11, "metrics": base_port + 12},
+                   "ws": base_port + 11, "metrics": base_port + 12, **(ports or {})},
             copies={**{role: 1 for role in ROLES}, **(copies or {})}, settings={**TEST_SETTINGS, **(settings or {})},
             database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
             progress=progress, on_event=say)

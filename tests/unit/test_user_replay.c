@@ -70,3 +70,25 @@ TEST(a_replayed_delivery_from_before_a_session_is_not_for_it)
 {
     CHECK_EQ(pushes_at(OPENED_AT - 1), 0);
 }
+
+/* A zombie of this role may say once more, too late, that a session is open. */
+TEST(an_end_is_final_for_a_restore)
+{
+    const struct presence opened = {
+        .user_id = id_of(1),
+        .source = opened_at,
+        .entry = { PRESENCE_SESSION_ENTRY,
+                   .u.session_entry = { id_of(2), id_of(3), 0, id_of(4), 0 } },
+    };
+    struct user_state state;
+    const struct user_entry *u;
+
+    CHECK(user_state_init(&state, 0, 1, 8));
+    CHECK_EQ(user_restore(&state, &opened), CQ_OK);
+    user_restore_gone(&state, id_of(1), false, id_of(2));
+    CHECK_EQ(user_restore(&state, &opened), CQ_OK);
+    user_restore_end(&state);
+    u = sessions_user(&state.sessions, id_of(1));
+    CHECK(u && !user_session(u, id_of(2)) && !user_device_online(u, id_of(3)));
+    user_state_release(&state);
+}

@@ -1,0 +1,643 @@
+# SPDX-License-Identifier: MIT
+"""What must hold after any faults: each invariant is a function of the history, every partition and every table.
+
+    check(data) -> [Line]      one line an invariant; line.bad says what broke it, line.n what was looked at
+
+Nothing here talks to a process: test_checker.py gives it small worlds with planted anomalies. Numbers I1 to I12 are
+those of docs/guarantees.md. The log is the witness: membership, order and verdicts are worked out anew from chat.actions
+and chat.events, never taken from the tables or topics that the system made from them.
+"""
+from __future__ import annotations
+
+import collections
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+OFFSET = (1 << 48) - 1
+DEDUPE_MS = 10 * 60 * 1000
+FD_SLACK = 12
+FDS = "fds"
+
+
+@dataclass
+class Line:
+    name: str
+    what: str
+    n: str = ""  # counts, for people
+    bad: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.bad
+
+    def __str__(self) -> str:
+        text = f"{'ok  ' if self.ok else 'FAIL'} {self.name:4} {self.what}: {self.n}"
+        if self.bad:
+            text += f"; {len(self.bad)} broken:" + "".join(f"\n       {b}" for b in self.bad[:8])
+        return text
+
+
+@dataclass
+class Data:
+    """`history`: its lines. `topics`: name → [{"p", "o", "k", "t" (ms), "v"}], v decoded, None for a tombstone or poison
+    ("raw" then has its bytes as hex). `tables`: name → rows. `meta`: see dump.py."""
+
+    history: list[dict]
+    topics: dict[str, list[dict]]
+    tables: dict[str, list[dict]]
+    meta: dict[str, Any]
+
+    def lines(self, *kinds: str) -> list[dict]:
+        return [x for k in kinds for x in self.by_kind.get(k, ())]
+
+    @functools.cached_property
+    def by_kind(self) -> dict[str, list[dict]]:
+        found = collections.defaultdict(list)
+        for x in self.history:
+            found[x["e"]].append(x)
+        return found
+
+    def records(self, topic: str) -> list[dict]:
+        return [r for r in self.topics.get(topic, ()) if r["v"] is not None]
+
+    @functools.cached_property
+    def marks(self) -> dict[str, int]:
+        return {x["name"]: x["n"] for x in self.lines("mark")}
+
+    @functools.cached_property
+    def devices(self) -> dict[str, dict]:
+        return {x["device"]: x for x in self.lines("device")}
+
+    # ---- the log, read as anybody may read it ----------------------------------------------------
+
+    @functools.cached_property
+    def events(self) -> list[dict]:
+        """Facts of chat.events, each source once, in order of (partition, source)."""
+        first: dict[tuple[int, int], dict] = {}
+        for r in self.records("chat.events"):
+            v = r["v"]
+            first.setdefault((v["source"]["partition"], v["source"]["offset"]), {**v, "p": r["p"], "o": r["o"]})
+        return [first[k] for k in sorted(first)]
+
+    @functools.cached_property
+    def messages(self) -> dict[str, dict]:
+        """Accepted messages by id: the first place of each."""
+        found: dict[str, dict] = {}
+        for e in self.events:
+            kind, fact = e["event"]
+            if kind.endswith("MessageAccepted"):
+                found.setdefault(fact["id"], {
+                    "id": fact["id"], "chat": e["chatId"], "seq": e["seq"], "sender": e["userId"], "cid": e["clientId"],
+                    "peer": fact["peer"], "content": fact["content"]})
+        return found
+
+    @functools.cached_property
+    def by_key(self) -> dict[tuple[str, str, str], dict]:
+        return {(m["chat"], m["sender"], m["cid"]): m for m in self.messages.values()}
+
+    @functools.cached_property
+    def stays(self) -> dict[str, dict[str, list[list]]]:
+        """Group → user → [[joined, left or None]], from chat.events alone."""
+        found: dict[str, dict[str, list[list]]] = {}
+        for e in self.events:
+            kind, fact = e["event"]
+            kind = kind.rpartition(".")[2]
+            group = found.setdefault(e["chatId"], {}) if kind in ("GroupStarted", "MembershipChanged") else None
+            if kind == "GroupStarted":
+                for m in fact["members"]:
+                    group.setdefault(m["userId"], []).append([e["seq"], None])
+            elif kind == "MembershipChanged":
+                for c in fact["changes"]:
+                    mine = group.setdefault(c["userId"], [])
+                    if c["change"] == "ADD" and not (mine and mine[-1][1] is None):
+                        mine.append([e["seq"], None])
+                    elif c["change"] == "REMOVE" and mine and mine[-1][1] is None:
+                        mine[-1][1] = e["seq"]
+        return found
+
+    @functools.cached_property
+    def pairs(self) -> dict[str, set[str]]:
+        """Direct chat → its two users."""
+        found = {x["chat"]: set(x["users"]) for x in self.lines("chat") if x["kind"] == "direct"}
+        for m in self.messages.values():
+            if m["peer"]:
+                found.setdefault(m["chat"], {m["sender"], m["peer"]})
+        return found
+
+    def is_member(self, chat: str, user: str, seq: int) -> bool:
+        if chat in self.pairs:
+            return user in self.pairs[chat]
+        return any(j < seq and (left is None or seq < left) for j, left in self.stays.get(chat, {}).get(user, ()))
+
+    def audience(self, m: dict) -> list[str]:
+        if m["chat"] in self.pairs:
+            return sorted(self.pairs[m["chat"]])
+        return [u for u in self.stays.get(m["chat"], {}) if self.is_member(m["chat"], u, m["seq"])]
+
+    # ---- the history --------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def sends(self) -> dict[tuple[str, str, str], dict]:
+        """(chat, user, client id) → what was asked and what was answered, over all devices and tries."""
+        found: dict[tuple[str, str, str], dict] = {}
+        for x in self.history:
+            if x["e"] == "send":
+                s = found.setdefault((x["chat"], x["user"], x["cid"]), {
+                    "first": x["n"], "content": x["content"], "ack": None, "ids": set(), "fails": [], "unsure": 0, "tries": 0,
+                    "codes": set(), "verdicts": [], "seqs": set(), "sure_no": True})
+                s["tries"] += 1
+                s["sure_no"] &= x["via"] == "rest"
+        by_cid = {(user, cid): s for (_, user, cid), s in found.items()}
+        for x in self.history:
+            s = by_cid.get((x.get("user"), x.get("cid"))) if "cid" in x else None
+            if not s or x["e"] in ("send", "show"):
+                continue
+            if x["e"] == "ack":
+                s["ack"] = s["ack"] or x["n"]
+                s["ids"].add(x["id"])
+                s["seqs"] |= {x["seq"]} if x.get("seq") else set()
+            elif x["e"] == "fail":
+                s["fails"].append(x["code"])
+            elif x["e"] in ("unknown", "nack"):
+                s["unsure"] += 1
+                s["codes"].add(x.get("code"))
+            elif x["e"] == "verdict":
+                s["verdicts"].append(x)
+                s["ids"].add(x["id"])
+                s["seqs"] |= {x["seq"]} if x.get("seq") else set()
+        return found
+
+    @functools.cached_property
+    def shown(self) -> dict[str, dict[str, dict]]:
+        """Device → message id → where it was first shown."""
+        found: dict[str, dict[str, dict]] = collections.defaultdict(dict)
+        for x in self.lines("show"):
+            found[x["device"]].setdefault(x["id"], x)
+        return found
+
+    @functools.cached_property
+    def view(self) -> dict[str, list[dict]]:
+        found = collections.defaultdict(list)
+        for r in self.tables.get("messages", ()):
+            found[r["id"]].append(r)
+        return found
+
+
+def short(x: Any) -> str:
+    return str(x)[:150]
+
+
+# ---- the invariants ------------------------------------------------------------------------------------
+
+
+def i1_acked_is_kept(d: Data) -> Line:
+    line = Line("I1", "acknowledged: in the log, and in the view exactly once or rejected with a reason")
+    rejected = {(r["v"]["chatId"], r["v"]["userId"], r["v"]["clientId"]): r["v"]["code"] for r in d.records("rejections")}
+    asked = {(r["v"]["chatId"], r["v"]["userId"], r["v"]["clientId"]) for r in d.records("chat.actions")}
+    rows = collections.Counter((r["chat_id"], r["sender_id"], r["client_id"]) for r in d.tables["messages"])
+    acked = kept = refused = 0
+    for key, s in d.sends.items():
+        if not s["ack"]:
+            continue
+        acked += 1
+        if key not in asked:
+            line.bad.append(f"acked, not in chat.actions: {key}")
+        if rows[key] == 1:
+            kept += 1
+        elif rows[key] > 1:
+            line.bad.append(f"{rows[key]} rows: {key}")
+        elif rejected.get(key):
+            refused += 1
+        else:
+            line.bad.append(f"acked and lost: {key}, event {short(d.by_key.get(key))}")
+    line.n = f"{acked} acked, {kept} kept, {refused} rejected"
+    if not acked:
+        line.bad.append("nothing was acked")
+    return line
+
+
+def i2_nothing_from_nowhere(d: Data) -> Line:
+    line = Line("I2", "every row was sent as it stands, and was not refused at the door")
+    for r in d.tables["messages"]:
+        s = d.sends.get((r["chat_id"], r["sender_id"], r["client_id"]))
+        if not s:
+            line.bad.append(f"never sent: {short(r)}")
+        elif s["content"] != r["content"]:
+            line.bad.append(f"sent as {s['content']!r}, row has {r['content']!r}")
+        elif s["fails"] and s["sure_no"] and not s["unsure"] and not s["ack"] and s["tries"] == len(s["fails"]):
+            line.bad.append(f"refused with {s['fails']} and there all the same: {short(r)}")
+        first = d.by_key.get((r["chat_id"], r["sender_id"], r["client_id"]))
+        if not first or (first["id"], first["seq"]) != (r["id"], r["seq"]):
+            line.bad.append(f"row {short(r)} is not the first event {short(first)}")
+    view = {r["id"] for r in d.tables["messages"]}
+    line.bad += [f"accepted, not in the view: {short(m)}" for i, m in d.messages.items() if i not in view]
+    line.n = f"{len(d.tables['messages'])} rows, {len(d.messages)} accepted"
+    return line
+
+
+def _lacking(d: Data, device: dict, until: int | None) -> list[str]:
+    have = d.shown.get(device["device"], {})
+    return [m["id"] for m in d.messages.values() if device["user"] in d.audience(m)
+            and (m["id"] not in have or (until and have[m["id"]]["n"] > until))]
+
+
+def _ready_at(d: Data, until: int) -> dict[str, int]:
+    """Devices that are caught up at that moment, with the number of the line that says so."""
+    up: dict[str, int] = {}
+    for x in sorted(d.lines("caught_up", "closed", "ready"), key=lambda x: x["n"]):
+        if x["n"] > until:
+            break
+        if x["e"] == "caught_up":
+            up[x["device"]] = x["n"]
+        else:
+            up.pop(x["device"], None)
+    return up
+
+
+def i3_live_devices_have_all(d: Data) -> Line:
+    line = Line("I3", "a device that stayed has shown everything of its chats, each once")
+    quiet = d.marks["quiet"]
+    up = _ready_at(d, quiet)
+    for device in up:
+        lacks = _lacking(d, d.devices[device], quiet)
+        if lacks:
+            line.bad.append(f"{d.devices[device]['c']} lacks {len(lacks)}: {[short(d.messages[i]) for i in lacks[:2]]}")
+    line.bad += _shown_twice(d)
+    live = sum(x["how"] == "live" for x in d.lines("show"))
+    line.n = f"{len(up)} devices, {len(d.lines('show'))} shown, {live} of them live"
+    if not up or not live:
+        line.bad.append("nobody was there")
+    return line
+
+
+def _shown_twice(d: Data) -> list[str]:
+    counts = collections.Counter((x["device"], x["id"]) for x in d.lines("show"))
+    return [f"shown {n} times: {k}" for k, n in counts.items() if n > 1]
+
+
+def i4_late_devices_have_all(d: Data) -> Line:
+    line = Line("I4", "a device that was away, or is new, has all of it after its sync")
+    quiet, end = d.marks["quiet"], d.marks["end"]
+    before, after = _ready_at(d, quiet), _ready_at(d, end)
+    late = [x for x in after if after[x] != before.get(x)]
+    for device in late:
+        lacks = _lacking(d, d.devices[device], end)
+        if lacks:
+            line.bad.append(f"{d.devices[device]['c']} lacks {len(lacks)}: {[short(d.messages[i]) for i in lacks[:2]]}")
+    missing = {x["device"] for x in d.lines("device") if not x.get("mute")} - set(after)
+    line.bad += [f"not online at the end: {d.devices[x]['c']}" for x in missing]
+    line.n = f"{len(late)} devices"
+    if not late:
+        line.bad.append("nobody was away")
+    return line
+
+
+def i5_one_order(d: Data) -> Line:
+    line = Line("I5", "one order for all: rows, events and readers agree, and what was acked before comes before")
+    for i, m in d.messages.items():
+        for r in d.view.get(i, ()):
+            if (r["chat_id"], r["seq"]) != (m["chat"], m["seq"]):
+                line.bad.append(f"{i}: log says {m['seq']}, row {r['seq']}")
+    for x in d.lines("show"):
+        m = d.messages.get(x["id"])
+        if not m or (m["seq"], m["chat"], m["content"], m["sender"]) != (x["seq"], x["chat"], x["content"], x["sender"]):
+            line.bad.append(f"shown {short(x)}, log has {short(m)}")
+    chats = collections.defaultdict(list)
+    for m in d.messages.values():
+        chats[m["chat"]].append(m)
+    compared = 0
+    # a try that was acknowledged and refused says nothing about the place of a later one that was not
+    refused = {(r["v"]["chatId"], r["v"]["userId"], r["v"]["clientId"]) for r in d.records("rejections")}
+    for ms in chats.values():
+        latest, what = 0, None  # the latest beginning among those so far
+        for m in sorted(ms, key=lambda m: m["seq"]):
+            s = d.sends.get((m["chat"], m["sender"], m["cid"]))
+            if not s:
+                continue
+            compared += 1
+            if s["ack"] and s["ack"] < latest and (m["chat"], m["sender"], m["cid"]) not in refused:
+                line.bad.append(f"{m['id']} was acked before {what} was sent, and stands after it")
+            if s["first"] > latest:
+                latest, what = s["first"], m["id"]
+    line.n = f"{len(chats)} chats, {compared} messages, {len(d.lines('show'))} shown"
+    return line
+
+
+def i6_never_to_a_stranger(d: Data) -> Line:
+    line = Line("I6", "nobody is shown or pushed what was said while he was not a member")
+    for x in d.lines("show"):
+        if not d.is_member(x["chat"], x["user"], x["seq"]):
+            line.bad.append(f"{x['c']} was shown {x['id']} at {x['seq']} of {x['chat']}")
+    pushes = d.records("mobile.push")
+    for r in pushes:
+        v = r["v"]
+        if not d.is_member(v["chatId"], v["userId"], v["seq"]):
+            line.bad.append(f"pushed: {short(v)}")
+    routed = 0
+    for r in d.records("ws.push"):
+        for e in r["v"]["entries"]:
+            if e["class"] != "MESSAGE" or e["kind"] != "FRAME":
+                continue
+            for to in e["to"]:
+                routed += 1
+                m = d.messages.get(e["messageId"])
+                own = m and to["userId"] == m["sender"]
+                if not own and not d.is_member(e["chatId"], to["userId"], e["seq"]):
+                    line.bad.append(f"routed to {to['userId']}: {e['messageId']} at {e['seq']}")
+    line.n = f"{len(d.lines('show'))} shown, {len(pushes)} pushed, {routed} routed"
+    return line
+
+
+def i7_ticks(d: Data) -> Line:
+    line = Line("I7", "ticks only go forward, say what is true, and everybody is told")
+    line.bad += [f"went back: {short(r)}" for r in d.meta.get("audit", ()) if r["what"] in ("cursors", "marks")]
+    line.bad += _ticks_that_lie(d)
+    line.bad += _cursors_that_differ(d)
+    line.bad += _ticks_not_told(d)
+    line.n = f"{len(d.lines('tick'))} ticks told, {len(d.tables['cursors'])} cursors"
+    return line
+
+
+def _ticks_that_lie(d: Data) -> list[str]:
+    """A tick needs a receipt of each of the others that is at least as high and was begun before."""
+    bad = []
+    claimed: dict[tuple[str, str, str], int] = collections.defaultdict(int)
+    chats = _unchanging(d)
+    for x in sorted(d.lines("receipt", "tick"), key=lambda x: x["n"]):
+        users = chats.get(x["chat"])
+        if not users:
+            continue
+        if x["e"] == "receipt":
+            for kind, seq in (("delivered", max(x["delivered"], x["read"])), ("read", x["read"])):
+                key = (x["chat"], x["user"], kind)
+                claimed[key] = max(claimed[key], seq)
+            continue
+        for kind in ("delivered", "read"):
+            said = min(max(claimed[x["chat"], u, kind], joined) for u, joined in users.items() if u != x["user"])
+            if x[kind] > said:
+                bad.append(f"{x['c']} was told {kind} {x[kind]} of {x['chat']}, the others had said {said}")
+    return bad
+
+
+def _unchanging(d: Data) -> dict[str, dict[str, int]]:
+    """Chat → user → where he joined, of chats in which nobody ever left or came later."""
+    found = {c: dict.fromkeys(users, 0) for c, users in d.pairs.items()}
+    for c, users in d.stays.items():
+        if all(len(s) == 1 and s[0][1] is None for s in users.values()) and len({s[0][0] for s in users.values()}) == 1:
+            found[c] = {u: s[0][0] for u, s in users.items()}
+    return found
+
+
+def _cursors_that_differ(d: Data) -> list[str]:
+    want: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])
+    chats = _unchanging(d)
+    for r in d.records("delivery.status"):
+        v = r["v"]
+        joined = chats.get(v["chatId"], {}).get(v["userId"])
+        if v["kind"] == "MEMBERS" or joined is None or v["seq"] <= joined:
+            continue
+        w = want[v["chatId"], v["userId"]]
+        w[0] = max(w[0], v["seq"])
+        if v["kind"] == "READ":
+            w[1] = max(w[1], v["seq"])
+    have = {(r["chat_id"], r["user_id"]): [r["delivered"], r["read"]] for r in d.tables["cursors"] if r["chat_id"] in chats}
+    return [f"cursor of {k}: {have.get(k)}, the log says {want.get(k)}" for k in {*want, *have} if want.get(k) != have.get(k)]
+
+
+def _ticks_not_told(d: Data) -> list[str]:
+    """What a device that stayed online shows as delivered and read, against the cursors of all others."""
+    bad = []
+    quiet = d.marks["quiet"]
+    up = _ready_at(d, quiet)
+    cursors = {(r["chat_id"], r["user_id"]): (r["delivered"], r["read"]) for r in d.tables["cursors_quiet"]}
+    told: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])
+    for x in d.lines("tick"):
+        if x["n"] <= quiet:
+            t = told[x["device"], x["chat"]]
+            t[0], t[1] = max(t[0], x["delivered"]), max(t[1], x["read"])
+    mine = collections.defaultdict(list)
+    for m in d.messages.values():
+        mine[m["chat"], m["sender"]].append(m["seq"])
+    for chat, users in _unchanging(d).items():
+        for device in up:
+            user = d.devices[device]["user"]
+            if user not in users:
+                continue
+            for k, kind in enumerate(("delivered", "read")):
+                level = min((max(cursors.get((chat, u), (0, 0))[k], j) for u, j in users.items() if u != user), default=0)
+                due = max((s for s in mine[chat, user] if s <= level), default=0)
+                if told[device, chat][k] < due:
+                    bad.append(f"{d.devices[device]['c']} was told {kind} {told[device, chat][k]} of {chat}, all others have {due}")
+    return bad
+
+
+def i8_none_or_one(d: Data) -> Line:
+    line = Line("I8", "a send whose outcome was unknown ends as none or one; the same client id has one id for all")
+    unknown = repeated = 0
+    for key, s in d.sends.items():
+        unknown += not s["ack"]
+        repeated += s["tries"] > 1 or s["unsure"] > 0
+        if len(s["ids"]) > 1:
+            line.bad.append(f"{key}: ids {s['ids']}")
+        if len(s["seqs"]) > 1:
+            line.bad.append(f"{key}: seqs {s['seqs']}")
+    ids = collections.Counter(r["id"] for r in d.tables["messages"])
+    line.bad += [f"{n} rows of {i}" for i, n in ids.items() if n > 1]
+    line.n = f"{unknown} never acked, {repeated} sent more than once"
+    return line
+
+
+def i9_positions(d: Data) -> Line:
+    line = Line("I9", "positions only go forward and reach the ends; dead letters are the injected poison, each and only")
+    line.bad += [f"went back: {short(r)}" for r in d.meta.get("audit", ()) if r["what"] in ("positions", "messages")]
+    line.bad += [f"behind: {short(x)}" for x in d.meta.get("behind", ())]
+    want: collections.Counter = collections.Counter((x["topic"], x["partition"], x["raw"]) for x in d.lines("poison"))
+    got: collections.Counter = collections.Counter()
+    for name, records in d.topics.items():
+        if name.endswith(".dlq"):
+            for r in records:
+                got[name[:-4], int(r["h"]["src_partition"]), r["raw"]] += 1
+    line.bad += [f"no dead letter: {short(k)}" for k in want if not got[k]]
+    line.bad += [f"a dead letter that nobody injected: {short(k)}" for k in got if not want[k]]
+    line.n = f"{len(d.tables.get('positions', ()))} positions, {sum(want.values())} poison, {sum(got.values())} dead letters"
+    return line
+
+
+def i10_rebuilt(d: Data) -> Line:
+    line = Line("I10", "the view made anew from the log has the same rows")
+    again = d.meta.get("rebuilt")
+    if again is None:
+        line.n = "not asked for"
+        return line
+    for name, rows in again.items():
+        a = collections.Counter(map(repr, (sorted(r.items()) for r in d.tables[name])))
+        b = collections.Counter(map(repr, (sorted(r.items()) for r in rows)))
+        line.bad += [f"{name}: only before: {short(x)}" for x in list((a - b))[:3]]
+        line.bad += [f"{name}: only after: {short(x)}" for x in list((b - a))[:3]]
+    line.n = f"{len(again)} tables, {sum(map(len, again.values()))} rows"
+    return line
+
+
+def i11_memory(d: Data) -> Line:
+    line = Line("I11", "memory stays below its cap; descriptors return to what they were")
+    m = d.meta.get("memory", {})
+    for name, x in m.items():
+        if x["most_mb"] > x["cap_mb"]:
+            line.bad.append(f"{name}: {x['most_mb']} MB, cap {x['cap_mb']}")
+        if x["fds_end"] > x["fds_base"] + FD_SLACK:
+            line.bad.append(f"{name}: {x['fds_end']} descriptors, {x['fds_base']} at the beginning")
+    most = max(m.items(), key=lambda kv: kv[1]["most_mb"], default=("nobody", {"most_mb": 0}))
+    line.n = f"{len(m)} processes, most {most[0]} {most[1]['most_mb']} MB"
+    return line
+
+
+def i12_recovery(d: Data) -> Line:
+    line = Line("I12", "after each fault new sends are accepted again")
+    back = d.lines("recovered")
+    line.bad += [f"{x['fault']} at {x['at']} s: {x['why']}" for x in d.lines("not_recovered")]
+    begun, ended = len(d.lines("fault")), len(back) + len(d.lines("not_recovered"))
+    if begun != ended:
+        line.bad.append(f"{begun} faults, {ended} looked after")
+    worst = max(back, key=lambda x: x["seconds"], default=None)
+    line.n = f"{begun} faults" + (f", slowest {worst['fault']} {worst['seconds']} s" if worst else "")
+    return line
+
+
+def _sessions(d: Data) -> dict[str, list[tuple[int, str]]]:
+    """Device → its sessions as the log has them: (offset in user.inbox, session)."""
+    found = collections.defaultdict(list)
+    for r in d.records("user.inbox"):
+        kind, body = r["v"]["body"]
+        if kind.endswith("UserAction") and body["action"][0].endswith("SessionOpened"):
+            found[body["deviceId"]].append((r["o"], body["action"][1]["sessionId"]))
+    return found
+
+
+def _handed_back(d: Data, sessions: dict[str, list[tuple[int, str]]]) -> set[tuple[str, str]]:
+    """(message, device) that came back when the device had another session already, whose sync has it."""
+    of = {s: (device, at) for device, all_of in sessions.items() for at, s in all_of}
+    found = set()
+    for r in d.records("user.inbox"):
+        kind, body = r["v"]["body"]
+        if not kind.endswith("UserAction") or not body["action"][0].endswith("SessionLost"):
+            continue
+        lost = body["action"][1]
+        device, opened = of.get(lost["sessionId"], (None, 0))
+        if any(opened < at < r["o"] for at, _ in sessions.get(device, ())):
+            found.update((x["messageId"], device) for x in lost["items"])
+    return found
+
+
+def i13_shown_or_pushed(d: Data) -> Line:
+    line = Line("I13", "what a device did not get on its socket was pushed, or its next session has it; every push has an outcome")
+    quiet = d.marks["quiet"]
+    pushed = {(r["v"]["messageId"], x) for r in d.records("mobile.push") for x in r["v"]["devices"]}
+    told = {(r["v"]["messageId"], r["v"]["deviceId"]) for r in d.records("push.outcomes")}
+    line.bad += [f"no outcome: {x}" for x in pushed - told]
+    back = _handed_back(d, _sessions(d))
+    looked = by_push = by_session = 0
+    for x in d.lines("device"):
+        have = {} if x.get("mute") else d.shown.get(x["device"], {})
+        for m in d.messages.values():
+            sent = d.sends.get((m["chat"], m["sender"], m["cid"]))
+            if not sent or sent["first"] < x["n"]:
+                continue  # older than the device, whose first sync has it
+            if x["user"] == m["sender"] or x["user"] not in d.audience(m):
+                continue
+            looked += 1
+            if m["id"] in have and have[m["id"]]["n"] <= quiet:
+                continue
+            if (m["id"], x["device"]) in pushed:
+                by_push += 1
+            elif (m["id"], x["device"]) in back:
+                by_session += 1
+            else:
+                line.bad.append(f"{x['c']} has neither frame nor push of {short(m)}")
+    line.n = f"{looked} messages to devices, {by_push} of them by push, {by_session} by its next session, {len(pushed)} pushes"
+    return line
+
+
+def i14_the_log_follows(d: Data) -> Line:
+    line = Line("I14", "what the log accepted, refused and handed on is what its actions say, each once")
+    events = collections.defaultdict(list)
+    for e in d.events:
+        events[e["source"]["partition"], e["source"]["offset"]].append(e)
+    rejections = {(r["v"]["source"]["partition"], r["v"]["source"]["offset"]) for r in d.records("rejections")}
+    cursors = {(r["v"]["source"]["partition"], r["v"]["source"]["offset"], r["v"]["userId"], r["v"]["kind"])
+               for r in d.records("delivery.status")}
+    inbox = collections.defaultdict(set)
+    for r in d.records("user.inbox"):
+        kind, body = r["v"]["body"]
+        if kind.endswith("DeliveryBatch") and body["origin"] == "CHAT_ACTIONS":
+            for item in body["items"]:
+                inbox[item["partition"], item["offset"]].update(item["to"])
+    accepted: dict[tuple[str, str, str], int] = {}
+    n = collections.Counter()
+    for r in sorted(d.records("chat.actions"), key=lambda r: (r["p"], r["o"])):
+        at, v = (r["p"], r["o"]), r["v"]
+        kind, body = v["action"]
+        kind = kind.rpartition(".")[2]
+        n[kind] += 1
+        seq = 1 << 48 | r["o"]
+        yes, no = bool(events.get(at)), at in rejections
+        if kind == "ReceiptsAdvanced":
+            line.bad += _receipts_without_trace(d, body, at, seq, cursors, rejections)
+        elif kind == "MessageSent":
+            key = (v["chatId"], v["userId"], v["clientId"])
+            member = d.is_member(v["chatId"], v["userId"], seq)
+            again = key in accepted and r["t"] - accepted[key] <= DEDUPE_MS
+            want = (member and not again, not member)
+            if (yes, no) != want and not (key in accepted and not again):
+                line.bad.append(f"{at}: accepted {yes}, rejected {no}, should be {want}: {short(v)}")
+            if yes:
+                accepted.setdefault(key, r["t"])
+                gone = set(d.audience({"chat": v["chatId"], "seq": seq})) - inbox[at]
+                if gone:
+                    line.bad.append(f"{at}: handed on to all but {gone}")
+            elif again and v["userId"] not in inbox[at]:
+                line.bad.append(f"{at}: the repeat was not answered: {short(v)}")
+        elif yes == no and not (kind == "GroupCreated" and not no):
+            line.bad.append(f"{at}: {kind}, accepted {yes}, rejected {no}")
+    line.n = ", ".join(f"{v} {k}" for k, v in sorted(n.items()))
+    return line
+
+
+def _receipts_without_trace(d, body, at, seq, cursors, rejections) -> list[str]:
+    bad = []
+    for x in body["receipts"]:
+        if max(x["deliveredSeq"], x["readSeq"]) >= seq or not d.is_member(x["chatId"], x["userId"], seq):
+            if at not in rejections:
+                bad.append(f"{at}: a receipt that may not be was not refused: {short(x)}")
+            continue
+        bad += [f"{at}: the receipt left no trace: {kind} {short(x)}"
+                for kind, s in (("DELIVERED", x["deliveredSeq"]), ("READ", x["readSeq"]))
+                if s and (*at, x["userId"], kind) not in cursors]
+    return bad
+
+
+def i15_by_the_protocol(d: Data) -> Line:
+    line = Line("I15", "nothing came against the protocol, no process reported what it must not, every send got its verdict")
+    line.bad += [f"{x.get('c', '')} {x['text']}" for x in d.lines("odd")]
+    line.bad += list(d.meta.get("log_faults", ()))
+    waiting = [k for k, s in d.sends.items() if s["ack"] and not s["verdicts"] and not s["seqs"] and not s["fails"]]
+    line.bad += [f"acked, and the sender never heard the verdict: {k}" for k in waiting]
+    line.n = f"{len(d.sends)} sends, {len(d.lines('ready'))} sessions, {len(d.lines('closed'))} closed"
+    return line
+
+
+ALL = (i1_acked_is_kept, i2_nothing_from_nowhere, i3_live_devices_have_all, i4_late_devices_have_all, i5_one_order,
+       i6_never_to_a_stranger, i7_ticks, i8_none_or_one, i9_positions, i10_rebuilt, i11_memory, i12_recovery,
+       i13_shown_or_pushed, i14_the_log_follows, i15_by_the_protocol)
+
+
+def check(data: Data) -> list[Line]:
+    """All invariants; one that cannot be worked out has failed."""
+    lines = []
+    for fn in ALL:
+        try:
+            lines.append(fn(data))
+        except Exception as error:  # noqa: BLE001  (a checker that dies must not look like one that is content)
+            name = fn.__name__.split("_")[0].upper()
+            lines.append(Line(name, fn.__name__, "", [f"cannot be checked: {type(error).__name__}: {error}"]))
+    return lines

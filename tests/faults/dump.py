@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Everything that a system has at rest: every record of every partition, every row, how far everybody is.
+
+Written as JSON lines into a folder, so that a run can be checked again (`tests/faults/run --check FOLDER`).
+"""
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+from checker import Data
+from history import read_lines
+from look import ends_now, rows_now
+
+TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content FROM view.messages",
+          "members": "SELECT * FROM view.members", "chats": "SELECT * FROM view.chats", "users": "SELECT * FROM view.users",
+          "rejected": "SELECT * FROM view.rejected", "cursors": "SELECT * FROM view.cursors",
+          "receipts": "SELECT * FROM view.receipts", "marks": "SELECT * FROM view.marks",
+          "positions": "SELECT * FROM view.positions"}
+NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, or repeats are folded
+CONSUMED = {"chat.actions": "chat", "user.inbox": "user", "mobile.push": "mobile", "ws.push": "edge-ws"}
+
+# Triggers that note whatever goes back; what the nemesis does itself (application_name nemesis) is left out.
+AUDIT = """
+CREATE SCHEMA audit;
+CREATE TABLE audit.backwards (at timestamptz NOT NULL DEFAULT now(), what text NOT NULL, detail text NOT NULL);
+CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF current_setting('application_name') <> 'nemesis' THEN
+        INSERT INTO audit.backwards (what, detail)
+        VALUES (TG_TABLE_NAME, TG_OP || ' ' || row_to_json(OLD)::text || ' -> ' || COALESCE(row_to_json(NEW)::text, ''));
+    END IF;
+    RETURN COALESCE(NEW, OLD);
+END $$;
+CREATE TRIGGER audit BEFORE UPDATE ON view.positions FOR EACH ROW
+    WHEN (NEW.next < OLD.next OR NEW.source_next < OLD.source_next) EXECUTE FUNCTION audit.note();
+CREATE TRIGGER audit BEFORE UPDATE ON view.cursors FOR EACH ROW
+    WHEN (NEW.delivered < OLD.delivered OR NEW.read < OLD.read) EXECUTE FUNCTION audit.note();
+CREATE TRIGGER audit BEFORE UPDATE ON view.marks FOR EACH ROW WHEN (NEW.low < OLD.low) EXECUTE FUNCTION audit.note();
+CREATE TRIGGER audit BEFORE UPDATE OR DELETE ON view.messages FOR EACH ROW EXECUTE FUNCTION audit.note();
+"""
+
+
+def install_audit(stack) -> None:
+    with stack.db() as c:
+        c.execute(AUDIT)
+
+
+def plain(value):
+    """As JSON has it: bytes as text, ids as text, what is only for sockets left out."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if k != "frame"}
+    if isinstance(value, tuple) and value[0] == "chasqui.Uuid":
+        return plain(value[1])  # of the union of nothing and an id
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def read_log(stack, timeout_s: float = 120) -> dict[str, list[dict]]:
+    """Every record of every topic, in order of partition and offset."""
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+    c = Consumer({"bootstrap.servers": stack.broker, "group.id": "faults-dump", "enable.auto.commit": False,
+                  "auto.offset.reset": "error", "enable.partition.eof": True})
+    found: dict[str, list[dict]] = {}
+    try:
+        left = {}
+        for name, topic in c.list_topics(timeout=30).topics.items():
+            if name.startswith("__"):
+                continue
+            found[name] = []
+            for p in topic.partitions:
+                low, high = c.get_watermark_offsets(TopicPartition(name, p), timeout=30)
+                if high > low:
+                    left[name, p] = (low, high)
+        c.assign([TopicPartition(t, p, low) for (t, p), (low, _) in left.items()])
+        quiet = 0
+        while left and quiet < timeout_s:
+            m = c.poll(1.0)
+            if m is None:
+                quiet += 1
+                continue
+            key = (m.topic(), m.partition())
+            if m.error():
+                if m.error().code() != KafkaError._PARTITION_EOF:
+                    raise AssertionError(f"{key}: {m.error()}")
+                left.pop(key, None)
+                continue
+            if key not in left:
+                continue
+            found[m.topic()].append(record(stack, m))
+            if m.offset() + 1 >= left[key][1]:
+                del left[key]
+        assert not left, f"the log's end was not reached: {left}"
+    finally:
+        c.close()
+    for records in found.values():
+        records.sort(key=lambda r: (r["p"], r["o"]))
+    return found
+
+
+def record(stack, m) -> dict:
+    raw = m.value()
+    r = {"p": m.partition(), "o": m.offset(), "k": (m.key() or b"").decode("utf-8", "replace"), "t": m.timestamp()[1], "v": None}
+    if m.topic().endswith(".dlq"):
+        r["h"] = {k: (v or b"").decode("utf-8", "replace") for k, v in m.headers() or []}
+        r["raw"] = (raw or b"").hex()[:200]
+        return r
+    if raw is not None:
+        try:
+            r["v"] = plain(stack.decode(raw)[1])
+        except Exception:  # noqa: BLE001  (poison)
+            r["raw"] = raw.hex()[:200]
+    return r
+
+
+def read_tables(stack, names=TABLES) -> dict[str, list[dict]]:
+    return {name: [plain(r) for r in rows_now(stack, TABLES[name])] for name in names}
+
+
+def behind(stack) -> list[dict]:
+    """Partitions of which a consumer lacks something: positions in the view, commits of everybody else."""
+    from confluent_kafka import ConsumerGroupTopicPartitions
+    from confluent_kafka.admin import AdminClient
+
+    ends = ends_now(stack, [*CONSUMED, "chat.events", "rejections", "user.events", "delivery.status"])
+    have = {(r["topic"], r["partition"]): r["next"] for r in rows_now(stack, "SELECT * FROM view.positions")}
+    admin = AdminClient({"bootstrap.servers": stack.broker})
+    for group in CONSUMED.values():
+        (f,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        for tp in f.result(20).topic_partitions:
+            have[tp.topic, tp.partition] = tp.offset
+    return [{"topic": t, "partition": p, "end": end, "next": have.get((t, p), 0)} for (t, p), end in sorted(ends.items())
+            if have.get((t, p), 0) != end and end > 0]
+
+
+def save(folder: Path, topics: dict, tables: dict, meta: dict) -> None:
+    for kind, all_of in (("topic", topics), ("table", tables)):
+        for name, rows in all_of.items():
+            with open(folder / f"{kind}-{name}.jsonl", "w", encoding="utf-8") as out:
+                for r in rows:
+                    out.write(json.dumps(r, ensure_ascii=False, default=str) + "\n")
+    (folder / "meta.json").write_text(json.dumps(meta, default=str))
+
+
+def load(folder: Path) -> Data:
+    def of(kind):
+        return {p.name[len(kind) + 1:-6]: read_lines(p) for p in folder.glob(f"{kind}-*.jsonl")}
+
+    return Data(read_lines(folder / "history.jsonl"), of("topic"), of("table"), json.loads((folder / "meta.json").read_text()))

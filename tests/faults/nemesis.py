@@ -1,0 +1,598 @@
+# SPDX-License-Identifier: MIT
+"""What is done to a system, and the order in which it is done: both from the seed alone.
+
+A fault is a coroutine that does its harm, ends it, and returns words for the record. FAULTS is the table; `plan` draws
+from it like from a bag that is refilled when it is empty, so that a long run meets every fault.
+"""
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import re
+import signal
+import uuid
+from dataclasses import dataclass
+from typing import Awaitable, Callable
+
+from client import by_role, until
+from look import ROLES, paused
+
+SESSION_S = 10.0  # of the consumers; see lib/bus/consumer.c
+STAGES = ("chat", "user", "mobile")
+FEEDS = ("persistence", "status")
+BEHIND = STAGES + FEEDS
+READY_S = 90.0
+MANY = 10**6  # as many restarts as it takes
+
+
+@dataclass
+class Fault:
+    name: str  # F1 …, as docs/guarantees.md lists them, and what of it
+    what: str
+    do: Callable[["Nemesis", random.Random], Awaitable[str]]
+    weight: int = 1  # how often it is in the bag
+    short: bool = True  # fits the short profile
+    needs: str = ""  # what the driver has to have set up for it
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(name: str, what: str, weight: int = 1, short: bool = True, needs: str = ""):
+    def deco(fn):
+        FAULTS.append(Fault(name, what, fn, weight, short, needs))
+        return fn
+
+    return deco
+
+
+def named(name: str) -> list[Fault]:
+    """F4 means all of F4, F4.kill one of them."""
+    return [f for f in FAULTS if name in (f.name, f.name.split(".")[0])]
+
+
+def plan(seed: str, n: int, have: set[str], short: bool) -> list[tuple[Fault, str]]:
+    """The first n faults of this seed, each with the seed of its own choices. A pure function."""
+    rng = random.Random(f"{seed}/plan")
+    bag: list[Fault] = []
+    found = []
+    while len(found) < n:
+        if not bag:
+            bag = [f for f in FAULTS for _ in range(f.weight) if (not f.needs or f.needs in have) and (f.short or not short)]
+            rng.shuffle(bag)
+        found.append((bag.pop(), f"{seed}/{len(found)}"))
+    return found
+
+
+class Nemesis:
+    def __init__(self, stack, cast, history, proxies=None, disk=None):
+        self.stack, self.cast, self.h, self.proxies, self.disk = stack, cast, history, proxies, disk
+        self.extras: list = []  # copies added for a while
+        self.small = False  # the short profile: shorter outages
+
+    # ---- tools ---------------------------------------------------------------------------------
+
+    def copies(self, role: str) -> list:
+        return by_role(self.stack, role)
+
+    async def back(self, *procs) -> None:
+        for p in procs:
+            await until(lambda p=p: p.alive() and p.is_ready(), READY_S, lambda p=p: f"{p.name} to be back")
+
+    async def start_again(self, proc) -> None:
+        """Kafka or PostgreSQL, which nobody restarts for us."""
+        await asyncio.to_thread(proc.start)
+        await until(proc.is_ready, READY_S, f"{proc.name} to be ready")
+
+    def sql(self, *statements: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.stack.database_url, autocommit=True, application_name="nemesis", connect_timeout=5) as c:
+            for s in statements:
+                c.execute(s)
+
+    async def kill_and_start(self, proc, number: int, down_s: float) -> None:
+        proc.signal(number)
+        await asyncio.to_thread(proc.wait, 60)
+        await asyncio.sleep(down_s)
+        await self.start_again(proc)
+
+    def pick(self, rng: random.Random, roles=ROLES):
+        return rng.choice([p for r in roles for p in self.copies(r)])
+
+    def produce(self, records: list[tuple[str, int, bytes | None, bytes | None]]) -> None:
+        """(topic, partition, key, value), every one stored or an error."""
+        p = self.stack.producer(**{"message.max.bytes": 2_000_000})
+        failed: list = []
+        for topic, partition, key, value in records:
+            p.produce(topic, value, key=key, partition=partition,
+                      on_delivery=lambda e, m: failed.append(str(e)) if e else None)
+        assert p.flush(60) == 0 and not failed, failed
+
+    def some_records(self, rng: random.Random, topic: str, most: int) -> list[tuple[str, int, bytes | None, bytes | None]]:
+        """Up to `most` records that stand in the topic, with their bytes."""
+        records = [r for r in self.stack.read_topic(topic, timeout=60)]
+        return [(topic, p, key, value) for p, _, key, value, _ in rng.sample(records, min(most, len(records)))]
+
+    async def reset_group(self, group: str, back: int | None, keep_text: bool) -> None:
+        """Move a group's commits back by `back` records (None: to the beginning). Its members die for it."""
+        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+        from confluent_kafka.admin import AdminClient
+
+        procs = self.copies(group)
+        for p in procs:
+            p.auto_restart = False
+        for p in procs:
+            await asyncio.to_thread(p.kill9)
+        admin = AdminClient({"bootstrap.servers": self.stack.broker})
+
+        def text(tp) -> str:
+            # (the client hands over the bytes that lie behind the text, too)
+            return re.match(r"[f0-9.,|]*", tp.metadata or "")[0] if keep_text else ""
+
+        def move() -> bool:
+            (f,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+            to = [TopicPartition(tp.topic, tp.partition, 0 if back is None else max(0, tp.offset - back),
+                                 metadata=text(tp)) for tp in f.result(20).topic_partitions]
+            (f,) = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, to)]).values()
+            return all(tp.error is None for tp in f.result(20).topic_partitions)
+
+        try:  # the group is free when the sessions of the dead are over
+            await until(lambda: quietly(move), 40, f"the group {group} to be moved")
+        finally:
+            for p in procs:
+                p.auto_restart = True
+                await asyncio.to_thread(p.start)
+        await self.back(*procs)
+
+    async def config(self, topic: str, name: str, value: str) -> None:
+        from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+        def set_it():
+            entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+            admin = AdminClient({"bootstrap.servers": self.stack.broker})
+            (f,) = admin.incremental_alter_configs([resource]).values()
+            f.result(20)
+
+        await asyncio.to_thread(set_it)
+
+    async def proc_like(self, role: str, instance: str, **settings):
+        """One more copy of a role; the caller stops it."""
+        from process import Proc
+
+        s = self.stack.services
+        env = {**s.role_env(role), "INSTANCE": instance, "METRICS_LISTEN": "", **settings}
+        proc = Proc(instance, [s.executable, role], s.log_dir / f"{instance}.log", '"event":"ready"', env=env, guard=s.guard)
+        self.extras.append(proc)
+        await asyncio.to_thread(proc.start)
+        return proc
+
+    async def heal(self) -> None:
+        """Whatever state things are in: everything runs again. For the end, and after a fault that failed."""
+        for p in self.extras:
+            await asyncio.to_thread(p.stop, 5)
+        for p in (self.stack.kafka, self.stack.postgres, *self.stack.roles()):
+            p.cont()
+        for p in (self.stack.kafka, self.stack.postgres):
+            if not p.alive():
+                await self.start_again(p)
+        for p in self.stack.roles():
+            p.auto_restart = True
+
+
+def quietly(fn) -> bool:
+    try:
+        return fn()
+    except Exception:  # noqa: BLE001  (not yet)
+        return False
+
+
+# ---- F1, F2, F3, F19: processes ------------------------------------------------------------------------
+
+
+def killing(role: str):
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        proc = rng.choice(m.copies(role))
+        starts = proc.starts
+        await asyncio.to_thread(proc.kill9)
+        await until(lambda: proc.starts > starts, READY_S, f"{proc.name} to be started")
+        await m.back(proc)
+        return proc.name
+
+    return do
+
+
+for _role in ROLES:
+    fault(f"F1.{_role}", f"kill -9 a copy of {_role}")(killing(_role))
+
+
+@fault("F1.all", "kill -9 one copy of every role at once", short=False)
+async def kill_one_of_each(m: Nemesis, rng: random.Random) -> str:
+    procs = [rng.choice(m.copies(r)) for r in ROLES]
+    await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
+    await m.back(*procs)
+    return ", ".join(p.name for p in procs)
+
+
+def stopping(role: str, factor: float):
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        proc = rng.choice(m.copies(role))
+        await paused(proc)
+        try:
+            await asyncio.sleep(SESSION_S * factor)
+        finally:
+            proc.cont()
+        await m.back(proc)
+        return f"{proc.name} for {SESSION_S * factor:.0f} s"
+
+    return do
+
+
+for _role, _factor in itertools.product(BEHIND, (0.5, 1.5)):
+    fault(f"F2.{_role}.{_factor}", f"SIGSTOP {_role} for {_factor} sessions", short=_role in ("persistence", "chat"))(
+        stopping(_role, _factor))
+fault("F2.user.3", "SIGSTOP user for 3 sessions", short=False)(stopping("user", 3.0))
+fault("F2.persistence.3", "SIGSTOP persistence for 3 sessions", short=False)(stopping("persistence", 3.0))
+fault("F3", "SIGSTOP a gateway for 20 s")(stopping("edge-ws", 2.0))
+fault("F3.rest", "SIGSTOP a REST edge for 5 s", short=False)(stopping("edge-rest", 0.5))
+
+
+@fault("F19", "SIGTERM every copy of every role in turn", short=False)
+async def rolling_restart(m: Nemesis, rng: random.Random) -> str:
+    bad = []
+    for role in rng.sample(ROLES, len(ROLES)):
+        for proc in m.copies(role):
+            starts = proc.starts
+            proc.auto_restart = False
+            proc.term()
+            code = await asyncio.to_thread(proc.wait, 60)
+            if code != 0:
+                bad.append(f"{proc.name} ended with {code}")
+            proc.auto_restart = True
+            await asyncio.to_thread(proc.start)
+            await until(lambda p=proc, s=starts: p.starts > s and p.is_ready(), READY_S, f"{proc.name} to be back")
+    if bad:
+        m.h.add("odd", text=f"SIGTERM: {', '.join(bad)}")
+    return "all ended with 0" if not bad else ", ".join(bad)
+
+
+# ---- F4, F5: the broker --------------------------------------------------------------------------------
+
+
+@fault("F4.kill", "kill -9 the broker and start it again")
+async def broker_killed(m: Nemesis, rng: random.Random) -> str:
+    down = rng.uniform(0, 4)
+    await m.kill_and_start(m.stack.kafka, signal.SIGKILL, down)
+    return f"down {down:.1f} s"
+
+
+@fault("F4.restart", "end the broker in good order and start it again", short=False)
+async def broker_restarted(m: Nemesis, rng: random.Random) -> str:
+    await m.kill_and_start(m.stack.kafka, signal.SIGTERM, 0)
+    return ""
+
+
+@fault("F4.pause", "SIGSTOP the broker for 7 s")
+async def broker_paused(m: Nemesis, rng: random.Random) -> str:
+    await paused(m.stack.kafka)
+    try:
+        await asyncio.sleep(7)
+    finally:
+        m.stack.kafka.cont()
+    return ""
+
+
+@fault("F5", "the broker is down for 60 s", short=False)
+async def broker_down(m: Nemesis, rng: random.Random) -> str:
+    await m.kill_and_start(m.stack.kafka, signal.SIGKILL, 60)
+    return ""
+
+
+# ---- F7, F8: PostgreSQL --------------------------------------------------------------------------------
+
+
+@fault("F7.kill", "kill -9 PostgreSQL and start it again")
+async def postgres_killed(m: Nemesis, rng: random.Random) -> str:
+    await m.kill_and_start(m.stack.postgres, signal.SIGKILL, rng.uniform(0, 3))
+    return ""
+
+
+@fault("F7.immediate", "immediate shutdown of PostgreSQL", short=False)
+async def postgres_immediate(m: Nemesis, rng: random.Random) -> str:
+    await m.kill_and_start(m.stack.postgres, signal.SIGQUIT, rng.uniform(0, 3))
+    return ""
+
+
+@fault("F7.down", "PostgreSQL is away for 25 s", short=False)
+async def postgres_down(m: Nemesis, rng: random.Random) -> str:
+    await m.kill_and_start(m.stack.postgres, signal.SIGQUIT, 25)
+    return ""
+
+
+TERMINATE = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+             "WHERE application_name LIKE 'chasqui%' AND pid <> pg_backend_pid()")
+
+
+@fault("F7.backends", "end the sinks' and readers' backends, again and again")
+async def backends_ended(m: Nemesis, rng: random.Random) -> str:
+    n = rng.randint(10, 40)
+    for _ in range(n):
+        await asyncio.to_thread(m.sql, TERMINATE)
+        await asyncio.sleep(rng.uniform(0, 0.2))
+    return f"{n} times"
+
+
+@fault("F8", "a table is locked by somebody else")
+async def table_locked(m: Nemesis, rng: random.Random) -> str:
+    table, hold = rng.choice(("messages", "positions", "cursors", "chats")), rng.uniform(2, 12)
+    await asyncio.to_thread(m.sql, f"BEGIN; LOCK view.{table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({hold}); COMMIT")
+    return f"{table} for {hold:.1f} s"
+
+
+# ---- F9, F10: disk, network ----------------------------------------------------------------------------
+
+
+@fault("F9", "the disk is full for a while, for broker and database", short=False, needs="disk")
+async def disk_full(m: Nemesis, rng: random.Random) -> str:
+    m.disk.fill()
+    try:
+        await asyncio.sleep(8)
+    finally:
+        m.disk.free()
+    for p in (m.stack.kafka, m.stack.postgres):  # a broker without a disk ends itself
+        died = not p.alive()
+        if died:
+            await m.start_again(p)
+    await m.back(*m.stack.roles())
+    return f"{m.disk.filled_mb} MB"
+
+
+def toxic(name: str, what: str, seconds: float, **attributes):
+    @fault(f"F10.{name}", what, short=False, needs="proxies")
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        where = rng.choice(("kafka", "postgres", "ws"))
+        await asyncio.to_thread(m.proxies.harm, where, name, attributes)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await asyncio.to_thread(m.proxies.reset)
+        return f"{where} for {seconds:.0f} s"
+
+    return do
+
+
+toxic("latency", "every byte is 200 ms late", 10, latency=200, jitter=50)
+toxic("slicer", "bytes come one by one", 8, average_size=1, size_variation=0, delay=10)
+toxic("reset_peer", "connections are reset", 5, timeout=100)
+toxic("timeout", "nothing comes through, and nothing says so", 12, timeout=0)
+toxic("down", "nothing listens", 20)
+
+
+# ---- F11, F13, F15: the log ----------------------------------------------------------------------------
+
+
+@fault("F11.positions", "the view's positions are moved back")
+async def positions_back(m: Nemesis, rng: random.Random) -> str:
+    n = rng.randint(1, 200)
+    await asyncio.to_thread(m.sql, f"UPDATE view.positions SET next = GREATEST(0, next - {n}), "
+                                   f"source_next = GREATEST(0, source_next - {3 * n}) WHERE consumer = 'persistence'")
+    await asyncio.sleep(1)
+    await m.back(*m.copies("persistence"))
+    return f"by {n}"
+
+
+def resetting(group: str, how: str):
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        n = rng.randint(10, 300) if how == "back" else None
+        await m.reset_group(group, n, keep_text=how == "back")
+        return f"{group} by {n}" if n else f"{group} to the beginning"
+
+    return do
+
+
+for _group in STAGES:
+    fault(f"F11.{_group}", f"the commits of {_group} are moved back", short=False)(resetting(_group, "back"))
+fault("F11.chat.all", "chat reads chat.actions from the beginning", short=False)(resetting("chat", "all"))
+fault("F11.user.all", "user reads user.inbox from the beginning", short=False)(resetting("user", "all"))
+
+DERIVED = ("chat.events", "rejections", "delivery.status", "user.events", "user.inbox", "ws.push", "mobile.push", "members",
+           "presence")
+
+
+@fault("F13", "old records of derived topics come again")
+async def repeats(m: Nemesis, rng: random.Random) -> str:
+    n = 0
+    for topic in rng.sample(DERIVED, 4):
+        records = await asyncio.to_thread(m.some_records, rng, topic, 30)
+        if topic == "user.inbox":
+            records = [r for r in records if m.stack.decode(r[3])[1]["body"][0].endswith("DeliveryBatch")]
+        await asyncio.to_thread(m.produce, records)
+        n += len(records)
+    return f"{n} records"
+
+
+@fault("F13.restore", "old members and sessions come again, and their readers restore")
+async def old_state(m: Nemesis, rng: random.Random) -> str:
+    records = []
+    for topic in ("members", "presence"):
+        records += [r for r in await asyncio.to_thread(m.some_records, rng, topic, 10**6) if r[3] is not None][:400]
+    await asyncio.to_thread(m.produce, records)
+    procs = m.copies("chat") + m.copies("user")
+    await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
+    await m.back(*procs)
+    return f"{len(records)} records"
+
+
+POISONED = {"chat.actions": "ChatAction", "chat.events": "ChatEvent", "rejections": "Rejection",
+            "delivery.status": "DeliveryStatus", "user.inbox": "UserInbox", "user.events": "UserEvent",
+            "ws.push": "WsPush", "mobile.push": "MobilePush"}
+
+
+def poisons(rng: random.Random, record: str) -> list[bytes]:
+    from stack import schemas
+
+    head = next(b"\0" + number.to_bytes(4, "big") for number, (name, _) in schemas().items() if name == record)
+    mark = uuid.UUID(int=rng.getrandbits(128)).bytes  # so that each is one of its kind
+    return [b"", b"\xfe\xed" + mark, b"\0\x3f\xff\xff\xfe" + mark, head + b"\x02",
+            head + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" + mark, head + b"\x80" * 40 + mark]
+
+
+@fault("F15", "records that cannot be read, in every topic")
+async def poison(m: Nemesis, rng: random.Random) -> str:
+    meta = m.stack.producer().list_topics(timeout=20).topics
+    records = []
+    for topic, record in POISONED.items():
+        for value in rng.sample(poisons(rng, record), 2):
+            records.append((topic, rng.randrange(len(meta[topic].partitions)), b"poison", value))
+    await asyncio.to_thread(m.produce, records)
+    for topic, partition, _, value in records:
+        m.h.add("poison", topic=topic, partition=partition, raw=value.hex()[:200])
+    return f"{len(records)} records"
+
+
+# ---- F14, F16, F24: groups, dead producers, wrong settings ---------------------------------------------
+
+
+@fault("F14", "copies come and go every 2 s", short=False)
+async def rebalance_storm(m: Nemesis, rng: random.Random) -> str:
+    n = 12
+    for i in range(n):
+        role = rng.choice(BEHIND)
+        proc = await m.proc_like(role, f"{role}-x{i % 3}")
+        await asyncio.sleep(2)
+        if rng.random() < 0.5:
+            await asyncio.to_thread(proc.kill9)
+        await asyncio.to_thread(proc.stop, 30)
+        m.extras.remove(proc)
+    return f"{n} copies"
+
+
+@fault("F16", "a producer is told that it is broken for good", needs="fatal")
+async def producer_fatal(m: Nemesis, rng: random.Random) -> str:
+    proc = m.pick(rng, ("edge-ws", "edge-rest", "chat", "user", "persistence", "status", "mobile"))
+    starts = proc.starts
+    proc.signal(signal.SIGUSR1)
+    await until(lambda: proc.starts > starts, 60, f"{proc.name} to end and be started again")
+    await m.back(proc)
+    return proc.name
+
+
+@fault("F24", "a process with another number of partitions, or slots, does not start", short=False)
+async def wrong_width(m: Nemesis, rng: random.Random) -> str:
+    role = rng.choice(("chat", "user", "persistence", "status", "edge-ws"))
+    n = int(m.stack.services.settings["PARTITIONS"]) + rng.choice((-1, 1))
+    proc = await m.proc_like(role, f"{role}-wrong", PARTITIONS=str(n), WS_LISTEN="127.0.0.1:0")
+    code = await asyncio.to_thread(proc.wait, 30)
+    if not code or proc.is_ready():
+        m.h.add("odd", text=f"{role} with PARTITIONS={n} started, or ended with {code}")
+    await asyncio.to_thread(proc.stop, 5)
+    m.extras.remove(proc)
+    return f"{role} with {n}: ended with {code}"
+
+
+# ---- half a turn, and pairs ----------------------------------------------------------------------------
+
+
+def refusing(topic: str):
+    """No crash can be timed to fall between two records of one turn; a topic that takes nothing for a while can."""
+
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        await m.config(topic, "max.message.bytes", "60")
+        try:
+            await asyncio.sleep(rng.uniform(2, 4))
+        finally:
+            await m.config(topic, "max.message.bytes", "1048576")
+        await m.back(*m.stack.roles())
+        return topic
+
+    return do
+
+
+for _topic in ("user.inbox", "chat.events", "delivery.status", "ws.push", "rejections"):
+    fault(f"H1.{_topic}", "one output of a turn is refused, the others are stored", short=_topic == "user.inbox")(refusing(_topic))
+
+
+@fault("P1", "the broker stands still while a sink is dead")
+async def pair_broker_sink(m: Nemesis, rng: random.Random) -> str:
+    proc = m.pick(rng, FEEDS)
+    await asyncio.to_thread(proc.kill9)
+    await broker_paused(m, rng)
+    await m.back(proc)
+    return proc.name
+
+
+@fault("P2", "a gateway is killed while PostgreSQL is away")
+async def pair_gateway_postgres(m: Nemesis, rng: random.Random) -> str:
+    proc = rng.choice(m.copies("edge-ws"))
+    m.stack.postgres.signal(signal.SIGQUIT)
+    await asyncio.to_thread(m.stack.postgres.wait, 60)
+    try:
+        await asyncio.to_thread(proc.kill9)
+        await asyncio.sleep(6)
+    finally:
+        await m.start_again(m.stack.postgres)
+    await m.back(proc)
+    return proc.name
+
+
+@fault("P3", "a processor is killed while the broker stands still")
+async def pair_processor_broker(m: Nemesis, rng: random.Random) -> str:
+    proc = m.pick(rng, ("chat", "user"))
+    await paused(m.stack.kafka)
+    try:
+        await asyncio.sleep(rng.uniform(0, 2))
+        await asyncio.to_thread(proc.kill9)
+        await asyncio.sleep(1)
+    finally:
+        m.stack.kafka.cont()
+    await m.back(proc)
+    return proc.name
+
+
+@fault("P6", "the sinks are killed while their rows wait for a lock")
+async def pair_lock_sink(m: Nemesis, rng: random.Random) -> str:
+    import psycopg
+
+    procs = m.copies("persistence")
+    with psycopg.connect(m.stack.database_url, application_name="nemesis") as c:
+        c.execute("LOCK view.messages IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(1.5)
+        await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
+        c.rollback()
+    await m.back(*procs)
+    return ""
+
+
+@fault("F18", "every gateway is killed at once")
+async def gateways_killed(m: Nemesis, rng: random.Random) -> str:
+    procs = m.copies("edge-ws")
+    await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
+    await m.back(*procs)
+    return f"{len(procs)} of them"
+
+
+@fault("P4", "a gateway stands still, the other is killed", short=False)
+async def pair_gateways(m: Nemesis, rng: random.Random) -> str:
+    a, b = rng.sample(m.copies("edge-ws"), 2)
+    await paused(a)
+    try:
+        await asyncio.to_thread(b.kill9)
+        await asyncio.sleep(14)
+    finally:
+        a.cont()
+    await m.back(a, b)
+    return f"{a.name} stood, {b.name} died"
+
+
+@fault("P5", "gateway and broker are killed at once", short=False)
+async def pair_gateway_broker(m: Nemesis, rng: random.Random) -> str:
+    """What was acknowledged must be in the log, whatever else is lost."""
+    proc = rng.choice(m.copies("edge-ws"))
+    await paused(m.stack.kafka)
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(proc.kill9)
+    await m.kill_and_start(m.stack.kafka, signal.SIGKILL, 0)
+    await m.back(proc)
+    return proc.name

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: MIT
+"""The people of a run: strict clients (tests/lib/client.py) whose every deed is written to the history.
+
+They talk over WebSocket and REST, in direct chats and groups, with several devices each; they send the same client id
+again and at once from elsewhere, come and go, lose sockets, read, are added to and removed from groups, and log in on
+new devices. All choices come from the seed; what the system answers, and when, does not.
+"""
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+
+from client import MARK, ApiError, Device, Rest, RawWs, Tokens, until
+from client import sign_in
+from history import History
+
+RETRY_CHANCE = 0.9  # of a REST send whose outcome is unknown; else nobody ever asks again
+NO = (400, 403, 404, 409, 413)
+
+
+class Player(Device):
+    """A Device that writes history. `home` devices stay online; the others come and go."""
+
+    def __init__(self, history: History, home: bool, *args, **options):
+        super().__init__(*args, **options)
+        self.h, self.home, self.away_for_good = history, home, False
+        self._how = "sync"
+
+    def note(self, e: str, /, **fields) -> None:
+        self.h.add(e, c=self.name, user=self.user_id, device=self.device_id, **fields)
+
+    def send(self, content, chat_id=None, peer=None, type="text", client_id=None):
+        out = super().send(content, chat_id, peer, type, client_id)
+        # nothing has left yet: writing is another task
+        self.note("send", cid=out.client_id, chat=chat_id, content=content, via="ws", seat=len(self.readies))
+        return out
+
+    def _on_ack(self, f):
+        super()._on_ack(f)
+        self.note("ack", cid=f["clientId"], id=f["id"], seat=len(self.readies))
+
+    def _on_nack(self, f):
+        out = self.outbox.get(f["clientId"])
+        if out and out.state == "acked":  # a repeat was not taken: nothing else is until it is sent again
+            out.state = "sent"
+            self.waiting.insert(0, out)
+        super()._on_nack(f)
+        self.note("nack", cid=f["clientId"], code=f["code"])
+
+    def _on_ready(self, f):
+        super()._on_ready(f)
+        self.note("ready", session=f["session"], at_least=f["at"])
+
+    async def _sync(self, at):
+        await super()._sync(at)
+        self.note("caught_up", session=self.session)
+        # A refusal is told to sockets only, and no sync has it: who was away then asks by sending again.
+        for out in self.outbox.values():
+            if out.acks and not out.verdict:
+                self.again(out)
+
+    def _end_connection(self, ws):
+        was = self.session
+        super()._end_connection(ws)
+        self.note("closed", session=was, code=ws.close_code, reason=ws.close_reason or "")
+
+    def _merge_live(self, f):
+        self._how = "live"
+        try:
+            super()._merge_live(f)
+        finally:
+            self._how = "sync"
+        if f["t"] == "rejected":
+            self.note("verdict", cid=f["clientId"], id=f["id"], chat=f["chatId"], code=f["code"])
+
+    def _merge(self, f):
+        new = f["id"] not in self.messages
+        out = self.outbox.get(f["clientId"]) if f["from"] == self.user_id else None
+        if out and out.rejected:
+            out.verdict = None  # one try was refused, another one, sent elsewhere or later, was not
+        told = bool(out and out.verdict)
+        super()._merge(f)
+        if new:
+            self.note("show", id=f["id"], seq=f["seq"], chat=f["chatId"], sender=f["from"], cid=f["clientId"],
+                      content=f["content"], how=self._how)
+        if out and not told and out.verdict:
+            self.note("verdict", cid=f["clientId"], id=f["id"], chat=f["chatId"], seq=f["seq"])
+
+    def _merge_ticks(self, t):
+        super()._merge_ticks(t)
+        self.note("tick", chat=t["chatId"], delivered=t["delivered"], read=t["read"], how=self._how)
+
+    def _post(self, frame):
+        super()._post(frame)
+        if frame["t"] == "receipt" and self._ws:
+            self.note("receipt", chat=frame["chatId"], delivered=frame.get("delivered", 0), read=frame.get("read", 0))
+
+
+class Mute:
+    """A device that reads and never says `ok`: all it gets is handed back. It shows nothing."""
+
+    def __init__(self, history: History, tokens: Tokens, ws_urls: list[str], rest: Rest):
+        self.h, self.tokens, self.ws_urls, self.rest = history, tokens, ws_urls, rest
+        self.name = f"mute-{tokens.device_id[:4]}"
+        self.task: asyncio.Task | None = None
+
+    async def run(self) -> None:
+        i = 0
+        while True:
+            ws = RawWs(self.ws_urls[i % len(self.ws_urls)])
+            try:
+                await ws.open(self.tokens.access)
+                await ws.closed(60)
+                self.h.add("mute_closed", c=self.name, device=self.tokens.device_id, code=ws.close_code,
+                           frames=sum(f["t"] == "message" for f in ws.frames))
+            except (OSError, AssertionError, asyncio.TimeoutError, Exception):  # noqa: BLE001  (the gateway is away)
+                await asyncio.sleep(0.5)
+            finally:
+                await asyncio.gather(ws.close(), return_exceptions=True)
+            i += 1
+            await asyncio.sleep(0.2)
+
+
+class Person:
+    def __init__(self, name: str, phone: str):
+        self.name, self.phone = name, phone
+        self.user_id = ""
+        self.players: list[Player] = []
+        self.chats: list[str] = []  # where to send, groups one was removed from too
+
+
+class Cast:
+    """Everybody. `prepare` registers and makes chats while all is well; `play` runs until it is cancelled."""
+
+    def __init__(self, stack, history: History, seed: str, ws_urls: list[str], users: int = 8, rate: float = 30.0,
+                 doors: int = 2):
+        self.stack, self.h, self.seed, self.rate = stack, history, seed, rate
+        self.ws_urls = ws_urls
+        self.rest_urls = [stack.rest_url(i) for i in range(doors)]
+        self.rest = Rest(self.rest_urls[0])
+        self.people = [Person(f"p{i}", "") for i in range(users)]
+        self.by_user: dict[str, Person] = {}
+        self.mutes: list[Mute] = []
+        self.direct: dict[str, tuple[str, str]] = {}
+        self.groups: dict[str, dict] = {}  # chat → {"owner": Person, "churn": [Person]}
+        self.sent = 0
+        self.paused = False  # no new sends
+        self._tasks: list[asyncio.Task] = []
+        self._posts: set[asyncio.Task] = set()
+        self._phones = random.Random(f"{seed}/phones").randrange(10**9)
+
+    # ---- making it -----------------------------------------------------------------------------
+
+    def phone(self) -> str:
+        self._phones += 1
+        return f"+49{self._phones % 10**10:010d}"
+
+    def all_players(self) -> list[Player]:
+        return [d for p in self.people for d in p.players]
+
+    async def device(self, person: Person, platform: str = "android", home: bool = False) -> Player:
+        tokens = await sign_in(self.rest, person.phone, None if person.user_id else person.name, platform)
+        person.user_id = person.user_id or tokens.user_id
+        self.by_user[person.user_id] = person
+        name = f"{person.name}.{len(person.players) + 1}"
+        rng = random.Random(f"{self.seed}/{name}")
+        d = Player(self.h, home, name, tokens, self.rest_urls[len(self.all_players()) % len(self.rest_urls)], self.ws_urls, rng,
+                   auto_read=rng.random() < 0.3)
+        d.url_i = len(self.all_players())
+        d.peers.update({c: b if a == person.user_id else a for c, (a, b) in self.direct.items() if person.user_id in (a, b)})
+        person.players.append(d)
+        d.note("device", platform=platform, home=home)
+        return d
+
+    async def prepare(self, mutes: int = 1) -> None:
+        for i, p in enumerate(self.people):
+            p.phone = self.phone()
+            await self.device(p, home=True)
+            if i % 2 == 0:
+                await self.device(p, "web")
+        await asyncio.gather(*(d.online() for d in self.all_players()))
+        n = len(self.people)
+        for i in range(n):
+            for step in (1, 3):
+                a, b = self.people[i], self.people[(i + step) % n]
+                await self._make_direct(a, b)
+        await self._make_group(self.people[0], self.people[1:], [])
+        await self._make_group(self.people[1], self.people[2:n - 1], self.people[3:n - 1])
+        await self._make_group(self.people[2], self.people[3:n // 2 + 2], [])
+        for i in range(mutes):
+            p = self.people[-1 - i]
+            t = await sign_in(self.rest, p.phone)
+            self.h.add("device", c="mute", user=p.user_id, device=t.device_id, platform="android", mute=True, home=False)
+            self.mutes.append(Mute(self.h, t, self.ws_urls, self.rest))
+
+    async def _make_direct(self, a: Person, b: Person) -> None:
+        r = await a.players[0].rest.post("/api/chats", {"userId": b.user_id}, expect=(200, 201))
+        chat = r.body["chat"]["chatId"]
+        self.direct[chat] = (a.user_id, b.user_id)
+        for me, you in ((a, b), (b, a)):
+            if chat not in me.chats:
+                me.chats.append(chat)
+            for d in me.players:
+                d.peers[chat] = you.user_id
+        self.h.add("chat", chat=chat, kind="direct", users=[a.user_id, b.user_id])
+
+    async def _make_group(self, owner: Person, others: list[Person], churn: list[Person]) -> None:
+        body = {"name": "group", "members": [p.user_id for p in others], "clientId": str(uuid.uuid4())}
+        r = await owner.players[0].rest.post("/api/chats", body, expect=201)
+        chat = r.body["chat"]["chatId"]
+        self.groups[chat] = {"owner": owner, "churn": churn}
+        for p in [owner, *others]:
+            p.chats.append(chat)
+        self.h.add("chat", chat=chat, kind="group", users=[p.user_id for p in [owner, *others]],
+                   churn=[p.user_id for p in churn])
+
+    # ---- playing -------------------------------------------------------------------------------
+
+    def play(self, coming_and_going: bool = True, churning: bool = True) -> None:
+        loops = [self._sending(), self._reading()]
+        if churning:
+            loops.append(self._churning())
+        if coming_and_going:
+            loops += [self._coming_and_going(), self._new_devices()]
+        self._tasks += [asyncio.create_task(x) for x in loops]
+        for m in self.mutes:
+            m.task = asyncio.create_task(m.run())
+
+    async def stop_playing(self) -> None:
+        """No new deeds; whatever was begun goes on to its end."""
+        for t in self._tasks:
+            t.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for t in self._tasks:  # a bug in a loop is a bug in the test
+            if not t.cancelled() and t.exception():
+                raise t.exception()
+        self._tasks.clear()
+        for d in self.all_players():
+            if not d.away_for_good:
+                d.start()
+
+    async def posts_done(self, timeout_s: float) -> None:
+        await until(lambda: not self._posts, timeout_s, lambda: f"{len(self._posts)} REST sends to end")
+
+    async def close(self) -> None:
+        for t in [*self._tasks, *self._posts, *(m.task for m in self.mutes if m.task)]:
+            t.cancel()
+        await asyncio.gather(*(d.close() for d in self.all_players()), self.rest.close(), return_exceptions=True)
+
+    async def _sending(self) -> None:
+        rng = random.Random(f"{self.seed}/sending")
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + 1 / self.rate, loop.time() - 1)
+            await asyncio.sleep(max(0, due - loop.time()))
+            waiting = sum(len(d.waiting) for d in self.all_players())
+            if self.paused or waiting > 2000 or len(self._posts) > 200:
+                continue
+            self._send_one(rng)
+
+    def _send_one(self, rng: random.Random) -> None:
+        p = rng.choice(self.people)
+        chat = rng.choice(p.chats)
+        d = rng.choice([x for x in p.players if not x.away_for_good])
+        cid = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        content = f"{MARK} {cid}"
+        how = rng.random()
+        self.sent += 1
+        if how < 0.15:
+            self._post(d, chat, cid, content, rng.random())
+            return
+        out = d.send(content, chat, client_id=cid)
+        if how < 0.22:  # again a little later
+            asyncio.get_running_loop().call_later(rng.uniform(0, 3), d.again, out)
+        elif how < 0.29 and len(p.players) > 1:  # at the same time from another device, through another gateway
+            other = rng.choice([x for x in p.players if x is not d])
+            if not other.away_for_good:
+                other.send(content, chat, client_id=cid)
+        elif how < 0.32:
+            self._post(d, chat, cid, content, rng.random())
+
+    def _post(self, d: Player, chat: str, cid: str, content: str, luck: float) -> None:
+        task = asyncio.create_task(self._post_until_known(d, chat, cid, content, luck))
+        self._posts.add(task)
+        task.add_done_callback(self._posts.discard)
+
+    async def _post_until_known(self, d: Player, chat: str, cid: str, content: str, luck: float) -> None:
+        body = {"chatId": chat, "content": content, "type": "text", "clientId": cid}
+        if chat in d.peers:
+            body["peer"] = d.peers[chat]
+        d.note("send", cid=cid, chat=chat, content=content, via="rest")
+        for i in range(1, 1000):
+            r = await d.rest.post("/api/messages", body)
+            if r.status in (200, 201):
+                d.note("ack", cid=cid, id=r.body["message"]["id"], seq=r.body["message"]["seq"])
+                return
+            if r.status in NO:
+                d.note("fail", cid=cid, code=r.code, status=r.status)
+                return
+            if r.status == 401:
+                await d.refresh()
+            elif r.status not in (0, 429, 503):
+                d.note("odd", text=f"REST send: {r.status} {r.body}")
+            d.note("unknown", cid=cid, status=r.status)
+            if luck > RETRY_CHANCE and i == 1:
+                return
+            await asyncio.sleep(min(float(r.headers.get("retry-after", 0.3)), 2.0))
+
+    async def _reading(self) -> None:
+        rng = random.Random(f"{self.seed}/reading")
+        while True:
+            await asyncio.sleep(rng.uniform(0.1, 0.5))
+            p = rng.choice(self.people)
+            d = rng.choice(p.players)
+            if d.caught_up and d.messages:
+                d.read(rng.choice(p.chats))
+
+    async def _churning(self) -> None:
+        """Owners add, remove, promote and demote; members leave. Each waits for its answer, whatever it is."""
+        rng = random.Random(f"{self.seed}/churning")
+        where = [(chat, g) for chat, g in self.groups.items() if g["churn"]]
+        while True:
+            await asyncio.sleep(rng.uniform(0.5, 2.0))
+            chat, g = rng.choice(where)
+            who, op = rng.choice(g["churn"]), rng.choice(("remove", "add", "add", "leave", "promote", "demote"))
+            actor = who if op == "leave" else g["owner"]
+            d = actor.players[0]
+            path = f"/api/chats/{chat}/members"
+            self.h.add("member", chat=chat, op=op, who=who.user_id, by=actor.user_id)
+            if op == "add":
+                r = await d.rest.post(path, {"add": [who.user_id]})
+            elif op in ("remove", "leave"):
+                r = await d.rest.call("DELETE", f"{path}/{who.user_id}")
+            else:
+                r = await d.rest.call("PUT", f"{path}/{who.user_id}", {"role": "admin" if op == "promote" else "member"})
+            self.h.add("member_end", chat=chat, op=op, who=who.user_id, status=r.status)
+            if r.status == 401:
+                await d.refresh()
+
+    async def _coming_and_going(self) -> None:
+        rng = random.Random(f"{self.seed}/coming")
+        while True:
+            await asyncio.sleep(rng.uniform(0.5, 2.5))
+            d = rng.choice(self.all_players())
+            if d.home and rng.random() < 0.7:
+                continue
+            rudely, pause = rng.random() < 0.5, rng.uniform(0.1, 6.0)
+            if d.away_for_good:
+                continue
+            d.note("going", rudely=rudely)
+            await d.stop(rudely)
+            asyncio.get_running_loop().call_later(pause, self._come_back, d)
+
+    def _come_back(self, d: Player) -> None:
+        if not d.away_for_good:
+            d.start()
+
+    async def _new_devices(self) -> None:
+        rng = random.Random(f"{self.seed}/devices")
+        while True:
+            await asyncio.sleep(rng.uniform(15, 30))
+            p = rng.choice(self.people)
+            if len(p.players) >= 4:
+                continue
+            try:
+                d = await self.device(p, rng.choice(("web", "ios", "android")))
+            except (ApiError, KeyError) as e:
+                self.h.add("sign_in_failed", user=p.user_id, why=str(e)[:200])
+                continue
+            d.start()
+
+    async def leave_some(self) -> None:
+        """A third of the visiting devices goes offline until the end."""
+        rng = random.Random(f"{self.seed}/leaving")
+        visiting = [d for d in self.all_players() if not d.home]
+        for d in rng.sample(visiting, max(1, len(visiting) // 3)):
+            d.away_for_good = True
+            d.note("going", rudely=True, for_good=True)
+            await d.stop(rudely=True)
+            d.waiting.clear()  # what was not acknowledged by now, nobody will ever ask about again
+
+    async def welcome_back(self) -> None:
+        for d in self.all_players():
+            d.away_for_good = False
+            d.start()

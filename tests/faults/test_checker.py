@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: MIT
+"""The checker against small worlds in which all is well, and in which exactly one thing is not."""
+import copy
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "lib")]
+import checker  # noqa: E402
+import nemesis  # noqa: E402
+from checker import Data  # noqa: E402
+
+GEN = 1 << 48
+
+
+def uid(n: int) -> str:
+    return str(uuid.UUID(int=n))
+
+
+A, B, C, D = map(uid, (1, 2, 3, 4))
+CHAT, GROUP = uid(100), uid(101)
+A1, B1, B2, C1 = map(uid, (11, 12, 13, 14))
+OF = {A1: A, B1: B, B2: B, C1: C}
+
+
+class World:
+    """Alice and Bob in a direct chat, both and Carol in a group she is removed from; Bob's second device is away."""
+
+    def __init__(self):
+        self.history, self.n = [], 0
+        self.topics = {t: [] for t in ("chat.actions", "chat.events", "rejections", "delivery.status", "user.inbox", "mobile.push",
+                                       "ws.push", "push.outcomes", "chat.events.dlq")}
+        self.tables = {t: [] for t in ("messages", "members", "cursors", "cursors_quiet", "positions", "chats")}
+        self.meta = {"audit": [], "behind": [], "log_faults": [], "rebuilt": {"messages": None},
+                     "memory": {"chat-0": {"most_mb": 20, "cap_mb": 100, "fds_base": 10, "fds_end": 11}}}
+        self.members = {CHAT: [A, B], GROUP: [A, B, C]}
+        self.play()
+
+    def line(self, e: str, **fields) -> None:
+        self.n += 1
+        self.history.append({"n": self.n, "at": float(self.n), "e": e, **fields})
+
+    def own(self, e: str, device: str, **fields) -> None:
+        self.line(e, c=f"c{device[-2:]}", user=OF[device], device=device, **fields)
+
+    def record(self, topic: str, v, **more) -> int:
+        rows = self.topics[topic]
+        rows.append({"p": 0, "o": len(rows), "k": "", "t": 1000 + len(rows), "v": v, **more})
+        return len(rows) - 1
+
+    def action(self, chat: str, user: str, kind: str, body: dict, cid: str = "") -> int:
+        return self.record("chat.actions", {"chatId": chat, "userId": user, "clientId": cid, "peer": None,
+                                            "action": [f"chasqui.{kind}", body]})
+
+    def event(self, at: int, chat: str, user: str, kind: str, body: dict, cid: str = "") -> None:
+        self.record("chat.events", {"chatId": chat, "userId": user, "clientId": cid, "seq": GEN | at,
+                                    "source": {"generation": 1, "partition": 0, "offset": at}, "event": [f"chasqui.{kind}", body]})
+
+    def hand_on(self, at: int, chat: str, to: list[str]) -> None:
+        self.record("user.inbox", {"body": ["chasqui.DeliveryBatch", {"origin": "CHAT_ACTIONS", "items": [
+            {"partition": 0, "offset": at, "chatId": chat, "to": to}]}]})
+
+    def say(self, device: str, chat: str, cid: str, shown_by=(A1, B1), yes: bool = True, again: bool = False) -> int:
+        user, content = OF[device], f"content {cid}"
+        peer = next((u for u in self.members[CHAT] if u != user), None) if chat == CHAT else None
+        self.own("send", device, cid=cid, chat=chat, content=content, via="ws")
+        at = self.action(chat, user, "MessageSent", {}, cid)
+        i = uid(1000 + int(cid[1:]))
+        self.own("ack", device, cid=cid, id=i)
+        if again:
+            self.hand_on(at, chat, [user])
+            return at
+        if not yes:
+            self.record("rejections", {"chatId": chat, "userId": user, "clientId": cid, "code": "not_found",
+                                       "source": {"partition": 0, "offset": at}})
+            self.own("verdict", device, cid=cid, id=i, chat=chat, code="not_found")
+            return at
+        self.event(at, chat, user, "MessageAccepted", {"id": i, "peer": peer, "content": content}, cid)
+        self.tables["messages"].append({"chat_id": chat, "seq": GEN | at, "id": i, "sender_id": user, "client_id": cid,
+                                        "content": content})
+        self.hand_on(at, chat, list(self.members[chat]))
+        self.record("ws.push", {"entries": [{"kind": "FRAME", "class": "MESSAGE", "chatId": chat, "seq": GEN | at, "messageId": i,
+                                             "to": [{"userId": OF[d], "sessionId": d} for d in shown_by]}]})
+        for d in shown_by:
+            self.show(d, i, at, chat, user, cid, content)
+        self.own("verdict", device, cid=cid, id=i, chat=chat, seq=GEN | at)
+        if user != B and B in self.members[chat]:
+            self.push(B, B2, chat, at, i)
+        return at
+
+    def show(self, device, i, at, chat, user, cid, content, how="live") -> None:
+        self.own("show", device, id=i, seq=GEN | at, chat=chat, sender=user, cid=cid, content=content, how=how)
+
+    def push(self, user, device, chat, at, i) -> None:
+        self.record("mobile.push", {"userId": user, "chatId": chat, "seq": GEN | at, "messageId": i, "devices": [device]})
+        self.record("push.outcomes", {"messageId": i, "deviceId": device})
+
+    def receipt(self, device: str, chat: str, at: int) -> None:
+        user, seq = OF[device], GEN | at
+        self.own("receipt", device, chat=chat, delivered=seq, read=seq)
+        o = self.action(chat, user, "ReceiptsAdvanced", {"receipts": [
+            {"chatId": chat, "userId": user, "deliveredSeq": seq, "readSeq": seq}]})
+        for kind in ("DELIVERED", "READ"):
+            self.record("delivery.status", {"chatId": chat, "userId": user, "kind": kind, "seq": seq,
+                                            "source": {"partition": 0, "offset": o}})
+        self.tables["cursors"] = [r for r in self.tables["cursors"] if (r["chat_id"], r["user_id"]) != (chat, user)]
+        self.tables["cursors"].append({"chat_id": chat, "user_id": user, "delivered": seq, "read": seq})
+
+    def play(self) -> None:
+        self.line("chat", chat=CHAT, kind="direct", users=[A, B])
+        self.line("chat", chat=GROUP, kind="group", users=[A, B, C])
+        for d in (A1, B1, B2, C1):
+            self.own("device", d, home=d != B2)
+        for d in (A1, B1, C1):
+            self.own("ready", d, session=d)
+            self.own("caught_up", d, session=d)
+        at = self.action(GROUP, A, "GroupCreated", {})
+        self.event(at, GROUP, A, "GroupStarted", {"members": [{"userId": u, "role": "MEMBER"} for u in (A, B, C)]})
+        self.say(A1, CHAT, "m1")
+        self.say(B1, CHAT, "m2")
+        self.say(A1, GROUP, "m3", shown_by=(A1, B1, C1))
+        at = self.action(GROUP, A, "MembersChanged", {})
+        self.event(at, GROUP, A, "MembershipChanged", {"changes": [{"userId": C, "change": "REMOVE"}]})
+        self.members[GROUP] = [A, B]
+        self.say(A1, GROUP, "m4")
+        self.say(C1, GROUP, "m5", yes=False)
+        m6 = self.say(A1, CHAT, "m6")
+        self.say(A1, CHAT, "m6", again=True)
+        self.receipt(B1, CHAT, m6)
+        self.own("tick", A1, chat=CHAT, delivered=GEN | m6, read=GEN | m6, how="live")
+        self.line("poison", topic="chat.events", partition=0, raw="fe")
+        self.topics["chat.events.dlq"].append({"p": 0, "o": 0, "h": {"src_partition": "0"}, "raw": "fe", "v": None})
+        self.line("fault", fault="F1")
+        self.line("recovered", fault="F1", seconds=1.0)
+        self.line("mark", name="quiet")
+        self.tables["cursors_quiet"] = copy.deepcopy(self.tables["cursors"])
+        self.own("ready", B2, session=B2)
+        for e in [r["v"] for r in self.topics["chat.events"] if r["v"]["event"][0].endswith("MessageAccepted")]:
+            fact = e["event"][1]
+            self.show(B2, fact["id"], e["source"]["offset"], e["chatId"], e["userId"], e["clientId"], fact["content"], "sync")
+        self.own("caught_up", B2, session=B2)
+        self.line("mark", name="end")
+        self.meta["rebuilt"]["messages"] = copy.deepcopy(self.tables["messages"])
+
+    def data(self) -> Data:
+        return Data(self.history, self.topics, self.tables, self.meta)
+
+    # finding what to spoil
+
+    def lines(self, e: str, **fields) -> list[dict]:
+        return [x for x in self.history if x["e"] == e and all(x.get(k) == v for k, v in fields.items())]
+
+    def drop(self, x: dict) -> None:
+        self.history.remove(x)
+
+    def row(self, cid: str) -> dict:
+        return next(r for r in self.tables["messages"] if r["client_id"] == cid)
+
+
+def broken(w: World) -> list[str]:
+    return [x.name for x in checker.check(w.data()) if not x.ok]
+
+
+def test_all_well():
+    lines = checker.check(World().data())
+    assert [str(x) for x in lines if not x.ok] == []
+    assert len(lines) == len(checker.ALL) == 15
+    assert all(x.n for x in lines)
+
+
+def plant_lost_row(w):
+    w.tables["messages"].remove(w.row("m4"))
+
+
+def plant_lost_everywhere(w):
+    """Acknowledged, and nothing in the log."""
+    w.say(A1, CHAT, "m9")
+    for t in ("chat.actions", "chat.events"):
+        w.topics[t] = [r for r in w.topics[t] if r["v"]["clientId"] != "m9"]
+    w.tables["messages"].remove(w.row("m9"))
+
+
+def plant_two_rows(w):
+    w.tables["messages"].append({**w.row("m1"), "seq": GEN | 90})
+
+
+def plant_row_from_nowhere(w):
+    w.tables["messages"].append({**w.row("m1"), "client_id": "m77", "id": uid(77), "seq": GEN | 90})
+
+
+def plant_changed_content(w):
+    w.row("m1")["content"] = "something else"
+
+
+def plant_not_shown_live(w):
+    w.drop(w.lines("show", device=B1, cid="m4")[0])
+
+
+def plant_shown_twice(w):
+    w.history.append({**w.lines("show", device=B1, cid="m4")[0]})
+
+
+def plant_sync_lacks_one(w):
+    w.drop(w.lines("show", device=B2, cid="m3")[0])
+
+
+def plant_never_back(w):
+    w.drop(w.lines("caught_up", device=B2)[0])
+
+
+def plant_other_order(w):
+    """m6 was sent after m1 was acknowledged, and stands before it."""
+    one, six = w.row("m1"), w.row("m6")
+    for x in [*w.lines("show"), *w.lines("verdict")]:
+        if x.get("seq") in (one["seq"], six["seq"]):
+            x["seq"] = one["seq"] + six["seq"] - x["seq"]
+    for t in ("chat.events",):
+        for r in w.topics[t]:
+            if r["v"]["seq"] in (one["seq"], six["seq"]):
+                r["v"]["seq"] = one["seq"] + six["seq"] - r["v"]["seq"]
+    one["seq"], six["seq"] = six["seq"], one["seq"]
+
+
+def plant_reader_sees_another_place(w):
+    w.lines("show", device=B1, cid="m2")[0]["seq"] += 1
+
+
+def plant_shown_to_a_stranger(w):
+    x = w.lines("show", device=B1, cid="m4")[0]
+    w.history.append({**x, "device": C1, "user": C, "c": "c14"})
+
+
+def plant_pushed_to_a_stranger(w):
+    m = w.row("m4")
+    w.push(C, C1, GROUP, m["seq"] & (GEN - 1), m["id"])
+
+
+def plant_routed_to_a_stranger(w):
+    next(r for r in w.topics["ws.push"] if r["v"]["entries"][0]["messageId"] == w.row("m4")["id"])["v"]["entries"][0]["to"].append(
+        {"userId": C, "sessionId": C1})
+
+
+def plant_tick_back(w):
+    w.meta["audit"].append({"what": "cursors", "detail": "5 -> 4"})
+
+
+def plant_tick_that_lies(w):
+    x = w.lines("tick")[0]
+    x["n"] = w.lines("receipt")[0]["n"] - 0.5
+
+
+def plant_tick_never_told(w):
+    w.drop(w.lines("tick")[0])
+
+
+def plant_cursor_behind(w):
+    w.tables["cursors"][0]["read"] -= 1
+
+
+def plant_second_id(w):
+    w.lines("ack", cid="m6")[1]["id"] = uid(66)
+
+
+def plant_second_seq(w):
+    w.history.append({**w.lines("verdict", cid="m6")[0], "seq": GEN | 99})
+
+
+def plant_position_back(w):
+    w.meta["audit"].append({"what": "positions", "detail": "5 -> 4"})
+
+
+def plant_left_behind(w):
+    w.meta["behind"].append({"topic": "chat.events", "partition": 3, "end": 7, "next": 6})
+
+
+def plant_poison_swallowed(w):
+    w.topics["chat.events.dlq"].clear()
+
+
+def plant_good_record_dead_lettered(w):
+    w.topics["chat.events.dlq"].append({"p": 0, "o": 1, "h": {"src_partition": "0"}, "raw": "00", "v": None})
+
+
+def plant_other_rows_after_rebuild(w):
+    w.meta["rebuilt"]["messages"].pop()
+
+
+def plant_memory(w):
+    w.meta["memory"]["chat-0"]["most_mb"] = 101
+
+
+def plant_descriptors(w):
+    w.meta["memory"]["chat-0"]["fds_end"] = 40
+
+
+def plant_not_well_again(w):
+    x = w.lines("recovered")[0]
+    x.update(e="not_recovered", why="late")
+
+
+def plant_fault_forgotten(w):
+    w.drop(w.lines("recovered")[0])
+
+
+def plant_no_push(w):
+    w.topics["mobile.push"] = [r for r in w.topics["mobile.push"] if r["v"]["messageId"] != w.row("m3")["id"]]
+
+
+def plant_no_outcome(w):
+    w.topics["push.outcomes"].pop()
+
+
+def plant_not_handed_on(w):
+    at = w.row("m6")["seq"] & (GEN - 1)
+    w.topics["user.inbox"] = [r for r in w.topics["user.inbox"] if r["v"]["body"][1]["items"][0]["offset"] != at]
+
+
+def plant_receipt_without_trace(w):
+    w.topics["delivery.status"].pop()
+    for t in ("cursors", "cursors_quiet"):
+        w.tables[t][0]["read"] = 0
+    w.lines("tick")[0]["read"] = 0
+
+
+def plant_no_verdict_on_an_action(w):
+    w.topics["rejections"].pop()
+
+
+def plant_accepted_from_a_stranger(w):
+    at = w.topics["rejections"].pop()["v"]["source"]["offset"]
+    i = uid(1005)
+    w.event(at, GROUP, C, "MessageAccepted", {"id": i, "peer": None, "content": "content m5"}, "m5")
+    w.hand_on(at, GROUP, [A, B])
+    w.tables["messages"].append({"chat_id": GROUP, "seq": GEN | at, "id": i, "sender_id": C, "client_id": "m5", "content": "content m5"})
+
+
+def plant_repeat_accepted(w):
+    at = next(r["o"] for r in reversed(w.topics["chat.actions"]) if r["v"]["clientId"] == "m6")
+    w.event(at, CHAT, A, "MessageAccepted", {"id": w.row("m6")["id"], "peer": B, "content": "content m6"}, "m6")
+
+
+def plant_against_the_protocol(w):
+    w.own("odd", A1, text="frame message has n 5 after 3")
+
+
+def plant_verdict_never_told(w):
+    w.drop(w.lines("verdict", cid="m5")[0])
+
+
+PLANTS = {  # what is planted → the invariant that must say so (others may, too)
+    plant_lost_row: "I1", plant_lost_everywhere: "I1", plant_two_rows: "I1", plant_row_from_nowhere: "I2", plant_changed_content: "I2",
+    plant_not_shown_live: "I3", plant_shown_twice: "I3", plant_sync_lacks_one: "I4", plant_never_back: "I4", plant_other_order: "I5",
+    plant_reader_sees_another_place: "I5", plant_shown_to_a_stranger: "I6", plant_pushed_to_a_stranger: "I6",
+    plant_routed_to_a_stranger: "I6", plant_tick_back: "I7", plant_tick_that_lies: "I7", plant_tick_never_told: "I7",
+    plant_cursor_behind: "I7", plant_second_id: "I8", plant_second_seq: "I8", plant_position_back: "I9", plant_left_behind: "I9",
+    plant_poison_swallowed: "I9", plant_good_record_dead_lettered: "I9", plant_other_rows_after_rebuild: "I10", plant_memory: "I11",
+    plant_descriptors: "I11", plant_not_well_again: "I12", plant_fault_forgotten: "I12", plant_no_push: "I13", plant_no_outcome: "I13",
+    plant_not_handed_on: "I14", plant_receipt_without_trace: "I14", plant_no_verdict_on_an_action: "I14",
+    plant_accepted_from_a_stranger: "I14", plant_repeat_accepted: "I14", plant_against_the_protocol: "I15",
+    plant_verdict_never_told: "I15",
+}
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda p: p.__name__[6:])
+def test_a_planted_anomaly_is_named(plant):
+    w = World()
+    plant(w)
+    assert PLANTS[plant] in broken(w)
+
+
+def test_every_invariant_is_broken_by_some_plant():
+    assert set(PLANTS.values()) == {f"I{i}" for i in range(1, 16)}
+    assert set(PLANTS) == {f for name, f in globals().items() if name.startswith("plant_")}
+
+
+def test_an_empty_run_is_not_a_good_one():
+    lines = checker.check(Data([], {}, {}, {}))
+    assert not all(x.ok for x in lines)
+    assert not lines[0].ok and not lines[2].ok
+
+
+def test_the_plan_is_the_seeds_alone():
+    have = {"fatal", "disk", "proxies"}
+    one = [(f.name, s) for f, s in nemesis.plan("7", 200, have, False)]
+    assert one == [(f.name, s) for f, s in nemesis.plan("7", 200, have, False)]
+    assert one != [(f.name, s) for f, s in nemesis.plan("8", 200, have, False)]
+    assert {name for name, _ in one} == {f.name for f in nemesis.FAULTS}, "a long run meets every fault"
