@@ -55,6 +55,15 @@ class Perf:
         self.process = None
 
 
+def log_bytes(stack):
+    """{topic: bytes of its segments}"""
+    sizes = {}
+    for file in (stack.state / "kafka-data").glob("*-[0-9]*/*.log"):
+        topic = file.parent.name.rsplit("-", 1)[0]
+        sizes[topic] = sizes.get(topic, 0) + file.stat().st_size
+    return sizes
+
+
 def generate(stack, options, workload, people, perf=None, seed=1):
     """One run of the load generator. → its result with what the servers used meanwhile."""
     run = uuid.uuid4().hex[:8]
@@ -65,6 +74,7 @@ def generate(stack, options, workload, people, perf=None, seed=1):
     perf = perf or Perf(stack, None, stack.state)
     idle = workload.name.startswith("idle")
     before = usage.memory_kib() if idle else None
+    log_before = log_bytes(stack)
     argv = [str(stack.build / "tests/bench/bench_load"), "--plan", str(file),
             *workloads.arguments(workload, options.seconds, options.warmup, 2 if idle else 0.2, seed)]
     load = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
@@ -85,6 +95,7 @@ def generate(stack, options, workload, people, perf=None, seed=1):
             result = event
     if load.wait() != 0 or not result:
         raise SystemExit(f"{workload.name}: the load generator ended with {load.returncode}")
+    result["log_bytes"] = {topic: size - log_before.get(topic, 0) for topic, size in log_bytes(stack).items()}
     result.update(cpu_s=cpu, ready_s=ready_s, view=view_check(stack, result))
     if idle:
         result["memory_kib_a_connection"] = {name: round(kib / workload.users, 2) for name, kib in memory.items()
@@ -135,6 +146,10 @@ def figures(result):
         "client_cpu_us_per_message": 1e6 * result["generator_cpu_s"] / (result["sent"] or 1),
         "deliveries_per_message": window["deliveries"] / sent,
     }
+    found["log_bytes_a_message"] = sum(result["log_bytes"].values()) / (result["sent"] or 1)
+    for topic, size in result["log_bytes"].items():
+        if size and not topic.startswith("__"):
+            found[f"log_bytes_a_message.{topic}"] = size / (result["sent"] or 1)
     for kind in ("ack", "delivery", "tick"):
         for q in ("p50", "p99", "p999", "max"):
             found[f"{kind}_{q}_ms"] = result[f"{kind}_us"][q] / 1000
@@ -162,6 +177,7 @@ def line_of(workload, results, bad):
             f"delivery {s['delivery_p50_ms']:.1f}/{s['delivery_p99_ms']:.1f}/{s['delivery_p999_ms']:.1f} "
             f"tick {s['tick_p50_ms']:.1f}/{s['tick_p99_ms']:.1f} | CPU ms per 1,000 deliveries {s['cpu_ms_per_1000_deliveries']:.0f} ({split}), "
             f"{s['cpu_cores']:.2f} cores, client {s['client_cpu_us_per_message']:.0f} us a message")
+    text += f" | log {s['log_bytes_a_message']:.0f} bytes a message"
     if "kib_a_connection" in s:
         text += f" | {s['kib_a_connection']:.1f} KiB a connection"
     return text + (" | WRONG: " + "; ".join(bad) if bad else " | nothing lost, doubled or out of order, view exact")
