@@ -28,17 +28,27 @@ static void draw_code(char out[CODE_DIGITS + 1])
     snprintf(out, CODE_DIGITS + 1, "%06u", r % range);
 }
 
-static const char sql_count[] =
-    "SELECT count(*) FROM auth.challenges WHERE phone_number = $1 AND created_at > $2";
+/* One at a time for a number, until the transaction ends: what is counted next is all there is. */
+static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
-static const char sql_insert[] = "INSERT INTO auth.challenges (challenge, phone_number, name, "
-                                 "code_hash, tries_left, created_at, "
-                                 "expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+static const char sql_insert[] =
+    "INSERT INTO auth.challenges (challenge, phone_number, name, code_hash, tries_left, "
+    "created_at, expires_at) SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM "
+    "auth.challenges WHERE phone_number = $2 AND created_at > $8) < $9";
 
 static enum cq_status insert_challenge(struct pg *c, struct pg_params *p, struct cq_id challenge,
                                        const char *number, struct cq_span name,
-                                       const uint8_t hash[32], int64_t now_ms)
+                                       const uint8_t hash[32], int64_t per_hour, int64_t now_ms,
+                                       enum auth_verdict *ret)
 {
+    cq_auto(pgresult) struct pg_result *done = NULL;
+    enum cq_status st;
+
+    pg_params_clear(p);
+    pg_add_text(p, span_str(number));
+    st = pg_run(c, sql_lock, p, NULL);
+    if (st != CQ_OK)
+        return st;
     pg_params_clear(p);
     pg_add_uuid(p, challenge);
     pg_add_text(p, span_str(number));
@@ -50,7 +60,12 @@ static enum cq_status insert_challenge(struct pg *c, struct pg_params *p, struct
     pg_add_i32(p, CODE_TRIES);
     pg_add_i64(p, now_ms);
     pg_add_i64(p, now_ms + CODE_TTL_MS);
-    return pg_run(c, sql_insert, p, NULL);
+    pg_add_i64(p, now_ms - HOUR_MS);
+    pg_add_i64(p, per_hour);
+    st = pg_run(c, sql_insert, p, &done);
+    if (st == CQ_OK)
+        *ret = pg_affected(done) == 1 ? AUTH_YES : AUTH_LIMITED;
+    return st;
 }
 
 enum cq_status challenge_make(struct pg *c, struct cq_span pepper, const char *number,
@@ -58,26 +73,19 @@ enum cq_status challenge_make(struct pg *c, struct cq_span pepper, const char *n
                               enum auth_verdict *ret, struct cq_id *ret_challenge,
                               char ret_code[CODE_DIGITS + 1])
 {
-    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = pg_script(c, "BEGIN");
     struct pg_params p;
     uint8_t hash[32];
-    enum cq_status st;
 
+    if (st != CQ_OK)
+        return st;
     pg_params_init(&p, PARAMS_BYTES);
-    pg_add_text(&p, span_str(number));
-    pg_add_i64(&p, now_ms - HOUR_MS);
-    st = pg_run(c, sql_count, &p, &rows);
-    if (st == CQ_OK && pg_i64(rows, 0, 0) >= per_hour) {
-        *ret = AUTH_LIMITED;
-    } else if (st == CQ_OK) {
-        *ret = AUTH_YES;
-        *ret_challenge = id_random();
-        draw_code(ret_code);
-        hash_code(pepper, *ret_challenge, number, span_str(ret_code), hash);
-        st = insert_challenge(c, &p, *ret_challenge, number, name, hash, now_ms);
-    }
+    *ret_challenge = id_random();
+    draw_code(ret_code);
+    hash_code(pepper, *ret_challenge, number, span_str(ret_code), hash);
+    st = insert_challenge(c, &p, *ret_challenge, number, name, hash, per_hour, now_ms, ret);
     pg_params_release(&p);
-    return st;
+    return st == CQ_OK ? pg_script(c, "COMMIT") : st; /* pg_ready() rolls back */
 }
 
 /* A try is taken before the code is looked at, so that guesses at once cannot share one. */

@@ -19,6 +19,7 @@ enum {
     CALL_MS = 10000,
     COMMITTED_TRIES = 6,
     CLOSE_SECONDS = 5,
+    SESSION_MS = 10000,
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
@@ -162,7 +163,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
 
 static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
 {
-    char session[32], fetch[32];
+    char session[32], heartbeat[32], fetch[32];
     const char *const pairs[] = {
         "group.id",
         conf->group,
@@ -177,7 +178,7 @@ static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
         "session.timeout.ms",
         session,
         "heartbeat.interval.ms",
-        "2000",
+        heartbeat,
         "max.poll.interval.ms",
         "300000",
         "fetch.wait.max.ms",
@@ -204,8 +205,10 @@ static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
         NULL,
     };
 
-    snprintf(session, sizeof session, "%d",
-             conf->session_timeout_ms ? conf->session_timeout_ms : 10000);
+    int32_t session_ms = conf->session_timeout_ms ? conf->session_timeout_ms : SESSION_MS;
+
+    snprintf(session, sizeof session, "%d", session_ms);
+    snprintf(heartbeat, sizeof heartbeat, "%d", session_ms / 5);
     snprintf(fetch, sizeof fetch, "%d",
              conf->fetch_max_bytes ? conf->fetch_max_bytes : 16 * 1024 * 1024);
     return rdkafka_conf_new(conf->brokers, conf->client_id, pairs);

@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/bus/suspect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,9 @@ struct progress {
     bool owned;
     int64_t next;
     int64_t committed;
+    bool noted;  /* that this start is one more at `next` */
+    int careful; /* records that are still to be stepped one by one */
+    struct suspect suspect;
 };
 
 struct stage {
@@ -58,6 +62,7 @@ struct stage {
     int64_t turn_ms; /* when the last turn with records began */
     int again;       /* turns in a row that ended in CQ_AGAIN at their first record */
     bool failed_report;
+    bool in_turn;  /* the state behind ops->meta is ahead of `next` */
     char why[320]; /* of CQ_FATAL */
 };
 
@@ -80,9 +85,13 @@ static void release_records(struct stage *s, int from, int to)
 
 static const char *meta_of(struct stage *s, int32_t partition, char *buf, size_t cap)
 {
-    size_t n = s->conf.ops->meta ? s->conf.ops->meta(s->conf.arg, partition, buf, cap - 1) : 0;
+    char front[SUSPECT_TEXT_MAX];
+    size_t k = suspect_format(&s->progress[partition].suspect, front);
+    size_t n =
+        s->conf.ops->meta ? s->conf.ops->meta(s->conf.arg, partition, buf + k, cap - k - 1) : 0;
 
-    buf[n < cap ? n : 0] = '\0';
+    memcpy(buf, front, k);
+    buf[n < cap - k ? k + n : k] = '\0';
     return buf;
 }
 
@@ -90,12 +99,17 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
                                   int64_t committed, const char *meta, int64_t *ret_from)
 {
     struct stage *s = arg;
+    struct progress *pr;
 
     (void)topic;
     (void)ret_from; /* the commit, or the log's start when there is none */
     if (partition < 0 || partition >= PARTITIONS_MAX)
         return CQ_FATAL;
-    s->progress[partition] = (struct progress){ true, committed, committed };
+    pr = &s->progress[partition];
+    *pr = (struct progress){ .owned = true, .next = committed, .committed = committed };
+    meta = suspect_parse(meta, &pr->suspect);
+    if (pr->suspect.starts >= SUSPECT_STARTS)
+        pr->careful = s->conf.batch_max; /* whatever kills, it is in the first turn */
     return s->conf.ops->assigned ? s->conf.ops->assigned(s->conf.arg, partition, committed, meta)
                                  : CQ_OK;
 }
@@ -110,7 +124,8 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
 
     release_records(s, 0, s->recs_n);
     s->recs_n = 0;
-    if (!lost && pr->next > pr->committed &&
+    /* In the middle of a turn that failed, the text would speak of records that are not done. */
+    if (!lost && !s->in_turn && pr->next > pr->committed &&
         consumer_commit_wait(s->consumer, topic, partition, pr->next,
                              meta_of(s, partition, meta, sizeof meta)) != CQ_OK)
         log_debug("commit_at_revoke_failed", LOG_I("partition", partition));
@@ -153,6 +168,7 @@ enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret)
         .instance = conf->instance,
         .topics = &conf->topic,
         .topics_n = 1,
+        .session_timeout_ms = conf->session_timeout_ms,
         .ops = &stage_consumer_ops,
         .arg = s,
     };
@@ -250,13 +266,14 @@ static enum cq_status gather(struct stage *s, int wait_ms)
     return CQ_OK;
 }
 
-/* Step records until the end, a full output or CQ_AGAIN. Returns how many are done in *ret_done. */
-static enum cq_status step_records(struct stage *s, int *ret_done)
+/* Step up to `n` records until a full output or CQ_AGAIN. Returns how many are done in *ret_done.
+ */
+static enum cq_status step_records(struct stage *s, int most, int *ret_done)
 {
     struct stage_out *out = &s->out;
     int i;
 
-    for (i = 0; i < s->recs_n && out->bytes < OUT_BYTES_SOFT; i++) {
+    for (i = 0; i < most && out->bytes < OUT_BYTES_SOFT; i++) {
         size_t n = out->n, bytes = out->bytes;
         static const char undecodable[] = "cannot be decoded";
         const char *why = undecodable;
@@ -278,6 +295,74 @@ static enum cq_status step_records(struct stage *s, int *ret_done)
     }
     *ret_done = i;
     return s->conf.ops->turn_end ? s->conf.ops->turn_end(s->conf.arg, out) : CQ_OK;
+}
+
+/* Before the first step after a start: one more that began here. Waits, or the word would be lost
+ * with the process. */
+static void note_starts(struct stage *s)
+{
+    char meta[BUS_META_MAX + 1];
+
+    for (int i = 0; i < s->recs_n; i++) {
+        int32_t p = s->recs[i].partition;
+        struct progress *pr = &s->progress[p];
+
+        if (pr->noted)
+            continue;
+        pr->noted = true;
+        pr->suspect.starts++;
+        if (pr->next < 0)
+            pr->next = pr->committed = s->recs[i].offset;
+        if (consumer_commit_wait(s->consumer, s->conf.topic, p, pr->next,
+                                 meta_of(s, p, meta, sizeof meta)) != CQ_OK)
+            log_debug("start_not_noted", LOG_I("partition", p));
+    }
+}
+
+/* One record, with a word around its step that a death leaves behind. */
+static enum cq_status step_carefully(struct stage *s, int *ret_done)
+{
+    const struct bus_record *rec = &s->recs[0];
+    struct progress *pr = &s->progress[rec->partition];
+    char text[BUS_META_MAX + 1], front[SUSPECT_TEXT_MAX], before[BUS_META_MAX + 1];
+    struct suspect none;
+    enum cq_status st;
+
+    if (pr->suspect.at == rec->offset && pr->suspect.kills >= SUSPECT_KILLS) {
+        pr->suspect.at = -1;
+        pr->suspect.kills = 0;
+        count_add(COUNT_KILLERS, 1);
+        *ret_done = 1;
+        return emit_dead(s, rec, "killed its process");
+    }
+    pr->suspect.kills = (pr->suspect.at == rec->offset ? pr->suspect.kills : 0) + 1;
+    pr->suspect.at = rec->offset;
+    meta_of(s, rec->partition, text, sizeof text);
+    if (consumer_commit_wait(s->consumer, s->conf.topic, rec->partition, pr->next, text) != CQ_OK)
+        return CQ_AGAIN; /* without the word a death would teach nothing */
+    st = step_records(s, 1, ret_done);
+    if (st != CQ_OK)
+        return st;
+    pr->suspect.at = -1;
+    pr->suspect.kills = 0;
+    /* The state behind ops->meta has moved, the position has not: the text of before. */
+    suspect_format(&pr->suspect, front);
+    snprintf(before, sizeof before, "%s%.*s", front, BUS_META_MAX - SUSPECT_TEXT_MAX,
+             suspect_parse(text, &none));
+    if (consumer_commit_wait(s->consumer, s->conf.topic, rec->partition, pr->next, before) != CQ_OK)
+        log_debug("word_not_taken_back", LOG_I("partition", rec->partition));
+    return CQ_OK;
+}
+
+/* Records of partitions that need no care, up to the first that does. */
+static enum cq_status step_turn(struct stage *s, int *ret_done)
+{
+    int n = 0;
+
+    note_starts(s);
+    while (n < s->recs_n && !s->progress[s->recs[n].partition].careful)
+        n++;
+    return n ? step_records(s, n, ret_done) : step_carefully(s, ret_done);
 }
 
 static enum cq_status send_output(struct stage *s, const struct output *o)
@@ -344,8 +429,15 @@ static void show(struct stage *s)
 
 static void finish_records(struct stage *s, int done)
 {
-    for (int i = 0; i < done; i++)
-        s->progress[s->recs[i].partition].next = s->recs[i].offset + 1;
+    for (int i = 0; i < done; i++) {
+        struct progress *pr = &s->progress[s->recs[i].partition];
+
+        pr->next = s->recs[i].offset + 1;
+        if (pr->careful)
+            pr->careful--;
+        if (!pr->careful)
+            pr->suspect = (struct suspect){ 0, -1, 0 };
+    }
     release_records(s, 0, done);
     memmove(s->recs, s->recs + done, sizeof s->recs[0] * (size_t)(s->recs_n - done));
     s->recs_n -= done;
@@ -366,12 +458,14 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
     }
     arena_reset(s->out.arena);
     s->out.n = s->out.bytes = 0;
-    st = step_records(s, &done);
-    if (st != CQ_OK)
+    s->in_turn = true;
+    st = step_turn(s, &done);
+    if (st != CQ_OK && st != CQ_AGAIN)
         return CQ_FATAL;
     if (publish(s) != CQ_OK)
         return CQ_FATAL;
     finish_records(s, done);
+    s->in_turn = false;
     commit_progress(s, false);
     count_set(COUNT_BATCH, done);
     if (done) {

@@ -35,6 +35,7 @@ struct stage_conf {
     const char *worker;    /* named in dead-letter headers */
     int batch_max;         /* records a turn */
     size_t batch_max_bytes;
+    int32_t session_timeout_ms; /* 0: the consumer's default */
     const struct stage_ops *ops;
     void *arg;
 };

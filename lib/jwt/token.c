@@ -198,11 +198,14 @@ static bool signature_good(const struct token_key *key, const char *token)
 enum cq_status token_check(const struct token_keys *k, struct cq_span token, int64_t now_s,
                            struct token_claims *ret, const char **ret_why)
 {
+    const char *nobody_asks;
     char text[TOKEN_TEXT_MAX + 1];
     const struct token_key *key;
     struct token_claims claims;
     struct parts parts;
 
+    if (!ret_why)
+        ret_why = &nobody_asks;
     *ret_why = "form";
     if (!token.n || token.n > TOKEN_TEXT_MAX || !cut(token, &parts))
         return CQ_POISON;

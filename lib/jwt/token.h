@@ -30,7 +30,8 @@ CQ_MUST_CHECK enum cq_status token_sign(const struct token_keys *k, const struct
                                         char *out, size_t out_n);
 
 /** CQ_OK: signature, alg, kid, typ, iss, aud, sub, did and integer iat and exp are all right at
- * `now_s`. CQ_POISON otherwise, with a static reason for the log in *ret_why. Any thread. */
+ * `now_s`. CQ_POISON otherwise, with a static reason for the log in
+ * *ret_why (may be NULL). Any thread. */
 CQ_MUST_CHECK enum cq_status token_check(const struct token_keys *k, struct cq_span token,
                                          int64_t now_s, struct token_claims *ret,
                                          const char **ret_why);

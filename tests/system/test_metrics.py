@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Every path of refusal and repetition is taken once, and the role's own numbers say so."""
 import asyncio
+import collections
 import io
 import uuid
 
 import fastavro
 import pytest
-from client import MARK, scenario, until
+from client import MARK, Rest, scenario, until
 from commit_proxy import CommitProxy
 from conftest import BASE_PORT
 from look import log_faults, paused, rows, view_is_level
@@ -22,7 +23,8 @@ def counted():
     """A Stack of its own, because it is left with a false clock; persistence reaches PostgreSQL through `proxy`."""
     with CommitProxy(PROXY, PORT + 2) as proxy:
         url = f"postgresql://chasqui:test@127.0.0.1:{PROXY}/chasqui"
-        with Stack(base_port=PORT, settings={"DATABASE_URL": url, "PARTITIONS": "2", "SLOTS": "2"}) as stack:
+        with Stack(base_port=PORT, settings={"DATABASE_URL": url, "PARTITIONS": "2", "SLOTS": "2",
+                                                   "CODE_PER_NUMBER_HOUR": "3"}) as stack:
             stack.proxy = proxy
             yield stack.start()
 
@@ -128,6 +130,18 @@ async def test_what_a_gateway_gives_back(counted, net):
     await alice.told(f"{MARK} waited for", peer=bob.user_id)
     assert await late_one.closed(30) == 4408
     await late.at_least(1)
+
+
+@scenario(limit_s=60, stack="counted")
+async def test_codes_of_one_number_are_limited_also_all_at_once(counted, net):
+    """Forty requests side by side, by every worker: as many codes as the hour allows, not one more."""
+    rests = [Rest(counted.rest_url()) for _ in range(40)]
+    number = net.phone()
+    try:
+        got = await asyncio.gather(*(r.post("/api/register", {"phoneNumber": number, "name": "anna"}) for r in rests))
+    finally:
+        await asyncio.gather(*(r.close() for r in rests))
+    assert sorted(collections.Counter(r.status for r in got).items()) == [(200, 3), (429, 37)]
 
 
 @scenario(limit_s=60, stack="counted")

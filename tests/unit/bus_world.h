@@ -28,6 +28,7 @@ struct bus_world {
     rd_kafka_t *rk; /* owns the cluster, asks it and feeds it */
     rd_kafka_mock_cluster_t *cluster;
     const char *brokers;
+    char meta[256]; /* beside what world_committed found */
 };
 
 static inline void world_open(struct bus_world *w)
@@ -83,6 +84,8 @@ static inline int64_t world_committed(struct bus_world *w)
     rd_kafka_topic_partition_list_add(list, "in", 0);
     if (!rd_kafka_committed(w->rk, list, CALL_MS) && !list->elems[0].err)
         found = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
+    snprintf(w->meta, sizeof w->meta, "%.*s", (int)list->elems[0].metadata_size,
+             list->elems[0].metadata ? (const char *)list->elems[0].metadata : "");
     rd_kafka_topic_partition_list_destroy(list);
     return found;
 }
@@ -146,9 +149,9 @@ static inline size_t paper_meta(void *arg, int32_t partition, char *buf, size_t 
     struct paper_stage *p = arg;
 
     (void)partition;
-    if (p->die_at_commit)
+    if (p->die_at_commit && p->steps)
         raise(SIGKILL);
-    return (size_t)snprintf(buf, cap, "meta");
+    return (size_t)snprintf(buf, cap, "%d", p->first < 0 ? 0 : (int)p->first + p->steps);
 }
 
 static inline enum cq_status paper_open(struct paper_stage *p, const char *brokers)
@@ -163,6 +166,7 @@ static inline enum cq_status paper_open(struct paper_stage *p, const char *broke
                                            .topic = "in",
                                            .dlq_topic = "in.dlq",
                                            .worker = "paper",
+                                           .session_timeout_ms = 4000, /* a dead member's place */
                                            .batch_max = 100,
                                            .batch_max_bytes = 1 << 20,
                                            .ops = &ops,
@@ -206,25 +210,30 @@ __attribute__((constructor)) static void paper_child(void)
     _exit(stage_run(p.stage, &p.stop) == CQ_OK ? 0 : 1);
 }
 
-/* How the child ended: its signal, or -1. */
-static inline int paper_killed(struct bus_world *w, bool at_commit)
+static inline pid_t paper_spawn(struct bus_world *w, bool at_commit)
 {
     pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    setenv("PAPER_BROKERS", w->brokers, 1);
+    if (at_commit)
+        setenv("PAPER_DIE_AT_COMMIT", "1", 1);
+    execl("/proc/self/exe", "child", (char *)NULL);
+    _exit(4);
+}
+
+/* How the child ended: its signal, or -1. */
+static inline int paper_await(pid_t pid)
+{
     int status;
 
-    if (pid == 0) {
-        setenv("PAPER_BROKERS", w->brokers, 1);
-        if (at_commit)
-            setenv("PAPER_DIE_AT_COMMIT", "1", 1);
-        execl("/proc/self/exe", "child", (char *)NULL);
-        _exit(4);
-    }
     for (int64_t until_ms = clock_mono_ms() + WITHIN_MS; clock_mono_ms() < until_ms;) {
         if (waitpid(pid, &status, WNOHANG) == pid)
             return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
         clock_sleep_ms(10);
     }
-    kill(pid, SIGTERM);
+    kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
     return -1;
 }

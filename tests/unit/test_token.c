@@ -49,6 +49,16 @@ TEST(a_token_by_hand_is_accepted_so_the_refusals_mean_something)
     CHECK_STR(verdict(forge(HEADER, CLAIMS, SECRET)), "good");
 }
 
+TEST(the_reason_need_not_be_asked_for)
+{
+    struct token_keys *keys = NULL;
+    struct token_claims claims;
+
+    CHECK_EQ(token_keys_new(SECRET, &keys), CQ_OK);
+    CHECK_EQ(token_check(keys, span_str("no token"), 0, &claims, NULL), CQ_POISON);
+    token_keys_free(keys);
+}
+
 TEST(headers_other_than_ours_are_refused)
 {
     static const char *const rows[] = {
