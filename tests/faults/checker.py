@@ -626,9 +626,30 @@ def i15_by_the_protocol(d: Data) -> Line:
     return line
 
 
+# What has to have been refused, or done again: by every run that is long enough to see it, and by runs with these faults.
+REFUSALS = (("chat", "duplicates_suppressed_total"), ("chat", "rejections_total"), ("chat", "receipts_refused_total"),
+            ("edge-ws", "late_closes_total"), ("edge-ws", "handed_back_total"), ("user", "sessions_lost_total"))
+REFUSALS_BY_FAULT = {"F15": ("persistence", "dead_letters_total"), "F2.persistence.3": ("persistence", "zombie_writes_refused_total"),
+                     "F11.user": ("user", "duplicates_suppressed_total"), "F4.kill": ("edge-ws", "unknown_answers_total"),
+                     "F5": ("edge-rest", "unknown_answers_total")}
+SHOWN = ("zombie_writes_refused_total", "late_confirmations_total", "resync_closes_total", "silent_sessions_cleared_total",
+         "rejoins_total", "unknown_answers_total")
+
+
+def i16_refusals(d: Data) -> Line:
+    line = Line("I16", "each way to refuse, or to do again, was taken")
+    seen = {tuple(k.split(" ")): v for k, v in d.meta.get("numbers", {}).items()}
+    faults = {x["fault"] for x in d.lines("fault")}
+    wanted = {REFUSALS_BY_FAULT[f] for f in faults & set(REFUSALS_BY_FAULT)} | (set(REFUSALS) if len(faults) > 5 else set())
+    line.bad = [f"never seen: {role} {name}" for role, name in sorted(wanted) if not seen.get((role, name))]
+    shown = sorted(wanted | {k for k in seen if k[1] in SHOWN})
+    line.n = ", ".join(f"{role} {name.removesuffix('_total')} {seen.get((role, name), 0)}" for role, name in shown) or "nothing asked for"
+    return line
+
+
 ALL = (i1_acked_is_kept, i2_nothing_from_nowhere, i3_live_devices_have_all, i4_late_devices_have_all, i5_one_order,
        i6_never_to_a_stranger, i7_ticks, i8_none_or_one, i9_positions, i10_rebuilt, i11_memory, i12_recovery,
-       i13_shown_or_pushed, i14_the_log_follows, i15_by_the_protocol)
+       i13_shown_or_pushed, i14_the_log_follows, i15_by_the_protocol, i16_refusals)
 
 
 def check(data: Data) -> list[Line]:

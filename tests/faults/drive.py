@@ -21,6 +21,7 @@ from checker import Line, check  # noqa: E402
 from client import MARK, until  # noqa: E402
 from history import History  # noqa: E402
 from look import ROLES, ends_now, log_faults, rows_now  # noqa: E402
+from metrics import Watch  # noqa: E402
 from people import Cast  # noqa: E402
 from rig import Rig  # noqa: E402
 from stack import ROOT, Stack  # noqa: E402
@@ -125,6 +126,8 @@ class Drive:
         for p in stack.roles():
             p.auto_restart = True
         watching = asyncio.create_task(memory.watch())
+        numbers = Watch(stack, every=1.0)
+        numbers.__enter__()
         try:
             await cast.prepare()
             self.say(f"{self.at()} {len(cast.all_players())} devices of {o.users} people, {len(cast.direct)} direct chats, "
@@ -136,6 +139,8 @@ class Drive:
             await self.finish(stack, cast)
         finally:
             watching.cancel()
+            await asyncio.to_thread(numbers.__exit__)
+            self.meta["numbers"] = {f"{role} {name}": n for (role, name), n in numbers.all_seen().items()}
             await cast.close()
         # without clients, processes hold what they hold for themselves
         await until(lambda: all(memory.of(p.pid)[1] <= memory.seen[p.name]["fds_base"] + 8 for p in stack.roles()), 30,

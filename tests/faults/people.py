@@ -14,6 +14,7 @@ import uuid
 from client import MARK, ApiError, Device, Rest, RawWs, Tokens, until
 from client import sign_in
 from history import History
+from wire import Slow
 
 RETRY_CHANCE = 0.9  # of a REST send whose outcome is unknown; else nobody ever asks again
 NO = (400, 403, 404, 409, 413)
@@ -122,6 +123,33 @@ class Mute:
             await asyncio.sleep(0.2)
 
 
+class Dawdler(Mute):
+    """A device that reads nothing, or a byte a second, and whose socket must be closed for it all the same."""
+
+    def __init__(self, pace: float, closed_within_s: float, *args):
+        super().__init__(*args)
+        self.pace, self.closed_within_s = pace, closed_within_s
+        self.name = f"slow{pace:g}-{self.tokens.device_id[:4]}"
+
+    async def run(self) -> None:
+        i = 0
+        while True:
+            slow = Slow(self.ws_urls[i % len(self.ws_urls)], self.tokens.access, self.pace)
+            i += 1
+            try:
+                await slow.open()
+                await slow.dawdle(self.closed_within_s)
+                closed = await slow.ended(15)
+                self.h.add("mute_closed", c=self.name, device=self.tokens.device_id, code=None, closed=closed)
+                if not closed:
+                    self.h.add("odd", c=self.name, text="a socket that was not read was not closed")
+            except (OSError, asyncio.TimeoutError):  # the gateway is away
+                await asyncio.sleep(0.5)
+            finally:
+                slow.close()
+            await asyncio.sleep(0.2)
+
+
 class Person:
     def __init__(self, name: str, phone: str):
         self.name, self.phone = name, phone
@@ -173,7 +201,7 @@ class Cast:
         d.note("device", platform=platform, home=home)
         return d
 
-    async def prepare(self, mutes: int = 1) -> None:
+    async def prepare(self, mutes: int = 3) -> None:
         for i, p in enumerate(self.people):
             p.phone = self.phone()
             await self.device(p, home=True)
@@ -188,11 +216,13 @@ class Cast:
         await self._make_group(self.people[0], self.people[1:], [])
         await self._make_group(self.people[1], self.people[2:n - 1], self.people[3:n - 1])
         await self._make_group(self.people[2], self.people[3:n // 2 + 2], [])
-        for i in range(mutes):
+        makers = (Mute, lambda *a: Dawdler(0, 30, *a), lambda *a: Dawdler(1, 30, *a))
+        for i, make in enumerate(makers[:mutes]):
             p = self.people[-1 - i]
             t = await sign_in(self.rest, p.phone)
-            self.h.add("device", c="mute", user=p.user_id, device=t.device_id, platform="android", mute=True, home=False)
-            self.mutes.append(Mute(self.h, t, self.ws_urls, self.rest))
+            m = make(self.h, t, self.ws_urls, self.rest)
+            self.h.add("device", c=m.name, user=p.user_id, device=t.device_id, platform="android", mute=True, home=False)
+            self.mutes.append(m)
 
     async def _make_direct(self, a: Person, b: Person) -> None:
         r = await a.players[0].rest.post("/api/chats", {"userId": b.user_id}, expect=(200, 201))
@@ -316,6 +346,10 @@ class Cast:
             d = rng.choice(p.players)
             if d.caught_up and d.messages:
                 d.read(rng.choice(p.chats))
+            if rng.random() < 0.02:  # of what has not been said yet: refused, and by no means a tick
+                chat = rng.choice(p.chats)
+                f = {"t": "receipt", "chatId": chat, "read": (1 << 48) + (1 << 40)}
+                Device._post(d, {**f, "peer": d.peers[chat]} if chat in d.peers else f)
 
     async def _churning(self) -> None:
         """Owners add, remove, promote and demote; members leave. Each waits for its answer, whatever it is."""

@@ -34,6 +34,7 @@ class World:
                                        "ws.push", "push.outcomes", "chat.events.dlq")}
         self.tables = {t: [] for t in ("messages", "members", "cursors", "cursors_quiet", "positions", "chats")}
         self.meta = {"audit": [], "behind": [], "log_faults": [], "rebuilt": {"messages": None},
+                     "numbers": {"persistence dead_letters_total": 1},
                      "memory": {"chat-0": {"most_mb": 20, "cap_mb": 100, "fds_base": 10, "fds_end": 11}}}
         self.members = {CHAT: [A, B], GROUP: [A, B, C]}
         self.play()
@@ -132,8 +133,8 @@ class World:
         self.own("tick", A1, chat=CHAT, delivered=GEN | m6, read=GEN | m6, how="live")
         self.line("poison", topic="chat.events", partition=0, raw="fe")
         self.topics["chat.events.dlq"].append({"p": 0, "o": 0, "h": {"src_partition": "0"}, "raw": "fe", "v": None})
-        self.line("fault", fault="F1")
-        self.line("recovered", fault="F1", seconds=1.0)
+        self.line("fault", fault="F15")
+        self.line("recovered", fault="F15", seconds=1.0)
         self.line("mark", name="quiet")
         self.tables["cursors_quiet"] = copy.deepcopy(self.tables["cursors"])
         self.own("ready", B2, session=B2)
@@ -166,7 +167,7 @@ def broken(w: World) -> list[str]:
 def test_all_well():
     lines = checker.check(World().data())
     assert [str(x) for x in lines if not x.ok] == []
-    assert len(lines) == len(checker.ALL) == 15
+    assert len(lines) == len(checker.ALL) == 16
     assert all(x.n for x in lines)
 
 
@@ -349,6 +350,10 @@ def plant_verdict_never_told(w):
     w.drop(w.lines("verdict", cid="m5")[0])
 
 
+def plant_refusal_never_taken(w):
+    w.meta["numbers"].clear()
+
+
 PLANTS = {  # what is planted → the invariant that must say so (others may, too)
     plant_lost_row: "I1", plant_lost_everywhere: "I1", plant_two_rows: "I1", plant_row_from_nowhere: "I2", plant_changed_content: "I2",
     plant_not_shown_live: "I3", plant_shown_twice: "I3", plant_sync_lacks_one: "I4", plant_never_back: "I4", plant_other_order: "I5",
@@ -359,7 +364,7 @@ PLANTS = {  # what is planted → the invariant that must say so (others may, to
     plant_descriptors: "I11", plant_not_well_again: "I12", plant_fault_forgotten: "I12", plant_no_push: "I13", plant_no_outcome: "I13",
     plant_not_handed_on: "I14", plant_receipt_without_trace: "I14", plant_no_verdict_on_an_action: "I14",
     plant_accepted_from_a_stranger: "I14", plant_repeat_accepted: "I14", plant_against_the_protocol: "I15",
-    plant_verdict_never_told: "I15",
+    plant_verdict_never_told: "I15", plant_refusal_never_taken: "I16",
 }
 
 
@@ -371,7 +376,7 @@ def test_a_planted_anomaly_is_named(plant):
 
 
 def test_every_invariant_is_broken_by_some_plant():
-    assert set(PLANTS.values()) == {f"I{i}" for i in range(1, 16)}
+    assert set(PLANTS.values()) == {f"I{i}" for i in range(1, 17)}
     assert set(PLANTS) == {f for name, f in globals().items() if name.startswith("plant_")}
 
 

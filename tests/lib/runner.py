@@ -19,6 +19,7 @@ HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90
 
 # Left out under the address and undefined-behaviour sanitizers: tests of the tests.
 NOT_ASAN = ["test_checkers.py"]
+FAULT_SEEDS = ("11", "12")  # of the short profile
 ASAN_OPTIONS = "detect_leaks=1:allocator_may_return_null=1:abort_on_error=0:exitcode=99"
 
 
@@ -191,6 +192,21 @@ def step_bench(run):
              env={"CHASQUI_BUILD": str(ROOT / "build/release")})
 
 
+def step_faults(run):
+    pytest(run, "faults-checker", "the checker against planted anomalies", ["tests/faults/test_checker.py"], 60, folder="tests/faults")
+    for seed in FAULT_SEEDS:
+        junit = RESULTS / f"faults-{seed}.xml"
+        run.step(f"faults-{seed}", f"faults drawn from seed {seed}", ["tests/faults/run", "--profile", "short", "--minutes", "1", "--seed",
+                                                                      seed, "--junit", junit],
+                 400, junit=junit, needs=["build-release"], folder="tests/faults")
+
+
+def step_planted(run):
+    junit = RESULTS / "planted.xml"
+    run.step("planted", "planted bugs, each to be caught by name", ["tests/faults/planted/run", "--quick", "--junit", junit], 500,
+             junit=junit, needs=["build-release"], folder="tests/faults/planted")
+
+
 def step_asan(run):
     build(run, "asan", 900)
 
@@ -208,7 +224,7 @@ def step_system_asan(run):
 # name → (step, also in a quick run?)
 STEPS = {
     "release": (step_release, True), "units": (step_units, True), "system": (step_system, True), "compose": (step_compose, False),
-    "browser": (step_browser, False), "bench": (step_bench, False), "asan": (step_asan, False),
+    "faults": (step_faults, False), "planted": (step_planted, False), "browser": (step_browser, False), "bench": (step_bench, False), "asan": (step_asan, False),
     "units-asan": (step_units_asan, False), "system-asan": (step_system_asan, False),
 }
 
