@@ -126,7 +126,9 @@ CQ_MUST_CHECK enum cq_status view_rejection(struct call *c, struct pg *db,
     "(SELECT p.user_id FROM view.chats k JOIN view.members p ON p.chat_id = k.chat_id "  \
     "WHERE k.chat_id = m.chat_id AND k.kind = 0 AND p.user_id <> m.sender_id LIMIT 1), " \
     "view.delivered_at(m.chat_id, m.seq, m.sender_id, 0::smallint), "                    \
-    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 1::smallint)"
+    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 1::smallint), "                    \
+    "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                 \
+    "view.media_json(m.media_id, m.sender_id) END"
 
 /** One message as JSON from the columns at `col` and after. */
 void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int col);
@@ -145,6 +147,10 @@ CQ_MUST_CHECK enum cq_status view_chats(struct call *c, struct pg *db, const str
 /** A direct chat that has no event yet, as JSON in c->out. */
 CQ_MUST_CHECK enum cq_status view_unopened_chat(struct call *c, struct pg *db, struct cq_id chat,
                                                 struct cq_id peer);
+
+/** Whether the media is ready and this user's own: only then a message may show it. */
+CQ_MUST_CHECK enum cq_status view_media_owned(struct pg *db, struct cq_id media, struct cq_id user,
+                                              bool *ret);
 
 /** How many of these users there are. */
 CQ_MUST_CHECK enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n,
