@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "compose/kafka/pom.xml"
 
 # In the order of starting; they end the other way round, so that the doors close first.
-ROLES = ("persistence", "status", "chat", "user", "mobile", "edge-ws", "edge-rest")
+ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
 PORT_STEP = 10  # copy i of an edge, and of any role's private door, listens on its port + 10 i
 PASS_ON = ("PATH", "HOME", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 POSTGRES_UNREACHABLE_HOME = Path("/var/lib/chasqui")
@@ -368,6 +368,8 @@ class Services:
         if port := self.metrics_port(role, i):
             env["METRICS_LISTEN"] = f"127.0.0.1:{port}"
         env.update({name: str(value) for name, value in self.settings.items()})
+        if not env.get("MEDIA_STORE"):
+            env["MEDIA_STORE"] = f"local:{self.state / 'media'}"
         return env
 
     def rest_port(self, i=0):

@@ -20,6 +20,8 @@ enum cq_status rule_media_ready(struct chat_step *step)
         return CQ_FATAL;
     e->event.kind = CHAT_EVENT_MEDIA_READY;
     e->event.u.media_ready = a->action.u.media_ready;
+    e->event.u.media_ready.has_peer = a->has_peer;
+    e->event.u.media_ready.peer = a->peer;
     return CQ_OK;
 }
 
