@@ -22,7 +22,7 @@ enum {
     TURN_RECORDS = 1000,
     TURN_BYTES = 4 * 1024 * 1024,
     ARENA_BYTES = 32 * 1024 * 1024,
-    TURN_LONGEST_MS = 60 * 1000, /* no look begins later: the group must hear of us */
+    TURN_LONGEST_MS = 2000, /* no look begins later: a kill repeats no more than this */
     REPORT_MS = 30 * 1000,
     PROGRAM_MAX = 1100,
 };
