@@ -31,8 +31,8 @@ def program(home, progress=None, build=True):
     return found
 
 
-def versitygw(executable, folder, port, access_key, secret_key, log_path, guard=None, host="127.0.0.1"):
+def server(executable, folder, port, access_key, secret_key, log_path, guard=None, host="127.0.0.1"):
     """A Proc that serves the buckets (sub-folders) of `folder`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     env = {"PATH": os.environ["PATH"], "ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key}
-    return Proc("versitygw", [executable, "--port", f"{host}:{port}", "posix", folder], log_path, "http://", env=env, guard=guard)
+    return Proc("versitygw", [executable, "--port", f"{host}:{port}", "posix", folder], log_path, "service listening on", env=env, guard=guard)

@@ -71,15 +71,17 @@ static void read_line(int fd, int64_t until_ms, char out[LINE])
 
 static void understand(const char *line, int status, struct look_found *ret)
 {
-    int width = 0, height = 0;
-    long long ms = 0;
+    long long v[3] = { -1, -1, -1 };
+    char *at = (char *)line + 3;
 
     *ret = (struct look_found){ 0 };
-    if (sscanf(line, "ok %d %d %lld", &width, &height, &ms) == 3 && width >= 0 && height >= 0 &&
-        ms >= 0) {
-        ret->width = width;
-        ret->height = height;
-        ret->duration_ms = ms;
+    for (int i = 0; i < 3 && strncmp(line, "ok ", 3) == 0; i++)
+        v[i] = strtoll(at, &at, 10);
+    if (*at == '\n' && v[0] >= 0 && v[0] <= INT32_MAX && v[1] >= 0 && v[1] <= INT32_MAX &&
+        v[2] >= 0) {
+        ret->width = (int32_t)v[0];
+        ret->height = (int32_t)v[1];
+        ret->duration_ms = v[2];
     } else if (strncmp(line, "fault ", 6) == 0) {
         snprintf(ret->fault, sizeof ret->fault, "%.*s", (int)strcspn(line + 6, "\n"), line + 6);
     } else if (WIFSIGNALED(status)) {

@@ -169,7 +169,7 @@ int main(int argc, char **argv)
     if (!lock_in())
         fault("no cage");
     if (strncmp(argv[1], "image/", 6) == 0) {
-        measure(argv[1], atof(argv[2]) * 1e6, &found);
+        measure(argv[1], strtod(argv[2], NULL) * 1e6, &found);
         shrink();
     } else {
         length_find(&(struct length_source){ read_at, NULL, info.st_size }, argv[1], &found);

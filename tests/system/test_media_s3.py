@@ -10,13 +10,13 @@ from pathlib import Path
 import boto3
 import pytest
 import requests
+import versitygw
 from botocore.config import Config
 from client import MARK, scenario
 from conftest import BASE_PORT
 from files import Files, mp4, photo, png, sha256
 from stack import ROOT, wait_until
 from test_media import do, files_of, shown
-from versitygw import program, versitygw
 
 ACCESS, SECRET = "chasqui-test", "chasqui-test-secret"
 STATE = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state")
@@ -44,11 +44,11 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def bucket(stack):
-    executable = program(STATE / "bin")
+    executable = versitygw.program(STATE / "bin")
     if not executable:
         pytest.skip("no versitygw here, and no Go to build it")
     port = BASE_PORT + 3
-    server = versitygw(executable, stack.state / "s3", port, ACCESS, SECRET, stack.services.log_dir / "versitygw.log",
+    server = versitygw.server(executable, stack.state / "s3", port, ACCESS, SECRET, stack.services.log_dir / "versitygw.log",
                        stack.services.guard)
     server.start()
     wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code, 20, "versitygw")
