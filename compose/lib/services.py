@@ -246,7 +246,7 @@ def _postgres_strays(data):
 
 
 class Services:
-    """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of seven, one a role);
+    """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of eight, one a role);
     `copies` says how many of each role.
 
     `durable=False` leaves out PostgreSQL's fsync (a killed process still loses nothing, only a lost machine does) and

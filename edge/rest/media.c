@@ -5,6 +5,7 @@
  */
 #include "edge/rest/media.h"
 
+#include "lib/base/count.h"
 #include "schemas/frame.h"
 
 #include <stdio.h>
@@ -427,6 +428,7 @@ static enum call_next refuse(struct call *c, struct pg *db, const struct upload 
 {
     enum cq_status st = store_delete(c->store, u->key);
 
+    count_add(COUNT_FILES_REFUSED, 1);
     if (st == CQ_OK && store_has_links(c->store))
         st = store_delete(c->store, u->incoming);
     if (st != CQ_OK)

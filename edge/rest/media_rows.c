@@ -4,8 +4,6 @@
  */
 #include "edge/rest/media.h"
 
-#include "lib/base/clock.h"
-
 #include <stdio.h>
 
 enum { PARAMS_BYTES = STORE_MEMO_MAX + 4096, DAY_MS = 24 * 3600 * 1000 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "lib/base/count.h"
 #include "lib/store/kinds.h"
 
 #include <stdio.h>
@@ -36,6 +37,10 @@ enum cq_status store_fail(struct store *s, enum store_fault fault, const char *w
                           const char *why)
 {
     s->fault = fault;
+    if (fault == STORE_FULL)
+        count_add(COUNT_STORE_FULL, 1);
+    else if (fault == STORE_AWAY || fault == STORE_REFUSED)
+        count_add(COUNT_STORE_AWAY, 1);
     snprintf(s->why, sizeof s->why, "%s: %s", what, why);
     return fault == STORE_MISSING || fault == STORE_WRONG ? CQ_POISON : CQ_AGAIN;
 }

@@ -256,13 +256,14 @@ static void webm_value(struct webm *w, uint64_t id, const uint8_t *p, size_t n)
 }
 
 /* A block's time is its cluster's and a signed two-byte more. */
-static void webm_block(struct webm *w, int64_t at)
+static void webm_block(struct webm *w, int64_t at, uint64_t size)
 {
     uint8_t b[11] = { 0 };
     uint64_t track;
     int n;
 
-    if (!get(w->s, at, b, sizeof b) || !(n = vint(b, false, &track)))
+    if (!get(w->s, at, b, size < sizeof b ? (size_t)size : sizeof b) ||
+        !(n = vint(b, false, &track)))
         return;
     int64_t t = (int64_t)w->cluster + (int16_t)big(b + n, 2);
     if (t > 0 && (uint64_t)t > w->last)
@@ -304,7 +305,7 @@ static void find_webm(const struct length_source *s, struct length *ret)
         if (n && n <= 8 && get(s, at, b, (size_t)n))
             webm_value(&w, id, b, (size_t)n);
         if (id == 0xA3 || id == 0xA1)
-            webm_block(&w, at);
+            webm_block(&w, at, n);
         at += (int64_t)n;
     }
     set_duration(ret, (w.duration > 0 ? w.duration : (double)w.last) * (double)w.scale_ns, 1e9);

@@ -3,6 +3,7 @@
 
 #include "ingest/ingest.h"
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/bus/stage.h"
@@ -189,6 +190,8 @@ static enum cq_status process(struct media_role *m, const struct chat_event *e, 
 
     if (st == CQ_OK)
         st = submit(m, &a);
+    if (st == CQ_OK && *found.fault)
+        count_add(COUNT_LOOK_FAULTS, 1);
     log_debug("looked", LOG_S("media", id_text(ready->media_id).s), LOG_S("fault", found.fault),
               LOG_S("status", cq_status_name(st)));
     return st;
@@ -315,8 +318,10 @@ static void close_parts(struct media_role *m)
 static int idle(const volatile int *stop)
 {
     log_info("ready", LOG_S("store", "none"));
-    while (!*stop)
+    while (!*stop) {
+        count_beat(clock_mono_ms());
         clock_sleep_ms(200);
+    }
     return 0;
 }
 
@@ -325,7 +330,6 @@ int media_role_run(const volatile int *stop)
     struct media_role m = { .arena = arena_new(ARENA_BYTES) };
     struct stage *stage = NULL;
     enum cq_status st;
-    int64_t swept = 0;
 
     if (!*setting_text(SET_MEDIA_STORE)) {
         arena_free(m.arena);
@@ -340,11 +344,8 @@ int media_role_run(const volatile int *stop)
         log_info("ready", LOG_S("program", m.program));
         st = stage_run(stage, stop);
     }
-    if (m.sweep)
-        swept = sweep_count(m.sweep);
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)));
-    log_info("swept", LOG_I("uploads", swept));
     stage_free(stage);
     close_parts(&m);
     return st == CQ_OK ? 0 : 1;

@@ -2,6 +2,7 @@
 #include "sinks/media/sweep.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/pg/pg.h"
 
@@ -18,7 +19,6 @@ struct sweep {
     struct store *store; /* owned; the thread's */
     pthread_t thread;
     atomic_bool stop;
-    _Atomic int64_t count;
 };
 
 /* One that no request has in hand. What was stored whole may be in the log: it is never touched. */
@@ -89,7 +89,7 @@ static void *sweep_main(void *arg)
     while (!atomic_load(&s->stop)) {
         if (clock_mono_ms() >= next_ms) {
             while (!atomic_load(&s->stop) && sweep_one(s))
-                atomic_fetch_add(&s->count, 1);
+                count_add(COUNT_FILES_SWEPT, 1);
             next_ms = clock_mono_ms() + EVERY_MS;
         }
         clock_sleep_ms(LOOK_MS);
@@ -126,9 +126,4 @@ void sweep_stop(struct sweep *s)
     pg_free(s->db);
     store_free(s->store);
     free(s);
-}
-
-int64_t sweep_count(const struct sweep *s)
-{
-    return atomic_load(&s->count);
 }

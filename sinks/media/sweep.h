@@ -17,6 +17,3 @@ struct sweep_conf {
 
 CQ_MUST_CHECK enum cq_status sweep_start(const struct sweep_conf *conf, struct sweep **ret);
 void sweep_stop(struct sweep *s); /* NULL is fine */
-
-/** Uploads taken away so far. Any thread. */
-int64_t sweep_count(const struct sweep *s);
