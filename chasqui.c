@@ -12,6 +12,7 @@
 #include "lib/base/settings.h"
 #include "processors/chat/role.h"
 #include "processors/user/role.h"
+#include "sinks/media/role.h"
 #include "sinks/mobile/role.h"
 #include "sinks/persistence/role.h"
 #include "sinks/status/role.h"
@@ -37,6 +38,7 @@ static const struct role {
     { "persistence", ROLE_PERSISTENCE, persistence_role_run, "sink: the log into PostgreSQL" },
     { "status", ROLE_STATUS, status_role_run, "sink: receipts into cursors and ticks" },
     { "mobile", ROLE_MOBILE, mobile_role_run, "sink: pushes to phones" },
+    { "media", ROLE_MEDIA, media_role_run, "sink: thumbnails, lengths; sweeps unfinished uploads" },
 };
 
 static void usage(FILE *out)

@@ -15,9 +15,10 @@ enum {
     INGEST_CONTENT_MAX =
         32 * 1024, /* bytes of content; a rendered frame stays below the 64 KiB of a socket frame */
     INGEST_CLIENT_ID_MAX = 64,
-    INGEST_NAME_MAX = 100,     /* code points */
-    INGEST_GROUP_MAX = 1024,   /* members */
-    INGEST_RECEIPTS_MAX = 512, /* in one record */
+    INGEST_NAME_MAX = 100,      /* code points */
+    INGEST_GROUP_MAX = 1024,    /* members */
+    INGEST_RECEIPTS_MAX = 512,  /* in one record */
+    INGEST_FILE_NAME_MAX = 255, /* bytes of a file's name */
 };
 
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,

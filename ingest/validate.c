@@ -27,10 +27,43 @@ static const char *validate_message(const struct message_sent *m)
 {
     if ((unsigned)m->type >= MESSAGE_TYPE_N)
         return "type";
-    if (!m->content.n || m->content.n > INGEST_CONTENT_MAX || !span_is_utf8(m->content) ||
-        memchr(m->content.p, 0, m->content.n))
+    if (m->has_media_id && (id_is_zero(m->media_id) || m->type == MESSAGE_TYPE_TEXT))
+        return "mediaId";
+    if ((!m->content.n && !m->has_media_id) || m->content.n > INGEST_CONTENT_MAX ||
+        !span_is_utf8(m->content) || (m->content.n && memchr(m->content.p, 0, m->content.n)))
         return "content";
     return m->content_type.n <= 255 ? NULL : "contentType";
+}
+
+static bool short_text(struct cq_span s, size_t max)
+{
+    return s.n <= max && span_is_utf8(s) && (!s.n || !memchr(s.p, 0, s.n));
+}
+
+static const char *validate_media(const struct media_ready *m)
+{
+    if (id_is_zero(m->media_id))
+        return "mediaId";
+    if ((unsigned)m->type >= MESSAGE_TYPE_N || m->type == MESSAGE_TYPE_TEXT)
+        return "type";
+    if (m->size <= 0)
+        return "size";
+    if (m->sha256.n != 32)
+        return "sha256";
+    if (!short_text(m->name, INGEST_FILE_NAME_MAX))
+        return "name";
+    if (!m->key.n || !short_text(m->key, 255))
+        return "key";
+    return short_text(m->content_type, 255) ? NULL : "contentType";
+}
+
+static const char *validate_processed(const struct media_processed *m)
+{
+    if (id_is_zero(m->media_id))
+        return "mediaId";
+    if (m->width < 0 || m->height < 0 || m->duration_ms < 0)
+        return "size";
+    return short_text(m->thumbnail_key, 255) && short_text(m->fault, 255) ? NULL : "fault";
 }
 
 static const char *validate_receipts(const struct receipts_advanced *r)
@@ -67,6 +100,10 @@ const char *validate_chat(const struct chat_action *a)
                    : "changes";
     case CHAT_ACTION_CHAT_RENAMED:
         return display_name_good(a->action.u.chat_renamed.name) ? NULL : "name";
+    case CHAT_ACTION_MEDIA_READY:
+        return validate_media(&a->action.u.media_ready);
+    case CHAT_ACTION_MEDIA_PROCESSED:
+        return validate_processed(&a->action.u.media_processed);
     default:
         return "action";
     }

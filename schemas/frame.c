@@ -199,6 +199,10 @@ void frame_message(struct cq_buf *out, const struct chat_event *e)
     put_word(out, message_type_word(m->type));
     PUT(out, ",\"content\":");
     frame_json_string(out, m->content);
+    if (m->has_media_id) {
+        PUT(out, ",\"mediaId\":");
+        put_id(out, m->media_id);
+    }
     PUT(out, ",\"sentAt\":");
     buf_add_i64(out, e->at_ms);
     buf_add_byte(out, '}');
@@ -261,6 +265,26 @@ void frame_chat(struct cq_buf *out, const struct chat_event *e)
     if (changed)
         put_changes(out, &e->event.u.membership_changed);
     buf_add_byte(out, '}');
+}
+
+void frame_media(struct cq_buf *out, const struct chat_event *e)
+{
+    const struct media_processed *m = &e->event.u.media_processed;
+
+    if (e->event.kind != CHAT_EVENT_MEDIA_PROCESSED)
+        return;
+    PUT(out, "\"t\":\"media\",\"mediaId\":");
+    put_id(out, m->media_id);
+    PUT(out, ",\"chatId\":");
+    put_id(out, e->chat_id);
+    PUT(out, ",\"width\":");
+    buf_add_i64(out, m->width);
+    PUT(out, ",\"height\":");
+    buf_add_i64(out, m->height);
+    PUT(out, ",\"durationMs\":");
+    buf_add_i64(out, m->duration_ms);
+    PUT(out, ",\"thumbnail\":");
+    buf_add_str(out, m->thumbnail_key.n ? "true}" : "false}");
 }
 
 void frame_rejected(struct cq_buf *out, const struct rejection *r)

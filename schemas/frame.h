@@ -10,7 +10,7 @@
 #include "schemas/records.gen.h"
 
 /** `"t":"message",…}` for an accepted message: id, clientId, chatId, seq, from, peer (direct),
- * type, content, sentAt. */
+ * type, content, mediaId (with media), sentAt. */
 void frame_message(struct cq_buf *out, const struct chat_event *e);
 
 /** `"t":"chat",…}` for GroupStarted (with members) and GroupNamed; `"t":"member",…}` for
@@ -23,6 +23,9 @@ void frame_rejected(struct cq_buf *out, const struct rejection *r);
 /** `"t":"status",…}`: in `chat` everything up to these seqs is delivered to, read by all others. */
 void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
                   int64_t at_ms);
+
+/** `"t":"media",…}`: what was found in a file (MediaProcessed). */
+void frame_media(struct cq_buf *out, const struct chat_event *e);
 
 /** `"t":"ready",…}`; `at` is a frontier's text. */
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at);

@@ -20,13 +20,14 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+import versitygw
 from process import Failure, Proc, Watcher, check_port_free, log_tail
 
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "compose/kafka/pom.xml"
 
 # In the order of starting; they end the other way round, so that the doors close first.
-ROLES = ("persistence", "status", "chat", "user", "mobile", "edge-ws", "edge-rest")
+ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
 PORT_STEP = 10  # copy i of an edge, and of any role's private door, listens on its port + 10 i
 PASS_ON = ("PATH", "HOME", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 POSTGRES_UNREACHABLE_HOME = Path("/var/lib/chasqui")
@@ -250,7 +251,7 @@ def _postgres_strays(data):
 
 
 class Services:
-    """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of seven, one a role);
+    """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of eight, one a role);
     `copies` says how many of each role.
 
     `durable=False` leaves out PostgreSQL's fsync (a killed process still loses nothing, only a lost machine does) and
@@ -258,12 +259,13 @@ class Services:
     """
 
     def __init__(self, state, executable, kafka_home, ports, copies, settings, database_password, heap_mb=512, durable=True,
-                 quick_jit=False, guard=None, progress=None, on_event=lambda text: None):
+                 quick_jit=False, s3_port=0, guard=None, progress=None, on_event=lambda text: None):
         self.state, self.executable, self.kafka_home = Path(state), Path(executable), Path(kafka_home)
         self.ports, self.copies, self.settings = dict(ports), dict(copies), dict(settings)
         self.heap_mb, self.durable, self.quick_jit = heap_mb, durable, quick_jit
         self.guard, self.progress, self.on_event = guard, progress or Progress(), on_event
         self._password = database_password
+        self.s3_port = s3_port  # 0: files are kept in a folder
         self.log_dir = self.state / "log"
         self.broker = f"127.0.0.1:{self.ports['kafka']}"
         self.database_url = f"postgresql://chasqui:{database_password}@127.0.0.1:{self.ports['postgres']}/chasqui"
@@ -354,6 +356,20 @@ class Services:
         sql.unlink()
         (home / "complete").touch()
 
+    # Files
+
+    def start_s3(self):
+        """versitygw over a folder of ours, when a port was given."""
+        if not self.s3_port:
+            return
+        executable = versitygw.program(self.state / "bin", self.progress)
+        if not executable:
+            raise Failure("versitygw", "no versitygw on the path and no Go to build it: set S3_PORT=0, or install one of them")
+        with self.progress.step("versitygw"):
+            self.procs.append(versitygw.server(executable, self.state / "s3", self.s3_port, self.settings["S3_ACCESS_KEY"],
+                                               self.settings["S3_SECRET_KEY"], self.log_dir / "versitygw.log", self.guard))
+            self.procs[-1].start().wait_ready(30)
+
     # Roles
 
     def role_names(self):
@@ -373,6 +389,8 @@ class Services:
         if port := self.metrics_port(role, i):
             env["METRICS_LISTEN"] = f"127.0.0.1:{port}"
         env.update({name: str(value) for name, value in self.settings.items()})
+        if not env.get("MEDIA_STORE"):
+            env["MEDIA_STORE"] = f"s3:http://127.0.0.1:{self.s3_port}/media" if self.s3_port else f"local:{self.state / 'media'}"
         return env
 
     def rest_port(self, i=0):
@@ -416,7 +434,7 @@ class Services:
                 proc.wait_ready(60)
 
     def roles(self):
-        return [p for p in self.procs if p.name not in ("kafka", "postgres")]
+        return [p for p in self.procs if p.name not in ("kafka", "postgres", "versitygw")]
 
     def proc(self, name):
         """The process called kafka, postgres or <role>-<copy>; KeyError when there is none."""

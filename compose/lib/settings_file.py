@@ -11,11 +11,12 @@ from services import ROLES, ROOT, Services
 
 EXAMPLE = ROOT / "compose/settings.env.example"
 SECRETS = ("JWT_SECRET", "PHONE_PEPPER", "POSTGRES_PASSWORD")
+DRAWN = (*SECRETS, "S3_SECRET_KEY")
 PORTS = {"kafka": "KAFKA_PORT", "controller": "KAFKA_CONTROLLER_PORT", "postgres": "POSTGRES_PORT", "rest": "REST_PORT",
          "ws": "WS_PORT", "metrics": "METRICS_PORT"}
 COPIES = {role: "COPIES_" + role.upper().replace("-", "_") for role in ROLES}
 # What is for compose alone; every other name is a role's.
-OURS = {*PORTS.values(), *COPIES.values(), "KAFKA_HEAP_MB", "POSTGRES_PASSWORD", "LISTEN_HOST"}
+OURS = {*PORTS.values(), *COPIES.values(), "KAFKA_HEAP_MB", "POSTGRES_PASSWORD", "LISTEN_HOST", "S3_PORT"}
 # Worked out from the above for each copy, so that several can run on one machine.
 WORKED_OUT = {"KAFKA_BROKER", "DATABASE_URL", "INSTANCE", "REST_LISTEN", "WS_LISTEN", "METRICS_LISTEN"}
 
@@ -41,7 +42,7 @@ def load(state):
     path = Path(state) / "settings.env"
     if not path.exists():
         text = EXAMPLE.read_text()
-        for name in SECRETS:
+        for name in DRAWN:
             text = re.sub(rf"^{name}=$", f"{name}={secrets.token_urlsafe(32)}", text, flags=re.M)
         partial = path.with_suffix(".part")
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
@@ -83,4 +84,5 @@ def services_of(state, settings, **more):
     """The Services that a state folder with these settings describes."""
     return Services(state, ROOT / "build/release/chasqui", (state / "kafka").resolve(), ports(settings), copies(settings),
                     for_roles(settings), settings["POSTGRES_PASSWORD"],
-                    heap_mb=number(settings, "KAFKA_HEAP_MB", 128, 65536), **more)
+                    heap_mb=number(settings, "KAFKA_HEAP_MB", 128, 65536),
+                    s3_port=number(settings, "S3_PORT", 0, 65000), **more)

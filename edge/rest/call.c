@@ -5,6 +5,7 @@
 #include "lib/base/count.h"
 #include "schemas/frame.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct call *call_new(const struct rest_conf *conf)
@@ -18,6 +19,7 @@ struct call *call_new(const struct rest_conf *conf)
     c->now_ms = clock_wall_ms();
     id_format(id_random(), c->request_id);
     buf_init(&c->out, CALL_REPLY_MAX);
+    c->content_length = -1;
     return c;
 }
 
@@ -28,6 +30,7 @@ void call_free(struct call *c)
     json_free(c->json);
     arena_free(c->arena);
     buf_release(&c->out);
+    buf_release(&c->body_bytes);
     free(c);
 }
 
@@ -80,6 +83,8 @@ void out_time(struct cq_buf *b, const char *name, int64_t value)
 enum call_next call_error(struct call *c, int status, const char *code, const char *message)
 {
     c->status = status;
+    c->content_type = NULL;
+    c->content_length = -1;
     buf_clear(&c->out);
     buf_add_str(&c->out, "{\"error\":{");
     out_text(&c->out, "code", span_str(code));
@@ -140,6 +145,22 @@ enum call_next call_reply(struct call *c, int status)
         return call_error(c, 413, "too_large", "the answer is too large, ask for less");
     c->status = status;
     return CALL_REPLY;
+}
+
+void call_header(struct call *c, const char *name, struct cq_span value)
+{
+    struct cq_span copy = arena_copy(c->arena, value);
+
+    if (c->headers_n < CALL_HEADERS_MAX && (copy.p || !value.n))
+        c->headers[c->headers_n++] = (struct call_header){ name, copy };
+}
+
+void call_header_i64(struct call *c, const char *name, int64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    call_header(c, name, span_str(text));
 }
 
 /* ---- submits ------------------------------------------------------------------------------------

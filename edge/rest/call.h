@@ -11,6 +11,8 @@
 #include "lib/json/json.h"
 #include "lib/jwt/token.h"
 #include "lib/pg/pg.h"
+#include "lib/store/sniff.h"
+#include "lib/store/store.h"
 #include "schemas/records.gen.h"
 
 struct call;
@@ -22,6 +24,7 @@ enum {
     CALL_ARENA_MAX = 4 * 1024 * 1024,
     CALL_SUBMITS_MAX = 2,
     CALL_WAITS_MAX = 2,
+    CALL_HEADERS_MAX = 12,
     CALL_DEADLINE_MS = 5000, /* for the broker's report, and again for the view */
 };
 
@@ -31,9 +34,30 @@ enum call_next {
     CALL_SUBMIT, /* produce the submits, then run the step that `step` names */
     CALL_WAIT,   /* until one of the waits is passed or 250 ms are, then run the step that `step`
                     names */
+    CALL_STREAM, /* out is the next piece of the body; the step is run again when it is sent, unless
+                    `last` */
 };
 
 typedef enum call_next call_fn(struct call *c, struct pg *db);
+
+/** Headers of the request that handlers can ask for. */
+enum call_in {
+    IN_RANGE,
+    IN_IF_RANGE,
+    IN_IF_NONE_MATCH,
+    IN_CONTENT_TYPE,
+    IN_TUS_RESUMABLE,
+    IN_UPLOAD_OFFSET,
+    IN_UPLOAD_LENGTH,
+    IN_UPLOAD_METADATA,
+    IN_UPLOAD_CHECKSUM,
+    IN_N
+};
+
+struct call_header {
+    const char *name; /* static */
+    struct cq_span value;
+};
 
 /** Topics of the view that can be waited for. */
 enum watched { WATCH_CHAT_EVENTS, WATCH_REJECTIONS, WATCH_USER_EVENTS, WATCH_N };
@@ -60,9 +84,14 @@ struct call {
     call_fn *fn;
     struct cq_id path_id[2]; /* ids in the path, in order */
     struct cq_span query;    /* behind the question mark; in the arena */
-    struct cq_span body;     /* in the arena */
-    struct json *json;       /* the body, parsed; owned; NULL when there is none */
-    struct token_claims who; /* zero for routes without a token */
+    struct cq_span body;     /* in body_bytes */
+    struct cq_buf body_bytes;
+    struct cq_span in[IN_N];        /* headers of the request; {NULL,0}: absent; in the arena */
+    bool is_head, is_media, is_raw; /* raw: the body is no JSON */
+    struct store *store;            /* of the worker, during a step of a media call */
+    struct sniffer *sniffer;        /* the same */
+    struct json *json;              /* the body, parsed; owned; NULL when there is none */
+    struct token_claims who;        /* zero for routes without a token */
     char request_id[CQ_ID_TEXT_LEN + 1];
     struct cq_arena *arena;
     int64_t now_ms; /* wall time at the start */
@@ -82,6 +111,11 @@ struct call {
     int status;               /* of the reply */
     int retry_after_s;
     struct cq_buf out;
+    const char *content_type; /* static or in the arena; NULL: JSON that nobody may keep */
+    int64_t content_length;   /* -1: what out has */
+    struct call_header headers[CALL_HEADERS_MAX];
+    int headers_n;
+    bool last; /* of a stream: out is its end */
 
     /* the loop's own */
     void *req;  /* h2o_req_t, NULL when the client has gone */
@@ -91,6 +125,8 @@ struct call {
     int reported_n;
     int64_t deadline_ms, again_ms; /* monotonic */
     bool waiting;
+    bool streaming; /* its head is sent */
+    bool lent;      /* http has it, until its bytes are sent */
 };
 
 struct call *call_new(const struct rest_conf *conf);
@@ -112,6 +148,10 @@ enum call_next call_unavailable(struct call *c, const char *message);
 
 /** The broker did not say whether it is stored: 503, send the same again. */
 enum call_next call_unknown(struct call *c);
+
+/** Add a header to the reply; `name` is static, `value` is copied. */
+void call_header(struct call *c, const char *name, struct cq_span value);
+void call_header_i64(struct call *c, const char *name, int64_t value);
 
 /** A rejection's code as a reply. */
 enum call_next call_rejected(struct call *c, struct cq_span code);

@@ -12,14 +12,15 @@
 #include <unistd.h>
 
 enum {
-    REQUEST_MS = 10 * 1000,
+    REQUEST_MS = 30 * 1000, /* head and body: a part of a file may come over a phone's line */
     TUNNEL_MS = 120 * 1000, /* the gateway pings each 30 s */
     ACCEPTS_A_TURN = 32,
     WATCHES_MAX = 4,
 };
 
+/* %s: where files may be redirected to */
 static const char CSP[] = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: "
-                          "blob:; object-src 'none'; "
+                          "blob: %s; media-src 'self' blob: %s; object-src 'none'; "
                           "base-uri 'none'; frame-ancestors 'none'";
 
 struct watch {
@@ -36,6 +37,8 @@ struct http {
     h2o_socket_t *listener;
     struct http_ops ops;
     const char *origins;
+    char csp[768];
+    h2o_headers_command_t page_headers[4];
     struct watch watches[WATCHES_MAX];
     int watches_n;
 };
@@ -47,15 +50,21 @@ struct api_handler {
 
 /* What the request's pool holds: when it goes, the call loses its request. */
 struct back {
+    h2o_generator_t generator; /* of a stream */
+    struct http *http;
     struct call *call;
 };
 
 static void back_dispose(void *p)
 {
     struct back *b = p;
+    struct call *c = b->call;
 
-    if (b->call)
-        b->call->req = NULL;
+    if (!c)
+        return;
+    c->req = NULL;
+    if (c->lent)
+        b->http->ops.ended(b->http->ops.arg, c);
 }
 
 static struct cq_span span_of_iovec(h2o_iovec_t v)
@@ -110,8 +119,12 @@ static void add_cors(const struct http *h, h2o_req_t *req)
     snprintf(value, sizeof value, "%.*s", (int)req->headers.entries[i].value.len,
              req->headers.entries[i].value.base);
     add_named(req, "access-control-allow-origin", value);
-    add_named(req, "access-control-allow-headers", "authorization, content-type");
-    add_named(req, "access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");
+    add_named(req, "access-control-allow-headers",
+              "authorization, content-type, range, tus-resumable, upload-offset, upload-length, "
+              "upload-metadata, upload-checksum");
+    add_named(req, "access-control-expose-headers",
+              "location, retry-after, tus-resumable, upload-offset, upload-length");
+    add_named(req, "access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
     add_named(req, "access-control-max-age", "600");
     add_named(req, "vary", "origin");
 }
@@ -127,6 +140,12 @@ static const char *reason_of(int status)
         return "Accepted";
     case 204:
         return "No Content";
+    case 206:
+        return "Partial Content";
+    case 302:
+        return "Found";
+    case 304:
+        return "Not Modified";
     case 400:
         return "Bad Request";
     case 401:
@@ -139,31 +158,49 @@ static const char *reason_of(int status)
         return "Method Not Allowed";
     case 409:
         return "Conflict";
+    case 412:
+        return "Precondition Failed";
     case 413:
         return "Payload Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 416:
+        return "Range Not Satisfiable";
+    case 422:
+        return "Unprocessable Content";
+    case 423:
+        return "Locked";
     case 429:
         return "Too Many Requests";
+    case 460:
+        return "Checksum Mismatch";
     case 503:
         return "Service Unavailable";
+    case 507:
+        return "Insufficient Storage";
     default:
         return "Internal Server Error";
     }
 }
 
+static void add_retry_after(h2o_req_t *req, int seconds)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", seconds);
+    if (seconds)
+        add_named(req, "retry-after", text);
+}
+
 static void reply(const struct http *h, h2o_req_t *req, int status, int retry_after_s,
                   struct cq_span body)
 {
-    char seconds[16];
-
     req->res.status = status;
     req->res.reason = reason_of(status);
     req->res.content_length = body.n;
     add_header(req, H2O_TOKEN_CONTENT_TYPE, span_str("application/json"));
     add_header(req, H2O_TOKEN_CACHE_CONTROL, span_str("no-store"));
-    if (retry_after_s) {
-        snprintf(seconds, sizeof seconds, "%d", retry_after_s);
-        add_named(req, "retry-after", seconds);
-    }
+    add_retry_after(req, retry_after_s);
     add_cors(h, req);
     h2o_send_inline(req, (const char *)body.p, body.n); /* copies */
 }
@@ -180,16 +217,74 @@ static void reply_error(const struct http *h, h2o_req_t *req, int status, int re
     call_free(c);
 }
 
+static void set_head(const struct http *h, h2o_req_t *req, const struct call *c)
+{
+    bool kept = false;
+
+    req->res.status = c->status;
+    req->res.reason = reason_of(c->status);
+    req->res.content_length = c->content_length >= 0 ? (size_t)c->content_length : c->out.n;
+    if (c->content_type || c->out.n)
+        add_header(req, H2O_TOKEN_CONTENT_TYPE,
+                   span_str(c->content_type ? c->content_type : "application/json"));
+    for (int i = 0; i < c->headers_n; i++) {
+        h2o_iovec_t value =
+            h2o_strdup(&req->pool, (const char *)c->headers[i].value.p, c->headers[i].value.n);
+
+        kept |= strcmp(c->headers[i].name, "cache-control") == 0;
+        h2o_add_header_by_str(&req->pool, &req->res.headers, c->headers[i].name,
+                              strlen(c->headers[i].name), 0, NULL, value.base, value.len);
+    }
+    if (!kept)
+        add_header(req, H2O_TOKEN_CACHE_CONTROL, span_str("no-store"));
+    add_named(req, "x-request-id", c->request_id);
+    add_retry_after(req, c->retry_after_s);
+    add_cors(h, req);
+}
+
 void http_answer(struct http *h, struct call *c)
 {
-    if (c->req) {
-        h2o_req_t *req = c->req;
+    h2o_req_t *req = c->req;
+    h2o_generator_t *generator = req ? &((struct back *)c->back)->generator : NULL;
 
+    if (req)
         ((struct back *)c->back)->call = NULL;
-        add_named(req, "x-request-id", c->request_id);
-        reply(h, req, c->status, c->retry_after_s, buf_span(&c->out));
+    if (req && c->streaming) { /* what was promised cannot be kept */
+        h2o_send(req, NULL, 0, H2O_SEND_STATE_ERROR);
+    } else if (req && c->is_head) {
+        set_head(h, req, c);
+        h2o_start_response(req, generator);
+        h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+    } else if (req) {
+        set_head(h, req, c);
+        h2o_send_inline(req, c->out.n ? (const char *)c->out.p : "", c->out.n); /* copies */
     }
     call_free(c);
+}
+
+static void on_proceed(h2o_generator_t *self, h2o_req_t *req)
+{
+    struct back *b = (struct back *)self;
+
+    (void)req;
+    b->call->lent = false;
+    b->http->ops.more(b->http->ops.arg, b->call);
+}
+
+void http_stream(struct http *h, struct call *c)
+{
+    h2o_req_t *req = c->req;
+    struct back *b = c->back;
+    h2o_iovec_t piece = h2o_iovec_init(c->out.p, c->out.n);
+
+    c->lent = true;
+    if (!c->streaming) {
+        set_head(h, req, c);
+        c->streaming = true;
+        b->generator.proceed = on_proceed;
+        h2o_start_response(req, &b->generator);
+    }
+    h2o_send(req, &piece, 1, c->last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
 /* ---- requests -----------------------------------------------------------------------------------
@@ -221,15 +316,43 @@ static bool refuse_framing(const struct http *h, h2o_req_t *req)
     return true;
 }
 
+static void copy_headers(const h2o_req_t *req, struct call *c)
+{
+    static const char *const names[IN_N] = {
+        [IN_RANGE] = "range",
+        [IN_IF_RANGE] = "if-range",
+        [IN_IF_NONE_MATCH] = "if-none-match",
+        [IN_CONTENT_TYPE] = "content-type",
+        [IN_TUS_RESUMABLE] = "tus-resumable",
+        [IN_UPLOAD_OFFSET] = "upload-offset",
+        [IN_UPLOAD_LENGTH] = "upload-length",
+        [IN_UPLOAD_METADATA] = "upload-metadata",
+        [IN_UPLOAD_CHECKSUM] = "upload-checksum",
+    };
+
+    for (int i = 0; i < IN_N; i++) {
+        ssize_t at = h2o_find_header_by_str(&req->headers, names[i], strlen(names[i]), -1);
+        const h2o_token_t *token = h2o_lookup_token(names[i], strlen(names[i]));
+
+        if (token) /* names that h2o knows are compared by their address */
+            at = h2o_find_header(&req->headers, token, -1);
+        if (at >= 0)
+            c->in[i] = arena_copy(c->arena, span_of_iovec(req->headers.entries[at].value));
+    }
+}
+
 static void start_call(struct http *h, h2o_req_t *req, struct call *c)
 {
     struct back *b = h2o_mem_alloc_shared(&req->pool, sizeof *b, back_dispose);
 
-    b->call = c;
+    *b = (struct back){ .http = h, .call = c };
     c->back = b;
     c->req = req;
-    if (req->entity.len)
-        c->body = arena_copy(c->arena, span_of_iovec(req->entity));
+    c->is_head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+    copy_headers(req, c);
+    buf_init(&c->body_bytes, h->config.max_request_entity_size);
+    buf_add(&c->body_bytes, req->entity.base, req->entity.len);
+    c->body = buf_span(&c->body_bytes);
     h->ops.start(h->ops.arg, c);
 }
 
@@ -243,7 +366,10 @@ static void handle_api(struct http *h, h2o_req_t *req, struct cq_span path, stru
     c = h->ops.request(h->ops.arg, span_of_iovec(req->method), path, query,
                        header(req, H2O_TOKEN_AUTHORIZATION), peer_address(req, &sa), &status, &code,
                        &message, &retry_after_s);
-    if (c)
+    if (c && !c->is_raw && req->entity.len > CALL_BODY_MAX) {
+        call_free(c);
+        reply_error(h, req, 413, 0, "too_large", "64 KiB at most");
+    } else if (c)
         start_call(h, req, c);
     else
         reply_error(h, req, status, retry_after_s, code, message);
@@ -355,20 +481,22 @@ static void register_tunnel(struct http *h, h2o_hostconf_t *host, const char *up
     h2o_proxy_register_reverse_proxy(path, &url, &vars);
 }
 
-static void register_page(h2o_pathconf_t *path, const char *web_root)
+static void register_page(struct http *h, h2o_pathconf_t *path, const char *web_root)
 {
     static h2o_iovec_t names[] = { { H2O_STRLIT("content-security-policy") },
                                    { H2O_STRLIT("x-content-type-options") },
                                    { H2O_STRLIT("referrer-policy") } };
-    static h2o_headers_command_t cmds[] = {
-        { H2O_HEADERS_CMD_SET, &names[0], { (char *)CSP, sizeof CSP - 1 } },
+    /* a file that a user sent has a stricter policy of its own */
+    const h2o_headers_command_t cmds[] = {
+        { H2O_HEADERS_CMD_SETIFEMPTY, &names[0], { h->csp, strlen(h->csp) } },
         { H2O_HEADERS_CMD_SET, &names[1], { H2O_STRLIT("nosniff") } },
         { H2O_HEADERS_CMD_SET, &names[2], { H2O_STRLIT("no-referrer") } },
         { H2O_HEADERS_CMD_NULL, NULL, { NULL, 0 } },
     };
     static const char *index[] = { "index.html", NULL };
 
-    h2o_headers_register(path, cmds);
+    memcpy(h->page_headers, cmds, sizeof cmds);
+    h2o_headers_register(path, h->page_headers);
     if (*web_root)
         h2o_file_register(path, web_root, index, NULL, 0);
 }
@@ -382,12 +510,13 @@ static void configure(struct http *h, const struct http_conf *conf)
     h->config.server_name = h2o_iovec_init(H2O_STRLIT("chasqui"));
     h->config.http1.upgrade_to_http2 = 0; /* its h2 has no defence against rapid reset */
     h->config.http1.req_timeout = REQUEST_MS;
-    h->config.max_request_entity_size = CALL_BODY_MAX;
+    snprintf(h->csp, sizeof h->csp, CSP, conf->media_origin, conf->media_origin);
+    h->config.max_request_entity_size = conf->body_max;
     host = h2o_config_register_host(&h->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     register_tunnel(h, host, conf->ws_upstream);
     path = h2o_config_register_path(host, "/", 0);
     add_handler(h, path, on_request);
-    register_page(path, conf->web_root);
+    register_page(h, path, conf->web_root);
 }
 
 enum cq_status http_new(const struct http_conf *conf, struct http **ret)

@@ -19,6 +19,10 @@ struct http_ops {
                             const char **message, int *retry_after_s);
     /** Run it; the call is stolen. */
     void (*start)(void *arg, struct call *c);
+    /** Run its step again: what it streams is sent up to here. */
+    void (*more)(void *arg, struct call *c);
+    /** A streamed call is over, or its client has gone; stolen. */
+    void (*ended)(void *arg, struct call *c);
     /** For /readyz. */
     bool (*ready)(void *arg);
 };
@@ -28,6 +32,9 @@ struct http_conf {
     const char *web_root;    /* "" for no page */
     const char *ws_upstream; /* host:port of the tunnel for /ws, "" for none */
     const char *origins;     /* allowed, comma-separated */
+    const char
+        *media_origin; /* where files are redirected to, for the page's policy; "": nowhere */
+    size_t body_max;   /* of the largest request */
     struct http_ops ops;
 };
 
@@ -39,6 +46,10 @@ void http_drain(struct http *h);
 
 /** Call `fn` on the loop thread whenever `fd` is readable. */
 CQ_MUST_CHECK enum cq_status http_watch(struct http *h, int fd, void (*fn)(void *arg), void *arg);
+
+/** Send what a call streams. http has it until `more` or `ended` gives it back; the client must be
+ * there (`req`). */
+void http_stream(struct http *h, struct call *c);
 
 /** Answer a call that http made, and free it. */
 void http_answer(struct http *h, struct call *c);

@@ -50,7 +50,7 @@ static bool parse_message(struct call *c, struct cq_id *chat, struct message_sen
                           struct cq_span *client_id, enum call_next *ret)
 {
     static const char *const names[] = { "chatId",   "chatID", "content", "type",
-                                         "clientId", "peer",   NULL };
+                                         "clientId", "peer",   "mediaId", NULL };
     struct cq_span type;
 
     *ret = CALL_REPLY;
@@ -61,7 +61,12 @@ static bool parse_message(struct call *c, struct cq_id *chat, struct message_sen
         *ret = call_bad_request(c, "chatId is needed");
     else if (!json_get_text(c->json, "type", &type) || !message_type_parse(type, &m->type))
         *ret = call_bad_request(c, "type: text, image, video, audio or document");
-    else if (!json_get_text(c->json, "content", &m->content) || !m->content.n)
+    else if (json_get(c->json, "mediaId") &&
+             (m->type == MESSAGE_TYPE_TEXT || !json_get_id(c->json, "mediaId", &m->media_id)))
+        *ret = call_bad_request(c, "mediaId: an id, and the type not text");
+    else if (json_get(c->json, "content") && !json_get_text(c->json, "content", &m->content))
+        *ret = call_bad_request(c, "content is text");
+    else if (!m->content.n && !json_get(c->json, "mediaId"))
         *ret = call_bad_request(c, "content is needed");
     else if (m->content.n > INGEST_CONTENT_MAX)
         *ret = call_error(c, 413, "too_large", "content: 32 KiB at most");
@@ -95,6 +100,14 @@ static enum call_next send_first(struct call *c, struct pg *db)
     if (!there || !view.present)
         return call_not_found(c);
     s->id = message_id(chat, c->who.user, client_id);
+    if (json_get(c->json, "mediaId")) {
+        m.has_media_id = true;
+        st = view_media_owned(db, m.media_id, c->who.user, &there);
+        if (st != CQ_OK)
+            return call_database(c, st);
+        if (!there)
+            return call_error(c, 404, "not_found", "mediaId: upload it first, it must be your own");
+    }
     next = reply_message(c, db, s->id, &found);
     if (found || c->status >= 400)
         return next; /* the same clientId again, or no answer */

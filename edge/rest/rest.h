@@ -11,6 +11,16 @@
 struct workers;
 struct waiters;
 
+/** What concerns files. */
+struct media_conf {
+    struct store_conf store; /* where is "": there is none */
+    const char *origin;      /* of its links; "" for none */
+    int64_t max_bytes[MESSAGE_TYPE_N];
+    int64_t daily_bytes, part_bytes;
+    uint8_t link_key[32];
+    int workers_n;
+};
+
 /** Fixed at start; read by every thread. */
 struct rest_conf {
     struct token_keys *keys;
@@ -21,6 +31,7 @@ struct rest_conf {
     int64_t codes_per_hour, rate_per_minute;
     int32_t partitions;
     int workers_n;
+    struct media_conf media;
 };
 
 /* ---- mailbox.c: calls handed from one thread to another
@@ -47,9 +58,11 @@ int mailbox_fd(struct mailbox *m);
 /* ---- workers.c: steps run here
  * ------------------------------------------------------------------- */
 
-/** Threads that take calls from `in`, run one step and put them to `done`. */
-CQ_MUST_CHECK enum cq_status workers_start(const struct rest_conf *conf, struct mailbox *in,
-                                           struct mailbox *done, struct workers **ret);
+/** `n` threads that take calls from `in`, run one step and put them to `done`; with `media` each
+ * has a store. */
+CQ_MUST_CHECK enum cq_status workers_start(const struct rest_conf *conf, int n, bool media,
+                                           struct mailbox *in, struct mailbox *done,
+                                           struct workers **ret);
 void workers_stop(struct workers *w);
 
 /* ---- applied.c: how far the view is, as told by NOTIFY
@@ -72,12 +85,19 @@ int applied_fd(struct applied *a);
 /* ---- routes.c
  * ------------------------------------------------------------------------------------ */
 
+enum {
+    ROUTE_MEDIA = 1, /* runs where a store is at hand */
+    ROUTE_RAW = 2,   /* the body is no JSON, and may be as large as a part of a file */
+    ROUTE_LINK = 4,  /* a signed link does in place of a token */
+};
+
 struct route {
     const char *method;
     const char *pattern; /* {} stands for an id */
     bool needs_token;
     call_fn *fn;
     const char *doc;
+    unsigned flags;
 };
 
 /** The row for a method and path, ids into `ids`; NULL: none, and *ret_other says whether another
@@ -89,12 +109,15 @@ const struct route *route_find(struct cq_span method, struct cq_span path, struc
  * ------------------------------------------------------------------- */
 
 call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_logout, handle_me,
-    handle_me_edit, handle_lookup;                                         /* accounts.c */
-call_fn handle_chat_make, handle_chats, handle_chat, handle_chat_rename;   /* chats.c */
-call_fn handle_members_add, handle_member_remove, handle_member_role;      /* members.c */
-call_fn handle_message_send, handle_history, handle_read, handle_receipts; /* messages.c */
-call_fn handle_sync;                                                       /* sync.c */
-call_fn handle_config;                                                     /* accounts.c */
+    handle_me_edit, handle_lookup;                                               /* accounts.c */
+call_fn handle_chat_make, handle_chats, handle_chat, handle_chat_rename;         /* chats.c */
+call_fn handle_members_add, handle_member_remove, handle_member_role;            /* members.c */
+call_fn handle_message_send, handle_history, handle_read, handle_receipts;       /* messages.c */
+call_fn handle_sync;                                                             /* sync.c */
+call_fn handle_media_create, handle_media_complete, handle_media_link;           /* media.c */
+call_fn handle_tus_create, handle_tus_head, handle_tus_patch, handle_tus_delete; /* media_tus.c */
+call_fn handle_media_get, handle_media_thumbnail;                                /* media_get.c */
+call_fn handle_config;                                                           /* accounts.c */
 
 /* ---- views.c: what handlers read
  * ------------------------------------------------------------------ */
@@ -126,7 +149,9 @@ CQ_MUST_CHECK enum cq_status view_rejection(struct call *c, struct pg *db,
     "(SELECT p.user_id FROM view.chats k JOIN view.members p ON p.chat_id = k.chat_id "  \
     "WHERE k.chat_id = m.chat_id AND k.kind = 0 AND p.user_id <> m.sender_id LIMIT 1), " \
     "view.delivered_at(m.chat_id, m.seq, m.sender_id, 0::smallint), "                    \
-    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 1::smallint)"
+    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 1::smallint), "                    \
+    "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                 \
+    "view.media_json(m.media_id, m.sender_id) END"
 
 /** One message as JSON from the columns at `col` and after. */
 void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int col);
@@ -145,6 +170,10 @@ CQ_MUST_CHECK enum cq_status view_chats(struct call *c, struct pg *db, const str
 /** A direct chat that has no event yet, as JSON in c->out. */
 CQ_MUST_CHECK enum cq_status view_unopened_chat(struct call *c, struct pg *db, struct cq_id chat,
                                                 struct cq_id peer);
+
+/** Whether the media is ready and this user's own: only then a message may show it. */
+CQ_MUST_CHECK enum cq_status view_media_owned(struct pg *db, struct cq_id media, struct cq_id user,
+                                              bool *ret);
 
 /** How many of these users there are. */
 CQ_MUST_CHECK enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n,

@@ -29,8 +29,8 @@ struct rest_loop {
     const struct rest_conf *conf;
     struct http *http;
     struct ingest *ingest;
-    struct mailbox *jobs, *done;
-    struct workers *workers;
+    struct mailbox *jobs, *media_jobs, *done;
+    struct workers *workers, *media_workers; /* apart, so that a slow store holds up no message */
     struct applied *applied;
     struct limits limits;
     struct pending pending[CALLS_MAX];
@@ -49,7 +49,7 @@ static void finish(struct rest_loop *s, struct call *c)
 
 static void run(struct rest_loop *s, struct call *c)
 {
-    if (mailbox_put(s->jobs, c))
+    if (mailbox_put(c->is_media ? s->media_jobs : s->jobs, c))
         return;
     call_unavailable(c, "too busy");
     finish(s, c);
@@ -228,6 +228,12 @@ static void on_done(void *arg)
         case CALL_WAIT:
             park(s, c);
             break;
+        case CALL_STREAM:
+            if (c->req)
+                http_stream(s->http, c);
+            else
+                finish(s, c); /* the client has gone */
+            break;
         default:
             finish(s, c);
             break;
@@ -299,7 +305,9 @@ static struct call *on_request(void *arg, struct cq_span method, struct cq_span 
         return refuse(status, code, message, 405, "method_not_allowed", "not with this method");
     if (!r)
         return refuse(status, code, message, 404, "not_found", "there is no such thing for you");
-    if (r->needs_token && !check_token(s, authorization, &who))
+    /* a link carries its own proof, which the handler checks */
+    if ((r->needs_token || (r->flags & ROUTE_LINK && authorization.n)) &&
+        !check_token(s, authorization, &who))
         return refuse(status, code, message, 401, "unauthorized", "a valid access token is needed");
     key = r->needs_token ? who.user : id_derive("address", &address, 1);
     wait_s = limits_take(&s->limits, key, clock_mono_ms());
@@ -312,6 +320,8 @@ static struct call *on_request(void *arg, struct cq_span method, struct cq_span 
     if (s->calls >= CALLS_MAX || !(c = call_new(s->conf)))
         return refuse(status, code, message, 503, "unavailable", "too busy");
     c->fn = r->fn;
+    c->is_media = r->flags & ROUTE_MEDIA;
+    c->is_raw = r->flags & ROUTE_RAW;
     c->who = who;
     c->path_id[0] = ids[0];
     c->path_id[1] = ids[1];
@@ -325,6 +335,19 @@ static void on_start(void *arg, struct call *c)
 
     s->calls++;
     run(s, c);
+}
+
+static void on_more(void *arg, struct call *c)
+{
+    run(arg, c);
+}
+
+static void on_ended(void *arg, struct call *c)
+{
+    struct rest_loop *s = arg;
+
+    s->calls--;
+    call_free(c);
 }
 
 static bool on_ready(void *arg)
@@ -341,7 +364,11 @@ static enum cq_status open_parts(struct rest_loop *s, const char *listen)
                             .web_root = s->conf->web_root,
                             .ws_upstream = s->conf->ws_upstream,
                             .origins = s->conf->origins,
-                            .ops = { s, on_request, on_start, on_ready } };
+                            .media_origin = s->conf->media.origin,
+                            .body_max = s->conf->media.part_bytes > CALL_BODY_MAX
+                                            ? (size_t)s->conf->media.part_bytes
+                                            : CALL_BODY_MAX,
+                            .ops = { s, on_request, on_start, on_more, on_ended, on_ready } };
     struct ingest_conf ic = { .brokers = s->conf->brokers,
                               .client_id = "chasqui-edge-rest",
                               .partitions = s->conf->partitions,
@@ -354,7 +381,10 @@ static enum cq_status open_parts(struct rest_loop *s, const char *listen)
     if (st == CQ_OK)
         st = applied_start(s->conf, &s->applied);
     if (st == CQ_OK)
-        st = workers_start(s->conf, s->jobs, s->done, &s->workers);
+        st = workers_start(s->conf, s->conf->workers_n, false, s->jobs, s->done, &s->workers);
+    if (st == CQ_OK)
+        st = workers_start(s->conf, s->conf->media.workers_n, true, s->media_jobs, s->done,
+                           &s->media_workers);
     if (st == CQ_OK)
         st = http_new(&hc, &s->http);
     if (st == CQ_OK)
@@ -380,8 +410,9 @@ enum cq_status rest_loop_new(const struct rest_conf *conf, const char *listen,
     for (uint32_t i = 0; i < CALLS_MAX; i++)
         s->free[s->free_n++] = CALLS_MAX - 1 - i;
     s->jobs = mailbox_new(CALLS_MAX);
+    s->media_jobs = mailbox_new(CALLS_MAX);
     s->done = mailbox_new(2 * CALLS_MAX);
-    st = s->jobs && s->done ? open_parts(s, listen) : CQ_FATAL;
+    st = s->jobs && s->media_jobs && s->done ? open_parts(s, listen) : CQ_FATAL;
     if (st != CQ_OK) {
         rest_loop_free(s);
         return st;
@@ -395,6 +426,7 @@ void rest_loop_free(struct rest_loop *s)
     if (!s)
         return;
     workers_stop(s->workers);
+    workers_stop(s->media_workers);
     applied_stop(s->applied);
     ingest_free(s->ingest);
     while (s->waiting) {
@@ -405,6 +437,7 @@ void rest_loop_free(struct rest_loop *s)
     }
     http_free(s->http);
     mailbox_free(s->jobs);
+    mailbox_free(s->media_jobs);
     mailbox_free(s->done);
     limits_release(&s->limits);
     free(s);

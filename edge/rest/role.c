@@ -3,12 +3,51 @@
 
 #include "edge/rest/rest_loop.h"
 #include "lib/base/clock.h"
+#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 
 #include <stdlib.h>
 
 enum { TURN_MS = 50, DRAIN_MS = 5000 };
+
+static void read_media(struct media_conf *m)
+{
+    static const int64_t mib = 1024 * 1024;
+    struct cq_span label = span_str("links to files");
+
+    *m = (struct media_conf){
+        .store = { .where = setting_text(SET_MEDIA_STORE),
+                   .access_key = setting_text(SET_S3_ACCESS_KEY),
+                   .secret_key = setting_text(SET_S3_SECRET_KEY),
+                   .region = setting_text(SET_S3_REGION),
+                   .public_url = setting_text(SET_S3_PUBLIC_URL) },
+        .origin = "",
+        .max_bytes = { [MESSAGE_TYPE_IMAGE] = setting_int(SET_MEDIA_IMAGE_MAX_MB) * mib,
+                       [MESSAGE_TYPE_VIDEO] = setting_int(SET_MEDIA_VIDEO_MAX_MB) * mib,
+                       [MESSAGE_TYPE_AUDIO] = setting_int(SET_MEDIA_AUDIO_MAX_MB) * mib,
+                       [MESSAGE_TYPE_DOCUMENT] = setting_int(SET_MEDIA_DOCUMENT_MAX_MB) * mib },
+        .daily_bytes = setting_int(SET_MEDIA_DAILY_MB) * mib,
+        .part_bytes = setting_int(SET_MEDIA_PART_MB) * mib,
+        .workers_n = (int)setting_int(SET_MEDIA_WORKERS),
+    };
+    hmac_sha256(span_str(setting_text(SET_JWT_SECRET)), &label, 1, m->link_key);
+}
+
+/* A store that is away is waited for by those who need it; one that cannot be is a mistake. */
+static bool open_store(struct media_conf *m, struct store **ret)
+{
+    if (!*m->store.where)
+        return true;
+    if (store_new(&m->store, ret) != CQ_OK) {
+        log_error("bad_setting", LOG_S("name", "MEDIA_STORE"));
+        return false;
+    }
+    m->origin = store_origin(*ret);
+    if (store_prepare(*ret) != CQ_OK)
+        log_warn("store_away", LOG_S("why", store_why(*ret)));
+    return true;
+}
 
 static bool read_conf(struct rest_conf *c)
 {
@@ -28,6 +67,7 @@ static bool read_conf(struct rest_conf *c)
         .partitions = (int32_t)setting_int(SET_PARTITIONS),
         .workers_n = (int)setting_int(SET_REST_WORKERS),
     };
+    read_media(&c->media);
     if (strcmp(c->code_driver, "log") != 0 && strcmp(c->code_driver, "webhook") != 0) {
         log_error("bad_setting", LOG_S("name", "CODE_DRIVER"));
         return false;
@@ -43,8 +83,10 @@ int edge_rest_role_run(const volatile int *stop)
 {
     struct rest_conf conf;
     struct rest_loop *s = NULL;
-    enum cq_status st =
-        read_conf(&conf) ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s) : CQ_FATAL;
+    struct store *store = NULL;
+    enum cq_status st = read_conf(&conf) && open_store(&conf.media, &store)
+                            ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s)
+                            : CQ_FATAL;
     int64_t until_ms;
 
     if (st == CQ_OK)
@@ -63,6 +105,7 @@ int edge_rest_role_run(const volatile int *stop)
     while (st == CQ_OK && rest_loop_calls(s) && clock_mono_ms() < until_ms)
         st = rest_loop_turn(s, TURN_MS);
     rest_loop_free(s);
+    store_free(store);
     token_keys_free(conf.keys);
     return st == CQ_OK ? 0 : 1;
 }

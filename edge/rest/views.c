@@ -96,6 +96,16 @@ enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n
     return st;
 }
 
+enum cq_status view_media_owned(struct pg *db, struct cq_id media, struct cq_id user, bool *ret)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = run_two(
+        db, "SELECT 1 FROM view.media WHERE media_id = $1 AND owner_id = $2", media, user, &rows);
+
+    *ret = st == CQ_OK && pg_rows(rows) == 1;
+    return st;
+}
+
 /* ---- messages -----------------------------------------------------------------------------------
  */
 
@@ -112,6 +122,12 @@ void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int
     out_text(out, "type",
              span_str(message_type_word((enum message_type)pg_i64(rows, row, col + 5))));
     out_text(out, "content", pg_bytes(rows, row, col + 6));
+    if (!pg_null(rows, row, col + 11))
+        out_id(out, "mediaId", pg_uuid(rows, row, col + 11));
+    if (!pg_null(rows, row, col + 12)) {
+        out_key(out, "media");
+        buf_add_span(out, pg_bytes(rows, row, col + 12));
+    }
     out_i64(out, "sentAt", pg_i64(rows, row, col + 7));
     out_time(out, "deliveredAt", pg_i64(rows, row, col + 9));
     out_time(out, "seenAt", pg_i64(rows, row, col + 10));

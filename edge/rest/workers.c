@@ -10,8 +10,10 @@
 struct worker {
     pthread_t thread;
     struct workers *all;
-    struct pg *db;      /* owned */
-    struct pg *replica; /* owned; NULL: none is set */
+    struct pg *db;           /* owned */
+    struct pg *replica;      /* owned; NULL: none is set */
+    struct store *store;     /* owned; media workers only, NULL: none is set */
+    struct sniffer *sniffer; /* owned; as store */
 };
 
 struct workers {
@@ -51,7 +53,13 @@ static enum call_next run_step(struct worker *w, struct call *c)
 {
     const char *why = "";
     enum call_next next;
-    enum cq_status st = pg_ready(w->db, NULL);
+    enum cq_status st;
+
+    c->store = w->store;
+    c->sniffer = w->sniffer;
+    if (c->streaming) /* the answer is on its way: only bytes are wanted */
+        return c->fn(c, w->db);
+    st = pg_ready(w->db, NULL);
 
     if (st != CQ_OK) {
         log_debug("database_away", LOG_S("why", pg_error(w->db)));
@@ -61,7 +69,7 @@ static enum call_next run_step(struct worker *w, struct call *c)
         return call_unknown(c);
     if (device_refused(c, w->db, &next))
         return next;
-    if (!c->step && c->body.n && json_parse(c->body, &c->json, &why) != CQ_OK)
+    if (!c->step && c->body.n && !c->is_raw && json_parse(c->body, &c->json, &why) != CQ_OK)
         return call_bad_request(c, why);
     next = c->fn(c, database_for(w, c));
     if (next == CALL_REPLY && c->status >= 500)
@@ -82,26 +90,45 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-enum cq_status workers_start(const struct rest_conf *conf, struct mailbox *in, struct mailbox *done,
-                             struct workers **ret)
+/* Each has a store of its own; that it can be opened was tried at the start. */
+static bool open_media(struct worker *w)
+{
+    const struct rest_conf *conf = w->all->conf;
+
+    if (!*conf->media.store.where)
+        return true;
+    w->sniffer = sniffer_new();
+    return w->sniffer && store_new(&conf->media.store, &w->store) == CQ_OK;
+}
+
+static void worker_close(struct worker *w)
+{
+    pg_free(w->db);
+    pg_free(w->replica);
+    store_free(w->store);
+    sniffer_free(w->sniffer);
+}
+
+enum cq_status workers_start(const struct rest_conf *conf, int n, bool media, struct mailbox *in,
+                             struct mailbox *done, struct workers **ret)
 {
     struct workers *w = calloc(1, sizeof *w);
 
-    if (!w || !(w->v = calloc((size_t)conf->workers_n, sizeof *w->v))) {
+    if (!w || !(w->v = calloc((size_t)n, sizeof *w->v))) {
         free(w);
         return CQ_FATAL;
     }
     w->conf = conf;
     w->in = in;
     w->done = done;
-    for (int i = 0; i < conf->workers_n; i++) {
+    for (int i = 0; i < n; i++) {
         w->v[i].all = w;
         w->v[i].db = pg_new(conf->database_url, "chasqui-edge-rest");
         if (*conf->database_read_url)
             w->v[i].replica = pg_new(conf->database_read_url, "chasqui-edge-rest-read");
-        if (pthread_create(&w->v[i].thread, NULL, worker_main, &w->v[i]) != 0) {
-            pg_free(w->v[i].db);
-            pg_free(w->v[i].replica);
+        if ((media && !open_media(&w->v[i])) ||
+            pthread_create(&w->v[i].thread, NULL, worker_main, &w->v[i]) != 0) {
+            worker_close(&w->v[i]);
             workers_stop(w);
             return CQ_FATAL;
         }
@@ -118,8 +145,7 @@ void workers_stop(struct workers *w)
     mailbox_close(w->in);
     for (int i = 0; i < w->n; i++) {
         pthread_join(w->v[i].thread, NULL);
-        pg_free(w->v[i].db);
-        pg_free(w->v[i].replica);
+        worker_close(&w->v[i]);
     }
     free(w->v);
     free(w);

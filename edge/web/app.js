@@ -7,6 +7,7 @@ import { Engine } from "./engine.js";
 import { Model } from "./model.js";
 import { Session } from "./session.js";
 import { Store } from "./store.js";
+import { Upload } from "./upload.js";
 import { phoneNumber } from "./util.js";
 import { View } from "./view.js";
 
@@ -16,6 +17,7 @@ const NEAR_TOP_PX = 60;
 
 let engine = null;
 let view = null;
+let uploads = []; // of all chats, while the page is open
 let challenge = null;
 let noticeTimer = 0;
 
@@ -78,6 +80,8 @@ async function signedIn() {
 function signedOut() {
   const userId = engine?.model.me;
   engine?.stop();
+  uploads.forEach((u) => u.cancel());
+  uploads = [];
   engine = view = null;
   if (userId) Store.forget(userId);
   if (location.hash) history.replaceState(null, "", location.pathname);
@@ -93,6 +97,7 @@ function route() {
   const chatId = location.hash.slice(1);
   engine.show(engine.model.chats.has(chatId) ? chatId : null);
   view.later();
+  drawUploads();
   if (engine.openChat && matchMedia("(hover: hover)").matches) $("composer").focus();
 }
 
@@ -157,6 +162,34 @@ function grow() {
   c.style.height = `${c.scrollHeight + 2}px`;
 }
 
+// Files
+
+function drawUploads() {
+  view?.drawUploads(uploads.filter((u) => u.chat.chatId === engine.openChat));
+}
+
+function ended(u) {
+  uploads = uploads.filter((other) => other !== u);
+  drawUploads();
+}
+
+function sendFiles(files) {
+  const chat = current();
+  if (!chat || chat.left) return;
+  for (const file of files) {
+    const mine = engine;
+    const u = new Upload(session, chat, file, drawUploads, (mediaId, type) => {
+      if (engine === mine) mine.send(chat, "", type, mediaId);
+      ended(u);
+    });
+    uploads.push(u);
+    u.run();
+  }
+  drawUploads();
+}
+
+const uploadOf = (button) => uploads.find((u) => u.id === button.closest("[data-upload-id]").dataset.uploadId);
+
 const forms = {
   "register-form": register,
   "verify-form": verify,
@@ -184,6 +217,14 @@ const actions = {
   logout: () => session.logout(),
   back: () => (location.hash = ""),
   info,
+  attach: () => $("file").click(),
+  "pause-upload": (b) => uploadOf(b)?.pause(),
+  "resume-upload": (b) => uploadOf(b)?.resume(),
+  "cancel-upload": (b) => {
+    const u = uploadOf(b);
+    u?.cancel();
+    ended(u);
+  },
   older: () => engine.older(current()),
   again: (b) => engine.again(messageOf(b)),
   discard: (b) => engine.discard(messageOf(b)),
@@ -236,6 +277,27 @@ $("scroll").addEventListener("scroll", () => {
   const chat = current();
   if (chat && $("scroll").scrollTop < NEAR_TOP_PX && chat.messages.length && !chat.all) engine.older(chat);
 }, { passive: true });
+
+$("file").addEventListener("change", () => {
+  sendFiles([...$("file").files]);
+  $("file").value = "";
+});
+
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  $("chat").addEventListener(kind, (e) => {
+    if (!e.dataTransfer?.types.includes("Files")) return;
+    e.preventDefault();
+    $("chat").classList.toggle("dropping", kind === "dragenter" || kind === "dragover");
+    if (kind === "drop") sendFiles([...e.dataTransfer.files]);
+  });
+}
+
+$("composer").addEventListener("paste", (e) => {
+  const files = [...(e.clipboardData?.files ?? [])];
+  if (!files.length) return;
+  e.preventDefault();
+  sendFiles(files);
+});
 
 addEventListener("hashchange", route);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // docs/protocol.md as a client lives it: ready → sync → merge → receipts; the outbox; what the page can ask for.
+import { Media } from "./media.js";
 import { ApiError } from "./session.js";
 import { Socket } from "./socket.js";
 import { backoff, phoneNumber, sleep, soon, uuid } from "./util.js";
@@ -16,6 +17,7 @@ export class Engine {
   /** `changed()` is called after anything that can be seen changed. */
   constructor(session, model, store, changed) {
     Object.assign(this, { session, model, store, changed });
+    this.media = new Media(session);
     this.cursor = "";
     this.state = "off"; // off | connecting | syncing | on
     this.openChat = null; // chatId on the screen
@@ -139,6 +141,8 @@ export class Engine {
       model.failed(f.clientId, f.code);
     } else if (f.t === "status") {
       model.ticks(f);
+    } else if (f.t === "media") {
+      this.media.found(f);
     } else if (f.t === "chat") {
       model.group(f);
       this.#describe(f.chatId);
@@ -285,8 +289,9 @@ export class Engine {
 
   // Sending
 
-  send(chat, content) {
-    const m = this.model.compose(chat, content, uuid(), Date.now());
+  /** With `mediaId`: a message of that type that shows the file. */
+  send(chat, content, type = "text", mediaId = undefined) {
+    const m = this.model.compose(chat, content, uuid(), Date.now(), type, mediaId);
     this.#sendOutbox();
     this.#save();
     this.changed();
@@ -299,7 +304,7 @@ export class Engine {
     for (const m of this.model.outbox) {
       if (m.state !== "new") continue;
       if (flying >= IN_FLIGHT_MAX) return;
-      const f = { t: "message.send", clientId: m.clientId, chatId: m.chatId, content: m.content, type: m.type, peer: m.peer };
+      const f = { t: "message.send", clientId: m.clientId, chatId: m.chatId, content: m.content, type: m.type, peer: m.peer, mediaId: m.mediaId };
       if (!this.socket.send(f)) return;
       m.state = "sent";
       flying++;
@@ -327,7 +332,7 @@ export class Engine {
   /** A message that was refused: once more, or away with it. */
   again(m) {
     this.model.verdict(m.clientId);
-    this.send(this.model.chat(m.chatId), m.content);
+    this.send(this.model.chat(m.chatId), m.content, m.type, m.mediaId);
   }
 
   discard(m) {

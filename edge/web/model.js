@@ -76,6 +76,7 @@ export class Model {
     if (chat.ids.has(m.id)) return false;
     const kept = {
       id: m.id, clientId: m.clientId, chatId: m.chatId, seq: m.seq, from: m.from, type: m.type, content: m.content, sentAt: m.sentAt,
+      mediaId: m.mediaId,
     };
     chat.ids.set(m.id, kept);
     insert(chat.messages, kept);
@@ -142,9 +143,9 @@ export class Model {
 
   // Own messages on their way. state: "new" (to be sent), "sent" (on this socket), "acked" (stored), "failed"
 
-  compose(chat, content, clientId, now) {
+  compose(chat, content, clientId, now, type = "text", mediaId = undefined) {
     const m = {
-      clientId, chatId: chat.chatId, peer: chat.kind === "direct" ? chat.peer : undefined, type: "text", content, sentAt: now,
+      clientId, chatId: chat.chatId, peer: chat.kind === "direct" ? chat.peer : undefined, type, content, mediaId, sentAt: now,
       state: "new", id: null, code: null, order: Math.max(now, (this.outbox.at(-1)?.order ?? 0) + 1),
     };
     this.outbox.push(m);

@@ -17,7 +17,8 @@ const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "nume
 const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "numeric" });
 const sameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
 const when = (ms) => (ms ? (sameDay(ms, Date.now()) ? clock : shortDay).format(ms) : "");
-const preview = (m) => (m.type && m.type !== "text" ? `[${m.type}]` : m.content.slice(0, 120));
+const KINDS = { image: "📷 Picture", video: "🎬 Video", audio: "🎤 Audio", document: "📄 Document" };
+const preview = (m) => [KINDS[m.type], m.content?.slice(0, 120)].filter(Boolean).join(": ");
 
 export class View {
   #rows = new Map(); // client id → element of the open chat
@@ -108,6 +109,33 @@ export class View {
     return item;
   }
 
+  /** Files of the open chat on their way. */
+  drawUploads(uploads) {
+    const rows = uploads.map((u) => {
+      const row = el("li", "upload");
+      row.dataset.uploadId = u.id;
+      row.dataset.state = u.state;
+      const bar = el("progress");
+      bar.max = 1;
+      bar.value = u.progress;
+      const can = (action, text, label) => {
+        const b = el("button", "plain", text);
+        b.type = "button";
+        b.dataset.action = action;
+        b.setAttribute("aria-label", label);
+        return b;
+      };
+      const words = u.state === "failed" ? u.why : u.state === "paused" ? "paused" : `${Math.floor(100 * u.progress)} %`;
+      row.append(el("span", "grow", u.file.name), bar, el("span", "kind", words));
+      if (u.state === "sending") row.append(can("pause-upload", "⏸", "Pause"));
+      else row.append(can("resume-upload", "▶", "Go on"));
+      row.append(can("cancel-upload", "✕", "Do not send"));
+      return row;
+    });
+    $("uploads").replaceChildren(...rows);
+    $("uploads").hidden = !rows.length;
+  }
+
   // One chat
 
   #drawChat(chat) {
@@ -162,8 +190,9 @@ export class View {
     if (!row) {
       row = el("li", mine ? "message mine" : "message");
       if (!mine && chat.kind === "group") row.append(el("div", "from"));
-      if (m.type !== "text") row.append(el("div", "kind", m.type));
-      row.append(el("div", "text", m.content));
+      if (m.mediaId) row.append(this.engine.media.box(m.mediaId));
+      else if (m.type !== "text") row.append(el("div", "kind", m.type));
+      if (m.content) row.append(el("div", "text", m.content));
       const foot = el("div", "foot");
       const time = el("time", "", clock.format(m.sentAt));
       time.dateTime = new Date(m.sentAt).toISOString();

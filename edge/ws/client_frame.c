@@ -70,7 +70,10 @@ static const char *parse_send(struct client_frame *f, struct cq_id user, const c
         return why;
     if (!json_get_text(f->root, "type", &type) || !message_type_parse(type, &f->type))
         return "type";
-    if (!json_get_text(f->root, "content", &f->content) || !f->content.n)
+    if (!optional_id(f->root, "mediaId", &f->has_media, &f->media) ||
+        (f->has_media && f->type == MESSAGE_TYPE_TEXT))
+        return "mediaId";
+    if (!json_get_text(f->root, "content", &f->content) || (!f->content.n && !f->has_media))
         return "content";
     if (f->content.n > INGEST_CONTENT_MAX) {
         *ret_code = "too_large";

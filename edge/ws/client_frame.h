@@ -20,6 +20,8 @@ struct client_frame {
     struct cq_span client_id; /* SEND; also of a refused one when it could be read */
     struct cq_span content;   /* SEND */
     enum message_type type;   /* SEND */
+    bool has_media;           /* SEND */
+    struct cq_id media;       /* SEND */
     struct cq_id chat;        /* SEND, RECEIPT */
     bool has_peer;
     struct cq_id peer;       /* SEND, RECEIPT */

@@ -267,7 +267,9 @@ static void produce(struct conn *c, const struct client_frame *f, struct cq_id i
         .action = { CHAT_ACTION_MESSAGE_SENT,
                     .u.message_sent = { .type = f->type,
                                         .content_type = span_str(CONTENT_TYPE),
-                                        .content = f->content } },
+                                        .content = f->content,
+                                        .has_media_id = f->has_media,
+                                        .media_id = f->media } },
     };
     uint64_t opaque = sends_add(&g->sends, &c->sender, id, f->client_id, g->mono_ms);
     const char *field = NULL;

@@ -59,6 +59,16 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                              \
       "Clients told that it is unknown whether their action is stored")                           \
     X(RATE_REFUSED, COUNTER, "rate_refused_total", ROLE_EDGES, "Requests and frames over a rate") \
+    X(STORE_AWAY, COUNTER, "store_away_total", ROLE_STORE,                                        \
+      "Times that the store of files did not answer, or would not have us")                       \
+    X(STORE_FULL, COUNTER, "store_full_total", ROLE_STORE,                                        \
+      "Times that the store of files had no room")                                                \
+    X(FILES_REFUSED, COUNTER, "files_refused_total", ROLE_EDGE_REST,                              \
+      "Uploads that were not what they were said to be")                                          \
+    X(FILES_SWEPT, COUNTER, "files_swept_total", ROLE_MEDIA,                                      \
+      "Uploads that nobody finished, taken away")                                                 \
+    X(LOOK_FAULTS, COUNTER, "look_faults_total", ROLE_MEDIA,                                      \
+      "Files that chasqui-thumbnail could not make sense of, or did not survive")                 \
     X(CALLS, GAUGE, "calls", ROLE_EDGE_REST, "Requests at work now")                              \
     X(SOCKETS, GAUGE, "sockets", ROLE_EDGE_WS, "Sockets open now")                                \
     X(SESSIONS_READY, GAUGE, "sessions_ready", ROLE_EDGE_WS, "Sessions confirmed now")            \

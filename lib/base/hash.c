@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_CTX: the one digest state that can be kept */
 #include "lib/base/hash.h"
 
 #include <openssl/crypto.h>
@@ -56,6 +57,48 @@ void sha256(const struct cq_span *parts, size_t parts_n, uint8_t out[32])
             die("SHA-256");
     if (EVP_DigestFinal_ex(ctx, out, NULL) != 1)
         die("SHA-256");
+}
+
+_Static_assert(sizeof(SHA256_CTX) == sizeof(struct sha256_state), "what is kept is all of it");
+
+void sha256_begin(struct sha256_state *s)
+{
+    SHA256_CTX ctx;
+
+    memset(&ctx, 0, sizeof ctx);
+    SHA256_Init(&ctx);
+    memcpy(s, &ctx, sizeof ctx);
+}
+
+void sha256_more(struct sha256_state *s, struct cq_span bytes)
+{
+    SHA256_CTX ctx;
+
+    memcpy(&ctx, s, sizeof ctx);
+    if (ctx.num >= SHA256_CBLOCK)
+        ctx.num = 0; /* what was kept is no state: the digest will not match, and no more */
+    if (bytes.n)
+        SHA256_Update(&ctx, bytes.p, bytes.n);
+    memcpy(s, &ctx, sizeof ctx);
+}
+
+void sha256_end(const struct sha256_state *s, uint8_t out[32])
+{
+    SHA256_CTX ctx;
+
+    memcpy(&ctx, s, sizeof ctx);
+    if (ctx.num >= SHA256_CBLOCK)
+        ctx.num = 0;
+    ctx.md_len = SHA256_DIGEST_LENGTH;
+    SHA256_Final(out, &ctx);
+}
+
+void sha1(struct cq_span bytes, uint8_t out[20])
+{
+    static const uint8_t nothing[1];
+
+    if (!SHA1(bytes.n ? bytes.p : nothing, bytes.n, out))
+        die("SHA-1");
 }
 
 void hmac_sha256(struct cq_span key, const struct cq_span *parts, size_t parts_n, uint8_t out[32])
@@ -240,4 +283,21 @@ uint64_t fingerprint64(const void *bytes, size_t n)
         fp = (fp >> 8) ^ row;
     }
     return fp;
+}
+
+bool base64_parse(struct cq_span text, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    uint8_t plain[1024];
+    size_t n = text.n;
+
+    if (!n || n % 4 || n > sizeof plain)
+        return false;
+    for (int i = 0; i < 2 && text.p[n - 1] == '='; i++)
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        if (text.p[i] == '-' || text.p[i] == '_')
+            return false;
+        plain[i] = text.p[i] == '+' ? '-' : text.p[i] == '/' ? '_' : text.p[i];
+    }
+    return base64url_parse(span_of(plain, n), out, cap, ret_n);
 }

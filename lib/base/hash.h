@@ -11,6 +11,22 @@
 /** SHA-256 (FIPS 180-4) of the concatenation of `parts`. */
 void sha256(const struct cq_span *parts, size_t parts_n, uint8_t out[32]);
 
+/** A SHA-256 that is fed piece by piece. The state may be kept as bytes and taken up later, by
+ * another process of the same machine type. */
+struct sha256_state {
+    uint64_t word[14];
+};
+void sha256_begin(struct sha256_state *s);
+void sha256_more(struct sha256_state *s, struct cq_span bytes);
+void sha256_end(const struct sha256_state *s, uint8_t out[32]); /* the state stays as it is */
+
+/** SHA-1, for a checksum that a protocol wants; protects nothing. */
+void sha1(struct cq_span bytes, uint8_t out[20]);
+
+/** Decode standard base64 with its padding; false when it is none or more than `cap` bytes come
+ * out. */
+CQ_MUST_CHECK bool base64_parse(struct cq_span text, uint8_t *out, size_t cap, size_t *ret_n);
+
 /** HMAC-SHA256 (RFC 2104) of the concatenation of `parts`. */
 void hmac_sha256(struct cq_span key, const struct cq_span *parts, size_t parts_n, uint8_t out[32]);
 

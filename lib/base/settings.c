@@ -111,8 +111,8 @@ bool setting_bool(enum setting_key key)
 
 static void print_roles(FILE *out, uint32_t roles)
 {
-    static const char *const names[] = { "edge-rest",   "edge-ws", "chat",   "user",
-                                         "persistence", "status",  "mobile", "admin" };
+    static const char *const names[] = { "edge-rest", "edge-ws", "chat",  "user", "persistence",
+                                         "status",    "mobile",  "admin", "media" };
     const char *comma = "";
 
     if ((roles & ROLE_ALL) == ROLE_ALL) {

@@ -22,7 +22,9 @@ enum role_bit {
     ROLE_STATUS = 1u << 5,
     ROLE_MOBILE = 1u << 6,
     ROLE_ADMIN = 1u << 7,
-    ROLE_ALL = (1u << 8) - 1,
+    ROLE_MEDIA = 1u << 8,
+    ROLE_ALL = (1u << 9) - 1,
+    ROLE_STORE = ROLE_EDGE_REST | ROLE_MEDIA,
     ROLE_EDGES = ROLE_EDGE_REST | ROLE_EDGE_WS,
     ROLE_VIEW = ROLE_EDGE_REST | ROLE_PERSISTENCE | ROLE_STATUS | ROLE_ADMIN,
 };
@@ -32,7 +34,7 @@ enum role_bit {
 #define SETTINGS(X)                                                                                \
     X(KAFKA_BROKER, TEXT, "127.0.0.1:9092", 1, 1024, 0, ROLE_ALL,                                  \
       "Kafka bootstrap servers, host:port, comma-separated")                                       \
-    X(DATABASE_URL, TEXT, NULL, 1, 1024, 1, ROLE_VIEW | ROLE_MOBILE,                               \
+    X(DATABASE_URL, TEXT, NULL, 1, 1024, 1, ROLE_VIEW | ROLE_MOBILE | ROLE_MEDIA,                  \
       "PostgreSQL connection string (writes)")                                                     \
     X(DATABASE_READ_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                     \
       "Optional read replica for sync, which waits until it is fresh enough; empty: DATABASE_URL") \
@@ -45,6 +47,28 @@ enum role_bit {
       "Path to, or inline JSON of, a Google service account")                                      \
     X(APNS_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                                \
       "Path to, or inline PEM of, the .p8 signing key")                                            \
+    X(MEDIA_STORE, TEXT, "", 0, 512, 0, ROLE_STORE,                                                \
+      "Where files are kept: `local:PATH` or `s3:http(s)://host[:port]/bucket`; empty: no files")  \
+    X(S3_ACCESS_KEY, TEXT, "", 0, 127, 1, ROLE_STORE, "Access key of an S3 store")                 \
+    X(S3_SECRET_KEY, TEXT, "", 0, 159, 1, ROLE_STORE, "Secret key of an S3 store")                 \
+    X(S3_REGION, TEXT, "us-east-1", 1, 63, 0, ROLE_STORE, "Region of an S3 store")                 \
+    X(S3_PUBLIC_URL, TEXT, "", 0, 255, 0, ROLE_STORE,                                              \
+      "The S3 store as clients reach it, http(s)://host[:port]; empty: as we do")                  \
+    X(MEDIA_IMAGE_MAX_MB, INT, "16", 1, 4096, 0, ROLE_EDGE_REST, "Largest image, MiB")             \
+    X(MEDIA_VIDEO_MAX_MB, INT, "100", 1, 4096, 0, ROLE_EDGE_REST, "Largest video, MiB")            \
+    X(MEDIA_AUDIO_MAX_MB, INT, "16", 1, 4096, 0, ROLE_EDGE_REST, "Largest audio, MiB")             \
+    X(MEDIA_DOCUMENT_MAX_MB, INT, "100", 1, 4096, 0, ROLE_EDGE_REST, "Largest document, MiB")      \
+    X(MEDIA_DAILY_MB, INT, "2048", 1, 1000000, 0, ROLE_EDGE_REST,                                  \
+      "MiB that a user may upload in 24 hours")                                                    \
+    X(MEDIA_PART_MB, INT, "4", 1, 8, 0, ROLE_EDGE_REST,                                            \
+      "Largest piece of an upload in one request, MiB: what a connection may hold in memory")      \
+    X(MEDIA_WORKERS, INT, "4", 1, 64, 0, ROLE_EDGE_REST, "Threads that talk to the store")         \
+    X(MEDIA_PENDING_HOURS, INT, "24", 1, 8760, 0, ROLE_MEDIA,                                      \
+      "Hours after which an upload that was not finished is swept")                                \
+    X(MEDIA_PIXELS_MAX, INT, "100", 1, 1000, 0, ROLE_MEDIA,                                        \
+      "Millions of pixels above which no thumbnail is made")                                       \
+    X(THUMBNAIL_PROGRAM, TEXT, "", 0, 1024, 0, ROLE_MEDIA,                                         \
+      "The program that looks into files; empty: chasqui-thumbnail beside this one")               \
     X(PARTITIONS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                  \
       "Partitions of every topic on the message road; fixed for its life")                         \
     X(SLOTS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                       \

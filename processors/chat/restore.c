@@ -41,7 +41,8 @@ static enum cq_status on_event(void *arg, const struct bus_record *rec)
                           .seq = e.seq,
                           .at_ms = rec->at_ms,
                           .content = chat_content_fingerprint(e.event.u.message_accepted.type,
-                                                              e.event.u.message_accepted.content),
+                                                              e.event.u.message_accepted.content,
+                                                              e.event.u.message_accepted.media_id),
                       });
 }
 

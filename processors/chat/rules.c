@@ -136,7 +136,7 @@ enum cq_status chat_reject(struct chat_step *step, struct cq_id id, const char *
 /* ---- messages
  * -------------------------------------------------------------------------------------- */
 
-uint64_t chat_content_fingerprint(enum message_type type, struct cq_span s)
+uint64_t chat_content_fingerprint(enum message_type type, struct cq_span s, struct cq_id media)
 {
     uint64_t h = 1469598103934665603ull + (uint64_t)type; /* FNV-1a, eight bytes a round */
     uint64_t v;
@@ -148,12 +148,10 @@ uint64_t chat_content_fingerprint(enum message_type type, struct cq_span s)
     }
     for (; s.n; s.p++, s.n--)
         h = (h ^ *s.p) * 1099511628211ull;
-    return h;
+    return id_is_zero(media) ? h : h ^ id_hash(media);
 }
 
-/* Who gets it, the sender among them; NULL with *ret_st CQ_OK when the sender may not write here.
- */
-static struct cq_id *recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st)
+struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st)
 {
     const struct chat_action *a = step->action;
     struct cq_id *to = NULL;
@@ -194,6 +192,8 @@ static void fill_message(struct message_accepted *to, const struct chat_action *
         .content = m->content,
         .has_key_id = m->has_key_id,
         .key_id = m->key_id,
+        .has_media_id = m->has_media_id,
+        .media_id = m->media_id,
     };
 }
 
@@ -213,7 +213,7 @@ static enum cq_status repeat_message(struct chat_step *step, struct cq_id id,
         .event.kind = CHAT_EVENT_MESSAGE_ACCEPTED,
     };
 
-    if (first->content != chat_content_fingerprint(m->type, m->content))
+    if (first->content != chat_content_fingerprint(m->type, m->content, m->media_id))
         return chat_reject(step, id, "conflict");
     step->repeated = true;
     fill_message(&e.event.u.message_accepted, a, id);
@@ -230,11 +230,11 @@ static enum cq_status rule_message_sent(struct chat_step *step)
     struct chat_event *e;
     enum cq_status st;
     size_t to_n = 0;
-    struct cq_id *to = recipients(step, &to_n, &st);
+    struct cq_id *to = chat_recipients(step, &to_n, &st);
 
     if (!to)
         return st != CQ_OK ? st : chat_reject(step, id, "not_found");
-    if (!a->client_id.n || !m->content.n)
+    if (!a->client_id.n || (!m->content.n && !m->has_media_id))
         return chat_reject(step, id, "bad_request");
     if (m->content.n > CONTENT_MAX)
         return chat_reject(step, id, "too_large");
@@ -250,12 +250,12 @@ static enum cq_status rule_message_sent(struct chat_step *step)
                         chat_render(step, frame_message, e), to, to_n);
     if (st != CQ_OK)
         return st;
-    return dedupe_add(
-        &step->state->dedupe,
-        &(struct dedupe_entry){ .id = id,
-                                .seq = step->seq,
-                                .at_ms = step->log_ms,
-                                .content = chat_content_fingerprint(m->type, m->content) });
+    return dedupe_add(&step->state->dedupe,
+                      &(struct dedupe_entry){
+                          .id = id,
+                          .seq = step->seq,
+                          .at_ms = step->log_ms,
+                          .content = chat_content_fingerprint(m->type, m->content, m->media_id) });
 }
 
 /* ---- receipts
@@ -359,6 +359,10 @@ static const struct rule {
           W(TOPIC_DELIVERY_STATUS) },
     { CHAT_ACTION_CHAT_RENAMED, "ChatRenamed", rule_chat_renamed,
       W(TOPIC_CHAT_EVENTS) | W(TOPIC_MEMBERS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
+    { CHAT_ACTION_MEDIA_READY, "MediaReady", rule_media_ready,
+      W(TOPIC_CHAT_EVENTS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
+    { CHAT_ACTION_MEDIA_PROCESSED, "MediaProcessed", rule_media_processed,
+      W(TOPIC_CHAT_EVENTS) | W(TOPIC_USER_INBOX) },
 };
 
 enum cq_status chat_step(struct chat_step *step, const char **ret_why)

@@ -66,8 +66,9 @@ CQ_MUST_CHECK enum cq_status chat_step(struct chat_step *step, const char **ret_
 /** The rule table as a Mermaid diagram, for docs/architecture.md. */
 void chat_rules_print(FILE *out);
 
-/** What tells one content from another under the same client id. */
-uint64_t chat_content_fingerprint(enum message_type type, struct cq_span content);
+/** What tells one content from another under the same client id. `media`: zero for none. */
+uint64_t chat_content_fingerprint(enum message_type type, struct cq_span content,
+                                  struct cq_id media);
 
 /* ---- shared by the rule files
  * ---------------------------------------------------------------------- */
@@ -91,6 +92,12 @@ struct cq_span chat_render(struct chat_step *step,
                            void (*render)(struct cq_buf *, const struct chat_event *),
                            const struct chat_event *e);
 
+/** Who gets what is sent in the action's chat, its author among them; NULL with *ret_st CQ_OK when
+ * the author is not in it. */
+struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st);
+
+CQ_MUST_CHECK enum cq_status rule_media_ready(struct chat_step *step);
+CQ_MUST_CHECK enum cq_status rule_media_processed(struct chat_step *step);
 CQ_MUST_CHECK enum cq_status rule_group_created(struct chat_step *step);
 CQ_MUST_CHECK enum cq_status rule_members_changed(struct chat_step *step);
 CQ_MUST_CHECK enum cq_status rule_chat_renamed(struct chat_step *step);

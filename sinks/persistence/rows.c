@@ -28,7 +28,7 @@ void rows_free(struct rows *r)
 void rows_clear(struct rows *r)
 {
     r->messages_n = r->chats_n = r->members_n = r->ops_n = 0;
-    r->users_n = r->devices_n = r->rejected_n = 0;
+    r->users_n = r->devices_n = r->rejected_n = r->media_n = r->found_n = 0;
     idmap_release(&r->chat_at);
     idmap_release(&r->user_at);
 }
@@ -107,6 +107,8 @@ static enum cq_status map_message(struct rows *r, const struct chat_event *e, in
     r->m_no_key[i] = !m->has_key_id;
     r->m_key[i] = m->has_key_id ? m->key_id : span_of("", 0);
     r->m_type[i] = (int32_t)m->type;
+    r->m_no_media[i] = !m->has_media_id;
+    r->m_media[i] = m->media_id;
     return CQ_OK;
 }
 
@@ -165,6 +167,49 @@ static enum cq_status map_changes(struct rows *r, const struct chat_event *e, in
     return CQ_OK;
 }
 
+static enum cq_status map_media(struct rows *r, const struct chat_event *e)
+{
+    const struct media_ready *m = &e->event.u.media_ready;
+    size_t i = r->media_n;
+
+    if (i == ROWS_MEDIA)
+        return CQ_AGAIN;
+    r->media_n++;
+    r->f_id[i] = m->media_id;
+    r->f_owner[i] = e->user_id;
+    r->f_chat[i] = e->chat_id;
+    r->f_type[i] = (int32_t)m->type;
+    r->f_content_type[i] = m->content_type;
+    r->f_sha256[i] = m->sha256;
+    r->f_name[i] = m->name;
+    r->f_key[i] = m->key;
+    r->f_size[i] = m->size;
+    r->f_at[i] = e->at_ms;
+    r->f_seq[i] = e->seq;
+    return CQ_OK;
+}
+
+static enum cq_status map_found(struct rows *r, const struct chat_event *e)
+{
+    const struct media_processed *m = &e->event.u.media_processed;
+    size_t i = r->found_n;
+
+    if (i == ROWS_MEDIA)
+        return CQ_AGAIN;
+    for (size_t k = 0; k < i; k++) /* one statement may touch a row once: the later one counts */
+        if (id_eq(r->p_id[k], m->media_id))
+            i = k;
+    r->found_n += i == r->found_n;
+    r->p_id[i] = m->media_id;
+    r->p_width[i] = m->width;
+    r->p_height[i] = m->height;
+    r->p_duration[i] = m->duration_ms;
+    r->p_seq[i] = e->seq;
+    r->p_thumb[i] = m->thumbnail_key;
+    r->p_fault[i] = m->fault;
+    return CQ_OK;
+}
+
 enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e, int32_t part)
 {
     size_t chat;
@@ -183,6 +228,10 @@ enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e, int32
             return CQ_AGAIN;
         name_chat(r, chat, e->event.u.group_named.name, e->seq);
         return CQ_OK;
+    case CHAT_EVENT_MEDIA_READY:
+        return map_media(r, e);
+    case CHAT_EVENT_MEDIA_PROCESSED:
+        return map_found(r, e);
     default:
         return CQ_POISON;
     }

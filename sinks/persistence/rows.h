@@ -17,6 +17,7 @@ enum {
     ROWS_USERS = 2048,
     ROWS_DEVICES = 2048,
     ROWS_REJECTED = 2048,
+    ROWS_MEDIA = 512,
 };
 
 /** A change of rows that stand already, in the order of the log. */
@@ -36,6 +37,8 @@ struct rows {
         m_key[ROWS_MESSAGES];
     bool m_no_key[ROWS_MESSAGES];
     int32_t m_type[ROWS_MESSAGES];
+    struct cq_id m_media[ROWS_MESSAGES];
+    bool m_no_media[ROWS_MESSAGES];
 
     size_t chats_n; /* each chat once */
     struct idmap chat_at;
@@ -63,6 +66,19 @@ struct rows {
     struct cq_id d_device[ROWS_DEVICES], d_user[ROWS_DEVICES];
     struct cq_span d_platform[ROWS_DEVICES], d_label[ROWS_DEVICES];
     int64_t d_at[ROWS_DEVICES];
+
+    size_t media_n; /* MediaReady */
+    struct cq_id f_id[ROWS_MEDIA], f_owner[ROWS_MEDIA], f_chat[ROWS_MEDIA];
+    int32_t f_type[ROWS_MEDIA];
+    struct cq_span f_content_type[ROWS_MEDIA], f_sha256[ROWS_MEDIA], f_name[ROWS_MEDIA],
+        f_key[ROWS_MEDIA];
+    int64_t f_size[ROWS_MEDIA], f_at[ROWS_MEDIA], f_seq[ROWS_MEDIA];
+
+    size_t found_n; /* MediaProcessed */
+    struct cq_id p_id[ROWS_MEDIA];
+    int32_t p_width[ROWS_MEDIA], p_height[ROWS_MEDIA];
+    int64_t p_duration[ROWS_MEDIA], p_seq[ROWS_MEDIA];
+    struct cq_span p_thumb[ROWS_MEDIA], p_fault[ROWS_MEDIA];
 
     size_t rejected_n;
     int32_t r_part[ROWS_REJECTED];

@@ -16,10 +16,12 @@ static const char sql_chats[] =
     "changed_seq = GREATEST(c.changed_seq, excluded.changed_seq)";
 
 static const char sql_messages[] = "INSERT INTO view.messages (chat_id, seq, id, sender_id, "
-                                   "client_id, type, content_type, content, key_id, sent_at) "
+                                   "client_id, type, content_type, content, key_id, sent_at, "
+                                   "media_id) "
                                    "SELECT * FROM unnest($1::uuid[], $2::int8[], $3::uuid[], "
                                    "$4::uuid[], $5::text[], $6::int4[], $7::text[], $8::bytea[], "
-                                   "$9::text[], $10::int8[]) ON CONFLICT DO NOTHING";
+                                   "$9::text[], $10::int8[], $11::uuid[]) ON CONFLICT "
+                                   "DO NOTHING";
 
 static const char sql_members[] =
     "INSERT INTO view.members (chat_id, user_id, joined_seq, role) "
@@ -55,6 +57,54 @@ static const char sql_rejected[] = "INSERT INTO view.rejected (src_partition, sr
                                    "$4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::int8[]) "
                                    "ON CONFLICT DO NOTHING";
 
+static const char sql_media[] =
+    "INSERT INTO view.media (media_id, owner_id, chat_id, type, content_type, sha256, name, key, "
+    "size, ready_at, seq) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int4[], "
+    "$5::text[], $6::bytea[], $7::text[], $8::text[], $9::int8[], $10::int8[], $11::int8[]) "
+    "ON CONFLICT DO NOTHING";
+
+static const char sql_found[] =
+    "INSERT INTO view.media_found AS f (media_id, width, height, duration_ms, thumbnail_key, "
+    "fault, seq) "
+    "SELECT * FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int8[], $5::text[], $6::text[], "
+    "$7::int8[]) ON CONFLICT (media_id) DO UPDATE SET width = excluded.width, height = "
+    "excluded.height, duration_ms = excluded.duration_ms, thumbnail_key = excluded.thumbnail_key, "
+    "fault = excluded.fault, seq = excluded.seq WHERE excluded.seq > f.seq";
+
+static enum cq_status write_media(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->media_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->f_id, NULL, n);
+    pg_add_uuid_array(p, r->f_owner, NULL, n);
+    pg_add_uuid_array(p, r->f_chat, NULL, n);
+    pg_add_i32_array(p, r->f_type, n);
+    pg_add_text_array(p, r->f_content_type, NULL, n);
+    pg_add_bytea_array(p, r->f_sha256, n);
+    pg_add_text_array(p, r->f_name, NULL, n);
+    pg_add_text_array(p, r->f_key, NULL, n);
+    pg_add_i64_array(p, r->f_size, n);
+    pg_add_i64_array(p, r->f_at, n);
+    pg_add_i64_array(p, r->f_seq, n);
+    return n ? pg_run(c, sql_media, p, NULL) : CQ_OK;
+}
+
+static enum cq_status write_found(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->found_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->p_id, NULL, n);
+    pg_add_i32_array(p, r->p_width, n);
+    pg_add_i32_array(p, r->p_height, n);
+    pg_add_i64_array(p, r->p_duration, n);
+    pg_add_text_array(p, r->p_thumb, NULL, n);
+    pg_add_text_array(p, r->p_fault, NULL, n);
+    pg_add_i64_array(p, r->p_seq, n);
+    return n ? pg_run(c, sql_found, p, NULL) : CQ_OK;
+}
+
 static enum cq_status write_chats(const struct rows *r, struct pg *c, struct pg_params *p)
 {
     size_t n = r->chats_n;
@@ -87,6 +137,7 @@ static enum cq_status write_messages(const struct rows *r, struct pg *c, struct 
     pg_add_bytea_array(p, r->m_content, n);
     pg_add_text_array(p, r->m_key, r->m_no_key, n);
     pg_add_i64_array(p, r->m_sent, n);
+    pg_add_uuid_array(p, r->m_media, r->m_no_media, n);
     return n ? pg_run(c, sql_messages, p, NULL) : CQ_OK;
 }
 
@@ -164,7 +215,8 @@ enum cq_status rows_write(const struct rows *r, struct pg *c, struct pg_params *
 {
     static enum cq_status (*const tables[])(const struct rows *, struct pg *,
                                             struct pg_params *) = {
-        write_chats, write_messages, write_members, write_users, write_devices, write_rejected,
+        write_chats,   write_messages, write_members, write_users,
+        write_devices, write_rejected, write_media,   write_found,
     };
     enum cq_status st = CQ_OK;
 

@@ -223,6 +223,93 @@ test("a group", async () => {
   await ana.shot("group");
 });
 
+/** A WAV of two seconds, so that a browser can play it. */
+function wav() {
+  const head = Buffer.alloc(44);
+  const n = 2 * 8000;
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + n, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(8000, 24);
+  head.writeUInt32LE(8000, 28);
+  head.writeUInt16LE(1, 32);
+  head.writeUInt16LE(8, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(n, 40);
+  return Buffer.concat([head, Buffer.alloc(n, 128)]);
+}
+
+test("pictures, sound and documents: seen, played, dropped, paused, and sent over a broken line", async () => {
+  await ana.find(ben);
+  await ben.find(ana);
+  // a picture that the page itself makes
+  const png = Buffer.from(await ana.page.evaluate(() => {
+    const c = document.createElement("canvas");
+    c.width = 900;
+    c.height = 600;
+    const g = c.getContext("2d");
+    for (let i = 0; i < 900; i++) {
+      g.fillStyle = `rgb(${i % 256},${(i * 7) % 256},90)`;
+      g.fillRect(i, 0, 1, 600);
+    }
+    return c.toDataURL("image/png").split(",")[1];
+  }), "base64");
+  await ana.page.setInputFiles("#file", { name: "terraces.png", mimeType: "image/png", buffer: png });
+  for (const p of [ana, ben]) {
+    const image = p.page.locator('.media img[src*="/thumbnail?"]'); // a `media` frame brings it
+    await image.waitFor();
+    await p.page.waitForFunction(() => document.querySelector('.media img[src*="/thumbnail?"]').naturalWidth === 320);
+    assert.match(await p.page.locator(".media a").first().getAttribute("href"), /^\/api\/media\/.*&s=/);
+  }
+  await ben.shot("picture");
+  assert.match(await ben.item("Ana").textContent(), /Picture/);
+
+  await ben.page.setInputFiles("#file", { name: "voice.wav", mimeType: "audio/wav", buffer: wav() });
+  await ana.page.locator(".media audio").waitFor();
+  await ana.page.waitForFunction(() => document.querySelector(".media audio").duration === 2);
+
+  // dropped onto the chat
+  const drop = await ana.page.evaluateHandle(() => {
+    const d = new DataTransfer();
+    d.items.add(new File([new Uint8Array(300000)], "plan.pdf", { type: "application/pdf" }));
+    return d;
+  });
+  await ana.page.dispatchEvent("#chat", "drop", { dataTransfer: drop });
+  await ben.page.locator('.media a[download="plan.pdf"]').waitFor();
+
+  // paused, gone on, cut, mended
+  const pieces = [];
+  await ana.page.route("**/upload", async (route) => {
+    if (route.request().method() === "PATCH") {
+      pieces.push(Number(route.request().headers()["upload-offset"]));
+      await new Promise((done) => setTimeout(done, 250)); // so that there is time to press a button
+    }
+    await route.continue().catch(() => {});
+  });
+  await ana.page.setInputFiles("#file", { name: "long.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(7 << 20, 5) });
+  await ana.page.waitForFunction(() => document.querySelector("#uploads progress")?.value > 0.1);
+  await ana.action("pause-upload").click();
+  await ana.page.locator('[data-upload-id][data-state="paused"]').waitFor();
+  const held = pieces.length;
+  await ana.shot("paused");
+  await ben.say("still talking while a file waits");
+  await ana.sees("still talking while a file waits");
+  assert.equal(pieces.length, held, "paused means that nothing is sent");
+  await ana.action("resume-upload").click();
+  await ana.page.waitForFunction(() => document.querySelector("#uploads progress")?.value > 0.4);
+  await ana.cut();
+  await ana.mend();
+  await ben.page.locator('.media a[download="long.bin"]').waitFor();
+  assert.equal(await ana.page.locator("[data-upload-id]").count(), 0);
+  assert.ok(pieces.length >= 7 && new Set(pieces).size >= 7, `pieces at ${pieces}`);
+  assert.equal(await ben.page.locator('.media a[download="long.bin"]').count(), 1);
+  await ana.page.unroute("**/upload");
+  for (const p of [ana, ben]) await p.item("Mountain trip").click();
+});
+
 test("two windows of one person show the same", async () => {
   const second = await ben.context.newPage();
   second.on("pageerror", (e) => ben.errors.push(String(e)));

@@ -20,7 +20,8 @@ from stack import wait_until  # noqa: E402
 BASE = int(os.environ.get("CHASQUI_COMPOSE_PORT", "21500"))
 PORTS = {"REST_PORT": BASE, "WS_PORT": BASE + 1, "KAFKA_PORT": BASE + 2, "KAFKA_CONTROLLER_PORT": BASE + 3, "POSTGRES_PORT": BASE + 4,
          "METRICS_PORT": BASE + 20}
-SECRETS = {"JWT_SECRET": "s" * 40, "PHONE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "compose-test"}
+SECRETS = {"JWT_SECRET": "s" * 40, "PHONE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "compose-test", "S3_ACCESS_KEY": "compose",
+           "S3_SECRET_KEY": "s3" * 20}
 
 
 def container_file(*words, **secrets):
@@ -32,8 +33,8 @@ def container_file(*words, **secrets):
 def test_the_container_file_has_two_of_each_role():
     done = container_file("--services", **SECRETS)
     assert done.returncode == 0, done.stderr
-    roles = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile")
-    assert {f"{role}-{i}" for role in roles for i in (0, 1)} | {"kafka", "postgres", "topics", "tables"} == set(done.stdout.split())
+    roles = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile", "media")
+    assert {f"{role}-{i}" for role in roles for i in (0, 1)} | {"kafka", "postgres", "s3", "topics", "tables"} == set(done.stdout.split())
 
 
 def test_the_container_file_wants_its_secrets():

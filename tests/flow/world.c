@@ -253,7 +253,8 @@ static void restore_event(struct world *w, const struct kept *k)
                    &(struct dedupe_entry){
                        e.event.u.message_accepted.id, e.seq, k->log_ms,
                        chat_content_fingerprint(e.event.u.message_accepted.type,
-                                                e.event.u.message_accepted.content) }) != CQ_OK)
+                                                e.event.u.message_accepted.content,
+                                                e.event.u.message_accepted.media_id) }) != CQ_OK)
         die("no memory");
 }
 

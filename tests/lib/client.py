@@ -171,6 +171,7 @@ class Outgoing:
     peer: str | None
     content: str
     type: str
+    media_id: str | None = None
     state: str = "queued"  # queued, sent, nacked, acked
     acks: list[str] = field(default_factory=list)
     nacks: list[str] = field(default_factory=list)
@@ -193,6 +194,8 @@ class Outgoing:
 
     def frame(self) -> dict:
         f = {"t": "message.send", "clientId": self.client_id, "content": self.content, "type": self.type}
+        if self.media_id:
+            f["mediaId"] = self.media_id
         if self.chat_id:
             f["chatId"] = self.chat_id
         if self.peer:
@@ -318,6 +321,7 @@ class Device:
         self.tick_log: list[tuple[int, str, int, int]] = []  # ticket, chat, delivered, read, as they came
         self.member_log: list[dict] = []
         self.rejected_log: list[dict] = []
+        self.media_log: list[dict] = []
         self.readies: list[dict] = []
         self.closes: list[tuple[int | None, str]] = []
         self.frames_n: collections.Counter[str] = collections.Counter()
@@ -401,13 +405,14 @@ class Device:
         return await until(fn, timeout_s, lambda: f"{self.name}: {what}; {self!r}", self._news)
 
     def send(self, content: str, chat_id: str | None = None, peer: str | None = None, type: str = "text",
-             client_id: str | None = None) -> Outgoing:
+             client_id: str | None = None, media_id: str | None = None) -> Outgoing:
         """Queue a message; it goes out now or when the device is connected."""
         if chat_id and not peer:
             peer = self.peers.get(chat_id)
         out = Outgoing(client_id or str(uuid.UUID(int=self.rng.getrandbits(128), version=4)), chat_id, peer, content,
-                       type)
-        Secrets.contents.add(content)
+                       type, media_id)
+        if content:
+            Secrets.contents.add(content)
         self.outbox[out.client_id] = out
         self.waiting.append(out)
         self._pump()
@@ -561,7 +566,7 @@ class Device:
     def _take(self, f: dict) -> None:
         kind = f.get("t", "?")
         self.frames_n[kind] += 1
-        numbered = kind in ("ready", "message", "rejected", "status", "chat", "member")
+        numbered = kind in ("ready", "message", "rejected", "status", "chat", "member", "media")
         if numbered:
             if f.get("n") != self._n + 1:
                 self._odd(f"frame {kind} has n {f.get('n')} after {self._n}")
@@ -713,6 +718,8 @@ class Device:
                 out.verdict, out.verdict_at = f, ticket()
         elif kind == "status":
             self._merge_ticks(f)
+        elif kind == "media":
+            self.media_log.append(f)
         elif kind in ("member", "chat"):
             self.member_log.append(f)
 

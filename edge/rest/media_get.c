@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/media_get.c - files for those who may read them: a redirection to the store, or their
+ * bytes piece by piece.
+ */
+#include "edge/rest/media.h"
+
+#include "schemas/frame.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PIECE_BYTES = 256 * 1024, TEXT_MAX = 1024 };
+
+/* ---- links of ours
+ * --------------------------------------------------------------------------------- */
+
+/* Method, path, reader and end are all in it. */
+static void link_signature(const struct call *c, const char *path, struct cq_id user,
+                           int64_t until_s, char out[64])
+{
+    uint8_t digest[32];
+    char text[256];
+    struct cq_span part;
+
+    snprintf(text, sizeof text, "GET\n%s\n%s\n%" PRId64, path, id_text(user).s, until_s);
+    part = span_str(text);
+    hmac_sha256(span_of(c->conf->media.link_key, sizeof c->conf->media.link_key), &part, 1, digest);
+    base64url_format(digest, sizeof digest, out);
+}
+
+void media_link(const struct call *c, struct cq_buf *out, const char *path, struct cq_id user,
+                int64_t until_s)
+{
+    char signature[64];
+
+    link_signature(c, path, user, until_s, signature);
+    buf_printf(out, "\"%s?u=%s&e=%" PRId64 "&s=%s\"", path, id_text(user).s, until_s, signature);
+}
+
+bool media_link_good(struct call *c, const char *path, struct cq_id *ret_user, int64_t *ret_until_s)
+{
+    struct cq_span given = call_param(c, "s");
+    char signature[64];
+
+    *ret_until_s = 0;
+    if (!id_parse(call_param(c, "u"), ret_user) || !call_param_i64(c, "e", ret_until_s) ||
+        *ret_until_s <= c->now_ms / 1000)
+        return false;
+    link_signature(c, path, *ret_user, *ret_until_s, signature);
+    return given.n == strlen(signature) && bytes_equal_ct(given.p, signature, given.n);
+}
+
+/* ---- what is sent
+ * ---------------------------------------------------------------------------------- */
+
+struct sending {
+    struct media m;
+    const char *key;
+    char type[MEDIA_TYPE_MAX + 1];
+    int64_t at, end; /* of the bytes still to be sent */
+};
+
+static bool is_shown(const struct media *m)
+{
+    return m->type != MESSAGE_TYPE_DOCUMENT;
+}
+
+/* `attachment; filename*=UTF-8''…` (RFC 6266): a name is for people, never for a path. */
+static void disposition(const struct media *m, struct cq_buf *out)
+{
+    buf_add_str(out, is_shown(m) ? "inline" : "attachment");
+    if (!m->name.n)
+        return;
+    buf_add_str(out, "; filename*=UTF-8''");
+    for (size_t i = 0; i < m->name.n; i++) {
+        uint8_t ch = m->name.p[i];
+        bool plain = (ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') ||
+                     (ch >= '0' && ch <= '9') || ch == '.' || ch == '-' || ch == '_';
+
+        if (plain)
+            buf_add_byte(out, ch);
+        else
+            buf_printf(out, "%%%02X", ch);
+    }
+    buf_add_byte(out, 0);
+    out->n--; /* a string, too */
+}
+
+/* It never changes, so whoever may have it may keep it. */
+static void add_headers(struct call *c, const struct media *m, const char *etag, bool small,
+                        int64_t until_s)
+{
+    struct cq_buf text;
+    char keep[80];
+    int64_t left_s = until_s - c->now_ms / 1000;
+
+    buf_init(&text, TEXT_MAX);
+    disposition(m, &text);
+    if (!small && !text.failed)
+        call_header(c, "content-disposition", buf_span(&text));
+    buf_release(&text);
+    if (until_s) /* the link is the proof: what stands between may keep it as long as that holds */
+        snprintf(keep, sizeof keep, "public, max-age=%" PRId64 ", immutable", left_s);
+    else
+        snprintf(keep, sizeof keep, "private, max-age=31536000, immutable");
+    call_header(c, "cache-control", span_str(keep));
+    call_header(c, "etag", span_str(etag));
+    call_header(c, "accept-ranges", span_str("bytes"));
+    call_header(c, "content-security-policy", span_str("sandbox; default-src 'none'"));
+}
+
+/* `bytes=a-b`, `bytes=a-`, `bytes=-n`; anything else, several ranges too, means all of it. */
+static bool parse_range(struct cq_span text, int64_t size, int64_t *at, int64_t *end, bool *ret_bad)
+{
+    int64_t v[2] = { -1, -1 };
+    size_t i = 6, k = 0;
+
+    *ret_bad = false;
+    if (text.n < 8 || text.n > 48 || memcmp(text.p, "bytes=", 6) != 0)
+        return false;
+    for (; i < text.n; i++) {
+        uint8_t ch = text.p[i];
+
+        if (ch == '-' && k == 0)
+            k = 1;
+        else if (ch >= '0' && ch <= '9' && v[k] < (int64_t)1 << 50)
+            v[k] = (v[k] < 0 ? 0 : v[k]) * 10 + (ch - '0');
+        else
+            return false;
+    }
+    if (!k || (v[0] < 0 && v[1] < 0) || (v[0] >= 0 && v[1] >= 0 && v[1] < v[0]))
+        return false;
+    *at = v[0] >= 0 ? v[0] : size - (v[1] < size ? v[1] : size);
+    *end = v[0] >= 0 && v[1] >= 0 && v[1] < size ? v[1] + 1 : size;
+    *ret_bad = *at >= size;
+    return true;
+}
+
+static bool has_etag(struct cq_span list, const char *etag)
+{
+    return span_eq_str(list, "*") ||
+           (list.n >= strlen(etag) && memmem(list.p, list.n, etag, strlen(etag)));
+}
+
+static enum call_next next_piece(struct call *c)
+{
+    struct sending *s = c->state;
+    int64_t n = s->end - s->at < PIECE_BYTES ? s->end - s->at : PIECE_BYTES;
+    enum cq_status st;
+
+    buf_clear(&c->out);
+    st = store_read(c->store, s->key, s->at, (size_t)n, &c->out);
+    if (st == CQ_OK && (int64_t)c->out.n != n)
+        return call_unavailable(c, "the store does not have all of it");
+    if (st != CQ_OK)
+        return call_store(c, st);
+    s->at += n;
+    c->last = s->at == s->end;
+    return CALL_STREAM;
+}
+
+/* Headers and ranges of a store without links. */
+static enum call_next send_local(struct call *c, struct sending *s, const char *etag, bool small)
+{
+    int64_t size = s->end;
+    char range[80];
+    bool bad = false, part;
+
+    if (has_etag(c->in[IN_IF_NONE_MATCH], etag)) {
+        c->content_length = 0;
+        return call_reply(c, 304);
+    }
+    part = c->in[IN_RANGE].n && (!c->in[IN_IF_RANGE].n || span_eq_str(c->in[IN_IF_RANGE], etag)) &&
+           parse_range(c->in[IN_RANGE], size, &s->at, &s->end, &bad);
+    if (bad) {
+        snprintf(range, sizeof range, "bytes */%" PRId64, size);
+        call_header(c, "content-range", span_str(range));
+        return call_error(c, 416, "bad_request", "no such range");
+    }
+    c->status = part ? 206 : 200;
+    if (part) {
+        snprintf(range, sizeof range, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, s->at, s->end - 1,
+                 size);
+        call_header(c, "content-range", span_str(range));
+    }
+    snprintf(s->type, sizeof s->type, "%.*s", SPAN_FMT(s->m.content_type));
+    c->content_type = small ? "image/jpeg" : s->type;
+    c->content_length = s->end - s->at;
+    return c->is_head ? call_reply(c, c->status) : next_piece(c);
+}
+
+static enum call_next redirect(struct call *c, struct sending *s, bool small)
+{
+    char keep[48];
+    struct cq_buf url, text;
+    bool good;
+
+    buf_init(&url, STORE_URL_MAX);
+    buf_init(&text, TEXT_MAX);
+    disposition(&s->m, &text);
+    snprintf(s->type, sizeof s->type, "%.*s", SPAN_FMT(s->m.content_type));
+    good = store_link_get(c->store, s->key, small ? "image/jpeg" : s->type,
+                          small || text.failed ? "inline" : (const char *)text.p, c->now_ms / 1000,
+                          MEDIA_DIRECT_GET_S, &url);
+    if (good)
+        call_header(c, "location", buf_span(&url));
+    buf_release(&url);
+    buf_release(&text);
+    snprintf(keep, sizeof keep, "private, max-age=%d", MEDIA_DIRECT_GET_S - 60);
+    call_header(c, "cache-control", span_str(keep));
+    return good ? call_reply(c, 302) : call_unavailable(c, "no link can be made");
+}
+
+static enum call_next get_first(struct call *c, struct pg *db, bool small)
+{
+    struct sending *s = ARENA_NEW(c->arena, struct sending);
+    struct cq_id user = c->who.user;
+    int64_t until_s = 0;
+    char path[96], etag[72], hex[65];
+    bool found = false;
+    enum cq_status st;
+
+    if (!s || !media_there(c))
+        return s ? CALL_REPLY : call_unavailable(c, "too busy");
+    snprintf(path, sizeof path, "/api/media/%s%s", id_text(c->path_id[0]).s,
+             small ? "/thumbnail" : "");
+    if (id_is_zero(user) && !media_link_good(c, path, &user, &until_s))
+        return call_error(c, 401, "unauthorized", "a token, or a link that is still good");
+    st = media_read(c, db, c->path_id[0], user, &s->m, &found);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    if (!found || (small && !*s->m.thumbnail))
+        return call_not_found(c);
+    c->state = s;
+    c->step = 1;
+    s->key = small ? s->m.thumbnail : s->m.key;
+    s->end = s->m.size;
+    if (store_has_links(c->store))
+        return redirect(c, s, small);
+    if (small && (st = store_size(c->store, s->key, &s->end)) != CQ_OK)
+        return call_store(c, st);
+    hex_format(s->m.sha256, 32, hex);
+    snprintf(etag, sizeof etag, "\"%s%s\"", small ? "t" : "", hex);
+    add_headers(c, &s->m, etag, small, until_s);
+    return send_local(c, s, etag, small);
+}
+
+enum call_next handle_media_get(struct call *c, struct pg *db)
+{
+    return c->streaming ? next_piece(c) : get_first(c, db, false);
+}
+
+enum call_next handle_media_thumbnail(struct call *c, struct pg *db)
+{
+    return c->streaming ? next_piece(c) : get_first(c, db, true);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/store/local.c - a folder: an object is the file of its key, what still grows is under
+ * growing/. Every path is resolved by the kernel beneath the folder and through no symbolic link.
+ */
+#include "lib/store/kinds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { STREAM_BYTES = 256 * 1024, PATH_BYTES = STORE_KEY_MAX + 16 };
+
+struct local {
+    int root;
+};
+
+static int open_beneath(const struct store *s, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)flags | O_CLOEXEC,
+        .mode = flags & O_CREAT ? 0600 : 0,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+
+    return (int)syscall(SYS_openat2, ((struct local *)s->own)->root, path, &how, sizeof how);
+}
+
+static enum cq_status fail_errno(struct store *s, const char *what)
+{
+    int e = errno;
+
+    if (e == ENOENT)
+        return store_fail(s, STORE_MISSING, what, "no such object");
+    if (e == ENOSPC || e == EDQUOT || e == EFBIG)
+        return store_fail(s, STORE_FULL, what, strerror(e));
+    return store_fail(s, STORE_AWAY, what, strerror(e));
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+#define cq_fd __attribute__((cleanup(close_fd))) int
+
+/* Where an object is while it is not whole. */
+static void growing_path(const char *key, const char *prefix, char out[PATH_BYTES])
+{
+    snprintf(out, PATH_BYTES, "growing/%s%s", prefix, key);
+    for (char *p = out + sizeof "growing/" - 1; *p; p++)
+        if (*p == '/')
+            *p = '.';
+}
+
+/* The folder of a key, opened; made when it is not there. */
+static int open_folder(const struct store *s, const char *key)
+{
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "./%s", key);
+    for (char *slash = path + 1; (slash = strchr(slash + 1, '/'));) {
+        cq_fd parent = -1;
+        char *name;
+
+        *slash = '\0';
+        name = strrchr(path, '/');
+        *name = '\0';
+        parent = open_beneath(s, path, O_PATH | O_DIRECTORY);
+        *name = '/';
+        if (parent < 0 || (mkdirat(parent, name + 1, 0700) != 0 && errno != EEXIST))
+            return -1;
+        *slash = '/';
+    }
+    *strrchr(path, '/') = '\0';
+    return open_beneath(s, path, O_RDONLY | O_DIRECTORY);
+}
+
+static bool write_all(int fd, struct cq_span bytes, int64_t at)
+{
+    while (bytes.n) {
+        ssize_t n = pwrite(fd, bytes.p, bytes.n, at);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes = span_of(bytes.p + n, bytes.n - (size_t)n);
+        at += n;
+    }
+    return true;
+}
+
+/* From growing/ to its key, to stay. */
+static enum cq_status make_whole(struct store *s, const char *from, const char *key)
+{
+    cq_fd folder = open_folder(s, key);
+    const char *name = strrchr(key, '/') ? strrchr(key, '/') + 1 : key;
+
+    if (folder < 0 || renameat(((struct local *)s->own)->root, from, folder, name) != 0 ||
+        fsync(folder) != 0)
+        return fail_errno(s, "rename");
+    return CQ_OK;
+}
+
+static enum cq_status local_prepare(struct store *s)
+{
+    cq_fd folder = open_folder(s, "growing/x");
+
+    if (folder < 0 || faccessat(folder, ".", W_OK, 0) != 0)
+        return fail_errno(s, "folder");
+    return CQ_OK;
+}
+
+static enum cq_status local_put(struct store *s, const char *key, const char *type,
+                                struct cq_span bytes)
+{
+    char path[PATH_BYTES];
+    cq_fd fd = -1;
+
+    (void)type;
+    growing_path(key, "put.", path);
+    fd = open_beneath(s, path, O_WRONLY | O_CREAT | O_TRUNC);
+    if (fd < 0 || !write_all(fd, bytes, 0) || fsync(fd) != 0) {
+        enum cq_status st = fail_errno(s, "write");
+
+        if (fd >= 0)
+            unlinkat(((struct local *)s->own)->root, path, 0);
+        return st;
+    }
+    return make_whole(s, path, key);
+}
+
+static enum cq_status local_size(struct store *s, const char *key, int64_t *ret)
+{
+    cq_fd fd = open_beneath(s, key, O_RDONLY);
+    struct stat info;
+
+    if (fd < 0 || fstat(fd, &info) != 0)
+        return fail_errno(s, "open");
+    if (!S_ISREG(info.st_mode))
+        return store_fail(s, STORE_MISSING, "open", "not a file");
+    *ret = info.st_size;
+    return CQ_OK;
+}
+
+static enum cq_status local_read(struct store *s, const char *key, int64_t offset, size_t most,
+                                 struct cq_buf *ret)
+{
+    cq_fd fd = open_beneath(s, key, O_RDONLY);
+    uint8_t *to = buf_reserve(ret, most);
+    size_t got = 0;
+
+    if (fd < 0)
+        return fail_errno(s, "open");
+    if (!to)
+        return store_fail(s, STORE_AWAY, "read", "no memory");
+    while (got < most) {
+        ssize_t n = pread(fd, to + got, most - got, offset + (int64_t)got);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(s, "read");
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    ret->n += got;
+    return CQ_OK;
+}
+
+static enum cq_status local_stream(struct store *s, const char *key,
+                                   bool (*sink)(void *arg, struct cq_span bytes), void *arg)
+{
+    cq_fd fd = open_beneath(s, key, O_RDONLY);
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    uint8_t *p;
+    ssize_t n = 1;
+
+    buf_init(&buf, STREAM_BYTES);
+    p = buf_reserve(&buf, STREAM_BYTES);
+    if (fd < 0)
+        return fail_errno(s, "open");
+    while (p && n) {
+        n = read(fd, p, STREAM_BYTES);
+        if (n < 0 && errno != EINTR)
+            return fail_errno(s, "read");
+        if (n > 0 && !sink(arg, span_of(p, (size_t)n)))
+            return store_fail(s, STORE_WRONG, "read", "not what was announced");
+    }
+    return p ? CQ_OK : store_fail(s, STORE_AWAY, "read", "no memory");
+}
+
+static enum cq_status local_remove(struct store *s, const char *key)
+{
+    cq_fd folder = open_folder(s, key);
+    const char *name = strrchr(key, '/') ? strrchr(key, '/') + 1 : key;
+
+    if (folder >= 0 && unlinkat(folder, name, 0) != 0 && errno != ENOENT)
+        return fail_errno(s, "unlink");
+    return CQ_OK;
+}
+
+/* The last piece again, whose answer was lost: it is whole already. */
+static enum cq_status grown_before(struct store *s, const char *key, int64_t size)
+{
+    int64_t there = 0;
+
+    if (local_size(s, key, &there) == CQ_OK && there == size) {
+        s->fault = STORE_FINE;
+        return CQ_OK;
+    }
+    return store_fail(s, STORE_WRONG, "grow", "what was held is gone");
+}
+
+static enum cq_status local_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
+                                 struct cq_span bytes, bool last, const char *type)
+{
+    int64_t end = at + (int64_t)bytes.n;
+    char path[PATH_BYTES];
+    cq_fd fd = -1;
+    struct stat info;
+
+    (void)memo;
+    (void)type;
+    growing_path(key, "", path);
+    fd = open_beneath(s, path, at ? O_WRONLY : O_WRONLY | O_CREAT);
+    if (fd < 0 && errno == ENOENT)
+        return last ? grown_before(s, key, end) : store_fail(s, STORE_WRONG, "grow", "gone");
+    if (fd < 0 || fstat(fd, &info) != 0)
+        return fail_errno(s, "open");
+    if (info.st_size < at)
+        return store_fail(s, STORE_WRONG, "grow", "what was held is gone");
+    /* each piece is on the disk before its offset is told: a lost machine loses none of them */
+    if (!write_all(fd, bytes, at) || (last && ftruncate(fd, end) != 0) || fdatasync(fd) != 0)
+        return fail_errno(s, "write");
+    return last ? make_whole(s, path, key) : CQ_OK;
+}
+
+static enum cq_status local_ungrow(struct store *s, const char *key, const char *memo)
+{
+    char path[PATH_BYTES];
+
+    (void)memo;
+    growing_path(key, "", path);
+    if (unlinkat(((struct local *)s->own)->root, path, 0) != 0 && errno != ENOENT)
+        return fail_errno(s, "unlink");
+    return CQ_OK;
+}
+
+static void local_release(struct store *s)
+{
+    struct local *l = s->own;
+
+    if (l)
+        close(l->root);
+    free(l);
+}
+
+static const struct store_kind kind = { local_release, local_prepare, local_put,    local_size,
+                                        local_read,    local_stream,  local_remove, local_grow,
+                                        local_ungrow,  NULL };
+
+enum cq_status store_open_local(struct store *s, const char *path)
+{
+    struct local *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return CQ_FATAL;
+    if (*path == '/' && mkdir(path, 0700) != 0 && errno != EEXIST)
+        fail_errno(s, "mkdir");
+    l->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (l->root < 0) {
+        fail_errno(s, "open");
+        free(l);
+        return CQ_POISON;
+    }
+    s->kind = &kind;
+    s->own = l;
+    return CQ_OK;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/count.h"
+#include "lib/store/kinds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum cq_status store_new(const struct store_conf *conf, struct store **ret)
+{
+    struct store *s = calloc(1, sizeof *s);
+    enum cq_status st = CQ_POISON;
+
+    if (!s)
+        return CQ_FATAL;
+    if (strncmp(conf->where, "local:", 6) == 0)
+        st = store_open_local(s, conf->where + 6);
+    else if (strncmp(conf->where, "s3:", 3) == 0)
+        st = store_open_s3(s, conf);
+    if (st != CQ_OK) {
+        store_free(s);
+        return st;
+    }
+    *ret = s;
+    return CQ_OK;
+}
+
+void store_free(struct store *s)
+{
+    if (!s)
+        return;
+    if (s->kind)
+        s->kind->release(s);
+    free(s);
+}
+
+enum cq_status store_fail(struct store *s, enum store_fault fault, const char *what,
+                          const char *why)
+{
+    s->fault = fault;
+    if (fault == STORE_FULL)
+        count_add(COUNT_STORE_FULL, 1);
+    else if (fault == STORE_AWAY || fault == STORE_REFUSED)
+        count_add(COUNT_STORE_AWAY, 1);
+    snprintf(s->why, sizeof s->why, "%s: %s", what, why);
+    return fault == STORE_MISSING || fault == STORE_WRONG ? CQ_POISON : CQ_AGAIN;
+}
+
+enum store_fault store_fault(const struct store *s)
+{
+    return s->fault;
+}
+
+const char *store_why(const struct store *s)
+{
+    return s->why;
+}
+
+static bool key_good(const char *key)
+{
+    size_t n = strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789-/");
+
+    return n && n < STORE_KEY_MAX && !key[n] && key[0] != '/' && !strstr(key, "//");
+}
+
+/* Keys are ours: a bad one is a mistake of this program, and is kept away from paths all the same.
+ */
+static bool begin(struct store *s, const char *key)
+{
+    s->fault = STORE_FINE;
+    s->why[0] = '\0';
+    if (key_good(key))
+        return true;
+    store_fail(s, STORE_MISSING, "key", "not one of ours");
+    return false;
+}
+
+enum cq_status store_prepare(struct store *s)
+{
+    s->fault = STORE_FINE;
+    return s->kind->prepare(s);
+}
+
+enum cq_status store_put(struct store *s, const char *key, const char *type, struct cq_span bytes)
+{
+    return begin(s, key) ? s->kind->put(s, key, type, bytes) : CQ_POISON;
+}
+
+enum cq_status store_size(struct store *s, const char *key, int64_t *ret)
+{
+    return begin(s, key) ? s->kind->size(s, key, ret) : CQ_POISON;
+}
+
+enum cq_status store_read(struct store *s, const char *key, int64_t offset, size_t most,
+                          struct cq_buf *ret)
+{
+    return begin(s, key) ? s->kind->read(s, key, offset, most, ret) : CQ_POISON;
+}
+
+enum cq_status store_stream(struct store *s, const char *key,
+                            bool (*sink)(void *arg, struct cq_span bytes), void *arg)
+{
+    return begin(s, key) ? s->kind->stream(s, key, sink, arg) : CQ_POISON;
+}
+
+enum cq_status store_delete(struct store *s, const char *key)
+{
+    return begin(s, key) ? s->kind->remove(s, key) : CQ_POISON;
+}
+
+enum cq_status store_copy(struct store *s, const char *from, const char *to)
+{
+    return begin(s, from) && begin(s, to) && s->kind->copy ? s->kind->copy(s, from, to) : CQ_POISON;
+}
+
+enum cq_status store_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
+                          struct cq_span bytes, bool last, const char *type)
+{
+    return begin(s, key) ? s->kind->grow(s, key, memo, at, bytes, last, type) : CQ_POISON;
+}
+
+enum cq_status store_ungrow(struct store *s, const char *key, const char *memo)
+{
+    return begin(s, key) ? s->kind->ungrow(s, key, memo) : CQ_POISON;
+}
+
+bool store_has_links(const struct store *s)
+{
+    return *store_origin(s) != '\0';
+}
+
+const char *store_origin(const struct store *s)
+{
+    return s3_origin(s);
+}
+
+bool store_link_put(struct store *s, const char *key, const char *type, int64_t length,
+                    int64_t now_s, int seconds, struct cq_buf *ret)
+{
+    return begin(s, key) && s3_link(s, "PUT", key, type, length, NULL, now_s, seconds, ret);
+}
+
+bool store_link_get(struct store *s, const char *key, const char *type, const char *disposition,
+                    int64_t now_s, int seconds, struct cq_buf *ret)
+{
+    return begin(s, key) && s3_link(s, "GET", key, type, -1, disposition, now_s, seconds, ret);
+}

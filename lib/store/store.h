@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/store/store.h - where files are kept: a folder of this machine, or a bucket that speaks S3.
+ * One handle a thread; every call blocks. Keys are made by us: letters, digits, `-` and `/`.
+ */
+#pragma once
+
+#include "lib/base/auto.h"
+#include "lib/base/buf.h"
+#include "lib/base/status.h"
+
+struct store;
+
+enum {
+    STORE_KEY_MAX = 128,
+    STORE_URL_MAX = 2048,
+    STORE_MEMO_MAX = 64 * 1024,
+    STORE_PART_LEAST = 5 * 1024 * 1024, /* S3's, but for the last */
+    STORE_BYTES_MAX = 8 * 1024 * 1024,  /* of one store_grow() or store_put() */
+};
+
+struct store_conf {
+    const char *where;      /* `local:PATH`, or `s3:http(s)://host[:port]/bucket` */
+    const char *access_key; /* S3 */
+    const char *secret_key;
+    const char *region;
+    const char *public_url; /* S3 as clients reach it, `http(s)://host[:port]`; "": as we do */
+};
+
+/** What stood in the way of the last call. */
+enum store_fault {
+    STORE_FINE,
+    STORE_AWAY,    /* no answer, or an error of its own: later */
+    STORE_FULL,    /* no room */
+    STORE_REFUSED, /* our credentials are not good there */
+    STORE_MISSING, /* no such object */
+    STORE_WRONG,   /* the bytes or their number are not what was announced */
+};
+
+/** CQ_POISON: `where` is not understood. Everything is copied. Owned by caller. */
+CQ_MUST_CHECK enum cq_status store_new(const struct store_conf *conf, struct store **ret);
+void store_free(struct store *s); /* NULL is fine */
+CQ_DEFINE_AUTO(store, struct store *, store_free)
+
+/** Make the folders or the bucket when they are not there. */
+CQ_MUST_CHECK enum cq_status store_prepare(struct store *s);
+
+enum store_fault store_fault(const struct store *s);
+const char *store_why(const struct store *s); /* words for a log line, never a secret */
+
+/* All below: CQ_OK; CQ_AGAIN for AWAY, FULL and REFUSED; CQ_POISON for MISSING and WRONG. What a
+ * call left half done is not seen under its key, and the same call again mends it. */
+
+/** A whole object, in place of what was there. */
+CQ_MUST_CHECK enum cq_status store_put(struct store *s, const char *key, const char *type,
+                                       struct cq_span bytes);
+
+CQ_MUST_CHECK enum cq_status store_size(struct store *s, const char *key, int64_t *ret);
+
+/** At most `most` bytes from `offset` on, appended to `ret`; fewer only at the end. */
+CQ_MUST_CHECK enum cq_status store_read(struct store *s, const char *key, int64_t offset,
+                                        size_t most, struct cq_buf *ret);
+
+/** All of it to `sink`, in order. CQ_POISON too when `sink` returns false. */
+CQ_MUST_CHECK enum cq_status store_stream(struct store *s, const char *key,
+                                          bool (*sink)(void *arg, struct cq_span bytes), void *arg);
+
+/** The object `from` under the key `to`, too; only a store that has links can. Once copied it is
+ * out of reach of a link to `from`. */
+CQ_MUST_CHECK enum cq_status store_copy(struct store *s, const char *from, const char *to);
+
+/** Deleting what is not there is fine. */
+CQ_MUST_CHECK enum cq_status store_delete(struct store *s, const char *key);
+
+/* ---- growing: an object that comes in pieces, over days and restarts
+ * ------------------------------ */
+
+/* `memo` is text that the caller keeps between calls, with the number of bytes it was told are
+ * held; both together or not at all. "" at first. The last piece makes the object appear. */
+
+/** Add `bytes` at `at` (the bytes held so far); `last`: it is whole with them, of `type`. */
+CQ_MUST_CHECK enum cq_status store_grow(struct store *s, const char *key, struct cq_buf *memo,
+                                        int64_t at, struct cq_span bytes, bool last,
+                                        const char *type);
+
+/** Forget what was held. */
+CQ_MUST_CHECK enum cq_status store_ungrow(struct store *s, const char *key, const char *memo);
+
+/* ---- links: clients talk to the store themselves
+ * -------------------------------------------------- */
+
+/** Whether this store has them. */
+bool store_has_links(const struct store *s);
+
+/** `http://host` of the links, for a page's policy; "" without links. */
+const char *store_origin(const struct store *s);
+
+/**
+ * A URL with which anybody may PUT (exactly this type and length, which become part of the
+ * signature) or GET for `seconds`; `disposition` (may be NULL) and `type` are what a GET is
+ * answered with. `now_s`: seconds since the epoch. False when it does not fit.
+ */
+CQ_MUST_CHECK bool store_link_put(struct store *s, const char *key, const char *type,
+                                  int64_t length, int64_t now_s, int seconds, struct cq_buf *ret);
+CQ_MUST_CHECK bool store_link_get(struct store *s, const char *key, const char *type,
+                                  const char *disposition, int64_t now_s, int seconds,
+                                  struct cq_buf *ret);

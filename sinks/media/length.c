@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/media/length.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    BOXES_MAX = 4096,
+    ELEMENTS_MAX = 2 * 1000 * 1000,
+    TAIL_BYTES = 64 * 1024,
+    SIDE_MAX = 65535,
+};
+static const int64_t LONGEST_MS = (int64_t)1000 * 3600 * 1000; /* what is longer is a lie */
+
+static uint64_t big(const uint8_t *p, int n)
+{
+    uint64_t v = 0;
+
+    for (int i = 0; i < n; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static uint64_t little(const uint8_t *p, int n)
+{
+    uint64_t v = 0;
+
+    for (int i = n - 1; i >= 0; i--)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static bool get(const struct length_source *s, int64_t at, void *to, size_t n)
+{
+    return at >= 0 && at <= s->size && (int64_t)n <= s->size - at && s->read(s->arg, at, to, n);
+}
+
+/* `units` of which `per_s` are a second. */
+static void set_duration(struct length *ret, double units, double per_s)
+{
+    double ms = per_s > 0 ? units * 1000.0 / per_s : 0;
+
+    if (isfinite(ms) && ms > 0 && ms < (double)LONGEST_MS)
+        ret->duration_ms = (int64_t)(ms + 0.5);
+}
+
+static void set_sides(struct length *ret, uint64_t width, uint64_t height)
+{
+    if (!width || !height || width > SIDE_MAX || height > SIDE_MAX)
+        return;
+    ret->width = (int32_t)width;
+    ret->height = (int32_t)height;
+}
+
+/* ---- Ogg: the position that the last page ends at
+ * ------------------------------------------------ */
+
+static void find_ogg(const struct length_source *s, struct length *ret)
+{
+    static uint8_t tail[TAIL_BYTES];
+    size_t n = s->size < TAIL_BYTES ? (size_t)s->size : TAIL_BYTES;
+    uint8_t head[27], body[19];
+    uint64_t rate = 0, skip = 0, last = 0;
+
+    if (!get(s, 0, head, sizeof head) || memcmp(head, "OggS", 4) != 0 ||
+        !get(s, 27 + head[26], body, sizeof body))
+        return;
+    if (memcmp(body, "OpusHead", 8) == 0) {
+        rate = 48000;
+        skip = little(body + 10, 2);
+    } else if (memcmp(body, "\x01vorbis", 7) == 0) {
+        rate = little(body + 12, 4);
+    }
+    if (!rate || !get(s, s->size - (int64_t)n, tail, n))
+        return;
+    for (size_t i = 0; i + 14 <= n; i++)
+        if (memcmp(tail + i, "OggS", 4) == 0 && little(tail + i + 6, 8) >> 63 == 0)
+            last = little(tail + i + 6, 8);
+    if (last > skip)
+        set_duration(ret, (double)(last - skip), (double)rate);
+}
+
+/* ---- MP4: moov/mvhd, and the largest moov/trak/tkhd
+ * ---------------------------------------------- */
+
+static void read_mvhd(const struct length_source *s, int64_t at, struct length *ret)
+{
+    uint8_t b[32];
+
+    if (!get(s, at, b, sizeof b))
+        return;
+    if (b[0] == 1)
+        set_duration(ret, (double)big(b + 24, 8), (double)big(b + 20, 4));
+    else
+        set_duration(ret, (double)big(b + 16, 4), (double)big(b + 12, 4));
+}
+
+static void read_tkhd(const struct length_source *s, int64_t at, int64_t end, struct length *ret)
+{
+    uint8_t b[44]; /* the matrix, and both sides behind it */
+    uint64_t width, height;
+
+    if (end - at < 84 || !get(s, end - (int64_t)sizeof b, b, sizeof b))
+        return;
+    width = big(b + 36, 4) >> 16;
+    height = big(b + 40, 4) >> 16;
+    if (width * height <= (uint64_t)ret->width * (uint64_t)ret->height)
+        return;
+    if (!big(b, 4) && !big(b + 16, 4)) /* turned by a quarter */
+        set_sides(ret, height, width);
+    else
+        set_sides(ret, width, height);
+}
+
+static void find_mp4(const struct length_source *s, struct length *ret)
+{
+    int64_t at = 0;
+    uint8_t b[16];
+
+    for (int i = 0; i < BOXES_MAX && get(s, at, b, 8); i++) {
+        int64_t n = (int64_t)big(b, 4), head = 8, end;
+
+        if (n == 1 && get(s, at, b, 16)) {
+            n = big(b + 8, 8) >> 62 ? 0 : (int64_t)big(b + 8, 8);
+            head = 16;
+        } else if (n == 0) {
+            n = s->size - at;
+        }
+        if (n < head || n > s->size - at)
+            return;
+        end = at + n;
+        if (memcmp(b + 4, "moov", 4) == 0 || memcmp(b + 4, "trak", 4) == 0) {
+            at += head; /* into it */
+            continue;
+        }
+        if (memcmp(b + 4, "mvhd", 4) == 0)
+            read_mvhd(s, at + head, ret);
+        else if (memcmp(b + 4, "tkhd", 4) == 0)
+            read_tkhd(s, at + head, end, ret);
+        at = end;
+    }
+}
+
+/* ---- MP3: what its first frame says, or its bytes by its bit rate
+ * --------------------------------- */
+
+static void find_mp3(const struct length_source *s, struct length *ret)
+{
+    static const int rates[4][3] = { { 11025, 12000, 8000 }, /* MPEG 2.5, reserved, 2, 1 */
+                                     { 0, 0, 0 },
+                                     { 22050, 24000, 16000 },
+                                     { 44100, 48000, 32000 } };
+    static const int kbits[2][15] = {
+        { 0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160 },
+        { 0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320 },
+    };
+    uint8_t b[10], f[64];
+    int64_t at = 0;
+    int version, rate, kbit;
+
+    if (!get(s, 0, b, sizeof b))
+        return;
+    if (memcmp(b, "ID3", 3) == 0)
+        at = 10 + ((b[6] & 127) << 21 | (b[7] & 127) << 14 | (b[8] & 127) << 7 | (b[9] & 127));
+    if (!get(s, at, f, sizeof f) || f[0] != 0xff || (f[1] & 0xe6) != 0xe2 || f[2] >> 4 == 15 ||
+        (f[2] >> 2 & 3) == 3)
+        return;
+    version = f[1] >> 3 & 3;
+    rate = rates[version][f[2] >> 2 & 3];
+    kbit = kbits[version == 3][f[2] >> 4];
+    for (size_t i = 4; i + 12 <= 4 + 36 + 12; i++) /* behind the side information, 9 to 32 bytes */
+        if ((memcmp(f + i, "Xing", 4) == 0 || memcmp(f + i, "Info", 4) == 0) && f[i + 7] & 1) {
+            set_duration(ret, (double)big(f + i + 8, 4) * (version == 3 ? 1152 : 576), rate);
+            return;
+        }
+    set_duration(ret, (double)(s->size - at) * 8, kbit * 1000.0);
+}
+
+/* ---- WAV
+ * ------------------------------------------------------------------------------------------ */
+
+static void find_wav(const struct length_source *s, struct length *ret)
+{
+    int64_t at = 12;
+    uint64_t bytes_s = 0;
+    uint8_t b[20];
+
+    for (int i = 0; i < BOXES_MAX && get(s, at, b, 8); i++) {
+        uint64_t n = little(b + 4, 4);
+
+        if (memcmp(b, "fmt ", 4) == 0 && get(s, at + 8, b, 16))
+            bytes_s = little(b + 8, 4);
+        else if (memcmp(b, "data", 4) == 0) {
+            if (n > (uint64_t)(s->size - at - 8))
+                n = (uint64_t)(s->size - at - 8);
+            set_duration(ret, (double)n, (double)bytes_s);
+            return;
+        }
+        at += 8 + (int64_t)n + (int64_t)(n & 1);
+    }
+}
+
+/* ---- WebM: its Duration, or, as recorders do not know it, the last block's time
+ * ------------------- */
+
+struct webm {
+    const struct length_source *s;
+    uint64_t scale_ns, cluster, last;
+    double duration; /* in scale_ns */
+    uint64_t width, height;
+};
+
+/* One number of 1 to 8 bytes; `keep`: with its length marker, as ids are. 0 bytes: none. */
+static int vint(const uint8_t *p, bool keep, uint64_t *ret)
+{
+    int n = 1;
+
+    while (n <= 8 && !(p[0] & 0x80 >> (n - 1)))
+        n++;
+    if (n > 8)
+        return 0;
+    *ret = big(p, n);
+    if (!keep)
+        *ret &= ((uint64_t)1 << 7 * n) - 1;
+    return n;
+}
+
+static double real(const uint8_t *p, size_t n)
+{
+    uint64_t bits = big(p, (int)n);
+    uint32_t bits32 = (uint32_t)bits;
+    double d = 0;
+    float f = 0;
+
+    if (n == 8)
+        memcpy(&d, &bits, sizeof d);
+    else if (n == 4)
+        memcpy(&f, &bits32, sizeof f);
+    return n == 4 ? (double)f : d;
+}
+
+static void webm_value(struct webm *w, uint64_t id, const uint8_t *p, size_t n)
+{
+    uint64_t v = big(p, (int)n);
+
+    if (id == 0x2AD7B1 && v)
+        w->scale_ns = v;
+    else if (id == 0x4489)
+        w->duration = real(p, n);
+    else if (id == 0xB0)
+        w->width = v;
+    else if (id == 0xBA)
+        w->height = v;
+    else if (id == 0xE7)
+        w->cluster = v;
+}
+
+/* A block's time is its cluster's and a signed two-byte more. */
+static void webm_block(struct webm *w, int64_t at, uint64_t size)
+{
+    uint8_t b[11] = { 0 };
+    uint64_t track;
+    int n;
+
+    if (!get(w->s, at, b, size < sizeof b ? (size_t)size : sizeof b) ||
+        !(n = vint(b, false, &track)))
+        return;
+    int64_t t = (int64_t)w->cluster + (int16_t)big(b + n, 2);
+    if (t > 0 && (uint64_t)t > w->last)
+        w->last = (uint64_t)t;
+}
+
+static bool webm_goes_in(uint64_t id)
+{
+    static const uint64_t ids[] = {
+        0x18538067, 0x1549A966, 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675, 0xA0
+    };
+
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+static void find_webm(const struct length_source *s, struct length *ret)
+{
+    struct webm w = { .s = s, .scale_ns = 1000000 };
+    int64_t at = 0;
+    uint8_t b[12];
+
+    for (int i = 0; i < ELEMENTS_MAX && at < s->size; i++) {
+        size_t have = s->size - at < 12 ? (size_t)(s->size - at) : 12;
+        uint64_t id = 0, n = 0;
+        int id_n, size_n;
+
+        memset(b, 0, sizeof b);
+        if (!get(s, at, b, have) || !(id_n = vint(b, true, &id)) || id_n > 4 ||
+            !(size_n = vint(b + id_n, false, &n)))
+            break;
+        at += id_n + size_n;
+        if (webm_goes_in(id))
+            continue; /* its size may be unknown: its children come next */
+        if (n > (uint64_t)(s->size - at))
+            break;
+        if (n && n <= 8 && get(s, at, b, (size_t)n))
+            webm_value(&w, id, b, (size_t)n);
+        if (id == 0xA3 || id == 0xA1)
+            webm_block(&w, at, n);
+        at += (int64_t)n;
+    }
+    set_duration(ret, (w.duration > 0 ? w.duration : (double)w.last) * (double)w.scale_ns, 1e9);
+    set_sides(ret, w.width, w.height);
+}
+
+void length_find(const struct length_source *s, const char *type, struct length *ret)
+{
+    static const struct {
+        const char *type;
+        void (*find)(const struct length_source *, struct length *);
+    } rows[] = {
+        { "audio/ogg", find_ogg },   { "audio/mpeg", find_mp3 }, { "audio/mp4", find_mp4 },
+        { "video/mp4", find_mp4 },   { "audio/wav", find_wav },  { "audio/webm", find_webm },
+        { "video/webm", find_webm },
+    };
+
+    *ret = (struct length){ 0 };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].type, type) == 0)
+            rows[i].find(s, ret);
+}

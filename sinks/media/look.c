@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/media/look.h"
+
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LONGEST_MS = 20 * 1000, CPU_S = 15, MEMORY_MIB = 1536, FILES = 64, LINE = 256 };
+
+static void limit(int what, rlim_t most)
+{
+    setrlimit(what, &(struct rlimit){ most, most });
+}
+
+/* Between fork and exec: only calls that are safe there. */
+static _Noreturn void become(const char *program, int in, int line, int out, const char *type,
+                             const char *megapixels)
+{
+    char *argv[] = { (char *)program, (char *)type, (char *)megapixels, NULL };
+    char *env[] = { (char *)"LC_ALL=C", NULL };
+    int fds[3] = { in, line, out };
+
+    for (int i = 0; i < 3; i++) /* out of each other's way first */
+        fds[i] = fcntl(fds[i], F_DUPFD, 10);
+    if (dup2(fds[0], 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[2], 3) < 0)
+        _exit(126);
+    close(2);
+    if (open("/dev/null", O_WRONLY) != 2)
+        _exit(126);
+    close_range(4, ~0U, 0);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_CPU, CPU_S);
+    limit(RLIMIT_FSIZE, LOOK_THUMBNAIL_MAX);
+    limit(RLIMIT_NOFILE, FILES);
+#ifndef __SANITIZE_ADDRESS__ /* which maps terabytes that it never touches */
+    limit(RLIMIT_AS, (rlim_t)MEMORY_MIB << 20);
+#endif
+    execve(program, argv, env);
+    _exit(127);
+}
+
+/* Its one line, or "" when it says none within the time. */
+static void read_line(int fd, int64_t until_ms, char out[LINE])
+{
+    size_t n = 0;
+
+    for (;;) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        int64_t left = until_ms - clock_mono_ms();
+        ssize_t got;
+
+        if (left <= 0 || n + 1 >= LINE || poll(&p, 1, (int)left) < 0)
+            break;
+        got = read(fd, out + n, LINE - 1 - n);
+        if (got == 0 || (got < 0 && errno != EINTR))
+            break;
+        n += got > 0 ? (size_t)got : 0;
+    }
+    out[n] = '\0';
+}
+
+static void understand(const char *line, int status, struct look_found *ret)
+{
+    long long v[3] = { -1, -1, -1 };
+    char *at = (char *)line + 3;
+
+    *ret = (struct look_found){ 0 };
+    for (int i = 0; i < 3 && strncmp(line, "ok ", 3) == 0; i++)
+        v[i] = strtoll(at, &at, 10);
+    if (*at == '\n' && v[0] >= 0 && v[0] <= INT32_MAX && v[1] >= 0 && v[1] <= INT32_MAX &&
+        v[2] >= 0) {
+        ret->width = (int32_t)v[0];
+        ret->height = (int32_t)v[1];
+        ret->duration_ms = v[2];
+    } else if (strncmp(line, "fault ", 6) == 0) {
+        snprintf(ret->fault, sizeof ret->fault, "%.*s", (int)strcspn(line + 6, "\n"), line + 6);
+    } else if (WIFSIGNALED(status)) {
+        snprintf(ret->fault, sizeof ret->fault, "ended by signal %d", WTERMSIG(status));
+    } else {
+        snprintf(ret->fault, sizeof ret->fault, "ended with code %d", WEXITSTATUS(status));
+    }
+}
+
+static void read_thumbnail(int fd, struct cq_buf *out)
+{
+    off_t n = lseek(fd, 0, SEEK_END);
+    uint8_t *to = n > 0 && n <= LOOK_THUMBNAIL_MAX ? buf_reserve(out, (size_t)n) : NULL;
+
+    if (to && pread(fd, to, (size_t)n, 0) == n)
+        out->n += (size_t)n;
+}
+
+enum cq_status look_into(const char *program, int fd, const char *type, int64_t megapixels_max,
+                         struct look_found *ret, struct cq_buf *thumbnail)
+{
+    int out = memfd_create("thumbnail", MFD_CLOEXEC), pipes[2] = { -1, -1 }, status = 0;
+    char megapixels[24], line[LINE];
+    enum cq_status st = CQ_AGAIN;
+    pid_t pid = -1;
+
+    snprintf(megapixels, sizeof megapixels, "%" PRId64, megapixels_max);
+    if (out >= 0 && pipe2(pipes, O_CLOEXEC) == 0)
+        pid = fork();
+    if (pid == 0)
+        become(program, fd, pipes[1], out, type, megapixels);
+    if (pid > 0) {
+        close(pipes[1]);
+        pipes[1] = -1;
+        read_line(pipes[0], clock_mono_ms() + LONGEST_MS, line);
+        kill(pid, SIGKILL); /* it has said its line, or has had its time */
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+        understand(line, status, ret);
+        if (!*ret->fault)
+            read_thumbnail(out, thumbnail);
+        st = WIFEXITED(status) && WEXITSTATUS(status) >= 126 ? CQ_AGAIN : CQ_OK;
+    }
+    for (int i = 0; i < 2; i++)
+        if (pipes[i] >= 0)
+            close(pipes[i]);
+    if (out >= 0)
+        close(out);
+    return st;
+}

@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: MIT
+"""Files from one member to the others, kept in a folder: uploads, links, who may read what, and what goes wrong."""
+
+import asyncio
+
+import pytest
+from client import MARK, scenario
+from files import Files, png, sha256
+from stack import wait_until
+
+do = asyncio.to_thread
+
+
+def files_of(net, device):
+    f = Files(net.rest_url, device.tokens.access)
+
+    class Closer:
+        async def close(self):
+            f.close()
+
+    net.open.append(Closer())
+    return f
+
+
+async def shown(device, chat, media, content="", type="image"):
+    """A message that shows it, by REST."""
+    body = {"chatId": chat, "type": type, "content": content, "mediaId": media}
+    return await device.rest.post("/api/messages", body)
+
+
+@scenario()
+async def test_a_picture_reaches_the_members(stack, net):
+    alice, bob, mallory = await net.people("alice", "bob", "mallory")
+    group = await net.group(alice, bob)
+    a, b, m = files_of(net, alice), files_of(net, bob), files_of(net, mallory)
+    data = png(seed=3) + bytes(3 << 20)  # what follows a picture's end is part of the file, not of the picture
+    media = await do(a.send, group, data, sha256=sha256(data), name="machu picchu.png")
+
+    assert (await do(b.get, media)).status_code == 404, "not shown to anybody yet"
+    r = await shown(alice, group, media, f"{MARK} look")
+    assert r.status == 201, r.body
+    assert r.body["message"]["mediaId"] == media and r.body["message"]["media"]["contentType"] == "image/png"
+    seen = await bob.sees(f"{MARK} look")
+    assert seen.type == "image"
+    for reader in (a, b):
+        got = await do(reader.get, media)
+        assert got.status_code == 200 and got.content == data
+        assert got.headers["content-type"] == "image/png"
+    assert (await do(m.get, media)).status_code == 404
+    assert (await do(m.link, media)).status_code == 404
+
+
+@scenario()
+async def test_thumbnail_length_and_what_is_told(stack, net):
+    from files import huge_png, mp4, opus, photo, voice
+
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    await alice.told(f"{MARK} hello", chat)
+    a, b = files_of(net, alice), files_of(net, bob)
+
+    media = await do(a.send, chat, photo(1200, 800, turned=True), name="holiday.jpg")
+    assert (await shown(alice, chat, media, f"{MARK} holiday")).status == 201
+    found = await do(a.found, media)
+    assert (found["width"], found["height"]) == (800, 1200), "as it is shown, not as it lies"
+    frame = await bob.wait(lambda: next((f for f in bob.media_log if f["mediaId"] == media), None), 30, "media frame")
+    assert frame["thumbnail"] and frame["width"] == 800
+    links = (await do(b.link, media)).json()
+    small = await do(b.call, "GET", links["thumbnailUrl"], headers={"Authorization": ""})
+    assert small.status_code == 200 and small.headers["content-type"] == "image/jpeg"
+    assert small.content[:2] == b"\xff\xd8" and b"Exif" not in small.content and b"Cusco" not in small.content
+    from PIL import Image
+    import io
+    assert max(Image.open(io.BytesIO(small.content)).size) == 320
+    assert b"Cusco" in (await do(b.read, media)).content, "the file itself is what was sent, bit for bit"
+
+    for type, data, want in (("audio", voice(2.5), 2500), ("audio", opus(3.0), 3000), ("video", mp4(4.0), 4000)):
+        media = await do(a.send, chat, data, type)
+        found = await do(a.found, media)
+        assert found["durationMs"] == want and not found["thumbnail"], (type, found)
+    assert (found["width"], found["height"]) == (320, 240)
+
+    # too many pixels, and what only looks like a picture: a fault in the view, the sink goes on
+    bomb, broken = huge_png(60000, 60000), png(seed=5)[:-30] + bytes(30)
+    ids = [await do(a.send, chat, data) for data in (bomb, broken)]
+    after = await do(a.send, chat, png(seed=6))
+    await do(a.found, after)
+    with stack.db() as db:
+        faults = dict(db.execute("SELECT media_id::text, fault FROM view.media_found WHERE media_id = ANY(%s)", (ids,)).fetchall())
+    assert faults[ids[0]] == "too many pixels" and set(faults) == set(ids)
+
+
+@scenario()
+async def test_ranges_and_keeping(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    data = png(seed=9) + bytes(range(256)) * 4000
+    media = await do(a.send, chat, data, name='a "b" ✓.png')
+    r = await do(a.get, media)
+    etag, size = r.headers["etag"], len(data)
+    assert etag == f'"{sha256(data)}"' and r.headers["accept-ranges"] == "bytes"
+    assert "immutable" in r.headers["cache-control"] and r.headers["x-content-type-options"] == "nosniff"
+    assert r.headers["content-security-policy"].startswith("sandbox")
+    assert r.headers["content-disposition"] == "inline; filename*=UTF-8''a%20%22b%22%20%E2%9C%93.png"
+    for span, want in (("bytes=0-9", data[:10]), ("bytes=1000-", data[1000:]), ("bytes=-7", data[-7:]),
+                        (f"bytes=500-{size * 2}", data[500:]), ("bytes=300000-700000", data[300000:700001])):
+        r = await do(a.get, media, Range=span)
+        assert (r.status_code, r.content == want) == (206, True), span
+        assert r.headers["content-range"].endswith(f"/{size}")
+    for span in (f"bytes={size}-", "bytes=9999999999-"):
+        r = await do(a.get, media, Range=span)
+        assert r.status_code == 416 and r.headers["content-range"] == f"bytes */{size}"
+    for span in ("bytes=5-3", "bytes=a-b", "lines=1-2", "bytes=0-1,3-4", "bytes=-"):
+        r = await do(a.get, media, Range=span)
+        assert (r.status_code, len(r.content)) == (200, size), span
+    assert (await do(a.get, media, Range="bytes=0-9", **{"If-Range": etag})).status_code == 206
+    assert (await do(a.get, media, Range="bytes=0-9", **{"If-Range": '"other"'})).status_code == 200
+    r = await do(a.get, media, **{"If-None-Match": f'"x", {etag}'})
+    assert r.status_code == 304 and not r.content
+    r = await do(a.call, "HEAD", f"/api/media/{media}")
+    assert r.status_code == 200 and r.headers["content-length"] == str(size) and not r.content
+
+
+@scenario()
+async def test_links_are_bound(stack, net):
+    import base64
+    import hashlib
+    import hmac
+    import time
+    from stack import TEST_SETTINGS
+
+    alice, bob, carol = await net.people("alice", "bob", "carol")
+    group = await net.group(alice, bob, carol)
+    a, b = files_of(net, alice), files_of(net, bob)
+    media = await do(a.send, group, png(seed=12))
+    assert (await shown(alice, group, media)).status == 201
+    url = (await do(b.link, media)).json()["url"]
+    bare = {"Authorization": ""}
+
+    r = await do(b.call, "GET", url, headers=bare)
+    assert r.status_code == 200 and "public" in r.headers["cache-control"]
+    other = (await do(a.link, media)).json()["url"]
+    assert other != url, "a link is its reader's own"
+
+    def with_(**changes):
+        head, _, query = url.partition("?")
+        parts = dict(p.split("=", 1) for p in query.split("&")) | changes
+        return head + "?" + "&".join(f"{k}={v}" for k, v in parts.items())
+
+    def signed(user, until, method="GET"):
+        key = hmac.digest(TEST_SETTINGS["JWT_SECRET"].encode(), b"links to files", "sha256")
+        text = f"{method}\n/api/media/{media}\n{user}\n{until}"
+        s = base64.urlsafe_b64encode(hmac.digest(key, text.encode(), "sha256")).decode().rstrip("=")
+        return f"/api/media/{media}?u={user}&e={until}&s={s}"
+
+    now = int(time.time())
+    assert (await do(b.call, "GET", signed(bob.user_id, now + 60), headers=bare)).status_code == 200, "the test can sign"
+    for bad in (with_(u=carol.user_id), with_(e=str(now + 10**6)), with_(s="A" * 43), with_(s=""),
+                signed(bob.user_id, now - 1), signed(bob.user_id, now + 60, "PUT"),
+                url.replace(f"/{media}?", f"/{media}/thumbnail?"), url.split("?")[0]):
+        r = await do(b.call, "GET", bad, headers=bare)
+        assert r.status_code == 401, (bad, r.status_code)
+    # whoever is put out has no use for a good link, either, once it was shown only later
+    await alice.rest.call("DELETE", f"/api/chats/{group}/members/{bob.user_id}", expect=200)
+    later = await do(a.send, group, png(seed=13))
+    assert (await shown(alice, group, later)).status == 201
+    assert (await do(b.get, later)).status_code == 404
+    assert (await do(b.call, "GET", signed(bob.user_id, now + 60).replace(media, later), headers=bare)).status_code == 401
+
+
+@scenario()
+async def test_a_foreign_id_opens_nothing(stack, net):
+    """By socket nobody can check whose a file is: a message may name any id, and shows nothing by it."""
+    alice, bob, mallory = await net.people("alice", "bob", "mallory")
+    theirs, mine = await net.group(alice, bob), await net.group(mallory)
+    a, m = files_of(net, alice), files_of(net, mallory)
+    media = await do(a.send, theirs, png(seed=21))
+    assert (await shown(mallory, mine, media)).status == 404
+    out = mallory.send(f"{MARK} stolen?", mine, type="image", media_id=media)
+    await mallory.verdict(out)
+    assert not out.rejected and out.verdict["mediaId"] == media
+    await wait_for_view(mallory, mine, out.id)
+    assert (await do(m.get, media)).status_code == 404
+    assert (await do(m.link, media)).status_code == 404
+    row = (await mallory.rest.get(f"/api/chats/{mine}/messages")).body["messages"][-1]
+    assert row["mediaId"] == media and "media" not in row
+    # one's own goes by socket, and without any text
+    own = await do(m.send, mine, png(seed=22))
+    out = await mallory.verdict(mallory.send("", mine, type="image", media_id=own))
+    assert not out.rejected
+    await wait_for_view(mallory, mine, out.id)
+    assert (await mallory.rest.get(f"/api/chats/{mine}/messages")).body["messages"][-1]["media"]["size"]
+    # and no message of text has a file
+    out = mallory.send(f"{MARK} text", mine, type="text", media_id=own)
+    await mallory.wait(lambda: out.nacks, 20, "nack")
+    assert out.nacks == ["bad_request"]
+
+
+async def wait_for_view(device, chat, message):
+    from client import until
+
+    async def there():
+        return any(m["id"] == message for m in (await device.rest.get(f"/api/chats/{chat}/messages")).body["messages"])
+
+    await until(there, 20, "the message in the view")
+
+
+@scenario()
+async def test_the_same_bytes_need_not_be_sent_again(stack, net):
+    alice, bob, mallory = await net.people("alice", "bob", "mallory")
+    group, elsewhere = await net.group(alice, bob), await net.group(bob, mallory)
+    a, b, m = files_of(net, alice), files_of(net, bob), files_of(net, mallory)
+    data = png(seed=31)
+    first = await do(a.send, group, data, sha256=sha256(data))
+    # the hash of what one cannot read tells nothing
+    r = await do(b.create, group, data, sha256=sha256(data))
+    assert r.json()["media"]["state"] == "pending"
+    assert (await shown(alice, group, first)).status == 201
+    r = await do(b.create, elsewhere, data, sha256=sha256(data), name="forwarded.png")
+    assert (r.status_code, r.json()["media"]["state"]) == (201, "ready"), r.text
+    second = r.json()["media"]["id"]
+    assert second != first and (await do(m.get, second)).status_code == 404
+    assert (await shown(bob, elsewhere, second)).status == 201
+    assert (await do(m.read, second)).content == data
+    assert (await do(m.get, first)).status_code == 404
+    with stack.db() as db:
+        keys = db.execute("SELECT DISTINCT key FROM view.media WHERE media_id = ANY(%s)", ([first, second],)).fetchall()
+    assert len(keys) == 1
+
+
+@scenario()
+async def test_pieces(stack, net):
+    """Offsets, checksums, bounds: nothing is taken that is not the next piece."""
+    import base64
+    import hashlib
+
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a, b = files_of(net, alice), files_of(net, bob)
+    data = png(seed=41) + bytes(2_000_000)
+    made = (await do(a.create, chat, data)).json()
+    media, part = made["media"]["id"], made["upload"]["partSize"]
+    assert part == 4 << 20 and made["upload"]["url"] == f"/api/media/{media}/upload"
+
+    r = await do(a.call, "PATCH", f"/api/media/{media}/upload", data=b"x")
+    assert r.status_code == 412 and r.headers["tus-version"] == "1.0.0"
+    r = await do(a.patch, media, 0, b"x", **{"Content-Type": "text/plain"})
+    assert r.status_code == 415
+    r = await do(a.patch, media, 5, data[5:10])
+    assert r.status_code == 409 and r.headers["upload-offset"] == "0"
+    assert (await do(b.patch, media, 0, data[:10])).status_code == 404, "another's upload is not there"
+    assert (await do(b.offset, media)).status_code == 404
+    r = await do(a.patch, media, 0, data[:1000], **{"Upload-Checksum": "sha256 " + base64.b64encode(bytes(32)).decode()})
+    assert r.status_code == 460
+    assert (await do(a.patch, media, 0, data[:1000], **{"Upload-Checksum": "crc32 AAAA"})).status_code == 400
+    assert (await do(a.offset, media)).headers["upload-offset"] == "0"
+    good = {"sha256": hashlib.sha256, "sha1": hashlib.sha1}
+    at = 0
+    for name, fn in good.items():
+        piece = data[at : at + 1000]
+        r = await do(a.patch, media, at, piece, **{"Upload-Checksum": f"{name} {base64.b64encode(fn(piece).digest()).decode()}"})
+        assert r.status_code == 204, r.text
+        at += 1000
+    r = await do(a.complete, media)
+    assert r.status_code == 409 and r.json()["error"]["code"] == "incomplete" and r.headers["upload-offset"] == "2000"
+    assert (await do(a.patch, media, at, data[at:] + b"more")).status_code == 413
+    r = await do(a.patch, media, at, bytes(part + 1))
+    assert r.status_code == 413
+    r = await do(a.call, "POST", "/api/messages", data=bytes(70_000), headers={"Content-Type": "application/json"})
+    assert r.status_code == 413, "large bodies are for pieces only"
+    await do(a.push, media, data, 700_000, at)
+    assert (await do(a.complete, media)).status_code == 200
+    assert (await do(a.complete, media)).status_code == 200, "again is fine"
+    assert (await do(a.read, media)).content == data
+    assert (await do(a.offset, media)).headers["upload-offset"] == str(len(data))
+
+    gone = (await do(a.create, chat, data)).json()["media"]["id"]
+    await do(a.patch, gone, 0, data[:5000])
+    from files import TUS
+    assert (await do(a.call, "DELETE", f"/api/media/{gone}/upload", headers=TUS)).status_code == 204
+    assert (await do(a.offset, gone)).status_code == 404
+    assert not [p for p in (stack.state / "media/growing").iterdir() if gone in p.name]
+
+
+@scenario()
+async def test_what_is_refused(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a, b = files_of(net, alice), files_of(net, bob)
+    html = b"<!doctype html><html><script>alert(1)</script></html>"
+
+    async def refused(data, type="image", status=415, code="wrong_type", **more):
+        media = (await do(a.create, chat, data, type, **more)).json()["media"]["id"]
+        await do(a.push, media, data)
+        r = await do(a.complete, media)
+        assert (r.status_code, r.json()["error"]["code"]) == (status, code), r.text
+        assert (await do(a.get, media)).status_code == 404 and (await do(a.offset, media)).status_code == 404
+        assert not list((stack.state / "media").rglob(f"*{media}*")), "nothing of it is kept"
+
+    await refused(html, name="cat.png", contentType="image/png")
+    await refused(b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", contentType="image/svg+xml")
+    await refused(png(seed=51), "video")
+    await refused(png(seed=52), sha256="00" * 32, status=422, code="wrong_content")
+    media = await do(a.send, chat, html, "document", name="page.html", contentType="text/html")
+    r = await do(a.get, media)
+    assert r.headers["content-type"] == "application/octet-stream"
+    assert r.headers["content-disposition"].startswith("attachment;") and "sandbox" in r.headers["content-security-policy"]
+
+    class Long:
+        def __len__(self):
+            return self.n
+
+        def __init__(self, n):
+            self.n = n
+
+    assert (await do(a.create, chat, Long((16 << 20) + 1))).status_code == 413
+    assert (await do(a.create, chat, Long(0))).status_code == 400
+    assert (await do(a.create, chat, Long(9), "text")).status_code == 400
+    for name in ("../../etc/passwd", "a\nb", "x" * 300):
+        assert (await do(a.create, chat, Long(9), name=name)).status_code == 400
+    stranger = (await net.people("stranger"))[0]
+    s = files_of(net, stranger)
+    assert (await do(s.create, chat, Long(9))).status_code == 404
+    # 24 hours' worth, however it is split
+    for _ in range(20):
+        r = await do(a.create, chat, Long(100 << 20), "document")
+    assert r.status_code == 201
+    r = await do(a.create, chat, Long(100 << 20), "document")
+    assert (r.status_code, r.json()["error"]["code"]) == (429, "quota_exceeded") and r.headers["retry-after"]
+    assert (await do(b.create, chat, Long(100 << 20), "document")).status_code == 201
+
+
+@scenario()
+async def test_unfinished_uploads_are_swept(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    data = png(seed=61) + bytes(100_000)
+    old, whole, young = [(await do(a.create, chat, data)).json()["media"]["id"] for _ in range(3)]
+    await do(a.patch, old, 0, data[:50_000])
+    await do(a.push, whole, data)
+    await do(a.patch, young, 0, data[:50_000])
+    kept = await do(a.send, chat, data)
+    with stack.db() as db:
+        db.execute("UPDATE media.uploads SET created_at = created_at - 86400000 WHERE media_id = ANY(%s)", ([old, whole, kept],))
+    stack.role("media").stop()
+    stack.role("media").start().wait_ready(30)  # it sweeps when it starts, and each minute
+    await do(wait_until, lambda: a.offset(old).status_code == 404 and a.offset(whole).status_code == 404, 30, "swept")
+    left = {p.name for p in (stack.state / "media").rglob("*") if p.is_file()}
+    assert not [n for n in left if old in n or whole in n]
+    assert (await do(a.offset, young)).headers["upload-offset"] == "50000"
+    await do(a.push, young, data, at=50_000)
+    assert (await do(a.complete, young)).status_code == 200
+    assert (await do(a.read, kept)).content == data
+
+
+@scenario(limit_s=180)
+async def test_killed_in_the_middle(stack, net):
+    """edge-rest and the media sink are killed while files come in: every file ends whole, once."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    stop = asyncio.Event()
+
+    def resume(media, data):
+        import requests
+        while True:
+            try:
+                r = a.offset(media)
+                if r.status_code == 200:
+                    at = int(r.headers["upload-offset"])
+                    if at == len(data):
+                        r = a.complete(media)
+                        if r.status_code == 200:
+                            return
+                    else:
+                        a.patch(media, at, data[at : at + 200_000])
+            except requests.RequestException:
+                pass
+
+    async def kills():
+        for _ in range(4):
+            await asyncio.sleep(0.4)  # somewhere in the middle: that is the point
+            for role in ("edge-rest", "media"):
+                stack.role(role).kill9()
+                stack.role(role).start()
+            for role in ("edge-rest", "media"):
+                await do(stack.role(role).wait_ready, 30)
+        stop.set()
+
+    n = 0
+    sent = {}
+    task = asyncio.create_task(kills())
+    while not stop.is_set():
+        data = png(seed=70 + n) + bytes(900_000)
+        r = await do(retry, a.create, chat, data)
+        media = r.json()["media"]["id"]
+        await do(resume, media, data)
+        sent[media] = data
+        n += 1
+    await task
+    assert n >= 3
+    for media, data in sent.items():
+        assert (await do(a.read, media)).content == data
+        await do(a.found, media)
+    growing = [p.name for p in (stack.state / "media/growing").iterdir()]
+    assert not [g for g in growing if any(m in g for m in sent)], growing
+
+
+def retry(fn, *words):
+    import requests
+
+    def once():
+        try:
+            r = fn(*words)
+            return r if r.status_code < 500 else None
+        except requests.RequestException:
+            return None
+
+    return wait_until(once, 30, "an answer")
+
+
+@scenario()
+async def test_tuspy_uploads(stack, net):
+    """An outside client of the protocol, with checksums and a cut in the middle."""
+    import io
+
+    from tusclient import client as tus
+
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    data = png(seed=91) + bytes(3_300_000)
+    outside = tus.TusClient(f"{net.rest_url}/api/media/uploads", headers={"Authorization": f"Bearer {alice.tokens.access}"})
+
+    def upload():
+        up = outside.uploader(file_stream=io.BytesIO(data), chunk_size=1 << 20, upload_checksum=True, metadata={
+            "chatId": chat, "filename": "sent by tuspy.png", "filetype": "image/png", "sha256": sha256(data)})
+        up.upload_chunk()
+        again = outside.uploader(file_stream=io.BytesIO(data), chunk_size=500_000, url=up.url, upload_checksum=True)
+        again.upload()
+        return again.url
+
+    url = await do(upload)
+    media = url.split("/")[-2]
+    r = await do(a.complete, media)
+    assert r.status_code == 200 and r.json()["media"]["name"] == "sent by tuspy.png"
+    assert (await do(a.read, media)).content == data

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: MIT
+"""Files in a bucket, by a real S3 server (versitygw) with boto3 as a second client: straight uploads, parts, links, and a store
+that is away, full, or will not have us."""
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+
+import boto3
+import pytest
+import requests
+import versitygw
+from botocore.config import Config
+from client import MARK, scenario
+from conftest import BASE_PORT
+from files import Files, mp4, photo, png, sha256
+from stack import ROOT, wait_until
+from test_media import do, files_of, shown
+
+ACCESS, SECRET = "chasqui-test", "chasqui-test-secret"
+STATE = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state")
+
+
+class Elsewhere:
+    """The stack's edge-rest and media sink, with another store for a while."""
+
+    def __init__(self, stack):
+        self.procs = [stack.role("edge-rest"), stack.role("media")]
+        self.before = [dict(p.env) for p in self.procs]
+
+    def use(self, **env):
+        for p, before in zip(self.procs, self.before):
+            p.stop()
+            p.env = {**before, **env}
+        for p in self.procs:
+            p.start()
+        for p in self.procs:
+            p.wait_ready(30)
+
+    def back(self):
+        self.use()
+
+
+@pytest.fixture(scope="module")
+def bucket(stack):
+    executable = versitygw.program(STATE / "bin")
+    if not executable:
+        pytest.skip("no versitygw here, and no Go to build it")
+    port = BASE_PORT + 3
+    server = versitygw.server(executable, stack.state / "s3", port, ACCESS, SECRET, stack.services.log_dir / "versitygw.log",
+                       stack.services.guard)
+    server.start()
+    wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code, 20, "versitygw")
+    there = Elsewhere(stack)
+    env = {"MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media", "S3_ACCESS_KEY": ACCESS, "S3_SECRET_KEY": SECRET}
+    there.use(**env)
+    client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id=ACCESS, aws_secret_access_key=SECRET,
+                          region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}))
+    server.s3, server.env_of_roles, server.there = client, env, there
+    yield server
+    there.back()
+    server.cont()
+    server.stop()
+
+
+def outside(method, url, **options):
+    """As somebody who knows nothing but the link."""
+    return requests.request(method, url, timeout=60, proxies={"http": "", "https": ""}, allow_redirects=False, **options)
+
+
+@scenario()
+async def test_straight_to_the_store(stack, bucket, net):
+    alice, bob, mallory = await net.people("alice", "bob", "mallory")
+    group = await net.group(alice, bob)
+    a, b, m = files_of(net, alice), files_of(net, bob), files_of(net, mallory)
+    data = photo()
+    made = (await do(a.create, group, data, sha256=sha256(data), contentType="image/jpeg", name="cusco.jpg")).json()
+    media, put = made["media"]["id"], made["upload"]["put"]
+
+    assert (await do(a.complete, media)).json()["error"]["code"] == "incomplete"
+    r = await do(outside, "PUT", put["url"], data=data, headers={"Content-Type": "text/html"})
+    assert r.status_code == 403, "the type is signed"
+    r = await do(outside, "PUT", put["url"], data=data + b"!", headers=put["headers"])
+    assert r.status_code == 403, "the length is signed"
+    r = await do(outside, "PUT", put["url"].replace("incoming/", "media/"), data=data, headers=put["headers"])
+    assert r.status_code == 403, "the key is signed"
+    r = await do(outside, "PUT", put["url"], data=data, headers=put["headers"])
+    assert r.status_code == 200, r.text
+    r = await do(a.complete, media)
+    assert r.status_code == 200, r.text
+    # the link is still good, and does not reach what was checked
+    await do(outside, "PUT", put["url"], data=bytes(len(data)), headers=put["headers"])
+    assert (await do(a.read, media)).content == data
+
+    assert (await shown(alice, group, media, f"{MARK} from the store")).status == 201
+    r = await do(b.get, media)
+    assert r.status_code == 302 and "X-Amz-Signature" in r.headers["location"]
+    got = await do(outside, "GET", r.headers["location"])
+    assert got.content == data and got.headers["content-type"] == "image/jpeg"
+    assert got.headers["content-disposition"] == "inline; filename*=UTF-8''cusco.jpg"
+    assert (await do(outside, "GET", r.headers["location"][:-1] + "0")).status_code == 403 or \
+        (await do(outside, "GET", r.headers["location"][:-1] + "1")).status_code == 403
+    assert (await do(outside, "GET", r.headers["location"].replace("X-Amz-Expires=300", "X-Amz-Expires=301"))).status_code == 403
+    assert (await do(outside, "PUT", r.headers["location"], data=b"x")).status_code == 403, "bound to GET"
+    assert (await do(m.get, media)).status_code == 404
+    found = await do(a.found, media)
+    assert found["thumbnail"] and found["width"] == 1200
+    small = await do(b.call, "GET", (await do(b.link, media)).json()["thumbnailUrl"], headers={"Authorization": ""})
+    assert small.status_code == 302 and (await do(outside, "GET", small.headers["location"])).content[:2] == b"\xff\xd8"
+    # boto3 sees the same bucket
+    key = next(o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media", Prefix="media/")["Contents"] if media in o["Key"])
+    assert bucket.s3.get_object(Bucket="media", Key=key)["Body"].read() == data
+
+
+@scenario()
+async def test_what_lies_in_the_bucket_is_checked(stack, bucket, net):
+    """boto3 puts what it likes where the upload is awaited; complete looks at it."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    data = png(seed=200)
+    html = b"<html><script>alert(1)</script>".ljust(len(data))
+    for body, more, status, code in ((html, {}, 415, "wrong_type"), (data + b"!", {}, 422, "wrong_content"),
+                                     (data[:-1], {}, 422, "wrong_content"), (data, {"sha256": "11" * 32}, 422, "wrong_content"),
+                                     (data, {"sha256": sha256(data)}, 200, None)):
+        media = (await do(a.create, chat, data, **more)).json()["media"]["id"]
+        bucket.s3.put_object(Bucket="media", Key=f"incoming/{media[:2]}/{media}", Body=body)
+        r = await do(a.complete, media)
+        assert r.status_code == status and (not code or r.json()["error"]["code"] == code), r.text
+        assert (await do(a.read, media)).status_code == (200 if status == 200 else 404)
+        left = [o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media").get("Contents", []) if media in o["Key"]]
+        assert left == ([f"media/{media[:2]}/{media}"] if status == 200 else []), left
+
+
+@scenario()
+async def test_parts_and_pieces(stack, bucket, net):
+    """Pieces of any size become parts of five MiB and more; a kill in between loses none that was told of."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    data = mp4(5.0) + os.urandom(13 << 20)
+    for part in (700_000, 4 << 20):
+        body = data + bytes([part % 251])
+        media = (await do(a.create, chat, body, "video", sha256=sha256(body))).json()["media"]["id"]
+        at = 0
+        while at < len(body):
+            r = await do(a.patch, media, at, body[at : at + part])
+            assert r.status_code == 204, r.text
+            at = int(r.headers["upload-offset"])
+        assert (await do(a.complete, media)).status_code == 200
+        assert (await do(a.read, media)).content == body
+        assert (await do(a.found, media))["durationMs"] == 5000
+    assert not bucket.s3.list_multipart_uploads(Bucket="media").get("Uploads")
+    assert not bucket.s3.list_objects_v2(Bucket="media", Prefix="waiting/").get("Contents")
+
+    body = data + b"killed"
+    media = (await do(a.create, chat, body, "video", sha256=sha256(body))).json()["media"]["id"]
+    rest, at, kills = stack.role("edge-rest"), 0, 0
+    while at < len(body):
+        if at // (3 << 20) > kills:
+            kills += 1
+            sending = asyncio.create_task(do(quietly, a.patch, media, at, body[at : at + (1 << 20)]))
+            await asyncio.sleep(0.005 * kills)  # somewhere in it: whatever became of it, the offset says so
+            rest.kill9()
+            await sending
+            rest.start().wait_ready(30)
+            at = int((await do(a.offset, media)).headers["upload-offset"])
+        r = await do(a.patch, media, at, body[at : at + (1 << 20)])
+        assert r.status_code in (204, 423), r.text
+        at = int(r.headers.get("upload-offset", at))
+    assert kills >= 3
+    assert (await do(a.complete, media)).status_code == 200
+    assert (await do(a.read, media)).content == body
+
+    gone = (await do(a.create, chat, body, "video")).json()["media"]["id"]
+    for at in range(0, 6 << 20, 1 << 20):
+        await do(a.patch, gone, at, body[at : at + (1 << 20)])
+    with stack.db() as db:
+        db.execute("UPDATE media.uploads SET created_at = created_at - 86400000 WHERE media_id = %s", (gone,))
+    stack.role("media").stop()
+    stack.role("media").start().wait_ready(30)
+    await do(wait_until, lambda: a.offset(gone).status_code == 404, 30, "swept")
+    assert not bucket.s3.list_multipart_uploads(Bucket="media").get("Uploads")
+    assert not bucket.s3.list_objects_v2(Bucket="media", Prefix="waiting/").get("Contents")
+
+
+def quietly(fn, *words):
+    try:
+        return fn(*words)
+    except requests.RequestException:
+        return None
+
+
+@scenario(limit_s=180)
+async def test_store_away(stack, bucket, net):
+    """Without its store an upload waits, and messages do not; nothing that was told of is lost."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    await alice.told(f"{MARK} before", chat)
+    a = files_of(net, alice)
+    data = png(seed=210) + os.urandom(7 << 20)
+    media = (await do(a.create, chat, data)).json()["media"]["id"]
+    await do(a.push, media, data[: 6 << 20])
+    ready = await do(a.send, chat, png(seed=211))
+    bucket.kill9()
+    r = await do(a.patch, media, 6 << 20, data[6 << 20 :])
+    assert r.status_code == 503 and r.json()["error"]["code"] == "unavailable" and r.headers["retry-after"]
+    assert (await do(a.get, ready)).status_code == 302, "a link needs no store"
+    assert (await do(a.offset, media)).headers["upload-offset"] == str(6 << 20)
+    await alice.told(f"{MARK} during", chat)
+    bucket.start()
+    at = await do(wait_until, lambda: quiet_offset(a, media, data), 30, "the rest of it")
+    assert at == len(data)
+    assert (await do(a.complete, media)).status_code == 200
+    assert (await do(a.read, media)).content == data
+
+    # one that hangs: its requests wait, the others do not
+    other = (await do(a.create, chat, data, sha256=sha256(data + b"."))).json()["media"]["id"]
+    bucket.pause()
+    hanging = [asyncio.create_task(do(quietly, Files(net.rest_url, alice.tokens.access).patch, other, 0, data[: 1 << 20]))
+               for _ in range(6)]
+    for i in range(5):
+        await alice.told(f"{MARK} while it hangs {i}", chat)
+        assert (await alice.rest.get(f"/api/chats/{chat}/messages")).status == 200
+    bucket.cont()
+    answers = [r.status_code for r in await asyncio.gather(*hanging) if r is not None]
+    assert answers and set(answers) <= {204, 409, 423, 503}, answers
+    r = await do(a.offset, other)
+    await do(a.push, other, data, 1 << 20, int(r.headers["upload-offset"]))
+
+
+def quiet_offset(a, media, data):
+    at = int(a.offset(media).headers["upload-offset"])
+    r = a.patch(media, at, data[at:])
+    return int(r.headers["upload-offset"]) if r.status_code == 204 else None
+
+
+@scenario(limit_s=180)
+async def test_wrong_secret_and_no_room(stack, bucket, net):
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    data = png(seed=220) + os.urandom(1_500_000)
+    media = (await do(a.create, chat, data)).json()["media"]["id"]
+    await do(a.patch, media, 0, data[:1_000_000])
+    bucket.there.use(**{**bucket.env_of_roles, "S3_SECRET_KEY": "not-the-secret-of-this-store"})
+    r = await do(a.patch, media, 1_000_000, data[1_000_000:])
+    assert r.status_code == 503 and "SECRET" not in r.text.upper()
+    for name in ("edge-rest", "media"):
+        lines = stack.role(name).log_lines()
+        assert any(line.get("event") == "store_away" for line in lines), name
+    put = (await do(a.create, chat, data)).json()["upload"]["put"]
+    assert (await do(outside, "PUT", put["url"], data=data, headers=put["headers"])).status_code == 403
+    bucket.there.use(**bucket.env_of_roles)
+    await do(a.push, media, data, 1 << 20, 1_000_000)
+    assert (await do(a.complete, media)).status_code == 200
+    assert (await do(a.read, media)).content == data
+
+    # a folder on a disk of 8 MiB
+    disk = stack.state / "small"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        bucket.there.use(MEDIA_STORE=f"local:{disk}/media")
+        filler = disk / "filler"
+        filler.write_bytes(bytes(5 << 20))
+        media = (await do(a.create, chat, data + bytes(3 << 20))).json()["media"]["id"]
+        data += bytes(3 << 20)
+        at = await do(a.push, media, data[: 2 << 20], 1 << 19)
+        r = await do(a.patch, media, at, data[at:])
+        assert (r.status_code, r.json()["error"]["code"]) == (507, "store_full") and r.headers["retry-after"]
+        assert (await do(a.offset, media)).headers["upload-offset"] == str(at)
+        await alice.told(f"{MARK} no room", chat)
+        filler.unlink()
+        await do(a.push, media, data, 1 << 19, at)
+        assert (await do(a.complete, media)).status_code == 200
+        assert (await do(a.read, media)).content == data
+        assert (await do(a.found, media))["thumbnail"]
+    finally:
+        bucket.there.use(**bucket.env_of_roles)
+        subprocess.run(["umount", "-l", str(disk)], check=False)

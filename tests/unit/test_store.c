@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The folder as a store, signatures of S3, digests that are kept, and what bytes are.
+ */
+#include "lib/base/hash.h"
+#include "lib/store/sigv4.h"
+#include "lib/store/sniff.h"
+#include "lib/store/store.h"
+
+#include "test.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static struct store *open_folder(void)
+{
+    struct store_conf conf = { .access_key = "", .secret_key = "", .region = "", .public_url = "" };
+    char where[96];
+    struct store *s = NULL;
+
+    snprintf(folder, sizeof folder, "/tmp/store-XXXXXX");
+    if (!mkdtemp(folder))
+        return NULL;
+    snprintf(where, sizeof where, "local:%s", folder);
+    conf.where = where;
+    return store_new(&conf, &s) == CQ_OK && store_prepare(s) == CQ_OK ? s : NULL;
+}
+
+static void done(struct store *s)
+{
+    char command[96];
+
+    store_free(s);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    CHECK_EQ(system(command), 0);
+}
+
+static bool add(void *arg, struct cq_span bytes)
+{
+    buf_add_span(arg, bytes);
+    return true;
+}
+
+TEST(an_object_grows_and_is_whole_at_once)
+{
+    struct store *s = open_folder();
+    struct cq_buf memo, got;
+    int64_t size = 0;
+
+    buf_init(&memo, 1024);
+    buf_init(&got, 1024);
+    CHECK(s != NULL);
+    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 0, span_str("hello "), false, "x/y"), CQ_OK);
+    CHECK_EQ(store_size(s, "media/ab/one", &size), CQ_POISON); /* not before it is whole */
+    CHECK_EQ(store_fault(s), STORE_MISSING);
+    /* the same piece again, as after a lost answer, changes nothing */
+    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("thern"), false, "x/y"), CQ_OK);
+    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("there"), true, "x/y"), CQ_OK);
+    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("there"), true, "x/y"), CQ_OK);
+    CHECK_EQ(store_size(s, "media/ab/one", &size), CQ_OK);
+    CHECK_EQ(size, 11);
+    CHECK_EQ(store_read(s, "media/ab/one", 4, 100, &got), CQ_OK);
+    CHECK_SPAN(buf_span(&got), "o there");
+    buf_clear(&got);
+    CHECK_EQ(store_stream(s, "media/ab/one", add, &got), CQ_OK);
+    CHECK_SPAN(buf_span(&got), "hello there");
+    /* pieces of which the earlier ones are gone */
+    CHECK_EQ(store_grow(s, "media/ab/two", &memo, 5, span_str("x"), false, "x/y"), CQ_POISON);
+    CHECK_EQ(store_fault(s), STORE_WRONG);
+    CHECK_EQ(store_delete(s, "media/ab/one"), CQ_OK);
+    CHECK_EQ(store_delete(s, "media/ab/one"), CQ_OK);
+    CHECK_EQ(store_put(s, "t/a", "image/jpeg", span_str("1")), CQ_OK);
+    CHECK_EQ(store_put(s, "t/a", "image/jpeg", span_str("22")), CQ_OK);
+    CHECK_EQ(store_size(s, "t/a", &size), CQ_OK);
+    CHECK_EQ(size, 2);
+    CHECK(!store_has_links(s));
+    buf_release(&memo);
+    buf_release(&got);
+    done(s);
+}
+
+TEST(no_key_leads_out)
+{
+    static const char *const keys[] = { "../x", "/etc/passwd", "a/../../x", "a//b",      "",
+                                        "A",    "a.b",         "a\nb",      "media/link" };
+    struct store *s = open_folder();
+    char path[96];
+    struct cq_buf got;
+
+    buf_init(&got, 1024);
+    CHECK(s != NULL);
+    CHECK_EQ(store_put(s, "media/x", "a/b", span_str("1")), CQ_OK);
+    snprintf(path, sizeof path, "%s/media/link", folder);
+    CHECK_EQ(symlink("/etc/passwd", path), 0);
+    snprintf(path, sizeof path, "%s/out", folder);
+    CHECK_EQ(symlink("/tmp", path), 0);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        CHECK(store_read(s, keys[i], 0, 10, &got) != CQ_OK);
+    CHECK(store_put(s, "out/file-of-a-test", "a/b", span_str("1")) != CQ_OK);
+    CHECK(access("/tmp/file-of-a-test", F_OK) != 0);
+    CHECK_EQ(got.n, 0);
+    buf_release(&got);
+    done(s);
+}
+
+TEST(stores_that_cannot_be)
+{
+    static const char *const rows[] = { "",
+                                        "local:/nowhere/at/all",
+                                        "s3:",
+                                        "s3:http://host",
+                                        "s3:ftp://host/b",
+                                        "s3:http://host/b/c",
+                                        "s3:http:///b",
+                                        "ftp:x" };
+    struct store_conf c = { .access_key = "a", .secret_key = "b", .region = "r", .public_url = "" };
+    struct store *s = NULL;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        c.where = rows[i];
+        CHECK_EQ_ROW(rows[i], store_new(&c, &s), CQ_POISON);
+    }
+    c.where = "s3:http://127.0.0.1:9/bucket";
+    c.secret_key = "";
+    CHECK_EQ(store_new(&c, &s), CQ_POISON);
+    CHECK(s == NULL);
+}
+
+/* The example of the S3 documentation, "Authenticating Requests: Using Query Parameters". */
+TEST(a_link_as_documented)
+{
+    struct sigv4 v = { .access_key = "AKIAIOSFODNN7EXAMPLE",
+                       .secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                       .region = "us-east-1",
+                       .method = "GET",
+                       .host = "examplebucket.s3.amazonaws.com",
+                       .path = "/test.txt",
+                       .now_s = 1369353600 };
+    struct cq_buf out;
+
+    buf_init(&out, 2048);
+    CHECK(sigv4_query(&v, 86400, &out));
+    CHECK_SPAN(buf_span(&out),
+               "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524"
+               "%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400"
+               "&X-Amz-SignedHeaders=host&X-Amz-Signature="
+               "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+    buf_release(&out);
+}
+
+TEST(a_digest_that_is_kept)
+{
+    uint8_t all[32], parts[32], bytes[777];
+    struct sha256_state s, kept;
+    struct cq_span one = span_of(bytes, sizeof bytes);
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 7);
+    sha256(&one, 1, all);
+    for (size_t cut = 0; cut <= sizeof bytes; cut += 37) {
+        sha256_begin(&s);
+        sha256_more(&s, span_of(bytes, cut));
+        memcpy(&kept, &s, sizeof kept); /* through a table and back */
+        sha256_more(&kept, span_of(bytes + cut, sizeof bytes - cut));
+        sha256_end(&kept, parts);
+        CHECK(memcmp(all, parts, 32) == 0);
+    }
+    memset(&kept, 0xff, sizeof kept); /* rubbish from a table does no harm */
+    sha256_more(&kept, one);
+    sha256_end(&kept, parts);
+    CHECK(memcmp(all, parts, 32) != 0);
+}
+
+TEST(base64_of_others)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = { { "aGk=", "hi" }, { "aGkh", "hi!" }, { "Pz8/", "???" }, { "aGk", NULL },
+                 { "", NULL },     { "Pz8_", NULL },  { "a===", NULL },  { "a b=", NULL } };
+    uint8_t out[16];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t n = 0;
+        bool good = base64_parse(span_str(rows[i].text), out, sizeof out, &n);
+
+        CHECK_EQ_ROW(rows[i].text, good, rows[i].want != NULL);
+        if (good)
+            CHECK(span_eq_str(span_of(out, n), rows[i].want));
+    }
+}
+
+TEST(bytes_say_what_they_are)
+{
+    struct sniffer *s = sniffer_new();
+
+    CHECK(s != NULL);
+    CHECK_STR(sniff(s, span_str("<!doctype html><html>")), "text/html");
+    CHECK_STR(sniff(s, span_of("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\10\2\0\0\0", 29)),
+              "image/png");
+    CHECK_STR(sniff(s, span_of("\0\1\2\3", 4)), "application/octet-stream");
+    CHECK(strchr(sniff(s, span_of("", 0)), '/') != NULL);
+    sniffer_free(s);
+}
