@@ -89,12 +89,13 @@ const struct route *route_find(struct cq_span method, struct cq_span path, struc
  * ------------------------------------------------------------------- */
 
 call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_logout, handle_me,
-    handle_me_edit, handle_lookup;                                         /* accounts.c */
-call_fn handle_chat_make, handle_chats, handle_chat, handle_chat_rename;   /* chats.c */
-call_fn handle_members_add, handle_member_remove, handle_member_role;      /* members.c */
-call_fn handle_message_send, handle_history, handle_read, handle_receipts; /* messages.c */
-call_fn handle_sync;                                                       /* sync.c */
-call_fn handle_config;                                                     /* accounts.c */
+    handle_me_edit, handle_lookup;                                            /* accounts.c */
+call_fn handle_chat_make, handle_chats, handle_chat, handle_chat_rename;      /* chats.c */
+call_fn handle_members_add, handle_member_remove, handle_member_role;         /* members.c */
+call_fn handle_message_send, handle_history, handle_read, handle_receipts;    /* messages.c */
+call_fn handle_sync;                                                          /* sync.c */
+call_fn handle_push_set, handle_push_drop, handle_mute_set, handle_mute_drop; /* push.c */
+call_fn handle_config;                                                        /* accounts.c */
 
 /* ---- views.c: what handlers read
  * ------------------------------------------------------------------ */

@@ -25,6 +25,10 @@ static const struct route routes[] = {
     { "GET", "/api/chats/{}/messages", true, handle_history, "history" },
     { "POST", "/api/chats/{}/read", true, handle_read, "move my read cursor" },
     { "GET", "/api/messages/{}/receipts", true, handle_receipts, "who has it, who read it" },
+    { "PUT", "/api/devices/{}/push", true, handle_push_set, "how this device can be woken" },
+    { "DELETE", "/api/devices/{}/push", true, handle_push_drop, "this device is not to be woken" },
+    { "PUT", "/api/chats/{}/mute", true, handle_mute_set, "no pushes from a chat for a while" },
+    { "DELETE", "/api/chats/{}/mute", true, handle_mute_drop, "pushes from a chat again" },
     { "GET", "/api/sync", true, handle_sync, "everything since a cursor" },
     { "GET", "/api/config", false, handle_config, "what a client needs to know" },
 };
