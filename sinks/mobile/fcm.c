@@ -15,8 +15,8 @@ enum {
     KEY_MAX = 16 * 1024,
     TOKEN_MAX = 4096,
     ASSERTION_S = 3600,
-    EARLY_MS = 5 * 60 * 1000, /* a token is renewed this long before its end … */
-    FRESH_MS = 60 * 1000,     /* … and one younger than this is not worth renewing */
+    EARLY_MS = 5 * 60 * 1000, /* a token is renewed this long before its end */
+    FRESH_MS = 60 * 1000,     /* two refused within this time: it is not the token */
     LIFE_DEFAULT_S = 3600,
 };
 
@@ -32,7 +32,8 @@ struct fcm {
     char *email, *token_uri;   /* owned */
     char url[PROVIDER_URL_MAX];
     char bearer[PROVIDER_HEADER_MAX]; /* "authorization: Bearer …"; "" for none */
-    int64_t made_ms, until_ms;
+    int64_t until_ms;                 /* of the token */
+    int64_t refused_ms; /* when one was dropped because Google did not take it; 0: never */
     struct cq_buf body;
     const char *headers[PROVIDER_HEADERS_MAX];
     char assertion[JWT_SIGNED_MAX];
@@ -113,7 +114,6 @@ static enum cq_status fcm_fetched(struct provider *p, const struct http_answer *
         life_s = LIFE_DEFAULT_S;
     snprintf(f->bearer, sizeof f->bearer, "authorization: Bearer %.*s", SPAN_FMT(token));
     p->credential_no++;
-    f->made_ms = now_ms;
     f->until_ms = now_ms + life_s * 1000 - EARLY_MS;
     if (f->until_ms < now_ms + FRESH_MS)
         f->until_ms = now_ms + FRESH_MS;
@@ -124,8 +124,11 @@ static bool fcm_refused(struct provider *p, int64_t now_ms)
 {
     struct fcm *f = (struct fcm *)p;
 
-    if (f->bearer[0] && now_ms - f->made_ms < FRESH_MS)
+    if (!f->bearer[0])
+        return true; /* dropped already, for another push */
+    if (f->refused_ms && now_ms - f->refused_ms < FRESH_MS)
         return false;
+    f->refused_ms = now_ms;
     f->bearer[0] = '\0';
     return true;
 }

@@ -167,11 +167,11 @@ static void put_body(struct cq_buf *out, const struct said *s, size_t max)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf whole;
 
+    buf_init(&whole, s->before.n + 2 + s->body.n);
     if (!s->before.n) {
         put_cut(out, s->body, max);
         return;
     }
-    buf_init(&whole, s->before.n + 2 + s->body.n);
     buf_add_span(&whole, s->before);
     buf_add_str(&whole, ": ");
     buf_add_span(&whole, s->body);
