@@ -19,6 +19,10 @@ enum {
     INGEST_GROUP_MAX = 1024,    /* members */
     INGEST_RECEIPTS_MAX = 512,  /* in one record */
     INGEST_FILE_NAME_MAX = 255, /* bytes of a file's name */
+    INGEST_PUSH_TOKEN_MIN = 8,  /* bytes of a provider's token */
+    INGEST_PUSH_TOKEN_MAX = 1024,
+    INGEST_PUSH_APP_MAX = 155,
+    INGEST_LOCALE_MAX = 35,
 };
 
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,

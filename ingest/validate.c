@@ -109,6 +109,42 @@ const char *validate_chat(const struct chat_action *a)
     }
 }
 
+/* A token is kept as the provider gave it: printable, so that it can stand in a URL path or JSON.
+ */
+static bool push_text_good(struct cq_span s, size_t least, size_t most)
+{
+    if (s.n < least || s.n > most)
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '"' || s.p[i] == '\\' || s.p[i] == '/')
+            return false;
+    return true;
+}
+
+static bool is_hex(struct cq_span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+            return false;
+    return true;
+}
+
+const char *validate_push(const struct push_address *a)
+{
+    if ((unsigned)a->kind >= PUSH_KIND_N)
+        return "kind";
+    if (!push_text_good(a->token, INGEST_PUSH_TOKEN_MIN, INGEST_PUSH_TOKEN_MAX) ||
+        (a->kind == PUSH_KIND_APNS && !is_hex(a->token)))
+        return "token";
+    if (!push_text_good(a->app, 0, INGEST_PUSH_APP_MAX))
+        return "app";
+    if ((unsigned)a->environment >= PUSH_ENVIRONMENT_N)
+        return "environment";
+    if (!push_text_good(a->locale, 0, INGEST_LOCALE_MAX))
+        return "locale";
+    return (unsigned)a->privacy < PUSH_PRIVACY_N ? NULL : "privacy";
+}
+
 const char *validate_user(const struct user_action *a)
 {
     if (id_is_zero(a->user_id) && a->action.kind != USER_ACTION_GATEWAY_ALIVE)
@@ -127,6 +163,14 @@ const char *validate_user(const struct user_action *a)
                        a->action.u.device_linked.label.n <= 4 * INGEST_NAME_MAX
                    ? NULL
                    : "label";
+    case USER_ACTION_PUSH_REGISTERED:
+        return validate_push(&a->action.u.push_registered.address);
+    case USER_ACTION_PUSH_UNREGISTERED:
+        return a->action.u.push_unregistered.token.n <= INGEST_PUSH_TOKEN_MAX ? NULL : "token";
+    case USER_ACTION_CHAT_MUTED:
+        return a->action.u.chat_muted.until_ms >= 0 && !id_is_zero(a->action.u.chat_muted.chat_id)
+                   ? NULL
+                   : "until";
     default:
         return (unsigned)a->action.kind < USER_ACTION_ACTION_KIND_N ? NULL : "action";
     }

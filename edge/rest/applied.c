@@ -13,7 +13,8 @@
 
 enum { PARTITIONS_MAX = 1024, WAIT_MS = 1000 };
 
-static const char *const topics[WATCH_N] = { "chat.events", "rejections", "user.events" };
+static const char *const topics[WATCH_N] = { "chat.events", "rejections", "user.events",
+                                             "push.targets" };
 
 struct applied {
     _Atomic int64_t next[WATCH_N][PARTITIONS_MAX];

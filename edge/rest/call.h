@@ -22,7 +22,7 @@ enum {
     CALL_BODY_MAX = 64 * 1024,
     CALL_REPLY_MAX = 64 * 1024 * 1024,
     CALL_ARENA_MAX = 4 * 1024 * 1024,
-    CALL_SUBMITS_MAX = 2,
+    CALL_SUBMITS_MAX = 4,
     CALL_WAITS_MAX = 2,
     CALL_HEADERS_MAX = 12,
     CALL_DEADLINE_MS = 5000, /* for the broker's report, and again for the view */
@@ -60,7 +60,13 @@ struct call_header {
 };
 
 /** Topics of the view that can be waited for. */
-enum watched { WATCH_CHAT_EVENTS, WATCH_REJECTIONS, WATCH_USER_EVENTS, WATCH_N };
+enum watched {
+    WATCH_CHAT_EVENTS,
+    WATCH_REJECTIONS,
+    WATCH_USER_EVENTS,
+    WATCH_PUSH_TARGETS,
+    WATCH_N
+};
 
 struct call_submit {
     bool is_user;

@@ -117,6 +117,7 @@ call_fn handle_sync;                                                            
 call_fn handle_media_create, handle_media_complete, handle_media_link;           /* media.c */
 call_fn handle_tus_create, handle_tus_head, handle_tus_patch, handle_tus_delete; /* media_tus.c */
 call_fn handle_media_get, handle_media_thumbnail;                                /* media_get.c */
+call_fn handle_push_set, handle_push_drop, handle_mute_set, handle_mute_drop;    /* push.c */
 call_fn handle_config;                                                           /* accounts.c */
 
 /* ---- views.c: what handlers read

@@ -171,7 +171,9 @@ static const char sql_chats[] =
     "x.sender_id <> $1 "
     " AND x.seq > greatest(coalesce(cur.read, 0), mine.joined_seq) AND (mine.left_seq IS NULL OR "
     "x.seq < mine.left_seq) "
-    " LIMIT 1000) unread), m.* "
+    " LIMIT 1000) unread), "
+    "coalesce((SELECT q.until_ms FROM view.mutes q WHERE q.user_id = $1 AND q.chat_id = "
+    "c.chat_id), 0), m.* "
     "FROM mine JOIN view.chats c USING (chat_id) "
     "LEFT JOIN LATERAL (SELECT p.user_id FROM view.members p WHERE c.kind = 0 AND p.chat_id = "
     "c.chat_id "
@@ -185,7 +187,7 @@ static const char sql_chats[] =
     "WHERE $3::bigint[] IS NULL OR c.changed_seq >= $3[c.part + 1] "
     "ORDER BY coalesce(m.sent_at, c.created_at) DESC, c.chat_id";
 
-enum { COL_MESSAGE = 11 };
+enum { COL_MUTED = 11, COL_MESSAGE };
 
 static const char sql_members[] =
     "SELECT m.user_id, coalesce(u.name, ''), m.role FROM view.members m LEFT JOIN view.users u "
@@ -251,6 +253,8 @@ static enum cq_status out_chat(struct call *c, struct pg *db, const struct pg_re
     out_i64(out, "delivered", pg_i64(r, i, 8));
     out_i64(out, "read", pg_i64(r, i, 9));
     out_my_seq(out, pg_i64(r, i, 6), pg_i64(r, i, 7));
+    if (pg_i64(r, i, COL_MUTED) > c->now_ms)
+        out_i64(out, "mutedUntil", pg_i64(r, i, COL_MUTED));
     buf_add_byte(out, '}');
     return st;
 }

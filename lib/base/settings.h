@@ -26,6 +26,7 @@ enum role_bit {
     ROLE_ALL = (1u << 9) - 1,
     ROLE_STORE = ROLE_EDGE_REST | ROLE_MEDIA,
     ROLE_EDGES = ROLE_EDGE_REST | ROLE_EDGE_WS,
+    ROLE_PUSH = ROLE_MOBILE | ROLE_ADMIN,
     ROLE_VIEW = ROLE_EDGE_REST | ROLE_PERSISTENCE | ROLE_STATUS | ROLE_ADMIN,
 };
 
@@ -43,10 +44,26 @@ enum role_bit {
       "signs, all verify")                                                                         \
     X(PHONE_PEPPER, TEXT, NULL, 32, 1024, 1, ROLE_EDGE_REST | ROLE_ADMIN,                          \
       "Key that turns a phone number into a user id; must never change")                           \
-    X(FCM_SERVER_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                          \
-      "Path to, or inline JSON of, a Google service account")                                      \
-    X(APNS_KEY, TEXT, "", 0, 16384, 1, ROLE_MOBILE,                                                \
-      "Path to, or inline PEM of, the .p8 signing key")                                            \
+    X(FCM_SERVER_KEY, TEXT, "", 0, 16384, 1, ROLE_PUSH,                                            \
+      "Path to, or inline JSON of, a Google service account; empty: no pushes by Google")          \
+    X(FCM_BASE_URL, TEXT, "https://fcm.googleapis.com", 8, 200, 0, ROLE_PUSH,                      \
+      "Where Google's HTTP v1 API is")                                                             \
+    X(APNS_KEY, TEXT, "", 0, 16384, 1, ROLE_PUSH,                                                  \
+      "Path to, or inline PEM of, the .p8 signing key; empty: no pushes by Apple")                 \
+    X(APNS_KEY_ID, TEXT, "", 0, 10, 0, ROLE_PUSH, "Name of the signing key, ten characters")       \
+    X(APNS_TEAM_ID, TEXT, "", 0, 10, 0, ROLE_PUSH, "Name of the team, ten characters")             \
+    X(APNS_TOPIC, TEXT, "", 0, 1024, 0, ROLE_PUSH,                                                 \
+      "Bundle ids of the apps, comma-separated; the first is for devices that name none")          \
+    X(APNS_BASE_URL, TEXT, "https://api.push.apple.com", 8, 200, 0, ROLE_PUSH,                     \
+      "Where Apple's service is")                                                                  \
+    X(APNS_SANDBOX_URL, TEXT, "https://api.sandbox.push.apple.com", 8, 200, 0, ROLE_PUSH,          \
+      "Where Apple's service for development builds is")                                           \
+    X(PUSH_CA_FILE, TEXT, "", 0, 1024, 0, ROLE_PUSH,                                               \
+      "Certificates that push services are checked against; empty: the system's")                  \
+    X(PUSH_IN_FLIGHT, INT, "500", 1, 4000, 0, ROLE_PUSH, "Pushes under way at once, a provider")   \
+    X(PUSH_CONNECTIONS, INT, "2", 1, 16, 0, ROLE_PUSH, "Connections to a push service at most")    \
+    X(PUSH_MAX_AGE_S, INT, "86400", 1, 2419200, 0, ROLE_PUSH,                                      \
+      "A message older than this wakes nobody any more")                                           \
     X(MEDIA_STORE, TEXT, "", 0, 512, 0, ROLE_STORE,                                                \
       "Where files are kept: `local:PATH` or `s3:http(s)://host[:port]/bucket`; empty: no files")  \
     X(S3_ACCESS_KEY, TEXT, "", 0, 127, 1, ROLE_STORE, "Access key of an S3 store")                 \

@@ -36,6 +36,7 @@ struct pg {
     const char *sql[STATEMENT_SLOTS]; /* open addressing on the constant's address */
     int statements_n;                 /* slots in use */
     int64_t answer_ms;                /* how long to wait for an answer; < 0: for ever */
+    int64_t limit_ms;                 /* what answer_ms is on a new connection */
     char error[ERROR_MAX];
     char sqlstate[6];
 };
@@ -49,7 +50,7 @@ struct pg *pg_new(const char *url, const char *app)
     c->url = strdup(url);
     c->app = strdup(app);
     c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    c->answer_ms = ANSWER_TIMEOUT_MS;
+    c->answer_ms = c->limit_ms = ANSWER_TIMEOUT_MS;
     if (!c->url || !c->app || c->wake_fd < 0 || pthread_mutex_init(&c->cancel_lock, NULL))
         abort();
     return c;
@@ -77,6 +78,11 @@ void pg_free(struct pg *c)
     free(c->url);
     free(c->app);
     free(c);
+}
+
+void pg_limit(struct pg *c, int64_t ms)
+{
+    c->answer_ms = c->limit_ms = ms;
 }
 
 const char *pg_error(const struct pg *c)
@@ -136,7 +142,7 @@ static enum cq_status connection_open(struct pg *c)
     pthread_mutex_lock(&c->cancel_lock);
     c->cancel = PQgetCancel(c->conn);
     pthread_mutex_unlock(&c->cancel_lock);
-    c->answer_ms = ANSWER_TIMEOUT_MS;
+    c->answer_ms = c->limit_ms;
     return CQ_OK;
 }
 

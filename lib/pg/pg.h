@@ -21,6 +21,10 @@ void pg_free(struct pg *c); /* NULL is fine */
  * connected. */
 CQ_MUST_CHECK enum cq_status pg_ready(struct pg *c, bool *ret_fresh);
 
+/** For those who go on without an answer rather than wait: at most `ms` for each from here on, over
+ * reopenings too. */
+void pg_limit(struct pg *c, int64_t ms);
+
 /** Words of the last failure for a log line (no parameters in it); borrowed until the next call. */
 const char *pg_error(const struct pg *c);
 

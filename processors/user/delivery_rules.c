@@ -8,20 +8,40 @@
 
 #include <stdlib.h>
 
+/* A copy in the arena: a later record of the turn may change the table before this is written. */
+static bool target_of(struct user_step *step, const struct known_device *d, struct push_device *ret)
+{
+    const struct push_address *a = &d->push->address;
+
+    *ret = (struct push_device){ .device_id = d->id,
+                                 .registered = d->push->source_offset,
+                                 .registered_ms = d->push->at_ms,
+                                 .address = *a };
+    ret->address.token = arena_copy(step->arena, a->token);
+    ret->address.app = arena_copy(step->arena, a->app);
+    ret->address.locale = arena_copy(step->arena, a->locale);
+    return (ret->address.token.p || !a->token.n) && (ret->address.app.p || !a->app.n) &&
+           (ret->address.locale.p || !a->locale.n);
+}
+
 enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
                                 const struct cq_id *only, const struct lost_item *item)
 {
     struct cq_id *devices = ARENA_ARRAY(step->arena, struct cq_id, USER_DEVICES_MAX);
+    struct push_device *targets = ARENA_ARRAY(step->arena, struct push_device, USER_DEVICES_MAX);
     struct user_output *o;
-    size_t n = 0;
+    size_t n = 0, targets_n = 0;
 
-    if (!devices)
+    if (!devices || !targets)
         return CQ_AGAIN;
     for (int i = 0; i < u->devices_n; i++) {
-        struct cq_id device = u->devices[i].id;
+        const struct known_device *d = &u->devices[i];
 
-        if ((!only || id_eq(*only, device)) && !user_device_online(u, device))
-            devices[n++] = device;
+        if ((only && !id_eq(*only, d->id)) || user_device_online(u, d->id))
+            continue;
+        devices[n++] = d->id;
+        if (d->push && !target_of(step, d, &targets[targets_n++]))
+            return CQ_AGAIN;
     }
     if (!n)
         return CQ_OK;
@@ -39,6 +59,8 @@ enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry 
         .frame = item->frame,
         .devices = devices,
         .devices_n = n,
+        .targets = targets,
+        .targets_n = targets_n,
     };
     return CQ_OK;
 }

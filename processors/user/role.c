@@ -76,6 +76,30 @@ static enum cq_status on_presence(void *arg, const struct bus_record *rec)
     return user_restore(r->state, &value);
 }
 
+static void target_key(const struct push_target *t, char out[PRESENCE_KEY_MAX])
+{
+    snprintf(out, PRESENCE_KEY_MAX, "%s/%s", id_text(t->user_id).s, id_text(t->device_id).s);
+}
+
+static enum cq_status on_target(void *arg, const struct bus_record *rec)
+{
+    struct restore *r = arg;
+    struct push_target value;
+    struct cq_id user, device;
+
+    if (!rec->value.p) {
+        if (rec->key.n == 2 * CQ_ID_TEXT_LEN + 1 &&
+            id_parse(span_of(rec->key.p, CQ_ID_TEXT_LEN), &user) &&
+            id_parse(span_of(rec->key.p + CQ_ID_TEXT_LEN + 1, CQ_ID_TEXT_LEN), &device))
+            user_restore_push_gone(r->state, user, device);
+        return CQ_OK;
+    }
+    arena_reset(r->arena);
+    if (codec_decode(&push_target_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
+        return CQ_OK; /* whoever wrote it spoke of no device */
+    return user_restore_push(r->state, &value);
+}
+
 /* "<held>|<events>", two frontiers. A text that is not ours (another N, an old form) means: nothing
  * held. */
 static void restore_meta(struct user_state *s, const char *meta)
@@ -99,14 +123,23 @@ static void drop_state(struct user_role *r, int32_t partition)
     r->states[partition] = NULL;
 }
 
+static enum cq_status scan_all(struct reader *r, enum topic topic, int32_t partition,
+                               reader_scan_fn *fn, void *arg)
+{
+    int64_t first, next;
+    enum cq_status st = reader_watermarks(r, topic_name(topic), partition, &first, &next);
+
+    if (st == CQ_OK && next > first)
+        st = reader_scan(r, topic_name(topic), partition, first, next, fn, arg);
+    return st;
+}
+
 static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committed, const char *meta)
 {
     struct user_role *r = arg;
     cq_auto(arena) struct cq_arena *arena = arena_new(RESTORE_ARENA_BYTES);
     struct user_state *s = calloc(1, sizeof *s);
     struct restore restore = { s, arena };
-    const char *topic = topic_name(TOPIC_PRESENCE);
-    int64_t first, next;
     enum cq_status st;
 
     if (!s || partition >= r->partitions_n ||
@@ -117,9 +150,9 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
     drop_state(r, partition);
     r->states[partition] = s;
     restore_meta(s, meta);
-    st = reader_watermarks(r->reader, topic, partition, &first, &next);
-    if (st == CQ_OK && next > first)
-        st = reader_scan(r->reader, topic, partition, first, next, on_presence, &restore);
+    st = scan_all(r->reader, TOPIC_PRESENCE, partition, on_presence, &restore);
+    if (st == CQ_OK)
+        st = scan_all(r->reader, TOPIC_PUSH_TARGETS, partition, on_target, &restore);
     user_restore_end(s);
     log_info("assigned", LOG_S("topic", topic_name(TOPIC_USER_INBOX)),
              LOG_I("partition", partition), LOG_I("committed", committed),
@@ -165,6 +198,13 @@ static enum cq_status emit_output(struct user_role *r, struct stage_out *out,
             return stage_emit(out, topic_name(o->topic), partition, span_str(key),
                               (struct cq_span){ NULL, 0 }, 0);
         return emit_record(r, out, o->topic, &presence_codec, &o->u.presence.value, partition, key);
+    case TOPIC_PUSH_TARGETS:
+        target_key(&o->u.target.value, key);
+        if (o->u.target.gone)
+            return stage_emit(out, topic_name(o->topic), partition, span_str(key),
+                              (struct cq_span){ NULL, 0 }, 0);
+        return emit_record(r, out, o->topic, &push_target_codec, &o->u.target.value, partition,
+                           key);
     case TOPIC_MOBILE_PUSH:
         id_format(o->u.mobile.user_id, key);
         return emit_record(r, out, o->topic, &mobile_push_codec, &o->u.mobile, partition, key);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * processors/user/role.h - the role `user`: user.inbox in; user.events, presence, ws.push and
- * mobile.push out.
+ * processors/user/role.h - the role `user`: user.inbox in; user.events, presence, push.targets,
+ * ws.push and mobile.push out.
  */
 #pragma once
 

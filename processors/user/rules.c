@@ -50,7 +50,7 @@ enum cq_status user_restore(struct user_state *s, const struct presence *value)
         if (!known && u->devices_n == USER_DEVICES_MAX)
             user_remove_device(u, u->devices[0].id);
         return user_add_device(u, &(struct known_device){ value->entry.u.device_entry.device_id,
-                                                          value->source.offset });
+                                                          value->source.offset, NULL });
     }
     const struct session_entry *e = &value->entry.u.session_entry;
     const struct live_session *known = user_session(u, e->session_id);
@@ -169,8 +169,8 @@ enum cq_status user_emit_close(struct user_step *step, struct cq_id user, struct
     return user_emit_push(step, user, session, slot, WS_ENTRY_KIND_CLOSE, span_str(reason));
 }
 
-static struct user_event *emit_event(struct user_step *step, const struct user_action *a,
-                                     int32_t index)
+struct user_event *user_emit_event(struct user_step *step, const struct user_action *a,
+                                   int32_t index)
 {
     struct user_output *o = user_emit(step, TOPIC_USER_EVENTS);
 
@@ -191,7 +191,7 @@ static struct user_event *emit_event(struct user_step *step, const struct user_a
 
 static enum cq_status rule_signed_up(struct user_step *step, const struct user_action *a)
 {
-    struct user_event *e = emit_event(step, a, 0);
+    struct user_event *e = user_emit_event(step, a, 0);
 
     if (!e)
         return CQ_FATAL;
@@ -202,7 +202,7 @@ static enum cq_status rule_signed_up(struct user_step *step, const struct user_a
 
 static enum cq_status rule_profile_edited(struct user_step *step, const struct user_action *a)
 {
-    struct user_event *e = emit_event(step, a, 0);
+    struct user_event *e = user_emit_event(step, a, 0);
 
     if (!e)
         return CQ_FATAL;
@@ -216,8 +216,9 @@ static enum cq_status drop_device(struct user_step *step, const struct user_acti
                                   struct user_entry *u, struct cq_id device, struct cq_span reason,
                                   int32_t index)
 {
+    struct known_device *known = user_device(u, device);
     struct user_event *e;
-    enum cq_status st = CQ_OK;
+    enum cq_status st = known ? user_forget_push(step, u, known) : CQ_OK;
 
     for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
         struct live_session s = u->sessions[i];
@@ -235,7 +236,7 @@ static enum cq_status drop_device(struct user_step *step, const struct user_acti
     if (st != CQ_OK)
         return st;
     user_remove_device(u, device);
-    if (!(e = emit_event(step, a, index)))
+    if (!(e = user_emit_event(step, a, index)))
         return CQ_FATAL;
     e->event.kind = USER_EVENT_DEVICE_REMOVED;
     e->event.u.device_removed = (struct device_removed){ device, reason };
@@ -254,12 +255,12 @@ static enum cq_status rule_device_linked(struct user_step *step, const struct us
     if (!user_device(u, a->device_id) && u->devices_n == USER_DEVICES_MAX)
         st = drop_device(step, a, u, u->devices[0].id, span_str("too_many_devices"), 1);
     if (st == CQ_OK)
-        st = user_add_device(u, &(struct known_device){ a->device_id, step->offset });
+        st = user_add_device(u, &(struct known_device){ a->device_id, step->offset, NULL });
     if (st == CQ_OK)
         st = emit_device(step, a->user_id, a->device_id, d->platform, false);
     if (st != CQ_OK)
         return st;
-    if (!(e = emit_event(step, a, 0)))
+    if (!(e = user_emit_event(step, a, 0)))
         return CQ_FATAL;
     e->event.kind = USER_EVENT_DEVICE_ADDED;
     e->event.u.device_added = (struct device_added){ a->device_id, d->platform, d->label };
@@ -288,15 +289,19 @@ static const struct rule {
     { USER_ACTION_USER_SIGNED_UP, "UserSignedUp", rule_signed_up, W(TOPIC_USER_EVENTS) },
     { USER_ACTION_PROFILE_EDITED, "ProfileEdited", rule_profile_edited, W(TOPIC_USER_EVENTS) },
     { USER_ACTION_DEVICE_LINKED, "DeviceLinked", rule_device_linked,
-      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
+      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) },
     { USER_ACTION_DEVICE_UNLINKED, "DeviceUnlinked", rule_device_unlinked,
-      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
+      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) },
     { USER_ACTION_SESSION_OPENED, "SessionOpened", rule_session_opened,
       W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
     { USER_ACTION_SESSION_CLOSED, "SessionClosed", rule_session_closed, W(TOPIC_PRESENCE) },
     { USER_ACTION_SESSION_LOST, "SessionLost", rule_session_lost,
       W(TOPIC_PRESENCE) | W(TOPIC_MOBILE_PUSH) },
     { USER_ACTION_GATEWAY_ALIVE, "GatewayAlive", rule_gateway_alive, W(TOPIC_PRESENCE) },
+    { USER_ACTION_PUSH_REGISTERED, "PushRegistered", rule_push_registered, W(TOPIC_PUSH_TARGETS) },
+    { USER_ACTION_PUSH_UNREGISTERED, "PushUnregistered", rule_push_unregistered,
+      W(TOPIC_PUSH_TARGETS) },
+    { USER_ACTION_CHAT_MUTED, "ChatMuted", rule_chat_muted, W(TOPIC_USER_EVENTS) },
 };
 
 static const uint32_t delivery_writes = W(TOPIC_WS_PUSH) | W(TOPIC_MOBILE_PUSH);

@@ -40,6 +40,12 @@ void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, 
 /** After the last record: forget what was needed to restore only. */
 void user_restore_end(struct user_state *s);
 
+/** Take over one value of topic push.targets, after presence; what speaks of an unknown device is
+ * ignored. */
+CQ_MUST_CHECK enum cq_status user_restore_push(struct user_state *s,
+                                               const struct push_target *value);
+void user_restore_push_gone(struct user_state *s, struct cq_id user, struct cq_id device);
+
 struct user_output {
     enum topic topic;
     union {
@@ -51,7 +57,11 @@ struct user_output {
         struct {
             int32_t slot;
             struct ws_entry entry;
-        } push;                    /* TOPIC_WS_PUSH */
+        } push; /* TOPIC_WS_PUSH */
+        struct {
+            struct push_target value; /* user_id and device_id are always set */
+            bool gone;
+        } target;                  /* TOPIC_PUSH_TARGETS */
         struct mobile_push mobile; /* TOPIC_MOBILE_PUSH */
     } u;
 };
@@ -106,6 +116,20 @@ CQ_MUST_CHECK enum cq_status rule_delivery_batch(struct user_step *step,
 CQ_MUST_CHECK enum cq_status user_emit_push(struct user_step *step, struct cq_id user,
                                             struct cq_id session, int32_t slot,
                                             enum ws_entry_kind kind, struct cq_span frame);
+
+/** A fact about a user, as the `index`th of this action; NULL: no room. */
+struct user_event *user_emit_event(struct user_step *step, const struct user_action *a,
+                                   int32_t index);
+
+/** Nobody wakes this device any more: nothing when it cannot be woken. */
+CQ_MUST_CHECK enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
+                                              struct known_device *d);
+
+CQ_MUST_CHECK enum cq_status rule_push_registered(struct user_step *step,
+                                                  const struct user_action *a);
+CQ_MUST_CHECK enum cq_status rule_push_unregistered(struct user_step *step,
+                                                    const struct user_action *a);
+CQ_MUST_CHECK enum cq_status rule_chat_muted(struct user_step *step, const struct user_action *a);
 
 CQ_MUST_CHECK enum cq_status rule_session_opened(struct user_step *step,
                                                  const struct user_action *a);

@@ -17,6 +17,8 @@ void sessions_release(struct sessions *s)
         struct user_entry *u = (struct user_entry *)(uintptr_t)value;
 
         free(u->sessions);
+        for (int i = 0; i < u->devices_n; i++)
+            free(u->devices[i].push);
         free(u->devices);
         free(u);
     }
@@ -96,7 +98,7 @@ enum cq_status user_add_device(struct user_entry *u, const struct known_device *
     struct known_device *v;
 
     if (known) {
-        *known = *x;
+        known->source_offset = x->source_offset;
         return CQ_OK;
     }
     if (u->devices_n >= USER_DEVICES_MAX)
@@ -125,6 +127,42 @@ void user_remove_device(struct user_entry *u, struct cq_id device)
 
     if (!d)
         return;
+    free(d->push);
     memmove(d, d + 1, (size_t)(u->devices + u->devices_n - (d + 1)) * sizeof *d);
     u->devices_n--;
+}
+
+static struct cq_span put_text(uint8_t **to, struct cq_span text)
+{
+    struct cq_span copy = span_of(*to, text.n);
+
+    if (text.n)
+        memcpy(*to, text.p, text.n);
+    *to += text.n;
+    return copy;
+}
+
+enum cq_status device_set_push(struct known_device *d, int64_t source_offset, int64_t at_ms,
+                               const struct push_address *address)
+{
+    size_t texts_n = address->token.n + address->app.n + address->locale.n;
+    struct known_push *push = malloc(sizeof *push + texts_n);
+    uint8_t *to = (uint8_t *)(push + 1);
+
+    if (!push)
+        return CQ_FATAL;
+    *push =
+        (struct known_push){ .source_offset = source_offset, .at_ms = at_ms, .address = *address };
+    push->address.token = put_text(&to, address->token);
+    push->address.app = put_text(&to, address->app);
+    push->address.locale = put_text(&to, address->locale);
+    free(d->push);
+    d->push = push;
+    return CQ_OK;
+}
+
+void device_drop_push(struct known_device *d)
+{
+    free(d->push);
+    d->push = NULL;
 }

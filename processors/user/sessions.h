@@ -22,9 +22,17 @@ struct live_session {
     int64_t source_offset; /* of its SessionOpened */
 };
 
+/* Where a device can be woken: one block of memory, the address's texts behind the struct. */
+struct known_push {
+    int64_t source_offset; /* of its PushRegistered */
+    int64_t at_ms;
+    struct push_address address;
+};
+
 struct known_device {
     struct cq_id id;
-    int64_t source_offset; /* of its DeviceLinked */
+    int64_t source_offset;   /* of its DeviceLinked */
+    struct known_push *push; /* owned by the entry; NULL: it cannot be woken */
 };
 
 struct user_entry {
@@ -46,13 +54,19 @@ struct user_entry *sessions_user(const struct sessions *s, struct cq_id user);
 /** The entry, made when it is missing; NULL without memory or at USERS_MAX. */
 struct user_entry *sessions_user_make(struct sessions *s, struct cq_id user);
 
-/** Add at the end, or replace the one of the same id. The caller made room first. CQ_FATAL without
- * memory. */
+/** Add at the end, or replace the one of the same id (a device keeps where it can be woken). The
+ * caller made room first. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status user_add_session(struct user_entry *u, const struct live_session *x);
 CQ_MUST_CHECK enum cq_status user_add_device(struct user_entry *u, const struct known_device *x);
 
 struct live_session *user_session(const struct user_entry *u, struct cq_id session);
 struct known_device *user_device(const struct user_entry *u, struct cq_id device);
+
+/** Replace where a device can be woken; the texts are copied. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status device_set_push(struct known_device *d, int64_t source_offset,
+                                             int64_t at_ms, const struct push_address *address);
+void device_drop_push(struct known_device *d);
+
 bool user_device_online(const struct user_entry *u, struct cq_id device);
 
 void user_remove_session(struct user_entry *u, struct cq_id session);

@@ -1,96 +1,171 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/mobile/role.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
-#include "lib/bus/stage.h"
-#include "schemas/codec.h"
-#include "schemas/records.gen.h"
-#include "schemas/topics.h"
+#include "sinks/mobile/lane.h"
 
-enum { TURN_RECORDS = 500, TURN_BYTES = 2 * 1024 * 1024, ARENA_BYTES = 16 * 1024 * 1024 };
+#include <pthread.h>
+#include <stdlib.h>
 
-struct mobile_role {
-    struct cq_arena *arena; /* of the turn */
-    struct cq_buf encoded;
+enum { LANES = 2, LOOK_MS = 50, REASON_MAX = 256 };
+
+struct lane_thread {
+    struct lane *lane;         /* owned; the thread's while it runs */
+    struct provider *provider; /* owned */
+    pthread_t thread;
+    bool running;
+    volatile int *ended; /* set by whoever ends first */
+    enum cq_status st;
 };
 
-static enum cq_status emit_outcome(struct mobile_role *m, const struct bus_record *in,
-                                   const struct mobile_push *push, struct cq_id device,
-                                   struct stage_out *out)
-{
-    struct push_outcome o = {
-        .user_id = push->user_id,
-        .device_id = device,
-        .source = { TOPIC_GENERATION, in->partition, in->offset },
-        .at_ms = push->at_ms,
-        .chat_id = push->chat_id,
-        .seq = push->seq,
-        .message_id = push->message_id,
-        .provider = PUSH_PROVIDER_NONE,
-        .outcome = PUSH_RESULT_NO_PROVIDER,
-        .detail = span_str("no provider"),
-    };
+struct mobile_role {
+    struct lane_thread lanes[LANES];
+    volatile int ended; /* the process is to end; read by the lanes */
+};
 
-    buf_clear(&m->encoded);
-    if (codec_encode(&push_outcome_codec, &o, &m->encoded) != CQ_OK)
-        return CQ_FATAL;
-    return stage_emit(out, topic_name(TOPIC_PUSH_OUTCOMES), in->partition,
-                      span_str(id_text(push->user_id).s), buf_span(&m->encoded), 0);
+static void on_news(void *arg, enum lane_news news, const char *lane, const char *why)
+{
+    (void)arg;
+    switch (news) {
+    case LANE_PAUSED:
+        log_error("provider_paused", LOG_S("provider", lane), LOG_S("why", why));
+        break;
+    case LANE_RESUMED:
+        log_info("provider_resumed", LOG_S("provider", lane));
+        break;
+    case LANE_VIEW_AWAY:
+        log_warn("database_away", LOG_S("provider", lane), LOG_S("why", why));
+        break;
+    case LANE_VIEW_BACK:
+        log_info("database_back", LOG_S("provider", lane));
+        break;
+    }
 }
 
-static enum cq_status on_step(void *arg, const struct bus_record *in, struct stage_out *out,
-                              const char **ret_why)
+/* What is configured; false: it is wrong, and its pushes wait in the topic until it is mended. */
+static bool open_provider(const char *name, enum cq_status st, const char *why,
+                          struct provider *provider)
 {
-    struct mobile_role *m = arg;
-    struct mobile_push push;
-    enum cq_status st = codec_decode(&mobile_push_codec, in->value, m->arena, &push, ret_why);
+    if (st == CQ_FATAL) {
+        log_error("provider_paused", LOG_S("provider", name), LOG_S("why", why));
+        return false;
+    }
+    if (st == CQ_POISON)
+        log_error("provider_off", LOG_S("provider", name), LOG_S("why", why));
+    else if (!provider)
+        log_info("provider_off", LOG_S("provider", name), LOG_S("why", "not configured"));
+    return true;
+}
 
-    for (size_t i = 0; st == CQ_OK && i < push.devices_n; i++)
-        st = emit_outcome(m, in, &push, push.devices[i], out);
+static bool open_fcm(struct lane_thread *t)
+{
+    char why[REASON_MAX] = "";
+    enum cq_status st = fcm_new(&(struct fcm_conf){ .key = setting_text(SET_FCM_SERVER_KEY),
+                                                    .base_url = setting_text(SET_FCM_BASE_URL) },
+                                &t->provider, why, sizeof why);
+
+    return open_provider("fcm", st, why, t->provider);
+}
+
+static bool open_apns(struct lane_thread *t)
+{
+    char why[REASON_MAX] = "";
+    enum cq_status st =
+        apns_new(&(struct apns_conf){ .key = setting_text(SET_APNS_KEY),
+                                      .key_id = setting_text(SET_APNS_KEY_ID),
+                                      .team_id = setting_text(SET_APNS_TEAM_ID),
+                                      .topics = setting_text(SET_APNS_TOPIC),
+                                      .base_url = setting_text(SET_APNS_BASE_URL),
+                                      .sandbox_url = setting_text(SET_APNS_SANDBOX_URL) },
+                 &t->provider, why, sizeof why);
+
+    return open_provider("apns", st, why, t->provider);
+}
+
+static enum cq_status open_lane(struct mobile_role *r, struct lane_thread *t, bool fcm)
+{
+    const struct lane_conf conf = {
+        .name = fcm ? "fcm" : "apns",
+        .group = fcm ? "mobile" : "mobile-apns",
+        .brokers = setting_text(SET_KAFKA_BROKER),
+        .database_url = setting_text(SET_DATABASE_URL),
+        .instance = setting_text(SET_INSTANCE),
+        .provider = t->provider,
+        .id = fcm ? PUSH_PROVIDER_FCM : PUSH_PROVIDER_APNS,
+        .kinds = fcm ? 1u << PUSH_KIND_FCM_TOKEN | 1u << PUSH_KIND_FCM_FID : 1u << PUSH_KIND_APNS,
+        .untargeted = fcm,
+        .in_flight = (int)setting_int(SET_PUSH_IN_FLIGHT),
+        .connections = (int)setting_int(SET_PUSH_CONNECTIONS),
+        .ca_file = setting_text(SET_PUSH_CA_FILE),
+        .max_age_ms = setting_int(SET_PUSH_MAX_AGE_S) * 1000,
+        .partitions_n = (int32_t)setting_int(SET_PARTITIONS),
+        .stop = &r->ended,
+        .tell = on_news,
+    };
+    enum cq_status st = lane_new(&conf, &t->lane);
+
+    return st == CQ_OK ? lane_join(t->lane) : st;
+}
+
+static void *lane_main(void *arg)
+{
+    struct lane_thread *t = arg;
+
+    t->st = lane_run(t->lane);
+    *t->ended = 1;
+    return NULL;
+}
+
+static enum cq_status start_lanes(struct mobile_role *r)
+{
+    bool good[LANES] = { open_fcm(&r->lanes[0]), open_apns(&r->lanes[1]) };
+    enum cq_status st = CQ_OK;
+
+    for (int i = 0; st == CQ_OK && i < LANES; i++)
+        st = good[i] ? open_lane(r, &r->lanes[i], i == 0) : CQ_OK;
+    for (int i = 0; st == CQ_OK && i < LANES; i++) {
+        struct lane_thread *t = &r->lanes[i];
+
+        t->ended = &r->ended;
+        if (!t->lane)
+            continue;
+        t->running = pthread_create(&t->thread, NULL, lane_main, t) == 0;
+        st = t->running ? CQ_OK : CQ_FATAL;
+    }
     return st;
 }
 
-static enum cq_status on_turn_end(void *arg, struct stage_out *out)
+static enum cq_status end_lanes(struct mobile_role *r, enum cq_status st)
 {
-    struct mobile_role *m = arg;
+    r->ended = 1;
+    for (int i = 0; i < LANES; i++) {
+        struct lane_thread *t = &r->lanes[i];
 
-    (void)out;
-    arena_reset(m->arena);
-    return CQ_OK;
+        if (t->running)
+            pthread_join(t->thread, NULL);
+        if (st == CQ_OK)
+            st = t->st;
+        lane_free(t->lane);
+        provider_free(t->provider);
+    }
+    return st;
 }
-
-static const struct stage_ops ops = { NULL, NULL, on_step, on_turn_end, NULL };
 
 int mobile_role_run(const volatile int *stop)
 {
-    struct mobile_role m = { .arena = arena_new(ARENA_BYTES) };
-    struct stage *stage = NULL;
-    enum cq_status st;
+    struct mobile_role *r = calloc(1, sizeof *r);
+    enum cq_status st = r ? start_lanes(r) : CQ_FATAL;
 
-    buf_init(&m.encoded, TOPIC_RECORD_MAX);
-    st = stage_new(&(struct stage_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
-                                         .client_id = "chasqui-mobile",
-                                         .group = "mobile",
-                                         .instance = setting_text(SET_INSTANCE),
-                                         .topic = topic_name(TOPIC_MOBILE_PUSH),
-                                         .dlq_topic = "mobile.push.dlq",
-                                         .worker = "mobile",
-                                         .batch_max = TURN_RECORDS,
-                                         .batch_max_bytes = TURN_BYTES,
-                                         .ops = &ops,
-                                         .arg = &m },
-                   &stage);
     if (st == CQ_OK)
-        st = stage_join(stage, stop);
-    if (st == CQ_OK) {
         log_info("ready");
-        st = stage_run(stage, stop);
-    }
+    while (st == CQ_OK && !*stop && !r->ended)
+        clock_sleep_ms(LOOK_MS);
+    if (r)
+        st = end_lanes(r, st);
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)));
-    stage_free(stage);
-    arena_free(m.arena);
-    buf_release(&m.encoded);
+    free(r);
     return st == CQ_OK ? 0 : 1;
 }

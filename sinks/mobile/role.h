@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/role.h - the role `mobile`: mobile.push in, push.outcomes out. No provider is
- * configured yet, so every push ends as NO_PROVIDER: who would have been woken is decided and
- * recorded, nobody is.
+ * sinks/mobile/role.h - the role `mobile`: mobile.push in, phones awake, push.outcomes out. One
+ * lane a provider, each on a thread of its own.
  */
 #pragma once
 

@@ -61,6 +61,24 @@ static enum cq_status map_user(struct persistence *x, const struct bus_record *i
     return rows_user_event(x->rows, &e);
 }
 
+/* The topic has the present only, so what it says holds, repeated or not. */
+static enum cq_status map_target(struct persistence *x, const struct bus_record *in,
+                                 int64_t *ret_source, const char **ret_why)
+{
+    struct push_target *t = ARENA_NEW(x->arena, struct push_target);
+    enum cq_status st;
+
+    if (!in->value.p)
+        return rows_push_gone(x->rows, in->key);
+    if (!t)
+        return CQ_AGAIN;
+    st = codec_decode(&push_target_codec, in->value, x->arena, t, ret_why);
+    if (st != CQ_OK)
+        return st;
+    *ret_source = t->source.offset;
+    return rows_push_target(x->rows, t);
+}
+
 static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t applied, bool quiet,
                               int64_t *ret_source, const char **ret_why)
 {
@@ -74,6 +92,8 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
         return map_chat(x, in, applied, ret_source, ret_why);
     if (strcmp(in->topic, topic_name(TOPIC_USER_EVENTS)) == 0)
         return map_user(x, in, applied, ret_source, ret_why);
+    if (strcmp(in->topic, topic_name(TOPIC_PUSH_TARGETS)) == 0)
+        return map_target(x, in, ret_source, ret_why);
     st = codec_decode(&rejection_codec, in->value, x->arena, &rejection, ret_why);
     if (st != CQ_OK)
         return st;
@@ -106,6 +126,7 @@ static enum cq_status open_feed(struct persistence *x, const volatile int *stop,
         { "chat.events", "chat.events.dlq", false },
         { "rejections", "rejections.dlq", true },
         { "user.events", "user.events.dlq", false },
+        { "push.targets", "push.targets.dlq", true },
     };
 
     return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/persistence/role.h - the role `persistence`: chat.events, rejections and user.events into
- * the view.
+ * sinks/persistence/role.h - the role `persistence`: chat.events, rejections, user.events and
+ * push.targets into the view.
  */
 #pragma once
 

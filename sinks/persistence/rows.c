@@ -289,9 +289,40 @@ enum cq_status rows_user_event(struct rows *r, const struct user_event *e)
                                               .user = e->event.u.device_removed.device_id,
                                               .seq = e->at_ms };
         return CQ_OK;
+    case USER_EVENT_CHAT_MUTE_CHANGED:
+        if (r->ops_n == ROWS_OPS)
+            return CQ_AGAIN;
+        r->ops[r->ops_n++] =
+            (struct row_op){ .kind = OP_MUTE,
+                             .user = e->user_id,
+                             .chat = e->event.u.chat_mute_changed.chat_id,
+                             .until_ms = e->event.u.chat_mute_changed.until_ms,
+                             .seq = seq_make(e->source.generation, e->source.offset) };
+        return CQ_OK;
     default:
         return CQ_POISON;
     }
+}
+
+enum cq_status rows_push_target(struct rows *r, const struct push_target *t)
+{
+    if (r->ops_n == ROWS_OPS)
+        return CQ_AGAIN;
+    r->ops[r->ops_n++] = (struct row_op){ .kind = OP_PUSH, .push = t };
+    return CQ_OK;
+}
+
+enum cq_status rows_push_gone(struct rows *r, struct cq_span key)
+{
+    struct cq_id device;
+
+    if (key.n != 2 * CQ_ID_TEXT_LEN + 1 ||
+        !id_parse(span_of(key.p + CQ_ID_TEXT_LEN + 1, CQ_ID_TEXT_LEN), &device))
+        return CQ_POISON;
+    if (r->ops_n == ROWS_OPS)
+        return CQ_AGAIN;
+    r->ops[r->ops_n++] = (struct row_op){ .kind = OP_PUSH_GONE, .user = device };
+    return CQ_OK;
 }
 
 enum cq_status rows_rejection(struct rows *r, const struct rejection *x)

@@ -22,10 +22,12 @@ enum {
 
 /** A change of rows that stand already, in the order of the log. */
 struct row_op {
-    enum { OP_LEAVE, OP_ROLE, OP_DEVICE_GONE } kind;
-    struct cq_id chat, user; /* OP_DEVICE_GONE: user is the device */
-    int64_t seq;             /* or the time */
+    enum { OP_LEAVE, OP_ROLE, OP_DEVICE_GONE, OP_MUTE, OP_PUSH, OP_PUSH_GONE } kind;
+    struct cq_id chat, user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device */
+    int64_t seq;             /* or the time; OP_MUTE: the source as a seq */
+    int64_t until_ms;        /* OP_MUTE */
     int32_t role;
+    const struct push_target *push; /* OP_PUSH; borrowed */
 };
 
 /** Everything one transaction writes; spans and ids are borrowed from the records of the turn. */
@@ -96,4 +98,9 @@ void rows_clear(struct rows *r);
 CQ_MUST_CHECK enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e,
                                              int32_t part);
 CQ_MUST_CHECK enum cq_status rows_user_event(struct rows *r, const struct user_event *e);
+/** `t` is borrowed until the rows are written. */
+CQ_MUST_CHECK enum cq_status rows_push_target(struct rows *r, const struct push_target *t);
+
+/** A tombstone; CQ_POISON when the key is none of ours. */
+CQ_MUST_CHECK enum cq_status rows_push_gone(struct rows *r, struct cq_span key);
 CQ_MUST_CHECK enum cq_status rows_rejection(struct rows *r, const struct rejection *x);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/persistence/write.h"
 
+#include "schemas/topics.h"
+
 /* Replays and repeats find their rows there already; what may differ between two writes of one row
  * moves forward only. */
 
@@ -194,9 +196,53 @@ static enum cq_status write_rejected(const struct rows *r, struct pg *c, struct 
     return n ? pg_run(c, sql_rejected, p, NULL) : CQ_OK;
 }
 
+static const char sql_mute[] =
+    "INSERT INTO view.mutes AS m (user_id, chat_id, until_ms, src_offset) VALUES ($1, $2, $3, $4) "
+    "ON CONFLICT (user_id, chat_id) DO UPDATE SET until_ms = excluded.until_ms, "
+    "src_offset = excluded.src_offset WHERE excluded.src_offset >= m.src_offset";
+
+static const char sql_push[] =
+    "INSERT INTO view.push_targets AS t (device_id, user_id, kind, token, app, environment, "
+    "locale, privacy, registered_at, src_offset) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    "ON CONFLICT (device_id) DO UPDATE SET user_id = excluded.user_id, kind = excluded.kind, "
+    "token = excluded.token, app = excluded.app, environment = excluded.environment, "
+    "locale = excluded.locale, privacy = excluded.privacy, "
+    "registered_at = excluded.registered_at, src_offset = excluded.src_offset "
+    "WHERE excluded.src_offset >= t.src_offset";
+
+static const char sql_push_gone[] = "DELETE FROM view.push_targets WHERE device_id = $1";
+
+static enum cq_status write_push(const struct push_target *t, struct pg *c, struct pg_params *p)
+{
+    pg_add_uuid(p, t->device_id);
+    pg_add_uuid(p, t->user_id);
+    pg_add_i32(p, (int32_t)t->address.kind);
+    pg_add_text(p, t->address.token);
+    pg_add_text(p, t->address.app);
+    pg_add_i32(p, (int32_t)t->address.environment);
+    pg_add_text(p, t->address.locale);
+    pg_add_i32(p, (int32_t)t->address.privacy);
+    pg_add_i64(p, t->at_ms);
+    pg_add_i64(p, seq_make(t->source.generation, t->source.offset));
+    return pg_run(c, sql_push, p, NULL);
+}
+
 static enum cq_status write_op(const struct row_op *op, struct pg *c, struct pg_params *p)
 {
     pg_params_clear(p);
+    if (op->kind == OP_PUSH)
+        return write_push(op->push, c, p);
+    if (op->kind == OP_PUSH_GONE) {
+        pg_add_uuid(p, op->user);
+        return pg_run(c, sql_push_gone, p, NULL);
+    }
+    if (op->kind == OP_MUTE) {
+        pg_add_uuid(p, op->user);
+        pg_add_uuid(p, op->chat);
+        pg_add_i64(p, op->until_ms);
+        pg_add_i64(p, op->seq);
+        return pg_run(c, sql_mute, p, NULL);
+    }
     if (op->kind == OP_DEVICE_GONE) {
         pg_add_uuid(p, op->user);
         pg_add_i64(p, op->seq);

@@ -23,6 +23,12 @@ static const char sql_save_cursors[] =
     "delivered = GREATEST(c.delivered, excluded.delivered), "
     "read = GREATEST(c.read, excluded.read)";
 
+static const char sql_save_devices[] =
+    "INSERT INTO view.device_cursors AS d (chat_id, device_id, delivered) "
+    "SELECT chat_id, device_id, max(seq) FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) "
+    "AS n(chat_id, device_id, seq) GROUP BY 1, 2 ORDER BY 1, 2 ON CONFLICT (chat_id, device_id) DO "
+    "UPDATE SET delivered = excluded.delivered WHERE excluded.delivered > d.delivered";
+
 static const char sql_save_receipts[] =
     "INSERT INTO view.receipts (chat_id, user_id, kind, seq, at_ms) "
     "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::int8[], $5::int8[]) "
@@ -207,6 +213,23 @@ static enum cq_status save_cursors(struct ticks *t, struct pg *c, struct pg_para
     return n ? pg_run(c, sql_save_cursors, p, NULL) : CQ_OK;
 }
 
+static enum cq_status save_devices(struct ticks *t, struct pg *c, struct pg_params *p,
+                                   struct columns *k)
+{
+    size_t n = t->devices_n;
+
+    for (size_t i = 0; i < n; i++) {
+        k->id[i] = t->devices[i].chat;
+        k->id2[i] = t->devices[i].device;
+        k->i64[i] = t->devices[i].seq;
+    }
+    pg_params_clear(p);
+    pg_add_uuid_array(p, k->id, NULL, n);
+    pg_add_uuid_array(p, k->id2, NULL, n);
+    pg_add_i64_array(p, k->i64, n);
+    return n ? pg_run(c, sql_save_devices, p, NULL) : CQ_OK;
+}
+
 static enum cq_status save_receipts(struct ticks *t, struct pg *c, struct pg_params *p,
                                     struct columns *k)
 {
@@ -291,11 +314,15 @@ enum cq_status store_save(struct ticks *t, struct pg *c, struct pg_params *p, st
     struct columns k;
     enum cq_status st;
 
+    if (most < t->devices_n)
+        most = t->devices_n;
     if (!most)
         return CQ_OK; /* no cursor and no mark moves without one of these */
     if (!columns_new(&k, most, a))
         return CQ_FATAL;
     st = save_cursors(t, c, p, &k);
+    if (st == CQ_OK)
+        st = save_devices(t, c, p, &k);
     if (st == CQ_OK)
         st = save_receipts(t, c, p, &k);
     if (st == CQ_OK)

@@ -25,7 +25,7 @@ void ticks_free(struct ticks *t)
 void ticks_clear(struct ticks *t)
 {
     t->recs_n = t->chats_n = t->groups_n = 0;
-    t->receipts_n = t->advances_n = t->ranges_n = 0;
+    t->receipts_n = t->devices_n = t->advances_n = t->ranges_n = 0;
     idmap_release(&t->chat_at);
 }
 
@@ -89,6 +89,7 @@ enum cq_status ticks_add(struct ticks *t, const struct delivery_status *s, int32
     t->recs[t->recs_n++] = (struct tick_record){
         .chat = chat,
         .user = s->user_id,
+        .device = s->device_id,
         .kind = s->kind,
         .seq = s->seq,
         .at_ms = s->at_ms,
@@ -208,6 +209,8 @@ static void apply_record(struct ticks *t, const struct tick_record *r)
     u = ticks_user(c, r->user);
     if (!u || !ticks_present(c, (size_t)(u - c->users), r->source, &joined) || r->seq <= joined)
         return;
+    if (!id_is_zero(r->device))
+        t->devices[t->devices_n++] = (struct tick_device){ c->id, r->device, r->seq };
     advance(t, c, u, TICK_DELIVERED, r); /* read implies delivered */
     if (r->kind == RECEIPT_KIND_READ)
         advance(t, c, u, TICK_READ, r);

@@ -66,7 +66,7 @@ struct tick_chat {
 
 struct tick_record {
     size_t chat; /* index into chats */
-    struct cq_id user;
+    struct cq_id user, device;
     enum receipt_kind kind;
     int64_t seq, at_ms;
     int64_t source; /* as a seq: the time at which membership is asked */
@@ -79,6 +79,12 @@ struct tick_receipt {
     struct cq_id chat, user;
     int32_t kind;
     int64_t seq, at_ms;
+};
+
+/* What one device has: goes into a row of view.device_cursors. */
+struct tick_device {
+    struct cq_id chat, device;
+    int64_t seq;
 };
 
 /* A mark that moved: a row of view.mark_advances. */
@@ -105,6 +111,8 @@ struct ticks {
     struct idmap chat_at;
     struct tick_receipt receipts[2 * TICKS_RECORDS_MAX];
     size_t receipts_n;
+    struct tick_device devices[TICKS_RECORDS_MAX];
+    size_t devices_n;
     struct tick_advance advances[2 * TICKS_RECORDS_MAX];
     size_t advances_n;
     struct tick_range ranges[TICKS_RANGES_MAX];
@@ -130,5 +138,5 @@ struct tick_user *ticks_user(struct tick_chat *c, struct cq_id id);
 bool ticks_present(const struct tick_chat *c, size_t user, int64_t seq, int64_t *ret_joined);
 
 /** Apply what was gathered, once users, stays, cursors and marks are loaded. Fills receipts,
- * advances and ranges. */
+ * devices, advances and ranges. */
 void ticks_apply(struct ticks *t);

@@ -206,6 +206,40 @@ static void do_unlink(struct world *w, struct script *s, const struct words *v)
     world_user(w, &a);
 }
 
+/* push bob phone TOKEN */
+static void do_push(struct world *w, struct script *s, const struct words *v)
+{
+    struct user_action a = user_of(w, s, v, USER_ACTION_PUSH_REGISTERED);
+
+    a.device_id = world_id(w, word(s, v, 2));
+    a.action.u.push_registered.address.token = span_str(word(s, v, 3));
+    world_user(w, &a);
+}
+
+/* unpush bob phone TOKEN, or the offset of the registration instead of the token */
+static void do_unpush(struct world *w, struct script *s, const struct words *v)
+{
+    struct user_action a = user_of(w, s, v, USER_ACTION_PUSH_UNREGISTERED);
+    const char *what = v->n > 3 ? v->v[3] : "";
+    bool offset = *what >= '0' && *what <= '9';
+
+    a.device_id = world_id(w, word(s, v, 2));
+    a.action.u.push_unregistered =
+        (struct push_unregistered){ span_str("test"), span_str(offset ? "" : what),
+                                    offset ? strtoll(what, NULL, 10) : -1 };
+    world_user(w, &a);
+}
+
+/* mute bob CHAT 1000 */
+static void do_mute(struct world *w, struct script *s, const struct words *v)
+{
+    struct user_action a = user_of(w, s, v, USER_ACTION_CHAT_MUTED);
+
+    a.action.u.chat_muted =
+        (struct chat_muted){ world_id(w, word(s, v, 2)), strtoll(word(s, v, 3), NULL, 10) };
+    world_user(w, &a);
+}
+
 /* open bob phone s1 slot 2 gw1 */
 static void do_open(struct world *w, struct script *s, const struct words *v)
 {
@@ -275,7 +309,8 @@ static const struct {
     { "rename", do_rename },   { "receipt", do_receipt }, { "link", do_link },
     { "unlink", do_unlink },   { "open", do_open },       { "close", do_close },
     { "lost", do_lost },       { "alive", do_alive },     { "clock", do_clock },
-    { "restart", do_restart }, { "replay", do_replay },
+    { "restart", do_restart }, { "replay", do_replay },   { "push", do_push },
+    { "unpush", do_unpush },   { "mute", do_mute },
 };
 
 /* Nothing may come out unseen. */

@@ -130,17 +130,33 @@ static void print_push(struct world *w, int32_t slot, const struct ws_entry *e)
 
 static void print_user_event(struct world *w, const struct user_event *e)
 {
-    static const char *const kinds[] = { "registered", "profile", "device added",
-                                         "device removed" };
+    static const char *const kinds[] = { "registered", "profile", "device added", "device removed",
+                                         "muted" };
     struct cq_id device = e->event.kind == USER_EVENT_DEVICE_ADDED
                               ? e->event.u.device_added.device_id
                               : e->event.u.device_removed.device_id;
 
-    if (e->event.kind >= USER_EVENT_DEVICE_ADDED)
+    if (e->event.kind == USER_EVENT_CHAT_MUTE_CHANGED)
+        world_line(w, "user.events %s %s %s until %lld", world_name(w, e->user_id),
+                   kinds[e->event.kind], world_name(w, e->event.u.chat_mute_changed.chat_id),
+                   (long long)e->event.u.chat_mute_changed.until_ms);
+    else if (e->event.kind >= USER_EVENT_DEVICE_ADDED)
         world_line(w, "user.events %s %s %s", world_name(w, e->user_id), kinds[e->event.kind],
                    world_name(w, device));
     else
         world_line(w, "user.events %s %s", world_name(w, e->user_id), kinds[e->event.kind]);
+}
+
+/* " at TOKEN …": where those that can be woken are */
+static struct text tokens(const struct mobile_push *m)
+{
+    struct text t = { "" };
+    size_t at = 0;
+
+    for (size_t i = 0; i < m->targets_n; i++)
+        at += (size_t)snprintf(t.s + at, sizeof t.s - at, "%s %.*s", i ? "" : " at",
+                               SPAN_FMT(m->targets[i].address.token));
+    return t;
 }
 
 void print_user_output(struct world *w, const struct user_output *o)
@@ -158,10 +174,15 @@ void print_user_output(struct world *w, const struct user_output *o)
                                            : p->entry.u.session_entry.session_id),
                    o->u.presence.gone ? " gone" : "");
         break;
+    case TOPIC_PUSH_TARGETS:
+        world_line(w, "push.targets %s/%s%s%.*s", world_name(w, o->u.target.value.user_id),
+                   world_name(w, o->u.target.value.device_id), o->u.target.gone ? " gone" : " ",
+                   SPAN_FMT(o->u.target.value.address.token));
+        break;
     case TOPIC_MOBILE_PUSH:
-        world_line(w, "mobile.push %s #%lld devices%s", world_name(w, o->u.mobile.user_id),
+        world_line(w, "mobile.push %s #%lld devices%s%s", world_name(w, o->u.mobile.user_id),
                    (long long)seq_offset(o->u.mobile.seq),
-                   names(w, o->u.mobile.devices, o->u.mobile.devices_n).s);
+                   names(w, o->u.mobile.devices, o->u.mobile.devices_n).s, tokens(&o->u.mobile).s);
         break;
     default:
         print_push(w, o->u.push.slot, &o->u.push.entry);

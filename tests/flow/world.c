@@ -47,6 +47,7 @@ void world_release(struct world *w)
     log_release(&w->members);
     log_release(&w->inbox);
     log_release(&w->presence);
+    log_release(&w->targets);
     for (size_t i = 0; i < w->lines_n; i++)
         free(w->lines[i]);
 }
@@ -126,6 +127,16 @@ static void keep_presence(struct world *w, const struct user_output *o)
         k->is_device ? p->entry.u.device_entry.device_id : p->entry.u.session_entry.session_id;
 }
 
+static void keep_target(struct world *w, const struct user_output *o)
+{
+    const struct push_target *t = &o->u.target.value;
+    struct kept *k = keep_record(w, &w->targets, &push_target_codec, t);
+
+    k->gone = o->u.target.gone;
+    k->user = t->user_id;
+    k->entry = t->device_id;
+}
+
 static void step_inbox(struct world *w, int64_t offset)
 {
     struct user_inbox record;
@@ -142,6 +153,8 @@ static void step_inbox(struct world *w, int64_t offset)
     for (size_t i = 0; i < w->user_outs.n; i++) {
         if (w->user_outs.v[i].topic == TOPIC_PRESENCE)
             keep_presence(w, &w->user_outs.v[i]);
+        if (w->user_outs.v[i].topic == TOPIC_PUSH_TARGETS)
+            keep_target(w, &w->user_outs.v[i]);
         print_user_output(w, &w->user_outs.v[i]);
     }
 }
@@ -274,6 +287,21 @@ void world_restart_chat(struct world *w)
     w->written = w->chat.last_event;
 }
 
+static void restore_targets(struct world *w)
+{
+    struct push_target value;
+
+    for (size_t i = 0; i < w->targets.n; i++) {
+        const struct kept *k = &w->targets.v[i];
+
+        if (k->gone)
+            user_restore_push_gone(&w->user, k->user, k->entry);
+        else if (codec_decode(&push_target_codec, k->bytes, w->arena, &value, NULL) != CQ_OK ||
+                 user_restore_push(&w->user, &value) != CQ_OK)
+            die("push targets cannot be restored");
+    }
+}
+
 void world_restart_user(struct world *w)
 {
     struct frontier held = w->user.held, events = w->user.events; /* the text of the commit */
@@ -293,5 +321,6 @@ void world_restart_user(struct world *w)
                  user_restore(&w->user, &value) != CQ_OK)
             die("presence cannot be restored");
     }
+    restore_targets(w);
     user_restore_end(&w->user);
 }

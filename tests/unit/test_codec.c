@@ -130,7 +130,7 @@ static void put_push(struct cq_buf *b, const int *blocks, int blocks_n, int size
 
     if (codec_encode(&mobile_push_codec, &m, b) != CQ_OK)
         return;
-    b->n--; /* the empty array */
+    b->n -= 4; /* the empty array, and three empty fields behind it */
     for (int i = 0; i < blocks_n; i++) {
         int n = blocks[i] < 0 ? -blocks[i] : blocks[i];
 
@@ -140,7 +140,8 @@ static void put_push(struct cq_buf *b, const int *blocks, int blocks_n, int size
         for (int k = 0; k < n; k++, device++)
             buf_add(b, ID(device).b, 16);
     }
-    put_long(b, 0);
+    for (int i = 0; i < 4; i++)
+        put_long(b, 0);
 }
 
 TEST(arrays_in_any_blocks)

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/user/push_rules.c - where devices can be woken, and which chats may not wake anybody.
+ * A registration belongs to a device that is logged in and goes with it; one token belongs to one
+ * device.
+ */
+#include "processors/user/rules.h"
+
+enum cq_status user_restore_push(struct user_state *s, const struct push_target *value)
+{
+    struct user_entry *u = sessions_user(&s->sessions, value->user_id);
+    struct known_device *d = u ? user_device(u, value->device_id) : NULL;
+
+    if (!d || (d->push && d->push->source_offset > value->source.offset))
+        return CQ_OK; /* logged out meanwhile, or a zombie's late word */
+    return device_set_push(d, value->source.offset, value->at_ms, &value->address);
+}
+
+void user_restore_push_gone(struct user_state *s, struct cq_id user, struct cq_id device)
+{
+    struct user_entry *u = sessions_user(&s->sessions, user);
+    struct known_device *d = u ? user_device(u, device) : NULL;
+
+    if (d)
+        device_drop_push(d);
+}
+
+static struct push_target *emit_target(struct user_step *step, struct cq_id user,
+                                       struct cq_id device, bool gone)
+{
+    struct user_output *o = user_emit(step, TOPIC_PUSH_TARGETS);
+
+    if (!o)
+        return NULL;
+    o->u.target.gone = gone;
+    o->u.target.value = (struct push_target){
+        .user_id = user,
+        .device_id = device,
+        .source = { TOPIC_GENERATION, step->state->partition, step->offset },
+    };
+    return &o->u.target.value;
+}
+
+enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
+                                struct known_device *d)
+{
+    if (!d->push)
+        return CQ_OK;
+    if (!emit_target(step, u->id, d->id, true))
+        return CQ_FATAL;
+    device_drop_push(d);
+    return CQ_OK;
+}
+
+/* The user's other devices cannot have the same token: an app that logged in anew is one device. */
+static enum cq_status take_from_others(struct user_step *step, struct user_entry *u,
+                                       const struct known_device *d,
+                                       const struct push_address *address)
+{
+    enum cq_status st = CQ_OK;
+
+    for (int i = 0; st == CQ_OK && i < u->devices_n; i++) {
+        struct known_device *other = &u->devices[i];
+
+        if (other != d && other->push && other->push->address.kind == address->kind &&
+            span_eq(other->push->address.token, address->token))
+            st = user_forget_push(step, u, other);
+    }
+    return st;
+}
+
+enum cq_status rule_push_registered(struct user_step *step, const struct user_action *a)
+{
+    const struct push_address *address = &a->action.u.push_registered.address;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
+    struct push_target *t;
+    enum cq_status st;
+
+    if (!d)
+        return CQ_OK; /* logged out before this came */
+    st = take_from_others(step, u, d, address);
+    if (st == CQ_OK)
+        st = device_set_push(d, step->offset, a->at_ms, address);
+    if (st != CQ_OK)
+        return st;
+    if (!(t = emit_target(step, u->id, d->id, false)))
+        return CQ_FATAL;
+    t->at_ms = a->at_ms;
+    t->address = *address;
+    return CQ_OK;
+}
+
+enum cq_status rule_push_unregistered(struct user_step *step, const struct user_action *a)
+{
+    const struct push_unregistered *gone = &a->action.u.push_unregistered;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
+
+    if (!d || !d->push)
+        return CQ_OK;
+    if (gone->token.n && !span_eq(gone->token, d->push->address.token))
+        return CQ_OK; /* it has another one by now */
+    if (gone->registered >= 0 && gone->registered != d->push->source_offset)
+        return CQ_OK; /* it was registered again since */
+    return user_forget_push(step, u, d);
+}
+
+enum cq_status rule_chat_muted(struct user_step *step, const struct user_action *a)
+{
+    const struct chat_muted *m = &a->action.u.chat_muted;
+    struct user_event *e = user_emit_event(step, a, 0);
+
+    if (!e)
+        return CQ_FATAL;
+    e->event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
+    e->event.u.chat_mute_changed = (struct chat_mute_changed){ m->chat_id, m->until_ms };
+    return CQ_OK;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/mobile/answer.h"
+
+#include "lib/json/json.h"
+
+enum { QUOTA_WAIT_S = 60 };
+
+struct row {
+    const char *word;
+    enum push_verdict verdict;
+};
+
+/* https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode */
+static const struct row fcm_rows[] = {
+    { "UNREGISTERED", PUSH_DEAD },
+    { "SENDER_ID_MISMATCH", PUSH_FOREIGN },
+    { "INVALID_ARGUMENT", PUSH_REFUSED },
+    { "THIRD_PARTY_AUTH_ERROR", PUSH_MISCONFIGURED },
+    { "APNS_AUTH_ERROR", PUSH_MISCONFIGURED },
+    { "QUOTA_EXCEEDED", PUSH_SLOWER },
+    { "UNAVAILABLE", PUSH_DOWN },
+    { "INTERNAL", PUSH_DOWN },
+    { NULL, 0 },
+};
+
+/* The same without an FCM code: google.rpc.Code. NOT_FOUND may be the project: no token dies of it.
+ */
+static const struct row google_rows[] = {
+    { "UNAUTHENTICATED", PUSH_CREDENTIAL },
+    { "PERMISSION_DENIED", PUSH_MISCONFIGURED },
+    { "NOT_FOUND", PUSH_MISCONFIGURED },
+    { "INVALID_ARGUMENT", PUSH_REFUSED },
+    { "RESOURCE_EXHAUSTED", PUSH_SLOWER },
+    { "UNAVAILABLE", PUSH_DOWN },
+    { "INTERNAL", PUSH_DOWN },
+    { "DEADLINE_EXCEEDED", PUSH_DOWN },
+    { NULL, 0 },
+};
+
+/* https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
+ */
+static const struct row apns_rows[] = {
+    { "BadDeviceToken", PUSH_FOREIGN },
+    { "DeviceTokenNotForTopic", PUSH_FOREIGN },
+    { "Unregistered", PUSH_DEAD },
+    { "ExpiredToken", PUSH_DEAD },
+    { "ExpiredProviderToken", PUSH_CREDENTIAL },
+    { "InvalidProviderToken", PUSH_MISCONFIGURED },
+    { "MissingProviderToken", PUSH_MISCONFIGURED },
+    { "UnrelatedKeyIdInToken", PUSH_MISCONFIGURED },
+    { "BadEnvironmentKeyInToken", PUSH_MISCONFIGURED },
+    { "BadCertificate", PUSH_MISCONFIGURED },
+    { "BadCertificateEnvironment", PUSH_MISCONFIGURED },
+    { "Forbidden", PUSH_MISCONFIGURED },
+    { "TooManyProviderTokenUpdates", PUSH_SLOWER },
+    { "TooManyRequests", PUSH_LATER },
+    { "IdleTimeout", PUSH_LATER },
+    { "InternalServerError", PUSH_DOWN },
+    { "ServiceUnavailable", PUSH_DOWN },
+    { "Shutdown", PUSH_DOWN },
+    { NULL, 0 }, /* every other 400, 404, 405, 413 is a push that will never be taken */
+};
+
+static const char *const verdict_names[] = { "taken",   "dead",       "foreign",
+                                             "refused", "later",      "slower",
+                                             "down",    "credential", "misconfigured" };
+_Static_assert(ARRAY_LEN(verdict_names) == PUSH_VERDICT_N, "a name for each verdict");
+
+const char *push_verdict_name(enum push_verdict v)
+{
+    return v < PUSH_VERDICT_N ? verdict_names[v] : "";
+}
+
+static bool find(const struct row *rows, struct cq_span word, enum push_verdict *ret)
+{
+    for (; rows->word; rows++)
+        if (span_eq_str(word, rows->word)) {
+            *ret = rows->verdict;
+            return true;
+        }
+    return false;
+}
+
+static enum push_verdict by_status(int status)
+{
+    if (status / 100 == 2)
+        return PUSH_TAKEN;
+    if (status == 410)
+        return PUSH_DEAD;
+    if (status == 401)
+        return PUSH_CREDENTIAL;
+    if (status == 403)
+        return PUSH_MISCONFIGURED;
+    if (status == 429)
+        return PUSH_LATER;
+    return status / 100 == 4 ? PUSH_REFUSED : PUSH_DOWN;
+}
+
+/* Printable ASCII goes into logs and events, whatever a provider sends. */
+static void add_words(struct push_answer *ret, struct cq_span s)
+{
+    size_t n = strlen(ret->words);
+
+    if (n && s.n && n < PUSH_WORDS_MAX)
+        ret->words[n++] = ' ';
+    for (size_t i = 0; i < s.n && n < PUSH_WORDS_MAX; i++)
+        ret->words[n++] = s.p[i] >= ' ' && s.p[i] <= '~' ? (char)s.p[i] : '?';
+    ret->words[n] = '\0';
+}
+
+/* What every answer begins with; false: nothing came, or there is nothing more to read. */
+static bool begin(const struct http_answer *a, struct push_answer *ret)
+{
+    *ret = (struct push_answer){ .status = a->status, .retry_after_s = a->retry_after_s };
+    ret->verdict = a->st == CQ_OK ? by_status(a->status) : PUSH_DOWN;
+    if (a->st != CQ_OK)
+        add_words(ret, span_str(a->error));
+    return a->st == CQ_OK && ret->verdict != PUSH_TAKEN;
+}
+
+static bool contains(struct cq_span s, const char *word)
+{
+    return memmem(s.p, s.n, word, strlen(word)) != NULL;
+}
+
+/* The FCM code among the details; *ret_ours: the request itself was found wrong. */
+static struct cq_span fcm_code(const struct json *error, bool *ret_ours)
+{
+    const struct json *details = json_get(error, "details");
+    struct cq_span code = { NULL, 0 }, type, found;
+
+    *ret_ours = false;
+    for (size_t i = 0; i < json_count(details); i++) {
+        const struct json *d = json_at(details, i);
+
+        if (json_get_text(d, "errorCode", &found))
+            code = found;
+        if (json_get_text(d, "@type", &type) && contains(type, "BadRequest"))
+            *ret_ours = true;
+    }
+    return code;
+}
+
+void answer_fcm(const struct http_answer *a, struct push_answer *ret)
+{
+    cq_auto(json) struct json *root = NULL;
+    const struct json *error;
+    struct cq_span code, status = { NULL, 0 }, message = { NULL, 0 };
+    bool ours;
+
+    if (!begin(a, ret))
+        return;
+    if (json_parse(a->body, &root, NULL) != CQ_OK) {
+        add_words(ret, a->body);
+        return;
+    }
+    error = json_get(root, "error");
+    code = fcm_code(error, &ours);
+    if (!json_get_text(error, "status", &status) || !json_get_text(error, "message", &message))
+        message = span_of(NULL, 0);
+    if (!find(fcm_rows, code, &ret->verdict) && !find(google_rows, status, &ret->verdict))
+        ret->verdict = by_status(a->status);
+    /* a bad token comes as an invalid argument whose detail is FCM's own */
+    if (span_eq_str(code, "INVALID_ARGUMENT") && !ours && contains(message, "registration token"))
+        ret->verdict = PUSH_DEAD;
+    if (ret->verdict == PUSH_SLOWER && !ret->retry_after_s)
+        ret->retry_after_s = QUOTA_WAIT_S;
+    add_words(ret, code.n ? code : status);
+    add_words(ret, message);
+}
+
+void answer_apns(const struct http_answer *a, struct push_answer *ret)
+{
+    cq_auto(json) struct json *root = NULL;
+    struct cq_span reason;
+    int64_t at;
+
+    if (!begin(a, ret))
+        return;
+    if (json_parse(a->body, &root, NULL) != CQ_OK || !json_get_text(root, "reason", &reason)) {
+        add_words(ret, a->body);
+        return;
+    }
+    if (!find(apns_rows, reason, &ret->verdict))
+        ret->verdict = by_status(a->status);
+    if (json_get_i64(root, "timestamp", &at))
+        ret->dead_since_ms = at;
+    if (ret->verdict == PUSH_SLOWER && !ret->retry_after_s)
+        ret->retry_after_s = QUOTA_WAIT_S;
+    add_words(ret, reason);
+}
+
+void answer_oauth(const struct http_answer *a, struct push_answer *ret)
+{
+    if (!begin(a, ret))
+        return;
+    ret->verdict = a->status / 100 == 4 && a->status != 429 ? PUSH_MISCONFIGURED : PUSH_DOWN;
+    add_words(ret, span_str("token endpoint:"));
+    add_words(ret, a->body);
+}

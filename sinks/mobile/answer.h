@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/answer.h - what an answer of FCM or APNs means for what comes next (pure).
+ */
+#pragma once
+
+#include "lib/base/span.h"
+#include "lib/http/pool.h"
+
+enum push_verdict {
+    PUSH_TAKEN,         /* the provider has it */
+    PUSH_DEAD,          /* this token will never work again */
+    PUSH_FOREIGN,       /* this token is not ours: dead too, if our own configuration is right */
+    PUSH_REFUSED,       /* this push will never be taken; the next one may */
+    PUSH_LATER,         /* this device, later */
+    PUSH_SLOWER,        /* everybody, later: a quota */
+    PUSH_DOWN,          /* the provider is in trouble, or nobody knows */
+    PUSH_CREDENTIAL,    /* our token is over: make another one */
+    PUSH_MISCONFIGURED, /* nothing will work until an operator mends it */
+    PUSH_VERDICT_N
+};
+
+enum { PUSH_WORDS_MAX = 200 };
+
+struct push_answer {
+    enum push_verdict verdict;
+    int status;                     /* HTTP; 0: no answer came */
+    int64_t retry_after_s;          /* 0: not said */
+    int64_t dead_since_ms;          /* PUSH_DEAD of APNs: when it saw that; 0: not said */
+    char words[PUSH_WORDS_MAX + 1]; /* the provider's own, printable */
+};
+
+/** Google's: `details[].errorCode` decides, then `status`, then the HTTP status. */
+void answer_fcm(const struct http_answer *a, struct push_answer *ret);
+
+/** Apple's: `reason` decides, then the HTTP status. */
+void answer_apns(const struct http_answer *a, struct push_answer *ret);
+
+/** The token endpoint's refusal: PUSH_DOWN or PUSH_MISCONFIGURED. */
+void answer_oauth(const struct http_answer *a, struct push_answer *ret);
+
+const char *push_verdict_name(enum push_verdict v);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/apns.c - Apple: HTTP/2 with a token that we sign ourselves, one for all requests.
+ */
+#include "lib/base/clock.h"
+#include "lib/jwt/signer.h"
+#include "sinks/mobile/provider.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KEY_MAX = 16 * 1024,
+    NAME_MAX_N = 10, /* characters of a key's and a team's name */
+    TOPICS_MAX = 8,
+    TOPIC_MAX = 155,
+    RENEW_MS = 50 * 60 * 1000, /* Apple refuses tokens of more than an hour … */
+    YOUNG_MS = 20 * 60 * 1000, /* … and whoever makes another one within 20 minutes */
+};
+
+struct apns {
+    struct provider provider;
+    struct jwt_signer *signer; /* owned */
+    char team[NAME_MAX_N + 1];
+    char topics[TOPICS_MAX][TOPIC_MAX + 1];
+    int topics_n;
+    char base[PUSH_ENVIRONMENT_N][256];
+    int64_t made_ms; /* 0: there is no token */
+    char bearer[JWT_SIGNED_MAX + 32];
+    char url[PROVIDER_URL_MAX];
+    char header[PROVIDER_HEADERS_MAX][256];
+    const char *headers[PROVIDER_HEADERS_MAX];
+    struct cq_buf body;
+};
+
+static enum provider_state apns_credential(struct provider *p, int64_t now_ms,
+                                           struct http_request *ret)
+{
+    struct apns *a = (struct apns *)p;
+    const struct jwt_claim claims[] = { { "iss", a->team, 0 }, { "iat", NULL, now_ms / 1000 } };
+    char token[JWT_SIGNED_MAX];
+
+    (void)ret;
+    if (a->made_ms && now_ms - a->made_ms < RENEW_MS && now_ms >= a->made_ms)
+        return PROVIDER_READY;
+    if (jwt_signer_sign(a->signer, claims, ARRAY_LEN(claims), token, sizeof token) == CQ_OK) {
+        snprintf(a->bearer, sizeof a->bearer, "authorization: bearer %s", token);
+        a->made_ms = now_ms;
+        p->credential_no++;
+    }
+    return PROVIDER_READY; /* with the old one when it cannot be signed: Apple will say so */
+}
+
+static enum cq_status apns_fetched(struct provider *p, const struct http_answer *a, int64_t now_ms,
+                                   struct push_answer *ret)
+{
+    (void)p;
+    (void)a;
+    (void)now_ms;
+    (void)ret;
+    return CQ_FATAL; /* nothing is ever fetched */
+}
+
+static bool apns_refused(struct provider *p, int64_t now_ms)
+{
+    struct apns *a = (struct apns *)p;
+
+    if (a->made_ms && now_ms - a->made_ms < YOUNG_MS)
+        return false; /* it is a clock that is wrong, here or there */
+    a->made_ms = 0;
+    return true;
+}
+
+static const char *topic_of(const struct apns *a, struct cq_span app)
+{
+    if (!app.n)
+        return a->topics[0];
+    for (int i = 0; i < a->topics_n; i++)
+        if (span_eq_str(app, a->topics[i]))
+            return a->topics[i];
+    return NULL;
+}
+
+static enum cq_status apns_request(struct provider *p, const struct provider_push *push,
+                                   struct http_request *ret, const char **ret_why)
+{
+    struct apns *a = (struct apns *)p;
+    const char *topic = topic_of(a, push->to->app);
+    const char **headers = a->headers;
+    int n = 0;
+
+    *ret_why = "this app is not in APNS_TOPIC";
+    if (!topic)
+        return CQ_POISON;
+    buf_clear(&a->body);
+    payload_apns(push->content, push->to, &a->body);
+    snprintf(a->header[0], sizeof a->header[0], "apns-topic: %s", topic);
+    snprintf(a->header[1], sizeof a->header[1], "apns-id: %s", id_text(push->id).s);
+    snprintf(a->header[2], sizeof a->header[2], "apns-expiration: %lld",
+             (long long)(push->expires_ms / 1000));
+    snprintf(a->header[3], sizeof a->header[3], "apns-collapse-id: %s",
+             id_text(push->content->chat_id).s);
+    headers[n++] = a->bearer;
+    for (int i = 0; i < 4; i++)
+        headers[n++] = a->header[i];
+    headers[n++] = "apns-push-type: alert";
+    headers[n++] = "apns-priority: 10";
+    headers[n++] = "content-type: application/json";
+    headers[n] = NULL;
+    snprintf(a->url, sizeof a->url, "%s/3/device/%.*s", a->base[push->to->environment],
+             SPAN_FMT(push->to->token));
+    *ret_why = "too large";
+    if (a->body.failed)
+        return CQ_POISON;
+    *ret = (struct http_request){ .url = a->url, .headers = headers, .body = buf_span(&a->body) };
+    return CQ_OK;
+}
+
+static void apns_free(struct provider *p)
+{
+    struct apns *a = (struct apns *)p;
+
+    jwt_signer_free(a->signer);
+    buf_release(&a->body);
+    explicit_bzero(a->bearer, sizeof a->bearer);
+    free(a);
+}
+
+static const struct provider_ops apns_ops = {
+    .name = "apns",
+    .id = PUSH_PROVIDER_APNS,
+    .credential = apns_credential,
+    .fetched = apns_fetched,
+    .refused = apns_refused,
+    .request = apns_request,
+    .answer = answer_apns,
+    .free = apns_free,
+};
+
+/* "com.a,com.b" */
+static bool read_topics(struct apns *a, const char *list)
+{
+    while (*list) {
+        size_t n = strcspn(list, ",");
+
+        if (!n || n > TOPIC_MAX || a->topics_n == TOPICS_MAX)
+            return false;
+        memcpy(a->topics[a->topics_n], list, n);
+        a->topics[a->topics_n++][n] = '\0';
+        list += n + (list[n] == ',');
+    }
+    return a->topics_n > 0;
+}
+
+static const char *read_conf(struct apns *a, const struct apns_conf *conf)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf pem;
+    enum cq_status st;
+
+    buf_init(&pem, KEY_MAX + 1);
+    if (strlen(conf->key_id) != NAME_MAX_N)
+        return "APNS_KEY_ID: ten characters, as Apple shows beside the key";
+    if (strlen(conf->team_id) != NAME_MAX_N)
+        return "APNS_TEAM_ID: ten characters, as Apple shows beside the team";
+    if (!read_topics(a, conf->topics))
+        return "APNS_TOPIC: the app's bundle id, or several with commas";
+    if (!provider_key_text(conf->key, "-----BEGIN", &pem))
+        return "APNS_KEY: the file cannot be read";
+    st = jwt_signer_new(JWT_SIGNING_ES256, buf_span(&pem), conf->key_id, &a->signer);
+    explicit_bzero(pem.p, pem.n);
+    if (st != CQ_OK)
+        return "APNS_KEY: nothing can be signed with it (a .p8 as Apple gives it is wanted)";
+    snprintf(a->team, sizeof a->team, "%s", conf->team_id);
+    snprintf(a->base[PUSH_ENVIRONMENT_PRODUCTION], sizeof a->base[0], "%s", conf->base_url);
+    snprintf(a->base[PUSH_ENVIRONMENT_SANDBOX], sizeof a->base[0], "%s", conf->sandbox_url);
+    return NULL;
+}
+
+enum cq_status apns_new(const struct apns_conf *conf, struct provider **ret, char *reterr,
+                        size_t reterr_n)
+{
+    struct apns *a;
+    const char *why;
+
+    if (!*conf->key) {
+        *ret = NULL;
+        return CQ_OK;
+    }
+    a = calloc(1, sizeof *a);
+    if (!a)
+        return CQ_FATAL;
+    a->provider.ops = &apns_ops;
+    buf_init(&a->body, HTTP_ANSWER_MAX);
+    why = read_conf(a, conf);
+    if (why) {
+        snprintf(reterr, reterr_n, "%s", why);
+        apns_free(&a->provider);
+        return CQ_FATAL;
+    }
+    *ret = &a->provider;
+    return CQ_OK;
+}

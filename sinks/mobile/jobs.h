@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/jobs.h - the pushes that a lane has in its hands: a fixed table, a queue of those
+ * that may go, a heap of those that wait.
+ */
+#pragma once
+
+#include "lib/bus/bus.h"
+#include "schemas/records.gen.h"
+#include "sinks/mobile/answer.h"
+
+enum { JOBS_MAX = 16384, JOB_NONE = -1 };
+
+/* A record that has pushes in the table. */
+struct held {
+    struct bus_record rec; /* owned */
+    int refs;
+    int epoch;     /* of the partition's assignment: older ones are no longer ours */
+    uint64_t name; /* in the partition's window */
+};
+
+enum job_phase {
+    JOB_FREE,
+    JOB_READY,   /* in the queue */
+    JOB_WAITING, /* in the heap */
+    JOB_FLYING,  /* the provider has it */
+    JOB_LETTER,  /* being written to the dead letters */
+    JOB_PARKING, /* being written back to mobile.push */
+    JOB_BURYING, /* its token's end is being written to user.inbox */
+    JOB_TELLING, /* its outcome is being written */
+};
+
+struct job {
+    struct held *held;
+    struct cq_id device;
+    int32_t target; /* index into the record's targets; -1: none */
+    int32_t next;   /* in the queue */
+    enum job_phase phase;
+    int attempt;           /* tries so far */
+    int64_t due_ms;        /* monotonic; of JOB_WAITING */
+    int64_t credential_no; /* it left with this one */
+    int64_t registered;    /* offset of the registration that was used */
+    bool queued;           /* in the list of what is to be written */
+    enum push_result result;
+    int status;
+    const char *why; /* static; of JOB_LETTER */
+    char words[PUSH_WORDS_MAX + 1];
+};
+
+struct job_list {
+    int32_t first, last;
+    int n;
+};
+
+struct jobs {
+    struct job *v; /* owned; JOBS_MAX */
+    int32_t free_at;
+    int n;        /* in use */
+    size_t bytes; /* of the records held */
+    struct job_list ready, tell;
+    int32_t *heap; /* owned; waiting ones by due_ms */
+    int heap_n;
+};
+
+CQ_MUST_CHECK enum cq_status jobs_init(struct jobs *js);
+void jobs_release(struct jobs *js);
+
+/** A new one of `h`, which gains a reference; NULL: the table is full. */
+struct job *jobs_add(struct jobs *js, struct held *h);
+
+/** It is in no list any more. Its record is released with the last of its jobs. */
+void jobs_remove(struct jobs *js, struct job *j);
+
+static inline int32_t job_index(const struct jobs *js, const struct job *j)
+{
+    return (int32_t)(j - js->v);
+}
+
+void job_list_add(struct jobs *js, struct job_list *l, struct job *j);
+struct job *job_list_take(struct jobs *js, struct job_list *l); /* NULL: empty */
+
+/** JOB_WAITING until `due_ms`. */
+void jobs_wait(struct jobs *js, struct job *j, int64_t due_ms);
+
+/** The one that is due first, taken out when it is due at `now_ms`; NULL: none is. */
+struct job *jobs_due(struct jobs *js, int64_t now_ms);
+
+/** When the next is due, -1: none waits. */
+int64_t jobs_next_due(const struct jobs *js);
+
+/** Take one out before its time. */
+void jobs_unwait(struct jobs *js, struct job *j);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/lane.h - one provider's way from mobile.push to push.outcomes.
+ *
+ * Each provider reads mobile.push with a consumer group of its own, so that one that is paused
+ * keeps its place and does not hold up the other. A lane has hundreds of pushes under way; they end
+ * in any order, and the commit follows the oldest record that is not done (undone.h). What each
+ * push came to is an event in push.outcomes, and is done once that event is stored; a lane that
+ * starts again reads there what it need not do twice. What is to be tried again only later goes
+ * back to mobile.push with a time, so that a slow device holds up nobody.
+ */
+#pragma once
+
+#include "sinks/mobile/provider.h"
+
+struct lane; /* opaque; one thread */
+
+enum lane_news {
+    LANE_PAUSED, /* the provider does not work: its pushes wait */
+    LANE_RESUMED,
+    LANE_VIEW_AWAY, /* pushes leave without a look at what the device has */
+    LANE_VIEW_BACK,
+};
+
+/** On the lane's thread. `why` is borrowed. */
+typedef void lane_tell_fn(void *arg, enum lane_news news, const char *lane, const char *why);
+
+/** Everything is borrowed for the lane's life. */
+struct lane_conf {
+    const char *name, *group; /* "fcm"; of the consumers */
+    const char *brokers, *database_url, *instance;
+    struct provider *provider; /* NULL: none is configured, its pushes end as NO_PROVIDER */
+    enum push_provider id;
+    uint32_t kinds;  /* 1 << enum push_kind: the addresses it serves */
+    bool untargeted; /* it also speaks for devices that nobody can wake, and for poison */
+    int in_flight, connections;
+    const char *ca_file;
+    int64_t max_age_ms; /* of a message that still wakes somebody */
+    int32_t partitions_n;
+    const volatile int *stop;
+    lane_tell_fn *tell;
+    void *arg;
+};
+
+CQ_MUST_CHECK enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret);
+void lane_free(struct lane *l); /* NULL is fine */
+
+/** Joins the group; back when partitions are ours, after about 10 s without any, or at *stop. */
+CQ_MUST_CHECK enum cq_status lane_join(struct lane *l);
+
+/** Until *stop (what is under way ends first, for at most 5 s) or a fatal status. */
+CQ_MUST_CHECK enum cq_status lane_run(struct lane *l);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/lane_state.h - a lane from the inside, for the files of this folder: lane.c turns,
+ * intake.c takes records, send.c asks and hears, tell.c writes what came of it.
+ */
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/base/idmap.h"
+#include "lib/base/log.h"
+#include "schemas/codec.h"
+#include "schemas/topics.h"
+#include "sinks/mobile/breaker.h"
+#include "sinks/mobile/jobs.h"
+#include "sinks/mobile/lane.h"
+#include "sinks/mobile/undone.h"
+#include "sinks/mobile/view.h"
+
+enum {
+    LANE_PARTITIONS_MAX = 1024,
+    LANE_TARGETS_MAX = 64,       /* devices in one record */
+    LANE_DONE_MAX = 1024 * 1024, /* outcomes of unfinished records read at a start */
+    LANE_HELD_BYTES = 64 * 1024 * 1024,
+    LANE_HOLD_MS = 10 * 1000,     /* longer waits are not ours to hold: back to the topic */
+    LANE_VIEW_PATIENCE_MS = 5000, /* pushes leave without the view after this */
+    LANE_FETCH = 0x7fffffff,      /* opaque of a request for a credential */
+};
+
+struct lane_part {
+    bool owned;
+    bool paused;
+    int epoch;
+    struct undone undone;
+    struct idmap done;  /* (offset, device) with an outcome from before → its offset there */
+    int64_t done_until; /* one past the highest offset in `done` */
+    int64_t committed;
+};
+
+struct lane_batch; /* send.c */
+
+struct lane {
+    struct lane_conf conf;
+    struct consumer *consumer; /* owned, as are these: */
+    struct producer *producer;
+    struct reader *reader;
+    struct http_pool *pool; /* NULL without a provider */
+    struct pg *db;
+    struct pg_params params;
+    struct cq_arena *arena; /* of one decoding, or one batch */
+    struct cq_buf encoded;
+    struct jobs jobs;
+    struct lane_batch *batch; /* owned */
+    struct lane_part parts[LANE_PARTITIONS_MAX];
+    struct breaker breaker;
+    enum push_verdict paused_for;
+    bool paused; /* told so */
+    bool proven; /* the provider took something: the configuration is right */
+    int foreign; /* refused as not ours before that, in a row */
+    bool fetching;
+    int64_t view_since_ms; /* 0: the view answers */
+    int64_t view_again_ms; /* not asked before */
+    bool view_told;
+    bool failed; /* a report did not come: this process cannot go on */
+    bool stopping;
+    int64_t committed_ms;
+};
+
+/** The record of a job, decoded into the lane's arena; spans are borrowed from the record. */
+CQ_MUST_CHECK enum cq_status lane_decode(struct lane *l, const struct held *h,
+                                         struct mobile_push *ret);
+
+/** Whether the job's partition is still ours since it was taken. */
+bool lane_owns(const struct lane *l, const struct job *j);
+
+/* ---- intake.c */
+extern const struct consumer_ops lane_consumer_ops;
+CQ_MUST_CHECK enum cq_status lane_take(struct lane *l);
+void lane_relieve(struct lane *l, int64_t now_ms);
+
+/* ---- send.c */
+struct lane_batch *lane_batch_new(void); /* NULL without memory; free() it */
+CQ_MUST_CHECK enum cq_status lane_send(struct lane *l, int64_t now_ms);
+void lane_answered(void *arg, uint64_t opaque, const struct http_answer *a);
+
+/* ---- tell.c: each takes the job out of the caller's hands */
+
+/** The push came to `result`; `words` are the provider's. */
+void lane_end(struct lane *l, struct job *j, enum push_result result, int status,
+              const char *words);
+
+/** The same as TOKEN_DEAD, and processors/user is asked to forget it. */
+void lane_bury(struct lane *l, struct job *j, int status, const char *words);
+
+/** Back to mobile.push, not to be sent for `wait_ms`. */
+void lane_park(struct lane *l, struct job *j, const char *words);
+
+/** To the dead letters. `why` is static. */
+void lane_letter(struct lane *l, struct job *j, const char *why);
+
+/** Write what is in the list. */
+CQ_MUST_CHECK enum cq_status lane_flush(struct lane *l);
+
+/** A report of the broker. */
+void lane_reported(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                   enum cq_status st);
+
+/** A job whose partition is gone. */
+void lane_forget(struct lane *l, struct job *j);

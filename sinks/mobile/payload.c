@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/mobile/payload.h"
+
+#include "lib/base/arena.h"
+#include "lib/json/json.h"
+#include "schemas/frame.h"
+#include "schemas/names.h"
+
+static const char ELLIPSIS[] = "\xE2\x80\xA6";
+enum { ELLIPSIS_N = 3, COLLAPSE_KEYS = 4 /* distinct ones that FCM keeps for a device */ };
+
+/* ---- fixed texts
+ * ------------------------------------------------------------------------------------ */
+
+struct texts {
+    const char *language;
+    const char *fresh;                /* when nothing may be said */
+    const char *type[MESSAGE_TYPE_N]; /* instead of what is no text */
+};
+
+static const struct texts languages[] = {
+    { "en", "New message", { "Message", "Photo", "Video", "Voice message", "Document" } },
+    { "de", "Neue Nachricht", { "Nachricht", "Foto", "Video", "Sprachnachricht", "Dokument" } },
+    { "es", "Mensaje nuevo", { "Mensaje", "Foto", "Video", "Mensaje de voz", "Documento" } },
+    { "fr",
+      "Nouveau message",
+      { "Message", "Photo", "Vid\xC3\xA9o", "Message vocal", "Document" } },
+    { "pt",
+      "Nova mensagem",
+      { "Mensagem", "Foto",
+        "V\xC3\xAD"
+        "deo",
+        "Mensagem de voz", "Documento" } },
+};
+
+/* By the language alone: "pt-BR" is "pt". Unknown ones read English. */
+static const struct texts *texts_of(struct cq_span locale)
+{
+    for (size_t i = 0; i < ARRAY_LEN(languages); i++)
+        if (locale.n >= 2 && memcmp(locale.p, languages[i].language, 2) == 0 &&
+            (locale.n == 2 || locale.p[2] == '-' || locale.p[2] == '_'))
+            return &languages[i];
+    return &languages[0];
+}
+
+/* ---- reading
+ * -------------------------------------------------------------------------------------- */
+
+enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
+                                  struct push_content *ret)
+{
+    cq_auto(json) struct json *root = NULL;
+    uint8_t *whole = arena_alloc(arena, frame.n + 1);
+    struct cq_span word, text = { NULL, 0 };
+
+    if (!whole)
+        return CQ_AGAIN;
+    whole[0] = '{';
+    if (frame.n)
+        memcpy(whole + 1, frame.p, frame.n);
+    if (json_parse(span_of(whole, frame.n + 1), &root, NULL) != CQ_OK ||
+        !json_get_text(root, "type", &word) || !message_type_parse(word, &ret->type))
+        return CQ_POISON;
+    if (ret->type == MESSAGE_TYPE_TEXT && json_get_text(root, "content", &text))
+        ret->text = arena_copy(arena, text);
+    return CQ_OK;
+}
+
+bool payload_mentions(struct cq_span text, struct cq_span name)
+{
+    if (!name.n)
+        return false;
+    for (size_t i = 0; i + 1 + name.n <= text.n; i++)
+        if (text.p[i] == '@' && memcmp(text.p + i + 1, name.p, name.n) == 0) {
+            uint8_t after = i + 1 + name.n < text.n ? text.p[i + 1 + name.n] : ' ';
+
+            /* "@Ann" is not "@Anna"; a letter beyond ASCII goes on with the name, too */
+            if (!((after | 0x20) >= 'a' && (after | 0x20) <= 'z') && after < 0x80 &&
+                !(after >= '0' && after <= '9'))
+                return true;
+        }
+    return false;
+}
+
+/* ---- cutting
+ * -------------------------------------------------------------------------------------- */
+
+/* Bytes that `c` takes in a JSON string as frame_json_string writes it, at most. */
+static size_t escaped_bytes(uint8_t c)
+{
+    if (c < 0x20)
+        return 6;
+    return c == '"' || c == '\\' || c == '/' ? 2 : 1;
+}
+
+struct cq_span payload_cut(struct cq_span s, size_t max)
+{
+    size_t used = 0, i = 0;
+
+    while (i < s.n) {
+        size_t n = 1, cost = escaped_bytes(s.p[i]);
+
+        while (i + n < s.n && (s.p[i + n] & 0xC0) == 0x80) {
+            n++;
+            cost++;
+        }
+        if (used + cost > max)
+            break;
+        used += cost;
+        i += n;
+    }
+    return span_of(s.p, i);
+}
+
+/* A JSON string of at most `max` bytes, quotes included; what is cut ends with an ellipsis. */
+static void put_cut(struct cq_buf *out, struct cq_span s, size_t max)
+{
+    struct cq_span whole = payload_cut(s, max - 2), cut;
+    size_t n;
+
+    if (whole.n == s.n) {
+        frame_json_string(out, s);
+        return;
+    }
+    cut = payload_cut(s, max - 2 - ELLIPSIS_N);
+    frame_json_string(out, cut);
+    n = out->n;
+    if (out->failed || !n)
+        return;
+    out->n--; /* the closing quote */
+    buf_add(out, ELLIPSIS, ELLIPSIS_N);
+    buf_add_byte(out, '"');
+}
+
+/* ---- what is said
+ * ---------------------------------------------------------------------------------- */
+
+struct said {
+    struct cq_span title;
+    struct cq_span before; /* of the body: who says it, in a group */
+    struct cq_span body;
+};
+
+static struct said say(const struct push_content *c, const struct push_address *to)
+{
+    const struct texts *t = texts_of(to->locale);
+    struct said s = { .title = span_str(t->fresh), .body = span_str(t->type[c->type]) };
+    struct cq_span who = c->is_group && c->chat_name.n ? c->chat_name : c->sender;
+
+    if (to->privacy == PUSH_PRIVACY_NONE)
+        return (struct said){ .title = span_str("Chasqui"), .body = span_str(t->fresh) };
+    if (who.n)
+        s.title = who;
+    if (to->privacy == PUSH_PRIVACY_NAME) {
+        s.body = span_str(t->fresh);
+        return s;
+    }
+    if (c->text.n)
+        s.body = c->text;
+    if (c->is_group && c->chat_name.n)
+        s.before = c->sender;
+    return s;
+}
+
+/* "Ann: text" as one JSON string of at most `max` bytes. */
+static void put_body(struct cq_buf *out, const struct said *s, size_t max)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf whole;
+
+    buf_init(&whole, s->before.n + 2 + s->body.n);
+    if (!s->before.n) {
+        put_cut(out, s->body, max);
+        return;
+    }
+    buf_add_span(&whole, s->before);
+    buf_add_str(&whole, ": ");
+    buf_add_span(&whole, s->body);
+    put_cut(out, buf_span(&whole), max);
+}
+
+static void put_id(struct cq_buf *out, const char *name, struct cq_id id)
+{
+    buf_printf(out, "\"%s\":\"%s\"", name, id_text(id).s);
+}
+
+/* ---- Google
+ * ---------------------------------------------------------------------------------------- */
+
+/* FCM keeps four collapse keys a device and drops others: chats share them. The tag, which replaces
+ * on the screen, is the chat's own. */
+static unsigned collapse_key(struct cq_id chat)
+{
+    return (unsigned)(id_hash(chat) >> 32) % COLLAPSE_KEYS;
+}
+
+static void fcm_head(const struct push_address *to, bool dry_run, struct cq_buf *out)
+{
+    buf_add_byte(out, '{');
+    if (dry_run)
+        buf_add_str(out, "\"validateOnly\":true,");
+    buf_add_str(out, "\"message\":{");
+    buf_add_str(out, to->kind == PUSH_KIND_FCM_FID ? "\"fid\":" : "\"token\":");
+    frame_json_string(out, to->token);
+}
+
+static void fcm_tail(const struct push_content *c, struct cq_buf *out)
+{
+    buf_add_str(out, ",\"data\":{");
+    put_id(out, "chatId", c->chat_id);
+    buf_add_byte(out, ',');
+    put_id(out, "messageId", c->message_id);
+    buf_printf(out, ",\"seq\":\"%lld\"", (long long)c->seq);
+    if (c->badge)
+        buf_printf(out, ",\"badge\":\"%lld\"", (long long)c->badge);
+    buf_printf(out,
+               "},\"android\":{\"priority\":\"HIGH\",\"ttl\":\"%llds\",\"collapseKey\":\"c%u\"",
+               (long long)c->ttl_s, collapse_key(c->chat_id));
+    buf_add_str(out, ",\"notification\":{");
+    put_id(out, "tag", c->chat_id);
+    if (c->badge)
+        buf_printf(out, ",\"notificationCount\":%lld", (long long)c->badge);
+    buf_add_str(out, "}},\"apns\":{\"headers\":{");
+    put_id(out, "apns-collapse-id", c->chat_id);
+    buf_add_str(out, "},\"payload\":{\"aps\":{\"sound\":\"default\",");
+    put_id(out, "thread-id", c->chat_id);
+    if (c->badge)
+        buf_printf(out, ",\"badge\":%lld", (long long)c->badge);
+    buf_add_str(out, "}}}}}");
+}
+
+/* Head, title and tail are bounded; the text takes what they leave. */
+static void put_whole(const struct said *s, struct cq_span head, struct cq_span tail,
+                      const char *before_title, const char *after_text, struct cq_buf *out)
+{
+    size_t rest;
+
+    buf_add_span(out, head);
+    buf_add_str(out, before_title);
+    put_cut(out, s->title, PAYLOAD_TITLE_MAX);
+    buf_add_str(out, ",\"body\":");
+    rest = out->n + strlen(after_text) + tail.n;
+    put_body(out, s, rest < PAYLOAD_MAX ? PAYLOAD_MAX - rest : 0);
+    buf_add_str(out, after_text);
+    buf_add_span(out, tail);
+}
+
+void payload_fcm(const struct push_content *c, const struct push_address *to, bool dry_run,
+                 struct cq_buf *out)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf head, tail;
+    struct said s = say(c, to);
+
+    buf_init(&head, PAYLOAD_MAX);
+    buf_init(&tail, PAYLOAD_MAX);
+    fcm_head(to, dry_run, &head);
+    fcm_tail(c, &tail);
+    put_whole(&s, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}", out);
+}
+
+/* ---- Apple
+ * ----------------------------------------------------------------------------------------- */
+
+void payload_apns(const struct push_content *c, const struct push_address *to, struct cq_buf *out)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf tail;
+    struct said s = say(c, to);
+
+    buf_init(&tail, PAYLOAD_MAX);
+    buf_add_str(&tail, ",\"sound\":\"default\",\"mutable-content\":1,");
+    put_id(&tail, "thread-id", c->chat_id);
+    if (c->badge)
+        buf_printf(&tail, ",\"badge\":%lld", (long long)c->badge);
+    buf_add_str(&tail, "},");
+    put_id(&tail, "chatId", c->chat_id);
+    buf_add_byte(&tail, ',');
+    put_id(&tail, "messageId", c->message_id);
+    buf_printf(&tail, ",\"seq\":%lld}", (long long)c->seq);
+    put_whole(&s, span_str("{\"aps\":{\"alert\":{"), buf_span(&tail), "\"title\":", "}", out);
+}

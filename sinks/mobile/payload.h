@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/payload.h - what a push says, in Google's and in Apple's form (pure).
+ *
+ * A push wakes; it does not deliver: the app fetches from its cursor. So it may be cut, and may say
+ * as little as its user wants seen on a locked screen.
+ */
+#pragma once
+
+#include "lib/base/buf.h"
+#include "schemas/records.gen.h"
+
+enum {
+    PAYLOAD_MAX = 4096,      /* bytes of a body, for both providers */
+    PAYLOAD_TITLE_MAX = 512, /* bytes of it for the title, as JSON */
+};
+
+/** Everything borrowed. */
+struct push_content {
+    struct cq_id chat_id, message_id;
+    int64_t seq;
+    enum message_type type;
+    struct cq_span text;   /* of a text message; {NULL,0}: none, or encrypted */
+    struct cq_span sender; /* display name; {NULL,0}: not known */
+    bool is_group;
+    struct cq_span chat_name; /* of a group */
+    int64_t badge;            /* chats with something unread; 0: not known */
+    int64_t ttl_s;            /* how long the provider may keep it */
+};
+
+/** `text` and `type` of a rendered message frame (without its opening brace), the text in `arena`.
+ * CQ_POISON: it is none. */
+struct cq_arena;
+CQ_MUST_CHECK enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
+                                                struct push_content *ret);
+
+/** The body for messages:send, at most PAYLOAD_MAX bytes. `dry_run`: validate, send nothing. */
+void payload_fcm(const struct push_content *c, const struct push_address *to, bool dry_run,
+                 struct cq_buf *out);
+
+/** The body for /3/device/, at most PAYLOAD_MAX bytes. */
+void payload_apns(const struct push_content *c, const struct push_address *to, struct cq_buf *out);
+
+/** The longest start of `s` that takes at most `max` bytes inside a JSON string, cut between code
+ * points. */
+struct cq_span payload_cut(struct cq_span s, size_t max);
+
+/** Whether `text` names the user: @ and the display name. Such a message passes a mute. */
+bool payload_mentions(struct cq_span text, struct cq_span name);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/send.c - pushes leave after one look at the view, and come back as answers.
+ */
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+#include "sinks/mobile/lane_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    VIEW_RETRY_MS = 250, /* while pushes wait for the view … */
+    VIEW_AWAY_MS = 5000, /* … and once they do not */
+    VIEW_LAG_MS = 30000, /* a registration younger than this may not be in the view yet */
+    FOREIGN_MAX = 20,    /* tokens in a row that are not ours: then it is we who are wrong */
+};
+
+static uint32_t dice(void)
+{
+    uint32_t x;
+
+    random_bytes(&x, sizeof x);
+    return x;
+}
+
+/* ---- the view
+ * ------------------------------------------------------------------------------------------ */
+
+struct lane_batch {
+    struct job *job[VIEW_BATCH_MAX];
+    struct mobile_push push[VIEW_BATCH_MAX];
+    struct view_fact fact[VIEW_BATCH_MAX];
+    size_t n;
+    bool known; /* the view answered */
+};
+
+struct lane_batch *lane_batch_new(void)
+{
+    return calloc(1, sizeof(struct lane_batch));
+}
+
+static enum cq_status look(struct lane *l, struct lane_batch *b, struct pg_result **rows)
+{
+    struct view_ask asks[VIEW_BATCH_MAX];
+
+    for (size_t i = 0; i < b->n; i++)
+        asks[i] = (struct view_ask){ b->push[i].user_id, b->job[i]->device, b->push[i].chat_id,
+                                     b->push[i].sender_id, b->push[i].seq };
+    return view_look(l->db, &l->params, asks, b->n, b->fact, rows);
+}
+
+/* Ask the view, unless it has been away for so long that nobody waits for it any more. CQ_AGAIN:
+ * the batch has to wait. */
+static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now_ms,
+                               struct pg_result **rows)
+{
+    bool late = l->view_since_ms && now_ms - l->view_since_ms >= LANE_VIEW_PATIENCE_MS;
+    enum cq_status st;
+
+    b->known = false;
+    if (now_ms < l->view_again_ms)
+        return late ? CQ_OK : CQ_AGAIN;
+    st = look(l, b, rows);
+    if (st == CQ_OK) {
+        if (l->view_told)
+            l->conf.tell(l->conf.arg, LANE_VIEW_BACK, l->conf.name, "");
+        l->view_since_ms = 0;
+        l->view_told = false;
+        b->known = true;
+        return CQ_OK;
+    }
+    if (st != CQ_AGAIN)
+        return CQ_FATAL;
+    if (!l->view_since_ms)
+        l->view_since_ms = now_ms;
+    now_ms = clock_mono_ms(); /* asking may have taken its time */
+    late = now_ms - l->view_since_ms >= LANE_VIEW_PATIENCE_MS;
+    l->view_again_ms = now_ms + (late ? VIEW_AWAY_MS : VIEW_RETRY_MS);
+    if (late && !l->view_told) {
+        l->view_told = true;
+        l->conf.tell(l->conf.arg, LANE_VIEW_AWAY, l->conf.name, pg_error(l->db));
+    }
+    return late ? CQ_OK : CQ_AGAIN;
+}
+
+/* ---- leaving
+ * ------------------------------------------------------------------------------------------- */
+
+/* Nothing has to be sent: the job is ended. */
+static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *m,
+                       const struct view_fact *f, const struct push_device *to, int64_t wall_ms)
+{
+    if (wall_ms - m->at_ms > l->conf.max_age_ms)
+        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "too old");
+    else if (!f)
+        return false;
+    else if (f->delivered)
+        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device has it");
+    else if (!f->registered && wall_ms - to->registered_ms > VIEW_LAG_MS)
+        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "not registered any more");
+    else if (f->registered && f->registration > to->registered && !(l->conf.kinds & 1u << f->kind))
+        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "registered elsewhere since");
+    else
+        return false;
+    return true;
+}
+
+static bool is_muted(const struct view_fact *f, const struct push_content *c, int64_t wall_ms)
+{
+    return f && f->muted_until_ms > wall_ms && !payload_mentions(c->text, f->user);
+}
+
+static struct cq_id push_id(const struct mobile_push *m, struct cq_id device)
+{
+    const struct cq_span parts[] = { span_of(m->message_id.b, sizeof m->message_id.b),
+                                     span_of(device.b, sizeof device.b) };
+
+    return id_derive("chasqui.push", parts, ARRAY_LEN(parts));
+}
+
+static void start(struct lane *l, struct job *j, const struct mobile_push *m,
+                  const struct view_fact *f)
+{
+    const struct push_device *to = &m->targets[j->target];
+    struct push_address address = to->address;
+    int64_t wall_ms = clock_wall_ms();
+    struct push_content c = { .chat_id = m->chat_id,
+                              .message_id = m->message_id,
+                              .seq = m->seq,
+                              .ttl_s = (m->at_ms + l->conf.max_age_ms - wall_ms) / 1000 };
+    struct http_request request;
+    const char *why = "";
+
+    if (is_settled(l, j, m, f, to, wall_ms))
+        return;
+    j->registered = to->registered;
+    if (f && f->registered && f->registration > to->registered) { /* it moved on: so do we */
+        j->registered = f->registration;
+        address.token = f->token;
+        address.kind = f->kind;
+    }
+    if (f) {
+        c.sender = f->sender;
+        c.is_group = f->is_group;
+        c.chat_name = f->chat_name;
+        c.badge = f->badge;
+    }
+    if (payload_read_frame(m->frame, l->arena, &c) != CQ_OK)
+        c.type = MESSAGE_TYPE_TEXT; /* it still wakes */
+    if (is_muted(f, &c, wall_ms)) {
+        lane_end(l, j, PUSH_RESULT_MUTED, 0, "the chat is muted");
+        return;
+    }
+    if (l->conf.provider->ops->request(l->conf.provider,
+                                       &(struct provider_push){ &c, &address, push_id(m, j->device),
+                                                                m->at_ms + l->conf.max_age_ms,
+                                                                false },
+                                       &request, &why) != CQ_OK) {
+        lane_end(l, j, PUSH_RESULT_DROPPED, 0, why);
+        return;
+    }
+    request.opaque = (uint64_t)job_index(&l->jobs, j);
+    if (http_pool_post(l->pool, &request) != CQ_OK) {
+        job_list_add(&l->jobs, &l->jobs.ready, j);
+        return;
+    }
+    j->phase = JOB_FLYING;
+    j->credential_no = l->conf.provider->credential_no;
+    j->attempt++;
+    breaker_started(&l->breaker);
+}
+
+static void take_batch(struct lane *l, struct lane_batch *b, size_t most)
+{
+    b->n = 0;
+    while (b->n < most && b->n < VIEW_BATCH_MAX) {
+        struct job *j = job_list_take(&l->jobs, &l->jobs.ready);
+
+        if (!j)
+            return;
+        if (!lane_owns(l, j) || lane_decode(l, j->held, &b->push[b->n]) != CQ_OK) {
+            lane_forget(l, j);
+            continue;
+        }
+        b->job[b->n++] = j;
+    }
+}
+
+static void give_back(struct lane *l, struct lane_batch *b, size_t from)
+{
+    for (size_t i = from; i < b->n; i++)
+        job_list_add(&l->jobs, &l->jobs.ready, b->job[i]);
+}
+
+/* Whether a credential is at hand; asks for one where it has to be fetched. */
+static bool has_credential(struct lane *l)
+{
+    struct http_request request;
+
+    if (l->fetching)
+        return false;
+    if (l->conf.provider->ops->credential(l->conf.provider, clock_wall_ms(), &request) ==
+        PROVIDER_READY)
+        return true;
+    request.opaque = LANE_FETCH;
+    if (http_pool_post(l->pool, &request) == CQ_OK) {
+        l->fetching = true;
+        breaker_started(&l->breaker);
+    }
+    return false;
+}
+
+enum cq_status lane_send(struct lane *l, int64_t now_ms)
+{
+    struct lane_batch *b = l->batch;
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    int32_t room = breaker_room(&l->breaker, now_ms);
+    struct job *j;
+    size_t i = 0;
+    enum cq_status st;
+
+    while ((j = jobs_due(&l->jobs, now_ms))) {
+        j->phase = JOB_READY;
+        job_list_add(&l->jobs, &l->jobs.ready, j);
+    }
+    if (room > l->conf.in_flight - http_pool_in_flight(l->pool))
+        room = l->conf.in_flight - http_pool_in_flight(l->pool);
+    if (!l->jobs.ready.n || room <= 0 || !has_credential(l))
+        return CQ_OK;
+    arena_reset(l->arena);
+    take_batch(l, b, (size_t)room);
+    if (!b->n)
+        return CQ_OK;
+    st = ask_view(l, b, now_ms, &rows);
+    if (st != CQ_OK) {
+        give_back(l, b, 0);
+        return st == CQ_AGAIN ? CQ_OK : st;
+    }
+    for (; i < b->n && breaker_room(&l->breaker, now_ms) > 0; i++)
+        start(l, b->job[i], &b->push[i], b->known ? &b->fact[i] : NULL);
+    give_back(l, b, i);
+    return CQ_OK;
+}
+
+/* ---- answers
+ * -------------------------------------------------------------------------------------------- */
+
+static void tell_good(struct lane *l)
+{
+    if (breaker_good(&l->breaker) && l->paused) {
+        l->paused = false;
+        l->conf.tell(l->conf.arg, LANE_RESUMED, l->conf.name, "");
+    }
+}
+
+static void tell_bad(struct lane *l, const struct push_answer *a)
+{
+    bool at_once = a->verdict == PUSH_MISCONFIGURED;
+
+    breaker_bad(&l->breaker, at_once, clock_mono_ms(), dice());
+    if (l->breaker.state == BREAKER_CLOSED || (l->paused && l->paused_for == a->verdict))
+        return;
+    l->paused = true;
+    l->paused_for = a->verdict;
+    l->conf.tell(l->conf.arg, LANE_PAUSED, l->conf.name, a->words);
+}
+
+static void again_now(struct lane *l, struct job *j)
+{
+    j->phase = JOB_READY;
+    job_list_add(&l->jobs, &l->jobs.ready, j);
+}
+
+/* Later: here when it is soon, else in the topic. */
+static void again_later(struct lane *l, struct job *j, const struct push_answer *a)
+{
+    int64_t wait_ms = retry_wait_ms(j->attempt, a->retry_after_s, dice());
+
+    if (j->attempt >= RETRY_ATTEMPTS_MAX && l->breaker.state == BREAKER_CLOSED) {
+        char words[PUSH_WORDS_MAX + 1];
+
+        snprintf(words, sizeof words, "given up: %.180s", a->words);
+        lane_end(l, j, PUSH_RESULT_DROPPED, a->status, words);
+        return;
+    }
+    j->status = a->status;
+    if (wait_ms <= LANE_HOLD_MS) {
+        jobs_wait(&l->jobs, j, clock_mono_ms() + wait_ms);
+        return;
+    }
+    j->due_ms = clock_mono_ms() + wait_ms;
+    lane_park(l, j, a->words);
+}
+
+static void token_dead(struct lane *l, struct job *j, const struct push_answer *a)
+{
+    struct mobile_push m;
+
+    arena_reset(l->arena);
+    if (a->dead_since_ms && lane_decode(l, j->held, &m) == CQ_OK &&
+        m.targets[j->target].registered_ms > a->dead_since_ms)
+        lane_end(l, j, PUSH_RESULT_DROPPED, a->status, "dead before it was registered again");
+    else
+        lane_bury(l, j, a->status, a->words);
+}
+
+/* Not one of ours: true of one phone that moved, or of all when the configuration is wrong. */
+static void token_foreign(struct lane *l, struct job *j, struct push_answer *a)
+{
+    if (l->proven) {
+        tell_good(l);
+        lane_bury(l, j, a->status, a->words);
+    } else if (++l->foreign < FOREIGN_MAX) {
+        tell_good(l);
+        lane_end(l, j, PUSH_RESULT_DROPPED, a->status, a->words);
+    } else {
+        a->verdict = PUSH_MISCONFIGURED;
+        tell_bad(l, a);
+        again_now(l, j);
+    }
+}
+
+static void credential_refused(struct lane *l, struct job *j, struct push_answer *a)
+{
+    struct provider *p = l->conf.provider;
+
+    j->attempt--; /* it was not this push that was refused */
+    if (j->credential_no == p->credential_no && !p->ops->refused(p, clock_wall_ms())) {
+        a->verdict = PUSH_MISCONFIGURED;
+        tell_bad(l, a);
+    } else {
+        breaker_go_on(&l->breaker);
+    }
+    again_now(l, j);
+}
+
+static void fetched(struct lane *l, const struct http_answer *a)
+{
+    struct push_answer answer;
+
+    l->fetching = false;
+    if (l->conf.provider->ops->fetched(l->conf.provider, a, clock_wall_ms(), &answer) == CQ_OK)
+        breaker_go_on(&l->breaker);
+    else
+        tell_bad(l, &answer);
+}
+
+void lane_answered(void *arg, uint64_t opaque, const struct http_answer *http)
+{
+    struct lane *l = arg;
+    struct push_answer a;
+    struct job *j;
+
+    if (opaque == LANE_FETCH) {
+        fetched(l, http);
+        return;
+    }
+    j = &l->jobs.v[opaque];
+    l->conf.provider->ops->answer(http, &a);
+    switch (a.verdict) {
+    case PUSH_TAKEN:
+        l->proven = true;
+        l->foreign = 0;
+        tell_good(l);
+        lane_end(l, j, PUSH_RESULT_ACCEPTED, a.status, "");
+        break;
+    case PUSH_DEAD:
+        tell_good(l);
+        token_dead(l, j, &a);
+        break;
+    case PUSH_FOREIGN:
+        token_foreign(l, j, &a);
+        break;
+    case PUSH_REFUSED:
+        tell_good(l);
+        lane_end(l, j, PUSH_RESULT_DROPPED, a.status, a.words);
+        break;
+    case PUSH_LATER:
+        tell_good(l);
+        again_later(l, j, &a);
+        break;
+    case PUSH_SLOWER:
+        breaker_wait(&l->breaker, a.retry_after_s * 1000, clock_mono_ms());
+        again_now(l, j);
+        break;
+    case PUSH_CREDENTIAL:
+        credential_refused(l, j, &a);
+        break;
+    case PUSH_MISCONFIGURED:
+        tell_bad(l, &a);
+        again_now(l, j);
+        break;
+    default:
+        tell_bad(l, &a);
+        again_later(l, j, &a);
+        break;
+    }
+}

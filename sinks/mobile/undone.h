@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/undone.h - the records of one partition that are not done yet (pure). They end in
+ * any order; the commit follows the oldest that has not.
+ */
+#pragma once
+
+#include "lib/base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { UNDONE_MAX = 8192 }; /* records between the oldest that is not done and the newest */
+
+struct undone_entry {
+    int64_t offset;
+    int32_t left;  /* pushes of it that are not done */
+    int64_t first; /* lowest offset in push.outcomes of what is said about it; -1: nothing yet */
+};
+
+struct undone {
+    struct undone_entry *v; /* owned; UNDONE_MAX, used as a ring */
+    uint64_t head, tail;    /* [head, tail) are in it; both only rise */
+    int64_t next;           /* to be committed: the first offset that is not done */
+    int64_t said;           /* one past the highest offset in push.outcomes seen */
+};
+
+/** `next`: where reading begins; `said`: see undone_said. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status undone_init(struct undone *w, int64_t next, int64_t said);
+void undone_release(struct undone *w);
+
+bool undone_full(const struct undone *w);
+
+/** A record with `left` pushes to be done, which may be none; `first`: the lowest outcome of those
+ * that were done before (-1: none were). `*ret` names it. CQ_AGAIN: full. */
+CQ_MUST_CHECK enum cq_status undone_add(struct undone *w, int64_t offset, int32_t left,
+                                        int64_t first, uint64_t *ret);
+
+/** One push of record `name` is done, its outcome at `outcome` in push.outcomes (-1: it has none).
+ */
+void undone_done(struct undone *w, uint64_t name, int64_t outcome);
+
+/** Where a reader of push.outcomes has to begin to find everything that was said about records at
+ * or above `next`. */
+int64_t undone_said(const struct undone *w);
+
+/** Records between the oldest and the newest, both counted. */
+static inline uint64_t undone_span(const struct undone *w)
+{
+    return w->tail - w->head;
+}

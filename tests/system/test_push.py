@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: MIT
+"""Phones are woken: through the whole road, by doubles of Google's and Apple's services."""
+import asyncio
+import json
+import time
+
+import pytest
+from client import MARK, scenario, until
+from conftest import BASE_PORT
+from look import Supervised, killed_and_back, log_faults, paused, record_when, records, rows_when
+from push import TOPIC, Doubles, apns_token
+from stack import Stack
+
+
+@pytest.fixture(scope="module")
+def doubles(tmp_path_factory):
+    d = Doubles(tmp_path_factory.mktemp("push"), BASE_PORT + 603, BASE_PORT + 604)
+    try:
+        yield d.start()
+    finally:
+        d.stop()
+
+
+@pytest.fixture(scope="module")
+def pushing(doubles):
+    with Stack(base_port=BASE_PORT + 600, settings=doubles.settings()) as s:
+        yield s.start()
+
+
+@pytest.fixture(autouse=True)
+def all_is_well(doubles):
+    doubles.control(fcm="ok", apns="ok", oauth="ok")
+
+
+async def register(device, kind: str, token: str, **more):
+    await device.rest.call("PUT", f"/api/devices/{device.device_id}/push", {"kind": kind, "token": token, **more}, expect=200)
+    return token
+
+
+async def woken(net, name: str, kind: str, token: str, **more):
+    """A user with one phone, which is off and registered."""
+    _, phone = await net.user(name)
+    await register(phone, kind, token, **more)
+    return phone
+
+
+async def outcome(stack, message: str, device, *results: str, timeout_s: float = 60) -> dict:
+    """The outcome of this message for this device: one of `results`."""
+    def mine(r):
+        return r["messageId"] == message and r["deviceId"] == device.device_id and r["outcome"] != "RETRIED"
+
+    found = await record_when(stack, "push.outcomes", mine, f"{message} to {device.name}", timeout_s)
+    assert found["outcome"] in results, found
+    return found
+
+
+async def asked(doubles, message: str, n: int = 1) -> list[dict]:
+    """At least n requests about this message."""
+    found: list = []
+
+    async def look():
+        found[:] = await asyncio.to_thread(doubles.pushes, message)
+        return len(found) >= n
+
+    await until(look, 30, f"{n} requests about {message}")
+    return found
+
+
+async def news(stack, event: str, **fields) -> dict:
+    """A line of the role mobile's log."""
+    found: list = []
+
+    def look():
+        found[:] = [x for x in stack.role("mobile").log_lines()
+                    if x["event"] == event and all(x.get(k) == v for k, v in fields.items())]
+        return found
+
+    await until(look, 30, f"{event} {fields}")
+    return found[-1]
+
+
+# ---- what is said
+
+
+@scenario(stack="pushing")
+async def test_a_message_wakes_the_phone_of_either_kind(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    android = await woken(net, "andrea", "fcm_token", "ok:andrea-1234")
+    fid = await woken(net, "fida", "fcm_fid", "fid-of-fida-99")
+    ios = await woken(net, "ingo", "apns", apns_token("AA"), app=TOPIC, locale="de-AT")
+    text = f"{MARK} hello \"there\" \N{WAVING HAND SIGN}"
+    told = [await alice.told(text, peer=d.user_id) for d in (android, fid, ios)]
+    for out, d in zip(told, (android, fid, ios)):
+        o = await outcome(pushing, out.id, d, "ACCEPTED")
+        assert (o["status"], o["attempt"], o["chatId"], o["seq"]) == (200, 1, out.chat_id, out.seq)
+        assert o["provider"] == ("APNS" if d is ios else "FCM")
+    (by_google,) = await asked(doubles, told[0].id)
+    body = json.loads(by_google["body"])["message"]
+    assert body["token"] == "ok:andrea-1234" and body["notification"] == {"title": "alice", "body": text}
+    assert body["data"] == {"chatId": told[0].chat_id, "messageId": told[0].id, "seq": str(told[0].seq), "badge": "1"}
+    assert body["android"]["priority"] == "HIGH" and body["android"]["notification"]["tag"] == told[0].chat_id
+    assert 86000 < int(body["android"]["ttl"][:-1]) <= 86400
+    (by_fid,) = await asked(doubles, told[1].id)
+    assert json.loads(by_fid["body"])["message"]["fid"] == "fid-of-fida-99"
+    (by_apple,) = await asked(doubles, told[2].id)
+    said, h = json.loads(by_apple["body"]), by_apple["headers"]
+    assert said["aps"]["alert"] == {"title": "alice", "body": text} and said["aps"]["badge"] == 1
+    assert (said["chatId"], said["messageId"], said["seq"]) == (told[2].chat_id, told[2].id, told[2].seq)
+    assert (h["apns-topic"], h["apns-push-type"], h["apns-priority"]) == (TOPIC, "alert", "10")
+    assert h["apns-collapse-id"] == told[2].chat_id and len(h["apns-id"]) == 36
+    assert abs(int(h["apns-expiration"]) - time.time() - 86400) < 300
+    # one token for all of Google's, one connection or two; nothing of it in the log
+    assert len({r["headers"]["authorization"] for r in doubles.requests("fcm")}) == 1
+
+
+@scenario(stack="pushing")
+async def test_privacy_and_languages(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    name = await woken(net, "nora", "fcm_token", "ok:nora-1234", privacy="name", locale="de")
+    none = await woken(net, "nobody", "apns", apns_token("ab"), privacy="none", locale="fr-FR")
+    photo = await woken(net, "paula", "fcm_token", "ok:paula-1234", locale="es")
+    secret = f"{MARK} not for the screen"
+    one, two = await alice.told(secret, peer=name.user_id), await alice.told(secret, peer=none.user_id)
+    three = await alice.acked(alice.send(f"{MARK} media/1", peer=photo.user_id, type="image"))
+    await alice.verdict(three)
+    (a,), (b,), (c,) = await asked(doubles, one.id), await asked(doubles, two.id), await asked(doubles, three.id)
+    assert json.loads(a["body"])["message"]["notification"] == {"title": "alice", "body": "Neue Nachricht"}
+    assert json.loads(b["body"])["aps"]["alert"] == {"title": "Chasqui", "body": "Nouveau message"}
+    assert json.loads(c["body"])["message"]["notification"] == {"title": "alice", "body": "Foto"}
+    assert MARK not in a["body"] + b["body"] + c["body"] and "alice" not in b["body"]
+
+
+@scenario(stack="pushing")
+async def test_a_group_says_who_and_where_and_the_badge_counts_chats(pushing, doubles, net):
+    alice, bob = await net.people("alice", "bob")
+    phone = await woken(net, "carol", "apns", apns_token("ac"))
+    group = await net.group(alice, bob, phone, name="the club")
+    first = await alice.told(f"{MARK} in the club", group)
+    (a,) = await asked(doubles, first.id)
+    assert json.loads(a["body"])["aps"]["alert"] == {"title": "the club", "body": f"alice: {MARK} in the club"}
+    await rows_when(pushing, "SELECT 1 FROM view.messages WHERE id = %s", first.id)
+    second = await bob.told(f"{MARK} direct", peer=phone.user_id)
+    (b,) = await asked(doubles, second.id)
+    assert (json.loads(a["body"])["aps"]["badge"], json.loads(b["body"])["aps"]["badge"]) == (1, 2)
+
+
+@scenario(stack="pushing")
+async def test_a_muted_chat_wakes_nobody_unless_it_names_him(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    phone = await woken(net, "dora", "fcm_token", "ok:dora-1234")
+    chat = await net.direct(alice, phone)
+    r = await phone.rest.call("PUT", f"/api/chats/{chat}/mute", {"until": 1})
+    assert (r.status, r.code) == (400, "bad_request")
+    r = await phone.rest.call("PUT", "/api/chats/00000000-0000-4000-8000-000000000000/mute", {"until": 9999999999999})
+    assert r.status == 404
+    until_ms = int(time.time() * 1000) + 3600_000
+    await phone.rest.call("PUT", f"/api/chats/{chat}/mute", {"until": until_ms}, expect=200)
+    quiet = await alice.told(f"{MARK} quiet", chat)
+    named = await alice.told(f"{MARK} @dora, look", chat)
+    await outcome(pushing, quiet.id, phone, "MUTED")
+    await outcome(pushing, named.id, phone, "ACCEPTED")
+    got = await phone.rest.get("/api/chats", expect=200)
+    assert [c.get("mutedUntil") for c in got.body["chats"] if c["chatId"] == chat] == [until_ms]
+    await phone.rest.call("DELETE", f"/api/chats/{chat}/mute", expect=200)
+    loud = await alice.told(f"{MARK} loud", chat)
+    await outcome(pushing, loud.id, phone, "ACCEPTED")
+    assert not doubles.pushes(quiet.id)
+
+
+@scenario(stack="pushing")
+async def test_what_a_device_may_say(pushing, net):
+    (alice,) = await net.people("alice")
+    _, other = await net.user("other")
+    good = {"kind": "fcm_token", "token": "ok:something"}
+    path = f"/api/devices/{alice.device_id}/push"
+    r = await other.rest.call("PUT", path, good)
+    assert (r.status, r.code) == (403, "forbidden")
+    r = await other.rest.call("DELETE", path)
+    assert (r.status, r.code) == (403, "forbidden")
+    for wrong in ({**good, "kind": "carrier pigeon"}, {**good, "token": "short"}, {**good, "token": "x" * 2000}, {**good, "token": 'a"b' * 9},
+                  {**good, "kind": "apns"}, {**good, "privacy": "loud"}, {**good, "environment": "moon"}, {**good, "x": 1}, {}):
+        r = await alice.rest.call("PUT", path, wrong)
+        assert (r.status, r.code) == (400, "bad_request"), (wrong, r)
+    await alice.rest.call("PUT", path, good, expect=200)
+    await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", alice.device_id)
+    await alice.rest.call("DELETE", path, expect=200)
+    await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", alice.device_id, enough=lambda r: not r)
+
+
+# ---- to whom
+
+
+@scenario(stack="pushing")
+async def test_an_open_tab_does_not_silence_the_phone(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    user, phone = await net.user("bob")
+    await register(phone, "fcm_token", "ok:bobs-phone")
+    tab = await user.device("web", auto_read=True)
+    await tab.online()
+    out = await alice.told(f"{MARK} tab open, phone off", peer=phone.user_id)
+    await tab.sees(out.content)
+    await outcome(pushing, out.id, phone, "ACCEPTED")
+    await asked(doubles, out.id)
+
+
+@scenario(stack="pushing")
+async def test_what_the_device_has_by_now_is_not_pushed(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    phone = await woken(net, "ella", "fcm_token", "ok:ella-1234")
+    mobile = pushing.role("mobile")
+    await paused(mobile)
+    try:
+        out = await alice.told(f"{MARK} come and get it", peer=phone.user_id)
+        await record_when(pushing, "mobile.push", lambda r: r["messageId"] == out.id, "the push")
+        await phone.online()
+        await phone.sees(out.content)
+        await rows_when(pushing, "SELECT delivered FROM view.device_cursors WHERE device_id = %s AND delivered >= %s",
+                        phone.device_id, out.seq)
+        await phone.stop()
+    finally:
+        mobile.cont()
+    await outcome(pushing, out.id, phone, "ALREADY_DELIVERED")
+    assert not doubles.pushes(out.id)
+
+
+@scenario(stack="pushing")
+async def test_nobody_confirmed(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    # no ok in ten seconds
+    mute = await woken(net, "mute", "fcm_token", "ok:mute-1234")
+    ws = await net.raw(mute.tokens)
+    await ws.send({"t": "ok", "n": (await ws.ready())["n"]})
+    # a socket that died
+    gone = await woken(net, "gone", "apns", apns_token("ad"))
+    dying = await net.raw(gone.tokens)
+    await dying.send({"t": "ok", "n": (await dying.ready())["n"]})
+    one = await alice.told(f"{MARK} are you there?", peer=mute.user_id)
+    two = await alice.told(f"{MARK} taken, not ok'd", peer=gone.user_id)
+    await dying.expect(lambda f: f.get("id") == two.id, "the message")
+    dying.abort()
+    assert await ws.closed(30) == 4408
+    await outcome(pushing, one.id, mute, "ACCEPTED")
+    await outcome(pushing, two.id, gone, "ACCEPTED")
+    assert len(await asked(doubles, one.id)) == 1 and len(await asked(doubles, two.id)) == 1
+
+
+@scenario(stack="pushing", limit_s=180)
+async def test_a_killed_gateway(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    lost = await woken(net, "lost", "fcm_token", "ok:lost-1234")
+    ws = await net.raw(lost.tokens)
+    await ws.send({"t": "ok", "n": (await ws.ready())["n"]})
+    out = await alice.told(f"{MARK} before the kill", peer=lost.user_id)
+    await ws.expect(lambda f: f.get("id") == out.id, "the message")
+    async with Supervised(pushing):
+        await killed_and_back(pushing.role("edge-ws"))
+    await outcome(pushing, out.id, lost, "ACCEPTED")
+    assert len(await asked(doubles, out.id)) == 1
+
+
+# ---- tokens that go
+
+
+@scenario(stack="pushing")
+async def test_a_dead_token_goes_unless_it_came_back(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    android = await woken(net, "ada", "fcm_token", "unregistered:ada-1")
+    ios = await woken(net, "ida", "apns", apns_token("de1"))
+    older = await woken(net, "old", "apns", apns_token("de0"))  # Apple saw it die before it was registered
+    told = {d: await alice.told(f"{MARK} anybody?", peer=d.user_id) for d in (android, ios, older)}
+    o = await outcome(pushing, told[android].id, android, "TOKEN_DEAD")
+    assert o["status"] == 404 and "UNREGISTERED" in o["detail"]
+    o = await outcome(pushing, told[ios].id, ios, "TOKEN_DEAD")
+    assert o["status"] == 410 and "Unregistered" in o["detail"]
+    await outcome(pushing, told[older].id, older, "DROPPED")
+    for d in (android, ios):
+        await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", d.device_id, enough=lambda r: not r)
+        again = await alice.told(f"{MARK} still nobody?", peer=d.user_id)
+        await outcome(pushing, again.id, d, "NO_PROVIDER")
+    await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", older.device_id)
+
+    # while the push is under way the app registers anew: that registration stays
+    doubles.control(fcm="down")
+    back = await woken(net, "back", "fcm_token", "unregistered:back-1")
+    out = await alice.told(f"{MARK} and you?", peer=back.user_id)
+    await asked(doubles, out.id)
+    user_offset = (await rows_when(pushing, "SELECT src_offset FROM view.push_targets WHERE device_id = %s", back.device_id))[0]
+    await register(back, "fcm_token", "unregistered:back-1")
+    renewed = (await rows_when(pushing, "SELECT src_offset FROM view.push_targets WHERE device_id = %s", back.device_id))[0]
+    assert renewed["src_offset"] > user_offset["src_offset"]
+
+
+@scenario(stack="pushing")
+async def test_a_token_is_one_device_and_ends_with_its_log_out(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    first = await woken(net, "first", "fcm_token", "ok:the-same-phone")
+    second = await woken(net, "second", "fcm_token", "ok:the-same-phone")  # another user logs in there
+    await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", first.device_id, enough=lambda r: not r)
+    out = await alice.told(f"{MARK} for the first", peer=first.user_id)
+    await outcome(pushing, out.id, first, "NO_PROVIDER")
+    out = await alice.told(f"{MARK} for the second", peer=second.user_id)
+    await outcome(pushing, out.id, second, "ACCEPTED")
+    await second.rest.post("/api/logout", {}, expect=200)
+    await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", second.device_id, enough=lambda r: not r)
+
+
+# ---- services in trouble
+
+
+@scenario(stack="pushing", limit_s=180)
+async def test_a_provider_in_trouble_waits_and_the_other_goes_on(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    android = await woken(net, "anna", "fcm_token", "ok:anna-1234")
+    ios = await woken(net, "ines", "apns", apns_token("ae"))
+    doubles.control(fcm="denied")
+    waiting = [await alice.told(f"{MARK} waiting {i}", peer=android.user_id) for i in range(5)]
+    line = await news(pushing, "provider_paused", provider="fcm", level="error")
+    assert "PERMISSION_DENIED" in line["why"]
+    out = await alice.told(f"{MARK} not waiting", peer=ios.user_id)
+    await outcome(pushing, out.id, ios, "ACCEPTED")
+    # kill -9 meanwhile: the pushes wait in the log
+    async with Supervised(pushing):
+        await killed_and_back(pushing.role("mobile"))
+    await until(lambda: len([x for x in pushing.role("mobile").log_lines() if x["event"] == "provider_paused"]) == 2, 30, "a second pause")
+    assert not [r for _, _, r in await records(pushing, "push.outcomes") if r["messageId"] in {o.id for o in waiting}]
+    doubles.control(fcm="ok")
+    for o in waiting:
+        await outcome(pushing, o.id, android, "ACCEPTED")
+    await news(pushing, "provider_resumed", provider="fcm")
+
+
+@scenario(stack="pushing")
+async def test_an_expired_access_token_is_renewed_once(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    phones = [await woken(net, f"p{i}", "fcm_token", f"ok:phone-{i}-1234") for i in range(4)]
+    first = await alice.told(f"{MARK} with the first", peer=phones[0].user_id)
+    await outcome(pushing, first.id, phones[0], "ACCEPTED")
+    before = len(doubles.requests("oauth"))
+    doubles.control(expire=1)
+    told = [await alice.told(f"{MARK} with the next", peer=p.user_id) for p in phones]
+    for out, p in zip(told, phones):
+        await outcome(pushing, out.id, p, "ACCEPTED", timeout_s=100)
+    assert len(doubles.requests("oauth")) == before + 1
+
+
+def test_logs_carry_no_content_tokens_or_numbers(pushing, doubles):
+    assert log_faults(pushing) == []
+    text = pushing.role("mobile").log_path.read_text()
+    assert "ok:andrea" not in text and "ya29" not in text and "PRIVATE" not in text
