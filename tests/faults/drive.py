@@ -20,11 +20,11 @@ import nemesis as nem  # noqa: E402
 from checker import Line, check  # noqa: E402
 from client import MARK, until  # noqa: E402
 from history import History  # noqa: E402
-from look import ROLES, ends_now, log_faults, rows_now  # noqa: E402
+from look import ends_now, log_faults, rows_now  # noqa: E402
 from metrics import Watch  # noqa: E402
 from people import Cast  # noqa: E402
 from rig import Rig  # noqa: E402
-from stack import ROOT, Stack  # noqa: E402
+from stack import ROLES, ROOT, Stack  # noqa: E402
 
 CAP_MB = {"edge-ws": 400, "edge-rest": 400}
 CAP_MB_ELSE = 500
@@ -111,7 +111,7 @@ class Drive:
                     asyncio.run(self.live(stack))
                     return self.judge(stack)
                 finally:
-                    if not self.rig.disk:
+                    if not self.rig.disk and stack.services.log_dir.exists():
                         shutil.copytree(stack.services.log_dir, self.out / "log", dirs_exist_ok=True)
         finally:
             self.rig.close()

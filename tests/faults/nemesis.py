@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Awaitable, Callable
 
 from client import by_role, until
-from look import ROLES, paused
+from look import paused
+from stack import ROLES
 
 SESSION_S = 10.0  # of the consumers; see lib/bus/consumer.c
 STAGES = ("chat", "user", "mobile")
@@ -416,6 +417,7 @@ async def repeats(m: Nemesis, rng: random.Random) -> str:
 @fault("F13.restore", "old members and sessions come again, and their readers restore")
 async def old_state(m: Nemesis, rng: random.Random) -> str:
     records = []
+    gone = await m.cast.somebody_out()
     for topic in ("members", "presence"):
         found = await asyncio.to_thread(m.stack.read_topic, topic, 60)
         # the oldest comes last: whoever believes the last word believes the oldest one
@@ -424,6 +426,7 @@ async def old_state(m: Nemesis, rng: random.Random) -> str:
     procs = m.copies("chat") + m.copies("user")
     await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
     await m.back(*procs)
+    await m.cast.tell_without(gone)
     return f"{len(records)} records"
 
 

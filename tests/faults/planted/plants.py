@@ -88,6 +88,15 @@ class Plant:
         at = words.index("-o")
         run([*words[:at], *map(str, objects), "-o", str(out), *words[at + 2:]], BUILD)
 
+    def link_all(self, folder: Path, objects: list[Path]) -> None:
+        """A build folder with the patched chasqui, and beside it what belongs there."""
+        for path in [*BUILD.iterdir(), BUILD / "tests/faults/faults_fatal.so"]:
+            if path.is_file() and os.access(path, os.X_OK) and path.name != "chasqui":
+                to = folder / path.relative_to(BUILD)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+        self.link("chasqui", objects, folder / "chasqui")
+
     # ---- catching --------------------------------------------------------------------------------
 
     def catch(self, folder: Path, port: int) -> str:
@@ -114,7 +123,7 @@ class Plant:
         return f"{name}: {lines[-1] if lines else done.returncode}"
 
     def _by_system(self, folder: Path, objects: list[Path], test: str, port: int) -> str:
-        self.link("chasqui", objects, folder / "chasqui")
+        self.link_all(folder, objects)
         done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", ROOT / test], cwd=ROOT, text=True,
                               capture_output=True, check=False, timeout=RUN_S,
                               env={**os.environ, "CHASQUI_BUILD": str(folder), "CHASQUI_TEST_PORT": str(port)})
@@ -125,11 +134,7 @@ class Plant:
 
     def _by_faults(self, folder: Path, objects: list[Path], rest: str, port: int) -> str:
         words, _, want = rest.rpartition(":")
-        self.link("chasqui", objects, folder / "chasqui")
-        preload = BUILD / "tests/faults/faults_fatal.so"
-        if preload.exists():
-            (folder / "tests/faults").mkdir(parents=True, exist_ok=True)
-            shutil.copy(preload, folder / "tests/faults")
+        self.link_all(folder, objects)
         done = subprocess.run([HERE.parent / "run", *words.split(), "--planted", "--plain", "--keep", folder / "kept", "--base-port",
                                str(port)], capture_output=True, text=True, check=False, timeout=RUN_S,
                               env={**os.environ, "CHASQUI_BUILD": str(folder)})
