@@ -629,7 +629,7 @@ def i15_by_the_protocol(d: Data) -> Line:
 # What has to have been refused, or done again: by every run that is long enough to see it, and by runs with these faults.
 REFUSALS = (("chat", "duplicates_suppressed_total"), ("chat", "rejections_total"), ("chat", "receipts_refused_total"),
             ("edge-ws", "late_closes_total"), ("edge-ws", "handed_back_total"), ("user", "sessions_lost_total"))
-REFUSALS_BY_FAULT = {"F15": ("persistence", "dead_letters_total"), "F2.persistence.3": ("persistence", "zombie_writes_refused_total"),
+REFUSALS_BY_FAULT = {"F15": ("persistence", "dead_letters_total"),
                      "F11.user": ("user", "duplicates_suppressed_total"), "F4.kill": ("edge-ws", "unknown_answers_total"),
                      "F5": ("edge-rest", "unknown_answers_total")}
 SHOWN = ("zombie_writes_refused_total", "late_confirmations_total", "resync_closes_total", "silent_sessions_cleared_total",

@@ -20,11 +20,11 @@ import nemesis as nem  # noqa: E402
 from checker import Line, check  # noqa: E402
 from client import MARK, until  # noqa: E402
 from history import History  # noqa: E402
-from look import ROLES, ends_now, log_faults, rows_now  # noqa: E402
+from look import ends_now, log_faults, rows_now  # noqa: E402
 from metrics import Watch  # noqa: E402
 from people import Cast  # noqa: E402
 from rig import Rig  # noqa: E402
-from stack import ROOT, Stack  # noqa: E402
+from stack import ROLES, ROOT, Stack  # noqa: E402
 
 CAP_MB = {"edge-ws": 400, "edge-rest": 400}
 CAP_MB_ELSE = 500
@@ -111,7 +111,7 @@ class Drive:
                     asyncio.run(self.live(stack))
                     return self.judge(stack)
                 finally:
-                    if not self.rig.disk:
+                    if not self.rig.disk and stack.services.log_dir.exists():
                         shutil.copytree(stack.services.log_dir, self.out / "log", dirs_exist_ok=True)
         finally:
             self.rig.close()
@@ -142,9 +142,12 @@ class Drive:
             await asyncio.to_thread(numbers.__exit__)
             self.meta["numbers"] = {f"{role} {name}": n for (role, name), n in numbers.all_seen().items()}
             await cast.close()
-        # without clients, processes hold what they hold for themselves
-        await until(lambda: all(memory.of(p.pid)[1] <= memory.seen[p.name]["fds_base"] + 8 for p in stack.roles()), 30,
-                    "descriptors to be closed") if not o.planted else None
+        try:  # without clients, processes hold what they hold for themselves
+            await until(lambda: all(memory.of(p.pid)[1] <= memory.seen[p.name]["fds_base"] + 8 for p in stack.roles()), 30,
+                        "descriptors to be closed")
+            await until(lambda: not dump.behind(stack), 30, "the last words of the sockets to be consumed")
+        except AssertionError as e:
+            self.say(f"{self.at()} {e}")  # the checker looks at the same numbers
         memory.end()
         self.meta["memory"] = memory.seen
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Awaitable, Callable
 
 from client import by_role, until
-from look import ROLES, paused
+from look import paused
+from stack import ROLES
 
 SESSION_S = 10.0  # of the consumers; see lib/bus/consumer.c
 STAGES = ("chat", "user", "mobile")
@@ -416,12 +417,16 @@ async def repeats(m: Nemesis, rng: random.Random) -> str:
 @fault("F13.restore", "old members and sessions come again, and their readers restore")
 async def old_state(m: Nemesis, rng: random.Random) -> str:
     records = []
+    gone = await m.cast.somebody_out()
     for topic in ("members", "presence"):
-        records += [r for r in await asyncio.to_thread(m.some_records, rng, topic, 10**6) if r[3] is not None][:400]
+        found = await asyncio.to_thread(m.stack.read_topic, topic, 60)
+        # the oldest comes last: whoever believes the last word believes the oldest one
+        records += [(topic, p, key, value) for p, _, key, value, _ in reversed(found) if value is not None][-400:]
     await asyncio.to_thread(m.produce, records)
     procs = m.copies("chat") + m.copies("user")
     await asyncio.gather(*(asyncio.to_thread(p.kill9) for p in procs))
     await m.back(*procs)
+    await m.cast.tell_without(gone)
     return f"{len(records)} records"
 
 
@@ -512,6 +517,26 @@ def refusing(topic: str):
 
 for _topic in ("user.inbox", "chat.events", "delivery.status", "ws.push", "rejections"):
     fault(f"H1.{_topic}", "one output of a turn is refused, the others are stored", short=_topic == "user.inbox")(refusing(_topic))
+
+
+@fault("H2", "ticks are refused while everybody reads, and nobody says anything that would make up for it")
+async def ticks_refused(m: Nemesis, rng: random.Random) -> str:
+    m.cast.paused = True
+    n = 0
+    try:
+        await asyncio.sleep(1)  # what is under way arrives
+        await m.config("user.inbox", "max.message.bytes", "60")
+        for p in m.cast.people:
+            for d in p.players:
+                for chat in p.chats if d.caught_up else ():
+                    d.read(chat)
+                    n += 1
+        await asyncio.sleep(2)
+    finally:
+        await m.config("user.inbox", "max.message.bytes", "1048576")
+        m.cast.paused = False
+    await m.back(*m.stack.roles())
+    return f"{n} chats read"
 
 
 @fault("P1", "the broker stands still while a sink is dead")

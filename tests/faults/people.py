@@ -174,6 +174,7 @@ class Cast:
         self.groups: dict[str, dict] = {}  # chat → {"owner": Person, "churn": [Person]}
         self.sent = 0
         self.paused = False  # no new sends
+        self.churn_rests = False
         self._tasks: list[asyncio.Task] = []
         self._posts: set[asyncio.Task] = set()
         self._phones = random.Random(f"{seed}/phones").randrange(10**9)
@@ -357,6 +358,8 @@ class Cast:
         where = [(chat, g) for chat, g in self.groups.items() if g["churn"]]
         while True:
             await asyncio.sleep(rng.uniform(0.5, 2.0))
+            if self.churn_rests:
+                continue
             chat, g = rng.choice(where)
             who, op = rng.choice(g["churn"]), rng.choice(("remove", "add", "add", "leave", "promote", "demote"))
             actor = who if op == "leave" else g["owner"]
@@ -404,6 +407,29 @@ class Cast:
                 self.h.add("sign_in_failed", user=p.user_id, why=str(e)[:200])
                 continue
             d.start()
+
+    async def somebody_out(self) -> tuple[str, Person]:
+        """Somebody who is not in his group now, and stays out until `tell_without` is done."""
+        self.churn_rests = True
+        chat, g = next((c, g) for c, g in self.groups.items() if g["churn"])
+        who, d = g["churn"][0], g["owner"].players[0]
+
+        async def out():
+            r = await d.rest.call("DELETE", f"/api/chats/{chat}/members/{who.user_id}")
+            return r.status in (200, 404)
+
+        await until(out, 60, "somebody to be removed")
+        return chat, who
+
+    async def tell_without(self, gone: tuple[str, Person]) -> None:
+        """A message that does not concern him, and one of his that nobody wants."""
+        chat, who = gone
+        outs = []
+        for d in (self.groups[chat]["owner"].players[0], who.players[0]):
+            d.start()
+            outs.append(d.send(f"{MARK} without {who.name} {self.h.counts['send']}", chat))
+        await until(lambda: all(o.verdict for o in outs), 60, "verdicts on what was said without somebody")
+        self.churn_rests = False
 
     async def leave_some(self) -> None:
         """A third of the visiting devices goes offline until the end."""

@@ -6,6 +6,7 @@ A plant is a patch whose first lines say which bug it is and who catches it:
     Bug: …
     Caught-By: faults --fault NAME … : I7          a run of tests/faults, and the invariant that must be broken
     Caught-By: ctest unit.NAME                     a unit test
+    Caught-By: system FILE::TEST                   a system test
 
 The patched files are copied, patched and compiled anew; everything else is linked as it was built. So a plant takes
 seconds to build, and no plant can leave anything behind. A patch that no longer applies is a failure, as is a plant that
@@ -87,6 +88,15 @@ class Plant:
         at = words.index("-o")
         run([*words[:at], *map(str, objects), "-o", str(out), *words[at + 2:]], BUILD)
 
+    def link_all(self, folder: Path, objects: list[Path]) -> None:
+        """A build folder with the patched chasqui, and beside it what belongs there."""
+        for path in [*BUILD.iterdir(), BUILD / "tests/faults/faults_fatal.so"]:
+            if path.is_file() and os.access(path, os.X_OK) and path.name != "chasqui":
+                to = folder / path.relative_to(BUILD)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+        self.link("chasqui", objects, folder / "chasqui")
+
     # ---- catching --------------------------------------------------------------------------------
 
     def catch(self, folder: Path, port: int) -> str:
@@ -94,6 +104,8 @@ class Plant:
         kind, _, rest = self.catcher.partition(" ")
         if kind == "ctest":
             return self._by_unit(folder, objects, rest)
+        if kind == "system":
+            return self._by_system(folder, objects, rest, port)
         if kind == "faults":
             return self._by_faults(folder, objects, rest, port)
         raise Broken(f"unknown catcher: {self.catcher}")
@@ -110,13 +122,19 @@ class Plant:
         lines = [x for x in (done.stdout + done.stderr).splitlines() if x.strip()]
         return f"{name}: {lines[-1] if lines else done.returncode}"
 
+    def _by_system(self, folder: Path, objects: list[Path], test: str, port: int) -> str:
+        self.link_all(folder, objects)
+        done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", ROOT / test], cwd=ROOT, text=True,
+                              capture_output=True, check=False, timeout=RUN_S,
+                              env={**os.environ, "CHASQUI_BUILD": str(folder), "CHASQUI_TEST_PORT": str(port)})
+        said = re.search(r"^FAILED (.*)", done.stdout, re.M)
+        if done.returncode != 1 or not said:
+            raise Broken(f"{test} noticed nothing:\n{done.stdout[-1500:]}")
+        return said[1][:200]
+
     def _by_faults(self, folder: Path, objects: list[Path], rest: str, port: int) -> str:
         words, _, want = rest.rpartition(":")
-        self.link("chasqui", objects, folder / "chasqui")
-        preload = BUILD / "tests/faults/faults_fatal.so"
-        if preload.exists():
-            (folder / "tests/faults").mkdir(parents=True, exist_ok=True)
-            shutil.copy(preload, folder / "tests/faults")
+        self.link_all(folder, objects)
         done = subprocess.run([HERE.parent / "run", *words.split(), "--planted", "--plain", "--keep", folder / "kept", "--base-port",
                                str(port)], capture_output=True, text=True, check=False, timeout=RUN_S,
                               env={**os.environ, "CHASQUI_BUILD": str(folder)})
