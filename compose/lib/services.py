@@ -386,6 +386,8 @@ class Services:
             "WS_UPSTREAM": f"127.0.0.1:{self.ws_port(0)}", "WS_PUBLIC_URL": f"ws://127.0.0.1:{self.ws_port(0)}/ws",
             "WEB_ROOT": str(ROOT / "edge/web"),
         })
+        if preload := os.environ.get("CHASQUI_PRELOAD"):  # for a sanitizer, see tests/tsan
+            env["LD_PRELOAD"] = preload
         if port := self.metrics_port(role, i):
             env["METRICS_LISTEN"] = f"127.0.0.1:{port}"
         env.update({name: str(value) for name, value in self.settings.items()})

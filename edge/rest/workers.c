@@ -52,7 +52,7 @@ static struct pg *database_for(struct worker *w, const struct call *c)
 static enum call_next run_step(struct worker *w, struct call *c)
 {
     const char *why = "";
-    enum call_next next;
+    enum call_next next = CALL_REPLY;
     enum cq_status st;
 
     c->store = w->store;

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEAD_LETTER_WITHIN_MS = 5000, FETCH_MAX_BYTES = 4 * 1024 * 1024 };
+enum { LETTER_WITHIN_MS = 120 * 1000, LETTER_SOON_MS = 50, FETCH_MAX_BYTES = 4 * 1024 * 1024 };
+
+enum letter { LETTER_NONE, LETTER_SENT, LETTER_STORED, LETTER_FAILED };
 
 struct push_reader {
     struct push_reader_conf conf;
@@ -17,9 +19,11 @@ struct push_reader {
     const char *topic;         /* static */
     bool assigned_now;         /* in the poll that is running */
     bool assigned_ever;
-    enum cq_status dead_verdict; /* of the dead letter under way */
-    bool dead_reported;
-    char why[320]; /* of CQ_FATAL */
+    struct producer *letters; /* owned; NULL until the first dead letter */
+    enum letter letter;
+    int64_t letter_ms;      /* wall clock when it was sent */
+    struct bus_record dead; /* owned; of the letter that is on its way */
+    char why[320];          /* of CQ_FATAL */
 };
 
 static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
@@ -61,7 +65,9 @@ void push_reader_free(struct push_reader *r)
     if (!r)
         return;
     r->sink = NULL; /* the last revocation comes on a thread of the library's closing */
+    record_release(&r->dead);
     consumer_free(r->consumer);
+    producer_free(r->letters);
     free(r);
 }
 
@@ -88,46 +94,69 @@ int push_reader_fd(struct push_reader *r)
     return consumer_fd(r->consumer);
 }
 
-static void on_dead_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
-                           enum cq_status st)
+static void on_letter_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
+                             enum cq_status st)
 {
     struct push_reader *r = arg;
 
     (void)opaque;
     (void)partition;
     (void)offset;
-    r->dead_reported = true;
-    r->dead_verdict = st;
+    r->letter = st == CQ_OK ? LETTER_STORED : LETTER_FAILED;
 }
 
-/* So rare that a producer of its own and a short wait are the simplest; on any failure the process
- * ends, and the record is met again after the restart. */
-static enum cq_status dead_letter(struct push_reader *r, const struct bus_record *rec,
-                                  const char *why, int64_t wall_ms)
+/* Send the dead letter of `rec`, which is kept until the report: nothing is read meanwhile, and
+ * nothing waits. A producer of its own, made when it is needed first. */
+static enum cq_status begin_letter(struct push_reader *r, struct bus_record *rec, const char *why,
+                                   int64_t wall_ms)
 {
     struct producer_conf conf = { .brokers = r->conf.brokers,
                                   .client_id = r->conf.client_id,
-                                  .message_timeout_ms = DEAD_LETTER_WITHIN_MS,
-                                  .report = on_dead_report,
+                                  .message_timeout_ms = LETTER_WITHIN_MS,
+                                  .report = on_letter_report,
                                   .arg = r };
-    struct producer *p = NULL;
     char topic[BUS_NAME_MAX];
-    enum cq_status st;
 
     snprintf(topic, sizeof topic, "%s.dlq", r->topic);
-    if (producer_new(&conf, &p) != CQ_OK)
+    if (!r->letters && producer_new(&conf, &r->letters) != CQ_OK)
         return CQ_FATAL;
-    r->dead_reported = false;
-    st = dead_letter_send(p, topic, rec, why, "edge-ws", wall_ms, 0);
-    while (st == CQ_OK && !r->dead_reported)
-        producer_serve(p, 100);
-    producer_free(p);
     log_debug("dead_letter", LOG_S("topic", r->topic), LOG_I("partition", rec->partition),
               LOG_I("offset", rec->offset), LOG_S("why", why));
-    return st == CQ_OK && r->dead_verdict == CQ_OK ? CQ_OK : CQ_FATAL;
+    if (dead_letter_send(r->letters, topic, rec, why, "edge-ws", wall_ms, 0) != CQ_OK)
+        return CQ_FATAL;
+    r->letter = LETTER_SENT;
+    r->letter_ms = wall_ms;
+    r->dead = *rec;
+    *rec = (struct bus_record){ 0 };
+    return CQ_OK;
 }
 
-static enum cq_status route(struct push_reader *r, const struct bus_record *rec, int64_t wall_ms)
+/* Whether reading may go on: the letter is stored, and its record is stepped over. */
+static enum cq_status await_letter(struct push_reader *r, bool *ret_done)
+{
+    const char *why;
+    enum cq_status st;
+
+    *ret_done = r->letter == LETTER_NONE;
+    if (*ret_done)
+        return CQ_OK;
+    producer_serve(r->letters, 0);
+    if (r->letter == LETTER_SENT)
+        return CQ_OK;
+    *ret_done = true;
+    st = r->letter == LETTER_STORED
+             ? sink_record(r->sink, r->dead.partition, r->dead.offset, (struct cq_span){ 0 }, &why)
+             : CQ_FATAL;
+    if (st == CQ_AGAIN) /* no room to step over: it is met, and lettered, once more */
+        st = consumer_seek(r->consumer, r->dead.topic, r->dead.partition, r->dead.offset);
+    if (st != CQ_OK)
+        snprintf(r->why, sizeof r->why, "a dead letter: %s", producer_error(r->letters));
+    record_release(&r->dead);
+    r->letter = LETTER_NONE;
+    return st == CQ_OK ? CQ_OK : CQ_FATAL;
+}
+
+static enum cq_status route(struct push_reader *r, struct bus_record *rec, int64_t wall_ms)
 {
     const char *why = "empty";
     /* An empty value is no WsPush either, and to the sink it means: step over. */
@@ -135,11 +164,8 @@ static enum cq_status route(struct push_reader *r, const struct bus_record *rec,
                             ? sink_record(r->sink, rec->partition, rec->offset, rec->value, &why)
                             : CQ_POISON;
 
-    if (st == CQ_POISON) {
-        st = dead_letter(r, rec, why, wall_ms);
-        if (st == CQ_OK)
-            st = sink_record(r->sink, rec->partition, rec->offset, (struct cq_span){ 0 }, &why);
-    }
+    if (st == CQ_POISON)
+        return begin_letter(r, rec, why, wall_ms);
     if (st == CQ_AGAIN) /* the slot is paused: come back to this record when it is not */
         st = consumer_seek(r->consumer, rec->topic, rec->partition, rec->offset) == CQ_OK
                  ? CQ_OK
@@ -156,7 +182,15 @@ enum cq_status push_reader_poll(struct push_reader *r, int max, int64_t wall_ms,
     for (int i = 0; i < max; i++) {
         struct bus_record rec;
         enum cq_status st;
+        bool ready;
 
+        st = await_letter(r, &ready);
+        if (st != CQ_OK)
+            return st;
+        if (!ready) { /* soon, as a rule; the caller's next tick comes in any case */
+            *ret_more = wall_ms - r->letter_ms < LETTER_SOON_MS;
+            return CQ_OK;
+        }
         r->assigned_now = false;
         st = consumer_poll(r->consumer, 0, &rec);
         if (r->assigned_now)

@@ -20,6 +20,7 @@ HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90
 # Left out under the address and undefined-behaviour sanitizers: tests of the tests.
 NOT_ASAN = ["test_checkers.py"]
 FAULT_SEEDS = ("11", "12")  # of the short profile
+TSAN_TESTS = [f"tests/system/test_{name}.py" for name in ("connect", "framing", "chat", "zz_logs")]
 ASAN_OPTIONS = "detect_leaks=1:allocator_may_return_null=1:abort_on_error=0:exitcode=99"
 
 
@@ -221,11 +222,21 @@ def step_system_asan(run):
            env={"CHASQUI_BUILD": str(ROOT / "build/asan"), "ASAN_OPTIONS": ASAN_OPTIONS})
 
 
+def step_tsan(run):
+    """What has threads, under the thread sanitizer: units, then all roles over a few tests; their logs are looked at last."""
+    build(run, "tsan", 900)
+    options = {"TSAN_OPTIONS": f"suppressions={ROOT}/tests/lib/tsan.supp:exitcode=66:history_size=4"}
+    ctest(run, "tsan-units", "tsan", "units that have threads", 600, "-R", "^unit[.](export|stage|push_reader)", env=options)
+    pytest(run, "tsan", "a short system run under the thread sanitizer", TSAN_TESTS, 600, needs=["build-tsan"], folder="tests/system",
+           env={**options, "CHASQUI_BUILD": str(ROOT / "build/tsan"),
+                "CHASQUI_PRELOAD": str(ROOT / "build/tsan/tests/tsan/libtsan_threads.so")})
+
+
 # name → (step, also in a quick run?)
 STEPS = {
     "release": (step_release, True), "units": (step_units, True), "system": (step_system, True), "compose": (step_compose, False),
     "faults": (step_faults, False), "planted": (step_planted, False), "browser": (step_browser, False), "bench": (step_bench, False), "asan": (step_asan, False),
-    "units-asan": (step_units_asan, False), "system-asan": (step_system_asan, False),
+    "units-asan": (step_units_asan, False), "system-asan": (step_system_asan, False), "tsan": (step_tsan, False),
 }
 
 

@@ -57,8 +57,8 @@ static inline void world_close(struct bus_world *w)
     rd_kafka_destroy(w->rk);
 }
 
-/* Write one record to "in"; its value says what the stage does with it. False: not stored. */
-static inline bool world_put(struct bus_world *w, const char *value)
+/* Write one record to partition 0. False: not stored. */
+static inline bool world_put_to(struct bus_world *w, const char *topic, const char *value)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *p;
@@ -67,12 +67,18 @@ static inline bool world_put(struct bus_world *w, const char *value)
     rd_kafka_conf_set(conf, "bootstrap.servers", w->brokers, NULL, 0);
     rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
     p = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
-    rd_kafka_producev(p, RD_KAFKA_V_TOPIC("in"), RD_KAFKA_V_PARTITION(0),
+    rd_kafka_producev(p, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
                       RD_KAFKA_V_VALUE((void *)(uintptr_t)value, strlen(value)),
                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     done = rd_kafka_flush(p, CALL_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_destroy(p);
     return done;
+}
+
+/* The same to "in"; its value says what the stage does with it. */
+static inline bool world_put(struct bus_world *w, const char *value)
+{
+    return world_put_to(w, "in", value);
 }
 
 /* What the group has committed for "in"; -1: nothing; -2: no answer. */

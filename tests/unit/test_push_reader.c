@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A dead letter of ws.push whose broker is away: the gateway neither ends nor stands still.
+ */
+#include "tests/unit/test.h"
+
+#include "sinks/websocket/push_reader.h"
+#include "tests/unit/bus_world.h"
+
+enum { AWAY_MS = 8000 };
+
+static struct push_reader *reader; /* of the running case, for the port */
+static int64_t committed = -1;
+
+static enum cq_status port_submit(void *arg, const struct user_action *a, uint64_t opaque)
+{
+    (void)arg;
+    (void)a;
+    (void)opaque;
+    return CQ_AGAIN;
+}
+
+static void port_commit(void *arg, int32_t slot, int64_t next, bool wait)
+{
+    (void)arg;
+    (void)slot;
+    (void)wait;
+    committed = next;
+}
+
+static void port_pause(void *arg, int32_t slot, bool pause)
+{
+    (void)arg;
+    push_reader_pause(reader, slot, pause);
+}
+
+/* A few turns of the gateway's loop. */
+static enum cq_status turn(struct sink *s)
+{
+    bool more = true;
+    enum cq_status st;
+
+    sink_set_now(s, clock_mono_ms(), clock_wall_ms());
+    st = push_reader_poll(reader, 16, clock_wall_ms(), &more);
+    sink_batch_end(s);
+    sink_tick(s);
+    clock_sleep_ms(5);
+    return st;
+}
+
+TEST(a_dead_letter_waits_for_its_broker)
+{
+    struct bus_world w;
+    struct sink *s = NULL;
+    int64_t until_ms;
+
+    world_open(&w);
+    rd_kafka_mock_topic_create(w.cluster, "ws.push", 1, 1);
+    rd_kafka_mock_topic_create(w.cluster, "ws.push.dlq", 1, 1);
+    rd_kafka_mock_partition_set_leader(w.cluster, "ws.push", 0, NEAR);
+    rd_kafka_mock_partition_set_leader(w.cluster, "ws.push.dlq", 0, FAR);
+    rd_kafka_mock_coordinator_set(w.cluster, "group", "edge-ws", NEAR);
+    rd_kafka_mock_broker_set_down(w.cluster, FAR);
+    CHECK(world_put_to(&w, "ws.push", "no push at all"));
+    CHECK_EQ(sink_new(
+                 &(struct sink_conf){
+                     .port = { .submit = port_submit, .commit = port_commit, .pause = port_pause },
+                     .slots = 1,
+                     .sessions_max = 1 },
+                 &s),
+             CQ_OK);
+    CHECK_EQ(push_reader_new(
+                 &(struct push_reader_conf){
+                     .brokers = w.brokers, .client_id = "paper", .instance = "", .slots = 1 },
+                 &reader),
+             CQ_OK);
+    CHECK_EQ(push_reader_start(reader, s), CQ_OK);
+    until_ms = clock_mono_ms() + AWAY_MS; /* the fault itself */
+    while (clock_mono_ms() < until_ms)
+        CHECK_EQ(turn(s), CQ_OK);
+    CHECK_EQ(sink_stats(s)->slots_ours, 1);
+    CHECK_EQ(committed, -1);
+    rd_kafka_mock_broker_set_up(w.cluster, FAR);
+    until_ms = clock_mono_ms() + WITHIN_MS;
+    while (committed != 1 && clock_mono_ms() < until_ms)
+        CHECK_EQ(turn(s), CQ_OK);
+    CHECK_EQ(committed, 1);
+    CHECK_EQ(world_count(&w, "ws.push.dlq", 0), 1);
+    push_reader_free(reader);
+    sink_free(s);
+    world_close(&w);
+}
