@@ -50,22 +50,32 @@ static enum cq_status look(struct lane *l, struct lane_batch *b, struct pg_resul
     return view_look(l->db, &l->params, asks, b->n, b->fact, rows);
 }
 
+/* Whether pushes leave without the view, which is said when it begins. */
+static bool goes_blind(struct lane *l)
+{
+    if (clock_mono_ms() - l->view_since_ms < LANE_VIEW_PATIENCE_MS)
+        return false;
+    if (!l->view_told)
+        l->conf.tell(l->conf.arg, LANE_VIEW_AWAY, l->conf.name, pg_error(l->db));
+    l->view_told = true;
+    return true;
+}
+
 /* Ask the view, unless it has been away for so long that nobody waits for it any more. CQ_AGAIN:
  * the batch has to wait. */
 static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now_ms,
                                struct pg_result **rows)
 {
-    bool late = l->view_since_ms && now_ms - l->view_since_ms >= LANE_VIEW_PATIENCE_MS;
     enum cq_status st;
 
     b->known = false;
     if (now_ms < l->view_again_ms)
-        return late ? CQ_OK : CQ_AGAIN;
+        return goes_blind(l) ? CQ_OK : CQ_AGAIN;
     st = look(l, b, rows);
     if (st == CQ_OK) {
         if (l->view_told)
             l->conf.tell(l->conf.arg, LANE_VIEW_BACK, l->conf.name, "");
-        l->view_since_ms = 0;
+        l->view_since_ms = l->view_again_ms = 0;
         l->view_told = false;
         b->known = true;
         return CQ_OK;
@@ -74,14 +84,9 @@ static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now
         return CQ_FATAL;
     if (!l->view_since_ms)
         l->view_since_ms = now_ms;
-    now_ms = clock_mono_ms(); /* asking may have taken its time */
-    late = now_ms - l->view_since_ms >= LANE_VIEW_PATIENCE_MS;
-    l->view_again_ms = now_ms + (late ? VIEW_AWAY_MS : VIEW_RETRY_MS);
-    if (late && !l->view_told) {
-        l->view_told = true;
-        l->conf.tell(l->conf.arg, LANE_VIEW_AWAY, l->conf.name, pg_error(l->db));
-    }
-    return late ? CQ_OK : CQ_AGAIN;
+    /* asking may have taken its time */
+    l->view_again_ms = clock_mono_ms() + (goes_blind(l) ? VIEW_AWAY_MS : VIEW_RETRY_MS);
+    return goes_blind(l) ? CQ_OK : CQ_AGAIN;
 }
 
 /* ---- leaving
@@ -259,7 +264,10 @@ static void tell_bad(struct lane *l, const struct push_answer *a)
     bool at_once = a->verdict == PUSH_MISCONFIGURED;
 
     breaker_bad(&l->breaker, at_once, clock_mono_ms(), dice());
-    if (l->breaker.state == BREAKER_CLOSED || (l->paused && l->paused_for == a->verdict))
+    if (l->paused && l->paused_for == a->verdict)
+        return;
+    /* one bad moment is no alarm: the trial after it has to fail, too */
+    if (l->breaker.state == BREAKER_CLOSED || (!at_once && l->breaker.opened < 2))
         return;
     l->paused = true;
     l->paused_for = a->verdict;
