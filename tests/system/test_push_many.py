@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Thousands of pushes at services that fail in every way they know: each one is accounted for by an outcome."""
+import asyncio
 import collections
 import json
 import random
@@ -7,6 +8,7 @@ import time
 
 import pytest
 from conftest import BASE_PORT
+from look import records
 from push import Doubles, apns_token, faults_of, google_schema
 from push_load import Pushes
 from stack import Proc, Stack, wait_until
@@ -266,7 +268,7 @@ class Otherwise:
     def __init__(self, stack, **settings):
         self.stack, self.own = stack, stack.role("mobile")
         env = {**stack.services.role_env("mobile"), **settings}
-        self.proc = Proc("mobile-otherwise", self.own.argv, self.own.log_path.with_name(f"mobile-{'-'.join(settings).lower()}.log"),
+        self.proc = Proc("mobile-otherwise", self.own.argv, self.own.log_path.with_name(f"mobile-otherwise-{time.time_ns()}.log"),
                          '"event":"ready"', env=env)
 
     def __enter__(self):
@@ -320,5 +322,5 @@ def test_a_device_that_is_throttled_for_long_holds_up_nobody(pushing, doubles):
     parked = wait_until(lambda: [o for all_of in stuck.outcomes().values() for o in all_of if o["outcome"] == "RETRIED"], 90,
                         "some of them parked", every=1)
     assert all("TooManyRequests" in o["detail"] and o["status"] == 429 and o["attempt"] >= 4 for o in parked)
-    later = [pushing.decode(v)[1] for _, _, _, v, _ in pushing.read_topic("mobile.push")]
-    assert any(r["notBeforeMs"] and r["attempt"] >= 4 and len(r["devices"]) == len(r["targets"]) == 1 for r in later)
+    later = [r for _, _, r in asyncio.run(records(pushing, "mobile.push")) if r["notBeforeMs"]]
+    assert later and all(r["attempt"] >= 4 and len(r["devices"]) == len(r["targets"]) == 1 for r in later)
