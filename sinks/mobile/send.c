@@ -3,6 +3,7 @@
  * sinks/mobile/send.c - pushes leave after one look at the view, and come back as answers.
  */
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/hash.h"
 #include "sinks/mobile/lane_state.h"
 
@@ -269,13 +270,14 @@ static void tell_bad(struct lane *l, const struct push_answer *a)
     /* one bad moment is no alarm: the trial after it has to fail, too */
     if (l->breaker.state == BREAKER_CLOSED || (!at_once && l->breaker.opened < 2))
         return;
+    l->conf.tell(l->conf.arg, l->paused ? LANE_STILL : LANE_PAUSED, l->conf.name, a->words);
     l->paused = true;
     l->paused_for = a->verdict;
-    l->conf.tell(l->conf.arg, LANE_PAUSED, l->conf.name, a->words);
 }
 
 static void again_now(struct lane *l, struct job *j)
 {
+    count_add(COUNT_PUSHES_AGAIN, 1);
     j->phase = JOB_READY;
     job_list_add(&l->jobs, &l->jobs.ready, j);
 }
@@ -292,6 +294,7 @@ static void again_later(struct lane *l, struct job *j, const struct push_answer 
         lane_end(l, j, PUSH_RESULT_DROPPED, a->status, words);
         return;
     }
+    count_add(COUNT_PUSHES_AGAIN, 1);
     j->status = a->status;
     if (wait_ms <= LANE_HOLD_MS) {
         jobs_wait(&l->jobs, j, clock_mono_ms() + wait_ms);
