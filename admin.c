@@ -9,6 +9,7 @@
 #include "processors/user/rules.h"
 #include "schemas/codec.h"
 #include "schemas/topics.h"
+#include "sinks/mobile/role.h"
 #include "sinks/persistence/migrate.h"
 #include "sinks/persistence/rebuild.h"
 
@@ -101,6 +102,27 @@ static int run_print(int argc, char **argv)
     return 0;
 }
 
+/* push-test --user ID [--send] */
+static int run_push_test(int argc, char **argv)
+{
+    struct cq_id user;
+    bool named = false, send = false, good = true;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--send") == 0)
+            send = true;
+        else if (strcmp(argv[i], "--user") == 0 && i + 1 < argc)
+            good = named = id_parse(span_str(argv[++i]), &user);
+        else
+            good = false;
+    }
+    if (!good || !named) {
+        fputs("chasqui: admin push-test --user ID [--send]\n", stderr);
+        return 2;
+    }
+    return mobile_push_test(user, send, stdout);
+}
+
 static const struct verb {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -112,13 +134,15 @@ static const struct verb {
     { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
     { "rebuild", run_rebuild, ROLE_ADMIN,
       "drop the view; the sinks replay it from the log (stop them first)" },
+    { "push-test", run_push_test, ROLE_ADMIN,
+      "--user ID [--send]: what pushes to this user's devices meet" },
     { "print", run_print, 0, "print topics | chat-rules | user-rules for the documentation" },
 };
 
 void admin_usage(FILE *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(out, "  admin %-8s %s\n", verbs[i].name, verbs[i].help);
+        fprintf(out, "  admin %-9s %s\n", verbs[i].name, verbs[i].help);
 }
 
 int admin_run(int argc, char **argv)

@@ -14,78 +14,94 @@
 enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
 
 /** X(enum name, kind, exported name, roles that have it (enum role_bit), help). */
-#define COUNTS(X)                                                                                 \
-    X(RECORDS_IN, COUNTER, "records_in_total", ROLE_READERS, "Records taken from the log")        \
-    X(RECORDS_OUT, COUNTER, "records_out_total", ROLE_ALL,                                        \
-      "Records that the broker reported "                                                         \
-      "stored")                                                                                   \
-    X(SENDS_FAILED, COUNTER, "sends_failed_total", ROLE_ALL,                                      \
-      "Records whose delivery failed: unknown whether they are stored")                           \
-    X(QUEUE_FULL, COUNTER, "queue_full_total", ROLE_ALL,                                          \
-      "Times the producer's queue had no room for a record")                                      \
-    X(COMMITS_FAILED, COUNTER, "commits_failed_total", ROLE_READERS,                              \
-      "Commits that the broker did not take or that could not be sent; more is read again")       \
-    X(DEAD_LETTERS, COUNTER, "dead_letters_total", ROLE_READERS,                                  \
-      "Records that can never succeed, sent to their dlq topic")                                  \
-    X(KILLERS, COUNTER, "killers_total", ROLE_STAGES,                                             \
-      "Dead letters that had killed their process again and again")                               \
-    X(REJOINS, COUNTER, "rejoins_total", ROLE_READERS,                                            \
-      "Times the group took this member for gone, or for another, and it joined anew")            \
-    X(PARTITIONS, GAUGE, "partitions", ROLE_READERS, "Partitions owned now")                      \
-    X(LAG, GAUGE, "lag_records", ROLE_READERS,                                                    \
-      "Records of owned partitions not yet read, as far "                                         \
-      "as the last fetch told")                                                                   \
-    X(TURNS, COUNTER, "turns_total", ROLE_STAGES | ROLE_FEEDS, "Turns that had records")          \
-    X(BATCH, GAUGE, "batch_records", ROLE_STAGES | ROLE_FEEDS, "Records in the last turn")        \
-    X(TURNS_AGAIN, COUNTER, "turns_again_total", ROLE_STAGES | ROLE_FEEDS,                        \
-      "Turns that have to be done again")                                                         \
-    X(ZOMBIE_WRITES, COUNTER, "zombie_writes_refused_total", ROLE_FEEDS,                          \
-      "Turns refused by the compare-and-set: another copy owns the partition")                    \
-    X(LATE_CONFIRMATIONS, COUNTER, "late_confirmations_total", ROLE_FEEDS,                        \
-      "Commits with an unknown outcome that proved to have happened")                             \
-    X(DATABASE_AWAY, GAUGE, "database_away", ROLE_FEEDS, "1 while PostgreSQL does not answer")    \
-    X(DUPLICATES, COUNTER, "duplicates_suppressed_total",                                         \
-      ROLE_CHAT | ROLE_USER | ROLE_FEEDS | ROLE_EDGE_WS,                                          \
-      "Repeats that had no second effect: a client id sent twice, a record replayed")             \
-    X(REJECTIONS, COUNTER, "rejections_total", ROLE_CHAT, "Actions refused with a code")          \
-    X(RECEIPTS_REFUSED, COUNTER, "receipts_refused_total", ROLE_CHAT,                             \
-      "Receipts at or above their own position, or of a chat that is not theirs")                 \
-    X(SILENT_CLEARED, COUNTER, "silent_sessions_cleared_total", ROLE_USER,                        \
-      "Sessions dropped because their gateway was silent for three minutes")                      \
-    X(SESSIONS_LOST, COUNTER, "sessions_lost_total", ROLE_USER,                                   \
-      "SessionLost taken: what a gateway could not deliver, handed back")                         \
-    X(INGEST_REFUSED, COUNTER, "ingest_refused_total", ROLE_EDGES,                                \
-      "Actions refused at once because the log takes nothing now")                                \
-    X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                              \
-      "Clients told that it is unknown whether their action is stored")                           \
-    X(RATE_REFUSED, COUNTER, "rate_refused_total", ROLE_EDGES, "Requests and frames over a rate") \
-    X(STORE_AWAY, COUNTER, "store_away_total", ROLE_STORE,                                        \
-      "Times that the store of files did not answer, or would not have us")                       \
-    X(STORE_FULL, COUNTER, "store_full_total", ROLE_STORE,                                        \
-      "Times that the store of files had no room")                                                \
-    X(FILES_REFUSED, COUNTER, "files_refused_total", ROLE_EDGE_REST,                              \
-      "Uploads that were not what they were said to be")                                          \
-    X(FILES_SWEPT, COUNTER, "files_swept_total", ROLE_MEDIA,                                      \
-      "Uploads that nobody finished, taken away")                                                 \
-    X(LOOK_FAULTS, COUNTER, "look_faults_total", ROLE_MEDIA,                                      \
-      "Files that chasqui-thumbnail could not make sense of, or did not survive")                 \
-    X(CALLS, GAUGE, "calls", ROLE_EDGE_REST, "Requests at work now")                              \
-    X(SOCKETS, GAUGE, "sockets", ROLE_EDGE_WS, "Sockets open now")                                \
-    X(SESSIONS_READY, GAUGE, "sessions_ready", ROLE_EDGE_WS, "Sessions confirmed now")            \
-    X(FRAMES_OPEN, GAUGE, "frames_open", ROLE_EDGE_WS, "Frames without their ok now")             \
-    X(ACKS, COUNTER, "acks_total", ROLE_EDGE_WS, "Sends acknowledged")                            \
-    X(NACKS, COUNTER, "nacks_total", ROLE_EDGE_WS, "Sends not taken, or unknown")                 \
-    X(BAD_FRAMES, COUNTER, "bad_frames_total", ROLE_EDGE_WS, "Frames that break the protocol")    \
-    X(FRAMES, COUNTER, "frames_total", ROLE_EDGE_WS, "Numbered frames written to sockets")        \
-    X(HANDED_BACK, COUNTER, "handed_back_total", ROLE_EDGE_WS,                                    \
-      "Message frames stored in user.inbox again because their socket did not ok them")           \
-    X(RESYNC_CLOSES, COUNTER, "resync_closes_total", ROLE_EDGE_WS,                                \
-      "Sockets closed because more waited for them than is kept")                                 \
-    X(LATE_CLOSES, COUNTER, "late_closes_total", ROLE_EDGE_WS,                                    \
-      "Sockets closed because a frame had no ok for ten seconds")                                 \
-    X(SESSIONS_MOVED, COUNTER, "sessions_moved_total", ROLE_EDGE_WS,                              \
-      "Sessions registered anew because their slot went to another gateway")                      \
-    X(CLOSED_BY_LOG, COUNTER, "closed_by_log_total", ROLE_EDGE_WS,                                \
+#define COUNTS(X)                                                                                  \
+    X(RECORDS_IN, COUNTER, "records_in_total", ROLE_READERS, "Records taken from the log")         \
+    X(RECORDS_OUT, COUNTER, "records_out_total", ROLE_ALL,                                         \
+      "Records that the broker reported "                                                          \
+      "stored")                                                                                    \
+    X(SENDS_FAILED, COUNTER, "sends_failed_total", ROLE_ALL,                                       \
+      "Records whose delivery failed: unknown whether they are stored")                            \
+    X(QUEUE_FULL, COUNTER, "queue_full_total", ROLE_ALL,                                           \
+      "Times the producer's queue had no room for a record")                                       \
+    X(COMMITS_FAILED, COUNTER, "commits_failed_total", ROLE_READERS,                               \
+      "Commits that the broker did not take or that could not be sent; more is read again")        \
+    X(DEAD_LETTERS, COUNTER, "dead_letters_total", ROLE_READERS,                                   \
+      "Records that can never succeed, sent to their dlq topic")                                   \
+    X(KILLERS, COUNTER, "killers_total", ROLE_STAGES,                                              \
+      "Dead letters that had killed their process again and again")                                \
+    X(REJOINS, COUNTER, "rejoins_total", ROLE_READERS,                                             \
+      "Times the group took this member for gone, or for another, and it joined anew")             \
+    X(PARTITIONS, GAUGE, "partitions", ROLE_READERS, "Partitions owned now")                       \
+    X(LAG, GAUGE, "lag_records", ROLE_READERS,                                                     \
+      "Records of owned partitions not yet read, as far "                                          \
+      "as the last fetch told")                                                                    \
+    X(TURNS, COUNTER, "turns_total", ROLE_STAGES | ROLE_FEEDS, "Turns that had records")           \
+    X(BATCH, GAUGE, "batch_records", ROLE_STAGES | ROLE_FEEDS, "Records in the last turn")         \
+    X(TURNS_AGAIN, COUNTER, "turns_again_total", ROLE_STAGES | ROLE_FEEDS,                         \
+      "Turns that have to be done again")                                                          \
+    X(ZOMBIE_WRITES, COUNTER, "zombie_writes_refused_total", ROLE_FEEDS,                           \
+      "Turns refused by the compare-and-set: another copy owns the partition")                     \
+    X(LATE_CONFIRMATIONS, COUNTER, "late_confirmations_total", ROLE_FEEDS,                         \
+      "Commits with an unknown outcome that proved to have happened")                              \
+    X(DATABASE_AWAY, GAUGE, "database_away", ROLE_FEEDS | ROLE_MOBILE,                             \
+      "1 while PostgreSQL does not answer")                                                        \
+    X(DUPLICATES, COUNTER, "duplicates_suppressed_total",                                          \
+      ROLE_CHAT | ROLE_USER | ROLE_FEEDS | ROLE_EDGE_WS,                                           \
+      "Repeats that had no second effect: a client id sent twice, a record replayed")              \
+    X(REJECTIONS, COUNTER, "rejections_total", ROLE_CHAT, "Actions refused with a code")           \
+    X(RECEIPTS_REFUSED, COUNTER, "receipts_refused_total", ROLE_CHAT,                              \
+      "Receipts at or above their own position, or of a chat that is not theirs")                  \
+    X(SILENT_CLEARED, COUNTER, "silent_sessions_cleared_total", ROLE_USER,                         \
+      "Sessions dropped because their gateway was silent for three minutes")                       \
+    X(SESSIONS_LOST, COUNTER, "sessions_lost_total", ROLE_USER,                                    \
+      "SessionLost taken: what a gateway could not deliver, handed back")                          \
+    X(INGEST_REFUSED, COUNTER, "ingest_refused_total", ROLE_EDGES,                                 \
+      "Actions refused at once because the log takes nothing now")                                 \
+    X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                               \
+      "Clients told that it is unknown whether their action is stored")                            \
+    X(RATE_REFUSED, COUNTER, "rate_refused_total", ROLE_EDGES, "Requests and frames over a rate")  \
+    X(STORE_AWAY, COUNTER, "store_away_total", ROLE_STORE,                                         \
+      "Times that the store of files did not answer, or would not have us")                        \
+    X(STORE_FULL, COUNTER, "store_full_total", ROLE_STORE,                                         \
+      "Times that the store of files had no room")                                                 \
+    X(FILES_REFUSED, COUNTER, "files_refused_total", ROLE_EDGE_REST,                               \
+      "Uploads that were not what they were said to be")                                           \
+    X(FILES_SWEPT, COUNTER, "files_swept_total", ROLE_MEDIA,                                       \
+      "Uploads that nobody finished, taken away")                                                  \
+    X(LOOK_FAULTS, COUNTER, "look_faults_total", ROLE_MEDIA,                                       \
+      "Files that chasqui-thumbnail could not make sense of, or did not survive")                  \
+    X(PUSHES_TAKEN, COUNTER, "pushes_taken_total", ROLE_MOBILE, "Pushes that their provider took") \
+    X(PUSHES_DROPPED, COUNTER, "pushes_dropped_total", ROLE_MOBILE,                                \
+      "Pushes that will never be taken")                                                           \
+    X(PUSHES_SPARED, COUNTER, "pushes_spared_total", ROLE_MOBILE,                                  \
+      "Pushes not sent: the device had it, or the chat is muted")                                  \
+    X(PUSHES_NOWHERE, COUNTER, "pushes_nowhere_total", ROLE_MOBILE,                                \
+      "Pushes for devices that nobody can wake")                                                   \
+    X(PUSHES_AGAIN, COUNTER, "pushes_again_total", ROLE_MOBILE,                                    \
+      "Tries that have to be made again")                                                          \
+    X(PUSHES_PARKED, COUNTER, "pushes_parked_total", ROLE_MOBILE,                                  \
+      "Pushes written back to the log for a later time")                                           \
+    X(TOKENS_DEAD, COUNTER, "tokens_dead_total", ROLE_MOBILE,                                      \
+      "Tokens that their provider says are dead")                                                  \
+    X(PROVIDERS_PAUSED, GAUGE, "providers_paused", ROLE_MOBILE,                                    \
+      "Providers whose pushes wait, because they or their configuration do not work")              \
+    X(CALLS, GAUGE, "calls", ROLE_EDGE_REST, "Requests at work now")                               \
+    X(SOCKETS, GAUGE, "sockets", ROLE_EDGE_WS, "Sockets open now")                                 \
+    X(SESSIONS_READY, GAUGE, "sessions_ready", ROLE_EDGE_WS, "Sessions confirmed now")             \
+    X(FRAMES_OPEN, GAUGE, "frames_open", ROLE_EDGE_WS, "Frames without their ok now")              \
+    X(ACKS, COUNTER, "acks_total", ROLE_EDGE_WS, "Sends acknowledged")                             \
+    X(NACKS, COUNTER, "nacks_total", ROLE_EDGE_WS, "Sends not taken, or unknown")                  \
+    X(BAD_FRAMES, COUNTER, "bad_frames_total", ROLE_EDGE_WS, "Frames that break the protocol")     \
+    X(FRAMES, COUNTER, "frames_total", ROLE_EDGE_WS, "Numbered frames written to sockets")         \
+    X(HANDED_BACK, COUNTER, "handed_back_total", ROLE_EDGE_WS,                                     \
+      "Message frames stored in user.inbox again because their socket did not ok them")            \
+    X(RESYNC_CLOSES, COUNTER, "resync_closes_total", ROLE_EDGE_WS,                                 \
+      "Sockets closed because more waited for them than is kept")                                  \
+    X(LATE_CLOSES, COUNTER, "late_closes_total", ROLE_EDGE_WS,                                     \
+      "Sockets closed because a frame had no ok for ten seconds")                                  \
+    X(SESSIONS_MOVED, COUNTER, "sessions_moved_total", ROLE_EDGE_WS,                               \
+      "Sessions registered anew because their slot went to another gateway")                       \
+    X(CLOSED_BY_LOG, COUNTER, "closed_by_log_total", ROLE_EDGE_WS,                                 \
       "Sockets closed by word of the processors: logged out, or too many")
 
 enum count_key {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "sinks/mobile/lane_state.h"
 
 #include <stdio.h>
@@ -162,6 +163,7 @@ static enum cq_status lane_turn(struct lane *l)
     int64_t now_ms = clock_mono_ms();
     enum cq_status st = lane_take(l);
 
+    count_beat(now_ms);
     if (st == CQ_OK && l->pool && !l->stopping)
         st = lane_send(l, now_ms);
     if (st == CQ_OK)

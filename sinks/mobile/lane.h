@@ -17,6 +17,7 @@ struct lane; /* opaque; one thread */
 
 enum lane_news {
     LANE_PAUSED, /* the provider does not work: its pushes wait */
+    LANE_STILL,  /* it still does not, for another reason */
     LANE_RESUMED,
     LANE_VIEW_AWAY, /* pushes leave without a look at what the device has */
     LANE_VIEW_BACK,

@@ -2,9 +2,11 @@
 #include "sinks/mobile/role.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "sinks/mobile/lane.h"
+#include "sinks/mobile/push_test.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -30,15 +32,22 @@ static void on_news(void *arg, enum lane_news news, const char *lane, const char
     (void)arg;
     switch (news) {
     case LANE_PAUSED:
+        count_add(COUNT_PROVIDERS_PAUSED, 1);
+        log_error("provider_paused", LOG_S("provider", lane), LOG_S("why", why));
+        break;
+    case LANE_STILL:
         log_error("provider_paused", LOG_S("provider", lane), LOG_S("why", why));
         break;
     case LANE_RESUMED:
+        count_add(COUNT_PROVIDERS_PAUSED, -1);
         log_info("provider_resumed", LOG_S("provider", lane));
         break;
     case LANE_VIEW_AWAY:
+        count_set(COUNT_DATABASE_AWAY, 1);
         log_warn("database_away", LOG_S("provider", lane), LOG_S("why", why));
         break;
     case LANE_VIEW_BACK:
+        count_set(COUNT_DATABASE_AWAY, 0);
         log_info("database_back", LOG_S("provider", lane));
         break;
     }
@@ -49,6 +58,7 @@ static bool open_provider(const char *name, enum cq_status st, const char *why,
                           struct provider *provider)
 {
     if (st == CQ_FATAL) {
+        count_add(COUNT_PROVIDERS_PAUSED, 1);
         log_error("provider_paused", LOG_S("provider", name), LOG_S("why", why));
         return false;
     }
@@ -59,27 +69,36 @@ static bool open_provider(const char *name, enum cq_status st, const char *why,
     return true;
 }
 
+static enum cq_status make_fcm(struct provider **ret, char *why, size_t why_n)
+{
+    return fcm_new(&(struct fcm_conf){ .key = setting_text(SET_FCM_SERVER_KEY),
+                                       .base_url = setting_text(SET_FCM_BASE_URL) },
+                   ret, why, why_n);
+}
+
 static bool open_fcm(struct lane_thread *t)
 {
     char why[REASON_MAX] = "";
-    enum cq_status st = fcm_new(&(struct fcm_conf){ .key = setting_text(SET_FCM_SERVER_KEY),
-                                                    .base_url = setting_text(SET_FCM_BASE_URL) },
-                                &t->provider, why, sizeof why);
+    enum cq_status st = make_fcm(&t->provider, why, sizeof why);
 
     return open_provider("fcm", st, why, t->provider);
+}
+
+static enum cq_status make_apns(struct provider **ret, char *why, size_t why_n)
+{
+    return apns_new(&(struct apns_conf){ .key = setting_text(SET_APNS_KEY),
+                                         .key_id = setting_text(SET_APNS_KEY_ID),
+                                         .team_id = setting_text(SET_APNS_TEAM_ID),
+                                         .topics = setting_text(SET_APNS_TOPIC),
+                                         .base_url = setting_text(SET_APNS_BASE_URL),
+                                         .sandbox_url = setting_text(SET_APNS_SANDBOX_URL) },
+                    ret, why, why_n);
 }
 
 static bool open_apns(struct lane_thread *t)
 {
     char why[REASON_MAX] = "";
-    enum cq_status st =
-        apns_new(&(struct apns_conf){ .key = setting_text(SET_APNS_KEY),
-                                      .key_id = setting_text(SET_APNS_KEY_ID),
-                                      .team_id = setting_text(SET_APNS_TEAM_ID),
-                                      .topics = setting_text(SET_APNS_TOPIC),
-                                      .base_url = setting_text(SET_APNS_BASE_URL),
-                                      .sandbox_url = setting_text(SET_APNS_SANDBOX_URL) },
-                 &t->provider, why, sizeof why);
+    enum cq_status st = make_apns(&t->provider, why, sizeof why);
 
     return open_provider("apns", st, why, t->provider);
 }
@@ -160,12 +179,45 @@ int mobile_role_run(const volatile int *stop)
 
     if (st == CQ_OK)
         log_info("ready");
-    while (st == CQ_OK && !*stop && !r->ended)
+    while (st == CQ_OK && !*stop && !r->ended) {
         clock_sleep_ms(LOOK_MS);
+        if (!r->lanes[0].running && !r->lanes[1].running)
+            count_beat(
+                clock_mono_ms()); /* nothing is configured rightly: waiting is all there is */
+    }
     if (r)
         st = end_lanes(r, st);
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)));
     free(r);
+    return st == CQ_OK ? 0 : 1;
+}
+
+/* ---- by hand
+ * --------------------------------------------------------------------------------------------- */
+
+static void say_provider(FILE *out, const char *name, enum cq_status st, const char *why,
+                         const struct provider *p)
+{
+    fprintf(out, "%s: %s\n", name, st != CQ_OK ? why : p ? "configured" : "not configured");
+}
+
+int mobile_push_test(struct cq_id user, bool send, FILE *out)
+{
+    cq_auto(pg) struct pg *db = pg_new(setting_text(SET_DATABASE_URL), "chasqui-push-test");
+    struct push_test t = {
+        .db = db, .ca_file = setting_text(SET_PUSH_CA_FILE), .user = user, .send = send, .out = out
+    };
+    char why[REASON_MAX] = "";
+    enum cq_status st = make_fcm(&t.fcm, why, sizeof why);
+
+    say_provider(out, "fcm", st, why, t.fcm);
+    st = make_apns(&t.apns, why, sizeof why);
+    say_provider(out, "apns", st, why, t.apns);
+    st = push_test_run(&t);
+    if (st == CQ_AGAIN || st == CQ_FATAL)
+        fprintf(out, "the database does not answer: %s\n", pg_error(db));
+    provider_free(t.fcm);
+    provider_free(t.apns);
     return st == CQ_OK ? 0 : 1;
 }

@@ -3,6 +3,7 @@
  * sinks/mobile/send.c - pushes leave after one look at the view, and come back as answers.
  */
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/hash.h"
 #include "sinks/mobile/lane_state.h"
 
@@ -50,22 +51,32 @@ static enum cq_status look(struct lane *l, struct lane_batch *b, struct pg_resul
     return view_look(l->db, &l->params, asks, b->n, b->fact, rows);
 }
 
+/* Whether pushes leave without the view, which is said when it begins. */
+static bool goes_blind(struct lane *l)
+{
+    if (clock_mono_ms() - l->view_since_ms < LANE_VIEW_PATIENCE_MS)
+        return false;
+    if (!l->view_told)
+        l->conf.tell(l->conf.arg, LANE_VIEW_AWAY, l->conf.name, pg_error(l->db));
+    l->view_told = true;
+    return true;
+}
+
 /* Ask the view, unless it has been away for so long that nobody waits for it any more. CQ_AGAIN:
  * the batch has to wait. */
 static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now_ms,
                                struct pg_result **rows)
 {
-    bool late = l->view_since_ms && now_ms - l->view_since_ms >= LANE_VIEW_PATIENCE_MS;
     enum cq_status st;
 
     b->known = false;
     if (now_ms < l->view_again_ms)
-        return late ? CQ_OK : CQ_AGAIN;
+        return goes_blind(l) ? CQ_OK : CQ_AGAIN;
     st = look(l, b, rows);
     if (st == CQ_OK) {
         if (l->view_told)
             l->conf.tell(l->conf.arg, LANE_VIEW_BACK, l->conf.name, "");
-        l->view_since_ms = 0;
+        l->view_since_ms = l->view_again_ms = 0;
         l->view_told = false;
         b->known = true;
         return CQ_OK;
@@ -74,14 +85,9 @@ static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now
         return CQ_FATAL;
     if (!l->view_since_ms)
         l->view_since_ms = now_ms;
-    now_ms = clock_mono_ms(); /* asking may have taken its time */
-    late = now_ms - l->view_since_ms >= LANE_VIEW_PATIENCE_MS;
-    l->view_again_ms = now_ms + (late ? VIEW_AWAY_MS : VIEW_RETRY_MS);
-    if (late && !l->view_told) {
-        l->view_told = true;
-        l->conf.tell(l->conf.arg, LANE_VIEW_AWAY, l->conf.name, pg_error(l->db));
-    }
-    return late ? CQ_OK : CQ_AGAIN;
+    /* asking may have taken its time */
+    l->view_again_ms = clock_mono_ms() + (goes_blind(l) ? VIEW_AWAY_MS : VIEW_RETRY_MS);
+    return goes_blind(l) ? CQ_OK : CQ_AGAIN;
 }
 
 /* ---- leaving
@@ -259,15 +265,19 @@ static void tell_bad(struct lane *l, const struct push_answer *a)
     bool at_once = a->verdict == PUSH_MISCONFIGURED;
 
     breaker_bad(&l->breaker, at_once, clock_mono_ms(), dice());
-    if (l->breaker.state == BREAKER_CLOSED || (l->paused && l->paused_for == a->verdict))
+    if (l->paused && l->paused_for == a->verdict)
         return;
+    /* one bad moment is no alarm: the trial after it has to fail, too */
+    if (l->breaker.state == BREAKER_CLOSED || (!at_once && l->breaker.opened < 2))
+        return;
+    l->conf.tell(l->conf.arg, l->paused ? LANE_STILL : LANE_PAUSED, l->conf.name, a->words);
     l->paused = true;
     l->paused_for = a->verdict;
-    l->conf.tell(l->conf.arg, LANE_PAUSED, l->conf.name, a->words);
 }
 
 static void again_now(struct lane *l, struct job *j)
 {
+    count_add(COUNT_PUSHES_AGAIN, 1);
     j->phase = JOB_READY;
     job_list_add(&l->jobs, &l->jobs.ready, j);
 }
@@ -284,6 +294,7 @@ static void again_later(struct lane *l, struct job *j, const struct push_answer 
         lane_end(l, j, PUSH_RESULT_DROPPED, a->status, words);
         return;
     }
+    count_add(COUNT_PUSHES_AGAIN, 1);
     j->status = a->status;
     if (wait_ms <= LANE_HOLD_MS) {
         jobs_wait(&l->jobs, j, clock_mono_ms() + wait_ms);

@@ -4,6 +4,7 @@
  * awaited, the outcome last.
  */
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "sinks/mobile/lane_state.h"
 
 #include <stdio.h>
@@ -167,6 +168,21 @@ enum cq_status lane_flush(struct lane *l)
     return CQ_OK;
 }
 
+static void count_result(enum push_result r)
+{
+    static const enum count_key keys[PUSH_RESULT_N] = {
+        [PUSH_RESULT_ACCEPTED] = COUNT_PUSHES_TAKEN,
+        [PUSH_RESULT_DROPPED] = COUNT_PUSHES_DROPPED,
+        [PUSH_RESULT_TOKEN_DEAD] = COUNT_TOKENS_DEAD,
+        [PUSH_RESULT_NO_PROVIDER] = COUNT_PUSHES_NOWHERE,
+        [PUSH_RESULT_ALREADY_DELIVERED] = COUNT_PUSHES_SPARED,
+        [PUSH_RESULT_RETRIED] = COUNT_PUSHES_PARKED,
+        [PUSH_RESULT_MUTED] = COUNT_PUSHES_SPARED,
+    };
+
+    count_add(keys[r], 1);
+}
+
 void lane_reported(void *arg, uint64_t opaque, int32_t partition, int64_t offset, enum cq_status st)
 {
     struct lane *l = arg;
@@ -187,6 +203,8 @@ void lane_reported(void *arg, uint64_t opaque, int32_t partition, int64_t offset
         enlist(l, j, JOB_TELLING);
         return;
     default:
+        if (j->phase == JOB_TELLING)
+            count_result(j->result);
         undone_done(&l->parts[j->held->rec.partition].undone, j->held->name,
                     j->phase == JOB_TELLING ? offset : -1);
         jobs_remove(&l->jobs, j);

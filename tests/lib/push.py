@@ -139,3 +139,41 @@ class Doubles:
 def apns_token(prefix: str, n: int = 0) -> str:
     """A device token that begins with `prefix` (hex) and is unlike all others."""
     return prefix + hashlib.sha256(f"{prefix}{n}{time.time_ns()}".encode()).hexdigest()[: 64 - len(prefix)]
+
+
+# ---- Google's own word on a request
+
+
+def google_schema() -> dict:
+    import googleapiclient
+
+    path = Path(googleapiclient.__file__).parent / "discovery_cache/documents/fcm.v1.json"
+    return json.loads(path.read_text())["schemas"]
+
+
+def faults_of(value, schema: dict, schemas: dict, where: str = "") -> list[str]:
+    """What Google's schema has against a value: unknown fields, wrong types, words that are none of an enum's."""
+    if "$ref" in schema:
+        return faults_of(value, schemas[schema["$ref"]], schemas, where)
+    kind = schema.get("type")
+    if kind == "object":
+        if not isinstance(value, dict):
+            return [f"{where}: no object"]
+        known, rest = schema.get("properties", {}), schema.get("additionalProperties")
+        found = []
+        for name, item in value.items():
+            if name not in known and rest is None:
+                found.append(f"{where}.{name}: unknown")
+            else:
+                found += faults_of(item, known.get(name, rest), schemas, f"{where}.{name}")
+        return found
+    if kind == "array":
+        if not isinstance(value, list):
+            return [f"{where}: no array"]
+        return [f for i, item in enumerate(value) for f in faults_of(item, schema["items"], schemas, f"{where}[{i}]")]
+    types = {"string": str, "boolean": bool, "integer": int, "number": (int, float), "any": object, None: object}
+    if not isinstance(value, types[kind]) or (kind == "integer" and isinstance(value, bool)):
+        return [f"{where}: {value!r} is no {kind}"]
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{where}: {value!r} is none of {schema['enum']}"]
+    return []

@@ -206,7 +206,7 @@ public class PushDoubles {
 
     // ---- Google
 
-    static final Pattern TOKEN = Pattern.compile("\"(?:token|fid)\":\"((?:[^\"\\\\]|\\\\.)*)\"");
+    static final Pattern TOKEN = Pattern.compile("\"(?:token|fid)\"\\s*:\\s*\"((?:[^\"\\\\]|\\\\.)*)\"");
 
     static String googleError(int code, String status, String errorCode, String message, boolean ours) {
         String detail = errorCode == null ? ""

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Phones are woken: through the whole road, by doubles of Google's and Apple's services."""
 import asyncio
+import functools
 import json
+import subprocess
 import time
 
 import pytest
@@ -341,6 +343,53 @@ async def test_an_expired_access_token_is_renewed_once(pushing, doubles, net):
     for out, p in zip(told, phones):
         await outcome(pushing, out.id, p, "ACCEPTED", timeout_s=100)
     assert len(doubles.requests("oauth")) == before + 1
+
+
+def push_test(stack, *words) -> tuple[int, str]:
+    done = subprocess.run([stack.services.executable, "admin", "push-test", *words], env=stack.services.role_env("admin"),
+                          capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@scenario(stack="pushing")
+async def test_a_push_by_hand_explains_itself(pushing, doubles, net):
+    phone = await woken(net, "greta", "fcm_token", "ok:greta-1234")
+    dead = await woken(net, "dead", "fcm_token", "unregistered:dead-1")
+    ios = await woken(net, "iris", "apns", apns_token("af"))
+    nobody = await net.user("nobody")
+    run = functools.partial(asyncio.to_thread, push_test, pushing)
+    code, text = await run("--user", phone.user_id)
+    assert code == 0 and "fcm: configured" in text and "apns: configured" in text and "taken (HTTP 200)" in text, text
+    last = doubles.requests("fcm")[-1]
+    assert json.loads(last["body"])["validateOnly"] is True
+    code, text = await run("--user", dead.user_id)
+    assert code == 1 and "this token is dead" in text and "UNREGISTERED" in text, text
+    before = len(doubles.requests("apns"))
+    code, text = await run("--user", ios.user_id)
+    assert code == 0 and "--send" in text and len(doubles.requests("apns")) == before, text
+    code, text = await run("--user", ios.user_id, "--send")
+    assert code == 0 and "taken (HTTP 200)" in text and len(doubles.requests("apns")) == before + 1, text
+    code, text = await run("--user", nobody[1].user_id)
+    assert code == 1 and "no device" in text, text
+    doubles.control(fcm="denied")
+    code, text = await run("--user", phone.user_id)
+    assert code == 1 and "misconfigured" in text and "PERMISSION_DENIED" in text, text
+    assert "ok:greta" not in text and "ya29" not in text
+    assert (await run("--user", "x"))[0] == (await run())[0] == 2
+
+
+@scenario(stack="pushing")
+async def test_its_numbers(pushing, net):
+    def get():
+        return pushing.metrics("mobile")
+
+    (alice,) = await net.people("alice")
+    phone = await woken(net, "nils", "fcm_token", "ok:nils-1234")
+    before = get()
+    out = await alice.told(f"{MARK} counted", peer=phone.user_id)
+    await outcome(pushing, out.id, phone, "ACCEPTED")
+    await until(lambda: get()["pushes_taken_total"] == before["pushes_taken_total"] + 1, 10, "one more taken")
+    assert get()["providers_paused"] == 0 and get()["tokens_dead_total"] >= 0
 
 
 def test_logs_carry_no_content_tokens_or_numbers(pushing, doubles):

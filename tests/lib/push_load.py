@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Pushes by the thousand: records written straight to mobile.push, and what became of each."""
+from __future__ import annotations
+
+import collections
+import io
+import time
+import uuid
+
+import fastavro
+from look import partition_of
+from stack import schemas
+
+FRAME = ('"t":"message","id":"{id}","chatId":"{chat}","seq":{seq},"from":"{sender}","type":"text","content":"number {n}",'
+         '"sentAt":{at}}}')
+
+
+class Pushes:
+    """`tokens`: (kind, token) of one device each. Offsets, ids and times are made up; of the messages the view knows nothing."""
+
+    def __init__(self, stack, tokens: list[tuple[str, str]]):
+        self.stack, self.partitions = stack, int(stack.services.settings["PARTITIONS"])
+        self.rows = [(str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), kind, token) for kind, token in tokens]
+
+    def _register(self, at: int):
+        """What processors/user and the view would have done before."""
+        kinds = {"FCM_TOKEN": 0, "FCM_FID": 1, "APNS": 2}
+        with self.stack.db() as db, db.cursor() as cur, cur.copy(
+                "COPY view.push_targets (device_id, user_id, kind, token, app, environment, locale, privacy, registered_at, src_offset) "
+                "FROM STDIN") as copy:
+            for n, (user, device, _, kind, token) in enumerate(self.rows):
+                copy.write_row((device, user, kinds[kind], token, "", 0, "en", 0, at, (1 << 48) + n))
+
+    def produce(self, register: bool = True) -> "Pushes":
+        number, (_, schema) = next((n, s) for n, s in schemas().items() if s[0] == "MobilePush")
+        producer = self.stack.producer(**{"linger.ms": 20})
+        at = int(time.time() * 1000)
+        if register:
+            self._register(at)
+        for n, (user, device, message, kind, token) in enumerate(self.rows):
+            frame = FRAME.format(id=message, chat=user, seq=n + 1, sender=device, n=n, at=at)
+            address = {"kind": kind, "token": token, "app": "", "environment": "PRODUCTION", "locale": "en", "privacy": "FULL"}
+            record = {"userId": uuid.UUID(user), "source": {"generation": 1, "partition": 0, "offset": n}, "atMs": at,
+                      "chatId": uuid.UUID(user), "seq": n + 1, "messageId": uuid.UUID(message), "senderId": uuid.UUID(device),
+                      "frame": frame.encode(), "devices": [uuid.UUID(device)], "attempt": 0, "notBeforeMs": 0,
+                      "targets": [{"deviceId": uuid.UUID(device), "registered": n, "registeredMs": at, "address": address}]}
+            out = io.BytesIO()
+            fastavro.schemaless_writer(out, schema, _plain(record))
+            producer.produce("mobile.push", b"\0" + number.to_bytes(4, "big") + out.getvalue(), key=user,
+                             partition=partition_of(user, self.partitions))
+            if n % 1000 == 0:
+                producer.poll(0)
+        assert producer.flush(60) == 0
+        return self
+
+    def outcomes(self) -> dict[str, list[dict]]:
+        """All outcomes by token, in order."""
+        of = {(message, device): token for _, device, message, _, token in self.rows}
+        found: dict[str, list[dict]] = collections.defaultdict(list)
+        for _, _, _, value, _ in self.stack.read_topic("push.outcomes", timeout=60):
+            o = self.stack.decode(value)[1]
+            if (o["messageId"], o["deviceId"]) in of:
+                found[of[o["messageId"], o["deviceId"]]].append(o)
+        return found
+
+    def ends(self) -> dict[str, list[str]]:
+        """How each token's push ended; a list longer than one means that it ended twice."""
+        return {token: [o["outcome"] for o in all_of if o["outcome"] != "RETRIED"] for token, all_of in self.outcomes().items()}
+
+    def wait(self, timeout_s: float) -> dict[str, list[str]]:
+        """Until every one has ended."""
+        end = time.monotonic() + timeout_s
+        while True:
+            found = self.ends()
+            left = [token for *_, token in self.rows if not found.get(token)]
+            if not left:
+                return found
+            if time.monotonic() > end:
+                raise AssertionError(f"{len(left)} of {len(self.rows)} pushes have no outcome after {timeout_s} s, e.g. {left[:3]}")
+            time.sleep(0.5)
+
+
+def _plain(value):
+    """UUIDs as the 16 bytes that the schema's fixed wants."""
+    if isinstance(value, uuid.UUID):
+        return value.bytes
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return value

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/mobile/payload.h"
+#include "tests/unit/test.h"
+
+#include "lib/base/arena.h"
+#include "lib/json/json.h"
+
+static const char SMILE[] = "\xF0\x9F\x99\x82"; /* four bytes, one code point */
+
+static struct push_content content(struct cq_span text)
+{
+    return (struct push_content){ .chat_id = { { 1 } },
+                                  .message_id = { { 2 } },
+                                  .seq = ((int64_t)31 << 48) - 1,
+                                  .text = text,
+                                  .sender = span_str("Ann"),
+                                  .badge = 99,
+                                  .ttl_s = 86400 };
+}
+
+/* The alert's text as a JSON reader has it; checks that the body is JSON of at most 4,096 bytes. */
+static bool read_back(struct cq_span body, bool google, char *title, char *text, size_t n)
+{
+    cq_auto(json) struct json *root = NULL;
+    const struct json *at;
+    struct cq_span t, b;
+
+    if (body.n > PAYLOAD_MAX || json_parse(body, &root, NULL) != CQ_OK)
+        return false;
+    at = google ? json_get(json_get(root, "message"), "notification")
+                : json_get(json_get(root, "aps"), "alert");
+    if (!json_get_text(at, "title", &t) || !json_get_text(at, "body", &b))
+        return false;
+    snprintf(title, n, "%.*s", SPAN_FMT(t));
+    snprintf(text, n, "%.*s", SPAN_FMT(b));
+    return span_is_utf8(t) && span_is_utf8(b);
+}
+
+#define RENDER(c, a, google)                                         \
+    do {                                                             \
+        buf_clear(&out);                                             \
+        if (google)                                                  \
+            payload_fcm(&(c), &(a), false, &out);                    \
+        else                                                         \
+            payload_apns(&(c), &(a), &out);                          \
+        CHECK(!out.failed);                                          \
+        CHECK(read_back(buf_span(&out), google, title, text, 8192)); \
+    } while (0)
+
+static struct cq_buf out;
+static char title[8192], text[8192];
+
+static void fresh(void)
+{
+    buf_release(&out);
+    buf_init(&out, 64 * 1024);
+}
+
+TEST(any_text_fits_and_is_cut_between_code_points)
+{
+    static const char *const pieces[] = { "a", "\"", "\n", "\x01", "\xC3\xA9", SMILE, "</" };
+    struct push_address to = { .token = span_str("ok:token") };
+    char big[40000];
+
+    fresh();
+    for (size_t p = 0; p < ARRAY_LEN(pieces); p++)
+        for (size_t n = 4; n < 32000; n = n * 3 / 2 + 1) {
+            size_t len = 0, cut;
+            struct push_content c;
+
+            while (len + strlen(pieces[p]) <= n)
+                for (const char *s = pieces[p]; *s; s++)
+                    big[len++] = *s;
+            c = content(span_of(big, len));
+            for (int google = 0; google < 2; google++) {
+                RENDER(c, to, google);
+                CHECK_STR(title, "Ann");
+                cut = strlen(text);
+                if (cut == len) {
+                    CHECK(memcmp(text, big, len) == 0);
+                    continue;
+                }
+                CHECK_EQ_ROW(pieces[p], cut > 400 && cut < len, true); /* as much as fits */
+                CHECK(memcmp(text + cut - 3, "\xE2\x80\xA6", 3) == 0);
+                CHECK(memcmp(text, big, cut - 3) == 0);
+            }
+        }
+}
+
+TEST(names_are_bounded_too)
+{
+    struct push_address to = { .token = span_str("ok:token") };
+    struct push_content c = content(span_str("hi"));
+    char name[4000];
+
+    fresh();
+    memset(name, '"', sizeof name);
+    c.sender = span_of(name, sizeof name);
+    RENDER(c, to, true);
+    CHECK(strlen(title) < PAYLOAD_TITLE_MAX);
+    CHECK_STR(text, "hi");
+    c.is_group = true;
+    c.chat_name = span_of(name, sizeof name);
+    RENDER(c, to, false);
+    CHECK(strlen(title) < PAYLOAD_TITLE_MAX);
+}
+
+TEST(a_token_of_the_longest_kind_fits)
+{
+    char token[1024], big[8000];
+    struct push_address to = { .token = span_of(token, sizeof token) };
+    struct push_content c = content(span_of(big, sizeof big));
+
+    fresh();
+    memset(token, 'A', sizeof token);
+    memset(big, 'b', sizeof big);
+    RENDER(c, to, true);
+    CHECK(strlen(text) > 1000);
+}
+
+TEST(privacy)
+{
+    struct push_address to = { .token = span_str("ok:token"), .locale = span_str("pt-BR") };
+    struct push_content c = content(span_str("secret"));
+
+    fresh();
+    to.privacy = PUSH_PRIVACY_NAME;
+    RENDER(c, to, true);
+    CHECK_STR(title, "Ann");
+    CHECK_STR(text, "Nova mensagem");
+    to.privacy = PUSH_PRIVACY_NONE;
+    RENDER(c, to, false);
+    CHECK_STR(title, "Chasqui");
+    CHECK_STR(text, "Nova mensagem");
+    CHECK(!memmem(out.p, out.n, "secret", 6) && !memmem(out.p, out.n, "Ann", 3));
+    to.privacy = PUSH_PRIVACY_FULL;
+    to.locale = span_str("xx");
+    c.sender = span_of(NULL, 0); /* the view is away */
+    RENDER(c, to, false);
+    CHECK_STR(title, "New message");
+    CHECK_STR(text, "secret");
+    c.type = MESSAGE_TYPE_VIDEO;
+    c.text = span_of(NULL, 0);
+    RENDER(c, to, false);
+    CHECK_STR(text, "Video");
+}
+
+TEST(cutting)
+{
+    CHECK_EQ(payload_cut(span_str("abc"), 2).n, 2);
+    CHECK_EQ(payload_cut(span_str("abc"), 0).n, 0);
+    CHECK_EQ(payload_cut(span_str("a\"b"), 2).n, 1); /* the quote takes two */
+    CHECK_EQ(payload_cut(span_str("\x01"), 5).n, 0);
+    CHECK_EQ(payload_cut(span_str(SMILE), 3).n, 0);
+    CHECK_EQ(payload_cut(span_str(SMILE), 4).n, 4);
+}
+
+TEST(mentions)
+{
+    static const struct {
+        const char *text, *name;
+        bool want;
+    } rows[] = {
+        { "hello @Ann", "Ann", true },    { "@Ann, hello", "Ann", true },
+        { "@Anna", "Ann", false },        { "mail ann@x", "Ann", false },
+        { "@Ann\xC3\xA9", "Ann", false }, { "@Ann2", "Ann", false },
+        { "@Ann Lee", "Ann Lee", true },  { "@", "", false },
+        { "@Anna @Ann!", "Ann", true },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CHECK_EQ_ROW(rows[i].text, payload_mentions(span_str(rows[i].text), span_str(rows[i].name)),
+                     rows[i].want);
+}
+
+TEST(frames)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(1 << 20);
+    struct push_content c = { 0 };
+
+    CHECK_EQ(payload_read_frame(
+                 span_str("\"t\":\"message\",\"type\":\"text\",\"content\":\"a\\nb\"}"), a, &c),
+             CQ_OK);
+    CHECK_SPAN(c.text, "a\nb");
+    c = (struct push_content){ 0 };
+    CHECK_EQ(payload_read_frame(span_str("\"type\":\"image\",\"content\":\"media/1\"}"), a, &c),
+             CQ_OK);
+    CHECK_EQ(c.type, MESSAGE_TYPE_IMAGE);
+    CHECK_EQ(c.text.n, 0);
+    CHECK_EQ(payload_read_frame(span_str("\"type\":\"smoke\"}"), a, &c), CQ_POISON);
+    CHECK_EQ(payload_read_frame(span_str("no json"), a, &c), CQ_POISON);
+    CHECK_EQ(payload_read_frame(span_of(NULL, 0), a, &c), CQ_POISON);
+}
