@@ -345,7 +345,8 @@ int media_role_run(const volatile int *stop)
         st = stage_run(stage, stop);
     }
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)));
+        log_error("ended", LOG_S("status", cq_status_name(st)),
+                  LOG_S("why", stage ? stage_error(stage) : "no memory, or bad settings"));
     stage_free(stage);
     close_parts(&m);
     return st == CQ_OK ? 0 : 1;

@@ -66,7 +66,7 @@ class Stack:
     """See the module's text. `copies` and `settings` change the defaults (one of each role, TEST_SETTINGS).
 
     Ports used: base_port (Kafka), +1 (its controller), +2 (PostgreSQL), +10+10i and +11+10i (copy i of edge-rest and
-    edge-ws), +12+10i to +18+10i (private doors of copy i of each role); +3 to +9 are free for what a test starts beside it.
+    edge-ws), +12+10i to +19+10i (private doors of copy i of each role); +3 to +9 are free for what a test starts beside it.
     """
 
     def __init__(self, build=None, state=None, base_port=21000, copies=None, settings=None, keep=False, durable=False,
