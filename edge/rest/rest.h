@@ -154,6 +154,9 @@ CQ_MUST_CHECK enum cq_status view_rejection(struct call *c, struct pg *db,
     "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                 \
     "view.media_json(m.media_id, m.sender_id) END"
 
+/** How many columns these are: what a statement adds after them begins there. */
+enum { VIEW_MESSAGE_COLUMNS_N = 13 };
+
 /** One message as JSON from the columns at `col` and after. */
 void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int col);
 

@@ -117,7 +117,7 @@ static const char sql_messages[] =
     "WHERE i.user_id = $1 AND k.last_seq >= $2[k.part + 1] ORDER BY k.part, x.seq LIMIT $3) m "
     "ORDER BY m.part, m.seq";
 
-enum { COL_SEQ = 2, COL_PART = 11 };
+enum { COL_SEQ = 2, COL_PART = VIEW_MESSAGE_COLUMNS_N };
 
 /* The frontier after a page that was cut behind its last row. */
 static void cut_frontier(struct sync *s, const struct pg_result *rows, int last,

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from client import scenario
+from client import MARK, scenario
 from look import Load, paused
 
 ROUNDS = 50
@@ -54,3 +54,24 @@ async def test_fifty_connections_under_load(stack, net):
     # a sync never gives what an earlier one gave: its cursor has moved past it
     assert max(dave.sync_rows.values()) == 1
     await load.in_view(stack)
+
+
+@scenario(limit_s=120)
+async def test_a_sync_of_many_pages_comes_to_its_end(stack, net):
+    """More messages than a page has, in chats of several partitions: each once, in order, and every page goes on."""
+    alice, *others = await net.people("alice", *(f"friend{i}" for i in range(6)))
+    outs = []
+    for _ in range(100):
+        outs += [alice.send(f"{MARK} page {len(outs)}", peer=d.user_id) for d in others]
+    await asyncio.gather(*(alice.verdict(o, 60) for o in outs))
+    late = await net.users[0].device()
+    seen, cursor, pages = [], "", 0
+    while True:
+        r = await late.rest.get("/api/sync", expect=200, cursor=cursor)
+        assert r.body["cursor"] != cursor, f"page {pages} does not go on"
+        cursor, pages = r.body["cursor"], pages + 1
+        seen += [m["id"] for m in r.body["messages"]]
+        if not r.body["more"]:
+            break
+    assert pages >= 2
+    assert sorted(seen) == sorted(o.id for o in outs)
