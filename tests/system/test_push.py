@@ -9,7 +9,7 @@ import time
 import pytest
 from client import MARK, scenario, until
 from conftest import BASE_PORT
-from look import Supervised, killed_and_back, log_faults, paused, record_when, records, rows_when
+from look import Supervised, all_end_in_good_order, killed_and_back, log_faults, paused, record_when, records, rows_when
 from push import TOPIC, Doubles, apns_token
 from stack import Stack
 
@@ -392,7 +392,8 @@ async def test_its_numbers(pushing, net):
     assert get()["providers_paused"] == 0 and get()["tokens_dead_total"] >= 0
 
 
-def test_logs_carry_no_content_tokens_or_numbers(pushing, doubles):
+def test_all_end_in_good_order_and_logs_carry_no_content_tokens_or_numbers(pushing):
+    asyncio.run(all_end_in_good_order(pushing))
     assert log_faults(pushing) == []
     text = pushing.role("mobile").log_path.read_text()
     assert "ok:andrea" not in text and "ya29" not in text and "PRIVATE" not in text

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import BASE_PORT
-from look import records
+from look import all_end_in_good_order, log_faults, records
 from push import Doubles, apns_token, faults_of, google_schema
 from push_load import Pushes
 from stack import Proc, Stack, wait_until
@@ -324,3 +324,8 @@ def test_a_device_that_is_throttled_for_long_holds_up_nobody(pushing, doubles):
     assert all("TooManyRequests" in o["detail"] and o["status"] == 429 and o["attempt"] >= 4 for o in parked)
     later = [r for _, _, r in asyncio.run(records(pushing, "mobile.push")) if r["notBeforeMs"]]
     assert later and all(r["attempt"] >= 4 and len(r["devices"]) == len(r["targets"]) == 1 for r in later)
+
+
+def test_the_role_ends_in_good_order(pushing):
+    asyncio.run(all_end_in_good_order(pushing))
+    assert log_faults(pushing) == []
