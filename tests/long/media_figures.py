@@ -84,7 +84,7 @@ def get_all(url, headers=None):
 
 
 def folder_figures(stack, f, chat, token, data):
-    part = 4 * MIB
+    part = MIB
     media = []
     up = timed(lambda: media.append(f.send(chat, data, "document", part)), len(data))
     bare = timed(lambda: bare_folder(stack.state, data, part), len(data))
@@ -132,8 +132,8 @@ def memory_of(pid):
 
 def parallel(stack, chat, token, uploads, mb):
     pid = stack.role("edge-rest").pid
-    data, part = os.urandom(MIB), 4 * MIB
-    piece = data * 4
+    piece = os.urandom(MIB)
+    part = MIB
     before, samples, failed = memory_of(pid), [], []
 
     def one():
@@ -186,13 +186,13 @@ def main():
         server = versitygw.server(executable, stack.state / "s3", port + 3, ACCESS, SECRET, stack.state / "log/versitygw.log",
                                   stack.services.guard).start()
         server.wait_ready(30)
+        stack.services.procs.append(server)  # ends with the others, whatever happens
         for name in ("edge-rest", "media"):
             p = stack.role(name)
             p.stop()
-            p.env.update(MEDIA_STORE=f"s3:http://127.0.0.1:{port + 3}/media", S3_ACCESS_KEY=ACCESS, S3_SECRET_KEY=SECRET)
+            p.env.update(MEDIA_STORE=f"s3:http://127.0.0.1:{port + 3}/media", S3_ACCESS_KEY=ACCESS, S3_SECRET_KEY=SECRET, MEDIA_PART_MB="8")
             p.start().wait_ready(30)
         s3_figures(stack, f, chat, data, port + 3)
-        server.stop()
 
 
 if __name__ == "__main__":

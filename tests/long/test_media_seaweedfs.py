@@ -36,7 +36,7 @@ def bucket(stack):
                           region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}))
     wait_until(lambda: client.list_buckets(), 60, "SeaweedFS")
     there = Elsewhere(stack)
-    env = {"MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media", "S3_ACCESS_KEY": ACCESS, "S3_SECRET_KEY": SECRET}
+    env = {"MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media", "S3_ACCESS_KEY": ACCESS, "S3_SECRET_KEY": SECRET, "MEDIA_PART_MB": "8"}
     wait_until(lambda: requests.get(f"http://127.0.0.1:{port + 1}/cluster/status", timeout=2).ok, 60, "its master")
     there.use(**env)
     server.s3, server.env_of_roles, server.there = client, env, there
