@@ -71,9 +71,8 @@ static bool is_shown(const struct media *m)
 static void disposition(const struct media *m, struct cq_buf *out)
 {
     buf_add_str(out, is_shown(m) ? "inline" : "attachment");
-    if (!m->name.n)
-        return;
-    buf_add_str(out, "; filename*=UTF-8''");
+    if (m->name.n)
+        buf_add_str(out, "; filename*=UTF-8''");
     for (size_t i = 0; i < m->name.n; i++) {
         uint8_t ch = m->name.p[i];
         bool plain = (ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') ||

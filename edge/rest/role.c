@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 enum { TURN_MS = 50, DRAIN_MS = 5000 };
@@ -79,16 +80,23 @@ static bool read_conf(struct rest_conf *c)
     return true;
 }
 
+/* Pieces of files come and go in large buffers: each is the kernel's again as soon as it is free,
+ * or a busy minute would be paid for until the end. */
+enum { LARGE_BYTES = 256 * 1024 };
+
 int edge_rest_role_run(const volatile int *stop)
 {
     struct rest_conf conf;
     struct rest_loop *s = NULL;
+    bool given_back = mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1;
     struct store *store = NULL;
     enum cq_status st = read_conf(&conf) && open_store(&conf.media, &store)
                             ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s)
                             : CQ_FATAL;
     int64_t until_ms;
 
+    if (!given_back)
+        log_warn("large_buffers_kept");
     if (st == CQ_OK)
         log_info("ready", LOG_S("listen", setting_text(SET_REST_LISTEN)));
     else

@@ -122,7 +122,10 @@ struct consumer_conf {
     void *arg;
     bool nonblocking;           /* wanted: consumer_fd(), poll with timeout 0 */
     int32_t session_timeout_ms; /* 0: 10 s */
-    int32_t fetch_max_bytes;    /* 0: library default; bounds what is prefetched */
+    bool lazy; /* a fetch is answered after 250 ms or with 64 KiB: few requests, for who is in no
+                * hurry
+                */
+    int32_t fetch_max_bytes; /* 0: library default; bounds what is prefetched */
 };
 
 CQ_MUST_CHECK enum cq_status consumer_new(const struct consumer_conf *conf, struct consumer **ret);

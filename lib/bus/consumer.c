@@ -182,7 +182,9 @@ static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
         "max.poll.interval.ms",
         "300000",
         "fetch.wait.max.ms",
-        "500",
+        conf->lazy ? "250" : "500",
+        "fetch.min.bytes",
+        conf->lazy ? "65536" : "1",
         /* After a broker's restart a commit can lie in the queue of a connection that nobody opens;
          * the group is not joined again before it has timed out (60 s by default). */
         "socket.timeout.ms",

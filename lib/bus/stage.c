@@ -169,6 +169,7 @@ enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret)
         .topics = &conf->topic,
         .topics_n = 1,
         .session_timeout_ms = conf->session_timeout_ms,
+        .lazy = conf->lazy,
         .ops = &stage_consumer_ops,
         .arg = s,
     };

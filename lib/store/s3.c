@@ -63,6 +63,8 @@ static enum cq_status judge(struct store *s, const char *what, const struct tran
     if (contains(r->body, "StorageFull") || contains(r->body, "QuotaExceeded") ||
         contains(r->body, "no space left") || r->status == 507)
         return store_fail(s, STORE_FULL, what, why);
+    if (r->status == 404 && contains(r->body, "NoSuchBucket"))
+        return store_fail(s, STORE_AWAY, what, why); /* s3_call makes it */
     if (r->status == 404)
         return store_fail(s, STORE_MISSING, what, why);
     if (r->status == 403 || r->status == 401)
@@ -104,8 +106,8 @@ static bool sign(const struct s3 *x, const struct s3_request *q, const char *pat
     return !url->failed && !line->failed;
 }
 
-static enum cq_status s3_call(struct store *s, const struct s3_request *q,
-                              struct transfer_reply *ret)
+static enum cq_status run_once(struct store *s, const struct s3_request *q,
+                               struct transfer_reply *ret)
 {
     struct s3 *x = s->own;
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf url, line;
@@ -143,6 +145,20 @@ static enum cq_status s3_call(struct store *s, const struct s3_request *q,
     if (st != CQ_OK)
         return store_fail(s, STORE_WRONG, q->method, "not what was announced");
     return judge(s, q->method, ret);
+}
+
+/* A bucket that is not there (the store was away when it should have been made) is made, once. */
+static enum cq_status s3_call(struct store *s, const struct s3_request *q,
+                              struct transfer_reply *ret)
+{
+    enum cq_status st = run_once(s, q, ret);
+    struct transfer_reply made;
+
+    if (st != CQ_AGAIN || !q->key || ret->status != 404)
+        return st;
+    s->fault = STORE_FINE;
+    st = run_once(s, &(struct s3_request){ .method = "PUT" }, &made);
+    return st == CQ_OK ? run_once(s, q, ret) : st;
 }
 
 /* ---- whole objects

@@ -301,6 +301,7 @@ static enum cq_status open_stage(struct media_role *m, struct stage **ret)
                                            .worker = "media",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,
+                                           .lazy = true,
                                            .ops = &ops,
                                            .arg = m },
                      ret);

@@ -18,7 +18,7 @@ BASE_PORT = int(os.environ.get("CHASQUI_TEST_PORT", "25000"))  # two runs at onc
 @pytest.fixture(scope="session")
 def stack():
     keep = os.environ.get("CHASQUI_KEEP")  # a folder for its state, which then stays
-    with Stack(base_port=BASE_PORT, copies={"edge-ws": 2}, state=keep) as s:
+    with Stack(base_port=BASE_PORT, copies={"edge-ws": 2, "media": int(os.environ.get("MEDIA_COPIES", "1"))}, state=keep) as s:
         yield s.start()
 
 

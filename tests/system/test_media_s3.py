@@ -53,7 +53,8 @@ def bucket(stack):
     server.start()
     wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code, 20, "versitygw")
     there = Elsewhere(stack)
-    env = {"MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media", "S3_ACCESS_KEY": ACCESS, "S3_SECRET_KEY": SECRET}
+    env = {"MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media", "S3_ACCESS_KEY": ACCESS, "S3_SECRET_KEY": SECRET,
+           "MEDIA_PART_MB": "8"}
     there.use(**env)
     client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id=ACCESS, aws_secret_access_key=SECRET,
                           region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}))
@@ -263,7 +264,7 @@ async def test_wrong_secret_and_no_room(stack, bucket, net):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
         pytest.skip("tmpfs cannot be mounted here")
     try:
-        bucket.there.use(MEDIA_STORE=f"local:{disk}/media")
+        bucket.there.use(MEDIA_STORE=f"local:{disk}/media", MEDIA_PART_MB="8")
         filler = disk / "filler"
         filler.write_bytes(bytes(5 << 20))
         media = (await do(a.create, chat, data + bytes(3 << 20))).json()["media"]["id"]

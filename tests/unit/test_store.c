@@ -9,6 +9,7 @@
 
 #include "test.h"
 
+#include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,13 +30,18 @@ static struct store *open_folder(void)
     return store_new(&conf, &s) == CQ_OK && store_prepare(s) == CQ_OK ? s : NULL;
 }
 
+static int forget(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)info;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
 static void done(struct store *s)
 {
-    char command[96];
-
     store_free(s);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    CHECK_EQ(system(command), 0);
+    CHECK_EQ(nftw(folder, forget, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static bool add(void *arg, struct cq_span bytes)
