@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Even load for long: nothing grows. The generator of tests/bench sends; every minute each process is looked at.
+
+Printed: each process's memory and descriptors at each quarter. Exit code 1: something was lost or doubled, or memory in
+the last quarter is higher than in the second one by more than a tenth and 8 MB, or descriptors are more.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
+
+from drive import Memory  # noqa: E402
+from stack import ROOT  # noqa: E402
+
+GROWTH, GROWTH_MB, FDS = 1.10, 8, 8
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(path.parent.name)
+            found += [child, *descendants(child)]
+    return found
+
+
+def role_of(pid: int) -> str | None:
+    """`chat` of a process that runs as `chasqui chat`."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return words[1].decode() if len(words) > 1 and words[0].endswith(b"/chasqui") and words[1] != b"admin" else None
+
+
+def main() -> int:
+    a = argparse.ArgumentParser(prog="tests/faults/soak", description=__doc__)
+    a.add_argument("--minutes", type=float, default=30)
+    a.add_argument("--rate", type=int, default=1000, help="messages a second")
+    a.add_argument("--workload", default="pairs")
+    a.add_argument("--base-port", type=int, default=int(os.environ.get("CHASQUI_FAULTS_PORT", "30000")) + 800)
+    o = a.parse_args()
+    bench = subprocess.Popen([sys.executable, ROOT / "tests/bench/run", "--workload", o.workload, "--rate", str(o.rate), "--seconds",
+                              str(o.minutes * 60), "--runs", "1", "--base-port", str(o.base_port)], stdout=subprocess.PIPE, text=True)
+    seen: dict[str, list[tuple[float, int, int]]] = {}
+    over = threading.Event()
+    began = time.monotonic()
+
+    def look() -> None:
+        while not over.wait(max(1.0, o.minutes * 60 / 120)):
+            for pid in descendants(bench.pid):
+                role = role_of(pid)
+                if role:
+                    seen.setdefault(f"{role} {pid}", []).append((time.monotonic() - began, *Memory.of(pid)))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    for line in bench.stdout:
+        print(line, end="", flush=True)
+    code = bench.wait()
+    over.set()
+    watcher.join()
+    bad = [f"the load ended with {code}"] if code else []
+    for name, looks in sorted(seen.items()):
+        if len(looks) < 8:
+            continue
+        quarter = len(looks) // 4
+        mb = [max(x[1] for x in looks[i * quarter:(i + 1) * quarter]) for i in range(4)]
+        fds = [max(x[2] for x in looks[i * quarter:(i + 1) * quarter]) for i in range(4)]
+        print(f"{name:20} MB by quarter {mb}, descriptors {fds}")
+        if mb[3] > mb[1] * GROWTH + GROWTH_MB:
+            bad.append(f"{name} grows: {mb} MB")
+        if fds[3] > fds[1] + FDS:
+            bad.append(f"{name} has more and more descriptors: {fds}")
+    if not seen:
+        bad.append("nobody was looked at")
+    print(json.dumps({"minutes": o.minutes, "rate": o.rate, "bad": bad}))
+    print("ok" if not bad else "FAILED: " + "; ".join(bad))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
