@@ -134,6 +134,7 @@ static void commit_progress(struct lane *l, int64_t now_ms)
         consumer_commit(l->consumer, topic_name(TOPIC_MOBILE_PUSH), p, part->undone.next, meta);
         part->committed = part->undone.next;
     }
+    consumer_flush_commits(l->consumer);
 }
 
 /* How long nothing can happen that no descriptor tells of. */
