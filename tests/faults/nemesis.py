@@ -432,7 +432,7 @@ async def old_state(m: Nemesis, rng: random.Random) -> str:
 
 POISONED = {"chat.actions": "ChatAction", "chat.events": "ChatEvent", "rejections": "Rejection",
             "delivery.status": "DeliveryStatus", "user.inbox": "UserInbox", "user.events": "UserEvent",
-            "ws.push": "WsPush", "mobile.push": "MobilePush"}
+            "ws.push": "WsPush", "mobile.push": "MobilePush", "push.targets": "PushTarget"}
 
 
 def poisons(rng: random.Random, record: str) -> list[bytes]:

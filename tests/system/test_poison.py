@@ -11,7 +11,7 @@ from stack import schemas
 # topic → record name; `members` and `presence` are only read at a restore and have no dead letters
 CONSUMED = {"chat.actions": "ChatAction", "chat.events": "ChatEvent", "rejections": "Rejection",
             "delivery.status": "DeliveryStatus", "user.inbox": "UserInbox", "user.events": "UserEvent",
-            "ws.push": "WsPush", "mobile.push": "MobilePush"}
+            "ws.push": "WsPush", "mobile.push": "MobilePush", "push.targets": "PushTarget"}
 RESTORED = {"members": "ChatMembers", "presence": "Presence"}
 HUGE = 1_048_000  # as large as a topic takes
 
