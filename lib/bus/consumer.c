@@ -415,6 +415,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
     rd_kafka_message_t *m;
 
     *ret = (struct bus_record){ 0 };
+    consumer_flush_commits(c);
     m = rd_kafka_consumer_poll(c->rk, timeout_ms);
     if (c->failed != CQ_OK) {
         if (m)

@@ -12,6 +12,7 @@ enum {
     ANSWER_MS = 2000,   /* of the view */
     REQUEST_MS = 15000, /* of a provider, at most */
     COMMIT_EVERY_MS = 100,
+    SHOW_EVERY_MS = 1000,
     WAIT_MS = 50,
     JOIN_MS = 10000,
     DRAIN_MS = 5000,
@@ -135,6 +136,10 @@ static void commit_progress(struct lane *l, int64_t now_ms)
         part->committed = part->undone.next;
     }
     consumer_flush_commits(l->consumer);
+    if (now_ms - l->shown_ms < SHOW_EVERY_MS)
+        return;
+    l->shown_ms = now_ms;
+    consumer_show(l->consumer);
 }
 
 /* How long nothing can happen that no descriptor tells of. */

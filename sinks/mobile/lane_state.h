@@ -62,7 +62,7 @@ struct lane {
     bool view_told;
     bool failed; /* a report did not come: this process cannot go on */
     bool stopping;
-    int64_t committed_ms;
+    int64_t committed_ms, shown_ms;
 };
 
 /** The record of a job, decoded into the lane's arena; spans are borrowed from the record. */

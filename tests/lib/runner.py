@@ -17,8 +17,8 @@ RESULTS = ROOT / "build/test-results"
 BUDGET_S = {True: 8 * 60, False: 40 * 60}  # quick?
 HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90 minutes
 
-# Left out under the address and undefined-behaviour sanitizers: tests of the tests.
-NOT_ASAN = ["test_checkers.py"]
+# Left out under the address and undefined-behaviour sanitizers: tests of the tests, and thousands of pushes (test_push.py is in).
+NOT_ASAN = ["test_checkers.py", "test_push_many.py"]
 FAULT_SEEDS = ("11", "12")  # of the short profile
 TSAN_TESTS = [f"tests/system/test_{name}.py" for name in ("connect", "framing", "chat", "zz_logs")]
 ASAN_OPTIONS = "detect_leaks=1:allocator_may_return_null=1:abort_on_error=0:exitcode=99"

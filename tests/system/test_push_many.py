@@ -127,6 +127,29 @@ def test_a_kill_sends_no_more_than_what_was_under_way_twice(pushing, doubles):
     level(pushing)
 
 
+def test_partitions_that_move_lose_nothing(pushing, doubles):
+    own = pushing.role("mobile")
+    second = Proc("mobile-second", own.argv, own.log_path.with_name("mobile-second.log"), '"event":"ready"',
+                  env={**pushing.services.role_env("mobile"), "INSTANCE": "mobile-1", "METRICS_LISTEN": ""})
+    tokens = [("FCM_TOKEN", f"ok:move-{n:06d}") for n in range(3000)] + [("APNS", apns_token("a1", n)) for n in range(500)]
+    before = len(doubles.requests())
+    p = Pushes(pushing, tokens).produce()
+    wait_until(lambda: len(doubles.requests()) > before + 500, 60, "some hundreds to be under way")
+    try:
+        second.start().wait_ready(60)
+        more = [("FCM_TOKEN", f"ok:moved-{n:06d}") for n in range(1000)]
+        q = Pushes(pushing, more).produce()
+        wait_until(lambda: len(doubles.requests()) > before + 2500, 60, "more of them")
+    finally:
+        assert second.stop()
+    ends = {**p.wait(120), **q.wait(120)}
+    assert all(set(got) == {"ACCEPTED"} for got in ends.values())
+    tries = doubles.tries()
+    asked = [tries[token] for _, token in tokens + more]
+    assert min(asked) >= 1 and sum(asked) - len(asked) <= 2 * 2 * IN_FLIGHT
+    level(pushing)
+
+
 @pytest.mark.parametrize("mode", ["stall", "reset", "down", "goaway"])
 def test_google_fails(pushing, doubles, mode):
     """F23: stalls, resets, is down, says goodbye in the middle: all get there afterwards."""
