@@ -74,13 +74,14 @@ def test_every_one_of_ten_thousand_is_accounted_for(pushing, doubles):
             want[token] = (name, ends, tries)
     random.Random(7).shuffle(tokens)
     assert len(tokens) == MANY == len(want)
-    ends = Pushes(pushing, tokens).produce().wait(240)
+    p = Pushes(pushing, tokens).produce()
+    ends = p.wait(240)
     wrong = {token: (want[token][0], got) for token, got in ends.items() if len(got) != 1 or got[0] not in want[token][1]}
     assert not wrong, f"{len(wrong)}: {list(wrong.items())[:5]}"
-    tries = doubles.tries()
-    few = {t: n for t, n in tries.items() if t in want and n != want[t][2]}
-    # a connection that Apple's or Google's double closes takes others along, whose fate is unknown: they are asked for again
-    assert len(few) <= len(want) // 100, list(few.items())[:5]
+    # no request that the outcome does not count: one whose answer never came is one try more, and may not have reached the double
+    tries, said = doubles.tries(), {token: all_of[-1]["attempt"] for token, all_of in p.outcomes().items()}
+    off = {token: (want[token][0], tries[token], said[token]) for token in want if not want[token][2] <= tries[token] <= said[token]}
+    assert not off, f"{len(off)}: {list(off.items())[:5]}"
     # what died before is told to processors/user, each with its registration
     dead = collections.Counter(got[0] for got in ends.values())["TOKEN_DEAD"]
     told = [pushing.decode(v)[1]["body"] for _, _, _, v, _ in pushing.read_topic("user.inbox")]
