@@ -54,7 +54,7 @@ def main() -> int:
     a.add_argument("--base-port", type=int, default=int(os.environ.get("CHASQUI_FAULTS_PORT", "30000")) + 800)
     o = a.parse_args()
     bench = subprocess.Popen([sys.executable, ROOT / "tests/bench/run", "--workload", o.workload, "--rate", str(o.rate), "--seconds",
-                              str(o.minutes * 60), "--runs", "1", "--base-port", str(o.base_port)], stdout=subprocess.PIPE, text=True)
+                              str(o.minutes * 60), "--repeats", "1", "--base-port", str(o.base_port)], stdout=subprocess.PIPE, text=True)
     seen: dict[str, list[tuple[float, int, int]]] = {}
     over = threading.Event()
     began = time.monotonic()
