@@ -439,7 +439,9 @@ class Cast:
             d.away_for_good = True
             d.note("going", rudely=True, for_good=True)
             await d.stop(rudely=True)
-            d.waiting.clear()  # what was not acknowledged by now, nobody will ever ask about again
+            for out in d.waiting:  # what was not acknowledged by now, nobody will ever ask about again
+                d.outbox.pop(out.client_id, None)
+            d.waiting.clear()
 
     async def welcome_back(self) -> None:
         for d in self.all_players():

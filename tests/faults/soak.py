@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -50,11 +51,11 @@ def main() -> int:
     a = argparse.ArgumentParser(prog="tests/faults/soak", description=__doc__)
     a.add_argument("--minutes", type=float, default=30)
     a.add_argument("--rate", type=int, default=1000, help="messages a second")
-    a.add_argument("--workload", default="pairs")
+    a.add_argument("--workload", default="pairs-500")
     a.add_argument("--base-port", type=int, default=int(os.environ.get("CHASQUI_FAULTS_PORT", "30000")) + 800)
     o = a.parse_args()
     bench = subprocess.Popen([sys.executable, ROOT / "tests/bench/run", "--workload", o.workload, "--rate", str(o.rate), "--seconds",
-                              str(o.minutes * 60), "--runs", "1", "--base-port", str(o.base_port)], stdout=subprocess.PIPE, text=True)
+                              str(o.minutes * 60), "--repeats", "1", "--base-port", str(o.base_port)], stdout=subprocess.PIPE, text=True)
     seen: dict[str, list[tuple[float, int, int]]] = {}
     over = threading.Event()
     began = time.monotonic()
@@ -68,9 +69,15 @@ def main() -> int:
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
-    for line in bench.stdout:
-        print(line, end="", flush=True)
-    code = bench.wait()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        for line in bench.stdout:
+            print(line, end="", flush=True)
+        code = bench.wait()
+    finally:
+        if bench.poll() is None:
+            bench.terminate()  # it ends what it has started
+            bench.wait()
     over.set()
     watcher.join()
     bad = [f"the load ended with {code}"] if code else []
