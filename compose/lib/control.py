@@ -152,12 +152,12 @@ def down(state):
 
 def reset(state, sure):
     if not sure:
-        print(f"This forgets every message and user in {state}. Type yes to go on: ", end="", flush=True)
+        print(f"This forgets every message, file and user in {state}. Type yes to go on: ", end="", flush=True)
         if sys.stdin.readline().strip() != "yes":
             print("Nothing was changed.")
             return
     down(state)
-    for folder in (state / "kafka-data", postgres_home(state), state / "log"):
+    for folder in (state / "kafka-data", postgres_home(state), state / "media", state / "s3", state / "log"):
         shutil.rmtree(folder, ignore_errors=True)
     print("All data is forgotten; settings and secrets are kept.")
 
