@@ -25,16 +25,16 @@ def shares(stack) -> dict[str, list[set[int]]]:
     from confluent_kafka.admin import AdminClient
 
     admin = AdminClient({"bootstrap.servers": stack.broker})
-    # the media sink reads chat.events beside the view, with one copy
-    groups = [g.group_id for g in admin.list_consumer_groups().result(20).valid if g.group_id != "media"]
+    groups = [g.group_id for g in admin.list_consumer_groups().result(20).valid if g.group_id in SHARED.values()]
     found: dict[str, list[set[int]]] = collections.defaultdict(list)
-    for f in admin.describe_consumer_groups(groups).values() if groups else []:
+    for group, f in admin.describe_consumer_groups(groups).items() if groups else []:
         for m in f.result(20).members:
             mine = collections.defaultdict(set)
             for tp in m.assignment.topic_partitions if m.assignment else []:
                 mine[tp.topic].add(tp.partition)
             for topic, partitions in mine.items():
-                found[topic].append(partitions)
+                if SHARED.get(topic) == group:  # others may read it too: media reads chat.events, each provider mobile.push
+                    found[topic].append(partitions)
     topics = admin.describe_topics(TopicCollection(list(SHARED))).items()
     found["all"] = {t: set(range(len(f.result(20).partitions))) for t, f in topics}
     return found
