@@ -66,10 +66,33 @@ static void remove_from_sender(struct sends *s, struct send *e)
     e->sender->n--;
 }
 
+static bool was_refused(const struct sender *sender, struct cq_id id)
+{
+    for (uint32_t i = 0; i < sender->refused_n; i++)
+        if (id_eq(sender->refused[i], id))
+            return true;
+    return false;
+}
+
+/* When the memory is full it begins anew: whoever sends all of it again is met at its beginning. */
+static void note_refused(struct sender *sender, struct cq_id id)
+{
+    if (!sender->refused)
+        sender->refused = malloc(SENDS_REFUSED_MAX * sizeof *sender->refused);
+    if (!sender->refused || was_refused(sender, id))
+        return;
+    if (sender->refused_n == SENDS_REFUSED_MAX)
+        sender->refused_n = 0;
+    sender->refused[sender->refused_n++] = id;
+}
+
 enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq_id id)
 {
-    if (sender->shut && !id_eq(sender->shut_id, id))
+    /* Without memory for what was refused no gate can be kept: rather order lost than a socket. */
+    if (sender->shut && sender->refused && !was_refused(sender, id)) {
+        note_refused(sender, id);
         return SENDS_SHUT;
+    }
     if (sender->n == SENDS_SOCKET_MAX || (!s->free && !grow(s))) {
         sends_shut(sender, id);
         return SENDS_FULL;
@@ -81,7 +104,8 @@ enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq
 void sends_shut(struct sender *sender, struct cq_id id)
 {
     sender->shut = true;
-    sender->shut_id = id;
+    sender->refused_n = 0; /* those nacked before may be on their way for the second time */
+    note_refused(sender, id);
 }
 
 uint64_t sends_add(struct sends *s, struct sender *sender, struct cq_id id,
@@ -153,6 +177,7 @@ static void fail_from(struct sends *s, struct send *e)
     while (at) {
         uint32_t next = s->all[at - 1].sender_next;
 
+        note_refused(sender, s->all[at - 1].id);
         answer(s, &s->all[at - 1], false);
         at = next;
     }
@@ -190,5 +215,6 @@ void sends_forget(struct sends *s, struct sender *sender)
         sender->head = e->sender_next;
         drop(s, e);
     }
+    free(sender->refused);
     *sender = (struct sender){ 0 };
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * edge/ws/sends.h - messages that clients sent and the broker has not reported yet, and the rule
- * that keeps their order: after a nack everything later on that socket is nacked until the nacked
- * one is sent again. Pure: times are passed in.
+ * that keeps their order: after a nack everything later on that socket is nacked until one that was
+ * nacked is sent again. Pure: times are passed in.
  */
 #pragma once
 
@@ -13,14 +13,17 @@ enum {
     SENDS_SOCKET_MAX = 64,    /* of one socket */
     SENDS_WITHIN_MS = 5000,   /* without a report for so long the answer is: unknown */
     SENDS_CLIENT_ID_MAX = 64, /* bytes */
+    SENDS_REFUSED_MAX = 128,  /* remembered of one socket while its gate is shut */
 };
 
 /* One socket as a sender. Zeroed is a fresh one. */
 struct sender {
     uint32_t head, tail; /* its entries + 1, oldest first; 0: none */
     uint32_t n;
-    bool shut;            /* only `shut_id` is admitted */
-    struct cq_id shut_id; /* message id of the first that was nacked */
+    bool shut; /* only what was nacked since is admitted */
+    struct cq_id
+        *refused; /* owned; message ids, the first that was nacked at 0; NULL: never shut */
+    uint32_t refused_n;
 };
 
 struct send {
@@ -56,7 +59,9 @@ enum sends_verdict {
     SENDS_FULL, /* too many without a report: nack `slow_down`; the gate is shut at this one */
 };
 
-/** May the message `id` be produced? Sending the nacked one again opens the gate. */
+/** May the message `id` be produced? Sending a nacked one again opens the gate: who does so has
+ * seen the nack, and everything nacked before it. (Not only the first: a client that was shown its
+ * own message after the nack has no reason to send it again, and would be refused for ever.) */
 enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq_id id);
 
 /** It was nacked without being produced: nothing later passes before it. */
@@ -80,5 +85,5 @@ void sends_expire(struct sends *s, int64_t now_ms);
 /** Everything pending is unknown (the producer is dead). */
 void sends_fail_all(struct sends *s);
 
-/** The socket is gone: no answers. */
+/** The socket is gone: no answers, and its memory is given back. */
 void sends_forget(struct sends *s, struct sender *sender);

@@ -123,8 +123,8 @@ static bool add_one(struct pending_model *m, struct walk *w, uint64_t id, int64_
     int socket = (int)walk_below(w, SOCKETS);
     struct sender *sender = &m->sender[socket];
     /* sometimes the one that was nacked, which opens the gate */
-    struct cq_id mid = sender->shut && walk_below(w, 2) ? sender->shut_id : id_of(id);
-    bool passes = !sender->shut || id_eq(sender->shut_id, mid);
+    struct cq_id mid = sender->shut && walk_below(w, 2) ? sender->refused[0] : id_of(id);
+    bool passes = !sender->shut || id_eq(sender->refused[0], mid); /* each other id is a new one */
     enum sends_verdict v = sends_admit(&m->s, sender, mid);
 
     memcpy(&id, mid.b, sizeof id);
@@ -219,6 +219,8 @@ TEST(every_send_has_one_answer_and_nothing_passes_a_failed_one)
             stale = 0;
         }
     }
+    for (int i = 0; i < SOCKETS; i++)
+        sends_forget(&m.s, &m.sender[i]);
     sends_release(&m.s);
 }
 

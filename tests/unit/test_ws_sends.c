@@ -51,6 +51,7 @@ TEST(sends_are_acked_by_their_reports)
     CHECK_STR(h.text, "+b +a ");
     CHECK_EQ(x.n, 0);
     CHECK_EQ(s.n, 0);
+    sends_forget(&s, &x);
     sends_release(&s);
 }
 
@@ -70,13 +71,39 @@ TEST(sends_after_a_nack_wait_for_the_nacked_one)
     CHECK_STR(h.text, "-b -c ");
     sends_report(&s, c, CQ_OK); /* stored after all, but answered already */
     CHECK_EQ(sends_admit(&s, &x, id_of('d')), SENDS_SHUT);
-    CHECK_EQ(sends_admit(&s, &x, id_of('c')), SENDS_SHUT);
     sends_report(&s, a, CQ_AGAIN); /* now the gate is at a */
     CHECK_EQ(sends_admit(&s, &x, id_of('b')), SENDS_SHUT);
     CHECK_EQ(sends_admit(&s, &x, id_of('a')), SENDS_ADMITTED);
     CHECK_EQ(sends_admit(&s, &x, id_of('b')), SENDS_ADMITTED);
     sends_report(&s, o, CQ_OK); /* another socket is not concerned */
     CHECK_STR(h.text, "-b -c -a +o ");
+    sends_forget(&s, &x);
+    sends_release(&s);
+}
+
+/* The first that was nacked came back as one's own message, so nobody sends it again. */
+TEST(sends_go_on_without_the_nacked_one)
+{
+    struct heard h = { 0 };
+    struct sender x = { 0 };
+    struct sends s;
+    uint64_t a;
+
+    sends_init(&s, hear, &h);
+    CHECK_EQ(sends_admit(&s, &x, id_of('a')), SENDS_ADMITTED);
+    a = send_one(&s, &x, 'a', 0);
+    CHECK_EQ(sends_admit(&s, &x, id_of('b')), SENDS_ADMITTED);
+    send_one(&s, &x, 'b', 0);
+    sends_report(&s, a, CQ_AGAIN);
+    CHECK_STR(h.text, "-a -b ");
+    CHECK_EQ(sends_admit(&s, &x, id_of('c')), SENDS_SHUT); /* written before the nack was seen? */
+    CHECK_EQ(sends_admit(&s, &x, id_of('b')), SENDS_ADMITTED);
+    sends_shut(&x, id_of('b'));                            /* refused once more, by another rule */
+    CHECK_EQ(sends_admit(&s, &x, id_of('c')), SENDS_SHUT); /* it came behind b, unseen again */
+    CHECK_EQ(sends_admit(&s, &x, id_of('d')), SENDS_SHUT);
+    CHECK_EQ(sends_admit(&s, &x, id_of('d')), SENDS_ADMITTED); /* a new one, after its nack */
+    CHECK_EQ(sends_admit(&s, &x, id_of('e')), SENDS_ADMITTED);
+    sends_forget(&s, &x);
     sends_release(&s);
 }
 
@@ -98,7 +125,9 @@ TEST(sends_without_a_report_are_unknown_after_a_while)
     CHECK_STR(h.text, "-a -b ");
     sends_report(&s, a, CQ_OK);
     CHECK_STR(h.text, "-a -b ");
-    CHECK_EQ(sends_admit(&s, &x, id_of('b')), SENDS_SHUT);
+    CHECK_EQ(sends_admit(&s, &x, id_of('c')), SENDS_SHUT);
+    CHECK_EQ(sends_admit(&s, &x, id_of('a')), SENDS_ADMITTED);
+    sends_forget(&s, &x);
     sends_release(&s);
 }
 
@@ -120,6 +149,7 @@ TEST(sends_of_one_socket_are_bounded)
     sends_report(&s, first, CQ_OK);
     CHECK_EQ(sends_admit(&s, &x, id_of('z')), SENDS_SHUT); /* y first */
     CHECK_EQ(sends_admit(&s, &x, id_of('y')), SENDS_ADMITTED);
+    sends_forget(&s, &x);
     sends_release(&s);
 }
 
@@ -166,7 +196,7 @@ TEST(sends_answer_each_once)
         now_ms += rand() % 50;
         if (dice < 60) {
             if (who[w].shut && rand() % 3 == 0)
-                id = who[w].shut_id;
+                id = who[w].refused[0];
             if (pending_n < 64 * SENDERS && sends_admit(&s, &who[w], id) == SENDS_ADMITTED) {
                 pending[pending_n++] = sends_add(&s, &who[w], id, span_str("k"), now_ms);
                 added++;
@@ -188,5 +218,7 @@ TEST(sends_answer_each_once)
             words += h.text[i] == ' ';
         CHECK_EQ(added, words + undone + (int)s.n);
     }
+    for (int w = 0; w < SENDERS; w++)
+        sends_forget(&s, &who[w]);
     sends_release(&s);
 }
