@@ -259,7 +259,8 @@ class Services:
     """
 
     def __init__(self, state, executable, kafka_home, ports, copies, settings, database_password, heap_mb=512, durable=True,
-                 quick_jit=False, s3_port=0, guard=None, progress=None, on_event=lambda text: None):
+                 quick_jit=False, s3_port=0, guard=None, progress=None, on_event=lambda text: None, broker_settings=None):
+        self.broker_settings = dict(broker_settings or {})  # more of Kafka's own
         self.state, self.executable, self.kafka_home = Path(state), Path(executable), Path(kafka_home)
         self.ports, self.copies, self.settings = dict(ports), dict(copies), dict(settings)
         self.heap_mb, self.durable, self.quick_jit = heap_mb, durable, quick_jit
@@ -296,7 +297,8 @@ class Services:
             if not (data / "meta.properties").exists():
                 self._format_kafka(data)
             properties = self.state / "kafka.properties"
-            properties.write_text(broker_properties(self.ports, data))
+            more = "".join(f"{name}={value}\n" for name, value in self.broker_settings.items())
+            properties.write_text(broker_properties(self.ports, data) + more)
             extra = [f"-XX:SharedArchiveFile={self.kafka_home / 'classes.jsa'}"]
             if self.quick_jit:
                 extra.append("-XX:TieredStopAtLevel=1")

@@ -17,6 +17,9 @@ from typing import Any
 OFFSET = (1 << 48) - 1
 DEDUPE_MS = 10 * 60 * 1000
 FD_SLACK = 12
+NEAR_MB = 64  # what a process may hold more than at the beginning, once a fault is over: caches, and state that grew with use
+NEAR_FDS = {"edge-ws": 100, "edge-rest": 260}  # their clients come and go
+CLOCK_MS = 50  # between two clocks of one machine, of which one counts in whole milliseconds
 FDS = "fds"
 
 
@@ -79,6 +82,14 @@ class Data:
             v = r["v"]
             first.setdefault((v["source"]["partition"], v["source"]["offset"]), {**v, "p": r["p"], "o": r["o"]})
         return [first[k] for k in sorted(first)]
+
+    @functools.cached_property
+    def copies(self) -> dict[tuple[str, str, str], list[dict]]:
+        """Every time that a client id was stored: records of chat.actions in their order, by (chat, sender, client id)."""
+        found = collections.defaultdict(list)
+        for r in self.records("chat.actions"):
+            found[r["v"]["chatId"], r["v"]["userId"], r["v"]["clientId"]].append(r)
+        return found
 
     @functools.cached_property
     def messages(self) -> dict[str, dict]:
@@ -144,7 +155,7 @@ class Data:
         for x in self.history:
             if x["e"] == "send":
                 s = found.setdefault((x["chat"], x["user"], x["cid"]), {
-                    "first": x["n"], "content": x["content"], "ack": None, "ids": set(), "fails": [], "unsure": 0, "tries": 0,
+                    "first": x["n"], "content": x["content"], "ack": None, "ack_at": None, "ids": set(), "fails": [], "unsure": 0, "tries": 0,
                     "codes": set(), "verdicts": [], "seqs": set(), "sure_no": True})
                 s["tries"] += 1
                 s["sure_no"] &= x["via"] == "rest"
@@ -154,7 +165,8 @@ class Data:
             if not s or x["e"] in ("send", "show"):
                 continue
             if x["e"] == "ack":
-                s["ack"] = s["ack"] or x["n"]
+                if not s["ack"]:
+                    s["ack"], s["ack_at"] = x["n"], x["at"]
                 s["ids"].add(x["id"])
                 s["seqs"] |= {x["seq"]} if x.get("seq") else set()
             elif x["e"] == "fail":
@@ -194,7 +206,7 @@ def short(x: Any) -> str:
 def i1_acked_is_kept(d: Data) -> Line:
     line = Line("I1", "acknowledged: in the log, and in the view exactly once or rejected with a reason")
     rejected = {(r["v"]["chatId"], r["v"]["userId"], r["v"]["clientId"]): r["v"]["code"] for r in d.records("rejections")}
-    asked = {(r["v"]["chatId"], r["v"]["userId"], r["v"]["clientId"]) for r in d.records("chat.actions")}
+    asked = d.copies
     rows = collections.Counter((r["chat_id"], r["sender_id"], r["client_id"]) for r in d.tables["messages"])
     acked = kept = refused = 0
     for key, s in d.sends.items():
@@ -203,6 +215,9 @@ def i1_acked_is_kept(d: Data) -> Line:
         acked += 1
         if key not in asked:
             line.bad.append(f"acked, not in chat.actions: {key}")
+        elif d.meta.get("began_ms") and asked[key][0]["t"] > d.meta["began_ms"] + s["ack_at"] * 1000 + CLOCK_MS:
+            # sent again, it is there; what was acknowledged is not
+            line.bad.append(f"acked at {s['ack_at']} s, and its first copy in chat.actions is younger: {key}")
         if rows[key] == 1:
             kept += 1
         elif rows[key] > 1:
@@ -212,6 +227,7 @@ def i1_acked_is_kept(d: Data) -> Line:
         else:
             line.bad.append(f"acked and lost: {key}, event {short(d.by_key.get(key))}")
     line.n = f"{acked} acked, {kept} kept, {refused} rejected"
+    line.n += "" if d.meta.get("began_ms") else ", times not kept"
     if not acked:
         line.bad.append("nothing was acked")
     return line
@@ -307,19 +323,22 @@ def i5_one_order(d: Data) -> Line:
     for m in d.messages.values():
         chats[m["chat"]].append(m)
     compared = 0
-    # a try that was acknowledged and refused says nothing about the place of a later one that was not
-    refused = {(r["v"]["chatId"], r["v"]["userId"], r["v"]["clientId"]) for r in d.records("rejections")}
+    # What was acknowledged is the first copy. When that one was refused, a later one may have been accepted, and stands
+    # where it stands; the first must stand before, all the same.
+    refused = {(r["v"]["source"]["partition"], r["v"]["source"]["offset"]) for r in d.records("rejections")}
     for ms in chats.values():
-        latest, what = 0, None  # the latest beginning among those so far
+        latest, what, place = 0, None, 0  # the latest beginning among those so far, and its place
         for m in sorted(ms, key=lambda m: m["seq"]):
             s = d.sends.get((m["chat"], m["sender"], m["cid"]))
             if not s:
                 continue
             compared += 1
-            if s["ack"] and s["ack"] < latest and (m["chat"], m["sender"], m["cid"]) not in refused:
+            first = next(iter(d.copies.get((m["chat"], m["sender"], m["cid"]), ())), None)
+            if s["ack"] and s["ack"] < latest and not (
+                    first and (first["p"], first["o"]) in refused and first["o"] < place & OFFSET):
                 line.bad.append(f"{m['id']} was acked before {what} was sent, and stands after it")
             if s["first"] > latest:
-                latest, what = s["first"], m["id"]
+                latest, what, place = s["first"], m["id"], m["seq"]
     line.n = f"{len(chats)} chats, {compared} messages, {len(d.lines('show'))} shown"
     return line
 
@@ -480,7 +499,14 @@ def i10_rebuilt(d: Data) -> Line:
 
 
 def i11_memory(d: Data) -> Line:
-    line = Line("I11", "memory stays below its cap; descriptors return to what they were")
+    line = Line("I11", "memory stays below its cap; both it and descriptors come back after each fault, and at the end")
+    after = d.lines("after")
+    for x in after:
+        for name, (mb, fds) in x["of"].items():
+            base_mb, base_fds = x["base"][name]
+            slack = NEAR_FDS.get(name.rpartition("-")[0], FD_SLACK)
+            if mb > base_mb + NEAR_MB or fds > base_fds + slack:
+                line.bad.append(f"{name} after {x['fault']} at {x['at']} s: {mb} MB, {fds} descriptors; {base_mb} and {base_fds} before")
     m = d.meta.get("memory", {})
     for name, x in m.items():
         if x["most_mb"] > x["cap_mb"]:
@@ -488,7 +514,7 @@ def i11_memory(d: Data) -> Line:
         if x["fds_end"] > x["fds_base"] + FD_SLACK:
             line.bad.append(f"{name}: {x['fds_end']} descriptors, {x['fds_base']} at the beginning")
     most = max(m.items(), key=lambda kv: kv[1]["most_mb"], default=("nobody", {"most_mb": 0}))
-    line.n = f"{len(m)} processes, most {most[0]} {most[1]['most_mb']} MB"
+    line.n = f"{len(m)} processes, most {most[0]} {most[1]['most_mb']} MB, looked at after {len(after)} faults"
     return line
 
 
@@ -504,19 +530,26 @@ def i12_recovery(d: Data) -> Line:
     return line
 
 
-def _sessions(d: Data) -> dict[str, list[tuple[int, str]]]:
-    """Device → its sessions as the log has them: (offset in user.inbox, session)."""
+def _sessions(d: Data) -> dict[str, list[list]]:
+    """Device → its sessions as the log has them: [opened, ended or None, session], places in its partition of user.inbox."""
     found = collections.defaultdict(list)
-    for r in d.records("user.inbox"):
+    of: dict[str, list] = {}
+    for r in sorted(d.records("user.inbox"), key=lambda r: (r["p"], r["o"])):
         kind, body = r["v"]["body"]
-        if kind.endswith("UserAction") and body["action"][0].endswith("SessionOpened"):
-            found[body["deviceId"]].append((r["o"], body["action"][1]["sessionId"]))
+        if not kind.endswith("UserAction"):
+            continue
+        what, action = body["action"][0].rpartition(".")[2], body["action"][1]
+        if what == "SessionOpened":
+            of[action["sessionId"]] = [r["o"], None, action["sessionId"]]
+            found[body["deviceId"]].append(of[action["sessionId"]])
+        elif what in ("SessionClosed", "SessionLost") and action["sessionId"] in of and of[action["sessionId"]][1] is None:
+            of[action["sessionId"]][1] = r["o"]
     return found
 
 
-def _handed_back(d: Data, sessions: dict[str, list[tuple[int, str]]]) -> set[tuple[str, str]]:
-    """(message, device) that came back when the device had another session already, whose sync has it."""
-    of = {s: (device, at) for device, all_of in sessions.items() for at, s in all_of}
+def _handed_back(d: Data, sessions: dict[str, list[list]]) -> set[tuple[str, str]]:
+    """(message, device) that came back when the device had another session, not ended by then, whose sync has it."""
+    of = {s[2]: (device, s[0]) for device, all_of in sessions.items() for s in all_of}
     found = set()
     for r in d.records("user.inbox"):
         kind, body = r["v"]["body"]
@@ -524,7 +557,7 @@ def _handed_back(d: Data, sessions: dict[str, list[tuple[int, str]]]) -> set[tup
             continue
         lost = body["action"][1]
         device, opened = of.get(lost["sessionId"], (None, 0))
-        if any(opened < at < r["o"] for at, _ in sessions.get(device, ())):
+        if any(opened < at < r["o"] and (end is None or end > r["o"]) for at, end, _ in sessions.get(device, ())):
             found.update((x["messageId"], device) for x in lost["items"])
     return found
 

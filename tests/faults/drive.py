@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 import dump  # noqa: E402
 import nemesis as nem  # noqa: E402
-from checker import Line, check  # noqa: E402
+from checker import FD_SLACK, NEAR_FDS, NEAR_MB, Line, check  # noqa: E402
 from client import MARK, until  # noqa: E402
 from history import History  # noqa: E402
 from look import ends_now, log_faults, rows_now  # noqa: E402
@@ -26,10 +26,13 @@ from people import Cast  # noqa: E402
 from rig import Rig  # noqa: E402
 from stack import ROLES, ROOT, Stack  # noqa: E402
 
+AUTHORIZER = {  # everybody may do everything, but for what a fault forbids
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found": "true"}
 CAP_MB = {"edge-ws": 400, "edge-rest": 400}
 CAP_MB_ELSE = 500
 FAULT_S = 420.0
 RECOVER_S = 90.0
+COME_DOWN_S = 15.0
 RECOVER_PLANTED_S = 20.0
 SETTLE_S = 240.0
 LOG_TOPICS = ("chat.actions", "chat.events", "rejections", "members", "user.inbox", "user.events", "presence", "delivery.status",
@@ -70,6 +73,14 @@ class Memory:
             cap = CAP_MB.get(p.name.rpartition("-")[0], CAP_MB_ELSE)
             self.seen[p.name] = {"base_mb": mb, "fds_base": fds, "most_mb": mb, "most_fds": fds, "cap_mb": cap}
 
+    def now(self) -> dict[str, tuple[int, int]]:
+        return {p.name: self.of(p.pid) for p in self.stack.roles()}
+
+    def near(self, base: dict[str, tuple[int, int]]) -> bool:
+        """Whether everybody holds about as much as at `base`; checker.py has the bounds."""
+        return all(mb <= base[name][0] + NEAR_MB and fds <= base[name][1] + NEAR_FDS.get(name.rpartition("-")[0], FD_SLACK)
+                   for name, (mb, fds) in self.now().items())
+
     async def watch(self) -> None:
         while True:
             for p in self.stack.roles():
@@ -90,7 +101,8 @@ class Drive:
         self.say = Say(out / "report.txt")
         self.h = History(out / "history.jsonl")
         self.begin = time.monotonic()
-        self.meta: dict = {"seed": options.seed}
+        self.meta: dict = {"seed": options.seed, "began_ms": self.h.began_ms}
+        self.held: list[tuple[str, dict]] = []  # after each fault: name → (MB, descriptors)
 
     def at(self) -> str:
         return f"[{time.monotonic() - self.begin:6.1f} s]"
@@ -104,7 +116,7 @@ class Drive:
         self.rig = Rig(o.want, o.base_port, build, self.out, self.say)
         try:
             with Stack(build=build, base_port=o.base_port, copies={r: 2 for r in ROLES}, settings=self.rig.settings,
-                       state=self.rig.state(), ports=self.rig.ports) as stack:
+                       state=self.rig.state(), ports=self.rig.ports, broker_settings=AUTHORIZER) as stack:
                 try:
                     stack.start()
                     dump.install_audit(stack)
@@ -134,7 +146,9 @@ class Drive:
                      f"{len(cast.groups)} groups")
             cast.play()
             await self.probe(cast, RECOVER_S)
+            self.memory, self.used = memory, memory.now()
             await self.harm(m, cast)
+            self.print_held()
             await m.heal()
             await self.finish(stack, cast)
         finally:
@@ -180,11 +194,33 @@ class Drive:
             await self.probe(cast, RECOVER_PLANTED_S if self.o.planted else RECOVER_S)
             seconds = round(time.monotonic() - healed, 1)
             self.h.add("recovered", fault=f.name, seconds=seconds, detail=detail)
+            await self.look_after(f.name)
             self.say(f"{self.at()} {f.name:16} {f.what}: {detail}; {healed - began:.1f} s, well again {seconds} s later")
         except Exception as e:  # noqa: BLE001  (the run goes on; the checker counts it)
             self.h.add("not_recovered", fault=f.name, why=f"{type(e).__name__}: {e}"[:500])
             self.say(f"{self.at()} {f.name:16} {f.what}: NOT WELL AGAIN: {type(e).__name__}: {str(e)[:300]}")
             await m.heal()
+
+    async def look_after(self, fault: str) -> None:
+        """What everybody holds once a fault is over; he who holds more gets some seconds to give it back."""
+        try:
+            await until(lambda: self.memory.near(self.used), COME_DOWN_S, "memory and descriptors to come back")
+        except AssertionError:
+            pass  # the checker looks at the same numbers
+        self.held.append((fault, self.memory.now()))
+        self.h.add("after", fault=fault, of=self.held[-1][1], base=self.used)
+
+    def print_held(self) -> None:
+        """A row for each fault: what each role held after it, its copies added up."""
+        roles = [r for r in ROLES if any(n.rpartition("-")[0] == r for n in self.used)]
+
+        def row(of) -> str:
+            sums = [[sum(x[k] for n, x in of.items() if n.rpartition("-")[0] == r) for k in (0, 1)] for r in roles]
+            return " ".join(f"{f'{mb}/{fds}':>{max(len(r), 8)}}" for r, (mb, fds) in zip(roles, sums))
+
+        self.say(f"MB/descriptors after {'':15} " + " ".join(f"{r:>8}" for r in roles))
+        for name, of in [("the beginning", self.used), *self.held]:
+            self.say(f"  {name:32} {row(of)}")
 
     async def probe(self, cast: Cast, limit_s: float) -> None:
         """Something that everybody says now is accepted."""

@@ -10,6 +10,7 @@ import itertools
 import json
 import time
 from pathlib import Path
+from typing import Callable
 
 
 class History:
@@ -17,7 +18,8 @@ class History:
 
     def __init__(self, path: Path):
         self.path = path
-        self.begin = time.monotonic()
+        self.begin, self.began_ms = time.monotonic(), time.time() * 1000
+        self.listeners: list[Callable[[dict], None]] = []  # called with each line
         self._n = itertools.count(1).__next__
         self._out = open(path, "w", encoding="utf-8")  # noqa: SIM115  (closed by close)
         self.counts: dict[str, int] = {}
@@ -28,6 +30,8 @@ class History:
         self.counts[e] = self.counts.get(e, 0) + 1
         line = {"n": n, "at": round(time.monotonic() - self.begin, 3), "e": e, **fields}
         self._out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for hear in self.listeners:
+            hear(line)
         return n
 
     def close(self) -> None:

@@ -7,17 +7,23 @@ from it like from a bag that is refilled when it is empty, so that a long run me
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import random
 import re
 import signal
+import sys
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Awaitable, Callable
 
-from client import by_role, until
-from look import paused
+import topicless
+import wire
+from client import by_role, sign_in, until
+from look import partition_of, paused
 from stack import ROLES
+from wire import Slow
 
 SESSION_S = 10.0  # of the consumers; see lib/bus/consumer.c
 STAGES = ("chat", "user", "mobile")
@@ -159,6 +165,24 @@ class Nemesis:
 
         await asyncio.to_thread(set_it)
 
+    def rights(self, topic: str, forbidden: str | None) -> None:
+        """Forbid everybody READ or WRITE of a topic, and nothing else of it; None: all is allowed again."""
+        from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
+                                           ResourcePatternType, ResourceType)
+
+        admin = AdminClient({"bootstrap.servers": self.stack.broker})
+        where = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL)
+        if forbidden:
+            # who names a resource in one rule has to allow the rest of it
+            rules = [AclBinding(*where, "User:*", "*", AclOperation.ALL, AclPermissionType.ALLOW),
+                     AclBinding(*where, "User:*", "*", AclOperation[forbidden], AclPermissionType.DENY)]
+            futures = admin.create_acls(rules, request_timeout=20)
+        else:
+            futures = admin.delete_acls([AclBindingFilter(*where, None, None, AclOperation.ANY, AclPermissionType.ANY)],
+                                        request_timeout=20)
+        for f in futures.values():
+            f.result(30)
+
     async def proc_like(self, role: str, instance: str, **settings):
         """One more copy of a role; the caller stops it."""
         from process import Proc
@@ -240,23 +264,66 @@ fault("F3", "SIGSTOP a gateway for 20 s")(stopping("edge-ws", 2.0))
 fault("F3.rest", "SIGSTOP a REST edge for 5 s", short=False)(stopping("edge-rest", 0.5))
 
 
+class Pauses:
+    """While open, when each chat partition's messages reached somebody live."""
+
+    def __init__(self, history, partitions: int):
+        self.h, self.n = history, partitions
+        self.seen: dict[int, list[float]] = {}
+
+    def __enter__(self):
+        self.h.listeners.append(self._hear)
+        return self
+
+    def __exit__(self, *_):
+        self.h.listeners.remove(self._hear)
+
+    def _hear(self, x: dict) -> None:
+        if x["e"] == "show" and x["how"] == "live":
+            self.seen.setdefault(partition_of(x["chat"], self.n), []).append(x["at"])
+
+    def now(self) -> float:
+        return time.monotonic() - self.h.begin
+
+    def longest(self, begin: float, end: float) -> tuple[float, float]:
+        """(the longest of any partition, the mean of each one's longest) times without a message, in seconds."""
+        worst = []
+        for times in self.seen.values():
+            at = [begin, *(t for t in times if begin <= t <= end), end]
+            worst.append(max(b - a for a, b in zip(at, at[1:])))
+        return (max(worst), sum(worst) / len(worst)) if worst else (end - begin, end - begin)
+
+
 @fault("F19", "SIGTERM every copy of every role in turn", short=False)
 async def rolling_restart(m: Nemesis, rng: random.Random) -> str:
-    bad = []
-    for role in rng.sample(ROLES, len(ROLES)):
-        for proc in m.copies(role):
-            starts = proc.starts
-            proc.auto_restart = False
-            proc.term()
-            code = await asyncio.to_thread(proc.wait, 60)
-            if code != 0:
-                bad.append(f"{proc.name} ended with {code}")
-            proc.auto_restart = True
-            await asyncio.to_thread(proc.start)
-            await until(lambda p=proc, s=starts: p.starts > s and p.is_ready(), READY_S, f"{proc.name} to be back")
+    """Also measured: how long each chat partition is without a delivered message meanwhile (static membership: a copy
+    that is back within its session gets its partitions again, and nobody else's move). Each is sent to steadily for it."""
+    bad, told = [], []
+    width = int(m.stack.services.settings["PARTITIONS"])
+    talking = asyncio.create_task(m.cast.talk_in({partition_of(c, width): c for c in m.cast.direct}.values()))
+    with Pauses(m.h, width) as pauses, contextlib.ExitStack() as after:
+        after.callback(talking.cancel)
+        await asyncio.sleep(6)  # as it is without
+        told.append(("nobody", *pauses.longest(pauses.now() - 6, pauses.now())))
+        for role in rng.sample(ROLES, len(ROLES)):
+            begin = pauses.now()
+            for proc in m.copies(role):
+                starts = proc.starts
+                proc.auto_restart = False
+                proc.term()
+                code = await asyncio.to_thread(proc.wait, 60)
+                if code != 0:
+                    bad.append(f"{proc.name} ended with {code}")
+                proc.auto_restart = True
+                await asyncio.to_thread(proc.start)
+                await until(lambda p=proc, s=starts: p.starts > s and p.is_ready(), READY_S, f"{proc.name} to be back")
+            await asyncio.sleep(3)  # what stood still is there again
+            told.append((role, *pauses.longest(begin, pauses.now())))
     if bad:
         m.h.add("odd", text=f"SIGTERM: {', '.join(bad)}")
-    return "all ended with 0" if not bad else ", ".join(bad)
+    m.h.add("pauses", partitions=len(pauses.seen), of=told)
+    return (("all ended with 0" if not bad else ", ".join(bad)) + f"; {len(pauses.seen)} partitions, longest/mean pause in s: "
+            + ", ".join(f"{role} {most:.1f}/{mean:.1f}" for role, most, mean in told))
 
 
 # ---- F4, F5: the broker --------------------------------------------------------------------------------
@@ -495,6 +562,106 @@ async def wrong_width(m: Nemesis, rng: random.Random) -> str:
     await asyncio.to_thread(proc.stop, 5)
     m.extras.remove(proc)
     return f"{role} with {n}: ended with {code}"
+
+
+class Words:
+    """What the roles' logs say from now on."""
+
+    def __init__(self, stack):
+        self.at = {p.name: (p.log_path, p.log_path.stat().st_size) for p in stack.roles()}
+
+    def found(self, pattern: str) -> list[str]:
+        """Names of those who said it."""
+        names = []
+        for name, (path, size) in self.at.items():
+            with open(path, "rb") as log:
+                log.seek(size)
+                if re.search(pattern, log.read().decode("utf-8", "replace")):
+                    names.append(name)
+        return names
+
+
+def forbidding(topic: str, what: str):
+    """A right is taken away at run time: whoever needs it says so and makes no promise; given back, all goes on."""
+
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        words = Words(m.stack)
+        failed = {i: m.stack.metrics("edge-ws", i).get("sends_failed_total", 0) for i in range(len(m.copies("edge-ws")))}
+        await asyncio.to_thread(m.rights, topic, what)
+        try:
+            await asyncio.sleep(rng.uniform(6, 10))
+            grown = [f"edge-ws-{i}" for i, n in failed.items() if m.stack.metrics("edge-ws", i).get("sends_failed_total", 0) > n]
+        finally:
+            await asyncio.to_thread(m.rights, topic, None)
+        await m.back(*m.stack.roles())
+        said = words.found(r"(?i)authoriz|topics_wrong") + grown
+        if not said:
+            m.h.add("odd", text=f"{what} of {topic} was forbidden, and nobody said a word")
+        return f"{topic}, said by {', '.join(sorted(set(said)))}"
+
+    return do
+
+
+for _topic, _what in (("chat.actions", "WRITE"), ("chat.events", "WRITE"), ("ws.push", "WRITE"), ("mobile.push", "WRITE"),
+                      ("chat.actions", "READ"), ("chat.events", "READ"), ("ws.push", "READ"), ("members", "READ")):
+    fault(f"F24.{_what.lower()}.{_topic}", f"{_what} is forbidden for a while", short=False)(forbidding(_topic, _what))
+
+
+@fault("F24.topics", "in a stack of its own: a topic is not there at the start, one is deleted under load", short=False)
+async def topics_gone(m: Nemesis, rng: random.Random) -> str:
+    return await topicless.play(m, rng)
+
+
+# ---- F17: clients that are no more ------------------------------------------------------------------------
+
+HALF_OPEN_S = 75.0  # DEAD_AFTER_MS of edge/ws/gateway.h, and what two cores need to notice
+
+
+@fault("F17.half-open", "sockets whose other end takes everything and never says a word; clients that stand still", short=False)
+async def half_open(m: Nemesis, rng: random.Random) -> str:
+    """Some belong to people with chats, whose messages must end as pushes (the checker looks); some hear nothing but pings."""
+    tokens = []
+    for p in rng.sample(m.cast.people, 3):
+        t = await sign_in(m.cast.rest, p.phone)
+        m.h.add("device", c=f"gone-{t.device_id[:4]}", user=p.user_id, device=t.device_id, platform="android", mute=True, home=False)
+        tokens.append(t)
+    for i in range(3):
+        tokens.append(await sign_in(m.cast.rest, m.cast.phone(), f"quiet {i}"))
+    socks = [Slow(m.stack.ws_url(i % 2), t.access, 0, receive=65536) for i, t in enumerate(tokens)]
+    still = [await asyncio.create_subprocess_exec(sys.executable, wire.__file__, m.stack.ws_url(i % 2), t.access,
+                                                  stdout=asyncio.subprocess.PIPE)
+             for i, t in enumerate(tokens[::3])]
+    began = time.monotonic()
+    try:
+        for c in still:
+            assert (await asyncio.wait_for(c.stdout.readline(), 20)).strip() == b"open"
+            c.send_signal(signal.SIGSTOP)
+        await asyncio.gather(*(s.open() for s in socks))
+        took = []
+
+        async def swallow(s: Slow) -> None:
+            if not await s.ended(HALF_OPEN_S):
+                m.h.add("odd", text=f"a half-open socket was not closed within {HALF_OPEN_S} s")
+            took.append(time.monotonic() - began)
+
+        await asyncio.gather(*(swallow(s) for s in socks))
+        await asyncio.sleep(max(0.0, HALF_OPEN_S - (time.monotonic() - began)))
+        for c in still:
+            c.send_signal(signal.SIGCONT)
+            try:
+                said = await asyncio.wait_for(c.stdout.readline(), 5)
+            except TimeoutError:
+                said = b""
+            if said.strip() != b"closed":
+                m.h.add("odd", text=f"the socket of a client that stands still was not closed within {HALF_OPEN_S} s")
+    finally:
+        for s in socks:
+            s.close()
+        for c in still:
+            if c.returncode is None:
+                c.kill()
+            await c.wait()
+    return f"{len(socks)} sockets closed after {min(took):.0f} to {max(took):.0f} s, {len(still)} clients that stood still"
 
 
 # ---- half a turn, and pairs ----------------------------------------------------------------------------

@@ -291,6 +291,16 @@ class Cast:
                 continue
             self._send_one(rng)
 
+    async def talk_in(self, chats, every_s: float = 0.3) -> None:
+        """Until it is cancelled: something new in each of these direct chats, again and again."""
+        chats = list(chats)
+        while True:
+            for chat in chats:
+                d = self.by_user[self.direct[chat][0]].players[0]
+                if len(d.waiting) < 100:
+                    d.send(f"{MARK} steady {self.h.counts['send']}", chat)
+            await asyncio.sleep(every_s)
+
     def _send_one(self, rng: random.Random) -> None:
         p = rng.choice(self.people)
         chat = rng.choice(p.chats)

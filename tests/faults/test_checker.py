@@ -9,6 +9,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "lib")]
 import checker  # noqa: E402
+import coverage  # noqa: E402
 import nemesis  # noqa: E402
 from checker import Data  # noqa: E402
 
@@ -33,7 +34,7 @@ class World:
         self.topics = {t: [] for t in ("chat.actions", "chat.events", "rejections", "delivery.status", "user.inbox", "mobile.push",
                                        "ws.push", "push.outcomes", "chat.events.dlq")}
         self.tables = {t: [] for t in ("messages", "members", "cursors", "cursors_quiet", "positions", "chats")}
-        self.meta = {"audit": [], "behind": [], "log_faults": [], "rebuilt": {"messages": None},
+        self.meta = {"began_ms": 1000, "audit": [], "behind": [], "log_faults": [], "rebuilt": {"messages": None},
                      "numbers": {"persistence dead_letters_total": 1},
                      "memory": {"chat-0": {"most_mb": 20, "cap_mb": 100, "fds_base": 10, "fds_end": 11}}}
         self.members = {CHAT: [A, B], GROUP: [A, B, C]}
@@ -135,6 +136,7 @@ class World:
         self.topics["chat.events.dlq"].append({"p": 0, "o": 0, "h": {"src_partition": "0"}, "raw": "fe", "v": None})
         self.line("fault", fault="F15")
         self.line("recovered", fault="F15", seconds=1.0)
+        self.line("after", fault="F15", of={"chat-0": [21, 10]}, base={"chat-0": [20, 10]})
         self.line("mark", name="quiet")
         self.tables["cursors_quiet"] = copy.deepcopy(self.tables["cursors"])
         self.own("ready", B2, session=B2)
@@ -183,6 +185,11 @@ def plant_lost_everywhere(w):
     w.tables["messages"].remove(w.row("m9"))
 
 
+def plant_lost_and_sent_again(w):
+    """What was acknowledged is gone; the copy that is there was sent again later."""
+    next(r for r in w.topics["chat.actions"] if r["v"]["clientId"] == "m1")["t"] += 10**6
+
+
 def plant_two_rows(w):
     w.tables["messages"].append({**w.row("m1"), "seq": GEN | 90})
 
@@ -222,6 +229,13 @@ def plant_other_order(w):
             if r["v"]["seq"] in (one["seq"], six["seq"]):
                 r["v"]["seq"] = one["seq"] + six["seq"] - r["v"]["seq"]
     one["seq"], six["seq"] = six["seq"], one["seq"]
+
+
+def plant_other_order_and_a_refusal(w):
+    """The same, and the one that stands too late was refused once, later: no excuse."""
+    plant_other_order(w)
+    w.record("rejections", {"chatId": CHAT, "userId": A, "clientId": "m1", "code": "not_found",
+                            "source": {"partition": 0, "offset": 99}})
 
 
 def plant_reader_sees_another_place(w):
@@ -296,6 +310,14 @@ def plant_descriptors(w):
     w.meta["memory"]["chat-0"]["fds_end"] = 40
 
 
+def plant_memory_after_a_fault(w):
+    w.lines("after")[0]["of"]["chat-0"][0] = 90
+
+
+def plant_descriptors_after_a_fault(w):
+    w.lines("after")[0]["of"]["chat-0"][1] = 30
+
+
 def plant_not_well_again(w):
     x = w.lines("recovered")[0]
     x.update(e="not_recovered", why="late")
@@ -307,6 +329,15 @@ def plant_fault_forgotten(w):
 
 def plant_no_push(w):
     w.topics["mobile.push"] = [r for r in w.topics["mobile.push"] if r["v"]["messageId"] != w.row("m3")["id"]]
+
+
+def plant_no_push_for_its_session_had_ended(w):
+    """Handed back when the device had been there again and was away again: nobody has it, and nobody was woken."""
+    plant_no_push(w)
+    m = w.row("m3")
+    for session, kind, more in (("s1", "SessionOpened", {}), ("s2", "SessionOpened", {}), ("s2", "SessionClosed", {}),
+                                ("s1", "SessionLost", {"items": [{"messageId": m["id"]}]})):
+        w.record("user.inbox", {"body": ["chasqui.UserAction", {"deviceId": B2, "action": [f"chasqui.{kind}", {"sessionId": session, **more}]}]})
 
 
 def plant_no_outcome(w):
@@ -355,13 +386,15 @@ def plant_refusal_never_taken(w):
 
 
 PLANTS = {  # what is planted → the invariant that must say so (others may, too)
-    plant_lost_row: "I1", plant_lost_everywhere: "I1", plant_two_rows: "I1", plant_row_from_nowhere: "I2", plant_changed_content: "I2",
+    plant_lost_row: "I1", plant_lost_everywhere: "I1", plant_lost_and_sent_again: "I1", plant_two_rows: "I1", plant_row_from_nowhere: "I2", plant_changed_content: "I2",
     plant_not_shown_live: "I3", plant_shown_twice: "I3", plant_sync_lacks_one: "I4", plant_never_back: "I4", plant_other_order: "I5",
-    plant_reader_sees_another_place: "I5", plant_shown_to_a_stranger: "I6", plant_pushed_to_a_stranger: "I6",
+    plant_other_order_and_a_refusal: "I5", plant_reader_sees_another_place: "I5", plant_shown_to_a_stranger: "I6", plant_pushed_to_a_stranger: "I6",
     plant_routed_to_a_stranger: "I6", plant_tick_back: "I7", plant_tick_that_lies: "I7", plant_tick_never_told: "I7",
     plant_cursor_behind: "I7", plant_second_id: "I8", plant_second_seq: "I8", plant_position_back: "I9", plant_left_behind: "I9",
     plant_poison_swallowed: "I9", plant_good_record_dead_lettered: "I9", plant_other_rows_after_rebuild: "I10", plant_memory: "I11",
-    plant_descriptors: "I11", plant_not_well_again: "I12", plant_fault_forgotten: "I12", plant_no_push: "I13", plant_no_outcome: "I13",
+    plant_descriptors: "I11", plant_memory_after_a_fault: "I11", plant_descriptors_after_a_fault: "I11",
+    plant_not_well_again: "I12", plant_fault_forgotten: "I12", plant_no_push: "I13", plant_no_push_for_its_session_had_ended: "I13",
+    plant_no_outcome: "I13",
     plant_not_handed_on: "I14", plant_receipt_without_trace: "I14", plant_no_verdict_on_an_action: "I14",
     plant_accepted_from_a_stranger: "I14", plant_repeat_accepted: "I14", plant_against_the_protocol: "I15",
     plant_verdict_never_told: "I15", plant_refusal_never_taken: "I16",
@@ -392,3 +425,19 @@ def test_the_plan_is_the_seeds_alone():
     assert one == [(f.name, s) for f, s in nemesis.plan("7", 200, have, False)]
     assert one != [(f.name, s) for f, s in nemesis.plan("8", 200, have, False)]
     assert {name for name, _ in one} == {f.name for f in nemesis.FAULTS}, "a long run meets every fault"
+
+
+REPORT = """seed 7, long, 10 minutes, drawn faults
+[  12.1 s] F7.kill          kill -9 PostgreSQL and start it again: ; 1.6 s, well again 1.3 s later
+[ 115.0 s] F2.persistence.1.5 SIGSTOP persistence for 1.5 sessions: persistence-0 for 15 s; 15.6 s, well again 0.1 s later
+[ 421.9 s] F7.kill          kill -9 PostgreSQL and start it again: NOT WELL AGAIN: AssertionError: late
+"""
+
+
+def test_coverage_counts_what_reports_say():
+    good, bad = "seed 7: 16 of 16 invariants hold\n", "seed 8: 15 of 16 invariants hold  BROKEN\n"
+    found = coverage.read([REPORT + good, REPORT + bad, REPORT])
+    assert found["F7.kill"] == coverage.Seen(done=6, unwell=3, good=1, broken=1, unjudged=1)
+    assert found["F2.persistence.1.5"] == coverage.Seen(done=3, unwell=0, good=1, broken=1, unjudged=1)
+    assert found["F19"] == coverage.Seen(), "one that nobody has seen is there all the same"
+    assert set(found) == {f.name for f in nemesis.FAULTS}

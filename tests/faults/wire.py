@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+import sys
 from urllib.parse import urlsplit
 
 UPGRADE = ("GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -51,14 +52,14 @@ def frames(data: bytearray) -> list[tuple[int, bytes]]:
 class Slow:
     """A socket that is read as slowly as `bytes_a_second` says (0: not at all) and never says a word after `auth`."""
 
-    def __init__(self, url: str, token: str, bytes_a_second: float):
-        self.url, self.token, self.pace = urlsplit(url), token, bytes_a_second
+    def __init__(self, url: str, token: str, bytes_a_second: float, receive: int = 4096):
+        self.url, self.token, self.pace, self.receive = urlsplit(url), token, bytes_a_second, receive
         self.sock: socket.socket | None = None
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
         self.sock = socket.socket()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive)
         self.sock.setblocking(False)
         await asyncio.wait_for(loop.sock_connect(self.sock, (self.url.hostname, self.url.port)), 10)
         await loop.sock_sendall(self.sock, UPGRADE.format(host=self.url.netloc).encode())
@@ -148,3 +149,16 @@ def more_descriptors() -> None:
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
+
+
+async def main(url: str, token: str) -> None:
+    """A client of its own process, for whoever wants to stop it: says "open", and "closed" when the other side has closed."""
+    slow = Slow(url, token, 0)
+    await slow.open()
+    print("open", flush=True)
+    if await slow.ended(600):
+        print("closed", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -70,7 +70,7 @@ class Stack:
     """
 
     def __init__(self, build=None, state=None, base_port=21000, copies=None, settings=None, keep=False, durable=False,
-                 quick_jit=True, heap_mb=512, verbose=None, ports=None):
+                 quick_jit=True, heap_mb=512, verbose=None, ports=None, broker_settings=None):
         self.build = Path(build or os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
         self.base_port, self.keep = base_port, keep or bool(state)
         self.state = Path(state) if state else Path(tempfile.mkdtemp(prefix=f"chasqui-{base_port}-"))
@@ -88,7 +88,7 @@ class Stack:
                    "ws": base_port + 11, "metrics": base_port + 12, **(ports or {})},
             copies={**{role: 1 for role in ROLES}, **(copies or {})}, settings={**TEST_SETTINGS, **(settings or {})},
             database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
-            progress=progress, on_event=say)
+            progress=progress, on_event=say, broker_settings=broker_settings)
         self._stopped = False
         atexit.register(self.stop)
 
