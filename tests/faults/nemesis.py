@@ -22,6 +22,7 @@ import topicless
 import wire
 from client import by_role, sign_in, until
 from look import partition_of, paused
+from people import SILENT_S
 from stack import ROLES
 from wire import Slow
 
@@ -581,20 +582,30 @@ class Words:
         return names
 
 
+def failed_sends(m: Nemesis) -> dict[str, float]:
+    """Edge → how many of its sends have failed; one that is away has nothing to say."""
+    found = {}
+    for role in ("edge-ws", "edge-rest"):
+        for i, p in enumerate(m.copies(role)):
+            with contextlib.suppress(OSError):
+                found[p.name] = m.stack.metrics(role, i).get("sends_failed_total", 0)
+    return found
+
+
 def forbidding(topic: str, what: str):
     """A right is taken away at run time: whoever needs it says so and makes no promise; given back, all goes on."""
 
     async def do(m: Nemesis, rng: random.Random) -> str:
         words = Words(m.stack)
-        failed = {i: m.stack.metrics("edge-ws", i).get("sends_failed_total", 0) for i in range(len(m.copies("edge-ws")))}
+        before = await asyncio.to_thread(failed_sends, m)
         await asyncio.to_thread(m.rights, topic, what)
         try:
             await asyncio.sleep(rng.uniform(6, 10))
-            grown = [f"edge-ws-{i}" for i, n in failed.items() if m.stack.metrics("edge-ws", i).get("sends_failed_total", 0) > n]
+            after = await asyncio.to_thread(failed_sends, m)
         finally:
             await asyncio.to_thread(m.rights, topic, None)
         await m.back(*m.stack.roles())
-        said = words.found(r"(?i)authoriz|topics_wrong") + grown
+        said = words.found(r"(?i)authoriz|topics_wrong") + [name for name, n in after.items() if n > before.get(name, 0)]
         if not said:
             m.h.add("odd", text=f"{what} of {topic} was forbidden, and nobody said a word")
         return f"{topic}, said by {', '.join(sorted(set(said)))}"
@@ -614,7 +625,6 @@ async def topics_gone(m: Nemesis, rng: random.Random) -> str:
 
 # ---- F17: clients that are no more ------------------------------------------------------------------------
 
-HALF_OPEN_S = 75.0  # DEAD_AFTER_MS of edge/ws/gateway.h, and what two cores need to notice
 
 
 @fault("F17.half-open", "sockets whose other end takes everything and never says a word; clients that stand still", short=False)
@@ -631,21 +641,20 @@ async def half_open(m: Nemesis, rng: random.Random) -> str:
     still = [await asyncio.create_subprocess_exec(sys.executable, wire.__file__, m.stack.ws_url(i % 2), t.access,
                                                   stdout=asyncio.subprocess.PIPE)
              for i, t in enumerate(tokens[::3])]
-    began = time.monotonic()
     try:
         for c in still:
             assert (await asyncio.wait_for(c.stdout.readline(), 20)).strip() == b"open"
             c.send_signal(signal.SIGSTOP)
         await asyncio.gather(*(s.open() for s in socks))
-        took = []
+        opened, quiet, took = time.monotonic(), socks[3:], []
 
         async def swallow(s: Slow) -> None:
-            if not await s.ended(HALF_OPEN_S):
-                m.h.add("odd", text=f"a half-open socket was not closed within {HALF_OPEN_S} s")
-            took.append(time.monotonic() - began)
+            if not await s.ended(SILENT_S):
+                m.h.add("odd", text=f"a half-open socket was not closed within {SILENT_S} s")
+            took.append((s in quiet, time.monotonic() - opened, s.code))
 
         await asyncio.gather(*(swallow(s) for s in socks))
-        await asyncio.sleep(max(0.0, HALF_OPEN_S - (time.monotonic() - began)))
+        await asyncio.sleep(max(0.0, SILENT_S - (time.monotonic() - opened)))
         for c in still:
             c.send_signal(signal.SIGCONT)
             try:
@@ -653,7 +662,7 @@ async def half_open(m: Nemesis, rng: random.Random) -> str:
             except TimeoutError:
                 said = b""
             if said.strip() != b"closed":
-                m.h.add("odd", text=f"the socket of a client that stands still was not closed within {HALF_OPEN_S} s")
+                m.h.add("odd", text=f"the socket of a client that stands still was not closed within {SILENT_S} s")
     finally:
         for s in socks:
             s.close()
@@ -661,7 +670,10 @@ async def half_open(m: Nemesis, rng: random.Random) -> str:
             if c.returncode is None:
                 c.kill()
             await c.wait()
-    return f"{len(socks)} sockets closed after {min(took):.0f} to {max(took):.0f} s, {len(still)} clients that stood still"
+    def of(silent: bool) -> str:
+        return ", ".join(f"{s:.0f} s ({code or 'cut'})" for q, s, code in took if q == silent)
+
+    return f"closed after {of(False)} with messages, {of(True)} without; {len(still)} clients that stood still"
 
 
 # ---- half a turn, and pairs ----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from history import History
 from wire import Slow
 
 RETRY_CHANCE = 0.9  # of a REST send whose outcome is unknown; else nobody ever asks again
+SILENT_S = 75.0  # a gateway closes what says nothing for DEAD_AFTER_MS; and time to notice
 NO = (400, 403, 404, 409, 413)
 
 
@@ -139,7 +140,7 @@ class Dawdler(Mute):
             try:
                 await slow.open()
                 await slow.dawdle(self.closed_within_s)
-                closed = await slow.ended(15)
+                closed = await slow.ended(SILENT_S - self.closed_within_s)  # with nothing to read it is only silent
                 self.h.add("mute_closed", c=self.name, device=self.tokens.device_id, code=None, closed=closed)
                 if not closed:
                     self.h.add("odd", c=self.name, text="a socket that was not read was not closed")

@@ -55,6 +55,7 @@ class Slow:
     def __init__(self, url: str, token: str, bytes_a_second: float, receive: int = 4096):
         self.url, self.token, self.pace, self.receive = urlsplit(url), token, bytes_a_second, receive
         self.sock: socket.socket | None = None
+        self.code: int | None = None
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
@@ -82,12 +83,16 @@ class Slow:
                 return
 
     async def ended(self, within_s: float) -> bool:
-        """Whether the other side has closed; reads what was left."""
+        """Whether the other side has closed; reads what was left, and its close code, if there was one, into `code`."""
         loop = asyncio.get_running_loop()
+        left = bytearray()
         try:
             async with asyncio.timeout(within_s):
-                while await loop.sock_recv(self.sock, 65536):
-                    pass
+                while data := await loop.sock_recv(self.sock, 65536):
+                    left += data
+                    for opcode, body in frames(left):
+                        if opcode == CLOSE and len(body) >= 2:
+                            self.code = struct.unpack_from(">H", body)[0]
         except TimeoutError:
             return False
         except OSError:
