@@ -629,7 +629,8 @@ async def topics_gone(m: Nemesis, rng: random.Random) -> str:
 
 @fault("F17.half-open", "sockets whose other end takes everything and never says a word; clients that stand still", short=False)
 async def half_open(m: Nemesis, rng: random.Random) -> str:
-    """Some belong to people with chats, whose messages must end as pushes (the checker looks); some hear nothing but pings."""
+    """Some belong to people with chats, whose messages must end as pushes (the checker looks); some have taken all
+    there was, and hear nothing but pings."""
     tokens = []
     for p in rng.sample(m.cast.people, 3):
         t = await sign_in(m.cast.rest, p.phone)
@@ -646,7 +647,9 @@ async def half_open(m: Nemesis, rng: random.Random) -> str:
             assert (await asyncio.wait_for(c.stdout.readline(), 20)).strip() == b"open"
             c.send_signal(signal.SIGSTOP)
         await asyncio.gather(*(s.open() for s in socks))
-        opened, quiet, took = time.monotonic(), socks[3:], []
+        quiet, took = socks[3:], []
+        await asyncio.gather(*(s.say_ok() for s in quiet))
+        opened = time.monotonic()
 
         async def swallow(s: Slow) -> None:
             if not await s.ended(SILENT_S):

@@ -74,6 +74,20 @@ class Slow:
             raise OSError(head.split(b"\r\n")[0].decode())
         await loop.sock_sendall(self.sock, frame(json.dumps({"t": "auth", "token": self.token})))
 
+    async def say_ok(self, within_s: float = 3) -> None:
+        """Say `ok` to what comes within that time; never again after it."""
+        loop = asyncio.get_running_loop()
+        data = bytearray()
+        try:
+            async with asyncio.timeout(within_s):
+                while more := await loop.sock_recv(self.sock, 65536):
+                    data += more
+                    for opcode, body in frames(data):
+                        if opcode == TEXT and (n := json.loads(body).get("n")):
+                            await loop.sock_sendall(self.sock, frame(json.dumps({"t": "ok", "n": n})))
+        except TimeoutError:
+            pass
+
     async def dawdle(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
