@@ -314,6 +314,17 @@ void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int6
     buf_add_byte(out, '}');
 }
 
+void frame_read(struct cq_buf *out, struct cq_id chat, int64_t seq, int64_t at_ms)
+{
+    PUT(out, "\"t\":\"read\",\"chatId\":");
+    put_id(out, chat);
+    PUT(out, ",\"seq\":");
+    buf_add_i64(out, seq);
+    PUT(out, ",\"at\":");
+    buf_add_i64(out, at_ms);
+    buf_add_byte(out, '}');
+}
+
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at)
 {
     PUT(out, "\"t\":\"ready\",\"session\":");

@@ -24,6 +24,9 @@ void frame_rejected(struct cq_buf *out, const struct rejection *r);
 void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
                   int64_t at_ms);
 
+/** `"t":"read",…}`: this user read `chat` up to `seq` on another device. */
+void frame_read(struct cq_buf *out, struct cq_id chat, int64_t seq, int64_t at_ms);
+
 /** `"t":"media",…}`: what was found in a file (MediaProcessed). */
 void frame_media(struct cq_buf *out, const struct chat_event *e);
 

@@ -141,6 +141,8 @@ export class Engine {
       model.failed(f.clientId, f.code);
     } else if (f.t === "status") {
       model.ticks(f);
+    } else if (f.t === "read") {
+      model.readElsewhere(f);
     } else if (f.t === "media") {
       this.media.found(f);
     } else if (f.t === "chat") {

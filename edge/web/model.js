@@ -98,6 +98,16 @@ export class Model {
     this.dirty.chats.add(chat);
   }
 
+  /** A `read` frame: this user read up to `seq` on another device. What is unread is then among what is held. */
+  readElsewhere({ chatId, seq }) {
+    const chat = this.chats.get(chatId);
+    if (!chat || seq <= chat.mine.read) return;
+    chat.mine.read = seq;
+    const left = chat.messages.filter((m) => m.from !== this.me && m.seq > Math.max(seq, chat.readHere)).length;
+    chat.unread = seq >= chat.unreadSeq ? 0 : Math.min(chat.unread, left);
+    this.dirty.chats.add(chat);
+  }
+
   /** A `chat` frame: a group began or was renamed. */
   group(f) {
     const chat = this.chat(f.chatId);

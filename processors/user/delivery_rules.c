@@ -61,6 +61,7 @@ enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry 
         .devices_n = n,
         .targets = targets,
         .targets_n = targets_n,
+        .read_after = -1,
     };
     return CQ_OK;
 }
@@ -155,6 +156,49 @@ static enum cq_status push_away(struct user_step *step, const struct user_entry 
                                                  item->sender_id, item->at_ms, item->frame });
 }
 
+/* What was read on one device may still be shown by the others: those that can be woken. */
+static enum cq_status push_read(struct user_step *step, const struct user_entry *u,
+                                const struct delivery_item *item)
+{
+    struct push_device *targets = NULL;
+    struct cq_id *devices = NULL;
+    struct user_output *o;
+    size_t n = 0;
+
+    for (int i = 0; i < u->devices_n; i++) {
+        const struct known_device *d = &u->devices[i];
+
+        if (!d->push || id_eq(d->id, item->read_by) || user_device_online(u, d->id))
+            continue;
+        if (!n) {
+            devices = ARENA_ARRAY(step->arena, struct cq_id, USER_DEVICES_MAX);
+            targets = ARENA_ARRAY(step->arena, struct push_device, USER_DEVICES_MAX);
+        }
+        if (!devices || !targets || !target_of(step, d, &targets[n]))
+            return CQ_AGAIN;
+        devices[n++] = d->id;
+    }
+    if (!n)
+        return CQ_OK;
+    o = user_emit(step, TOPIC_MOBILE_PUSH);
+    if (!o)
+        return CQ_FATAL;
+    o->u.mobile = (struct mobile_push){
+        .user_id = u->id,
+        .source = { TOPIC_GENERATION, step->state->partition, step->offset },
+        .at_ms = item->at_ms,
+        .chat_id = item->chat_id,
+        .seq = item->seq,
+        .sender_id = u->id,
+        .devices = devices,
+        .devices_n = n,
+        .targets = targets,
+        .targets_n = n,
+        .read_after = item->read_after,
+    };
+    return CQ_OK;
+}
+
 static enum cq_status route_item(struct user_step *step, const struct delivery_item *item)
 {
     struct hit *hits = ARENA_ARRAY(step->arena, struct hit, count_sessions(step, item));
@@ -168,10 +212,11 @@ static enum cq_status route_item(struct user_step *step, const struct delivery_i
 
         for (int k = 0; u && k < u->sessions_n; k++)
             /* in a replay a session may be known that opened later: its sync has this */
-            if (u->sessions[k].source_offset <= step->offset)
+            if (u->sessions[k].source_offset <= step->offset &&
+                !(item->has_read_by && id_eq(u->sessions[k].device, item->read_by)))
                 hits[n++] = (struct hit){ u->sessions[k].slot, { u->id, u->sessions[k].id } };
         if (u)
-            st = push_away(step, u, item);
+            st = item->has_read_by ? push_read(step, u, item) : push_away(step, u, item);
     }
     return st == CQ_OK ? emit_hits(step, item, hits, n) : st;
 }

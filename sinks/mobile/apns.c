@@ -104,8 +104,8 @@ static enum cq_status apns_request(struct provider *p, const struct provider_pus
     headers[n++] = a->bearer;
     for (int i = 0; i < 4; i++)
         headers[n++] = a->header[i];
-    headers[n++] = "apns-push-type: alert";
-    headers[n++] = "apns-priority: 10";
+    headers[n++] = push->content->silent ? "apns-push-type: background" : "apns-push-type: alert";
+    headers[n++] = push->content->silent ? "apns-priority: 5" : "apns-priority: 10";
     headers[n++] = "content-type: application/json";
     headers[n] = NULL;
     snprintf(a->url, sizeof a->url, "%s/3/device/%.*s", a->base[push->to->environment],

@@ -12,6 +12,7 @@
 
 enum {
     TAKE_MAX = 1000,            /* records a turn */
+    QUIET_MS = 3000,            /* a silent push waits for the next of its chat */
     SPAN_HIGH = UNDONE_MAX / 2, /* from here on what waits at the front goes back to the topic … */
     WAITING_MAX = UNDONE_MAX / 4 /* … unless nearly all waits: that would turn in circles */
 };
@@ -189,17 +190,55 @@ static void wanted_of(const struct lane *l, struct lane_part *part, int64_t offs
             want(part, offset, ret, m->devices[i], -1);
 }
 
+/* One id for (device, chat); both are random, or hashes. */
+static struct cq_id quiet_key(struct cq_id device, struct cq_id chat)
+{
+    for (size_t i = 0; i < sizeof device.b; i++)
+        device.b[i] ^= chat.b[i];
+    return device;
+}
+
+/* A silent push waits a little: what is read meanwhile in the same chat goes with it, so that a
+ * chat that is read as it comes does not wake the phone for each message. */
+static void start_quiet(struct lane *l, struct job *j, const struct mobile_push *m, int64_t due_ms)
+{
+    struct cq_id key = quiet_key(j->device, m->chat_id);
+    struct job *before = jobs_quiet(&l->jobs, key);
+
+    j->seq = m->seq;
+    if (before && before->seq > j->seq) { /* this one was parked meanwhile */
+        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
+        return;
+    }
+    jobs_set_quiet(&l->jobs, j, key);
+    if (before && before->read_after < j->read_after)
+        j->read_after = before->read_after;
+    if (before && before->phase == JOB_WAITING) {
+        due_ms = before->due_ms;
+        jobs_unwait(&l->jobs, before);
+        lane_end(l, before, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
+    } else if (before) {
+        before->overtaken = true;
+    }
+    jobs_wait(&l->jobs, j, due_ms);
+}
+
 static void start_job(struct lane *l, struct job *j, const struct mobile_push *m)
 {
     int64_t wait_ms = m->not_before_ms ? m->not_before_ms - clock_wall_ms() : 0;
 
     j->attempt = m->attempt;
+    j->read_after = m->read_after;
+    if (wait_ms > RETRY_CAP_MS) /* never longer than it was parked for, whatever the clocks say */
+        wait_ms = RETRY_CAP_MS;
     if (j->target < 0)
         lane_end(l, j, PUSH_RESULT_NO_PROVIDER, 0, "this device cannot be woken");
     else if (!l->conf.provider)
         lane_end(l, j, PUSH_RESULT_NO_PROVIDER, 0, "no provider is configured");
-    else if (wait_ms > 0) /* never longer than it was parked for, whatever the clocks say */
-        jobs_wait(&l->jobs, j, clock_mono_ms() + (wait_ms < RETRY_CAP_MS ? wait_ms : RETRY_CAP_MS));
+    else if (m->read_after >= 0)
+        start_quiet(l, j, m, clock_mono_ms() + (wait_ms > QUIET_MS ? wait_ms : QUIET_MS));
+    else if (wait_ms > 0)
+        jobs_wait(&l->jobs, j, clock_mono_ms() + wait_ms);
     else
         job_list_add(&l->jobs, &l->jobs.ready, j);
 }

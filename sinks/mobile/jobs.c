@@ -8,6 +8,7 @@ static const struct job_list empty = { JOB_NONE, JOB_NONE, 0 };
 enum cq_status jobs_init(struct jobs *js)
 {
     *js = (struct jobs){ .ready = empty, .tell = empty, .free_at = JOB_NONE };
+    idmap_init(&js->quiet, JOBS_MAX);
     js->v = calloc(JOBS_MAX, sizeof *js->v);
     js->heap = calloc(JOBS_MAX, sizeof *js->heap);
     if (!js->v || !js->heap)
@@ -35,6 +36,7 @@ void jobs_release(struct jobs *js)
             unref(js, js->v[i].held);
     free(js->v);
     free(js->heap);
+    idmap_release(&js->quiet);
     *js = (struct jobs){ 0 };
 }
 
@@ -53,8 +55,26 @@ struct job *jobs_add(struct jobs *js, struct held *h)
     return j;
 }
 
+struct job *jobs_quiet(const struct jobs *js, struct cq_id key)
+{
+    const uint64_t *at = idmap_get(&js->quiet, key);
+    struct job *j = at ? &js->v[*at] : NULL;
+
+    return j && (j->phase == JOB_WAITING || j->phase == JOB_READY) ? j : NULL;
+}
+
+void jobs_set_quiet(struct jobs *js, struct job *j, struct cq_id key)
+{
+    j->quiet_key = key;
+    j->quiet = idmap_put(&js->quiet, key, (uint64_t)job_index(js, j));
+}
+
 void jobs_remove(struct jobs *js, struct job *j)
 {
+    const uint64_t *quiet = j->quiet ? idmap_get(&js->quiet, j->quiet_key) : NULL;
+
+    if (quiet && *quiet == (uint64_t)job_index(js, j))
+        (void)idmap_remove(&js->quiet, j->quiet_key);
     unref(js, j->held);
     j->phase = JOB_FREE;
     j->next = js->free_at;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "lib/base/idmap.h"
 #include "lib/bus/bus.h"
 #include "schemas/records.gen.h"
 #include "sinks/mobile/answer.h"
@@ -41,6 +42,10 @@ struct job {
     int64_t credential_no; /* it left with this one */
     int64_t registered;    /* offset of the registration that was used */
     bool queued;           /* in the list of what is to be written */
+    bool quiet;            /* under quiet_key in the table of silent ones … */
+    bool overtaken;        /* … where a later one took its place */
+    struct cq_id quiet_key;
+    int64_t seq, read_after; /* of a silent one: what was read */
     enum push_result result;
     int status;
     const char *why; /* static; of JOB_LETTER */
@@ -58,7 +63,8 @@ struct jobs {
     int n;        /* in use */
     size_t bytes; /* of the records held */
     struct job_list ready, tell;
-    int32_t *heap; /* owned; waiting ones by due_ms */
+    struct idmap quiet; /* device and chat → the latest silent push */
+    int32_t *heap;      /* owned; waiting ones by due_ms */
     int heap_n;
 };
 
@@ -87,6 +93,12 @@ struct job *jobs_due(struct jobs *js, int64_t now_ms);
 
 /** When the next is due, -1: none waits. */
 int64_t jobs_next_due(const struct jobs *js);
+
+/** The latest silent push of `key` that has not left: JOB_WAITING or JOB_READY. NULL: none. */
+struct job *jobs_quiet(const struct jobs *js, struct cq_id key);
+
+/** From now on that is `j`; without memory it is only not found. */
+void jobs_set_quiet(struct jobs *js, struct job *j, struct cq_id key);
 
 /** Take one out before its time. */
 void jobs_unwait(struct jobs *js, struct job *j);

@@ -26,6 +26,8 @@ enum {
     LANE_FETCH = 0x7fffffff,      /* opaque of a request for a credential */
 };
 
+#define OVERTAKEN "a later one tells it"
+
 struct lane_part {
     bool owned;
     bool paused;

@@ -210,20 +210,40 @@ static void fcm_tail(const struct push_content *c, struct cq_buf *out)
     buf_add_byte(out, ',');
     put_id(out, "messageId", c->message_id);
     buf_printf(out, ",\"seq\":\"%lld\"", (long long)c->seq);
-    if (c->badge)
+    if (c->badge_known)
         buf_printf(out, ",\"badge\":\"%lld\"", (long long)c->badge);
     buf_printf(out,
                "},\"android\":{\"priority\":\"HIGH\",\"ttl\":\"%llds\",\"collapseKey\":\"c%u\"",
                (long long)c->ttl_s, collapse_key(c->chat_id));
     buf_add_str(out, ",\"notification\":{");
     put_id(out, "tag", c->chat_id);
-    if (c->badge)
+    if (c->badge_known)
         buf_printf(out, ",\"notificationCount\":%lld", (long long)c->badge);
     buf_add_str(out, "}},\"apns\":{\"headers\":{");
     put_id(out, "apns-collapse-id", c->chat_id);
     buf_add_str(out, "},\"payload\":{\"aps\":{\"sound\":\"default\",");
     put_id(out, "thread-id", c->chat_id);
-    if (c->badge)
+    if (c->badge_known)
+        buf_printf(out, ",\"badge\":%lld", (long long)c->badge);
+    buf_add_str(out, "}}}}}");
+}
+
+/* To an app on Apple's systems by way of Google, as we would ask Apple. No collapse key for
+ * Google's own: the four are shared, and an alert of another chat must not give way to this. */
+static void fcm_silent(const struct push_content *c, struct cq_buf *out)
+{
+    buf_add_str(out, ",\"data\":{\"kind\":\"" PAYLOAD_KIND_READ "\",");
+    put_id(out, "chatId", c->chat_id);
+    buf_printf(out, ",\"seq\":\"%lld\"", (long long)c->seq);
+    if (c->badge_known)
+        buf_printf(out, ",\"badge\":\"%lld\"", (long long)c->badge);
+    buf_printf(out, "},\"android\":{\"priority\":\"NORMAL\",\"ttl\":\"%llds\"}",
+               (long long)c->ttl_s);
+    buf_add_str(out, ",\"apns\":{\"headers\":{\"apns-push-type\":\"background\","
+                     "\"apns-priority\":\"5\",");
+    put_id(out, "apns-collapse-id", c->chat_id);
+    buf_add_str(out, "},\"payload\":{\"aps\":{\"content-available\":1");
+    if (c->badge_known)
         buf_printf(out, ",\"badge\":%lld", (long long)c->badge);
     buf_add_str(out, "}}}}}");
 }
@@ -252,6 +272,11 @@ void payload_fcm(const struct push_content *c, const struct push_address *to, bo
 
     buf_init(&head, PAYLOAD_MAX);
     buf_init(&tail, PAYLOAD_MAX);
+    if (c->silent) {
+        fcm_head(to, dry_run, out);
+        fcm_silent(c, out);
+        return;
+    }
     fcm_head(to, dry_run, &head);
     fcm_tail(c, &tail);
     put_whole(&s, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}", out);
@@ -260,15 +285,29 @@ void payload_fcm(const struct push_content *c, const struct push_address *to, bo
 /* ---- Apple
  * ----------------------------------------------------------------------------------------- */
 
+static void apns_silent(const struct push_content *c, struct cq_buf *out)
+{
+    buf_add_str(out, "{\"aps\":{\"content-available\":1");
+    if (c->badge_known)
+        buf_printf(out, ",\"badge\":%lld", (long long)c->badge);
+    buf_add_str(out, "},\"kind\":\"" PAYLOAD_KIND_READ "\",");
+    put_id(out, "chatId", c->chat_id);
+    buf_printf(out, ",\"seq\":%lld}", (long long)c->seq);
+}
+
 void payload_apns(const struct push_content *c, const struct push_address *to, struct cq_buf *out)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf tail;
     struct said s = say(c, to);
 
     buf_init(&tail, PAYLOAD_MAX);
+    if (c->silent) {
+        apns_silent(c, out);
+        return;
+    }
     buf_add_str(&tail, ",\"sound\":\"default\",\"mutable-content\":1,");
     put_id(&tail, "thread-id", c->chat_id);
-    if (c->badge)
+    if (c->badge_known)
         buf_printf(&tail, ",\"badge\":%lld", (long long)c->badge);
     buf_add_str(&tail, "},");
     put_id(&tail, "chatId", c->chat_id);

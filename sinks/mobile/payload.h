@@ -24,7 +24,9 @@ struct push_content {
     struct cq_span sender; /* display name; {NULL,0}: not known */
     bool is_group;
     struct cq_span chat_name; /* of a group */
-    int64_t badge;            /* chats with something unread; 0: not known */
+    int64_t badge;            /* chats with something unread … */
+    bool badge_known;         /* … as far as that is known */
+    bool silent;              /* nothing is shown: `seq` was read on another device */
     int64_t ttl_s;            /* how long the provider may keep it */
 };
 
@@ -33,6 +35,9 @@ struct push_content {
 struct cq_arena;
 CQ_MUST_CHECK enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
                                                 struct push_content *ret);
+
+/** What a silent push says of itself, beside chat, seq and badge: {"kind":"read"}. */
+#define PAYLOAD_KIND_READ "read"
 
 /** The body for messages:send, at most PAYLOAD_MAX bytes. `dry_run`: validate, send nothing. */
 void payload_fcm(const struct push_content *c, const struct push_address *to, bool dry_run,

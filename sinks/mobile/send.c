@@ -46,8 +46,9 @@ static enum cq_status look(struct lane *l, struct lane_batch *b, struct pg_resul
     struct view_ask asks[VIEW_BATCH_MAX];
 
     for (size_t i = 0; i < b->n; i++)
-        asks[i] = (struct view_ask){ b->push[i].user_id, b->job[i]->device, b->push[i].chat_id,
-                                     b->push[i].sender_id, b->push[i].seq };
+        asks[i] =
+            (struct view_ask){ b->push[i].user_id,   b->job[i]->device, b->push[i].chat_id,
+                               b->push[i].sender_id, b->push[i].seq,    b->job[i]->read_after };
     return view_look(l->db, &l->params, asks, b->n, b->fact, rows);
 }
 
@@ -97,11 +98,17 @@ static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now
 static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *m,
                        const struct view_fact *f, const struct push_device *to, int64_t wall_ms)
 {
-    if (wall_ms - m->at_ms > l->conf.max_age_ms)
+    bool silent = m->read_after >= 0;
+
+    if (j->overtaken)
+        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
+    else if (wall_ms - m->at_ms > l->conf.max_age_ms)
         lane_end(l, j, PUSH_RESULT_DROPPED, 0, "too old");
     else if (!f)
         return false;
-    else if (f->delivered)
+    else if (silent && !f->outstanding)
+        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device shows nothing that was read");
+    else if (!silent && f->delivered)
         lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device has it");
     else if (!f->registered && wall_ms - to->registered_ms > VIEW_LAG_MS)
         lane_end(l, j, PUSH_RESULT_DROPPED, 0, "not registered any more");
@@ -120,9 +127,12 @@ static bool is_muted(const struct view_fact *f, const struct push_content *c, in
 static struct cq_id push_id(const struct mobile_push *m, struct cq_id device)
 {
     const struct cq_span parts[] = { span_of(m->message_id.b, sizeof m->message_id.b),
-                                     span_of(device.b, sizeof device.b) };
+                                     span_of(device.b, sizeof device.b),
+                                     span_of(m->chat_id.b, sizeof m->chat_id.b),
+                                     span_of(&m->seq, sizeof m->seq) };
 
-    return id_derive("chasqui.push", parts, ARRAY_LEN(parts));
+    /* a silent one is of no message */
+    return id_derive("chasqui.push", parts, m->read_after < 0 ? 2 : ARRAY_LEN(parts));
 }
 
 static void start(struct lane *l, struct job *j, const struct mobile_push *m,
@@ -134,6 +144,7 @@ static void start(struct lane *l, struct job *j, const struct mobile_push *m,
     struct push_content c = { .chat_id = m->chat_id,
                               .message_id = m->message_id,
                               .seq = m->seq,
+                              .silent = m->read_after >= 0,
                               .ttl_s = (m->at_ms + l->conf.max_age_ms - wall_ms) / 1000 };
     struct http_request request;
     const char *why = "";
@@ -151,8 +162,9 @@ static void start(struct lane *l, struct job *j, const struct mobile_push *m,
         c.is_group = f->is_group;
         c.chat_name = f->chat_name;
         c.badge = f->badge;
+        c.badge_known = true;
     }
-    if (payload_read_frame(m->frame, l->arena, &c) != CQ_OK)
+    if (!c.silent && payload_read_frame(m->frame, l->arena, &c) != CQ_OK)
         c.type = MESSAGE_TYPE_TEXT; /* it still wakes */
     if (is_muted(f, &c, wall_ms)) {
         lane_end(l, j, PUSH_RESULT_MUTED, 0, "the chat is muted");

@@ -10,10 +10,17 @@ static const char sql[] =
     "(SELECT count(*) FROM (SELECT 1 FROM view.members m JOIN view.chats k USING (chat_id) "
     " LEFT JOIN view.cursors r ON r.chat_id = m.chat_id AND r.user_id = m.user_id "
     " WHERE m.user_id = t.user_id AND m.left_seq IS NULL AND k.chat_id <> t.chat_id "
-    " AND k.last_seq > greatest(coalesce(r.read, 0), m.joined_seq) LIMIT 99) unread) + 1, "
-    "p.src_offset, p.kind, p.token "
-    "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int8[]) WITH ORDINALITY "
-    "AS t(user_id, device_id, chat_id, sender_id, seq, ord) "
+    " AND k.last_seq > greatest(coalesce(r.read, 0), m.joined_seq) LIMIT 99) unread) "
+    " + (t.read_after < 0)::int, "
+    "p.src_offset, p.kind, p.token, "
+    "CASE WHEN t.read_after < 0 THEN true ELSE EXISTS (SELECT 1 FROM view.messages m "
+    " WHERE m.chat_id = t.chat_id AND m.seq > t.read_after AND m.seq <= t.seq "
+    " AND m.sender_id <> t.user_id) AND NOT EXISTS (SELECT 1 FROM view.messages m "
+    " LEFT JOIN view.cursors r ON r.chat_id = t.chat_id AND r.user_id = t.user_id "
+    " WHERE m.chat_id = t.chat_id AND m.seq > greatest(t.seq, r.read) "
+    " AND m.sender_id <> t.user_id) END "
+    "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int8[], $6::int8[]) "
+    "WITH ORDINALITY AS t(user_id, device_id, chat_id, sender_id, seq, read_after, ord) "
     "LEFT JOIN view.device_cursors d ON d.chat_id = t.chat_id AND d.device_id = t.device_id "
     "LEFT JOIN view.users s ON s.user_id = t.sender_id "
     "LEFT JOIN view.users me ON me.user_id = t.user_id "
@@ -32,7 +39,8 @@ enum {
     COL_BADGE,
     COL_SOURCE,
     COL_KIND,
-    COL_TOKEN
+    COL_TOKEN,
+    COL_OUTSTANDING
 };
 
 static void add_params(struct pg_params *p, const struct view_ask *asks, size_t n)
@@ -55,6 +63,9 @@ static void add_params(struct pg_params *p, const struct view_ask *asks, size_t 
     pg_add_uuid_array(p, id, NULL, n);
     for (size_t i = 0; i < n; i++)
         seq[i] = asks[i].seq;
+    pg_add_i64_array(p, seq, n);
+    for (size_t i = 0; i < n; i++)
+        seq[i] = asks[i].read_after;
     pg_add_i64_array(p, seq, n);
 }
 
@@ -94,6 +105,7 @@ enum cq_status view_look(struct pg *c, struct pg_params *params, const struct vi
             .registration = seq_offset(pg_i64(rows, i, COL_SOURCE)),
             .kind = (enum push_kind)pg_i64(rows, i, COL_KIND),
             .token = text_at(rows, i, COL_TOKEN),
+            .outstanding = pg_bool(rows, i, COL_OUTSTANDING),
         };
     }
     *ret_rows = CQ_TAKE(rows);

@@ -14,6 +14,7 @@ enum { VIEW_BATCH_MAX = 256 };
 struct view_ask {
     struct cq_id user, device, chat, sender;
     int64_t seq;
+    int64_t read_after; /* -1: a message; else (read_after, seq] was read on another device */
 };
 
 /** What is known; spans are borrowed from the result. */
@@ -24,7 +25,8 @@ struct view_fact {
     bool is_group;
     struct cq_span chat_name;
     int64_t muted_until_ms;
-    int64_t badge;        /* chats with something unread, this one included */
+    int64_t badge;        /* chats with something unread; with a message, this one included */
+    bool outstanding;     /* what was read had something of others, and nothing unread follows */
     bool registered;      /* the device can be woken, as far as the view has come … */
     int64_t registration; /* … by the registration at this offset … */
     enum push_kind kind;

@@ -142,7 +142,8 @@ static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
     st = store_save(x->ticks, c, &x->params, x->arena);
     if (st != CQ_OK)
         return st;
-    return tell_senders(x->ticks, c, &x->params, x->arena, x->delivery, p);
+    st = tell_senders(x->ticks, c, &x->params, x->arena, x->delivery, p);
+    return st == CQ_OK ? tell_readers(x->ticks, x->arena, x->delivery, p) : st;
 }
 
 static void on_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)

@@ -140,3 +140,41 @@ enum cq_status tell_senders(struct ticks *t, struct pg *c, struct pg_params *p, 
     }
     return st == CQ_OK ? delivery_flush(d, on_batch, &x) : st;
 }
+
+static enum cq_status tell_reader(struct telling *x, struct delivery *d, struct tick_reading *r)
+{
+    const struct tick_chat *c = &x->t->chats[r->chat];
+    struct cq_buf frame __attribute__((cleanup(cq_auto_buf)));
+    struct delivery_item item = {
+        .partition = c->part,
+        .offset = r->offset,
+        .class = FRAME_CLASS_STATUS,
+        .chat_id = c->id,
+        .seq = r->to,
+        .sender_id = r->user,
+        .at_ms = r->at_ms,
+        .to = &r->user,
+        .to_n = 1,
+        .has_read_by = true,
+        .read_by = r->device,
+        .read_after = r->from,
+    };
+
+    buf_init(&frame, FRAME_BYTES);
+    frame_read(&frame, c->id, r->to, r->at_ms);
+    item.frame = arena_copy(x->arena, buf_span(&frame));
+    if (!item.frame.p || frame.failed)
+        return CQ_FATAL;
+    return delivery_add(d, &item, on_batch, x);
+}
+
+enum cq_status tell_readers(struct ticks *t, struct cq_arena *a, struct delivery *d,
+                            struct producer *out)
+{
+    struct telling x = { .t = t, .arena = a, .out = out };
+    enum cq_status st = CQ_OK;
+
+    for (size_t i = 0; st == CQ_OK && i < t->readings_n; i++)
+        st = tell_reader(&x, d, &t->readings[i]);
+    return st == CQ_OK ? delivery_flush(d, on_batch, &x) : st;
+}

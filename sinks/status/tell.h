@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/status/tell.h - whom a turn's moved marks concern, and the frames they get.
+ * sinks/status/tell.h - whom a turn's moved marks and cursors concern, and the frames they get.
  */
 #pragma once
 
@@ -15,4 +15,9 @@
  */
 CQ_MUST_CHECK enum cq_status tell_senders(struct ticks *t, struct pg *c, struct pg_params *p,
                                           struct cq_arena *a, struct delivery *d,
+                                          struct producer *out);
+
+/** Queue for each user that read something one frame for the user's other devices, in the same way.
+ */
+CQ_MUST_CHECK enum cq_status tell_readers(struct ticks *t, struct cq_arena *a, struct delivery *d,
                                           struct producer *out);

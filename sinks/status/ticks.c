@@ -26,6 +26,7 @@ void ticks_clear(struct ticks *t)
 {
     t->recs_n = t->chats_n = t->groups_n = 0;
     t->receipts_n = t->devices_n = t->advances_n = t->ranges_n = 0;
+    t->readings_n = 0;
     idmap_release(&t->chat_at);
 }
 
@@ -190,6 +191,23 @@ static void advance(struct ticks *t, struct tick_chat *c, struct tick_user *u, i
     move_mark(t, c, kind, r);
 }
 
+/* One a turn for what one device reads in a row. */
+static void add_reading(struct ticks *t, const struct tick_record *r, int64_t from)
+{
+    struct tick_reading *last = t->readings_n ? &t->readings[t->readings_n - 1] : NULL;
+
+    if (!last || last->chat != r->chat || !id_eq(last->user, r->user) ||
+        !id_eq(last->device, r->device)) {
+        last = &t->readings[t->readings_n++];
+        *last = (struct tick_reading){
+            .chat = r->chat, .user = r->user, .device = r->device, .from = from
+        };
+    }
+    last->to = r->seq;
+    last->at_ms = r->at_ms;
+    last->offset = r->offset;
+}
+
 static void apply_record(struct ticks *t, const struct tick_record *r)
 {
     struct tick_chat *c = &t->chats[r->chat];
@@ -212,8 +230,11 @@ static void apply_record(struct ticks *t, const struct tick_record *r)
     if (!id_is_zero(r->device))
         t->devices[t->devices_n++] = (struct tick_device){ c->id, r->device, r->seq };
     advance(t, c, u, TICK_DELIVERED, r); /* read implies delivered */
-    if (r->kind == RECEIPT_KIND_READ)
-        advance(t, c, u, TICK_READ, r);
+    if (r->kind != RECEIPT_KIND_READ)
+        return;
+    if (!r->quiet && r->seq > u->cursor[TICK_READ])
+        add_reading(t, r, u->cursor[TICK_READ] > joined ? u->cursor[TICK_READ] : joined);
+    advance(t, c, u, TICK_READ, r);
 }
 
 /* ---- who may have to be told -------------------------------------------------------------------

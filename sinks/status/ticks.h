@@ -103,6 +103,14 @@ struct tick_range {
     int64_t lo, hi;
 };
 
+/* A user's read cursor that advanced, and by which device: the user's other devices are to know. */
+struct tick_reading {
+    size_t chat;
+    struct cq_id user, device;
+    int64_t from, to; /* before and after */
+    int64_t at_ms, offset;
+};
+
 struct ticks {
     struct tick_record recs[TICKS_RECORDS_MAX];
     size_t recs_n;
@@ -117,6 +125,8 @@ struct ticks {
     size_t advances_n;
     struct tick_range ranges[TICKS_RANGES_MAX];
     size_t ranges_n;
+    struct tick_reading readings[TICKS_RECORDS_MAX];
+    size_t readings_n;
 };
 
 struct ticks *ticks_new(void); /* NULL without memory; owned by caller */
@@ -138,5 +148,5 @@ struct tick_user *ticks_user(struct tick_chat *c, struct cq_id id);
 bool ticks_present(const struct tick_chat *c, size_t user, int64_t seq, int64_t *ret_joined);
 
 /** Apply what was gathered, once users, stays, cursors and marks are loaded. Fills receipts,
- * devices, advances and ranges. */
+ * devices, advances, ranges and readings. */
 void ticks_apply(struct ticks *t);

@@ -230,6 +230,27 @@ static void do_unpush(struct world *w, struct script *s, const struct words *v)
     world_user(w, &a);
 }
 
+/* read bob phone alice #0 [after #1]: as sinks/status says it */
+static void do_read(struct world *w, struct script *s, const struct words *v)
+{
+    struct cq_id user = world_id(w, word(s, v, 1));
+    struct delivery_item item = {
+        .offset = 1,
+        .class = FRAME_CLASS_STATUS,
+        .chat_id = chat_id_direct(user, world_id(w, word(s, v, 3))),
+        .seq = position(s, word(s, v, 4)),
+        .sender_id = user,
+        .at_ms = w->log_ms,
+        .frame = span_str("}"),
+        .to = &user,
+        .to_n = 1,
+        .has_read_by = true,
+        .read_by = world_id(w, word(s, v, 2)),
+    };
+
+    world_deliver(w, DELIVERY_ORIGIN_DELIVERY_STATUS, &item);
+}
+
 /* mute bob CHAT 1000 */
 static void do_mute(struct world *w, struct script *s, const struct words *v)
 {
@@ -310,7 +331,7 @@ static const struct {
     { "unlink", do_unlink },   { "open", do_open },       { "close", do_close },
     { "lost", do_lost },       { "alive", do_alive },     { "clock", do_clock },
     { "restart", do_restart }, { "replay", do_replay },   { "push", do_push },
-    { "unpush", do_unpush },   { "mute", do_mute },
+    { "unpush", do_unpush },   { "mute", do_mute },       { "read", do_read },
 };
 
 /* Nothing may come out unseen. */

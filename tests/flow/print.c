@@ -180,7 +180,8 @@ void print_user_output(struct world *w, const struct user_output *o)
                    SPAN_FMT(o->u.target.value.address.token));
         break;
     case TOPIC_MOBILE_PUSH:
-        world_line(w, "mobile.push %s #%lld devices%s%s", world_name(w, o->u.mobile.user_id),
+        world_line(w, "mobile.push %s %s#%lld devices%s%s", world_name(w, o->u.mobile.user_id),
+                   o->u.mobile.read_after >= 0 ? "read " : "",
                    (long long)seq_offset(o->u.mobile.seq),
                    names(w, o->u.mobile.devices, o->u.mobile.devices_n).s, tokens(&o->u.mobile).s);
         break;

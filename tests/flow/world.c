@@ -243,6 +243,17 @@ void world_user(struct world *w, const struct user_action *a)
     step_inbox(w, (int64_t)w->inbox.n - 1);
 }
 
+void world_deliver(struct world *w, enum delivery_origin origin, struct delivery_item *item)
+{
+    struct user_inbox record = { .body = {
+                                     USER_INBOX_DELIVERY_BATCH,
+                                     .u.delivery_batch = { origin, TOPIC_GENERATION, item, 1 } } };
+
+    arena_reset(w->arena);
+    keep_record(w, &w->inbox, &user_inbox_codec, &record);
+    step_inbox(w, (int64_t)w->inbox.n - 1);
+}
+
 void world_replay_chat(struct world *w, int64_t from)
 {
     arena_reset(w->arena);

@@ -49,6 +49,7 @@ const char *world_name(const struct world *w, struct cq_id id);
 /** Append to topic chat.actions or user.inbox and step it through everything it causes. */
 void world_chat(struct world *w, const struct chat_action *a);
 void world_user(struct world *w, const struct user_action *a);
+void world_deliver(struct world *w, enum delivery_origin origin, struct delivery_item *item);
 
 void world_restart_chat(struct world *w);
 void world_restart_user(struct world *w);

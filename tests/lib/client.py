@@ -322,6 +322,7 @@ class Device:
         self.member_log: list[dict] = []
         self.rejected_log: list[dict] = []
         self.media_log: list[dict] = []
+        self.read_log: list[dict] = []
         self.readies: list[dict] = []
         self.closes: list[tuple[int | None, str]] = []
         self.frames_n: collections.Counter[str] = collections.Counter()
@@ -566,7 +567,7 @@ class Device:
     def _take(self, f: dict) -> None:
         kind = f.get("t", "?")
         self.frames_n[kind] += 1
-        numbered = kind in ("ready", "message", "rejected", "status", "chat", "member", "media")
+        numbered = kind in ("ready", "message", "rejected", "status", "read", "chat", "member", "media")
         if numbered:
             if f.get("n") != self._n + 1:
                 self._odd(f"frame {kind} has n {f.get('n')} after {self._n}")
@@ -718,6 +719,8 @@ class Device:
                 out.verdict, out.verdict_at = f, ticket()
         elif kind == "status":
             self._merge_ticks(f)
+        elif kind == "read":
+            self.read_log.append(f)
         elif kind == "media":
             self.media_log.append(f)
         elif kind in ("member", "chat"):

@@ -52,6 +52,8 @@ class Doubles:
         self.folder, self.apns_port, self.fcm_port = Path(folder), apns_port, fcm_port
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "requests.jsonl"
+        self._seen: list[dict] = []  # of the log, up to _read_to
+        self._read_to = 0
         self._make_keys()
         where = fetch()
         self.proc = Proc("push-doubles", [java(), "-Xmx256m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
@@ -109,17 +111,18 @@ class Doubles:
 
     def requests(self, to: str = "") -> list[dict]:
         """What came so far; `to`: fcm, apns or oauth."""
-        if not self.log.exists():
-            return []
-        found = []
-        for line in self.log.read_text(encoding="utf-8").splitlines():
-            try:
-                r = json.loads(line)
-            except ValueError:
-                continue  # being written
-            if r["to"].startswith(to):
-                found.append(r)
-        return found
+        if self.log.exists():
+            with open(self.log, "rb") as f:
+                f.seek(self._read_to)
+                new = f.read()
+            whole = new[:new.rfind(b"\n") + 1]  # the last line may be being written
+            self._read_to += len(whole)
+            for line in whole.splitlines():
+                try:
+                    self._seen.append(json.loads(line))
+                except ValueError:
+                    continue  # cut off by a kill
+        return [r for r in self._seen if r["to"].startswith(to)]
 
     def pushes(self, message: str) -> list[dict]:
         """Requests that speak of this message."""

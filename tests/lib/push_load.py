@@ -15,6 +15,40 @@ FRAME = ('"t":"message","id":"{id}","chatId":"{chat}","seq":{seq},"from":"{sende
          '"sentAt":{at}}}')
 
 
+class Outcomes:
+    """Topic push.outcomes as far as it goes, read once: by message and device, in order."""
+
+    def __init__(self, stack):
+        from confluent_kafka import Consumer, TopicPartition
+
+        self.stack, self.found = stack, collections.defaultdict(list)
+        self.consumer = Consumer({"bootstrap.servers": stack.broker, "group.id": "stack-outcomes", "enable.auto.commit": False,
+                                  "auto.offset.reset": "error"})
+        topic = self.consumer.list_topics("push.outcomes", timeout=60).topics["push.outcomes"]
+        self.places = [TopicPartition("push.outcomes", p, 0) for p in topic.partitions]
+        self.next = {p.partition: 0 for p in self.places}
+        self.consumer.assign(self.places)
+
+    @classmethod
+    def of(cls, stack) -> "Outcomes":
+        """One for all tests of a stack."""
+        if not hasattr(stack, "outcomes_read"):
+            stack.outcomes_read = cls(stack)
+        return stack.outcomes_read
+
+    def read(self):
+        """Up to what is there now."""
+        ends = {p.partition: self.consumer.get_watermark_offsets(p, timeout=60)[1] for p in self.places}
+        limit = time.monotonic() + 60
+        while any(self.next[p] < end for p, end in ends.items()):
+            assert time.monotonic() < limit, f"push.outcomes: at {self.next}, not at {ends}"
+            for message in self.consumer.consume(1000, 0.2):
+                assert not message.error(), message.error()
+                o = self.stack.decode(message.value())[1]
+                self.found[o["messageId"], o["deviceId"]].append(o)
+                self.next[message.partition()] = message.offset() + 1
+
+
 class Pushes:
     """`tokens`: (kind, token) of one device each. Offsets, ids and times are made up; of the messages the view knows nothing."""
 
@@ -55,13 +89,10 @@ class Pushes:
 
     def outcomes(self) -> dict[str, list[dict]]:
         """All outcomes by token, in order."""
-        of = {(message, device): token for _, device, message, _, token in self.rows}
-        found: dict[str, list[dict]] = collections.defaultdict(list)
-        for _, _, _, value, _ in self.stack.read_topic("push.outcomes", timeout=60):
-            o = self.stack.decode(value)[1]
-            if (o["messageId"], o["deviceId"]) in of:
-                found[of[o["messageId"], o["deviceId"]]].append(o)
-        return found
+        all_of = Outcomes.of(self.stack)
+        all_of.read()
+        return {token: list(all_of.found[message, device]) for _, device, message, _, token in self.rows
+                if (message, device) in all_of.found}
 
     def ends(self) -> dict[str, list[str]]:
         """How each token's push ended; a list longer than one means that it ended twice."""

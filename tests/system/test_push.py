@@ -5,12 +5,13 @@ import functools
 import json
 import subprocess
 import time
+import uuid
 
 import pytest
 from client import MARK, scenario, until
 from conftest import BASE_PORT
 from look import Supervised, all_end_in_good_order, killed_and_back, log_faults, paused, record_when, records, rows_when
-from push import TOPIC, Doubles, apns_token
+from push import TOPIC, Doubles, apns_token, faults_of, google_schema
 from stack import Stack
 
 
@@ -258,6 +259,79 @@ async def test_a_killed_gateway(pushing, doubles, net):
         await killed_and_back(pushing.role("edge-ws"))
     await outcome(pushing, out.id, lost, "ACCEPTED")
     assert len(await asked(doubles, out.id)) == 1
+
+
+# ---- what was read elsewhere
+
+
+def silent(doubles, chat: str) -> list[dict]:
+    """Requests that show nothing, about this chat."""
+    found = []
+    for r in doubles.requests():
+        body = json.loads(r["body"]) if not r["to"].startswith("oauth") else {}
+        data = body.get("message", {}).get("data", body)
+        if data.get("kind") == "read" and data["chatId"] == chat:
+            found.append(r)
+    return found
+
+
+async def told_silently(stack, device, chat: str, seq: int) -> dict:
+    """The outcome of the silent push that says that the chat was read up to seq."""
+    def mine(r):
+        return (r["deviceId"], r["chatId"], r["seq"], r["messageId"]) == (device.device_id, chat, seq, str(uuid.UUID(int=0)))
+
+    return await record_when(stack, "push.outcomes", mine, f"what was read, to {device.name}", 60)
+
+
+@scenario(stack="pushing")
+async def test_what_is_read_elsewhere_is_taken_back(pushing, doubles, net):
+    alice, eve = await net.people("alice", "eve")
+    user, phone = await net.user("rita")
+    await register(phone, "apns", apns_token("ba"))
+    android = await user.device("android")
+    await register(android, "fcm_token", "ok:rita-android")
+    tab, desk = await user.device("web"), await user.device("web")
+    await tab.online()
+    await desk.online()
+    other = await eve.told(f"{MARK} stays unread", peer=phone.user_id)
+    told = [await alice.told(f"{MARK} read me {i}", peer=phone.user_id) for i in range(3)]
+    chat, last = told[-1].chat_id, told[-1]
+    for out in (other, last):
+        await tab.sees(out.content)
+        for d in (phone, android):
+            await outcome(pushing, out.id, d, "ACCEPTED")
+
+    # three receipts in a row: each session hears of it, each phone that is away gets one push for all of them
+    for out in told:
+        tab.read(chat, out.seq)
+        await desk.wait(lambda seq=out.seq: any(f["chatId"] == chat and f["seq"] == seq for f in desk.read_log), 30, "the news")
+    assert not tab.read_log
+    for d in (phone, android):
+        o = await told_silently(pushing, d, chat, last.seq)
+        assert (o["outcome"], o["status"]) == ("ACCEPTED", 200)
+    by_apple, by_google = sorted(silent(doubles, chat), key=lambda r: r["to"])
+    assert by_apple["headers"]["apns-push-type"] == "background" and by_apple["headers"]["apns-priority"] == "5"
+    assert by_apple["headers"]["apns-collapse-id"] == chat
+    assert json.loads(by_apple["body"]) == {"aps": {"content-available": 1, "badge": 1}, "kind": "read", "chatId": chat, "seq": last.seq}
+    message = json.loads(by_google["body"])["message"]
+    assert message["data"] == {"kind": "read", "chatId": chat, "seq": str(last.seq), "badge": "1"} and "notification" not in message
+    assert faults_of({"message": message}, google_schema()["SendMessageRequest"], google_schema()) == []
+
+    # the same again moves nothing; a device that reads is told nothing itself
+    n = len(desk.read_log)
+    tab.read(chat, last.seq)
+    await phone.rest.call("POST", f"/api/chats/{other.chat_id}/read", {"seq": other.seq}, expect=202)
+    await desk.wait(lambda: any(f["chatId"] == other.chat_id for f in desk.read_log), 30, "what the phone read")
+    o = await told_silently(pushing, android, other.chat_id, other.seq)
+    assert o["outcome"] == "ACCEPTED" and len(desk.read_log) == n + 1
+    (last_one,) = silent(doubles, other.chat_id)
+    assert json.loads(last_one["body"])["message"]["data"]["badge"] == "0"
+
+    # own words are nothing that a phone shows
+    mine = await tab.told(f"{MARK} my own", peer=alice.user_id)
+    tab.read(chat, mine.seq)
+    o = await told_silently(pushing, android, chat, mine.seq)
+    assert o["outcome"] == "ALREADY_DELIVERED" and len(silent(doubles, chat)) == 2
 
 
 # ---- tokens that go

@@ -15,6 +15,7 @@ static struct push_content content(struct cq_span text)
                                   .text = text,
                                   .sender = span_str("Ann"),
                                   .badge = 99,
+                                  .badge_known = true,
                                   .ttl_s = 86400 };
 }
 
@@ -54,6 +55,36 @@ static void fresh(void)
 {
     buf_release(&out);
     buf_init(&out, 64 * 1024);
+}
+
+TEST(a_silent_push_shows_nothing_and_sets_the_badge)
+{
+    struct push_content c = content(span_str("not to be shown"));
+    struct push_address to = { .token = span_str("ok:token") };
+    static const char google[] =
+        "{\"message\":{\"token\":\"ok:token\",\"data\":{\"kind\":\"read\","
+        "\"chatId\":\"01000000-0000-0000-0000-000000000000\",\"seq\":\"8725724278030335\","
+        "\"badge\":\"0\"},\"android\":{\"priority\":\"NORMAL\",\"ttl\":\"86400s\"},"
+        "\"apns\":{\"headers\":{\"apns-push-type\":\"background\",\"apns-priority\":\"5\","
+        "\"apns-collapse-id\":\"01000000-0000-0000-0000-000000000000\"},"
+        "\"payload\":{\"aps\":{\"content-available\":1,\"badge\":0}}}}}";
+
+    c.silent = true;
+    c.badge = 0;
+    fresh();
+    payload_fcm(&c, &to, false, &out);
+    CHECK_SPAN(out, google);
+    buf_clear(&out);
+    payload_apns(&c, &to, &out);
+    CHECK_SPAN(out, "{\"aps\":{\"content-available\":1,\"badge\":0},\"kind\":\"read\","
+                    "\"chatId\":\"01000000-0000-0000-0000-000000000000\","
+                    "\"seq\":8725724278030335}");
+    c.badge_known = false;
+    buf_clear(&out);
+    payload_apns(&c, &to, &out);
+    CHECK_SPAN(out, "{\"aps\":{\"content-available\":1},\"kind\":\"read\","
+                    "\"chatId\":\"01000000-0000-0000-0000-000000000000\","
+                    "\"seq\":8725724278030335}");
 }
 
 TEST(any_text_fits_and_is_cut_between_code_points)

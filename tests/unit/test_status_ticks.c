@@ -57,6 +57,32 @@ static void fill_members(struct tick_chat *c, uint8_t n, int64_t joined, struct 
         CHECK_EQ(ticks_add((t), &s_, /* part= */ 3, (offset), (quiet), (a)), CQ_OK); \
     } while (0)
 
+TEST(what_was_read_is_told_once_for_each_device_in_a_row)
+{
+    struct cq_arena *a;
+    struct ticks *t = fresh_ticks(&a);
+    struct delivery_status other = status_of(A, B, RECEIPT_KIND_READ, 7, 14);
+
+    other.device_id = ID(9);
+    ADD(t, a, 0, true, A, B, RECEIPT_KIND_READ, 2, 9); /* quiet: a rebuild tells nobody */
+    ADD(t, a, 1, false, A, B, RECEIPT_KIND_DELIVERED, 6, 10);
+    ADD(t, a, 2, false, A, B, RECEIPT_KIND_READ, 3, 11);
+    ADD(t, a, 3, false, A, B, RECEIPT_KIND_READ, 6, 12);
+    ADD(t, a, 4, false, A, B, RECEIPT_KIND_READ, 5, 13); /* nothing new */
+    CHECK_EQ(ticks_add(t, &other, 3, 5, false, a), CQ_OK);
+    ticks_apply(t);
+    CHECK_EQ(t->readings_n, 2);
+    CHECK(id_eq(t->readings[0].user, ID(A)) && id_is_zero(t->readings[0].device));
+    CHECK_EQ(t->readings[0].from, SEQ(2));
+    CHECK_EQ(t->readings[0].to, SEQ(6));
+    CHECK_EQ(t->readings[0].offset, 3);
+    CHECK(id_eq(t->readings[1].device, ID(9)));
+    CHECK_EQ(t->readings[1].from, SEQ(6));
+    CHECK_EQ(t->readings[1].to, SEQ(7));
+    ticks_clear(t);
+    CHECK_EQ(t->readings_n, 0);
+}
+
 TEST(read_implies_delivered)
 {
     struct cq_arena *a;
