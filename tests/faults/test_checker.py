@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The checker against small worlds in which all is well, and in which exactly one thing is not."""
+import asyncio
 import copy
 import sys
 import uuid
@@ -12,6 +13,7 @@ import checker  # noqa: E402
 import coverage  # noqa: E402
 import nemesis  # noqa: E402
 from checker import Data  # noqa: E402
+from client import Device  # noqa: E402
 
 GEN = 1 << 48
 
@@ -441,3 +443,31 @@ def test_coverage_counts_what_reports_say():
     assert found["F2.persistence.1.5"] == coverage.Seen(done=3, unwell=0, good=1, broken=1, unjudged=1)
     assert found["F19"] == coverage.Seen(), "one that nobody has seen is there all the same"
     assert set(found) == {f.name for f in nemesis.FAULTS}
+
+
+def test_a_start_while_a_stop_is_under_way_leaves_one_connection():
+    class Stub(Device):
+        running = 0
+
+        def __init__(self):
+            self.name, self._task, self._ws, self._stopping = "d", None, None, False
+
+        async def _run(self):
+            Stub.running += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                Stub.running -= 1
+
+    async def play():
+        d = Stub().start()
+        await asyncio.sleep(0)
+        d._task.add_done_callback(lambda _: d.start())  # before stop() goes on
+        await d.stop()
+        d.start()
+        await asyncio.sleep(0)
+        assert Stub.running == 1, "one loop, which the next stop ends"
+        await d.stop()
+        assert Stub.running == 0
+
+    asyncio.run(play())

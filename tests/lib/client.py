@@ -382,10 +382,11 @@ class Device:
         self._stopping = True
         if rudely and self._ws:
             abort(self._ws)
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        if task := self._task:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if self._task is task:  # else somebody has started it again meanwhile
+                self._task = None
 
     async def at_rest(self, timeout_s: float = 20) -> None:
         """Wait until everything that came has been ok'd and all that was to be said is on the socket."""
