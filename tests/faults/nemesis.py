@@ -144,10 +144,13 @@ class Nemesis:
             to = [TopicPartition(tp.topic, tp.partition, 0 if back is None else max(0, tp.offset - back),
                                  metadata=text(tp)) for tp in f.result(20).topic_partitions]
             (f,) = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, to)]).values()
-            return all(tp.error is None for tp in f.result(20).topic_partitions)
+            bad = [tp for tp in f.result(20).topic_partitions if tp.error]
+            last[:] = bad
+            return not bad
 
+        last: list = []  # why it was not moved yet
         try:  # the group is free when the sessions of the dead are over
-            await until(lambda: quietly(move), 40, f"the group {group} to be moved")
+            await until(lambda: quietly(move, last), 40, lambda: f"the group {group} to be moved: {last[:2]}")
         finally:
             for p in procs:
                 p.auto_restart = True
@@ -208,10 +211,12 @@ class Nemesis:
             p.auto_restart = True
 
 
-def quietly(fn) -> bool:
+def quietly(fn, last: list) -> bool:
+    """Whether fn() is true; an exception is a no, and noted."""
     try:
         return fn()
-    except Exception:  # noqa: BLE001  (not yet)
+    except Exception as e:  # noqa: BLE001  (not yet)
+        last[:] = [e]
         return False
 
 
