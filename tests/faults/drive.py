@@ -238,9 +238,7 @@ class Drive:
     async def finish(self, stack, cast: Cast) -> None:
         self.say(f"{self.at()} healed: {cast.sent} messages so far; waiting until all is quiet")
         await cast.stop_playing()
-        for m in cast.mutes:
-            if m.task:
-                m.task.cancel()
+        await asyncio.gather(*(m.end() for m in cast.mutes))
         await self.settled_or_said(stack, cast)
         self.h.add("mark", name="quiet")
         self.cursors_quiet = await asyncio.to_thread(rows_now, stack, dump.TABLES["cursors"])

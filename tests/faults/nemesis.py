@@ -21,6 +21,7 @@ from typing import Awaitable, Callable
 import topicless
 import wire
 from client import by_role, sign_in, until
+from dump import CONSUMED
 from look import partition_of, paused
 from people import SILENT_S
 from stack import ROLES
@@ -139,10 +140,22 @@ class Nemesis:
             # (the client hands over the bytes that lie behind the text, too)
             return re.match(r"[f0-9.,|]*", tp.metadata or "")[0] if keep_text else ""
 
+        def commits() -> list:
+            """One by one: the client chokes on a text when the bytes behind it are none. Such a one is moved to the beginning."""
+            topic = next(t for t, g in CONSUMED.items() if g == group)
+            found = []
+            for p in range(int(self.stack.services.settings["PARTITIONS"])):
+                where = TopicPartition(topic, p)
+                (f,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [where])]).values()
+                try:
+                    found += f.result(20).topic_partitions
+                except UnicodeDecodeError:
+                    found.append(TopicPartition(topic, p, 0))
+            return found
+
         def move() -> bool:
-            (f,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
             to = [TopicPartition(tp.topic, tp.partition, 0 if back is None else max(0, tp.offset - back),
-                                 metadata=text(tp)) for tp in f.result(20).topic_partitions]
+                                 metadata=text(tp)) for tp in commits()]
             (f,) = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, to)]).values()
             bad = [tp for tp in f.result(20).topic_partitions if tp.error]
             last[:] = bad

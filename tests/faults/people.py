@@ -124,6 +124,13 @@ class Mute:
             await asyncio.sleep(0.2)
 
 
+    async def end(self) -> None:
+        """One cancel may be lost: wait_for forgets it when what it waited for has come at the same moment."""
+        while self.task and not self.task.done():
+            self.task.cancel()
+            await asyncio.wait([self.task], timeout=1)
+
+
 class Dawdler(Mute):
     """A device that reads nothing, or a byte a second, and whose socket must be closed for it all the same."""
 

@@ -14,6 +14,7 @@ import coverage  # noqa: E402
 import nemesis  # noqa: E402
 from checker import Data  # noqa: E402
 from client import Device  # noqa: E402
+from people import Mute  # noqa: E402
 
 GEN = 1 << 48
 
@@ -469,5 +470,27 @@ def test_a_start_while_a_stop_is_under_way_leaves_one_connection():
         assert Stub.running == 1, "one loop, which the next stop ends"
         await d.stop()
         assert Stub.running == 0
+
+    asyncio.run(play())
+
+
+def test_a_mute_device_ends_though_a_cancel_is_lost():
+    class Stub(Mute):
+        def __init__(self):
+            self.task = None
+
+        async def run(self):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+            await asyncio.Event().wait()
+
+    async def play():
+        m = Stub()
+        m.task = asyncio.create_task(m.run())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(m.end(), 20)
+        assert m.task.cancelled()
 
     asyncio.run(play())
