@@ -172,6 +172,10 @@ void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bo
 /** Partitions owned now, of all topics. */
 int consumer_owned(const struct consumer *c);
 
+/** The same, and how many of their records are not read yet as far as the last fetch told. Asks
+ * nobody; of the consumer's thread. */
+void consumer_look(const struct consumer *c, int64_t *ret_owned, int64_t *ret_lag);
+
 /** Set the gauges of lib/base/count.h that speak of owned partitions; about once a second. Asks
  * nobody. */
 void consumer_show(const struct consumer *c);

@@ -569,7 +569,7 @@ int consumer_owned(const struct consumer *c)
     return c->owned_n;
 }
 
-void consumer_show(const struct consumer *c)
+void consumer_look(const struct consumer *c, int64_t *ret_owned, int64_t *ret_lag)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(c->owned_n);
     int64_t lag = 0, low, high;
@@ -586,6 +586,15 @@ void consumer_show(const struct consumer *c)
             lag += high - tp->offset;
     }
     rd_kafka_topic_partition_list_destroy(list);
-    count_set(COUNT_PARTITIONS, c->owned_n);
+    *ret_owned = c->owned_n;
+    *ret_lag = lag;
+}
+
+void consumer_show(const struct consumer *c)
+{
+    int64_t owned, lag;
+
+    consumer_look(c, &owned, &lag);
+    count_set(COUNT_PARTITIONS, owned);
     count_set(COUNT_LAG, lag);
 }

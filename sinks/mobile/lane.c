@@ -121,6 +121,7 @@ void lane_free(struct lane *l)
 
 static void commit_progress(struct lane *l, int64_t now_ms)
 {
+    int64_t owned, lag;
     char meta[32];
 
     if (now_ms - l->committed_ms < COMMIT_EVERY_MS)
@@ -139,7 +140,9 @@ static void commit_progress(struct lane *l, int64_t now_ms)
     if (now_ms - l->shown_ms < SHOW_EVERY_MS)
         return;
     l->shown_ms = now_ms;
-    consumer_show(l->consumer);
+    consumer_look(l->consumer, &owned, &lag);
+    l->partitions = owned;
+    l->lag = lag;
 }
 
 /* How long nothing can happen that no descriptor tells of. */
@@ -169,7 +172,7 @@ static enum cq_status lane_turn(struct lane *l)
     int64_t now_ms = clock_mono_ms();
     enum cq_status st = lane_take(l);
 
-    count_beat(now_ms);
+    l->beat_ms = now_ms;
     if (st == CQ_OK && l->pool && !l->stopping)
         st = lane_send(l, now_ms);
     if (st == CQ_OK)
@@ -190,9 +193,16 @@ enum cq_status lane_join(struct lane *l)
     enum cq_status st = CQ_OK;
 
     while (st == CQ_OK && !*l->conf.stop && !consumer_owned(l->consumer) &&
-           clock_mono_ms() < until_ms)
+           clock_mono_ms() < until_ms) {
+        count_beat(clock_mono_ms()); /* the role is not there yet to do it */
         st = lane_turn(l);
+    }
     return st;
+}
+
+struct lane_health lane_health(const struct lane *l)
+{
+    return (struct lane_health){ l->beat_ms, l->partitions, l->lag };
 }
 
 /* What the provider has is waited for, so that it need not be sent again. */

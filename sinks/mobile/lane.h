@@ -46,6 +46,28 @@ struct lane_conf {
 CQ_MUST_CHECK enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret);
 void lane_free(struct lane *l); /* NULL is fine */
 
+/** How a lane is, seen from any thread: when it last began a turn (monotonic ms; 0: not yet), the
+ * partitions it owns and what of them it has not read. */
+struct lane_health {
+    int64_t beat_ms, partitions, lag;
+};
+
+struct lane_health lane_health(const struct lane *l);
+
+/** All of them as one: the oldest beat, or `now_ms` without any; the sums. */
+static inline struct lane_health lane_health_of(const struct lane_health *v, int n, int64_t now_ms)
+{
+    struct lane_health all = { .beat_ms = now_ms };
+
+    for (int i = 0; i < n; i++) {
+        if (v[i].beat_ms < all.beat_ms)
+            all.beat_ms = v[i].beat_ms;
+        all.partitions += v[i].partitions;
+        all.lag += v[i].lag;
+    }
+    return all;
+}
+
 /** Joins the group; back when partitions are ours, after about 10 s without any, or at *stop. */
 CQ_MUST_CHECK enum cq_status lane_join(struct lane *l);
 

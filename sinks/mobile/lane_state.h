@@ -65,6 +65,7 @@ struct lane {
     bool failed; /* a report did not come: this process cannot go on */
     bool stopping;
     int64_t committed_ms, shown_ms;
+    _Atomic int64_t beat_ms, partitions, lag; /* read by the role */
 };
 
 /** The record of a job, decoded into the lane's arena; spans are borrowed from the record. */

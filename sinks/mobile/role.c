@@ -172,6 +172,21 @@ static enum cq_status end_lanes(struct mobile_role *r, enum cq_status st)
     return st;
 }
 
+/* The process is as well as its worst lane; its gauges speak of both. */
+static void show_lanes(const struct mobile_role *r)
+{
+    struct lane_health v[LANES], all;
+    int n = 0;
+
+    for (int i = 0; i < LANES; i++)
+        if (r->lanes[i].running) /* one that is wrongly configured waits, and that is all */
+            v[n++] = lane_health(r->lanes[i].lane);
+    all = lane_health_of(v, n, clock_mono_ms());
+    count_beat(all.beat_ms);
+    count_set(COUNT_PARTITIONS, all.partitions);
+    count_set(COUNT_LAG, all.lag);
+}
+
 int mobile_role_run(const volatile int *stop)
 {
     struct mobile_role *r = calloc(1, sizeof *r);
@@ -181,9 +196,7 @@ int mobile_role_run(const volatile int *stop)
         log_info("ready");
     while (st == CQ_OK && !*stop && !r->ended) {
         clock_sleep_ms(LOOK_MS);
-        if (!r->lanes[0].running && !r->lanes[1].running)
-            count_beat(
-                clock_mono_ms()); /* nothing is configured rightly: waiting is all there is */
+        show_lanes(r);
     }
     if (r)
         st = end_lanes(r, st);

@@ -3,12 +3,24 @@
  * When it is tried again, and how far the commit may go: against a clock and dice of our own.
  */
 #include "sinks/mobile/breaker.h"
+#include "sinks/mobile/lane.h"
 #include "sinks/mobile/undone.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
 
 enum { HIGH = UINT32_MAX };
+
+TEST(a_role_is_as_well_as_its_worst_lane)
+{
+    const struct lane_health v[] = { { 900, 12, 3 }, { 400, 11, 4 } };
+    struct lane_health all = lane_health_of(v, 2, 1000);
+
+    CHECK_EQ(all.beat_ms, 400); /* the other one goes on: that is no excuse */
+    CHECK_EQ(all.partitions, 23);
+    CHECK_EQ(all.lag, 7);
+    CHECK_EQ(lane_health_of(v, 0, 1000).beat_ms, 1000);
+}
 
 TEST(waits_double_within_bounds)
 {
