@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 
 from checker import Data
+from commits import Group
 from history import read_lines
 from look import ends_now, rows_now
 
@@ -126,16 +127,12 @@ def read_tables(stack, names=TABLES) -> dict[str, list[dict]]:
 
 def behind(stack) -> list[dict]:
     """Partitions of which a consumer lacks something: positions in the view, commits of everybody else."""
-    from confluent_kafka import ConsumerGroupTopicPartitions
-    from confluent_kafka.admin import AdminClient
-
     ends = ends_now(stack, [*CONSUMED, "chat.events", "rejections", "user.events", "delivery.status"])
     have = {(r["topic"], r["partition"]): r["next"] for r in rows_now(stack, "SELECT * FROM view.positions")}
-    admin = AdminClient({"bootstrap.servers": stack.broker})
-    for group in CONSUMED.values():
-        (f,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-        for tp in f.result(20).topic_partitions:
-            have[tp.topic, tp.partition] = tp.offset
+    for topic, group in CONSUMED.items():
+        with Group(stack.broker, group) as g:
+            for c in g.read(topic, 1 + max(p for t, p in ends if t == topic)):
+                have[topic, c.partition] = c.offset
     return [{"topic": t, "partition": p, "end": end, "next": have.get((t, p), 0)} for (t, p), end in sorted(ends.items())
             if have.get((t, p), 0) != end and end > 0]
 
