@@ -152,14 +152,15 @@ static enum cq_status keep(struct feed *f, struct bus_record *rec)
 }
 
 /* How long to wait for the next record: for the first one as the caller says; for more while the
- * turn before has just begun and this one is small. A record that comes alone is never held up. */
+ * turn before has just begun and this one is small. A record that comes alone is never held up, and
+ * neither is one that waits while a refused batch is applied record by record. */
 static int wait_for(const struct feed *f, int wait_ms)
 {
     int64_t left_ms;
 
     if (!f->held_n)
         return wait_ms;
-    if (f->held_n >= SMALL_TURN || f->stalled_since_ms)
+    if (f->held_n >= SMALL_TURN || f->stalled_since_ms || f->single)
         return 0;
     left_ms = f->turn_ms + TURN_EVERY_MS - clock_mono_ms();
     return left_ms > 0 ? (int)left_ms : 0;

@@ -150,6 +150,8 @@ class Log:
             for item in body["items"]:
                 assert item["class"] == "STATUS" and body["origin"] == "DELIVERY_STATUS"
                 frame = json.loads(b"{" + item["frame"])
+                if frame["t"] == "read":
+                    continue  # the reader's own other devices are told so, which is no tick
                 found += [(str(user), frame["chatId"], frame["delivered"], frame["read"]) for user in item["to"]]
         return found[len(after):] if not after else list((Counter(found) - Counter(after)).elements())
 
