@@ -287,7 +287,7 @@ async def told_silently(stack, device, chat: str, seq: int) -> dict:
 async def test_what_is_read_elsewhere_is_taken_back(pushing, doubles, net):
     alice, eve = await net.people("alice", "eve")
     user, phone = await net.user("rita")
-    await register(phone, "apns", apns_token("ba"))
+    await register(phone, "apns", apns_token("aa1"))
     android = await user.device("android")
     await register(android, "fcm_token", "ok:rita-android")
     tab, desk = await user.device("web"), await user.device("web")
