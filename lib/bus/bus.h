@@ -122,9 +122,7 @@ struct consumer_conf {
     void *arg;
     bool nonblocking;           /* wanted: consumer_fd(), poll with timeout 0 */
     int32_t session_timeout_ms; /* 0: 10 s */
-    bool lazy; /* a fetch is answered after 250 ms or with 64 KiB: few requests, for who is in no
-                * hurry
-                */
+    bool lazy; /* a fetch is answered after 250 ms or with 64 KiB: in no hurry, few requests */
     int32_t fetch_max_bytes; /* 0: library default; bounds what is prefetched */
 };
 
@@ -147,14 +145,12 @@ const char *consumer_error(const struct consumer *c);
 
 int consumer_fd(struct consumer *c);
 
-/** Commit `next` (offset of the first record not done) with `meta` (text, may be NULL) with the
- * next consumer_flush_commits(). Order of calls is kept; losing one only means more replay. */
+/** Commit `next` (offset of the first record not done) with `meta` (text, may be NULL). What was
+ * gathered leaves in one request, and nobody waits for it: with the next consumer_poll(), when
+ * partitions are taken away, or when the consumer is freed. Order of calls is kept; losing one only
+ * means more replay. */
 void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
                      const char *meta);
-
-/** Send what was gathered by consumer_commit(), all partitions in one request; does not wait.
- * Happens by itself when partitions are taken away and when the consumer is freed. */
-void consumer_flush_commits(struct consumer *c);
 
 /** Commit and wait: for revocation and shutdown. */
 CQ_MUST_CHECK enum cq_status consumer_commit_wait(struct consumer *c, const char *topic,

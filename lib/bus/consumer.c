@@ -60,9 +60,38 @@ static void set_why(struct consumer *c, const char *what, rd_kafka_resp_err_t er
              detail ? detail : "");
 }
 
+/* Takes the list. */
+static rd_kafka_resp_err_t commit(struct consumer *c, rd_kafka_topic_partition_list_t *list,
+                                  bool async)
+{
+    /* The member id is gone already: a broker that has just come back would call the commit of a
+     * stable name without it a stranger's, and that is fatal to this client. */
+    rd_kafka_resp_err_t err = rd_kafka_assignment_lost(c->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
+                                                              : rd_kafka_commit(c->rk, list, async);
+
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+/* What consumer_commit() gathered, in one request. */
+static void flush_commits(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = c->commits;
+    rd_kafka_resp_err_t err;
+
+    if (!list)
+        return;
+    c->commits = NULL;
+    err = commit(c, list, true);
+    if (err) {
+        count_add(COUNT_COMMITS_FAILED, 1);
+        log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
+    }
+}
+
 static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
-    consumer_flush_commits(c);
+    flush_commits(c);
     for (int i = 0; i < list->cnt; i++)
         if (c->ops && c->ops->revoked)
             c->ops->revoked(c->arg, list->elems[i].topic, list->elems[i].partition, lost);
@@ -358,7 +387,7 @@ void consumer_free(struct consumer *c)
         free(c);
         return;
     }
-    consumer_flush_commits(c);
+    flush_commits(c);
     /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_SECONDS;
@@ -415,7 +444,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
     rd_kafka_message_t *m;
 
     *ret = (struct bus_record){ 0 };
-    consumer_flush_commits(c);
+    flush_commits(c);
     m = rd_kafka_consumer_poll(c->rk, timeout_ms);
     if (c->failed != CQ_OK) {
         if (m)
@@ -482,19 +511,6 @@ static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t
     return list;
 }
 
-/* Takes the list. */
-static rd_kafka_resp_err_t commit(struct consumer *c, rd_kafka_topic_partition_list_t *list,
-                                  bool async)
-{
-    /* The member id is gone already: a broker that has just come back would call the commit of a
-     * stable name without it a stranger's, and that is fatal to this client. */
-    rd_kafka_resp_err_t err = rd_kafka_assignment_lost(c->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
-                                                              : rd_kafka_commit(c->rk, list, async);
-
-    rd_kafka_topic_partition_list_destroy(list);
-    return err;
-}
-
 void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
                      const char *meta)
 {
@@ -503,27 +519,12 @@ void consumer_commit(struct consumer *c, const char *topic, int32_t partition, i
     set_position(c->commits, topic, partition, next, meta);
 }
 
-void consumer_flush_commits(struct consumer *c)
-{
-    rd_kafka_topic_partition_list_t *list = c->commits;
-    rd_kafka_resp_err_t err;
-
-    if (!list)
-        return;
-    c->commits = NULL;
-    err = commit(c, list, true);
-    if (err) {
-        count_add(COUNT_COMMITS_FAILED, 1);
-        log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
-    }
-}
-
 enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32_t partition,
                                     int64_t next, const char *meta)
 {
     rd_kafka_resp_err_t err;
 
-    consumer_flush_commits(c); /* the order of calls is kept */
+    flush_commits(c); /* the order of calls is kept */
     err = commit(c, one_partition(topic, partition, next, meta), false);
     if (err == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
         count_add(COUNT_COMMITS_FAILED, 1); /* others are counted by on_committed */

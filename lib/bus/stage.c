@@ -414,7 +414,6 @@ static void commit_progress(struct stage *s, bool now)
         consumer_commit(s->consumer, s->conf.topic, p, pr->next, meta_of(s, p, meta, sizeof meta));
         pr->committed = pr->next;
     }
-    consumer_flush_commits(s->consumer);
 }
 
 static void show(struct stage *s)

@@ -247,7 +247,6 @@ static void commit_progress(struct feed *f)
         consumer_commit(f->consumer, f->conf.topics[topic].name, partition, p->next, NULL);
         p->committed = p->next;
     }
-    consumer_flush_commits(f->consumer);
 }
 
 /* ---- one turn ----------------------------------------------------------------------------------

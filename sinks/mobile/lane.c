@@ -136,7 +136,6 @@ static void commit_progress(struct lane *l, int64_t now_ms)
         consumer_commit(l->consumer, topic_name(TOPIC_MOBILE_PUSH), p, part->undone.next, meta);
         part->committed = part->undone.next;
     }
-    consumer_flush_commits(l->consumer);
     if (now_ms - l->shown_ms < SHOW_EVERY_MS)
         return;
     l->shown_ms = now_ms;

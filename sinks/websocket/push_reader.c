@@ -177,7 +177,6 @@ enum cq_status push_reader_poll(struct push_reader *r, int max, int64_t wall_ms,
 {
     int nothing = 0;
 
-    consumer_flush_commits(r->consumer);
     *ret_more = true;
     for (int i = 0; i < max; i++) {
         struct bus_record rec;
