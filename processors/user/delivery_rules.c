@@ -24,12 +24,28 @@ static bool target_of(struct user_step *step, const struct known_device *d, stru
            (ret->address.locale.p || !a->locale.n);
 }
 
+/* Fills in whose push it is and where it comes from; one for no devices is none. */
+static enum cq_status emit_push(struct user_step *step, const struct user_entry *u,
+                                const struct mobile_push *push)
+{
+    struct user_output *o;
+
+    if (!push->devices_n)
+        return CQ_OK;
+    o = user_emit(step, TOPIC_MOBILE_PUSH);
+    if (!o)
+        return CQ_FATAL;
+    o->u.mobile = *push;
+    o->u.mobile.user_id = u->id;
+    o->u.mobile.source = (struct source){ TOPIC_GENERATION, step->state->partition, step->offset };
+    return CQ_OK;
+}
+
 enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
                                 const struct cq_id *only, const struct lost_item *item)
 {
     struct cq_id *devices = ARENA_ARRAY(step->arena, struct cq_id, USER_DEVICES_MAX);
     struct push_device *targets = ARENA_ARRAY(step->arena, struct push_device, USER_DEVICES_MAX);
-    struct user_output *o;
     size_t n = 0, targets_n = 0;
 
     if (!devices || !targets)
@@ -43,27 +59,18 @@ enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry 
         if (d->push && !target_of(step, d, &targets[targets_n++]))
             return CQ_AGAIN;
     }
-    if (!n)
-        return CQ_OK;
-    o = user_emit(step, TOPIC_MOBILE_PUSH);
-    if (!o)
-        return CQ_FATAL;
-    o->u.mobile = (struct mobile_push){
-        .user_id = u->id,
-        .source = { TOPIC_GENERATION, step->state->partition, step->offset },
-        .at_ms = item->at_ms,
-        .chat_id = item->chat_id,
-        .seq = item->seq,
-        .message_id = item->message_id,
-        .sender_id = item->sender_id,
-        .frame = item->frame,
-        .devices = devices,
-        .devices_n = n,
-        .targets = targets,
-        .targets_n = targets_n,
-        .read_after = -1,
-    };
-    return CQ_OK;
+    return emit_push(step, u,
+                     &(struct mobile_push){ .at_ms = item->at_ms,
+                                            .chat_id = item->chat_id,
+                                            .seq = item->seq,
+                                            .message_id = item->message_id,
+                                            .sender_id = item->sender_id,
+                                            .frame = item->frame,
+                                            .devices = devices,
+                                            .devices_n = n,
+                                            .targets = targets,
+                                            .targets_n = targets_n,
+                                            .read_after = -1 });
 }
 
 /* Whether any of the user's devices has no live session. */
@@ -162,7 +169,6 @@ static enum cq_status push_read(struct user_step *step, const struct user_entry 
 {
     struct push_device *targets = NULL;
     struct cq_id *devices = NULL;
-    struct user_output *o;
     size_t n = 0;
 
     for (int i = 0; i < u->devices_n; i++) {
@@ -178,25 +184,16 @@ static enum cq_status push_read(struct user_step *step, const struct user_entry 
             return CQ_AGAIN;
         devices[n++] = d->id;
     }
-    if (!n)
-        return CQ_OK;
-    o = user_emit(step, TOPIC_MOBILE_PUSH);
-    if (!o)
-        return CQ_FATAL;
-    o->u.mobile = (struct mobile_push){
-        .user_id = u->id,
-        .source = { TOPIC_GENERATION, step->state->partition, step->offset },
-        .at_ms = item->at_ms,
-        .chat_id = item->chat_id,
-        .seq = item->seq,
-        .sender_id = u->id,
-        .devices = devices,
-        .devices_n = n,
-        .targets = targets,
-        .targets_n = n,
-        .read_after = item->read_after,
-    };
-    return CQ_OK;
+    return emit_push(step, u,
+                     &(struct mobile_push){ .at_ms = item->at_ms,
+                                            .chat_id = item->chat_id,
+                                            .seq = item->seq,
+                                            .sender_id = u->id,
+                                            .devices = devices,
+                                            .devices_n = n,
+                                            .targets = targets,
+                                            .targets_n = n,
+                                            .read_after = item->read_after });
 }
 
 static enum cq_status route_item(struct user_step *step, const struct delivery_item *item)
