@@ -20,9 +20,8 @@ enum {
 struct sender {
     uint32_t head, tail; /* its entries + 1, oldest first; 0: none */
     uint32_t n;
-    bool shut; /* only what was nacked since is admitted */
-    struct cq_id
-        *refused; /* owned; message ids, the first that was nacked at 0; NULL: never shut */
+    bool shut;             /* only what was nacked since is admitted */
+    struct cq_id *refused; /* owned; message ids nacked since, the first at 0; NULL: never shut */
     uint32_t refused_n;
 };
 

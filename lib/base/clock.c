@@ -28,6 +28,13 @@ int64_t clock_mono_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
+int clock_left_ms(int64_t until_ms)
+{
+    int64_t left_ms = until_ms - clock_mono_ms();
+
+    return left_ms > 0 ? (int)left_ms : 0;
+}
+
 void clock_sleep_ms(int64_t ms)
 {
     struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };

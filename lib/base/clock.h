@@ -11,6 +11,9 @@ int64_t clock_wall_ms(void); /* ms since the Unix epoch; may jump */
 int64_t clock_mono_ms(void); /* ms since an arbitrary point; never goes back */
 int64_t clock_mono_us(void);
 
+/** Milliseconds until clock_mono_ms() is `until_ms`; 0 when it has passed. */
+int clock_left_ms(int64_t until_ms);
+
 /** Sleep for about `ms`; returns early on a signal. */
 void clock_sleep_ms(int64_t ms);
 

@@ -235,12 +235,9 @@ static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, c
  * the turn before has just begun, so that a record that comes alone is never held up. */
 static int wait_for(const struct stage *s, int wait_ms)
 {
-    int64_t left_ms;
-
     if (!s->recs_n)
         return wait_ms;
-    left_ms = s->turn_ms + TURN_EVERY_MS - clock_mono_ms();
-    return left_ms > 0 ? (int)left_ms : 0;
+    return clock_left_ms(s->turn_ms + TURN_EVERY_MS);
 }
 
 static enum cq_status gather(struct stage *s, int wait_ms)

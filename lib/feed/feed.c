@@ -156,14 +156,11 @@ static enum cq_status keep(struct feed *f, struct bus_record *rec)
  * neither is one that waits while a refused batch is applied record by record. */
 static int wait_for(const struct feed *f, int wait_ms)
 {
-    int64_t left_ms;
-
     if (!f->held_n)
         return wait_ms;
     if (f->held_n >= SMALL_TURN || f->stalled_since_ms || f->single)
         return 0;
-    left_ms = f->turn_ms + TURN_EVERY_MS - clock_mono_ms();
-    return left_ms > 0 ? (int)left_ms : 0;
+    return clock_left_ms(f->turn_ms + TURN_EVERY_MS);
 }
 
 /* Fill the batch. A full one polls once, so that the group sees us alive. */

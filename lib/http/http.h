@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/http/http.h - small requests to other services. The one owner of curl.h.
+ * lib/http/http.h - small requests to other services. This folder is the one owner of curl.h:
+ * pool.h is for many requests at once, transfer.h for large bodies.
  */
 #pragma once
 
