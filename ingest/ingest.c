@@ -17,6 +17,8 @@ enum {
     SILENCE_MS = 5000, /* without any report while records wait: the broker is away */
     MESSAGE_TIMEOUT_MS = 30000,
     FLUSH_EVERY_MS = 3, /* while some reports are awaited and others come */
+    PACE_SLOWER = 4, /* records that left together which make the pace a millisecond slower … */
+    PACE_SLOWEST_MS = 4, /* … up to this */
     HELD_MAX = 4096,
     HELD_BYTES = 2 * 1024 * 1024,
 };
@@ -46,7 +48,8 @@ struct ingest {
     bool refusing;
     struct bank banks[2]; /* one takes while the other is let out */
     int taking;
-    int64_t flushed_ms;
+    int64_t sent_ms; /* when records last left … */
+    int pace_ms;     /* … and how long after it more may */
     bool letting_out;
 };
 
@@ -115,7 +118,16 @@ int ingest_fd(struct ingest *in)
 
 /* As Nagle did for TCP: while nothing is under way a record leaves at once; what comes while
  * reports are awaited leaves together with the next report. A request to the broker costs more than
- * a hundred records in it. */
+ * a hundred records in it, here, there and at the one who fetches it: the more leave together, the
+ * longer the next wait for company. */
+
+static void note_sent(struct ingest *in, size_t records)
+{
+    size_t ms = 1 + records / PACE_SLOWER;
+
+    in->sent_ms = clock_mono_ms();
+    in->pace_ms = ms < PACE_SLOWEST_MS ? (int)ms : PACE_SLOWEST_MS;
+}
 
 static void flush_held(struct ingest *in)
 {
@@ -124,7 +136,7 @@ static void flush_held(struct ingest *in)
 
     if (!b->n || in->letting_out)
         return;
-    in->flushed_ms = clock_mono_ms();
+    note_sent(in, b->n);
     in->letting_out = true; /* an ack may submit again: into the other bank */
     in->taking ^= 1;
     for (size_t i = 0; i < b->n; i++) {
@@ -149,8 +161,10 @@ static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *m)
 {
     struct bank *b = &in->banks[in->taking];
 
-    if (!producer_pending(in->producer) && !b->n)
+    if (!producer_pending(in->producer) && !b->n && !clock_left_ms(in->sent_ms + in->pace_ms)) {
+        note_sent(in, 1);
         return producer_send(in->producer, m);
+    }
     if (b->n == HELD_MAX || b->bytes.n > HELD_BYTES) {
         flush_held(in);
         b = &in->banks[in->taking];
@@ -166,8 +180,17 @@ static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *m)
 void ingest_serve(struct ingest *in)
 {
     producer_serve(in->producer, 0);
-    if (!producer_pending(in->producer) || clock_mono_ms() - in->flushed_ms >= FLUSH_EVERY_MS)
+    if (!ingest_wait_ms(in))
         flush_held(in);
+}
+
+int ingest_wait_ms(const struct ingest *in)
+{
+    if (!in->banks[in->taking].n)
+        return -1;
+    if (producer_pending(in->producer) && in->pace_ms < FLUSH_EVERY_MS)
+        return clock_left_ms(in->sent_ms + FLUSH_EVERY_MS);
+    return clock_left_ms(in->sent_ms + in->pace_ms);
 }
 
 bool ingest_is_dead(const struct ingest *in)

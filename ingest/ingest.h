@@ -49,6 +49,9 @@ void ingest_free(struct ingest *in);
 int ingest_fd(struct ingest *in);
 void ingest_serve(struct ingest *in);
 
+/** When the pump must be called though the descriptor is silent: after so many ms, or -1: no need. */
+int ingest_wait_ms(const struct ingest *in);
+
 /** The producer is dead for good (a fatal error of the idempotent producer): nothing further will
  * be stored. The role answers what is pending as unknown, drains and exits to be restarted. */
 bool ingest_is_dead(const struct ingest *in);

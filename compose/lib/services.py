@@ -51,8 +51,8 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 # few threads: the rest of the two cores is the roles'
-num.network.threads=2
-num.io.threads=4
+num.network.threads=1
+num.io.threads=2
 background.threads=2
 num.replica.fetchers=1
 num.recovery.threads.per.data.dir=2

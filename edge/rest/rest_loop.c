@@ -445,8 +445,14 @@ void rest_loop_free(struct rest_loop *s)
 
 enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms)
 {
-    http_turn(s->http, s->waiting && wait_ms > TICK_MS ? TICK_MS : wait_ms);
+    int held_ms = ingest_wait_ms(s->ingest);
+
+    if (s->waiting && wait_ms > TICK_MS)
+        wait_ms = TICK_MS;
+    http_turn(s->http, held_ms >= 0 && held_ms < wait_ms ? held_ms : wait_ms);
     s->now_ms = clock_mono_ms();
+    if (!ingest_wait_ms(s->ingest))
+        ingest_serve(s->ingest);
     if (s->now_ms - s->tick_ms < TICK_MS)
         return CQ_OK;
     s->tick_ms = s->now_ms;

@@ -33,6 +33,7 @@ struct role {
     struct ev_prepare before_sleep;
     struct ev_idle awake; /* while there is more to read, the loop must not sleep */
     struct ev_timer tick;
+    struct ev_timer let_out;
     struct ev_io log_ready, reports_ready;
     enum phase phase;
     int64_t phase_ms; /* when it began */
@@ -136,6 +137,27 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
         drain(r);
 }
 
+/* What ingest holds back for a moment leaves on time. */
+static void on_let_out(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+    struct role *r = w->data;
+
+    (void)loop;
+    (void)revents;
+    gateway_now(&r->g);
+    ingest_serve(r->g.ingest);
+}
+
+static void arm_let_out(struct role *r)
+{
+    int ms = ingest_wait_ms(r->g.ingest);
+
+    if (ms < 0 || ev_is_active(&r->let_out))
+        return;
+    ev_timer_set(&r->let_out, ms / 1000.0, 0);
+    ev_timer_start(r->loop, &r->let_out);
+}
+
 static void on_before_sleep(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
     struct role *r = w->data;
@@ -143,6 +165,7 @@ static void on_before_sleep(struct ev_loop *loop, struct ev_prepare *w, int reve
     (void)revents;
     gateway_now(&r->g);
     gateway_turn_end(&r->g);
+    arm_let_out(r);
     if (r->g.log_more)
         ev_idle_start(loop, &r->awake);
     else
@@ -191,9 +214,11 @@ static void start_watchers(struct role *r)
     ev_prepare_init(&r->before_sleep, on_before_sleep);
     ev_idle_init(&r->awake, on_idle);
     ev_timer_init(&r->tick, on_tick, TICK_MS / 1000.0, TICK_MS / 1000.0);
+    ev_init(&r->let_out, on_let_out);
     ev_io_init(&r->log_ready, on_log_ready, push_reader_fd(r->g.reader), EV_READ);
     ev_io_init(&r->reports_ready, on_reports_ready, ingest_fd(r->g.ingest), EV_READ);
-    r->before_sleep.data = r->tick.data = r->log_ready.data = r->reports_ready.data = r;
+    r->before_sleep.data = r->tick.data = r->let_out.data = r->log_ready.data =
+        r->reports_ready.data = r;
     ev_prepare_start(r->loop, &r->before_sleep);
     ev_timer_start(r->loop, &r->tick);
     ev_io_start(r->loop, &r->log_ready);

@@ -122,7 +122,8 @@ struct consumer_conf {
     void *arg;
     bool nonblocking;           /* wanted: consumer_fd(), poll with timeout 0 */
     int32_t session_timeout_ms; /* 0: 10 s */
-    bool lazy; /* a fetch is answered after 250 ms or with 64 KiB: in no hurry, few requests */
+    int32_t fetch_wait_ms;   /* 0: a record is fetched at once; else a fetch is answered with 64 KiB
+                              * or   after so long: in no hurry, few requests */
     int32_t fetch_max_bytes; /* 0: library default; bounds what is prefetched */
 };
 

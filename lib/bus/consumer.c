@@ -20,6 +20,7 @@ enum {
     COMMITTED_TRIES = 6,
     CLOSE_SECONDS = 5,
     SESSION_MS = 10000,
+    FETCH_IDLE_MS = 500, /* a fetch is answered then though there is nothing */
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
@@ -192,7 +193,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
 
 static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
 {
-    char session[32], heartbeat[32], fetch[32];
+    char session[32], heartbeat[32], fetch[32], wait[32];
     const char *const pairs[] = {
         "group.id",
         conf->group,
@@ -211,9 +212,9 @@ static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
         "max.poll.interval.ms",
         "300000",
         "fetch.wait.max.ms",
-        conf->lazy ? "250" : "500",
+        wait,
         "fetch.min.bytes",
-        conf->lazy ? "65536" : "1",
+        conf->fetch_wait_ms ? "65536" : "1",
         /* After a broker's restart a commit can lie in the queue of a connection that nobody opens;
          * the group is not joined again before it has timed out (60 s by default). */
         "socket.timeout.ms",
@@ -240,6 +241,7 @@ static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
 
     snprintf(session, sizeof session, "%d", session_ms);
     snprintf(heartbeat, sizeof heartbeat, "%d", session_ms / 5);
+    snprintf(wait, sizeof wait, "%d", conf->fetch_wait_ms ? conf->fetch_wait_ms : FETCH_IDLE_MS);
     snprintf(fetch, sizeof fetch, "%d",
              conf->fetch_max_bytes ? conf->fetch_max_bytes : 16 * 1024 * 1024);
     return rdkafka_conf_new(conf->brokers, conf->client_id, pairs);

@@ -19,8 +19,12 @@ enum {
     PARTITIONS_MAX = 1024,
     SERVE_MS = 100,
     JOIN_MS = 10000,
-    TURN_EVERY_MS = 3, /* under load turns do not begin more often: each costs a request for each
-                        * partition it writes to, however few records are in it */
+    /* Under load turns do not begin more often: each costs a request for each partition it writes
+     * to, however few records are in it. The more there are, the less it matters to wait for more.
+     */
+    TURN_EVERY_MS = 1,
+    TURN_SLOWER = 4,     /* records of the last turn that make the pace a millisecond slower … */
+    TURN_SLOWEST_MS = 5, /* … up to this */
 };
 
 struct output {
@@ -59,7 +63,8 @@ struct stage {
     struct progress progress[PARTITIONS_MAX];
     int64_t committed_ms;
     int64_t shown_ms;
-    int64_t turn_ms; /* when the last turn with records began */
+    int64_t turn_ms; /* when the last turn with records began … */
+    int pace_ms;     /* … and how long after it the next one may */
     int again;       /* turns in a row that ended in CQ_AGAIN at their first record */
     bool failed_report;
     bool in_turn;  /* the state behind ops->meta is ahead of `next` */
@@ -169,7 +174,7 @@ enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret)
         .topics = &conf->topic,
         .topics_n = 1,
         .session_timeout_ms = conf->session_timeout_ms,
-        .lazy = conf->lazy,
+        .fetch_wait_ms = conf->fetch_wait_ms,
         .ops = &stage_consumer_ops,
         .arg = s,
     };
@@ -231,13 +236,20 @@ static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, c
     return CQ_OK;
 }
 
+static int pace(int records)
+{
+    int ms = TURN_EVERY_MS + records / TURN_SLOWER;
+
+    return ms < TURN_SLOWEST_MS ? ms : TURN_SLOWEST_MS;
+}
+
 /* How long to wait for the next record: for the first one as the caller says; for more only while
  * the turn before has just begun, so that a record that comes alone is never held up. */
 static int wait_for(const struct stage *s, int wait_ms)
 {
     if (!s->recs_n)
         return wait_ms;
-    return clock_left_ms(s->turn_ms + TURN_EVERY_MS);
+    return clock_left_ms(s->turn_ms + s->pace_ms);
 }
 
 static enum cq_status gather(struct stage *s, int wait_ms)
@@ -259,8 +271,10 @@ static enum cq_status gather(struct stage *s, int wait_ms)
         bytes += rec.value.n;
         s->recs[s->recs_n++] = rec;
     }
-    if (s->recs_n)
+    if (s->recs_n) {
         s->turn_ms = clock_mono_ms();
+        s->pace_ms = pace(s->recs_n);
+    }
     return CQ_OK;
 }
 

@@ -36,7 +36,7 @@ struct stage_conf {
     int batch_max;         /* records a turn */
     size_t batch_max_bytes;
     int32_t session_timeout_ms; /* 0: the consumer's default */
-    bool lazy;                  /* as consumer_conf.lazy */
+    int32_t fetch_wait_ms;      /* as consumer_conf.fetch_wait_ms */
     const struct stage_ops *ops;
     void *arg;
 };

@@ -19,8 +19,14 @@ enum {
     COMMIT_EVERY_MS = 500,
     SHOW_EVERY_MS = 1000,
     PAUSE_AFTER_MS = 500, /* without progress */
-    TURN_EVERY_MS = 20,   /* under load turns begin no more often, unless they are large … */
-    SMALL_TURN = 512, /* … which is this many: a transaction costs as much as a hundred rows */
+    /* Under load turns begin no more often, unless they are large: a transaction costs as much as
+     * a hundred rows. The more there are, the less it matters to wait for more. */
+    TURN_EVERY_MS = 20,
+    TURN_SLOWER = 8,      /* records of the last turn that make the pace a millisecond slower … */
+    TURN_SLOWEST_MS = 40, /* … up to this */
+    LARGE_TURN = 512,
+    FETCH_WAIT_MS =
+        15, /* the broker gathers for us: a request for many records, not for each append */
     JOIN_MS = 10000,
     IDLE_MS = 50,
     SERVE_MS = 100,
@@ -64,6 +70,7 @@ static enum cq_status open_clients(struct feed *f)
         .ops = &own_ops,
         .arg = f,
         .fetch_max_bytes = 2 * BATCH_BYTES,
+        .fetch_wait_ms = FETCH_WAIT_MS,
     };
 
     snprintf(client, sizeof client, "chasqui-%s", f->conf.consumer);
@@ -158,9 +165,16 @@ static int wait_for(const struct feed *f, int wait_ms)
 {
     if (!f->held_n)
         return wait_ms;
-    if (f->held_n >= SMALL_TURN || f->stalled_since_ms || f->single)
+    if (f->held_n >= LARGE_TURN || f->stalled_since_ms || f->single)
         return 0;
-    return clock_left_ms(f->turn_ms + TURN_EVERY_MS);
+    return clock_left_ms(f->turn_ms + f->pace_ms);
+}
+
+static int pace(int records)
+{
+    int ms = TURN_EVERY_MS + records / TURN_SLOWER;
+
+    return ms < TURN_SLOWEST_MS ? ms : TURN_SLOWEST_MS;
 }
 
 /* Fill the batch. A full one polls once, so that the group sees us alive. */
@@ -177,8 +191,10 @@ static enum cq_status gather(struct feed *f, int wait_ms)
         if (rec.topic && keep(f, &rec) != CQ_OK)
             return CQ_FATAL;
     } while (f->held_n < BATCH_MAX && f->held_bytes < BATCH_BYTES && !f->stalled_since_ms);
-    if (f->held_n)
+    if (f->held_n) {
         f->turn_ms = clock_mono_ms();
+        f->pace_ms = pace(f->held_n);
+    }
     return CQ_OK;
 }
 

@@ -36,7 +36,8 @@ struct feed {
     int again;                /* turns in a row without progress */
     int64_t stalled_since_ms; /* 0: not stalled */
     int64_t committed_ms;
-    int64_t turn_ms; /* when the last turn with records began */
+    int64_t turn_ms; /* when the last turn with records began … */
+    int pace_ms;     /* … and how long after it the next one may */
     int64_t shown_ms;
     struct feed_stats stats;
     char why[320]; /* of CQ_FATAL, where it is not PostgreSQL's; "" for none */

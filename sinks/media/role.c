@@ -22,6 +22,7 @@
 enum {
     TURN_RECORDS = 1000,
     TURN_BYTES = 4 * 1024 * 1024,
+    FETCH_WAIT_MS = 250,
     ARENA_BYTES = 32 * 1024 * 1024,
     TURN_LONGEST_MS = 2000, /* no look begins later: a kill repeats no more than this */
     REPORT_MS = 30 * 1000,
@@ -301,7 +302,7 @@ static enum cq_status open_stage(struct media_role *m, struct stage **ret)
                                            .worker = "media",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,
-                                           .lazy = true,
+                                           .fetch_wait_ms = FETCH_WAIT_MS,
                                            .ops = &ops,
                                            .arg = m },
                      ret);

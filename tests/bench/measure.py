@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 import uuid
 from types import SimpleNamespace
 
@@ -78,11 +79,12 @@ def generate(stack, options, workload, people, perf=None, seed=1):
     argv = [str(stack.build / "tests/bench/bench_load"), "--plan", str(file),
             *workloads.arguments(workload, options.seconds, options.warmup, 2 if idle else 0.2, seed)]
     load = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    cpu, memory, result, ready_s = {}, {}, None, 0
+    cpu, whole, memory, result, ready_s = {}, {}, {}, None, 0
     for line in load.stdout:
         event = json.loads(line)
         if event["event"] == "ready":
             ready_s = event["value"]
+            whole = usage.cpu_s()
         elif event["event"] == "window_start":
             cpu = usage.cpu_s()
             if idle:
@@ -96,7 +98,9 @@ def generate(stack, options, workload, people, perf=None, seed=1):
     if load.wait() != 0 or not result:
         raise SystemExit(f"{workload.name}: the load generator ended with {load.returncode}")
     result["log_bytes"] = {topic: size - log_before.get(topic, 0) for topic, size in log_bytes(stack).items()}
-    result.update(cpu_s=cpu, ready_s=ready_s, view=view_check(stack, result))
+    ended = time.monotonic()
+    result.update(cpu_s=cpu, ready_s=ready_s, view=view_check(stack, result), view_behind_s=time.monotonic() - ended)
+    result["cpu_to_the_end_s"] = sum(usage.cpu_s().values()) - sum(whole.values())
     if idle:
         result["memory_kib_a_connection"] = {name: round(kib / workload.users, 2) for name, kib in memory.items()
                                              if name not in ("kafka", "postgres")}  # caches of their own choosing
@@ -145,6 +149,8 @@ def figures(result):
         "cpu_cores": sum(result["cpu_s"].values()) / window["seconds"],
         "client_cpu_us_per_message": 1e6 * result["generator_cpu_s"] / (result["sent"] or 1),
         "deliveries_per_message": window["deliveries"] / sent,
+        "cpu_us_to_the_end": 1e6 * result["cpu_to_the_end_s"] / (result["sent"] or 1),
+        "view_behind_s": result["view_behind_s"],
     }
     found["log_bytes_a_message"] = sum(result["log_bytes"].values()) / (result["sent"] or 1)
     for topic, size in result["log_bytes"].items():
@@ -177,7 +183,8 @@ def line_of(workload, results, bad):
             f"delivery {s['delivery_p50_ms']:.1f}/{s['delivery_p99_ms']:.1f}/{s['delivery_p999_ms']:.1f} "
             f"tick {s['tick_p50_ms']:.1f}/{s['tick_p99_ms']:.1f} | CPU ms per 1,000 deliveries {s['cpu_ms_per_1000_deliveries']:.0f} ({split}), "
             f"{s['cpu_cores']:.2f} cores, client {s['client_cpu_us_per_message']:.0f} us a message")
-    text += f" | log {s['log_bytes_a_message']:.0f} bytes a message"
+    text += (f" | with warm-up and until the view has all {s['cpu_us_to_the_end']:.0f} us a message, {s['view_behind_s']:.1f} s later"
+             f" | log {s['log_bytes_a_message']:.0f} bytes a message")
     if "kib_a_connection" in s:
         text += f" | {s['kib_a_connection']:.1f} KiB a connection"
     return text + (" | WRONG: " + "; ".join(bad) if bad else " | nothing lost, doubled or out of order, view exact")
