@@ -311,6 +311,10 @@ static void on_send(struct conn *c, const struct client_frame *f)
         count_add(COUNT_INGEST_REFUSED, 1);
         wait_ms = RETRY_AFTER_MS;
     }
+    if (!wait_ms && pressure_take(&g->pressure, &c->credit, g->mono_ms)) {
+        count_add(COUNT_ROAD_REFUSED, 1);
+        wait_ms = PRESSURE_RETRY_MS;
+    }
     if (wait_ms)
         push_back(c, f, id, wait_ms);
     else

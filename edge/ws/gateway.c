@@ -247,9 +247,21 @@ static void show(struct gateway *g)
     push_reader_show(g->reader);
 }
 
+/* How late the messages of this gateway's own people came back to them. */
+static void feel_pressure(struct gateway *g)
+{
+    const struct sink_stats *s = sink_stats(g->sink);
+
+    pressure_heard(&g->pressure, s->own - g->heard_own, s->own_late_ms - g->heard_own_late_ms);
+    g->heard_own = s->own;
+    g->heard_own_late_ms = s->own_late_ms;
+    pressure_judge(&g->pressure, g->mono_ms);
+}
+
 void gateway_tick(struct gateway *g)
 {
     show(g);
+    feel_pressure(g);
     g->log_more = true; /* events that the descriptor did not tell of */
     ingest_serve(g->ingest);
     if (ingest_is_dead(g->ingest)) {

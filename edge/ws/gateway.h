@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "edge/ws/pressure.h"
 #include "edge/ws/rates.h"
 #include "edge/ws/receipts.h"
 #include "edge/ws/sends.h"
@@ -66,6 +67,7 @@ struct conn {
     bool doomed;      /* its answers found no room: close it when that is safe */
     bool pinged;
     uint8_t bad_frames;
+    uint8_t credit; /* see pressure_take() */
     struct token_claims claims;
     int64_t opened_ms, heard_ms, closing_ms; /* monotonic */
     struct bucket frames;                    /* of this socket, all kinds */
@@ -81,6 +83,8 @@ struct gateway {
     struct ingest *ingest;
     struct token_keys *keys;
     struct rates rates;
+    struct pressure pressure;
+    int64_t heard_own, heard_own_late_ms; /* what of sink_stats is known to `pressure` */
     struct sends sends;
     struct receipts receipts;
     struct cq_id incarnation;

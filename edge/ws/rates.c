@@ -30,6 +30,12 @@ int64_t bucket_take(struct bucket *b, int64_t per_minute, int64_t burst, int64_t
     return 0;
 }
 
+void bucket_charge(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms)
+{
+    refill(b, per_minute, burst, now_ms);
+    b->level -= RATE_UNITS;
+}
+
 void rates_init(struct rates *r, int64_t per_minute, uint32_t users_max)
 {
     *r = (struct rates){ .per_minute = per_minute, .free = NONE, .max = users_max };

@@ -23,6 +23,9 @@ struct bucket {
  * there. */
 int64_t bucket_take(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms);
 
+/** Take one though there may be none: it is owed. */
+void bucket_charge(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms);
+
 struct rate_user {
     struct cq_id user;
     struct bucket bucket;

@@ -57,6 +57,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "SessionLost taken: what a gateway could not deliver, handed back")                          \
     X(INGEST_REFUSED, COUNTER, "ingest_refused_total", ROLE_EDGES,                                 \
       "Actions refused at once because the log takes nothing now")                                 \
+    X(ROAD_REFUSED, COUNTER, "road_refused_total", ROLE_EDGE_WS,                                   \
+      "Messages refused because what was taken before is delivered late")                          \
     X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                               \
       "Clients told that it is unknown whether their action is stored")                            \
     X(RATE_REFUSED, COUNTER, "rate_refused_total", ROLE_EDGES, "Requests and frames over a rate")  \

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/sink_state.h"
 
-enum { REASON_MAX = 120 };
+enum { REASON_MAX = 120, OWN_LATE_MAX_MS = 5000 };
 
 /* ---- records -------------------------------------------------------------------------- */
+
+/* A message that comes back to who wrote it tells how late the road is. */
+static void note_own(struct sink *s, const struct session *x, const struct ws_entry *e)
+{
+    int64_t late_ms = s->wall_ms - e->at_ms;
+
+    if (e->class != FRAME_CLASS_MESSAGE || !id_eq(e->sender_id, x->user))
+        return;
+    if (late_ms > OWN_LATE_MAX_MS)
+        late_ms = OWN_LATE_MAX_MS; /* it was handed back, or a clock is wrong */
+    s->stats.own++;
+    s->stats.own_late_ms += late_ms > 0 ? late_ms : 0;
+}
 
 static void deliver(struct sink *s, struct session *x, struct push_record *r, uint32_t entry)
 {
@@ -70,6 +83,7 @@ static void route_one(struct sink *s, const struct ws_target *to, struct push_re
                  span_of(e->frame.p, e->frame.n < REASON_MAX ? e->frame.n : REASON_MAX));
         return;
     default:
+        note_own(s, x, e);
         deliver(s, x, r, entry);
         return;
     }

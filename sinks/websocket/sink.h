@@ -57,7 +57,9 @@ struct sink_stats {
     int64_t sessions, ready, waiting; /* now */
     int64_t slots_ours;               /* now */
     int64_t frames_open, jobs,
-        held_bytes; /* now: not ok'd, actions not reported, bytes of records */
+        held_bytes;           /* now: not ok'd, actions not reported, bytes of records */
+    int64_t own, own_late_ms; /* messages that came to a socket of their sender, and how long after
+                               * they were taken, together */
     int64_t frames, oks, handed_back, overflows, late, moved, closed_by_log; /* since the start */
 };
 

@@ -31,6 +31,7 @@ struct sock {
     int64_t *pending;            /* owned ring: own messages not yet acknowledged, in order */
     size_t head, pending_n, cap; /* cap is a power of two */
     int64_t resend_at_us;        /* after a nack; 0: not waiting */
+    bool asking;                 /* the first was sent again, the others wait for its answer */
 };
 
 struct load {
@@ -84,6 +85,8 @@ void sending_start(struct load *l, int64_t now_us);
 int64_t sending_turn(struct load *l, int64_t now_us);
 
 /** A nack, an acknowledgement or completion of one's own message. */
+/** The server has it: what waited behind it may follow. */
+void sending_acked(struct load *l, int64_t message);
 void sending_nack(struct load *l, struct sock *s, const struct scan *f, int64_t now_us);
 void sending_complete(struct load *l, int64_t message, int64_t now_us);
 

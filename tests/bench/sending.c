@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { PENDING_FIRST = 64, IMPATIENT_MAX = 256, RETRY_DEFAULT_MS = 500, FAR_US = 1000000 };
+enum { PENDING_FIRST = 64, IMPATIENT_MAX = 64, RETRY_DEFAULT_MS = 500, FAR_US = 1000000 };
 
 static uint64_t random_next(struct load *l)
 {
@@ -136,7 +136,7 @@ static void message_send(struct load *l, int seat, int64_t due_us, int64_t now_u
     l->sent++;
     if (l->w.measuring)
         hist_add(&l->send_lag, now_us - due_us);
-    if (!s->resend_at_us)
+    if (!s->resend_at_us && !s->asking)
         message_write(l, number);
 }
 
@@ -163,17 +163,35 @@ void sending_start(struct load *l, int64_t now_us)
     }
 }
 
-static void resend(struct load *l, struct sock *s)
+static void resend_from(struct load *l, struct sock *s, size_t from, size_t to)
 {
-    s->resend_at_us = 0;
-    pending_trim(l, s);
-    for (size_t i = 0; i < s->pending_n; i++) {
+    for (size_t i = from; i < to && i < s->pending_n; i++) {
         int64_t number = s->pending[(s->head + i) & (s->cap - 1)];
         if (!l->w.messages[number].acked) {
             message_write(l, number);
             l->resent++;
         }
     }
+}
+
+/* One asks whether there is room again; the others follow it when it is taken. */
+static void resend(struct load *l, struct sock *s)
+{
+    s->resend_at_us = 0;
+    pending_trim(l, s);
+    s->asking = s->pending_n > 0;
+    resend_from(l, s, 0, 1);
+}
+
+void sending_acked(struct load *l, int64_t message)
+{
+    struct sock *s = &l->socks[l->w.seats[l->w.messages[message].seat].user];
+
+    if (!s->asking)
+        return;
+    s->asking = false;
+    pending_trim(l, s);
+    resend_from(l, s, 0, s->pending_n);
 }
 
 int64_t sending_turn(struct load *l, int64_t now_us)
@@ -215,6 +233,7 @@ void sending_nack(struct load *l, struct sock *s, const struct scan *f, int64_t 
         l->w.messages[number].acked = true;
         return;
     }
+    s->asking = false;
     if (!s->resend_at_us) {
         s->resend_at_us = now_us + wait_ms * 1000;
         l->blocked[l->blocked_n++] = s->user;

@@ -141,6 +141,7 @@ static void ack_take(struct load *l, const struct scan *f, int64_t now_us)
     if (number < 0)
         return;
     news = world_ack(&l->w, number, now_us);
+    sending_acked(l, number);
     if (news != NEWS_NONE)
         l->last_news_us = now_us;
     if (news == NEWS_COMPLETE)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/client_frame.h"
+#include "edge/ws/pressure.h"
 #include "edge/ws/rates.h"
 #include "edge/ws/receipts.h"
 #include "edge/ws/reply.h"
@@ -168,6 +169,83 @@ TEST(replies_are_whole_websocket_frames)
     CHECK_EQ(wire_head(WIRE_FIN_TEXT, 65535, head), 4);
     CHECK_EQ(wire_head(WIRE_FIN_TEXT, 65536, head), 10);
     CHECK_EQ(head[7] << 16 | head[8] << 8 | head[9], 65536);
+}
+
+/* ---- pressure */
+
+/* A road that delivers `per_s` and no more, with `offered_s` wanting in, in steps of 10 ms. */
+struct road {
+    struct pressure p;
+    uint8_t credit[200]; /* of as many sockets */
+    unsigned turn;
+    double waiting; /* taken and not delivered */
+    double late_ms; /* what the last one delivered took */
+    double taken, delivered, refused;
+    int64_t now_ms;
+};
+
+static void road_go(struct road *r, double per_s, double offered_s, int64_t for_ms)
+{
+    for (int64_t end_ms = r->now_ms + for_ms; r->now_ms < end_ms; r->now_ms += 10) {
+        double out = per_s / 100;
+
+        for (int i = 0; i < (int)(offered_s / 100); i++) {
+            bool no = pressure_take(&r->p, &r->credit[r->turn++ % 200], r->now_ms) > 0;
+
+            r->refused += no;
+            r->waiting += !no;
+            r->taken += !no;
+        }
+        if (out > r->waiting)
+            out = r->waiting;
+        r->late_ms = 20 + 1000 * r->waiting / per_s;
+        r->waiting -= out;
+        r->delivered += out;
+        pressure_heard(&r->p, (int64_t)out, (int64_t)(out * r->late_ms));
+        pressure_judge(&r->p, r->now_ms);
+    }
+}
+
+TEST(a_late_road_is_given_what_it_delivers_and_no_more)
+{
+    struct road r = { 0 };
+    double before;
+
+    road_go(&r, 30000, 25000, 5000);
+    CHECK_EQ(r.refused, 0); /* all it can do, and not late: nobody is refused */
+    road_go(&r, 30000, 90000, 10000);
+    before = r.delivered;
+    for (int i = 0; i < 100; i++) {
+        road_go(&r, 30000, 90000, 100);
+        CHECK(r.late_ms < 1500);
+    }
+    CHECK(r.delivered - before > 0.9 * 30000 * 10);
+    road_go(&r, 30000, 1000, 10000);
+    CHECK(r.late_ms < 100);
+    CHECK_EQ(r.p.per_minute, 0); /* it is forgotten */
+}
+
+TEST(a_road_that_stands_is_not_given_all_that_is_offered)
+{
+    struct road r = { 0 };
+
+    road_go(&r, 0.1, 90000, 1000);
+    CHECK(r.taken < 1.5 * PRESSURE_UNDER_WAY_MAX);
+    r = (struct road){ 0 };
+    road_go(&r, 0.1, 3000, 30000); /* a quiet place takes on, it is safe in the log */
+    CHECK_EQ(r.refused, 0);
+}
+
+TEST(late_messages_of_a_few_people_refuse_nobody)
+{
+    struct road r = { 0 };
+
+    road_go(&r, 30000, 900, 1000);
+    for (int i = 0; i < 40; i++) { /* some that were handed back, as late as is told */
+        pressure_heard(&r.p, 60, 60 * 5000);
+        road_go(&r, 30000, 900, 300);
+    }
+    CHECK_EQ(r.refused, 0);
 }
 
 /* ---- rates */
