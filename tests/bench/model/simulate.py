@@ -10,7 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 STEP_S = 0.0002
-TURN_EVERY_S = {"ingest": 0.0, "chat": 0.003, "user": 0.003, "push": 0.0, "view": 0.020}
+# Seconds from the beginning of a turn to the next: at least, more for each message in it, at most.
+PACE_S = {"ingest": (0.001, 0.001 / 4, 0.004), "chat": (0.001, 0.001 / 4, 0.005), "user": (0.001, 0.001 / 4, 0.005),
+          "push": (0.0, 0.0, 0.0), "view": (0.020, 0.001 / 8, 0.040)}
 ROAD = ("ingest", "chat", "user", "push")  # the view is beside it
 RECEIPT_WINDOW_S = 0.1
 BATCH_MAX = 1000
@@ -22,6 +24,7 @@ class Costs:
     kafka_request: float = 90.0
     client_request: dict = field(default_factory=lambda: {"ingest": 25.0, "chat": 25.0, "user": 25.0, "push": 25.0, "view": 25.0})
     transaction: float = 600.0
+    socket: float = 10.0  # to read from, or to write to, one socket in a turn, however many frames
     message: dict = field(default_factory=lambda: {"ingest": 12.0, "chat": 5.0, "user": 3.0, "push": 14.0, "view": 10.0, "kafka": 4.0})
 
 
@@ -49,26 +52,33 @@ class Turn:
 class Machine:
     """One of each role, Kafka and PostgreSQL on `cores` (less what the load generator takes)."""
 
-    def __init__(self, costs, cores, partitions, seed=1):
-        self.costs, self.cores, self.partitions, self.random = costs, cores, partitions, random.Random(seed)
+    def __init__(self, costs, cores, partitions, users=1000, seed=1):
+        self.costs, self.cores, self.partitions, self.users, self.random = costs, cores, partitions, users, random.Random(seed)
         self.waiting = {stage: deque() for stage in (*ROAD, "view")}
-        self.running, self.began = {}, {stage: -1.0 for stage in (*ROAD, "view")}
+        self.running, self.may_begin = {}, {stage: 0.0 for stage in (*ROAD, "view")}
         self.requests = {stage: 0.0 for stage in (*ROAD, "view", "receipts")}
-        self.transactions, self.messages, self.busy_s, self.latency = 0, 0, 0.0, []
+        self.transactions, self.messages, self.busy_s, self.latency, self.sockets = 0, 0, 0.0, [], 0.0
 
     def _turn(self, stage, now):
         queue = self.waiting[stage]
         taken = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
         produce, fetch = requests_of(stage, len(taken), self.partitions)
-        work = (produce + fetch) * (self.costs.kafka_request + self.costs.client_request[stage]) + len(taken) * self.costs.message[stage]
+        sockets = self._sockets(stage, len(taken))
+        work = sockets * self.costs.socket + (produce + fetch) * (self.costs.kafka_request + self.costs.client_request[stage]) + len(taken) * self.costs.message[stage]
         if stage == "view":
             work += self.costs.transaction
             self.transactions += 1
         if stage == "chat":
             work += len(taken) * self.costs.message["kafka"]
         self.requests[stage] += produce + fetch
-        self.began[stage] = now
+        self.sockets += sockets
+        least, more, most = PACE_S[stage]
+        self.may_begin[stage] = now + min(least + more * len(taken), most)
         self.running[stage] = Turn(stage, taken, work * 1e-6)
+
+    def _sockets(self, stage, n):
+        """Each message is read from a socket and acknowledged on it; shown on two, which answer."""
+        return {"ingest": 2, "push": 4}.get(stage, 0) / 2 * touched(self.users, n if stage == "ingest" else 2 * n)
 
     def _receipts(self, now, due):
         """Once a window: a record for each partition goes the whole road back, whatever is in it."""
@@ -92,7 +102,7 @@ class Machine:
                 self.waiting["ingest"].append(next_s)
                 next_s += self.random.expovariate(rate)
             for stage in (*ROAD, "view"):
-                if stage not in self.running and self.waiting[stage] and now >= self.began[stage] + TURN_EVERY_S[stage]:
+                if stage not in self.running and self.waiting[stage] and now >= self.may_begin[stage]:
                     self._turn(stage, now)
             receipts_s = self._receipts(now, receipts_s)
             self._work(now, warm, in_flight)
@@ -130,6 +140,6 @@ class Machine:
         per = max(self.messages, 1)
         return {"rate": self.messages / seconds, "p50_ms": 1000 * late[len(late) // 2], "p99_ms": 1000 * late[len(late) * 99 // 100],
                 "cpu_us": 1e6 * self.busy_s / per, "cores": self.busy_s / seconds,
-                "requests": sum(self.requests.values()) / per, "transactions": self.transactions / per,
+                "sockets": self.sockets / per, "requests": sum(self.requests.values()) / per, "transactions": self.transactions / per,
                 "edge_requests": (self.requests["ingest"] + self.requests["push"]) / per, "chat_requests": self.requests["chat"] / per,
                 "user_requests": self.requests["user"] / per}
