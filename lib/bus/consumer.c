@@ -90,9 +90,49 @@ static void flush_commits(struct consumer *c)
     }
 }
 
+static void set_position(rd_kafka_topic_partition_list_t *list, const char *topic,
+                         int32_t partition, int64_t offset, const char *meta)
+{
+    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(list, topic, partition);
+
+    if (!tp)
+        tp = rd_kafka_topic_partition_list_add(list, topic, partition);
+    tp->offset = offset;
+    free(tp->metadata);
+    tp->metadata = meta && *meta ? strdup(meta) : NULL; /* freed with the list */
+    tp->metadata_size = tp->metadata ? strlen(meta) : 0;
+}
+
+static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition,
+                                                      int64_t offset, const char *meta)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    set_position(list, topic, partition, offset, meta);
+    return list;
+}
+
+static void set_paused(struct consumer *c, struct owned *o, bool paused)
+{
+    rd_kafka_topic_partition_list_t *list =
+        one_partition(o->topic, o->partition, RD_KAFKA_OFFSET_INVALID, NULL);
+
+    if (paused)
+        rd_kafka_pause_partitions(c->rk, list);
+    else
+        rd_kafka_resume_partitions(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    o->paused = paused;
+}
+
 static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
     flush_commits(c);
+    /* librdkafka remembers the pause of a partition that went away: it would stand still for ever
+     * when it comes back. */
+    for (int i = 0; i < c->owned_n; i++)
+        if (c->owned[i].paused)
+            set_paused(c, &c->owned[i], false);
     for (int i = 0; i < list->cnt; i++)
         if (c->ops && c->ops->revoked)
             c->ops->revoked(c->arg, list->elems[i].topic, list->elems[i].partition, lost);
@@ -491,28 +531,6 @@ int consumer_fd(struct consumer *c)
     return c->fd;
 }
 
-static void set_position(rd_kafka_topic_partition_list_t *list, const char *topic,
-                         int32_t partition, int64_t offset, const char *meta)
-{
-    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(list, topic, partition);
-
-    if (!tp)
-        tp = rd_kafka_topic_partition_list_add(list, topic, partition);
-    tp->offset = offset;
-    free(tp->metadata);
-    tp->metadata = meta && *meta ? strdup(meta) : NULL; /* freed with the list */
-    tp->metadata_size = tp->metadata ? strlen(meta) : 0;
-}
-
-static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition,
-                                                      int64_t offset, const char *meta)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-
-    set_position(list, topic, partition, offset, meta);
-    return list;
-}
-
 void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
                      const char *meta)
 {
@@ -550,20 +568,11 @@ enum cq_status consumer_seek(struct consumer *c, const char *topic, int32_t part
 
 void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bool pause)
 {
-    rd_kafka_topic_partition_list_t *list;
-
     for (int i = 0; i < c->owned_n; i++) {
         struct owned *o = &c->owned[i];
 
-        if (o->partition != partition || strcmp(o->topic, topic) != 0 || o->paused == pause)
-            continue;
-        list = one_partition(topic, partition, RD_KAFKA_OFFSET_INVALID, NULL);
-        if (pause)
-            rd_kafka_pause_partitions(c->rk, list);
-        else
-            rd_kafka_resume_partitions(c->rk, list);
-        rd_kafka_topic_partition_list_destroy(list);
-        o->paused = pause;
+        if (o->partition == partition && strcmp(o->topic, topic) == 0 && o->paused != pause)
+            set_paused(c, o, pause);
     }
 }
 
