@@ -504,6 +504,8 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
     if (st != CQ_OK)
         return fatal(f, "the input ended", consumer_error(f->consumer));
     producer_serve(f->producer, 0);
+    if (producer_is_fatal(f->producer)) /* though nothing is to be told now */
+        return fatal(f, "the producer ended", producer_error(f->producer));
     show(f);
     if (!f->held_n) {
         if (f->again)
