@@ -17,7 +17,8 @@ struct store_kind {
                              bool (*sink)(void *arg, struct cq_span bytes), void *arg);
     enum cq_status (*remove)(struct store *s, const char *key);
     enum cq_status (*grow)(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                           struct cq_span bytes, bool last, const char *type);
+                           struct cq_span bytes, bool last, const char *type,
+                           struct sha256_state *hash);
     enum cq_status (*ungrow)(struct store *s, const char *key, const char *memo);
     enum cq_status (*copy)(struct store *s, const char *from, const char *to); /* with links only */
 };

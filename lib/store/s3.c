@@ -3,6 +3,7 @@
  * lib/store/s3.c - a bucket that speaks S3, addressed by path. What grows is a multipart upload;
  * the bytes that are too few for a part wait in an object of their own until more come.
  */
+#include "lib/base/hash.h"
 #include "lib/http/transfer.h"
 #include "lib/store/kinds.h"
 #include "lib/store/sigv4.h"
@@ -428,7 +429,8 @@ static enum cq_status grow_part(struct store *s, const char *key, struct memo *m
 }
 
 static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                              struct cq_span bytes, bool last, const char *type)
+                              struct cq_span bytes, bool last, const char *type,
+                              struct sha256_state *hash)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf both, before;
     char waiting[STORE_KEY_MAX + 16];
@@ -439,6 +441,7 @@ static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *m
     buf_init(&before, STORE_MEMO_MAX); /* what `m` points into, while the memo is written anew */
     buf_add_span(&before, buf_span(memo));
     waiting_key(key, waiting);
+    sha256_more(hash, bytes);
     if (!at)
         buf_clear(&before);
     if (!memo_read(buf_span(&before), &m))

@@ -113,9 +113,10 @@ enum cq_status store_copy(struct store *s, const char *from, const char *to)
 }
 
 enum cq_status store_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                          struct cq_span bytes, bool last, const char *type)
+                          struct cq_span bytes, bool last, const char *type,
+                          struct sha256_state *hash)
 {
-    return begin(s, key) ? s->kind->grow(s, key, memo, at, bytes, last, type) : CQ_POISON;
+    return begin(s, key) ? s->kind->grow(s, key, memo, at, bytes, last, type, hash) : CQ_POISON;
 }
 
 enum cq_status store_ungrow(struct store *s, const char *key, const char *memo)

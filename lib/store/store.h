@@ -10,6 +10,7 @@
 #include "lib/base/status.h"
 
 struct store;
+struct sha256_state; /* lib/base/hash.h */
 
 enum {
     STORE_KEY_MAX = 128,
@@ -78,10 +79,12 @@ CQ_MUST_CHECK enum cq_status store_delete(struct store *s, const char *key);
 /* `memo` is text that the caller keeps between calls, with the number of bytes it was told are
  * held; both together or not at all. "" at first. The last piece makes the object appear. */
 
-/** Add `bytes` at `at` (the bytes held so far); `last`: it is whole with them, of `type`. */
+/** Add `bytes` at `at` (the bytes held so far); `last`: it is whole with them, of `type`. Once this
+ * returns CQ_OK they are on the store's disk. `hash` is moved on by them, while the disk works
+ * where that can be; after anything but CQ_OK it is of no use any more. */
 CQ_MUST_CHECK enum cq_status store_grow(struct store *s, const char *key, struct cq_buf *memo,
                                         int64_t at, struct cq_span bytes, bool last,
-                                        const char *type);
+                                        const char *type, struct sha256_state *hash);
 
 /** Forget what was held. */
 CQ_MUST_CHECK enum cq_status store_ungrow(struct store *s, const char *key, const char *memo);
