@@ -265,10 +265,13 @@ static enum cq_status s3_copy(struct store *s, const char *from, const char *to)
 /* ---- growing
  * -------------------------------------------------------------------------------------- */
 
-/* The memo is `upload id, bytes that wait` and a line an etag, in the order of the parts. */
+/* The memo is `upload id, bytes that wait, where` and a line an etag, in the order of the parts.
+ * Where: nothing or `b`. What waits is never overwritten before its successor is noted: not every
+ * store drops a PUT that breaks off, as it does when we are killed in it. */
 struct memo {
     char upload[1024]; /* "": none yet */
     size_t waiting;
+    bool in_b;
     size_t parts_n;
     struct cq_span etags; /* the lines */
 };
@@ -276,6 +279,8 @@ struct memo {
 static bool memo_read(struct cq_span text, struct memo *m)
 {
     const uint8_t *end = text.n ? memchr(text.p, '\n', text.n) : NULL, *space;
+    char *where;
+
     *m = (struct memo){ 0 };
     if (!text.n)
         return true;
@@ -283,7 +288,8 @@ static bool memo_read(struct cq_span text, struct memo *m)
     if (!space || (size_t)(space - text.p) >= sizeof m->upload)
         return false;
     memcpy(m->upload, text.p, (size_t)(space - text.p));
-    m->waiting = strtoull((const char *)space + 1, NULL, 10); /* ends at the line's end */
+    m->waiting = strtoull((const char *)space + 1, &where, 10); /* ends at the line's end */
+    m->in_b = *where == 'b';
     m->etags = span_of(end + 1, text.n - (size_t)(end + 1 - text.p));
     for (size_t i = 0; i < m->etags.n; i++)
         m->parts_n += m->etags.p[i] == '\n';
@@ -295,7 +301,7 @@ static void memo_write(const struct memo *m, const char *etag, struct cq_buf *me
     struct cq_buf fresh;
 
     buf_init(&fresh, STORE_MEMO_MAX);
-    buf_printf(&fresh, "%s %zu\n", m->upload, m->waiting);
+    buf_printf(&fresh, "%s %zu%s\n", m->upload, m->waiting, m->in_b ? "b" : "");
     buf_add_span(&fresh, m->etags);
     if (etag)
         buf_printf(&fresh, "%s\n", etag);
@@ -306,9 +312,20 @@ static void memo_write(const struct memo *m, const char *etag, struct cq_buf *me
 }
 
 /* Where the bytes wait that are too few for a part. */
-static void waiting_key(const char *key, char out[STORE_KEY_MAX + 16])
+static void waiting_key(const char *key, bool in_b, char out[STORE_KEY_MAX + 16])
 {
-    snprintf(out, STORE_KEY_MAX + 16, "waiting/%s", key);
+    snprintf(out, STORE_KEY_MAX + 16, "waiting/%s%s", in_b ? "b/" : "", key);
+}
+
+static enum cq_status remove_waiting(struct store *s, const char *key)
+{
+    char waiting[STORE_KEY_MAX + 16];
+    enum cq_status st;
+
+    waiting_key(key, false, waiting);
+    st = s3_remove(s, waiting);
+    waiting_key(key, true, waiting);
+    return st == CQ_OK ? s3_remove(s, waiting) : st;
 }
 
 static bool between(struct cq_span s, const char *from, const char *to, char *out, size_t cap)
@@ -440,12 +457,12 @@ static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *m
     buf_init(&both, STORE_BYTES_MAX + STORE_PART_LEAST);
     buf_init(&before, STORE_MEMO_MAX); /* what `m` points into, while the memo is written anew */
     buf_add_span(&before, buf_span(memo));
-    waiting_key(key, waiting);
     sha256_more(hash, bytes);
     if (!at)
         buf_clear(&before);
     if (!memo_read(buf_span(&before), &m))
         return store_fail(s, STORE_WRONG, "grow", "memo");
+    waiting_key(key, m.in_b, waiting);
     if (m.waiting) {
         st = s3_read(s, waiting, 0, m.waiting, &both);
         if (st == CQ_OK && both.n != m.waiting)
@@ -459,25 +476,24 @@ static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *m
         st = s3_put(s, key, type, bytes);
     else if (last || bytes.n >= STORE_PART_LEAST)
         st = grow_part(s, key, &m, memo, bytes, type);
-    else if ((st = s3_put(s, waiting, NULL, bytes)) == CQ_OK) {
+    else {
+        m.in_b = !m.in_b;
         m.waiting = bytes.n;
+        waiting_key(key, m.in_b, waiting);
+        st = s3_put(s, waiting, NULL, bytes);
         memo_write(&m, NULL, memo);
     }
     if (st == CQ_OK && last && *m.upload)
         st = finish_parts(s, key, buf_span(memo), at + (int64_t)bytes.n - (int64_t)both.n);
-    if (st == CQ_OK && last && both.n)
-        st = s3_remove(s, waiting);
-    return st;
+    return st == CQ_OK && last && at ? remove_waiting(s, key) : st;
 }
 
 static enum cq_status s3_ungrow(struct store *s, const char *key, const char *text)
 {
-    char waiting[STORE_KEY_MAX + 16];
     struct transfer_reply r;
     struct memo m;
     enum cq_status st = CQ_OK;
 
-    waiting_key(key, waiting);
     if (!memo_read(span_str(text), &m))
         return CQ_OK;
     const char *pairs[1][2] = { { "uploadId", m.upload } };
@@ -492,7 +508,7 @@ static enum cq_status s3_ungrow(struct store *s, const char *key, const char *te
         s->fault = STORE_FINE;
         st = CQ_OK; /* it is gone */
     }
-    return st == CQ_OK && m.waiting ? s3_remove(s, waiting) : st;
+    return st == CQ_OK && *text ? remove_waiting(s, key) : st;
 }
 
 /* ---- links
