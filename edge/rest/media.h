@@ -28,8 +28,10 @@ struct upload {
     int64_t size, received;
     bool has_hash; /* sha256 is set: as declared, or, once stored, as it is */
     uint8_t sha256[32];
-    struct sha256_state hash; /* of what was received */
-    char key[STORE_KEY_MAX], incoming[STORE_KEY_MAX];
+    struct sha256_state hash;     /* of what was received */
+    char key[STORE_KEY_MAX];      /* where it is in the end */
+    char incoming[STORE_KEY_MAX]; /* where a link leads to, */
+    char proven[STORE_KEY_MAX];   /* and one that is good for these bytes only */
     bool stored;
     bool fresh; /* the client is going to send it, whatever is here already */
 };

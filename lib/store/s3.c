@@ -32,6 +32,7 @@ struct s3_request {
     size_t pairs_n;
     const char *type, *range;
     const char *copy_from; /* `/bucket/key` */
+    bool checksum;         /* ask for the one that it has */
     struct cq_span body;
     bool (*sink)(void *arg, struct cq_span bytes);
     void *arg;
@@ -85,10 +86,13 @@ static bool sign(const struct s3 *x, const struct s3_request *q, const char *pat
                        .query = q->pairs,
                        .query_n = q->pairs_n,
                        .now_s = time(NULL) };
-    const char *headers[3][2] = { { "x-amz-content-sha256", "UNSIGNED-PAYLOAD" } };
-    size_t n = 1;
+    const char *headers[4][2];
+    size_t n = 0;
 
     sigv4_time(v.now_s, date);
+    if (q->checksum)
+        headers[n][0] = "x-amz-checksum-mode", headers[n++][1] = "ENABLED";
+    headers[n][0] = "x-amz-content-sha256", headers[n++][1] = "UNSIGNED-PAYLOAD";
     if (q->copy_from)
         headers[n][0] = "x-amz-copy-source", headers[n++][1] = q->copy_from;
     headers[n][0] = "x-amz-date", headers[n++][1] = date;
@@ -114,7 +118,7 @@ static enum cq_status run_once(struct store *s, const struct s3_request *q,
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf url, line;
     char path[STORE_KEY_MAX + 80], date[SIGV4_TIME_LEN + 1], date_line[64], type[LINE_BYTES],
         range[96], copy[LINE_BYTES];
-    const char *headers[6] = { NULL, date_line, "x-amz-content-sha256: UNSIGNED-PAYLOAD" };
+    const char *headers[7] = { NULL, date_line, "x-amz-content-sha256: UNSIGNED-PAYLOAD" };
     struct transfer_request t = { .method = q->method,
                                   .headers = headers,
                                   .headers_n = 3,
@@ -139,6 +143,8 @@ static enum cq_status run_once(struct store *s, const struct s3_request *q,
     snprintf(copy, sizeof copy, "x-amz-copy-source: %s", q->copy_from ? q->copy_from : "");
     if (q->copy_from)
         headers[t.headers_n++] = copy;
+    if (q->checksum)
+        headers[t.headers_n++] = "x-amz-checksum-mode: ENABLED";
     t.url = (const char *)url.p;
     st = transfer_run(x->transfer, &t, ret);
     if (st == CQ_AGAIN)
@@ -197,6 +203,21 @@ static enum cq_status s3_size(struct store *s, const char *key, int64_t *ret)
 
     if (st == CQ_OK)
         *ret = r.length;
+    return st;
+}
+
+enum cq_status s3_proven(struct store *s, const char *key, const uint8_t sha256[32],
+                         int64_t *ret_size, bool *ret_proven)
+{
+    char want[STORE_HASH_TEXT];
+    struct transfer_reply r;
+    enum cq_status st =
+        s3_call(s, &(struct s3_request){ .method = "HEAD", .key = key, .checksum = true }, &r);
+
+    store_hash_text(sha256, want);
+    *ret_proven = st == CQ_OK && strcmp(r.checksum, want) == 0;
+    if (st == CQ_OK)
+        *ret_size = r.length;
     return st;
 }
 
@@ -515,12 +536,15 @@ static enum cq_status s3_ungrow(struct store *s, const char *key, const char *te
  * ---------------------------------------------------------------------------------------- */
 
 bool s3_link(struct store *s, const char *method, const char *key, const char *type, int64_t length,
-             const char *disposition, int64_t now_s, int seconds, struct cq_buf *ret)
+             const uint8_t *sha256, const char *disposition, int64_t now_s, int seconds,
+             struct cq_buf *ret)
 {
     const struct s3 *x = s->own;
-    char path[STORE_KEY_MAX + 80], number[32];
+    char path[STORE_KEY_MAX + 80], number[32], hash[STORE_HASH_TEXT];
     const char *pairs[2][2];
-    const char *headers[2][2] = { { "content-length", number }, { "content-type", type } };
+    const char *headers[3][2] = { { "content-length", number },
+                                  { "content-type", type },
+                                  { STORE_HASH_HEADER, hash } };
     bool put = strcmp(method, "PUT") == 0;
     struct sigv4 v = { .access_key = x->access_key,
                        .secret_key = x->secret_key,
@@ -529,10 +553,14 @@ bool s3_link(struct store *s, const char *method, const char *key, const char *t
                        .host = x->origin_host,
                        .path = path,
                        .headers = (const char *const(*)[2])headers,
-                       .headers_n = put ? 2 : 0,
+                       .headers_n = !put     ? 0
+                                    : sha256 ? 3
+                                             : 2,
                        .query = (const char *const(*)[2])pairs,
                        .now_s = now_s };
 
+    if (sha256)
+        store_hash_text(sha256, hash);
     path_of(x, key, path, sizeof path);
     snprintf(number, sizeof number, "%lld", (long long)length);
     if (!put && disposition)
