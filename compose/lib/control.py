@@ -121,10 +121,13 @@ def start_supervisor(state, progress, more):
 
 def print_addresses(settings, state):
     rest = f"http://127.0.0.1:{settings['REST_PORT']}"
+    files = ""
+    if settings["S3_PORT"] != "0":
+        files = f"\n  S3              http://127.0.0.1:{settings['S3_PORT']}/media (keys: {state / 'settings.env'})"
     print(f"""  page and REST   {rest}
   WebSocket       ws://127.0.0.1:{settings['WS_PORT']}/ws
   Kafka           127.0.0.1:{settings['KAFKA_PORT']}
-  PostgreSQL      postgresql://chasqui@127.0.0.1:{settings['POSTGRES_PORT']}/chasqui (password: {state / 'settings.env'})
+  PostgreSQL      postgresql://chasqui@127.0.0.1:{settings['POSTGRES_PORT']}/chasqui (password: {state / 'settings.env'}){files}
   logs            {state / 'log'}
 
 Two people and a message, to paste into a shell:

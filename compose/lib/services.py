@@ -279,6 +279,8 @@ class Services:
         check_port_free(self.ports["kafka"], "KAFKA_PORT")
         check_port_free(self.ports["controller"], "KAFKA_CONTROLLER_PORT")
         check_port_free(self.ports["postgres"], "POSTGRES_PORT")
+        if self.s3_port:
+            check_port_free(self.s3_port, "S3_PORT")
         host = self.settings.get("LISTEN_HOST", "127.0.0.1")
         for i in range(self.copies.get("edge-rest", 1)):
             check_port_free(self.rest_port(i), "REST_PORT", host)

@@ -66,8 +66,9 @@ def number(settings, name, low, high):
 
 def ports(settings):
     found = {key: number(settings, name, 0 if key == "metrics" else 1, 65000) for key, name in PORTS.items()}
-    if len(set(found.values())) < len(found):
-        raise Failure("read the settings", "two ports are the same: " + ", ".join(f"{n}={settings[n]}" for n in PORTS.values()))
+    names = [*PORTS.values(), *(["S3_PORT"] if settings["S3_PORT"] != "0" else [])]
+    if len({settings[name] for name in names}) < len(names):
+        raise Failure("read the settings", "two ports are the same: " + ", ".join(f"{n}={settings[n]}" for n in names))
     return found
 
 

@@ -31,6 +31,8 @@ void call_free(struct call *c)
     arena_free(c->arena);
     buf_release(&c->out);
     buf_release(&c->body_bytes);
+    if (c->body_owner)
+        c->body_free(c->body_owner);
     free(c);
 }
 

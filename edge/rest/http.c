@@ -53,7 +53,15 @@ struct back {
     h2o_generator_t generator; /* of a stream */
     struct http *http;
     struct call *call;
+    h2o_socket_t *sock; /* its input has the body, when the call did not get a copy */
 };
+
+static void free_input(void *p)
+{
+    h2o_buffer_t *input = p;
+
+    h2o_buffer_dispose(&input);
+}
 
 static void back_dispose(void *p)
 {
@@ -63,6 +71,11 @@ static void back_dispose(void *p)
     if (!c)
         return;
     c->req = NULL;
+    if (b->sock) { /* a worker may read there still: the buffer goes with the call */
+        c->body_owner = b->sock->input;
+        c->body_free = free_input;
+        h2o_buffer_init(&b->sock->input, &h2o_socket_buffer_prototype);
+    }
     if (c->lent)
         b->http->ops.ended(b->http->ops.arg, c);
 }
@@ -341,6 +354,24 @@ static void copy_headers(const h2o_req_t *req, struct call *c)
     }
 }
 
+/* A piece of a file stays where it was read: from here to the answer h2o reads no more into that
+ * buffer. All else is copied. */
+static void take_body(h2o_req_t *req, struct call *c)
+{
+    h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
+    const char *input = sock->input->bytes;
+
+    if (req->entity.len > CALL_BODY_MAX && req->entity.base >= input &&
+        req->entity.base + req->entity.len <= input + sock->input->size) {
+        c->body = span_of_iovec(req->entity);
+        ((struct back *)c->back)->sock = sock;
+        return;
+    }
+    buf_init(&c->body_bytes, req->entity.len);
+    buf_add(&c->body_bytes, req->entity.base, req->entity.len);
+    c->body = buf_span(&c->body_bytes);
+}
+
 static void start_call(struct http *h, h2o_req_t *req, struct call *c)
 {
     struct back *b = h2o_mem_alloc_shared(&req->pool, sizeof *b, back_dispose);
@@ -350,9 +381,7 @@ static void start_call(struct http *h, h2o_req_t *req, struct call *c)
     c->req = req;
     c->is_head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
     copy_headers(req, c);
-    buf_init(&c->body_bytes, h->config.max_request_entity_size);
-    buf_add(&c->body_bytes, req->entity.base, req->entity.len);
-    c->body = buf_span(&c->body_bytes);
+    take_body(req, c);
     h->ops.start(h->ops.arg, c);
 }
 

@@ -181,16 +181,22 @@ enum call_next upload_begin(struct call *c, struct pg *db, struct upload *u)
 
 static void out_direct(struct call *c, const struct upload *u)
 {
+    const uint8_t *hash = u->has_hash ? u->sha256 : NULL;
+    char text[STORE_HASH_TEXT];
     struct cq_buf url;
 
     buf_init(&url, STORE_URL_MAX);
     if (store_has_links(c->store) &&
-        store_link_put(c->store, u->incoming, (const char *)u->declared_type.p, u->size,
-                       c->now_ms / 1000, MEDIA_DIRECT_PUT_S, &url)) {
+        store_link_put(c->store, hash ? u->proven : u->incoming, (const char *)u->declared_type.p,
+                       u->size, hash, c->now_ms / 1000, MEDIA_DIRECT_PUT_S, &url)) {
         buf_add_str(&c->out, ",\"put\":{");
         out_text(&c->out, "url", buf_span(&url));
         buf_add_str(&c->out, ",\"headers\":{");
         out_text(&c->out, "Content-Type", u->declared_type);
+        if (hash) {
+            store_hash_text(hash, text);
+            out_text(&c->out, STORE_HASH_HEADER, span_str(text));
+        }
         buf_add_byte(&c->out, '}');
         out_i64(&c->out, "expiresAt", c->now_ms + MEDIA_DIRECT_PUT_S * 1000);
         buf_add_byte(&c->out, '}');
@@ -211,7 +217,7 @@ static enum call_next reply_created(struct call *c, const struct upload *u)
     snprintf(url, sizeof url, "/api/media/%s/upload", id_text(u->id).s);
     out_text(&c->out, "url", span_str(url));
     out_i64(&c->out, "offset", 0);
-    out_i64(&c->out, "partSize", c->conf->media.part_bytes);
+    out_i64(&c->out, "partSize", c->conf->media.part_bytes - MEDIA_HEAD_ROOM);
     out_direct(c, u);
     buf_add_str(&c->out, "}}");
     return call_reply(c, 201);
@@ -363,6 +369,7 @@ struct reading {
     struct sha256_state hash;
     struct cq_buf head;
     int64_t n, most;
+    bool is_proven; /* the store has checked the hash that was announced */
 };
 
 static bool on_bytes(void *arg, struct cq_span bytes)
@@ -382,14 +389,44 @@ static enum call_next incomplete(struct call *c, const struct upload *u)
     return call_error(c, 409, "incomplete", "not all bytes are here yet");
 }
 
+/* What a link that is good for one hash only brought: the store has checked it, and the link can
+ * bring nothing else afterwards. So it stays where it is, and only its beginning is read.
+ * *ret_there false: there is none, or the store is not one that checks. */
+static enum cq_status take_proven(struct call *c, struct upload *u, struct reading *r,
+                                  bool *ret_there)
+{
+    int64_t size = 0;
+    bool proven = false;
+    enum cq_status st = store_proven(c->store, u->proven, u->sha256, &size, &proven);
+
+    *ret_there = st == CQ_OK && proven && size == u->size;
+    if (st == CQ_POISON)
+        return CQ_OK;
+    if (st == CQ_OK && !*ret_there) /* as any other link's, then */
+        return store_copy(c->store, u->proven, u->incoming);
+    if (st == CQ_OK)
+        st = store_read(c->store, u->proven, 0, SNIFF_BYTES, &r->head);
+    if (st == CQ_OK)
+        snprintf(u->key, sizeof u->key, "%s", u->proven);
+    r->is_proven = true;
+    return st;
+}
+
 /* The link to `incoming` stays good for minutes: what is checked is a copy that it cannot reach. */
-static enum call_next take_direct(struct call *c, const struct upload *u, struct reading *r)
+static enum call_next take_direct(struct call *c, struct upload *u, struct reading *r)
 {
     int64_t there = 0;
-    enum cq_status st = CQ_POISON;
+    bool proven = false;
+    enum cq_status st = CQ_OK;
 
     if (!store_has_links(c->store))
         return incomplete(c, u);
+    if (u->has_hash)
+        st = take_proven(c, u, r, &proven);
+    if (st != CQ_OK)
+        return call_store(c, st);
+    if (proven)
+        return CALL_REPLY;
     st = store_size(c->store, u->incoming, &there);
     if (st == CQ_POISON)
         return incomplete(c, u);
@@ -410,7 +447,7 @@ static enum call_next take_direct(struct call *c, const struct upload *u, struct
                : call_error(c, 422, "wrong_content", "its size is not what was announced");
 }
 
-static enum call_next take_bytes(struct call *c, const struct upload *u, struct reading *r)
+static enum call_next take_bytes(struct call *c, struct upload *u, struct reading *r)
 {
     enum cq_status st;
 
@@ -422,6 +459,20 @@ static enum call_next take_bytes(struct call *c, const struct upload *u, struct 
     return st == CQ_OK ? CALL_REPLY : call_store(c, st);
 }
 
+/* What links have brought and is not the file itself. */
+static enum cq_status forget_links(struct call *c, const struct upload *u)
+{
+    enum cq_status st = CQ_OK;
+
+    if (!store_has_links(c->store))
+        return CQ_OK;
+    if (strcmp(u->key, u->proven) != 0)
+        st = store_delete(c->store, u->incoming);
+    if (st == CQ_OK && u->has_hash && strcmp(u->key, u->proven) != 0)
+        st = store_delete(c->store, u->proven);
+    return st;
+}
+
 /* It is not what it was said to be: away with it, so that nobody ever gets it. */
 static enum call_next refuse(struct call *c, struct pg *db, const struct upload *u, int status,
                              const char *code, const char *message)
@@ -429,8 +480,8 @@ static enum call_next refuse(struct call *c, struct pg *db, const struct upload 
     enum cq_status st = store_delete(c->store, u->key);
 
     count_add(COUNT_FILES_REFUSED, 1);
-    if (st == CQ_OK && store_has_links(c->store))
-        st = store_delete(c->store, u->incoming);
+    if (st == CQ_OK)
+        st = forget_links(c, u);
     if (st != CQ_OK)
         return media_rollback(db, call_store(c, st));
     st = upload_delete(db, u->id);
@@ -452,6 +503,8 @@ static enum call_next check_bytes(struct call *c, struct pg *db, struct upload *
     if (c->status)
         return media_rollback(db, next);
     sha256_end(&r->hash, hash);
+    if (r->is_proven)
+        memcpy(hash, u->sha256, sizeof hash);
     if (u->has_hash && memcmp(hash, u->sha256, sizeof hash) != 0)
         return refuse(c, db, u, 422, "wrong_content", "its SHA-256 is not what was announced");
     as = media_allowed(u->type, sniff(c->sniffer, buf_span(&r->head)));
@@ -465,7 +518,7 @@ static enum call_next check_bytes(struct call *c, struct pg *db, struct upload *
         st = pg_script(db, "COMMIT");
     if (st != CQ_OK)
         return media_rollback(db, call_database(c, st));
-    if (store_has_links(c->store) && store_delete(c->store, u->incoming) != CQ_OK)
+    if (forget_links(c, u) != CQ_OK)
         return CALL_REPLY; /* it stays until somebody empties that folder; nobody can reach it */
     return CALL_REPLY;
 }

@@ -11,7 +11,9 @@
 enum {
     MEDIA_NAME_MAX = 255,
     MEDIA_TYPE_MAX = 127,
-    MEDIA_LINK_S = 1800, /* a link of ours lives this long at least */
+    MEDIA_HEAD_ROOM = 8 * 1024, /* a piece of the size we name and its head fill one buffer of
+                                   h2o's: with a byte more it would take one of twice the size */
+    MEDIA_LINK_S = 1800,        /* a link of ours lives this long at least */
     MEDIA_LINK_STEP_S =
         3600, /* it ends on a multiple of this, so that it stays the same for a while */
     MEDIA_DIRECT_PUT_S = 900, /* a link of the store's to upload with */
@@ -26,8 +28,10 @@ struct upload {
     int64_t size, received;
     bool has_hash; /* sha256 is set: as declared, or, once stored, as it is */
     uint8_t sha256[32];
-    struct sha256_state hash; /* of what was received */
-    char key[STORE_KEY_MAX], incoming[STORE_KEY_MAX];
+    struct sha256_state hash;     /* of what was received */
+    char key[STORE_KEY_MAX];      /* where it is in the end */
+    char incoming[STORE_KEY_MAX]; /* where a link leads to, */
+    char proven[STORE_KEY_MAX];   /* and one that is good for these bytes only */
     bool stored;
     bool fresh; /* the client is going to send it, whatever is here already */
 };

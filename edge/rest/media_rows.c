@@ -16,6 +16,7 @@ void upload_keys(struct upload *u)
     snprintf(text, sizeof text, "%s", id);
     snprintf(u->key, sizeof u->key, "media/%.2s/%s", text, text);
     snprintf(u->incoming, sizeof u->incoming, "incoming/%.2s/%s", text, text);
+    snprintf(u->proven, sizeof u->proven, "proven/%.2s/%s", text, text);
 }
 
 static const char sql_queue[] = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 7))";
@@ -89,9 +90,10 @@ enum cq_status upload_insert(struct call *c, struct pg *db, const struct upload 
     return pg_script(db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
 }
 
-#define UPLOAD_COLUMNS                                                                     \
-    "SELECT media_id, user_id, chat_id, type, declared_type, name, size, received, hash, " \
-    "memo, sha256, stored, content_type FROM media.uploads WHERE media_id = $1 AND user_id = $2"
+#define UPLOAD_COLUMNS                                                                            \
+    "SELECT media_id, user_id, chat_id, type, declared_type, name, size, received, hash, "        \
+    "memo, sha256, stored, content_type, key FROM media.uploads WHERE media_id = $1 AND user_id " \
+    "= $2"
 
 static const char sql_read[] = UPLOAD_COLUMNS;
 static const char sql_lock[] = UPLOAD_COLUMNS " FOR UPDATE NOWAIT";
@@ -121,6 +123,7 @@ static void take_row(struct call *c, const struct pg_result *r, struct upload *u
     else
         sha256_begin(&u->hash);
     upload_keys(u);
+    snprintf(u->key, sizeof u->key, "%.*s", SPAN_FMT(pg_bytes(r, 0, 13)));
 }
 
 static enum cq_status read_with(struct call *c, struct pg *db, const char *sql, struct cq_id id,
@@ -182,9 +185,10 @@ enum cq_status upload_stored(struct pg *db, const struct upload *u)
     pg_add_uuid(&p, u->id);
     pg_add_bytea(&p, span_of(u->sha256, sizeof u->sha256));
     pg_add_text(&p, u->content_type);
+    pg_add_text(&p, span_str(u->key));
     st = pg_run(db,
                 "UPDATE media.uploads SET stored = true, received = size, sha256 = $2, "
-                "content_type = $3, memo = '', hash = '' WHERE media_id = $1",
+                "content_type = $3, key = $4, memo = '', hash = '' WHERE media_id = $1",
                 &p, NULL);
     pg_params_release(&p);
     return st;

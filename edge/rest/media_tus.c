@@ -5,6 +5,7 @@
  */
 #include "edge/rest/media.h"
 
+#include "lib/base/log.h"
 #include "schemas/frame.h"
 
 #include <stdio.h>
@@ -210,6 +211,7 @@ static enum call_next start_over(struct call *c, struct pg *db, struct upload *u
 {
     enum cq_status st;
 
+    log_debug("pieces_lost", LOG_S("media", id_text(u->id).s), LOG_S("why", store_why(c->store)));
     u->received = 0;
     sha256_begin(&u->hash);
     st = upload_moved(db, u, span_str(""));
@@ -231,12 +233,11 @@ static enum call_next take_piece(struct call *c, struct pg *db, struct upload *u
     buf_init(&memo, STORE_MEMO_MAX);
     buf_add_span(&memo, u->memo);
     snprintf(type, sizeof type, "%.*s", SPAN_FMT(u->declared_type));
-    st = store_grow(c->store, u->key, &memo, u->received, c->body, last, type);
+    st = store_grow(c->store, u->key, &memo, u->received, c->body, last, type, &u->hash);
     if (st == CQ_POISON)
         return start_over(c, db, u);
     if (st != CQ_OK)
         return media_rollback(db, call_store(c, st));
-    sha256_more(&u->hash, c->body);
     u->received += (int64_t)c->body.n;
     st = upload_moved(db, u, buf_span(&memo));
     /* a database that loses its machine may forget the last offsets: the client is told the older

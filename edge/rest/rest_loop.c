@@ -7,6 +7,7 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ enum {
     AGAIN_MS = 250,   /* a wait is looked at again at the latest */
     LOOK_AGAIN_MS = 20,
     TICK_MS = 20,
+    LARGE_KEPT_MS = 5000,
 };
 
 /* A call whose submits are on their way. The slot outlives the call when the deadline comes first.
@@ -39,6 +41,7 @@ struct rest_loop {
     struct call *waiting; /* list */
     size_t calls;
     int64_t now_ms, tick_ms;
+    int64_t large_ms; /* since then a large body may be in what the allocator keeps; 0: none */
 };
 
 static void finish(struct rest_loop *s, struct call *c)
@@ -334,6 +337,8 @@ static void on_start(void *arg, struct call *c)
     struct rest_loop *s = arg;
 
     s->calls++;
+    if (c->body.n > CALL_BODY_MAX && !s->large_ms)
+        s->large_ms = clock_mono_ms();
     run(s, c);
 }
 
@@ -353,6 +358,15 @@ static void on_ended(void *arg, struct call *c)
 static bool on_ready(void *arg)
 {
     return rest_loop_is_ready(arg);
+}
+
+/* What the pieces of the last seconds left behind. */
+static void give_back(struct rest_loop *s)
+{
+    if (!s->large_ms || s->now_ms - s->large_ms < LARGE_KEPT_MS)
+        return;
+    s->large_ms = 0;
+    malloc_trim(0);
 }
 
 /* ---- life
@@ -461,6 +475,7 @@ enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms)
     ingest_serve(s->ingest);
     look_at_waiting(s);
     expire_submits(s);
+    give_back(s);
     return ingest_is_dead(s->ingest) ? CQ_FATAL : CQ_OK;
 }
 

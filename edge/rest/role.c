@@ -80,23 +80,25 @@ static bool read_conf(struct rest_conf *c)
     return true;
 }
 
-/* Pieces of files come and go in large buffers: each is the kernel's again as soon as it is free,
- * or a busy minute would be paid for until the end. */
-enum { LARGE_BYTES = 256 * 1024 };
+/* Pieces of files come and go in large buffers. Were each the kernel's again as soon as it is free,
+ * the new pages for the next would cost more than all else that is done with it: they are kept, and
+ * the loop gives them back now and then. */
+enum { LARGE_BYTES = 32 * 1024 * 1024, TOP_BYTES = 64 * 1024 * 1024 };
 
 int edge_rest_role_run(const volatile int *stop)
 {
     struct rest_conf conf;
     struct rest_loop *s = NULL;
-    bool given_back = mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1;
+    bool kept =
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1 && mallopt(M_TRIM_THRESHOLD, TOP_BYTES) == 1;
     struct store *store = NULL;
     enum cq_status st = read_conf(&conf) && open_store(&conf.media, &store)
                             ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s)
                             : CQ_FATAL;
     int64_t until_ms;
 
-    if (!given_back)
-        log_warn("large_buffers_kept");
+    if (!kept)
+        log_warn("large_buffers_not_kept");
     if (st == CQ_OK)
         log_info("ready", LOG_S("listen", setting_text(SET_REST_LISTEN)));
     else

@@ -77,7 +77,7 @@ enum role_bit {
     X(MEDIA_DOCUMENT_MAX_MB, INT, "100", 1, 4096, 0, ROLE_EDGE_REST, "Largest document, MiB")      \
     X(MEDIA_DAILY_MB, INT, "2048", 1, 1000000, 0, ROLE_EDGE_REST,                                  \
       "MiB that a user may upload in 24 hours")                                                    \
-    X(MEDIA_PART_MB, INT, "1", 1, 8, 0, ROLE_EDGE_REST,                                            \
+    X(MEDIA_PART_MB, INT, "4", 1, 8, 0, ROLE_EDGE_REST,                                            \
       "Largest piece of an upload in one request, MiB: what a connection may hold in memory")      \
     X(MEDIA_WORKERS, INT, "4", 1, 64, 0, ROLE_EDGE_REST, "Threads that talk to the store")         \
     X(MEDIA_PENDING_HOURS, INT, "24", 1, 8760, 0, ROLE_MEDIA,                                      \

@@ -82,16 +82,24 @@ static size_t on_write(char *p, size_t size, size_t n, void *arg)
 
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
-    static const char name[] = "etag:";
     struct transfer *t = arg;
-    size_t len = size * n, at = sizeof name - 1, out = 0;
+    const struct {
+        const char *name;
+        char *to;
+    } rows[] = { { "etag:", t->reply->etag }, { "x-amz-checksum-sha256:", t->reply->checksum } };
+    size_t len = size * n, out = 0;
 
-    if (len <= at || strncasecmp(p, name, at) != 0)
-        return len;
-    for (; at < len && out + 1 < sizeof t->reply->etag; at++)
-        if (p[at] > ' ' && p[at] != '"')
-            t->reply->etag[out++] = p[at];
-    t->reply->etag[out] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t at = strlen(rows[i].name);
+
+        if (len <= at || strncasecmp(p, rows[i].name, at) != 0)
+            continue;
+        for (; at < len && out + 1 < TRANSFER_TEXT_MAX; at++)
+            if (p[at] > ' ' && p[at] != '"')
+                rows[i].to[out++] = p[at];
+        rows[i].to[out] = '\0';
+        break;
+    }
     return len;
 }
 

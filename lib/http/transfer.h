@@ -31,6 +31,7 @@ struct transfer_reply {
     int status;     /* 0: no answer */
     int64_t length; /* of the body as announced, -1: not */
     char etag[TRANSFER_TEXT_MAX];
+    char checksum[TRANSFER_TEXT_MAX]; /* x-amz-checksum-sha256: base64; "": not said */
     struct cq_span body; /* what was kept, at most TRANSFER_KEPT_MAX; borrowed until the next run */
 };
 

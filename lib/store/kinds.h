@@ -17,7 +17,8 @@ struct store_kind {
                              bool (*sink)(void *arg, struct cq_span bytes), void *arg);
     enum cq_status (*remove)(struct store *s, const char *key);
     enum cq_status (*grow)(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                           struct cq_span bytes, bool last, const char *type);
+                           struct cq_span bytes, bool last, const char *type,
+                           struct sha256_state *hash);
     enum cq_status (*ungrow)(struct store *s, const char *key, const char *memo);
     enum cq_status (*copy)(struct store *s, const char *from, const char *to); /* with links only */
 };
@@ -38,5 +39,8 @@ CQ_MUST_CHECK enum cq_status store_open_s3(struct store *s, const struct store_c
 
 /* s3.c, for the links */
 bool s3_link(struct store *s, const char *method, const char *key, const char *type, int64_t length,
-             const char *disposition, int64_t now_s, int seconds, struct cq_buf *ret);
+             const uint8_t *sha256, const char *disposition, int64_t now_s, int seconds,
+             struct cq_buf *ret);
+CQ_MUST_CHECK enum cq_status s3_proven(struct store *s, const char *key, const uint8_t sha256[32],
+                                       int64_t *ret_size, bool *ret_proven);
 const char *s3_origin(const struct store *s);

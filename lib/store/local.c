@@ -3,6 +3,7 @@
  * lib/store/local.c - a folder: an object is the file of its key, what still grows is under
  * growing/. Every path is resolved by the kernel beneath the folder and through no symbolic link.
  */
+#include "lib/base/hash.h"
 #include "lib/store/kinds.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STREAM_BYTES = 256 * 1024, PATH_BYTES = STORE_KEY_MAX + 16 };
+enum { STREAM_BYTES = 256 * 1024, SLICE_BYTES = 1024 * 1024, PATH_BYTES = STORE_KEY_MAX + 16 };
 
 struct local {
     int root;
@@ -93,6 +94,22 @@ static bool write_all(int fd, struct cq_span bytes, int64_t at)
             return false;
         bytes = span_of(bytes.p + n, bytes.n - (size_t)n);
         at += n;
+    }
+    return true;
+}
+
+/* The disk begins with each slice while it is hashed. */
+static bool write_hashing(int fd, struct cq_span bytes, int64_t at, struct sha256_state *hash)
+{
+    while (bytes.n) {
+        struct cq_span slice = span_of(bytes.p, bytes.n < SLICE_BYTES ? bytes.n : SLICE_BYTES);
+
+        if (!write_all(fd, slice, at))
+            return false;
+        sync_file_range(fd, at, (off_t)slice.n, SYNC_FILE_RANGE_WRITE); /* a hint, no more */
+        sha256_more(hash, slice);
+        bytes = span_of(bytes.p + slice.n, bytes.n - slice.n);
+        at += (int64_t)slice.n;
     }
     return true;
 }
@@ -221,7 +238,8 @@ static enum cq_status grown_before(struct store *s, const char *key, int64_t siz
 }
 
 static enum cq_status local_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                                 struct cq_span bytes, bool last, const char *type)
+                                 struct cq_span bytes, bool last, const char *type,
+                                 struct sha256_state *hash)
 {
     int64_t end = at + (int64_t)bytes.n;
     char path[PATH_BYTES];
@@ -232,6 +250,8 @@ static enum cq_status local_grow(struct store *s, const char *key, struct cq_buf
     (void)type;
     growing_path(key, "", path);
     fd = open_beneath(s, path, at ? O_WRONLY : O_WRONLY | O_CREAT);
+    if (fd < 0 && errno == ENOENT && last)
+        sha256_more(hash, bytes);
     if (fd < 0 && errno == ENOENT)
         return last ? grown_before(s, key, end) : store_fail(s, STORE_WRONG, "grow", "gone");
     if (fd < 0 || fstat(fd, &info) != 0)
@@ -239,7 +259,8 @@ static enum cq_status local_grow(struct store *s, const char *key, struct cq_buf
     if (info.st_size < at)
         return store_fail(s, STORE_WRONG, "grow", "what was held is gone");
     /* each piece is on the disk before its offset is told: a lost machine loses none of them */
-    if (!write_all(fd, bytes, at) || (last && ftruncate(fd, end) != 0) || fdatasync(fd) != 0)
+    if (!write_hashing(fd, bytes, at, hash) || (last && ftruncate(fd, end) != 0) ||
+        fdatasync(fd) != 0)
         return fail_errno(s, "write");
     return last ? make_whole(s, path, key) : CQ_OK;
 }

@@ -3,6 +3,7 @@
  * lib/store/s3.c - a bucket that speaks S3, addressed by path. What grows is a multipart upload;
  * the bytes that are too few for a part wait in an object of their own until more come.
  */
+#include "lib/base/hash.h"
 #include "lib/http/transfer.h"
 #include "lib/store/kinds.h"
 #include "lib/store/sigv4.h"
@@ -31,6 +32,7 @@ struct s3_request {
     size_t pairs_n;
     const char *type, *range;
     const char *copy_from; /* `/bucket/key` */
+    bool checksum;         /* ask for the one that it has */
     struct cq_span body;
     bool (*sink)(void *arg, struct cq_span bytes);
     void *arg;
@@ -84,10 +86,13 @@ static bool sign(const struct s3 *x, const struct s3_request *q, const char *pat
                        .query = q->pairs,
                        .query_n = q->pairs_n,
                        .now_s = time(NULL) };
-    const char *headers[3][2] = { { "x-amz-content-sha256", "UNSIGNED-PAYLOAD" } };
-    size_t n = 1;
+    const char *headers[4][2];
+    size_t n = 0;
 
     sigv4_time(v.now_s, date);
+    if (q->checksum)
+        headers[n][0] = "x-amz-checksum-mode", headers[n++][1] = "ENABLED";
+    headers[n][0] = "x-amz-content-sha256", headers[n++][1] = "UNSIGNED-PAYLOAD";
     if (q->copy_from)
         headers[n][0] = "x-amz-copy-source", headers[n++][1] = q->copy_from;
     headers[n][0] = "x-amz-date", headers[n++][1] = date;
@@ -113,7 +118,7 @@ static enum cq_status run_once(struct store *s, const struct s3_request *q,
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf url, line;
     char path[STORE_KEY_MAX + 80], date[SIGV4_TIME_LEN + 1], date_line[64], type[LINE_BYTES],
         range[96], copy[LINE_BYTES];
-    const char *headers[6] = { NULL, date_line, "x-amz-content-sha256: UNSIGNED-PAYLOAD" };
+    const char *headers[7] = { NULL, date_line, "x-amz-content-sha256: UNSIGNED-PAYLOAD" };
     struct transfer_request t = { .method = q->method,
                                   .headers = headers,
                                   .headers_n = 3,
@@ -138,6 +143,8 @@ static enum cq_status run_once(struct store *s, const struct s3_request *q,
     snprintf(copy, sizeof copy, "x-amz-copy-source: %s", q->copy_from ? q->copy_from : "");
     if (q->copy_from)
         headers[t.headers_n++] = copy;
+    if (q->checksum)
+        headers[t.headers_n++] = "x-amz-checksum-mode: ENABLED";
     t.url = (const char *)url.p;
     st = transfer_run(x->transfer, &t, ret);
     if (st == CQ_AGAIN)
@@ -196,6 +203,21 @@ static enum cq_status s3_size(struct store *s, const char *key, int64_t *ret)
 
     if (st == CQ_OK)
         *ret = r.length;
+    return st;
+}
+
+enum cq_status s3_proven(struct store *s, const char *key, const uint8_t sha256[32],
+                         int64_t *ret_size, bool *ret_proven)
+{
+    char want[STORE_HASH_TEXT];
+    struct transfer_reply r;
+    enum cq_status st =
+        s3_call(s, &(struct s3_request){ .method = "HEAD", .key = key, .checksum = true }, &r);
+
+    store_hash_text(sha256, want);
+    *ret_proven = st == CQ_OK && strcmp(r.checksum, want) == 0;
+    if (st == CQ_OK)
+        *ret_size = r.length;
     return st;
 }
 
@@ -264,10 +286,13 @@ static enum cq_status s3_copy(struct store *s, const char *from, const char *to)
 /* ---- growing
  * -------------------------------------------------------------------------------------- */
 
-/* The memo is `upload id, bytes that wait` and a line an etag, in the order of the parts. */
+/* The memo is `upload id, bytes that wait, where` and a line an etag, in the order of the parts.
+ * Where: nothing or `b`. What waits is never overwritten before its successor is noted: not every
+ * store drops a PUT that breaks off, as it does when we are killed in it. */
 struct memo {
     char upload[1024]; /* "": none yet */
     size_t waiting;
+    bool in_b;
     size_t parts_n;
     struct cq_span etags; /* the lines */
 };
@@ -275,6 +300,8 @@ struct memo {
 static bool memo_read(struct cq_span text, struct memo *m)
 {
     const uint8_t *end = text.n ? memchr(text.p, '\n', text.n) : NULL, *space;
+    char *where;
+
     *m = (struct memo){ 0 };
     if (!text.n)
         return true;
@@ -282,7 +309,8 @@ static bool memo_read(struct cq_span text, struct memo *m)
     if (!space || (size_t)(space - text.p) >= sizeof m->upload)
         return false;
     memcpy(m->upload, text.p, (size_t)(space - text.p));
-    m->waiting = strtoull((const char *)space + 1, NULL, 10); /* ends at the line's end */
+    m->waiting = strtoull((const char *)space + 1, &where, 10); /* ends at the line's end */
+    m->in_b = *where == 'b';
     m->etags = span_of(end + 1, text.n - (size_t)(end + 1 - text.p));
     for (size_t i = 0; i < m->etags.n; i++)
         m->parts_n += m->etags.p[i] == '\n';
@@ -294,7 +322,7 @@ static void memo_write(const struct memo *m, const char *etag, struct cq_buf *me
     struct cq_buf fresh;
 
     buf_init(&fresh, STORE_MEMO_MAX);
-    buf_printf(&fresh, "%s %zu\n", m->upload, m->waiting);
+    buf_printf(&fresh, "%s %zu%s\n", m->upload, m->waiting, m->in_b ? "b" : "");
     buf_add_span(&fresh, m->etags);
     if (etag)
         buf_printf(&fresh, "%s\n", etag);
@@ -305,9 +333,20 @@ static void memo_write(const struct memo *m, const char *etag, struct cq_buf *me
 }
 
 /* Where the bytes wait that are too few for a part. */
-static void waiting_key(const char *key, char out[STORE_KEY_MAX + 16])
+static void waiting_key(const char *key, bool in_b, char out[STORE_KEY_MAX + 16])
 {
-    snprintf(out, STORE_KEY_MAX + 16, "waiting/%s", key);
+    snprintf(out, STORE_KEY_MAX + 16, "waiting/%s%s", in_b ? "b/" : "", key);
+}
+
+static enum cq_status remove_waiting(struct store *s, const char *key)
+{
+    char waiting[STORE_KEY_MAX + 16];
+    enum cq_status st;
+
+    waiting_key(key, false, waiting);
+    st = s3_remove(s, waiting);
+    waiting_key(key, true, waiting);
+    return st == CQ_OK ? s3_remove(s, waiting) : st;
 }
 
 static bool between(struct cq_span s, const char *from, const char *to, char *out, size_t cap)
@@ -428,7 +467,8 @@ static enum cq_status grow_part(struct store *s, const char *key, struct memo *m
 }
 
 static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                              struct cq_span bytes, bool last, const char *type)
+                              struct cq_span bytes, bool last, const char *type,
+                              struct sha256_state *hash)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf both, before;
     char waiting[STORE_KEY_MAX + 16];
@@ -438,11 +478,12 @@ static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *m
     buf_init(&both, STORE_BYTES_MAX + STORE_PART_LEAST);
     buf_init(&before, STORE_MEMO_MAX); /* what `m` points into, while the memo is written anew */
     buf_add_span(&before, buf_span(memo));
-    waiting_key(key, waiting);
+    sha256_more(hash, bytes);
     if (!at)
         buf_clear(&before);
     if (!memo_read(buf_span(&before), &m))
         return store_fail(s, STORE_WRONG, "grow", "memo");
+    waiting_key(key, m.in_b, waiting);
     if (m.waiting) {
         st = s3_read(s, waiting, 0, m.waiting, &both);
         if (st == CQ_OK && both.n != m.waiting)
@@ -456,25 +497,24 @@ static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *m
         st = s3_put(s, key, type, bytes);
     else if (last || bytes.n >= STORE_PART_LEAST)
         st = grow_part(s, key, &m, memo, bytes, type);
-    else if ((st = s3_put(s, waiting, NULL, bytes)) == CQ_OK) {
+    else {
+        m.in_b = !m.in_b;
         m.waiting = bytes.n;
+        waiting_key(key, m.in_b, waiting);
+        st = s3_put(s, waiting, NULL, bytes);
         memo_write(&m, NULL, memo);
     }
     if (st == CQ_OK && last && *m.upload)
         st = finish_parts(s, key, buf_span(memo), at + (int64_t)bytes.n - (int64_t)both.n);
-    if (st == CQ_OK && last && both.n)
-        st = s3_remove(s, waiting);
-    return st;
+    return st == CQ_OK && last && at ? remove_waiting(s, key) : st;
 }
 
 static enum cq_status s3_ungrow(struct store *s, const char *key, const char *text)
 {
-    char waiting[STORE_KEY_MAX + 16];
     struct transfer_reply r;
     struct memo m;
     enum cq_status st = CQ_OK;
 
-    waiting_key(key, waiting);
     if (!memo_read(span_str(text), &m))
         return CQ_OK;
     const char *pairs[1][2] = { { "uploadId", m.upload } };
@@ -489,19 +529,22 @@ static enum cq_status s3_ungrow(struct store *s, const char *key, const char *te
         s->fault = STORE_FINE;
         st = CQ_OK; /* it is gone */
     }
-    return st == CQ_OK && m.waiting ? s3_remove(s, waiting) : st;
+    return st == CQ_OK && *text ? remove_waiting(s, key) : st;
 }
 
 /* ---- links
  * ---------------------------------------------------------------------------------------- */
 
 bool s3_link(struct store *s, const char *method, const char *key, const char *type, int64_t length,
-             const char *disposition, int64_t now_s, int seconds, struct cq_buf *ret)
+             const uint8_t *sha256, const char *disposition, int64_t now_s, int seconds,
+             struct cq_buf *ret)
 {
     const struct s3 *x = s->own;
-    char path[STORE_KEY_MAX + 80], number[32];
+    char path[STORE_KEY_MAX + 80], number[32], hash[STORE_HASH_TEXT];
     const char *pairs[2][2];
-    const char *headers[2][2] = { { "content-length", number }, { "content-type", type } };
+    const char *headers[3][2] = { { "content-length", number },
+                                  { "content-type", type },
+                                  { STORE_HASH_HEADER, hash } };
     bool put = strcmp(method, "PUT") == 0;
     struct sigv4 v = { .access_key = x->access_key,
                        .secret_key = x->secret_key,
@@ -510,10 +553,14 @@ bool s3_link(struct store *s, const char *method, const char *key, const char *t
                        .host = x->origin_host,
                        .path = path,
                        .headers = (const char *const(*)[2])headers,
-                       .headers_n = put ? 2 : 0,
+                       .headers_n = !put     ? 0
+                                    : sha256 ? 3
+                                             : 2,
                        .query = (const char *const(*)[2])pairs,
                        .now_s = now_s };
 
+    if (sha256)
+        store_hash_text(sha256, hash);
     path_of(x, key, path, sizeof path);
     snprintf(number, sizeof number, "%lld", (long long)length);
     if (!put && disposition)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/count.h"
+#include "lib/base/hash.h"
 #include "lib/store/kinds.h"
 
 #include <stdio.h>
@@ -113,9 +114,10 @@ enum cq_status store_copy(struct store *s, const char *from, const char *to)
 }
 
 enum cq_status store_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                          struct cq_span bytes, bool last, const char *type)
+                          struct cq_span bytes, bool last, const char *type,
+                          struct sha256_state *hash)
 {
-    return begin(s, key) ? s->kind->grow(s, key, memo, at, bytes, last, type) : CQ_POISON;
+    return begin(s, key) ? s->kind->grow(s, key, memo, at, bytes, last, type, hash) : CQ_POISON;
 }
 
 enum cq_status store_ungrow(struct store *s, const char *key, const char *memo)
@@ -133,14 +135,32 @@ const char *store_origin(const struct store *s)
     return s3_origin(s);
 }
 
-bool store_link_put(struct store *s, const char *key, const char *type, int64_t length,
-                    int64_t now_s, int seconds, struct cq_buf *ret)
+enum cq_status store_proven(struct store *s, const char *key, const uint8_t sha256[32],
+                            int64_t *ret_size, bool *ret_proven)
 {
-    return begin(s, key) && s3_link(s, "PUT", key, type, length, NULL, now_s, seconds, ret);
+    return begin(s, key) ? s3_proven(s, key, sha256, ret_size, ret_proven) : CQ_POISON;
+}
+
+/* Standard base64, with its padding. */
+void store_hash_text(const uint8_t sha256[32], char out[STORE_HASH_TEXT])
+{
+    size_t n = base64url_format(sha256, 32, out);
+
+    for (size_t i = 0; i < n; i++)
+        out[i] = out[i] == '-' ? '+' : out[i] == '_' ? '/' : out[i];
+    out[n] = '=';
+    out[n + 1] = '\0';
+}
+
+bool store_link_put(struct store *s, const char *key, const char *type, int64_t length,
+                    const uint8_t *sha256, int64_t now_s, int seconds, struct cq_buf *ret)
+{
+    return begin(s, key) && s3_link(s, "PUT", key, type, length, sha256, NULL, now_s, seconds, ret);
 }
 
 bool store_link_get(struct store *s, const char *key, const char *type, const char *disposition,
                     int64_t now_s, int seconds, struct cq_buf *ret)
 {
-    return begin(s, key) && s3_link(s, "GET", key, type, -1, disposition, now_s, seconds, ret);
+    return begin(s, key) &&
+           s3_link(s, "GET", key, type, -1, NULL, disposition, now_s, seconds, ret);
 }

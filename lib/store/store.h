@@ -10,6 +10,7 @@
 #include "lib/base/status.h"
 
 struct store;
+struct sha256_state; /* lib/base/hash.h */
 
 enum {
     STORE_KEY_MAX = 128,
@@ -18,6 +19,9 @@ enum {
     STORE_PART_LEAST = 5 * 1024 * 1024, /* S3's, but for the last */
     STORE_BYTES_MAX = 8 * 1024 * 1024,  /* of one store_grow() or store_put() */
 };
+
+enum { STORE_HASH_TEXT = 45 };
+#define STORE_HASH_HEADER "x-amz-checksum-sha256"
 
 struct store_conf {
     const char *where;      /* `local:PATH`, or `s3:http(s)://host[:port]/bucket` */
@@ -78,16 +82,24 @@ CQ_MUST_CHECK enum cq_status store_delete(struct store *s, const char *key);
 /* `memo` is text that the caller keeps between calls, with the number of bytes it was told are
  * held; both together or not at all. "" at first. The last piece makes the object appear. */
 
-/** Add `bytes` at `at` (the bytes held so far); `last`: it is whole with them, of `type`. */
+/** Add `bytes` at `at` (the bytes held so far); `last`: it is whole with them, of `type`. Once this
+ * returns CQ_OK they are on the store's disk. `hash` is moved on by them, while the disk works
+ * where that can be; after anything but CQ_OK it is of no use any more. */
 CQ_MUST_CHECK enum cq_status store_grow(struct store *s, const char *key, struct cq_buf *memo,
                                         int64_t at, struct cq_span bytes, bool last,
-                                        const char *type);
+                                        const char *type, struct sha256_state *hash);
 
 /** Forget what was held. */
 CQ_MUST_CHECK enum cq_status store_ungrow(struct store *s, const char *key, const char *memo);
 
 /* ---- links: clients talk to the store themselves
  * -------------------------------------------------- */
+
+/** How large an object is, and whether the store itself has checked that these are its bytes (it
+ * came by a link that said so). */
+CQ_MUST_CHECK enum cq_status store_proven(struct store *s, const char *key,
+                                          const uint8_t sha256[32], int64_t *ret_size,
+                                          bool *ret_proven);
 
 /** Whether this store has them. */
 bool store_has_links(const struct store *s);
@@ -97,11 +109,15 @@ const char *store_origin(const struct store *s);
 
 /**
  * A URL with which anybody may PUT (exactly this type and length, which become part of the
- * signature) or GET for `seconds`; `disposition` (may be NULL) and `type` are what a GET is
- * answered with. `now_s`: seconds since the epoch. False when it does not fit.
+ * signature, and with `sha256`, which may be NULL, exactly these bytes: the header
+ * STORE_HASH_HEADER, as store_hash_text() has it) or GET for `seconds`; `disposition` (may be NULL)
+ * and `type` are what a GET is answered with. `now_s`: seconds since the epoch. False when it does
+ * not fit.
  */
 CQ_MUST_CHECK bool store_link_put(struct store *s, const char *key, const char *type,
-                                  int64_t length, int64_t now_s, int seconds, struct cq_buf *ret);
+                                  int64_t length, const uint8_t *sha256, int64_t now_s, int seconds,
+                                  struct cq_buf *ret);
 CQ_MUST_CHECK bool store_link_get(struct store *s, const char *key, const char *type,
                                   const char *disposition, int64_t now_s, int seconds,
                                   struct cq_buf *ret);
+void store_hash_text(const uint8_t sha256[32], char out[STORE_HASH_TEXT]);

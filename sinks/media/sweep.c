@@ -28,7 +28,7 @@ static const char sql_one[] =
 
 static enum cq_status forget_bytes(struct sweep *s, const struct pg_result *rows)
 {
-    char key[STORE_KEY_MAX], incoming[STORE_KEY_MAX + 16], memo[STORE_MEMO_MAX + 1];
+    char key[STORE_KEY_MAX], other[STORE_KEY_MAX + 16], memo[STORE_MEMO_MAX + 1];
     enum cq_status st;
 
     snprintf(key, sizeof key, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 1)));
@@ -36,8 +36,11 @@ static enum cq_status forget_bytes(struct sweep *s, const struct pg_result *rows
     st = pg_bool(rows, 0, 3) ? store_delete(s->store, key) : store_ungrow(s->store, key, memo);
     if (st != CQ_OK || !store_has_links(s->store) || strncmp(key, "media/", 6) != 0)
         return st;
-    snprintf(incoming, sizeof incoming, "incoming/%s", key + 6);
-    st = store_delete(s->store, incoming);
+    snprintf(other, sizeof other, "incoming/%s", key + 6);
+    st = store_delete(s->store, other);
+    snprintf(other, sizeof other, "proven/%s", key + 6);
+    if (st == CQ_OK)
+        st = store_delete(s->store, other);
     return st == CQ_OK ? store_delete(s->store, key)
                        : st; /* a copy that was not checked any more */
 }

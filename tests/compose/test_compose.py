@@ -11,11 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
+from files import Files, png, sha256  # noqa: E402
 from stack import wait_until  # noqa: E402
+import versitygw  # noqa: E402
 
 BASE = int(os.environ.get("CHASQUI_COMPOSE_PORT", "21500"))
 PORTS = {"REST_PORT": BASE, "WS_PORT": BASE + 1, "KAFKA_PORT": BASE + 2, "KAFKA_CONTROLLER_PORT": BASE + 3, "POSTGRES_PORT": BASE + 4,
@@ -158,6 +161,51 @@ def test_a_misspelt_setting_is_refused(first, compose):
     compose.settings(LOG_LEVLE="debug")
     assert "nobody knows LOG_LEVLE" in compose.run("up", fails=True)
     compose.settings()
+
+
+def test_files_in_a_bucket(first, compose):
+    """With S3_PORT a versitygw runs beside the rest: a file goes in by tus and by a link, out over a redirection, and outlives an end."""
+    kept = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state") / "bin"
+    kept.mkdir(parents=True, exist_ok=True)
+    if not versitygw.program(kept):
+        pytest.skip("no versitygw on the path, and no Go to build it")
+    (compose.state / "bin").symlink_to(kept.resolve())  # built once for all tests
+    compose.run("down")
+    compose.settings(S3_PORT=BASE)
+    assert "two ports are the same" in compose.run("up", fails=True)
+    compose.settings(S3_PORT=BASE + 10)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", BASE + 10))
+        taken.listen()
+        assert "S3_PORT" in compose.run("up", fails=True)
+    told = compose.run("up")
+    assert re.search(r"^  versitygw \.+ +[0-9.]+ s$", told, re.M) and f"S3              http://127.0.0.1:{BASE + 10}/media" in told
+    try:
+        rest = f"http://127.0.0.1:{BASE}"
+        ann, ben = [signed_in(rest, name, number) for name, number in (("Ann", "+4915550000001"), ("Ben", "+4915550000002"))]
+        a = Files(rest, ann["accessToken"])
+        chat = a.call("POST", "/api/chats", json={"userId": ben["userId"]}).json()["chat"]["chatId"]
+        by_tus, by_link = png(seed=1) + bytes(6 << 20), png(seed=2)
+        media = [a.send(chat, by_tus)]
+        made = a.create(chat, by_link, sha256=sha256(by_link)).json()
+        put = made["upload"]["put"]
+        assert put["url"].startswith(f"http://127.0.0.1:{BASE + 10}/media/")
+        assert requests.put(put["url"], data=by_link, headers=put["headers"], timeout=30, proxies={"http": ""}).status_code == 200
+        media.append(made["media"]["id"])
+        assert a.complete(media[1]).status_code == 200
+        compose.run("down")
+        compose.run("up")
+        for it, data in zip(media, (by_tus, by_link)):
+            assert a.get(it).status_code == 302 and a.read(it).content == data
+    finally:
+        compose.run("down")
+        (compose.state / "bin").unlink()
+        compose.settings()
+
+
+def signed_in(rest, name, number):
+    c = requests.post(f"{rest}/api/register", json={"name": name, "phoneNumber": number}, timeout=30).json()
+    return requests.post(f"{rest}/api/verify", json={"challenge": c["challenge"], "code": c["devCode"]}, timeout=30).json()
 
 
 def test_reset_asks_and_forgets(first, compose):

@@ -14,7 +14,7 @@ import versitygw
 from botocore.config import Config
 from client import MARK, scenario
 from conftest import BASE_PORT
-from files import Files, mp4, photo, png, sha256
+from files import Files, b64, mp4, photo, png, sha256
 from stack import ROOT, wait_until
 from test_media import do, files_of, shown
 
@@ -65,6 +65,10 @@ def bucket(stack):
     server.stop()
 
 
+def digest(data):
+    return b64(bytes.fromhex(sha256(data)))
+
+
 def outside(method, url, **options):
     """As somebody who knows nothing but the link."""
     return requests.request(method, url, timeout=60, proxies={"http": "", "https": ""}, allow_redirects=False, **options)
@@ -84,15 +88,37 @@ async def test_straight_to_the_store(stack, bucket, net):
     assert r.status_code == 403, "the type is signed"
     r = await do(outside, "PUT", put["url"], data=data + b"!", headers=put["headers"])
     assert r.status_code == 403, "the length is signed"
-    r = await do(outside, "PUT", put["url"].replace("incoming/", "media/"), data=data, headers=put["headers"])
+    r = await do(outside, "PUT", put["url"].replace("proven/", "media/"), data=data, headers=put["headers"])
     assert r.status_code == 403, "the key is signed"
+    other = bytes(len(data))
+    r = await do(outside, "PUT", put["url"], data=other, headers={**put["headers"], "x-amz-checksum-sha256": digest(other)})
+    assert r.status_code == 403, "the hash is signed"
+    r = await do(outside, "PUT", put["url"], data=other, headers={"Content-Type": "image/jpeg"})
+    assert r.status_code == 403, "and cannot be left out"
+    r = await do(outside, "PUT", put["url"], data=other, headers=put["headers"])
+    assert r.status_code == 400, "the store checks it"
+    assert (await do(a.complete, media)).json()["error"]["code"] == "incomplete"
     r = await do(outside, "PUT", put["url"], data=data, headers=put["headers"])
     assert r.status_code == 200, r.text
     r = await do(a.complete, media)
     assert r.status_code == 200, r.text
-    # the link is still good, and does not reach what was checked
-    await do(outside, "PUT", put["url"], data=bytes(len(data)), headers=put["headers"])
+    # the link is still good, and brings nothing else
+    assert (await do(outside, "PUT", put["url"], data=other, headers=put["headers"])).status_code == 400
     assert (await do(a.read, media)).content == data
+    # without a hash the link may bring anything, but does not reach what was checked
+    made = (await do(a.create, group, data, contentType="image/jpeg")).json()
+    free, put = made["media"]["id"], made["upload"]["put"]
+    assert (await do(outside, "PUT", put["url"], data=data, headers=put["headers"])).status_code == 200
+    assert (await do(a.complete, free)).status_code == 200
+    assert (await do(outside, "PUT", put["url"], data=other, headers=put["headers"])).status_code == 200
+    assert (await do(a.read, free)).content == data
+    # what is not a picture is refused, hash or not, and nothing of it stays
+    html = b"<html><script>alert(1)</script>".ljust(500)
+    made = (await do(a.create, group, html, sha256=sha256(html))).json()
+    page, put = made["media"]["id"], made["upload"]["put"]
+    assert (await do(outside, "PUT", put["url"], data=html, headers=put["headers"])).status_code == 200
+    assert (await do(a.complete, page)).json()["error"]["code"] == "wrong_type"
+    assert not [o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media")["Contents"] if page in o["Key"]]
 
     assert (await shown(alice, group, media, f"{MARK} from the store")).status == 201
     r = await do(b.get, media)
@@ -110,7 +136,7 @@ async def test_straight_to_the_store(stack, bucket, net):
     small = await do(b.call, "GET", (await do(b.link, media)).json()["thumbnailUrl"], headers={"Authorization": ""})
     assert small.status_code == 302 and (await do(outside, "GET", small.headers["location"])).content[:2] == b"\xff\xd8"
     # boto3 sees the same bucket
-    key = next(o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media", Prefix="media/")["Contents"] if media in o["Key"])
+    key = next(o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media", Prefix="proven/")["Contents"] if media in o["Key"])
     assert bucket.s3.get_object(Bucket="media", Key=key)["Body"].read() == data
 
 
@@ -132,6 +158,14 @@ async def test_what_lies_in_the_bucket_is_checked(stack, bucket, net):
         assert (await do(a.read, media)).status_code == (200 if status == 200 else 404)
         left = [o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media").get("Contents", []) if media in o["Key"]]
         assert left == ([f"media/{media[:2]}/{media}"] if status == 200 else []), left
+    # where a link with a hash leads, but by another way: only what the store itself says is believed, else all is read
+    for body, hash, status in ((data, "11" * 32, 422), (html, sha256(html), 415), (data, sha256(data), 200)):
+        media = (await do(a.create, chat, data, sha256=hash)).json()["media"]["id"]
+        bucket.s3.put_object(Bucket="media", Key=f"proven/{media[:2]}/{media}", Body=body)
+        r = await do(a.complete, media)
+        assert r.status_code == status, r.text
+        left = [o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media").get("Contents", []) if media in o["Key"]]
+        assert len(left) == (status == 200), left
 
 
 @scenario()

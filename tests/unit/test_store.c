@@ -54,18 +54,32 @@ TEST(an_object_grows_and_is_whole_at_once)
 {
     struct store *s = open_folder();
     struct cq_buf memo, got;
+    struct cq_span whole = span_str("hello there");
+    struct sha256_state at_0, at_6, hash;
+    uint8_t want[32], have[32];
     int64_t size = 0;
 
     buf_init(&memo, 1024);
     buf_init(&got, 1024);
+    sha256(&whole, 1, want);
+    sha256_begin(&at_0);
     CHECK(s != NULL);
-    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 0, span_str("hello "), false, "x/y"), CQ_OK);
+    at_6 = at_0;
+    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 0, span_str("hello "), false, "x/y", &at_6),
+             CQ_OK);
     CHECK_EQ(store_size(s, "media/ab/one", &size), CQ_POISON); /* not before it is whole */
     CHECK_EQ(store_fault(s), STORE_MISSING);
     /* the same piece again, as after a lost answer, changes nothing */
-    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("thern"), false, "x/y"), CQ_OK);
-    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("there"), true, "x/y"), CQ_OK);
-    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("there"), true, "x/y"), CQ_OK);
+    hash = at_6;
+    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("thern"), false, "x/y", &hash),
+             CQ_OK);
+    for (int i = 0; i < 2; i++) {
+        hash = at_6;
+        CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("there"), true, "x/y", &hash),
+                 CQ_OK);
+        sha256_end(&hash, have);
+        CHECK(memcmp(have, want, sizeof want) == 0);
+    }
     CHECK_EQ(store_size(s, "media/ab/one", &size), CQ_OK);
     CHECK_EQ(size, 11);
     CHECK_EQ(store_read(s, "media/ab/one", 4, 100, &got), CQ_OK);
@@ -74,7 +88,8 @@ TEST(an_object_grows_and_is_whole_at_once)
     CHECK_EQ(store_stream(s, "media/ab/one", add, &got), CQ_OK);
     CHECK_SPAN(buf_span(&got), "hello there");
     /* pieces of which the earlier ones are gone */
-    CHECK_EQ(store_grow(s, "media/ab/two", &memo, 5, span_str("x"), false, "x/y"), CQ_POISON);
+    CHECK_EQ(store_grow(s, "media/ab/two", &memo, 5, span_str("x"), false, "x/y", &at_0),
+             CQ_POISON);
     CHECK_EQ(store_fault(s), STORE_WRONG);
     CHECK_EQ(store_delete(s, "media/ab/one"), CQ_OK);
     CHECK_EQ(store_delete(s, "media/ab/one"), CQ_OK);
