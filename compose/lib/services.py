@@ -177,7 +177,7 @@ def _kafka_prepare(home, log):
               kafka_uuid()], log)
     shutil.copytree(home / "formatted", trial / "data")
     properties.write_text(broker_properties(ports, trial / "data"))
-    broker = Proc("kafka", _kafka_argv(home, properties, heap_mb=256, extra=[f"-XX:ArchiveClassesAtExit={home / 'classes.jsa'}"]),
+    broker = Proc("kafka", kafka_argv(home, properties, heap_mb=256, extra=[f"-XX:ArchiveClassesAtExit={home / 'classes.jsa'}"]),
                   trial / "kafka.log", "Kafka Server started")
     try:
         broker.start().wait_ready(120)
@@ -190,7 +190,7 @@ def _class_path(home):
     return ":".join(sorted(glob.glob(f"{home}/libs/*.jar")))
 
 
-def _kafka_argv(home, properties, heap_mb, extra=()):
+def kafka_argv(home, properties, heap_mb, extra=()):
     return [java(), "-XX:+UseSerialGC", "-Xms64m", f"-Xmx{heap_mb}m", "-Xss512k", "-XX:+ExitOnOutOfMemoryError", *extra,
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
@@ -304,7 +304,7 @@ class Services:
             extra = [f"-XX:SharedArchiveFile={self.kafka_home / 'classes.jsa'}"]
             if self.quick_jit:
                 extra.append("-XX:TieredStopAtLevel=1")
-            return self._start("kafka", _kafka_argv(self.kafka_home, properties, self.heap_mb, extra), "Kafka Server started", 60)
+            return self._start("kafka", kafka_argv(self.kafka_home, properties, self.heap_mb, extra), "Kafka Server started", 60)
 
     def _format_kafka(self, data):
         """A copy of the formatted folder under ids of its own; the last file written makes it whole."""
@@ -439,8 +439,12 @@ class Services:
             for proc in started:
                 proc.wait_ready(60)
 
+    def kafkas(self):
+        """Kafka's processes, the one there is."""
+        return [p for p in self.procs if p.name == "kafka"]
+
     def roles(self):
-        return [p for p in self.procs if p.name not in ("kafka", "postgres", "versitygw")]
+        return [p for p in self.procs if p not in self.kafkas() and p.name not in ("postgres", "versitygw")]
 
     def proc(self, name):
         """The process called kafka, postgres or <role>-<copy>; KeyError when there is none."""

@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 import dump  # noqa: E402
 import nemesis as nem  # noqa: E402
+import three  # noqa: E402
 from checker import FD_SLACK, NEAR_FDS, NEAR_MB, Line, check  # noqa: E402
 from client import MARK, until  # noqa: E402
 from history import History  # noqa: E402
@@ -35,6 +36,8 @@ RECOVER_S = 90.0
 COME_DOWN_S = 15.0
 RECOVER_PLANTED_S = 20.0
 SETTLE_S = 240.0
+# Twelve partitions, three times, in five Java machines are more than two cores keep in sync under load.
+THREE_BROKERS = {"PARTITIONS": "6", "SLOTS": "4"}
 LOG_TOPICS = ("chat.actions", "chat.events", "rejections", "members", "user.inbox", "user.events", "presence", "delivery.status",
               "ws.push", "mobile.push", "push.outcomes")
 
@@ -115,8 +118,10 @@ class Drive:
         build = Path(os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
         self.rig = Rig(o.want, o.base_port, build, self.out, self.say)
         try:
-            with Stack(build=build, base_port=o.base_port, copies={r: 2 for r in ROLES}, settings=self.rig.settings,
-                       state=self.rig.state(), ports=self.rig.ports, broker_settings=AUTHORIZER) as stack:
+            with Stack(build=build, base_port=o.base_port, copies={r: 2 for r in ROLES},
+                       settings={**self.rig.settings, **(THREE_BROKERS if o.brokers > 1 else {})}, state=self.rig.state(),
+                       ports=self.rig.ports, broker_settings=AUTHORIZER if o.brokers == 1 else None, brokers=o.brokers,
+                       controllers=three.CONTROLLERS if o.brokers > 1 else 0) as stack:
                 try:
                     stack.start()
                     dump.install_audit(stack)
@@ -357,9 +362,17 @@ def parse(argv) -> argparse.Namespace:
     a.add_argument("--users", type=int, default=8)
     a.add_argument("--rate", type=float, default=30.0, help="messages a second")
     a.add_argument("--plain", action="store_true", help="long profile without a disk of its own and without proxies")
+    a.add_argument("--brokers", type=int, choices=(1, three.BROKERS), help="Kafka as a cluster; only F6 is for that, and F6 needs it")
     a.add_argument("--junit", type=Path)
     a.add_argument("--planted", action="store_true", help="leave out what a planted bug need not wait for")
     o = a.parse_args(argv)
+    for_three = {f.needs == "brokers" for name in o.fault for f in nem.named(name)}
+    o.brokers = o.brokers or (three.BROKERS if for_three == {True} else 1)
+    if o.fault and for_three != {o.brokers > 1}:
+        a.error(f"not with --brokers {o.brokers}, or no fault at all: {' '.join(o.fault)}")
+    if o.brokers > 1:
+        o.fault, o.want = o.fault or ["F6"], {"brokers"}
+        return o
     o.want = {"fatal"} if o.profile == "short" else {"fatal", *([] if o.plain else ["disk", "proxies"])}
     return o
 

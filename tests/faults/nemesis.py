@@ -43,7 +43,7 @@ class Fault:
     do: Callable[["Nemesis", random.Random], Awaitable[str]]
     weight: int = 1  # how often it is in the bag
     short: bool = True  # fits the short profile
-    needs: str = ""  # what the driver has to have set up for it
+    needs: str = ""  # what the driver has to have set up for it; see Rig.have
 
 
 FAULTS: list[Fault] = []
@@ -196,11 +196,13 @@ class Nemesis:
         """Whatever state things are in: everything runs again. For the end, and after a fault that failed."""
         for p in self.extras:
             await asyncio.to_thread(p.stop, 5)
-        for p in (self.stack.kafka, self.stack.postgres, *self.stack.roles()):
+        for p in (*self.stack.kafkas, self.stack.postgres, *self.stack.roles()):
             p.cont()
-        for p in (self.stack.kafka, self.stack.postgres):
-            if not p.alive():
-                await self.start_again(p)
+        dead = [p for p in (*self.stack.kafkas, self.stack.postgres) if not p.alive()]
+        for p in dead:  # all before any is awaited: one node of a cluster alone never gets ready
+            await asyncio.to_thread(p.start)
+        for p in dead:
+            await self.start_again(p)
         for p in self.stack.roles():
             p.auto_restart = True
 

@@ -126,7 +126,7 @@ class Rig:
     """Everything of the above that is wanted and can be had. `have` names it, `settings` are for the roles."""
 
     def __init__(self, want: set[str], base_port: int, build: Path, out: Path, say):
-        self.have: set[str] = set()
+        self.have = want & {"brokers"}  # which are the stack's own affair
         self.settings: dict[str, str] = {}
         self.disk = self.proxies = None
         self.ports: dict[str, int] = {}

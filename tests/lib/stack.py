@@ -27,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "compose/lib"))
 
+from cluster import Cluster, nodes_at  # noqa: E402
 from process import Failure, Guard, Proc  # noqa: E402, F401  (Failure and Proc are for the tests)
 from services import ROLES, Progress, Services  # noqa: E402
 
@@ -67,10 +68,11 @@ class Stack:
 
     Ports used: base_port (Kafka), +1 (its controller), +2 (PostgreSQL), +10+10i and +11+10i (copy i of edge-rest and
     edge-ws), +12+10i to +19+10i (private doors of copy i of each role); +3 to +9 are free for what a test starts beside it.
+    With `brokers` other than 1, or further `controllers`, Kafka is a Cluster (cluster.py), which takes some of those.
     """
 
     def __init__(self, build=None, state=None, base_port=21000, copies=None, settings=None, keep=False, durable=False,
-                 quick_jit=True, heap_mb=512, verbose=None, ports=None, broker_settings=None):
+                 quick_jit=True, heap_mb=512, verbose=None, ports=None, broker_settings=None, brokers=1, controllers=0):
         self.build = Path(build or os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
         self.base_port, self.keep = base_port, keep or bool(state)
         self.state = Path(state) if state else Path(tempfile.mkdtemp(prefix=f"chasqui-{base_port}-"))
@@ -82,13 +84,15 @@ class Stack:
         progress.end = lambda what, seconds: say(f"{what}: {seconds:.1f} s")
         self._guard = Guard([] if self.keep else [self.state])
         kafka_home = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state") / "kafka"
-        self.services = Services(
+        single = brokers == 1 and not controllers
+        self.services = (Services if single else Cluster)(
             self.state, self.build / "chasqui", kafka_home.resolve(),
             ports={"kafka": base_port, "controller": base_port + 1, "postgres": base_port + 2, "rest": base_port + 10,
                    "ws": base_port + 11, "metrics": base_port + 12, **(ports or {})},
             copies={**{role: 1 for role in ROLES}, **(copies or {})}, settings={**TEST_SETTINGS, **(settings or {})},
             database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
-            progress=progress, on_event=say, broker_settings=broker_settings)
+            progress=progress, on_event=say, broker_settings=broker_settings,
+            **({} if single else {"nodes": nodes_at(base_port, brokers, controllers)}))
         self._stopped = False
         atexit.register(self.stop)
 
@@ -160,6 +164,11 @@ class Stack:
     @property
     def kafka(self):
         return self.services.proc("kafka")
+
+    @property
+    def kafkas(self):
+        """Every node of Kafka."""
+        return self.services.kafkas()
 
     @property
     def postgres(self):
