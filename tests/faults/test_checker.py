@@ -2,6 +2,7 @@
 """The checker against small worlds in which all is well, and in which exactly one thing is not."""
 import asyncio
 import copy
+import random
 import sys
 import uuid
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "lib")]
 import checker  # noqa: E402
 import coverage  # noqa: E402
+import drive  # noqa: E402
 import nemesis  # noqa: E402
+import three  # noqa: E402
 from checker import Data  # noqa: E402
 from client import Device  # noqa: E402
+from cluster import cut_tails, nodes_at  # noqa: E402
 from people import Mute  # noqa: E402
 
 GEN = 1 << 48
@@ -427,7 +431,7 @@ def test_the_plan_is_the_seeds_alone():
     one = [(f.name, s) for f, s in nemesis.plan("7", 200, have, False)]
     assert one == [(f.name, s) for f, s in nemesis.plan("7", 200, have, False)]
     assert one != [(f.name, s) for f, s in nemesis.plan("8", 200, have, False)]
-    assert {name for name, _ in one} == {f.name for f in nemesis.FAULTS}, "a long run meets every fault"
+    assert {name for name, _ in one} == {f.name for f in nemesis.FAULTS if f.needs != "brokers"}, "a long run meets every fault"
 
 
 REPORT = """seed 7, long, 10 minutes, drawn faults
@@ -494,3 +498,53 @@ def test_a_mute_device_ends_though_a_cancel_is_lost():
         assert m.task.cancelled()
 
     asyncio.run(play())
+
+
+# ---- three brokers -------------------------------------------------------------------------------------
+
+
+def test_nodes_of_a_cluster_know_each_other_and_keep_three_copies(tmp_path):
+    nodes = nodes_at(29000, 3, 2)
+    ports = [p for n in nodes for p in (n.kafka, n.controller) if p]
+    assert len(set(ports)) == 8 and 29002 not in ports and max(ports) < 29010
+    files = [dict(x.split("=", 1) for x in n.properties(nodes, tmp_path, {"a.b": 1}).splitlines()) for n in nodes]
+    assert [f["process.roles"] for f in files] == ["broker,controller"] * 3 + ["controller"] * 2
+    assert [f["node.id"] for f in files] == ["1", "2", "3", "4", "5"]
+    for f in files:
+        assert f["controller.quorum.voters"].count("@") == 5 and f["controller.quorum.voters"] == files[0]["controller.quorum.voters"]
+        assert (f["min.insync.replicas"], f["offsets.topic.replication.factor"], f["a.b"]) == ("2", "3", "1")
+        assert f["unclean.leader.election.enable"] == "false"
+    assert "PLAINTEXT://" not in files[3]["listeners"] + files[3]["advertised.listeners"]
+
+
+def test_only_f6_is_for_three_brokers():
+    assert drive.parse(["--fault", "F6"]).brokers == 3 and drive.parse(["--brokers", "3"]).fault == ["F6"]
+    assert drive.parse([]).brokers == 1
+    for words in (["--fault", "F6", "--fault", "F4"], ["--fault", "F4", "--brokers", "3"], ["--fault", "F6", "--brokers", "1"], ["--fault", "F99"]):
+        with pytest.raises(SystemExit):
+            drive.parse(words)
+    assert not any(f.needs == "brokers" for f, _ in nemesis.plan("1", 200, {"fatal", "disk", "proxies"}, False)), "drawn with one broker"
+
+
+def test_cut_tails_shortens_last_segments_only(tmp_path):
+    for name in ("chat.actions-0/1.log", "chat.actions-0/2.log", "chat.actions-0/2.index", "__cluster_metadata-0/0.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * 1000)
+    files, cut = cut_tails(tmp_path, random.Random(1))
+    sizes = {p.name: p.stat().st_size for p in (tmp_path / "chat.actions-0").iterdir()}
+    assert files == 1 and sizes == {"1.log": 1000, "2.log": 1000 - cut, "2.index": 1000} and cut > 0
+    assert (tmp_path / "__cluster_metadata-0/0.log").stat().st_size == 1000
+
+
+def test_acks_counts_only_what_was_sent_since():
+    class Heard:
+        begin, listeners = 0.0, []
+
+    with three.Acks(Heard, 1) as acks:
+        hear = Heard.listeners[0]
+        for at, e, cid in ((1, "send", "a"), (2, "send", "b"), (3, "ack", "a"), (4, "send", "a"), (9, "ack", "a")):
+            hear({"e": e, "cid": cid, "at": at, "chat": "c"})
+        hear({"e": "nack", "cid": "b", "at": 10, "code": "retry"})
+        hear({"e": "unknown", "cid": "b", "at": 10, "status": 503})
+    assert acks.fresh(0.5) == {0} and acks.fresh(1.5) == set(), "an ack of what was sent before says nothing about now"
+    assert acks.told == {"nack retry": 1, "REST 503": 1} and not Heard.listeners
