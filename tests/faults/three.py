@@ -118,14 +118,19 @@ async def goes_on(acks: Acks, partitions, since: float, what: str) -> float:
 
 
 async def in_sync(m: Nemesis) -> float:
-    """Until every partition of every topic has all its replicas in sync. Seconds it took."""
+    """Until every partition of every topic has all its replicas in sync, and has it at the third look too: a broker that was
+    away answers at first with what it knew before. Seconds it took."""
     began = time.monotonic()
     lacking: list = []
+    good = 0
 
     async def look() -> bool:
+        nonlocal good
         found = await asyncio.to_thread(topics, m)
         lacking[:] = [f"{t.topic}-{p.id} {p.isrs}" for t in found.values() for p in t.partitions.values() if len(p.isrs) < REPLICAS]
-        return bool(found) and not lacking
+        good = good + 1 if found and not lacking else 0
+        await asyncio.sleep(1)
+        return good >= 3
 
     await until(look, IN_SYNC_S, lambda: f"all replicas in sync, {len(lacking)} are not: {lacking[:3]}")
     return time.monotonic() - began
