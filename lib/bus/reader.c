@@ -6,7 +6,13 @@
 
 #include <stdlib.h>
 
-enum { CALL_MS = 10000, SILENCE_MS = 30000, POLL_MS = 100 };
+enum {
+    LEADER_WITHIN_MS = 20000,
+    LEADER_AGAIN_MS = 200,
+    CALL_MS = 10000,
+    SILENCE_MS = 30000,
+    POLL_MS = 100
+};
 
 struct reader {
     rd_kafka_t *rk; /* owned */
@@ -61,12 +67,58 @@ void reader_free(struct reader *r)
     free(r);
 }
 
+/* A partition whose leader has just died has another one in a moment: not a reason to give up what
+ * was assigned, or every role would restart with every broker. */
+static bool has_no_leader_yet(rd_kafka_resp_err_t err, int64_t until_ms)
+{
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        if (clock_mono_ms() >= until_ms)
+            return false;
+        clock_sleep_ms(LEADER_AGAIN_MS);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The offset of the first record at `at_ms` or later, -1: none; or RD_KAFKA_OFFSET_BEGINNING's,
+ * RD_KAFKA_OFFSET_END's: what the protocol takes in the place of a time. One question for each end
+ * and not rd_kafka_query_watermark_offsets(), which takes a partition for empty when only one of
+ * its two questions is answered. */
+static enum cq_status ask_offset(struct reader *r, const char *topic, int32_t partition,
+                                 int64_t at_ms, int64_t *ret)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    int64_t until_ms = clock_mono_ms() + LEADER_WITHIN_MS;
+    rd_kafka_resp_err_t err;
+
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    do {
+        list->elems[0].offset = at_ms;
+        err = rd_kafka_offsets_for_times(r->rk, list, CALL_MS);
+        if (!err)
+            err = list->elems[0].err;
+    } while (has_no_leader_yet(err, until_ms));
+    *ret = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return err ? CQ_AGAIN : CQ_OK;
+}
+
 enum cq_status reader_watermarks(struct reader *r, const char *topic, int32_t partition,
                                  int64_t *ret_first, int64_t *ret_next)
 {
     int64_t first, next;
 
-    if (rd_kafka_query_watermark_offsets(r->rk, topic, partition, &first, &next, CALL_MS))
+    if (ask_offset(r, topic, partition, RD_KAFKA_OFFSET_BEGINNING, &first) != CQ_OK ||
+        ask_offset(r, topic, partition, RD_KAFKA_OFFSET_END, &next) != CQ_OK || first < 0 ||
+        next < first)
         return CQ_AGAIN;
     *ret_first = first;
     *ret_next = next;
@@ -76,17 +128,9 @@ enum cq_status reader_watermarks(struct reader *r, const char *topic, int32_t pa
 enum cq_status reader_offset_for_time(struct reader *r, const char *topic, int32_t partition,
                                       int64_t at_ms, int64_t *ret)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_resp_err_t err;
     int64_t first, offset;
 
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = at_ms;
-    err = rd_kafka_offsets_for_times(r->rk, list, CALL_MS);
-    if (!err)
-        err = list->elems[0].err;
-    offset = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    if (err)
+    if (ask_offset(r, topic, partition, at_ms, &offset) != CQ_OK)
         return CQ_AGAIN;
     if (offset < 0) /* every record is older */
         return reader_watermarks(r, topic, partition, &first, ret);

@@ -73,6 +73,9 @@ static rd_kafka_NewTopic_t *new_topic(const struct bus_topic_wanted *w)
 
     for (const char *const *c = w->config; t && c && c[0]; c += 2)
         rd_kafka_NewTopic_set_config(t, c[0], c[1]);
+    /* An acknowledged record is on two machines, whatever the cluster's own default is. */
+    if (t && w->replication >= 3)
+        rd_kafka_NewTopic_set_config(t, "min.insync.replicas", "2");
     return t;
 }
 
