@@ -149,8 +149,10 @@ static enum cq_status keep(struct feed *f, struct bus_record *rec)
         record_release(rec); /* a repeat by the library: this one was here already */
         return CQ_OK;
     }
-    if (f->held_n == BATCH_MAX + BATCH_SLACK)
+    if (f->held_n == BATCH_MAX + BATCH_SLACK) {
+        record_release(rec); /* or the consumer would wait for it at its end, for ever */
         return fatal(f, "gathering", "a paused partition delivers");
+    }
     f->held[f->held_n++] = (struct held){ .rec = *rec };
     f->held_bytes += rec->value.n;
     p->held++;
@@ -177,9 +179,28 @@ static int pace(int records)
     return ms < TURN_SLOWEST_MS ? ms : TURN_SLOWEST_MS;
 }
 
-/* Fill the batch. A full one polls once, so that the group sees us alive. */
+static void update_pauses(struct feed *f, bool all)
+{
+    struct feed_part *p;
+    size_t topic;
+    int32_t partition;
+
+    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
+        bool want = all || p->held > PART_HELD_MAX || (p->paused && p->held > 0);
+
+        if (!p->owned || want == p->paused)
+            continue;
+        consumer_pause(f->consumer, f->conf.topics[topic].name, partition, want);
+        p->paused = want;
+    }
+}
+
+/* Fill the batch. A full one polls once, so that the group sees us alive, and nothing may come of
+ * it: while refused records are looked for one by one, a turn need not end with fewer held. */
 static enum cq_status gather(struct feed *f, int wait_ms)
 {
+    if (f->held_n >= BATCH_MAX)
+        update_pauses(f, true);
     do {
         struct bus_record rec;
         enum cq_status st = consumer_poll(f->consumer, wait_for(f, wait_ms), &rec);
@@ -196,22 +217,6 @@ static enum cq_status gather(struct feed *f, int wait_ms)
         f->pace_ms = pace(f->held_n);
     }
     return CQ_OK;
-}
-
-static void update_pauses(struct feed *f, bool all)
-{
-    struct feed_part *p;
-    size_t topic;
-    int32_t partition;
-
-    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
-        bool want = all || p->held > PART_HELD_MAX || (p->paused && p->held > 0);
-
-        if (!p->owned || want == p->paused)
-            continue;
-        consumer_pause(f->consumer, f->conf.topics[topic].name, partition, want);
-        p->paused = want;
-    }
 }
 
 static void note_progress(struct feed *f)
