@@ -17,6 +17,7 @@ enum {
     SILENCE_MS = 5000, /* without any report while records wait: the broker is away */
     MESSAGE_TIMEOUT_MS = 30000,
     FLUSH_EVERY_MS = 3, /* while some reports are awaited and others come */
+    PACE_MS = 1,        /* between what leaves, at least */
     PACE_SLOWER = 4, /* records that left together which make the pace a millisecond slower … */
     PACE_SLOWEST_MS = 4, /* … up to this */
     HELD_MAX = 4096,
@@ -123,10 +124,8 @@ int ingest_fd(struct ingest *in)
 
 static void note_sent(struct ingest *in, size_t records)
 {
-    size_t ms = 1 + records / PACE_SLOWER;
-
     in->sent_ms = clock_mono_ms();
-    in->pace_ms = ms < PACE_SLOWEST_MS ? (int)ms : PACE_SLOWEST_MS;
+    in->pace_ms = pace_ms(records, PACE_MS, PACE_SLOWER, PACE_SLOWEST_MS);
 }
 
 static void flush_held(struct ingest *in)

@@ -92,8 +92,7 @@ struct call {
     struct cq_span query;    /* behind the question mark; in the arena */
     struct cq_span body;     /* in body_bytes, or in a buffer of the connection's */
     struct cq_buf body_bytes;
-    void *
-        body_owner; /* that buffer, once the client has gone; owned, NULL: still the connection's */
+    void *body_owner; /* owned: that buffer, once the client has gone; NULL: the connection's */
     void (*body_free)(void *body_owner);
     struct cq_span in[IN_N];        /* headers of the request; {NULL,0}: absent; in the arena */
     bool is_head, is_media, is_raw; /* raw: the body is no JSON */

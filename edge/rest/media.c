@@ -462,13 +462,12 @@ static enum call_next take_bytes(struct call *c, struct upload *u, struct readin
 /* What links have brought and is not the file itself. */
 static enum cq_status forget_links(struct call *c, const struct upload *u)
 {
-    enum cq_status st = CQ_OK;
+    enum cq_status st;
 
-    if (!store_has_links(c->store))
+    if (!store_has_links(c->store) || strcmp(u->key, u->proven) == 0)
         return CQ_OK;
-    if (strcmp(u->key, u->proven) != 0)
-        st = store_delete(c->store, u->incoming);
-    if (st == CQ_OK && u->has_hash && strcmp(u->key, u->proven) != 0)
+    st = store_delete(c->store, u->incoming);
+    if (st == CQ_OK && u->has_hash)
         st = store_delete(c->store, u->proven);
     return st;
 }

@@ -68,6 +68,5 @@ int64_t pressure_take(struct pressure *p, uint8_t *credit, int64_t now_ms)
         return 0;
     }
     *credit = 0;
-    p->refused++;
     return wait_ms;
 }

@@ -28,7 +28,6 @@ struct pressure {
     int64_t under_way;      /* taken and not come back, about: see pressure_judge() */
     int64_t heard, late_ms; /* since the last judgement */
     int64_t judged_ms;
-    int64_t refused; /* since the start */
 };
 
 /** `n` messages came back to their senders, `late_ms` after they were taken, together. */

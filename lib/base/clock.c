@@ -35,6 +35,13 @@ int clock_left_ms(int64_t until_ms)
     return left_ms > 0 ? (int)left_ms : 0;
 }
 
+int pace_ms(size_t records, int least, int slower, int most)
+{
+    size_t ms = (size_t)least + records / (size_t)slower;
+
+    return ms < (size_t)most ? (int)ms : most;
+}
+
 void clock_sleep_ms(int64_t ms)
 {
     struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 int64_t clock_wall_ms(void); /* ms since the Unix epoch; may jump */
@@ -13,6 +14,11 @@ int64_t clock_mono_us(void);
 
 /** Milliseconds until clock_mono_ms() is `until_ms`; 0 when it has passed. */
 int clock_left_ms(int64_t until_ms);
+
+/** How long after one batch of `records` the next may begin, ms: `least`, and one more for each
+ * `slower` records in it, up to `most`. A batch costs the same however small it is: the more there
+ * are, the less it matters to wait for more. */
+int pace_ms(size_t records, int least, int slower, int most);
 
 /** Sleep for about `ms`; returns early on a signal. */
 void clock_sleep_ms(int64_t ms);

@@ -236,13 +236,6 @@ static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, c
     return CQ_OK;
 }
 
-static int pace(int records)
-{
-    int ms = TURN_EVERY_MS + records / TURN_SLOWER;
-
-    return ms < TURN_SLOWEST_MS ? ms : TURN_SLOWEST_MS;
-}
-
 /* How long to wait for the next record: for the first one as the caller says; for more only while
  * the turn before has just begun, so that a record that comes alone is never held up. */
 static int wait_for(const struct stage *s, int wait_ms)
@@ -273,7 +266,7 @@ static enum cq_status gather(struct stage *s, int wait_ms)
     }
     if (s->recs_n) {
         s->turn_ms = clock_mono_ms();
-        s->pace_ms = pace(s->recs_n);
+        s->pace_ms = pace_ms((size_t)s->recs_n, TURN_EVERY_MS, TURN_SLOWER, TURN_SLOWEST_MS);
     }
     return CQ_OK;
 }

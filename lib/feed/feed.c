@@ -172,13 +172,6 @@ static int wait_for(const struct feed *f, int wait_ms)
     return clock_left_ms(f->turn_ms + f->pace_ms);
 }
 
-static int pace(int records)
-{
-    int ms = TURN_EVERY_MS + records / TURN_SLOWER;
-
-    return ms < TURN_SLOWEST_MS ? ms : TURN_SLOWEST_MS;
-}
-
 static void update_pauses(struct feed *f, bool all)
 {
     struct feed_part *p;
@@ -214,7 +207,7 @@ static enum cq_status gather(struct feed *f, int wait_ms)
     } while (f->held_n < BATCH_MAX && f->held_bytes < BATCH_BYTES && !f->stalled_since_ms);
     if (f->held_n) {
         f->turn_ms = clock_mono_ms();
-        f->pace_ms = pace(f->held_n);
+        f->pace_ms = pace_ms((size_t)f->held_n, TURN_EVERY_MS, TURN_SLOWER, TURN_SLOWEST_MS);
     }
     return CQ_OK;
 }

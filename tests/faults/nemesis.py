@@ -266,12 +266,11 @@ fault("F3", "SIGSTOP a gateway for 20 s")(stopping("edge-ws", 2.0))
 fault("F3.rest", "SIGSTOP a REST edge for 5 s", short=False)(stopping("edge-rest", 0.5))
 
 
-class Pauses:
-    """While open, when each chat partition's messages reached somebody live."""
+class Listening:
+    """While open, hears every line of the history."""
 
     def __init__(self, history, partitions: int):
         self.h, self.n = history, partitions
-        self.seen: dict[int, list[float]] = {}
 
     def __enter__(self):
         self.h.listeners.append(self._hear)
@@ -281,11 +280,22 @@ class Pauses:
         self.h.listeners.remove(self._hear)
 
     def _hear(self, x: dict) -> None:
-        if x["e"] == "show" and x["how"] == "live":
-            self.seen.setdefault(partition_of(x["chat"], self.n), []).append(x["at"])
+        raise NotImplementedError
 
     def now(self) -> float:
         return time.monotonic() - self.h.begin
+
+
+class Pauses(Listening):
+    """When each chat partition's messages reached somebody live."""
+
+    def __init__(self, history, partitions: int):
+        super().__init__(history, partitions)
+        self.seen: dict[int, list[float]] = {}
+
+    def _hear(self, x: dict) -> None:
+        if x["e"] == "show" and x["how"] == "live":
+            self.seen.setdefault(partition_of(x["chat"], self.n), []).append(x["at"])
 
     def longest(self, begin: float, end: float) -> tuple[float, float]:
         """(the longest of any partition, the mean of each one's longest) times without a message, in seconds."""

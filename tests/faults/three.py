@@ -13,7 +13,7 @@ import time
 from client import until
 from cluster import IN_SYNC, REPLICAS, cut_tails
 from look import partition_of, paused
-from nemesis import Nemesis, fault
+from nemesis import Listening, Nemesis, fault
 
 BROKERS, CONTROLLERS = 3, 2
 BEFORE_S = 6.0  # of steady talk, to know which partition is busy, and what a gap is without a fault
@@ -24,21 +24,14 @@ PROBE = "probe"  # a topic of the fault's own
 TOLD = {"nack retry", "nack slow_down", "REST 429", "REST 503"}  # all of them: do it again
 
 
-class Acks:
-    """While open: which sends were acknowledged when, by partition of chat.actions, and what else senders were told."""
+class Acks(Listening):
+    """Which sends were acknowledged when, by partition of chat.actions, and what else senders were told."""
 
     def __init__(self, history, partitions: int):
-        self.h, self.n = history, partitions
+        super().__init__(history, partitions)
         self.sent: dict[str, tuple[float, int]] = {}
         self.acked: list[tuple[float, float, int]] = []  # acknowledged, first sent, partition
         self.told: collections.Counter[str] = collections.Counter()
-
-    def __enter__(self):
-        self.h.listeners.append(self._hear)
-        return self
-
-    def __exit__(self, *_):
-        self.h.listeners.remove(self._hear)
 
     def _hear(self, x: dict) -> None:
         if x["e"] == "send":
@@ -49,9 +42,6 @@ class Acks:
             self.told[f"nack {x['code']}"] += 1
         elif x["e"] == "unknown":
             self.told[f"REST {x['status']}"] += 1
-
-    def now(self) -> float:
-        return time.monotonic() - self.h.begin
 
     def fresh(self, since: float, partitions=None) -> set[int]:
         """Those partitions of which something was acknowledged that had not been sent before `since`."""
