@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* Blocks are kept over resets; a turn that once needed much does not pay for it again. */
+/* Blocks are kept over resets, so that a turn does not pay for what the last one had; but a need
+ * that was once large and is long gone is given back. */
 struct block {
     struct block *next;
     size_t cap;
@@ -16,9 +17,17 @@ struct cq_arena {
     struct block *at;    /* block being filled */
     size_t max;          /* bytes allowed since the last reset */
     size_t n;            /* bytes handed out since the last reset */
+    size_t held;         /* bytes of all blocks */
+    size_t need;         /* what resets of late found handed out, forgotten by and by */
 };
 
-enum { BLOCK_BYTES = 64 * 1024, ALIGN = _Alignof(max_align_t) };
+enum {
+    BLOCK_BYTES = 64 * 1024,
+    ALIGN = _Alignof(max_align_t),
+    FORGOTTEN = 64,   /* a reset forgets one part in this many of the need */
+    HELD_FACTOR = 4,  /* blocks are given back once they are this many times the need … */
+    HELD_MIN = 16 * BLOCK_BYTES, /* … and this much more */
+};
 
 struct cq_arena *arena_new(size_t max_bytes)
 {
@@ -39,6 +48,7 @@ static void drop_blocks(struct cq_arena *a)
         free(b);
     }
     a->first = a->at = NULL;
+    a->held = 0;
 }
 
 void arena_free(struct cq_arena *a)
@@ -51,9 +61,14 @@ void arena_free(struct cq_arena *a)
 
 void arena_reset(struct cq_arena *a)
 {
+    a->need -= a->need / FORGOTTEN;
+    if (a->n > a->need)
+        a->need = a->n;
 #ifdef CQ_ARENA_MALLOC
     drop_blocks(a); /* so that a use after reset is seen */
 #endif
+    if (a->held > HELD_FACTOR * a->need + HELD_MIN)
+        drop_blocks(a);
     for (struct block *b = a->first; b; b = b->next)
         b->used = 0;
     a->at = a->first;
@@ -77,7 +92,13 @@ static struct block *block_for(struct cq_arena *a, size_t n)
         return NULL;
     *b = (struct block){ .next = a->first, .cap = cap };
     a->first = b;
+    a->held += cap;
     return a->at = b;
+}
+
+size_t arena_held(const struct cq_arena *a)
+{
+    return a->held;
 }
 
 void *arena_alloc(struct cq_arena *a, size_t n)

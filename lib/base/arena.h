@@ -16,8 +16,12 @@ struct cq_arena; /* opaque; one thread */
 struct cq_arena *arena_new(size_t max_bytes);
 void arena_free(struct cq_arena *a); /* NULL is fine */
 
-/** Everything handed out is void from here on; memory is kept for the next turn. */
+/** Everything handed out is void from here on; memory is kept for the next turn, unless it has
+ * been many times what was needed for many turns. */
 void arena_reset(struct cq_arena *a);
+
+/** Bytes taken from the heap, handed out or not. */
+size_t arena_held(const struct cq_arena *a);
 
 /** Zeroed bytes aligned for any type, valid until reset. NULL when the arena's maximum is reached.
  */

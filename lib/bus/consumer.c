@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ enum {
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
+    CATCHING_UP = 20000, /* records in one run: the queue was full of them */
     TROUBLE_MS = 120000, /* fenced so soon after the broker was away: by our own earlier self */
 };
 
@@ -50,6 +52,7 @@ struct consumer {
     char text[4][TEXT_MAX];
     char topic[TOPICS_MAX][BUS_NAME_MAX];
     const char *topics[TOPICS_MAX];
+    int run;             /* records since there was none to take */
     int64_t trouble_ms;  /* when the broker or the group was last seen to be away; 0: never */
     char why[ERROR_MAX]; /* of the last fatal status */
 };
@@ -265,10 +268,13 @@ static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
         fetch,
         "fetch.message.max.bytes",
         "1048576",
+        /* A full queue is looked at again only after a second (fetch.queue.backoff.ms is later than
+         * this library): it has to hold what is taken in one, or whoever catches up stands still
+         * for the rest of it. */
         "queued.min.messages",
-        "20000",
+        "100000",
         "queued.max.messages.kbytes",
-        "8192",
+        "32768",
         "allow.auto.create.topics",
         "false",
         /* the last pair is used only with a stable name */
@@ -481,6 +487,14 @@ static enum cq_status take_error(struct consumer *c, const rd_kafka_message_t *m
     return err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? CQ_AGAIN : CQ_FATAL;
 }
 
+/* Whoever has caught up needs no more what the full queue took. */
+static void give_back(struct consumer *c)
+{
+    if (c->run > CATCHING_UP)
+        malloc_trim(0);
+    c->run = 0;
+}
+
 enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
 {
     rd_kafka_message_t *m;
@@ -493,8 +507,10 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
             rd_kafka_message_destroy(m);
         return c->failed;
     }
-    if (!m)
+    if (!m) {
+        give_back(c);
         return CQ_OK;
+    }
     if (m->err) {
         enum cq_status st = take_error(c, m);
 
@@ -502,6 +518,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
         return st == CQ_AGAIN ? join_anew(c) : st;
     }
     count_add(COUNT_RECORDS_IN, 1);
+    c->run++;
     *ret = (struct bus_record){
         .topic = rd_kafka_topic_name(m->rkt),
         .partition = m->partition,

@@ -146,6 +146,12 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
         kib,
         "message.max.bytes",
         "1048576",
+        /* A leader that stands still has a successor after a few seconds; by default its requests
+         * are waited for a minute. */
+        "request.timeout.ms",
+        "5000",
+        "socket.timeout.ms",
+        "10000",
         "compression.codec",
         "lz4",
         "delivery.report.only.error",

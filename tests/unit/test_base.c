@@ -149,6 +149,33 @@ TEST(buffers_stop_at_their_maximum)
     buf_release(&b);
 }
 
+static void use(struct cq_arena *a, size_t bytes)
+{
+    arena_reset(a);
+    for (size_t n = 0; n < bytes; n += 1000)
+        CHECK(arena_alloc(a, 1000) != NULL);
+}
+
+/* With address sanitizer nothing is kept at all, which is no less. */
+TEST(an_arena_gives_back_what_it_once_needed)
+{
+    enum { MIB = 1024 * 1024 };
+    struct cq_arena *a = arena_new(64 * MIB);
+
+    use(a, 40 * MIB);
+    CHECK(arena_held(a) >= 40 * MIB);
+    for (int i = 0; i < 8; i++) {
+        use(a, MIB / 2);
+        use(a, 40 * MIB);
+    }
+    CHECK(arena_held(a) >= 40 * MIB); /* now and then is no reason to give it back */
+    for (int i = 0; i < 400; i++)
+        use(a, MIB / 2);
+    CHECK(arena_held(a) <= 4 * MIB);
+    CHECK(arena_held(a) >= MIB / 2);
+    arena_free(a);
+}
+
 TEST(arenas_stop_at_their_maximum_and_start_again)
 {
     struct cq_arena *a = arena_new(1000);
