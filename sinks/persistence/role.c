@@ -15,6 +15,7 @@ struct persistence {
     struct rows *rows;
     struct cq_arena *arena; /* of the turn */
     struct pg_params params;
+    bool repeated; /* the turn has messages that stand already */
 };
 
 static void on_begin(void *arg)
@@ -105,8 +106,20 @@ static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
 {
     struct persistence *x = arg;
 
+    enum cq_status st = rows_write(x->rows, c, &x->params, x->repeated);
+
     (void)p;
-    return rows_write(x->rows, c, &x->params);
+    if (st != CQ_POISON || x->repeated || strcmp(pg_sqlstate(c), "23505") != 0)
+        return st;
+    x->repeated = true;
+    return CQ_AGAIN;
+}
+
+static void on_applied(void *arg)
+{
+    struct persistence *x = arg;
+
+    x->repeated = false;
 }
 
 static void on_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
@@ -117,7 +130,8 @@ static void on_owned(void *arg, const char *topic, int32_t partition, int64_t fr
 }
 
 static const struct feed_ops ops = {
-    .begin = on_begin, .step = on_step, .write = on_write, .owned = on_owned
+    .begin = on_begin, .step = on_step, .write = on_write, .applied = on_applied,
+    .owned = on_owned
 };
 
 static enum cq_status open_feed(struct persistence *x, const volatile int *stop, struct feed **ret)
