@@ -18,7 +18,6 @@
 #include "sinks/status/role.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -29,19 +28,17 @@ static const struct role {
     const char *name;
     uint32_t bit;
     int (*run)(const volatile int *stop);
-    int behind; /* see stand_behind() */
     const char *help;
 } roles[] = {
-    { "edge-rest", ROLE_EDGE_REST, edge_rest_role_run, 5,
+    { "edge-rest", ROLE_EDGE_REST, edge_rest_role_run,
       "REST API, the page, and /ws on the same port" },
-    { "edge-ws", ROLE_EDGE_WS, edge_ws_role_run, 5, "WebSocket gateway" },
-    { "chat", ROLE_CHAT, chat_role_run, 3, "processor: verdicts in every chat" },
-    { "user", ROLE_USER, user_role_run, 3, "processor: routing to every user" },
-    { "persistence", ROLE_PERSISTENCE, persistence_role_run, 0, "sink: the log into PostgreSQL" },
-    { "status", ROLE_STATUS, status_role_run, 0, "sink: receipts into cursors and ticks" },
-    { "mobile", ROLE_MOBILE, mobile_role_run, 3, "sink: pushes to phones" },
-    { "media", ROLE_MEDIA, media_role_run, 5,
-      "sink: thumbnails, lengths; sweeps unfinished uploads" },
+    { "edge-ws", ROLE_EDGE_WS, edge_ws_role_run, "WebSocket gateway" },
+    { "chat", ROLE_CHAT, chat_role_run, "processor: verdicts in every chat" },
+    { "user", ROLE_USER, user_role_run, "processor: routing to every user" },
+    { "persistence", ROLE_PERSISTENCE, persistence_role_run, "sink: the log into PostgreSQL" },
+    { "status", ROLE_STATUS, status_role_run, "sink: receipts into cursors and ticks" },
+    { "mobile", ROLE_MOBILE, mobile_role_run, "sink: pushes to phones" },
+    { "media", ROLE_MEDIA, media_role_run, "sink: thumbnails, lengths; sweeps unfinished uploads" },
 };
 
 static void usage(FILE *out)
@@ -86,22 +83,6 @@ static void raise_file_limit(void)
     }
 }
 
-/* On a machine that has more to do than it can, whoever takes work in stands behind whoever ends
- * it: gateways refuse what is too much, while a view that falls behind has every tick wait. Linux
- * weighs sessions against each other first (sched(7), "The autogroup feature"), processes within
- * one only then; a session that is not ours alone is left as it is. Neither has to succeed. */
-static void stand_behind(int steps)
-{
-    FILE *group = steps && getsid(0) == getpid() ? fopen("/proc/self/autogroup", "w") : NULL;
-
-    if (group) {
-        fprintf(group, "%d", steps);
-        fclose(group);
-    }
-    if (steps && setpriority(PRIO_PROCESS, 0, steps) != 0)
-        log_debug("no_priority");
-}
-
 /* A role waits for its broker, and refuses to run on topics of another shape. */
 static enum cq_status await_topics(void)
 {
@@ -139,7 +120,6 @@ static int run_role(const struct role *r)
     log_init(r->name, log_level_parse(setting_text(SET_LOG_LEVEL)));
     catch_signals();
     raise_file_limit();
-    stand_behind(r->behind);
     log_info("starting", LOG_S("version", CHASQUI_VERSION), LOG_I("pid", getpid()));
     if (!open_private_door(r))
         return 1;

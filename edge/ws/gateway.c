@@ -5,6 +5,7 @@
 #include "edge/ws/server.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
+#include "lib/base/share.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -247,15 +248,20 @@ static void show(struct gateway *g)
     push_reader_show(g->reader);
 }
 
-/* How late the messages of this gateway's own people came back to them. */
+/* How late the messages of this gateway's own people came back to them, and their ticks. */
 static void feel_pressure(struct gateway *g)
 {
     const struct sink_stats *s = sink_stats(g->sink);
 
     pressure_heard(&g->pressure, s->own - g->heard_own, s->own_late_ms - g->heard_own_late_ms);
+    pressure_ticked(&g->pressure, s->ticks - g->heard_ticks,
+                    s->ticks_late_ms - g->heard_ticks_late_ms);
     g->heard_own = s->own;
+    g->heard_ticks = s->ticks;
+    g->heard_ticks_late_ms = s->ticks_late_ms;
     g->heard_own_late_ms = s->own_late_ms;
     pressure_judge(&g->pressure, g->mono_ms);
+    share_stand_behind(pressure_limits(&g->pressure), g->mono_ms);
 }
 
 void gateway_tick(struct gateway *g)

@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/sink_state.h"
 
-enum { REASON_MAX = 120, OWN_LATE_MAX_MS = 5000 };
+enum { REASON_MAX = 120, OWN_LATE_MAX_MS = 5000,
+       /* later than load makes it: it was handed back, or the database was away for a while */
+       TICK_LATE_MAX_MS = 15000 };
 
 /* ---- records -------------------------------------------------------------------------- */
 
-/* A message that comes back to who wrote it tells how late the road is. */
-static void note_own(struct sink *s, const struct session *x, const struct ws_entry *e)
+static void note_tick(struct sink *s, int64_t late_ms)
+{
+    if (late_ms > TICK_LATE_MAX_MS)
+        return;
+    s->stats.ticks++;
+    s->stats.ticks_late_ms += late_ms > 0 ? late_ms : 0;
+}
+
+/* A message that comes back to who wrote it tells how late the road is, a tick how late the view. */
+static void note_late(struct sink *s, const struct session *x, const struct ws_entry *e)
 {
     int64_t late_ms = s->wall_ms - e->at_ms;
 
+    if (e->class == FRAME_CLASS_STATUS)
+        note_tick(s, late_ms);
     if (e->class != FRAME_CLASS_MESSAGE || !id_eq(e->sender_id, x->user))
         return;
     if (late_ms > OWN_LATE_MAX_MS)
@@ -83,7 +95,7 @@ static void route_one(struct sink *s, const struct ws_target *to, struct push_re
                  span_of(e->frame.p, e->frame.n < REASON_MAX ? e->frame.n : REASON_MAX));
         return;
     default:
-        note_own(s, x, e);
+        note_late(s, x, e);
         deliver(s, x, r, entry);
         return;
     }

@@ -60,6 +60,7 @@ struct sink_stats {
         held_bytes;           /* now: not ok'd, actions not reported, bytes of records */
     int64_t own, own_late_ms; /* messages that came to a socket of their sender, and how long after
                                * they were taken, together */
+    int64_t ticks, ticks_late_ms; /* the same of ticks, after the receipts that made them */
     int64_t frames, oks, handed_back, overflows, late, moved, closed_by_log; /* since the start */
 };
 

@@ -181,8 +181,24 @@ struct road {
     double waiting; /* taken and not delivered */
     double late_ms; /* what the last one delivered took */
     double taken, delivered, refused;
+    double view_per_s, unseen; /* what the view takes in, and has not yet; 0: the view is away */
+    double tick_late_ms;
     int64_t now_ms;
 };
+
+static void road_view(struct road *r, double came)
+{
+    double out = r->view_per_s / 100;
+
+    r->unseen += came;
+    if (out > r->unseen)
+        out = r->unseen;
+    r->unseen -= out;
+    if (r->view_per_s > 0) {
+        r->tick_late_ms = 80 + 1000 * r->unseen / r->view_per_s;
+        pressure_ticked(&r->p, (int64_t)out, (int64_t)(out * r->tick_late_ms));
+    }
+}
 
 static void road_go(struct road *r, double per_s, double offered_s, int64_t for_ms)
 {
@@ -202,6 +218,7 @@ static void road_go(struct road *r, double per_s, double offered_s, int64_t for_
         r->waiting -= out;
         r->delivered += out;
         pressure_heard(&r->p, (int64_t)out, (int64_t)(out * r->late_ms));
+        road_view(r, out);
         pressure_judge(&r->p, r->now_ms);
     }
 }
@@ -223,6 +240,35 @@ TEST(a_late_road_is_given_what_it_delivers_and_no_more)
     road_go(&r, 30000, 1000, 10000);
     CHECK(r.late_ms < 100);
     CHECK_EQ(r.p.per_minute, 0); /* it is forgotten */
+}
+
+TEST(a_view_that_is_slower_than_the_road_is_waited_for)
+{
+    struct road r = { .view_per_s = 30000 };
+    double before;
+
+    road_go(&r, 40000, 29000, 5000);
+    CHECK_EQ(r.refused, 0);
+    road_go(&r, 40000, 90000, 10000);
+    before = r.delivered;
+    for (int i = 0; i < 500; i++) {
+        road_go(&r, 40000, 90000, 100);
+        CHECK(r.tick_late_ms < 4000);
+    }
+    CHECK(r.delivered - before > 0.9 * 30000 * 50);
+    road_go(&r, 40000, 1000, 10000);
+    CHECK(r.tick_late_ms < 100);
+    CHECK_EQ(r.p.per_minute, 0);
+}
+
+TEST(a_view_that_is_away_refuses_nobody)
+{
+    struct road r = { .view_per_s = 30000 };
+
+    road_go(&r, 40000, 20000, 5000);
+    r.view_per_s = 0;
+    road_go(&r, 40000, 20000, 60000);
+    CHECK_EQ(r.refused, 0);
 }
 
 TEST(a_road_that_stands_is_not_given_all_that_is_offered)

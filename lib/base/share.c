@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/share.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { STEPS = 10 /* of nice: a tenth of the weight */, CHANGE_MS = 1000 };
+
+void share_stand_behind(bool behind, int64_t mono_ms)
+{
+    static bool is_behind;
+    static int64_t changed_ms = -CHANGE_MS;
+    FILE *group;
+
+    if (behind == is_behind || mono_ms - changed_ms < CHANGE_MS || getsid(0) != getpid())
+        return;
+    is_behind = behind;
+    changed_ms = mono_ms;
+    group = fopen("/proc/self/autogroup", "we");
+    if (!group)
+        return;
+    fprintf(group, "%d", behind ? STEPS : 0);
+    fclose(group);
+}
