@@ -84,7 +84,8 @@ struct gateway {
     struct token_keys *keys;
     struct rates rates;
     struct pressure pressure;
-    int64_t heard_own, heard_own_late_ms, heard_ticks, heard_ticks_late_ms; /* what of sink_stats is known to `pressure` */
+    int64_t heard_own, heard_own_late_ms, heard_ticks,
+        heard_ticks_late_ms; /* what of sink_stats is known to `pressure` */
     struct sends sends;
     struct receipts receipts;
     struct cq_id incarnation;

@@ -13,8 +13,8 @@
 #include "edge/ws/rates.h"
 
 enum {
-    PRESSURE_LATE_MS = 400,   /* later than this on average: too much is under way */
-    PRESSURE_CALM_MS = 200,   /* less than this: more may be */
+    PRESSURE_LATE_MS = 400,        /* later than this on average: too much is under way */
+    PRESSURE_CALM_MS = 200,        /* less than this: more may be */
     PRESSURE_TICKS_LATE_MS = 1200, /* the same of ticks */
     PRESSURE_TICKS_CALM_MS = 600,
     PRESSURE_JUDGED_MS = 250, /* how often that is judged … */

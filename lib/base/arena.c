@@ -24,8 +24,8 @@ struct cq_arena {
 enum {
     BLOCK_BYTES = 64 * 1024,
     ALIGN = _Alignof(max_align_t),
-    FORGOTTEN = 64,   /* a reset forgets one part in this many of the need */
-    HELD_FACTOR = 4,  /* blocks are given back once they are this many times the need … */
+    FORGOTTEN = 64,  /* a reset forgets one part in this many of the need */
+    HELD_FACTOR = 4, /* blocks are given back once they are this many times the need … */
     HELD_MIN = 16 * BLOCK_BYTES, /* … and this much more */
 };
 

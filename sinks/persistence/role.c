@@ -130,8 +130,7 @@ static void on_owned(void *arg, const char *topic, int32_t partition, int64_t fr
 }
 
 static const struct feed_ops ops = {
-    .begin = on_begin, .step = on_step, .write = on_write, .applied = on_applied,
-    .owned = on_owned
+    .begin = on_begin, .step = on_step, .write = on_write, .applied = on_applied, .owned = on_owned
 };
 
 static enum cq_status open_feed(struct persistence *x, const volatile int *stop, struct feed **ret)

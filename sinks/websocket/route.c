@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/sink_state.h"
 
-enum { REASON_MAX = 120, OWN_LATE_MAX_MS = 5000,
-       /* later than load makes it: it was handed back, or the database was away for a while */
-       TICK_LATE_MAX_MS = 15000 };
+enum {
+    REASON_MAX = 120,
+    OWN_LATE_MAX_MS = 5000,
+    /* later than load makes it: it was handed back, or the database was away for a while */
+    TICK_LATE_MAX_MS = 15000
+};
 
 /* ---- records -------------------------------------------------------------------------- */
 
@@ -15,7 +18,8 @@ static void note_tick(struct sink *s, int64_t late_ms)
     s->stats.ticks_late_ms += late_ms > 0 ? late_ms : 0;
 }
 
-/* A message that comes back to who wrote it tells how late the road is, a tick how late the view. */
+/* A message that comes back to who wrote it tells how late the road is, a tick how late the view.
+ */
 static void note_late(struct sink *s, const struct session *x, const struct ws_entry *e)
 {
     int64_t late_ms = s->wall_ms - e->at_ms;
