@@ -17,7 +17,7 @@ const NEAR_TOP_PX = 60;
 
 let engine = null;
 let view = null;
-let uploads = []; // of all chats, while the page is open
+let uploads = []; // of all chats, that this window sends
 let challenge = null;
 let noticeTimer = 0;
 
@@ -71,6 +71,7 @@ async function signedIn() {
   await engine.load();
   route();
   run(() => engine.connect());
+  resumeFiles(store, engine);
   session.insist("GET", "/api/me").then(
     (me) => ($("my-name").textContent = me.name || me.phoneNumber),
     () => {},
@@ -80,7 +81,10 @@ async function signedIn() {
 function signedOut() {
   const userId = engine?.model.me;
   engine?.stop();
-  uploads.forEach((u) => u.cancel());
+  uploads.forEach((u) => {
+    u.cancel();
+    u.over?.();
+  });
   uploads = [];
   engine = view = null;
   if (userId) Store.forget(userId);
@@ -169,23 +173,43 @@ function drawUploads() {
 }
 
 function ended(u) {
+  u.over?.();
   uploads = uploads.filter((other) => other !== u);
+  drawUploads();
+}
+
+/** `fn`, or `taken` when another window is at it; what `fn` returns is waited for. A page not on https has no locks. */
+function alone(id, fn, taken) {
+  return navigator.locks ? navigator.locks.request(`upload-${id}`, { ifAvailable: true }, (lock) => (lock ? fn() : taken())) : fn();
+}
+
+function sendFile(mine, chat, file, was) {
+  const u = new Upload(session, mine.store, chat, file, drawUploads, (mediaId, type) => {
+    if (engine === mine) mine.send(chat, "", type, mediaId, u.id);
+    ended(u);
+  }, was);
+  uploads.push(u);
+  alone(u.id, () => new Promise((over) => {
+    u.over = over;
+    u.run();
+  }), () => ended(u));
   drawUploads();
 }
 
 function sendFiles(files) {
   const chat = current();
   if (!chat || chat.left) return;
-  for (const file of files) {
-    const mine = engine;
-    const u = new Upload(session, chat, file, drawUploads, (mediaId, type) => {
-      if (engine === mine) mine.send(chat, "", type, mediaId);
-      ended(u);
-    });
-    uploads.push(u);
-    u.run();
+  for (const file of files) sendFile(engine, chat, file);
+}
+
+/** Those that a reload, or the end of the browser, broke off. Without locks two windows would do them twice. */
+async function resumeFiles(store, mine) {
+  if (!navigator.locks) return;
+  const held = new Set((await navigator.locks.query()).held.map((lock) => lock.name));
+  for (const was of await store.uploads()) {
+    const chat = mine.model.chats.get(was.chatId);
+    if (chat && engine === mine && !held.has(`upload-${was.id}`)) sendFile(mine, chat, was.file, was);
   }
-  drawUploads();
 }
 
 const uploadOf = (button) => uploads.find((u) => u.id === button.closest("[data-upload-id]").dataset.uploadId);

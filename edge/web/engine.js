@@ -292,8 +292,8 @@ export class Engine {
   // Sending
 
   /** With `mediaId`: a message of that type that shows the file. */
-  send(chat, content, type = "text", mediaId = undefined) {
-    const m = this.model.compose(chat, content, uuid(), Date.now(), type, mediaId);
+  send(chat, content, type = "text", mediaId = undefined, clientId = uuid()) {
+    const m = this.model.outgoing(clientId) ?? this.model.compose(chat, content, clientId, Date.now(), type, mediaId);
     this.#sendOutbox();
     this.#save();
     this.changed();

@@ -23,12 +23,16 @@ export class Store {
   /** Where the browser keeps no databases everything is fetched anew at each start. */
   async open(userId) {
     try {
-      const request = indexedDB.open(`chasqui-${userId}`, 1);
-      request.onupgradeneeded = () => {
-        request.result.createObjectStore("about");
-        request.result.createObjectStore("chats", { keyPath: "chatId" });
-        request.result.createObjectStore("messages", { keyPath: "id" });
-        request.result.createObjectStore("outbox", { keyPath: "clientId" });
+      const request = indexedDB.open(`chasqui-${userId}`, 2);
+      request.onupgradeneeded = ({ oldVersion }) => {
+        const db = request.result;
+        if (oldVersion < 1) {
+          db.createObjectStore("about");
+          db.createObjectStore("chats", { keyPath: "chatId" });
+          db.createObjectStore("messages", { keyPath: "id" });
+          db.createObjectStore("outbox", { keyPath: "clientId" });
+        }
+        if (oldVersion < 2) db.createObjectStore("uploads", { keyPath: "id" });
       };
       this.#db = await asked(request);
     } catch {
@@ -100,10 +104,37 @@ export class Store {
     });
   }
 
+  /** Files on their way: {id, chatId, file, …}, and whether each is paused. */
+  async uploads() {
+    if (!this.#db) return [];
+    const tx = this.#db.transaction(["about", "uploads"]);
+    const found = await asked(tx.objectStore("uploads").getAll());
+    const paused = await Promise.all(found.map((u) => asked(tx.objectStore("about").get(`paused-${u.id}`))));
+    return found.map((u, i) => ({ ...u, paused: Boolean(paused[i]) }));
+  }
+
+  /** The file is copied: a disk that is too full for it costs the resuming after a reload, nothing else. */
+  keepUpload(upload) {
+    this.#db?.transaction("uploads", "readwrite").objectStore("uploads").put(upload);
+  }
+
+  pauseUpload(id, paused) {
+    const about = this.#db?.transaction("about", "readwrite").objectStore("about");
+    if (paused) about?.put(true, `paused-${id}`);
+    else about?.delete(`paused-${id}`);
+  }
+
+  /** After what was saved before: both are written into `about`, and so in turn. */
+  forgetUpload(id) {
+    const tx = this.#db?.transaction(["about", "uploads"], "readwrite");
+    tx?.objectStore("uploads").delete(id);
+    tx?.objectStore("about").delete(`paused-${id}`);
+  }
+
   /** Forget everything: the log is another one. */
   async wipe() {
     if (!this.#db) return;
-    const tx = this.#db.transaction(["about", "chats", "messages"], "readwrite");
+    const tx = this.#db.transaction(["about", "chats", "messages", "uploads"], "readwrite");
     for (const name of tx.objectStoreNames) tx.objectStore(name).clear();
     await new Promise((done) => {
       tx.oncomplete = tx.onabort = done;

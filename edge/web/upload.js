@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A file on its way: announced, sent piece by piece (tus), declared complete. A broken line is waited out, a pause lasts
-// until resume(), and either goes on where the server says it stands.
+// until resume(), a reload is survived, and each goes on where the server says it stands.
 import { ApiError } from "./session.js";
-import { backoff, sleep } from "./util.js";
+import { backoff, sleep, uuid } from "./util.js";
 
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 4 * 1024 * 1024;
 const TUS = "1.0.0";
 
 /** What it is sent as: pictures, video and audio that browsers show, anything else as a document. */
@@ -36,12 +36,18 @@ function request(upload, method, url, token, headers, body) {
 }
 
 export class Upload {
-  /** `changed()` after each move. `done(mediaId, type)` once it can be shown in a message. */
-  constructor(session, chat, file, changed, done) {
-    Object.assign(this, { session, chat, file, changed, done });
-    this.id = crypto.randomUUID?.() ?? String(Math.random());
+  /**
+   * `changed()` after each move. `done(mediaId, type)` once it can be shown in a message. `was`: what `store` has of it
+   * from before a reload.
+   */
+  constructor(session, store, chat, file, changed, done, was = {}) {
+    Object.assign(this, { session, store, chat, file, changed, done });
+    this.id = was.id ?? uuid();
     this.type = typeOf(file);
-    this.state = "sending"; // sending | paused | failed | done | canceled
+    this.state = was.paused ? "paused" : "sending"; // sending | paused | failed | done | canceled
+    this.mediaId = was.mediaId;
+    this.url = was.url; // where its pieces go; undefined: not announced
+    this.piece = was.piece;
     this.offset = 0; // what the server holds
     this.under = 0; // of the piece on its way
     this.why = "";
@@ -66,24 +72,27 @@ export class Upload {
     if (this.state !== "sending") return;
     this.#become("paused");
     this.xhr?.abort();
+    this.store.pauseUpload(this.id, true);
   }
 
   resume() {
     if (!["paused", "failed"].includes(this.state)) return;
     this.#become("sending");
+    this.store.pauseUpload(this.id, false);
     this.run();
   }
 
   async cancel() {
     this.#become("canceled");
     this.xhr?.abort();
+    this.store.forgetUpload(this.id);
     const token = await this.session.token();
     if (this.url && token) request(this, "DELETE", this.url, token, {});
   }
 
   /** Until it is done, paused, or refused for good. */
   async run() {
-    if (this.running) return;
+    if (this.running || this.state !== "sending") return;
     this.running = true;
     try {
       if (!this.url) await this.#announce();
@@ -106,6 +115,7 @@ export class Upload {
     this.mediaId = media.id;
     this.url = upload.url;
     this.piece = Math.min(PIECE_BYTES, upload.partSize);
+    this.store.keepUpload({ id: this.id, chatId: chat.chatId, file, mediaId: this.mediaId, url: this.url, piece: this.piece });
   }
 
   /** Ask where it stands, then send from there; after anything odd, ask again. */
@@ -137,5 +147,6 @@ export class Upload {
     await this.session.insist("POST", `/api/media/${this.mediaId}/complete`, undefined, 20);
     this.#become("done");
     this.done(this.mediaId, this.type);
+    this.store.forgetUpload(this.id); // only now: done twice is one message, as its client id is the upload's
   }
 }

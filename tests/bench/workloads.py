@@ -33,6 +33,11 @@ def group(size, rate, senders=1, **more):
     return Workload(name, "group", size, 1, size=size, senders=senders, rate=rate, about="one group, all online", **more)
 
 
+def groups(size, n, rate):
+    """`n` groups, so that a sender of a small one stays below the rate of a user."""
+    return Workload(f"groups-{size}", "group", n * size, n, size=size, rate=rate, about=f"{n} groups, all online")
+
+
 def group_closed(size, window, senders=1, **more):
     name = f"gmax-{size}" + ("" if senders == 1 else f"x{senders}")
     return Workload(name, "group", size, 1, size=size, senders=senders, window=window, about="one group, all online, as much as is taken", **more)

@@ -2,7 +2,10 @@
 // Two people in two browsers. PAGE_URL and WS_URL are the addresses of a running Stack (tests/browser/run).
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const PAGE = new URL(process.env.PAGE_URL);
@@ -242,6 +245,14 @@ function wav() {
   return Buffer.concat([head, Buffer.alloc(n, 128)]);
 }
 
+/** A file as people have them; one of this size is too much for the wire between the test and the browser. */
+function onDisk(name, size) {
+  const folder = mkdtempSync(join(tmpdir(), "page-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, name), Buffer.alloc(size, 5));
+  return join(folder, name);
+}
+
 test("pictures, sound and documents: seen, played, dropped, paused, and sent over a broken line", async () => {
   await ana.find(ben);
   await ben.find(ana);
@@ -289,7 +300,7 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
     }
     await route.continue().catch(() => {});
   });
-  await ana.page.setInputFiles("#file", { name: "long.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(7 << 20, 5) });
+  await ana.page.setInputFiles("#file", onDisk("long.bin", 28 << 20));
   await ana.page.waitForFunction(() => document.querySelector("#uploads progress")?.value > 0.1);
   await ana.action("pause-upload").click();
   await ana.page.locator('[data-upload-id][data-state="paused"]').waitFor();
@@ -306,6 +317,29 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
   assert.equal(await ana.page.locator("[data-upload-id]").count(), 0);
   assert.ok(pieces.length >= 7 && new Set(pieces).size >= 7, `pieces at ${pieces}`);
   assert.equal(await ben.page.locator('.media a[download="long.bin"]').count(), 1);
+
+  // a reload in the middle, while it runs and while it is paused
+  for (const paused of [false, true]) {
+    const name = paused ? "paused.bin" : "reloaded.bin";
+    pieces.length = 0;
+    await ana.page.setInputFiles("#file", onDisk(name, 24 << 20));
+    await ana.page.waitForFunction(() => document.querySelector("#uploads progress")?.value > 0.3);
+    if (paused) {
+      await ana.action("pause-upload").click();
+      await ana.page.locator('[data-upload-id][data-state="paused"]').waitFor();
+    }
+    const sent = new Set(pieces);
+    await ana.page.reload();
+    if (paused) {
+      await ana.page.locator('[data-upload-id][data-state="paused"]').waitFor();
+      await ana.action("resume-upload").click();
+    }
+    await ben.page.locator(`.media a[download="${name}"]`).waitFor();
+    await ana.page.locator(`.media a[download="${name}"]`).waitFor();
+    assert.equal(await ana.page.locator("[data-upload-id]").count(), 0);
+    assert.equal(await ben.page.locator(`.media a[download="${name}"]`).count(), 1);
+    assert.ok(sent.size >= 2 && pieces.filter((at) => at === 0).length === 1, `pieces at ${pieces}: what was held is not sent again`);
+  }
   await ana.page.unroute("**/upload");
   for (const p of [ana, ben]) await p.item("Mountain trip").click();
 });
