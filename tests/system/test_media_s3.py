@@ -316,3 +316,56 @@ async def test_wrong_secret_and_no_room(stack, bucket, net):
     finally:
         bucket.there.use(**bucket.env_of_roles)
         subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+@pytest.fixture
+def small_bucket(stack, bucket):
+    """A store of its own whose disk has 64 MiB; `.filler` takes up most of it."""
+    disk, port = stack.state / "small-s3", BASE_PORT + 4
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        server = versitygw.server(versitygw.program(STATE / "bin"), disk, port, ACCESS, SECRET,
+                                  stack.services.log_dir / "versitygw-small.log", stack.services.guard)
+        server.start()
+        wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code, 20, "versitygw")
+        bucket.there.use(**{**bucket.env_of_roles, "MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media"})
+        server.filler = disk / "filler"
+        yield server
+        bucket.there.use(**bucket.env_of_roles)
+        server.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+@scenario(limit_s=180)
+async def test_no_room_in_the_bucket(stack, small_bucket, net):
+    """Its disk is full: who uploads is told so, piece by piece or by a link, nothing that is held goes, and it ends well with room."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    data = png(seed=230) + os.urandom(9 << 20)
+    media = (await do(a.create, chat, data)).json()["media"]["id"]
+    at = await do(a.push, media, data[: 1 << 20], 1 << 20)
+    small_bucket.filler.write_bytes(bytes(60 << 20))
+    r = await do(a.patch, media, at, data[at : 8 << 20])
+    assert (r.status_code, r.json()["error"]["code"]) == (507, "store_full") and r.headers["retry-after"]
+    held = int((await do(a.offset, media)).headers["upload-offset"])
+    assert held >= at
+    await alice.told(f"{MARK} no room in the bucket", chat)
+
+    small = png(seed=231) + os.urandom(6 << 20)
+    linked = (await do(a.create, chat, small)).json()
+    put = linked["upload"]["put"]
+    assert (await do(outside, "PUT", put["url"], data=small, headers=put["headers"])).status_code >= 500
+    r = await do(a.complete, linked["media"]["id"])
+    assert 400 <= r.status_code < 500 and r.json()["error"]["code"], "what the store did not take is not there"
+
+    small_bucket.filler.unlink()
+    await do(a.push, media, data, 1 << 20, held)
+    assert (await do(a.complete, media)).status_code == 200
+    assert (await do(a.read, media)).content == data
+    assert (await do(outside, "PUT", put["url"], data=small, headers=put["headers"])).status_code == 200
+    assert (await do(a.complete, linked["media"]["id"])).status_code == 200
+    assert (await do(a.read, linked["media"]["id"])).content == small
