@@ -25,7 +25,9 @@ enum {
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
-    CATCHING_UP = 20000, /* records in one run: the queue was full of them */
+    SPELL_MS = 1000,
+    SPELL_BUSY = 2000,   /* records in one spell: much was held at a time ... */
+    SPELL_CALM = 1000,   /* ... and now no more */
     TROUBLE_MS = 120000, /* fenced so soon after the broker was away: by our own earlier self */
 };
 
@@ -52,7 +54,9 @@ struct consumer {
     char text[4][TEXT_MAX];
     char topic[TOPICS_MAX][BUS_NAME_MAX];
     const char *topics[TOPICS_MAX];
-    int run;             /* records since there was none to take */
+    int64_t spell_ms;    /* when this spell began */
+    int spell_n;         /* records since */
+    bool slack;          /* it was busy, and no memory was given back since */
     int64_t trouble_ms;  /* when the broker or the group was last seen to be away; 0: never */
     char why[ERROR_MAX]; /* of the last fatal status */
 };
@@ -487,12 +491,22 @@ static enum cq_status take_error(struct consumer *c, const rd_kafka_message_t *m
     return err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? CQ_AGAIN : CQ_FATAL;
 }
 
-/* Whoever has caught up needs no more what the full queue took. */
+/* There is nothing to take. What busy spells held, in the queue and in what was made of it, lies
+ * free in pieces that the heap keeps: it is given back once, when all is calm. */
 static void give_back(struct consumer *c)
 {
-    if (c->run > CATCHING_UP)
-        malloc_trim(0);
-    c->run = 0;
+    int64_t now = clock_mono_ms();
+    int n = c->spell_n;
+
+    if (now - c->spell_ms < SPELL_MS)
+        return;
+    c->spell_ms = now;
+    c->spell_n = 0;
+    c->slack |= n > SPELL_BUSY;
+    if (!c->slack || n > SPELL_CALM)
+        return;
+    c->slack = false;
+    malloc_trim(0);
 }
 
 enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
@@ -518,7 +532,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
         return st == CQ_AGAIN ? join_anew(c) : st;
     }
     count_add(COUNT_RECORDS_IN, 1);
-    c->run++;
+    c->spell_n++;
     *ret = (struct bus_record){
         .topic = rd_kafka_topic_name(m->rkt),
         .partition = m->partition,
