@@ -386,7 +386,8 @@ def main(argv=None) -> int:
         print("\n".join(f.name for f, _ in nem.plan(o.seed, 60, o.want, o.profile == "short")))
         return 0
     if o.check:
-        return 0 if tell(print, o.seed, check(dump.load(Path(o.check)))) else 1
+        kept = dump.load(Path(o.check))
+        return 0 if tell(print, kept.meta["seed"], check(kept)) else 1
     out = Path(o.keep or ROOT / f"build/faults/seed-{o.seed}")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
