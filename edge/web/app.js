@@ -178,22 +178,20 @@ function ended(u) {
   drawUploads();
 }
 
-/** `fn`, or `taken` when another window is at it; what `fn` returns is waited for. A page not on https has no locks. */
-function alone(id, fn, taken) {
-  return navigator.locks ? navigator.locks.request(`upload-${id}`, { ifAvailable: true }, (lock) => (lock ? fn() : taken())) : fn();
-}
-
+/** No other window of this browser sends it meanwhile; one that another sends already is left to that. */
 function sendFile(mine, chat, file, was) {
   const u = new Upload(session, mine.store, chat, file, drawUploads, (mediaId, type) => {
     if (engine === mine) mine.send(chat, "", type, mediaId, u.id);
     ended(u);
   }, was);
-  uploads.push(u);
-  alone(u.id, () => new Promise((over) => {
+  const send = () => new Promise((over) => {
     u.over = over;
+    uploads.push(u);
+    drawUploads();
     u.run();
-  }), () => ended(u));
-  drawUploads();
+  });
+  if (!navigator.locks) return void send(); // a page that is not on https has none
+  navigator.locks.request(`upload-${u.id}`, { ifAvailable: true }, (lock) => lock && engine === mine && send());
 }
 
 function sendFiles(files) {
@@ -205,10 +203,9 @@ function sendFiles(files) {
 /** Those that a reload, or the end of the browser, broke off. Without locks two windows would do them twice. */
 async function resumeFiles(store, mine) {
   if (!navigator.locks) return;
-  const held = new Set((await navigator.locks.query()).held.map((lock) => lock.name));
   for (const was of await store.uploads()) {
     const chat = mine.model.chats.get(was.chatId);
-    if (chat && engine === mine && !held.has(`upload-${was.id}`)) sendFile(mine, chat, was.file, was);
+    if (chat) sendFile(mine, chat, was.file, was);
   }
 }
 

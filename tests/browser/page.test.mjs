@@ -327,6 +327,12 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
     if (paused) {
       await ana.action("pause-upload").click();
       await ana.page.locator('[data-upload-id][data-state="paused"]').waitFor();
+      const second = await ana.context.newPage(); // leaves it to the window that has it
+      await second.goto(ana.page.url());
+      await ben.say("and in the other window?");
+      await second.locator("[data-message-id]", { hasText: "and in the other window?" }).waitFor();
+      assert.equal(await second.locator("[data-upload-id]").count(), 0);
+      await second.close();
     }
     const sent = new Set(pieces);
     await ana.page.reload();
