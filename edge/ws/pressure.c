@@ -51,7 +51,7 @@ void pressure_judge(struct pressure *p, int64_t now_ms)
     came = p->heard * MINUTE_MS / elapsed_ms;
     behind = ticks_fall_behind(p);
     if (p->heard >= PRESSURE_HEARD_MIN && p->late_ms > p->heard * PRESSURE_LATE_MS) {
-        int64_t less = at_least(came * 9 / 10);
+        int64_t less = came * 9 / 10;
 
         limit(p, !p->per_minute || less < p->per_minute ? less : p->per_minute, now_ms);
     } else if (p->heard >= PRESSURE_HEARD_MIN && behind) {

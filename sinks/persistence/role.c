@@ -105,7 +105,6 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
 static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
 {
     struct persistence *x = arg;
-
     enum cq_status st = rows_write(x->rows, c, &x->params, x->repeated);
 
     (void)p;

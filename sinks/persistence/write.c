@@ -20,9 +20,8 @@ static const char sql_chats[] =
 #define INSERT_MESSAGES                                                                       \
     "INSERT INTO view.messages (chat_id, seq, id, sender_id, client_id, type, content_type, " \
     "content, key_id, sent_at, media_id) SELECT * FROM unnest($1::uuid[], $2::int8[], "       \
-    "$3::uuid[], "                                                                            \
-    "$4::uuid[], $5::text[], $6::int4[], $7::text[], $8::bytea[], $9::text[], $10::int8[], "  \
-    "$11::uuid[])"
+    "$3::uuid[], $4::uuid[], $5::text[], $6::int4[], $7::text[], $8::bytea[], $9::text[], "   \
+    "$10::int8[], $11::uuid[])"
 
 /* To look for a repeat in two indexes before each row costs a third of the row, and there is next
  * to never one: the plain form fails then, and the turn is written again with the other. */

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One run of the load generator against a Stack: figures, checks of loss, order and view, and how they are printed."""
 
-import atexit
 import json
 import os
 import re
@@ -89,7 +88,6 @@ def generate(stack, options, workload, people, perf=None, seed=1, behind=False):
     argv = [str(stack.build / "tests/bench/bench_load"), "--plan", str(file),
             *workloads.arguments(workload, options.seconds, options.warmup, 2 if idle else 0.2, seed)]
     load = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    atexit.register(load.kill)
     if behind:
         stand_behind(load.pid)
     cpu, whole, memory, result, ready_s, stopped = {}, {}, {}, None, 0, 0
@@ -112,8 +110,11 @@ def generate(stack, options, workload, people, perf=None, seed=1, behind=False):
     if load.wait() != 0 or not result:
         raise SystemExit(f"{workload.name}: the load generator ended with {load.returncode}")
     result["log_bytes"] = {topic: size - log_before.get(topic, 0) for topic, size in log_bytes(stack).items()}
-    behind_s = view_level(stack) - stopped
-    result.update(cpu_s=cpu, ready_s=ready_s, view=view_check(stack, result), view_behind_s=behind_s)
+    level_at, level = view_level(stack)
+    view = view_check(stack, result)
+    if view_position(stack) != level:
+        level_at = time.monotonic()  # it had only paused
+    result.update(cpu_s=cpu, ready_s=ready_s, view=view, view_behind_s=level_at - stopped)
     result["cpu_to_the_end_s"] = sum(usage.cpu_s().values()) - sum(whole.values())
     if idle:
         result["memory_kib_a_connection"] = {name: round(kib / workload.users, 2) for name, kib in memory.items()
@@ -121,18 +122,22 @@ def generate(stack, options, workload, people, perf=None, seed=1, behind=False):
     return result
 
 
+def view_position(stack):
+    """Records that persistence and status have applied."""
+    with stack.db() as db:
+        return db.execute("SELECT sum(next) FROM view.positions").fetchone()[0]
+
+
 def view_level(stack, quiet_s=1.0):
-    """When persistence and status moved for the last time: all is in the view then, and every tick is told."""
+    """When persistence and status moved for the last time, and to where: all is in the view then, and every tick is told."""
     began = changed = time.monotonic()
     seen = None
-    with stack.db() as db:
-        while (now := time.monotonic()) - changed < quiet_s and now - began < VIEW_WAIT_S:
-            at = db.execute("SELECT sum(next) FROM view.positions").fetchone()[0]
-            db.rollback()
-            if at != seen:
-                seen, changed = at, now
-            time.sleep(0.02)
-    return changed
+    while (now := time.monotonic()) - changed < quiet_s and now - began < VIEW_WAIT_S:
+        at = view_position(stack)
+        if at != seen:
+            seen, changed = at, now
+        time.sleep(0.02)
+    return changed, seen
 
 
 def view_check(stack, result):

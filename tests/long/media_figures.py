@@ -157,7 +157,8 @@ def s3_figures(stack, f, chat, data, port):
     tus = timed(lambda: f.send(chat, data, "document", 8 * MIB), len(data))
     down = timed(lambda: get_all(f"{stack.rest_url()}/api/media/{media[-1]}", dict(f.http.headers)), len(data))
     print(f"S3: PUT by link {up:.0f} MiB/s, bare {bare:.0f} ({100 * up / bare:.0f} %); with complete, which copies and reads it again, "
-          f"{all_of_it:.0f}; with the hash told before, which it verifies itself, {verified:.0f} ({100 * verified / bare:.0f} %); tus in pieces of 8 MiB {tus:.0f}; download {down:.0f}, bare {bare_down:.0f} ({100 * down / bare_down:.0f} %)")
+          f"{all_of_it:.0f}; with the hash told before, which it verifies itself, {verified:.0f} ({100 * verified / bare:.0f} %); "
+          f"tus in pieces of 8 MiB {tus:.0f}; download {down:.0f}, bare {bare_down:.0f} ({100 * down / bare_down:.0f} %)")
 
 
 def memory_of(pid):

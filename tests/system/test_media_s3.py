@@ -3,6 +3,7 @@
 that is away, full, or will not have us."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -42,16 +43,33 @@ class Elsewhere:
         self.use()
 
 
-@pytest.fixture(scope="module")
-def bucket(stack):
-    executable = versitygw.program(STATE / "bin")
-    if not executable:
-        pytest.skip("no versitygw here, and no Go to build it")
-    port = BASE_PORT + 3
-    server = versitygw.server(executable, stack.state / "s3", port, ACCESS, SECRET, stack.services.log_dir / "versitygw.log",
-                       stack.services.guard)
+def s3_server(stack, folder, port):
+    """versitygw over `folder`, answering."""
+    server = versitygw.server(versitygw.program(STATE / "bin"), folder, port, ACCESS, SECRET,
+                              stack.services.log_dir / f"versitygw-{port}.log", stack.services.guard)
     server.start()
     wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code, 20, "versitygw")
+    return server
+
+
+@contextlib.contextmanager
+def small_disk(folder, mb):
+    """A disk of its own, that can be filled."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mb}m", "tmpfs", str(folder)], capture_output=True, check=False).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+@pytest.fixture(scope="module")
+def bucket(stack):
+    if not versitygw.program(STATE / "bin"):
+        pytest.skip("no versitygw here, and no Go to build it")
+    port = BASE_PORT + 3
+    server = s3_server(stack, stack.state / "s3", port)
     there = Elsewhere(stack)
     env = {"MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media", "S3_ACCESS_KEY": ACCESS, "S3_SECRET_KEY": SECRET,
            "MEDIA_PART_MB": "8"}
@@ -293,50 +311,38 @@ async def test_wrong_secret_and_no_room(stack, bucket, net):
     assert (await do(a.read, media)).content == data
 
     # a folder on a disk of 8 MiB
-    disk = stack.state / "small"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    try:
-        bucket.there.use(MEDIA_STORE=f"local:{disk}/media", MEDIA_PART_MB="8")
-        filler = disk / "filler"
-        filler.write_bytes(bytes(5 << 20))
-        media = (await do(a.create, chat, data + bytes(3 << 20))).json()["media"]["id"]
-        data += bytes(3 << 20)
-        at = await do(a.push, media, data[: 2 << 20], 1 << 19)
-        r = await do(a.patch, media, at, data[at:])
-        assert (r.status_code, r.json()["error"]["code"]) == (507, "store_full") and r.headers["retry-after"]
-        assert (await do(a.offset, media)).headers["upload-offset"] == str(at)
-        await alice.told(f"{MARK} no room", chat)
-        filler.unlink()
-        await do(a.push, media, data, 1 << 19, at)
-        assert (await do(a.complete, media)).status_code == 200
-        assert (await do(a.read, media)).content == data
-        assert (await do(a.found, media))["thumbnail"]
-    finally:
-        bucket.there.use(**bucket.env_of_roles)
-        subprocess.run(["umount", "-l", str(disk)], check=False)
+    with small_disk(stack.state / "small", 8) as disk:
+        try:
+            bucket.there.use(MEDIA_STORE=f"local:{disk}/media", MEDIA_PART_MB="8")
+            filler = disk / "filler"
+            filler.write_bytes(bytes(5 << 20))
+            media = (await do(a.create, chat, data + bytes(3 << 20))).json()["media"]["id"]
+            data += bytes(3 << 20)
+            at = await do(a.push, media, data[: 2 << 20], 1 << 19)
+            r = await do(a.patch, media, at, data[at:])
+            assert (r.status_code, r.json()["error"]["code"]) == (507, "store_full") and r.headers["retry-after"]
+            assert (await do(a.offset, media)).headers["upload-offset"] == str(at)
+            await alice.told(f"{MARK} no room", chat)
+            filler.unlink()
+            await do(a.push, media, data, 1 << 19, at)
+            assert (await do(a.complete, media)).status_code == 200
+            assert (await do(a.read, media)).content == data
+            assert (await do(a.found, media))["thumbnail"]
+        finally:
+            bucket.there.use(**bucket.env_of_roles)
 
 
 @pytest.fixture
 def small_bucket(stack, bucket):
     """A store of its own whose disk has 64 MiB; `.filler` takes up most of it."""
-    disk, port = stack.state / "small-s3", BASE_PORT + 4
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    try:
-        server = versitygw.server(versitygw.program(STATE / "bin"), disk, port, ACCESS, SECRET,
-                                  stack.services.log_dir / "versitygw-small.log", stack.services.guard)
-        server.start()
-        wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code, 20, "versitygw")
+    port = BASE_PORT + 4
+    with small_disk(stack.state / "small-s3", 64) as disk:
+        server = s3_server(stack, disk, port)
         bucket.there.use(**{**bucket.env_of_roles, "MEDIA_STORE": f"s3:http://127.0.0.1:{port}/media"})
         server.filler = disk / "filler"
         yield server
         bucket.there.use(**bucket.env_of_roles)
         server.stop()
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
 @scenario(limit_s=180)
