@@ -30,6 +30,7 @@ POM = ROOT / "compose/kafka/pom.xml"
 ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
 PORT_STEP = 10  # copy i of an edge, and of any role's private door, listens on its port + 10 i
 PASS_ON = ("PATH", "HOME", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
+POSTGRES_NICE = 5  # a third of the weight of the others, where the kernel weighs processes and not sessions: docs/performance.md
 POSTGRES_UNREACHABLE_HOME = Path("/var/lib/chasqui")
 
 # What fits a machine with two cores that runs everything. Sizes in bytes, times in ms.
@@ -327,7 +328,8 @@ class Services:
                 "log_line_prefix": "%m [%p] ", "fsync": "on" if self.durable else "off",
                 "full_page_writes": "on" if self.durable else "off",
             }
-            argv = [tools / "postgres", "-D", data]
+            # The view is behind the road of a message anyway: its bursts wait for gateways and the broker, not they for it.
+            argv = ["nice", "-n", str(POSTGRES_NICE), tools / "postgres", "-D", data]
             for name, value in options.items():
                 argv += ["-c", f"{name}={value}"]
             return self._start("postgres", argv, "database system is ready to accept connections", 60, user=user, cwd="/",

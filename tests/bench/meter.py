@@ -71,7 +71,15 @@ def machine():
     memory = int(re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), re.M)[1])
     system = re.search(r'^PRETTY_NAME="(.*)"$', Path("/etc/os-release").read_text(), re.M)
     return {"cpu": cpu[1] if cpu else platform.machine(), "cores": os.cpu_count(), "memory_gib": round(memory / 2**20, 1),
-            "kernel": platform.release(), "system": system[1] if system else "?"}
+            "kernel": platform.release(), "system": system[1] if system else "?", "autogroup": _autogroup()}
+
+
+def _autogroup():
+    """Whether sessions share the CPU evenly whatever they are (sched(7)): a backend of PostgreSQL is one, so is a gateway."""
+    try:
+        return {"0": "off", "1": "on"}[Path("/proc/sys/kernel/sched_autogroup_enabled").read_text().strip()]
+    except (OSError, KeyError):
+        return "?"
 
 
 def versions(build):
