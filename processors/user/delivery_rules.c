@@ -53,7 +53,7 @@ enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry 
     for (int i = 0; i < u->devices_n; i++) {
         const struct known_device *d = &u->devices[i];
 
-        if ((only && !id_eq(*only, d->id)) || user_device_online(u, d->id))
+        if ((only && !id_eq(*only, d->id)) || user_device_online(u, d->id, step->offset))
             continue;
         devices[n++] = d->id;
         if (d->push && !target_of(step, d, &targets[targets_n++]))
@@ -74,10 +74,10 @@ enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry 
 }
 
 /* Whether any of the user's devices has no live session. */
-static bool somebody_away(const struct user_entry *u)
+static bool somebody_away(const struct user_entry *u, int64_t offset)
 {
     for (int i = 0; i < u->devices_n; i++)
-        if (!user_device_online(u, u->devices[i].id))
+        if (!user_device_online(u, u->devices[i].id, offset))
             return true;
     return false;
 }
@@ -156,7 +156,8 @@ static size_t count_sessions(const struct user_step *step, const struct delivery
 static enum cq_status push_away(struct user_step *step, const struct user_entry *u,
                                 const struct delivery_item *item)
 {
-    if (item->class != FRAME_CLASS_MESSAGE || id_eq(u->id, item->sender_id) || !somebody_away(u))
+    if (item->class != FRAME_CLASS_MESSAGE || id_eq(u->id, item->sender_id) ||
+        !somebody_away(u, step->offset))
         return CQ_OK;
     return user_emit_mobile(step, u, NULL,
                             &(struct lost_item){ item->chat_id, item->seq, item->message_id,
@@ -174,7 +175,7 @@ static enum cq_status push_read(struct user_step *step, const struct user_entry 
     for (int i = 0; i < u->devices_n; i++) {
         const struct known_device *d = &u->devices[i];
 
-        if (!d->push || id_eq(d->id, item->read_by) || user_device_online(u, d->id))
+        if (!d->push || id_eq(d->id, item->read_by) || user_device_online(u, d->id, step->offset))
             continue;
         if (!n) {
             devices = ARENA_ARRAY(step->arena, struct cq_id, USER_DEVICES_MAX);

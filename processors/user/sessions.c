@@ -65,10 +65,10 @@ struct known_device *user_device(const struct user_entry *u, struct cq_id device
     return NULL;
 }
 
-bool user_device_online(const struct user_entry *u, struct cq_id device)
+bool user_device_online(const struct user_entry *u, struct cq_id device, int64_t offset)
 {
     for (int i = 0; i < u->sessions_n; i++)
-        if (id_eq(u->sessions[i].device, device))
+        if (u->sessions[i].source_offset <= offset && id_eq(u->sessions[i].device, device))
             return true;
     return false;
 }

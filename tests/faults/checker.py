@@ -562,43 +562,13 @@ def _handed_back(d: Data, sessions: dict[str, list[list]]) -> set[tuple[str, str
     return found
 
 
-TORN_MS = 200  # between two outputs of one turn: more, and the turn was repeated
-
-
-def _torn(d: Data, sessions: dict[str, list[list]]) -> set[tuple[str, str]]:
-    """(message, device) of a turn that a death tore: it had ended one session of the device and opened the next, which the
-    presence topic kept, and the frames of messages before that were lost with the process. Told anew, they are older than
-    the session that there is now, and its sync has them."""
-    opened_at = {(r["p"], r["v"]["source"]["offset"]): r["t"] for r in reversed(d.records("presence")) if r["v"]}
-    part, first_frame, found = {}, {}, set()
-    batches = []
-    for r in d.records("user.inbox"):
-        kind, body = r["v"]["body"]
-        if kind.endswith("UserAction"):
-            part[body["userId"]] = r["p"]
-        elif kind.endswith("DeliveryBatch"):
-            batches += [(r["p"], r["o"], x["messageId"]) for x in body["items"] if x.get("class") == "MESSAGE"]
-    for r in d.records("ws.push"):
-        for e in r["v"]["entries"]:
-            for p in {part.get(x["userId"]) for x in e["to"]} if e.get("messageId") else ():
-                key = (p, e["messageId"])
-                first_frame[key] = min(r["t"], first_frame.get(key, r["t"]))
-    owner = {x["device"]: part.get(x["user"]) for x in d.lines("device")}
-    for device, all_of in sessions.items():
-        for (_, end, _), (opened, _, _) in zip(all_of, all_of[1:]):
-            kept = opened_at.get((owner.get(device), opened))
-            found.update((m, device) for p, o, m in batches if kept and end and p == owner[device] and o < end < opened
-                         and first_frame.get((p, m), 0) > kept + TORN_MS)
-    return found
-
-
 def i13_shown_or_pushed(d: Data) -> Line:
     line = Line("I13", "what a device did not get on its socket was pushed, or its next session has it; every push has an outcome")
     quiet = d.marks["quiet"]
     pushed = {(r["v"]["messageId"], x) for r in d.records("mobile.push") for x in r["v"]["devices"]}
     told = {(r["v"]["messageId"], r["v"]["deviceId"]) for r in d.records("push.outcomes")}
     line.bad += [f"no outcome: {x}" for x in pushed - told]
-    back = _handed_back(d, _sessions(d)) | _torn(d, _sessions(d))
+    back = _handed_back(d, _sessions(d))
     looked = by_push = by_session = 0
     for x in d.lines("device"):
         have = {} if x.get("mute") else d.shown.get(x["device"], {})

@@ -347,29 +347,6 @@ def plant_no_push_for_its_session_had_ended(w):
         w.record("user.inbox", {"body": ["chasqui.UserAction", {"deviceId": B2, "action": [f"chasqui.{kind}", {"sessionId": session, **more}]}]})
 
 
-def turn_ends_one_session_and_opens_the_next(w, frame_ms):
-    """After the batch of m3 and in its turn; the frame of m3 is in the log `frame_ms` later than what presence says of it."""
-    plant_no_push(w)
-    m = w.row("m3")
-    for r in w.topics["user.inbox"]:
-        for x in r["v"]["body"][1].get("items", ()):
-            if x["offset"] == m["seq"] & (GEN - 1):
-                x.update({"class": "MESSAGE", "messageId": m["id"]})
-    action = lambda session, kind: {"body": ["chasqui.UserAction", {"userId": B, "deviceId": B2, "action": [  # noqa: E731
-        f"chasqui.{kind}", {"sessionId": session, "items": []}]}]}
-    w.record("user.inbox", action("s1", "SessionOpened"), o=-1)
-    w.record("user.inbox", action("s1", "SessionLost"))
-    opened = w.record("user.inbox", action("s2", "SessionOpened"))
-    w.topics.setdefault("presence", []).append({"p": 0, "o": 0, "k": "", "t": 5000, "v": {"source": {"offset": opened}}})
-    for r in w.topics["ws.push"]:
-        if r["v"]["entries"][0]["messageId"] == m["id"]:
-            r["t"] = 5000 + frame_ms
-
-
-def plant_no_push_from_a_whole_turn(w):
-    turn_ends_one_session_and_opens_the_next(w, frame_ms=5)
-
-
 def plant_no_outcome(w):
     w.topics["push.outcomes"].pop()
 
@@ -424,7 +401,7 @@ PLANTS = {  # what is planted → the invariant that must say so (others may, to
     plant_poison_swallowed: "I9", plant_good_record_dead_lettered: "I9", plant_other_rows_after_rebuild: "I10", plant_memory: "I11",
     plant_descriptors: "I11", plant_memory_after_a_fault: "I11", plant_descriptors_after_a_fault: "I11",
     plant_not_well_again: "I12", plant_fault_forgotten: "I12", plant_no_push: "I13", plant_no_push_for_its_session_had_ended: "I13",
-    plant_no_push_from_a_whole_turn: "I13", plant_no_outcome: "I13",
+    plant_no_outcome: "I13",
     plant_not_handed_on: "I14", plant_receipt_without_trace: "I14", plant_no_verdict_on_an_action: "I14",
     plant_accepted_from_a_stranger: "I14", plant_repeat_accepted: "I14", plant_against_the_protocol: "I15",
     plant_verdict_never_told: "I15", plant_refusal_never_taken: "I16",
@@ -436,12 +413,6 @@ def test_a_planted_anomaly_is_named(plant):
     w = World()
     plant(w)
     assert PLANTS[plant] in broken(w)
-
-
-def test_a_torn_turn_is_told_by_the_next_session():
-    w = World()
-    turn_ends_one_session_and_opens_the_next(w, frame_ms=8000)
-    assert "I13" not in broken(w)
 
 
 def test_every_invariant_is_broken_by_some_plant():

@@ -21,8 +21,9 @@ static struct cq_id id_of(uint8_t n)
 
 static const struct source opened_at = { TOPIC_GENERATION, 0, OPENED_AT };
 
-/* Pushes to sockets that one message makes when it is stepped at this offset of user.inbox. */
-static int pushes_at(int64_t offset)
+/* Records of this topic that one message makes when it is stepped at this offset of user.inbox: the
+ * device of its recipient is known all along, and its session was opened at OPENED_AT. */
+static int outputs_at(enum topic topic, int64_t offset)
 {
     struct user_state state;
     struct user_outputs out = { .max = USER_OUTPUTS_MAX };
@@ -45,6 +46,13 @@ static int pushes_at(int64_t offset)
 
     if (!user_state_init(&state, 0, 1, 8) ||
         user_restore(&state,
+                     &(struct presence){
+                         .user_id = to,
+                         .source = { TOPIC_GENERATION, 0, 1 },
+                         .entry = { PRESENCE_DEVICE_ENTRY,
+                                    .u.device_entry = { id_of(3), span_str("android") } } }) !=
+            CQ_OK ||
+        user_restore(&state,
                      &(struct presence){ .user_id = to,
                                          .source = opened_at,
                                          .entry = { PRESENCE_SESSION_ENTRY,
@@ -54,7 +62,7 @@ static int pushes_at(int64_t offset)
         user_step(&step, &record, &why) != CQ_OK)
         return -1;
     for (size_t i = 0; i < out.n; i++)
-        n += out.v[i].topic == TOPIC_WS_PUSH;
+        n += out.v[i].topic == topic;
     free(out.v);
     user_state_release(&state);
     arena_free(arena);
@@ -63,12 +71,20 @@ static int pushes_at(int64_t offset)
 
 TEST(a_session_gets_what_comes_after_its_opening)
 {
-    CHECK_EQ(pushes_at(OPENED_AT + 1), 1);
+    CHECK_EQ(outputs_at(TOPIC_WS_PUSH, OPENED_AT + 1), 1);
+    CHECK_EQ(outputs_at(TOPIC_MOBILE_PUSH, OPENED_AT + 1), 0);
 }
 
 TEST(a_replayed_delivery_from_before_a_session_is_not_for_it)
 {
-    CHECK_EQ(pushes_at(OPENED_AT - 1), 0);
+    CHECK_EQ(outputs_at(TOPIC_WS_PUSH, OPENED_AT - 1), 0);
+}
+
+/* The turn that opened the session failed after presence had kept it: what was a push before is one
+ * again. */
+TEST(a_replayed_delivery_from_before_a_session_wakes_its_device)
+{
+    CHECK_EQ(outputs_at(TOPIC_MOBILE_PUSH, OPENED_AT - 1), 1);
 }
 
 /* A zombie of this role may say once more, too late, that a session is open. */
@@ -89,6 +105,6 @@ TEST(an_end_is_final_for_a_restore)
     CHECK_EQ(user_restore(&state, &opened), CQ_OK);
     user_restore_end(&state);
     u = sessions_user(&state.sessions, id_of(1));
-    CHECK(u && !user_session(u, id_of(2)) && !user_device_online(u, id_of(3)));
+    CHECK(u && !user_session(u, id_of(2)) && !user_device_online(u, id_of(3), OPENED_AT));
     user_state_release(&state);
 }
