@@ -136,7 +136,9 @@ static enum cq_status drop_silent_of(struct user_step *step, struct user_entry *
     for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
         struct live_session s = u->sessions[i];
 
-        if (!is_silent(step, s.incarnation))
+        /* In a replay its gateway may not have begun yet. Its end would be final for the next
+         * restore. */
+        if (s.source_offset > step->offset || !is_silent(step, s.incarnation))
             continue;
         st = user_emit_session(step, u->id, &s, true);
         if (st == CQ_OK)

@@ -87,6 +87,56 @@ TEST(a_replayed_delivery_from_before_a_session_wakes_its_device)
     CHECK_EQ(outputs_at(TOPIC_MOBILE_PUSH, OPENED_AT - 1), 1);
 }
 
+/* Records of presence when another gateway is heard at this offset, and three minutes and more
+ * later at the next. */
+static int ends_at(int64_t offset)
+{
+    struct user_state state;
+    struct user_outputs out = { .max = USER_OUTPUTS_MAX };
+    struct cq_arena *arena = arena_new(ARENA_BYTES);
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION,
+                                           .u.user_action = {
+                                               .action = { USER_ACTION_GATEWAY_ALIVE,
+                                                           .u.gateway_alive = { id_of(5) } } } } };
+    const char *why = "";
+    int n = 0;
+
+    if (!user_state_init(&state, 0, 1, 8) ||
+        user_restore(
+            &state, &(struct presence){ .user_id = id_of(1),
+                                        .source = opened_at,
+                                        .entry = { PRESENCE_SESSION_ENTRY,
+                                                   .u.session_entry = { id_of(2), id_of(3), 0,
+                                                                        id_of(4), 0 } } }) != CQ_OK)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        struct user_step step = {
+            &state, offset + i, i * (int64_t)(SILENT_MS + 1), arena, &out, 0
+        };
+
+        if (user_step(&step, &record, &why) != CQ_OK)
+            return -1;
+    }
+    for (size_t i = 0; i < out.n; i++)
+        n += out.v[i].topic == TOPIC_PRESENCE;
+    free(out.v);
+    user_state_release(&state);
+    arena_free(arena);
+    return n;
+}
+
+TEST(a_session_of_a_silent_gateway_ends)
+{
+    CHECK_EQ(ends_at(OPENED_AT + 1), 1);
+}
+
+/* Its gateway, too, came later; an end written now would be final for the next restore, and its
+ * socket deaf. */
+TEST(a_replay_from_long_before_does_not_end_a_session_opened_since)
+{
+    CHECK_EQ(ends_at(OPENED_AT - 8), 0);
+}
+
 /* A zombie of this role may say once more, too late, that a session is open. */
 TEST(an_end_is_final_for_a_restore)
 {
