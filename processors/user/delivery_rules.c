@@ -209,8 +209,8 @@ static enum cq_status route_item(struct user_step *step, const struct delivery_i
         const struct user_entry *u = sessions_user(&step->state->sessions, item->to[i]);
 
         for (int k = 0; u && k < u->sessions_n; k++)
-            /* in a replay a session may be known that opened later: its sync has this */
-            if (u->sessions[k].source_offset <= step->offset &&
+            /* the sync of one that opened later has this */
+            if (session_opened_by(&u->sessions[k], step->offset) &&
                 !(item->has_read_by && id_eq(u->sessions[k].device, item->read_by)))
                 hits[n++] = (struct hit){ u->sessions[k].slot, { u->id, u->sessions[k].id } };
         if (u)

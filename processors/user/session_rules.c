@@ -138,7 +138,7 @@ static enum cq_status drop_silent_of(struct user_step *step, struct user_entry *
 
         /* In a replay its gateway may not have begun yet. Its end would be final for the next
          * restore. */
-        if (s.source_offset > step->offset || !is_silent(step, s.incarnation))
+        if (!session_opened_by(&s, step->offset) || !is_silent(step, s.incarnation))
             continue;
         st = user_emit_session(step, u->id, &s, true);
         if (st == CQ_OK)

@@ -65,10 +65,15 @@ struct known_device *user_device(const struct user_entry *u, struct cq_id device
     return NULL;
 }
 
+bool session_opened_by(const struct live_session *s, int64_t offset)
+{
+    return s->source_offset <= offset;
+}
+
 bool user_device_online(const struct user_entry *u, struct cq_id device, int64_t offset)
 {
     for (int i = 0; i < u->sessions_n; i++)
-        if (u->sessions[i].source_offset <= offset && id_eq(u->sessions[i].device, device))
+        if (session_opened_by(&u->sessions[i], offset) && id_eq(u->sessions[i].device, device))
             return true;
     return false;
 }

@@ -67,8 +67,11 @@ CQ_MUST_CHECK enum cq_status device_set_push(struct known_device *d, int64_t sou
                                              int64_t at_ms, const struct push_address *address);
 void device_drop_push(struct known_device *d);
 
-/** It has a session that was opened at this offset of user.inbox, or before. In a replay one may be
- * known that opened later. */
+/** Opened at this offset of user.inbox, or before: in a replay one may be known that opened later.
+ */
+bool session_opened_by(const struct live_session *s, int64_t offset);
+
+/** It has a session that was opened by then. */
 bool user_device_online(const struct user_entry *u, struct cq_id device, int64_t offset);
 
 void user_remove_session(struct user_entry *u, struct cq_id session);

@@ -19,7 +19,12 @@ static struct cq_id id_of(uint8_t n)
     return id;
 }
 
-static const struct source opened_at = { TOPIC_GENERATION, 0, OPENED_AT };
+static const struct presence opened = {
+    .user_id = { { 1 } },
+    .source = { TOPIC_GENERATION, 0, OPENED_AT },
+    .entry = { PRESENCE_SESSION_ENTRY,
+               .u.session_entry = { { { 2 } }, { { 3 } }, 0, { { 4 } }, 0 } },
+};
 
 /* Records of this topic that one message makes when it is stepped at this offset of user.inbox: the
  * device of its recipient is known all along, and its session was opened at OPENED_AT. */
@@ -52,14 +57,7 @@ static int outputs_at(enum topic topic, int64_t offset)
                          .entry = { PRESENCE_DEVICE_ENTRY,
                                     .u.device_entry = { id_of(3), span_str("android") } } }) !=
             CQ_OK ||
-        user_restore(&state,
-                     &(struct presence){ .user_id = to,
-                                         .source = opened_at,
-                                         .entry = { PRESENCE_SESSION_ENTRY,
-                                                    .u.session_entry = { id_of(2), id_of(3), 0,
-                                                                         id_of(4), 0 } } }) !=
-            CQ_OK ||
-        user_step(&step, &record, &why) != CQ_OK)
+        user_restore(&state, &opened) != CQ_OK || user_step(&step, &record, &why) != CQ_OK)
         return -1;
     for (size_t i = 0; i < out.n; i++)
         n += out.v[i].topic == topic;
@@ -101,13 +99,7 @@ static int ends_at(int64_t offset)
     const char *why = "";
     int n = 0;
 
-    if (!user_state_init(&state, 0, 1, 8) ||
-        user_restore(
-            &state, &(struct presence){ .user_id = id_of(1),
-                                        .source = opened_at,
-                                        .entry = { PRESENCE_SESSION_ENTRY,
-                                                   .u.session_entry = { id_of(2), id_of(3), 0,
-                                                                        id_of(4), 0 } } }) != CQ_OK)
+    if (!user_state_init(&state, 0, 1, 8) || user_restore(&state, &opened) != CQ_OK)
         return -1;
     for (int i = 0; i < 2; i++) {
         struct user_step step = {
@@ -140,12 +132,6 @@ TEST(a_replay_from_long_before_does_not_end_a_session_opened_since)
 /* A zombie of this role may say once more, too late, that a session is open. */
 TEST(an_end_is_final_for_a_restore)
 {
-    const struct presence opened = {
-        .user_id = id_of(1),
-        .source = opened_at,
-        .entry = { PRESENCE_SESSION_ENTRY,
-                   .u.session_entry = { id_of(2), id_of(3), 0, id_of(4), 0 } },
-    };
     struct user_state state;
     const struct user_entry *u;
 
