@@ -80,7 +80,7 @@ class Data:
         first: dict[tuple[int, int], dict] = {}
         for r in self.records("chat.events"):
             v = r["v"]
-            first.setdefault((v["source"]["partition"], v["source"]["offset"]), {**v, "p": r["p"], "o": r["o"]})
+            first.setdefault((v["source"]["partition"], v["source"]["offset"]), {**v, "p": r["p"], "o": r["o"], "t": r["t"]})
         return [first[k] for k in sorted(first)]
 
     @functools.cached_property
@@ -100,8 +100,15 @@ class Data:
             if kind.endswith("MessageAccepted"):
                 found.setdefault(fact["id"], {
                     "id": fact["id"], "chat": e["chatId"], "seq": e["seq"], "sender": e["userId"], "cid": e["clientId"],
-                    "peer": fact["peer"], "content": fact["content"]})
+                    "peer": fact["peer"], "content": fact["content"], "t": e["t"]})
         return found
+
+    @functools.cached_property
+    def late(self) -> set[str]:
+        """Messages accepted when all was quiet already: who had been away came back and sent again what had no verdict for them."""
+        quiet = next(x["at"] for x in self.lines("mark") if x["name"] == "quiet")
+        since = self.meta["began_ms"] + quiet * 1000 if self.meta.get("began_ms") else float("inf")
+        return {m["id"] for m in self.messages.values() if m["t"] > since}
 
     @functools.cached_property
     def by_key(self) -> dict[tuple[str, str, str], dict]:
@@ -276,7 +283,7 @@ def i3_live_devices_have_all(d: Data) -> Line:
     quiet = d.marks["quiet"]
     up = _ready_at(d, quiet)
     for device in up:
-        lacks = _lacking(d, d.devices[device], quiet)
+        lacks = [i for i in _lacking(d, d.devices[device], quiet) if i not in d.late]
         if lacks:
             line.bad.append(f"{d.devices[device]['c']} lacks {len(lacks)}: {[short(d.messages[i]) for i in lacks[:2]]}")
     line.bad += _shown_twice(d)
@@ -579,7 +586,8 @@ def i13_shown_or_pushed(d: Data) -> Line:
             if x["user"] == m["sender"] or x["user"] not in d.audience(m):
                 continue
             looked += 1
-            if m["id"] in have and have[m["id"]]["n"] <= quiet:
+            shown = have.get(m["id"])
+            if shown and (shown["n"] <= quiet or (m["id"] in d.late and shown["how"] == "live")):
                 continue
             if (m["id"], x["device"]) in pushed:
                 by_push += 1

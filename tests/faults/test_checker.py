@@ -36,8 +36,9 @@ OF = {A1: A, B1: B, B2: B, C1: C}
 class World:
     """Alice and Bob in a direct chat, both and Carol in a group she is removed from; Bob's second device is away."""
 
-    def __init__(self):
-        self.history, self.n = [], 0
+    def __init__(self, late_by=()):
+        """`late_by`: who shows what is said after all was quiet; nothing is said then when it is empty."""
+        self.history, self.n, self.late_by = [], 0, late_by
         self.topics = {t: [] for t in ("chat.actions", "chat.events", "rejections", "delivery.status", "user.inbox", "mobile.push",
                                        "ws.push", "push.outcomes", "chat.events.dlq")}
         self.tables = {t: [] for t in ("messages", "members", "cursors", "cursors_quiet", "positions", "chats")}
@@ -146,6 +147,9 @@ class World:
         self.line("after", fault="F15", of={"chat-0": [21, 10]}, base={"chat-0": [20, 10]})
         self.line("mark", name="quiet")
         self.tables["cursors_quiet"] = copy.deepcopy(self.tables["cursors"])
+        if self.late_by:
+            self.say(A1, CHAT, "m8", shown_by=self.late_by)
+            self.topics["chat.events"][-1]["t"] = self.meta["began_ms"] + self.n * 1000
         self.own("ready", B2, session=B2)
         for e in [r["v"] for r in self.topics["chat.events"] if r["v"]["event"][0].endswith("MessageAccepted")]:
             fact = e["event"][1]
@@ -178,6 +182,11 @@ def test_all_well():
     assert [str(x) for x in lines if not x.ok] == []
     assert len(lines) == len(checker.ALL) == 16
     assert all(x.n for x in lines)
+
+
+def test_what_is_said_after_the_quiet_is_looked_at_too():
+    assert broken(World(late_by=(A1, B1))) == []
+    assert broken(World(late_by=(A1,))) == ["I13"]
 
 
 def plant_lost_row(w):
