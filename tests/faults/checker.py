@@ -587,7 +587,7 @@ def i13_shown_or_pushed(d: Data) -> Line:
                 continue
             looked += 1
             shown = have.get(m["id"])
-            if shown and (shown["n"] <= quiet or (m["id"] in d.late and shown["how"] == "live")):
+            if shown and (shown["n"] <= quiet or m["id"] in d.late):
                 continue
             if (m["id"], x["device"]) in pushed:
                 by_push += 1
