@@ -575,6 +575,7 @@ def i13_shown_or_pushed(d: Data) -> Line:
     pushed = {(r["v"]["messageId"], x) for r in d.records("mobile.push") for x in r["v"]["devices"]}
     told = {(r["v"]["messageId"], r["v"]["deviceId"]) for r in d.records("push.outcomes")}
     line.bad += [f"no outcome: {x}" for x in pushed - told]
+    got = {(x["id"], x["device"]) for x in d.lines("got")}
     back = _handed_back(d, _sessions(d))
     looked = by_push = by_session = 0
     for x in d.lines("device"):
@@ -587,7 +588,7 @@ def i13_shown_or_pushed(d: Data) -> Line:
                 continue
             looked += 1
             shown = have.get(m["id"])
-            if shown and (shown["n"] <= quiet or m["id"] in d.late):
+            if (m["id"], x["device"]) in got or (shown and (shown["n"] <= quiet or m["id"] in d.late)):
                 continue
             if (m["id"], x["device"]) in pushed:
                 by_push += 1

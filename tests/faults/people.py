@@ -64,6 +64,9 @@ class Player(Device):
 
     def _end_connection(self, ws):
         was = self.session
+        for f in self._held:  # said `ok` to, though a sync was still under way: no push of it may be expected
+            if f["t"] == "message" and f["n"] <= self._ok_sent:
+                self.note("got", id=f["id"])
         super()._end_connection(ws)
         self.note("closed", session=was, code=ws.close_code, reason=ws.close_reason or "")
 

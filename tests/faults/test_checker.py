@@ -189,6 +189,14 @@ def test_what_is_said_after_the_quiet_is_looked_at_too():
     assert broken(World(late_by=(A1,))) == ["I13"]
 
 
+def test_what_was_said_ok_to_needs_no_push():
+    w = World()
+    w.topics["mobile.push"] = [r for r in w.topics["mobile.push"] if r["v"]["messageId"] != uid(1004)]
+    assert broken(w) == ["I13"]
+    w.own("got", B2, id=uid(1004))
+    assert broken(w) == []
+
+
 def plant_lost_row(w):
     w.tables["messages"].remove(w.row("m4"))
 
