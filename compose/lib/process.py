@@ -58,10 +58,10 @@ class Proc:
     """
 
     def __init__(self, name, argv, log_path, ready, env=None, user=None, cwd=None, stop_signal=signal.SIGTERM, guard=None,
-                 before_start=None, cpu_group=None):
+                 before_start=None):
         self.name, self.argv, self.log_path, self.ready_text = name, [str(a) for a in argv], Path(log_path), ready
         self.env, self.user, self.cwd, self.stop_signal, self.guard = env, user, cwd, stop_signal, guard
-        self.before_start, self.cpu_group = before_start, cpu_group
+        self.before_start = before_start
         self.auto_restart = False
         self.starts = 0
         self._popen = None
@@ -106,8 +106,6 @@ class Proc:
                     raise Failure(f"start {self.name}", f"{self.argv[0]}: {error.strerror}") from error
             if self.guard:
                 self.guard.add(self._popen.pid)
-            if self.cpu_group:
-                self.cpu_group.add(self._popen.pid)
             self.starts += 1
             self._started_at = time.monotonic()
             self._restart_at = None

@@ -21,7 +21,6 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import versitygw
-from cpu_group import CpuGroup
 from process import Failure, Proc, Watcher, check_port_free, log_tail
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +30,7 @@ POM = ROOT / "compose/kafka/pom.xml"
 ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
 PORT_STEP = 10  # copy i of an edge, and of any role's private door, listens on its port + 10 i
 PASS_ON = ("PATH", "HOME", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
-POSTGRES_NICE = 5  # a third of the weight of the others, in the group of cpu_group.py: docs/performance.md
+POSTGRES_NICE = 5  # a third of the weight of the others, where the kernel weighs processes and not sessions: docs/performance.md
 POSTGRES_UNREACHABLE_HOME = Path("/var/lib/chasqui")
 
 # What fits a machine with two cores that runs everything. Sizes in bytes, times in ms.
@@ -274,7 +273,6 @@ class Services:
         self.database_url = f"postgresql://chasqui:{database_password}@127.0.0.1:{self.ports['postgres']}/chasqui"
         self.procs = []  # in the order of starting
         self._watcher = None
-        self._cpu_group = CpuGroup()
         self.log_dir.mkdir(parents=True, exist_ok=True)
 
     def check_ports(self):
@@ -437,7 +435,7 @@ class Services:
             started = []
             for role, i in self.role_names():
                 proc = Proc(f"{role}-{i}", [self.executable, role], self.log_dir / f"{role}-{i}.log", '"event":"ready"',
-                            env=self.role_env(role, i), guard=self.guard, cpu_group=self._cpu_group)
+                            env=self.role_env(role, i), guard=self.guard)
                 self.procs.append(proc)
                 started.append(proc.start())
             for proc in started:
@@ -463,7 +461,7 @@ class Services:
         try:
             proc = self.proc(name)
         except KeyError:
-            proc = Proc(name, argv, self.log_dir / f"{name}.log", ready, guard=self.guard, cpu_group=self._cpu_group, **kwargs)
+            proc = Proc(name, argv, self.log_dir / f"{name}.log", ready, guard=self.guard, **kwargs)
             self.procs.append(proc)
         return proc.start().wait_ready(timeout)
 

@@ -5,12 +5,7 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "compose/lib"))
-
-from cpu_group import CpuGroup  # noqa: E402
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -76,8 +71,7 @@ def machine():
     memory = int(re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), re.M)[1])
     system = re.search(r'^PRETTY_NAME="(.*)"$', Path("/etc/os-release").read_text(), re.M)
     return {"cpu": cpu[1] if cpu else platform.machine(), "cores": os.cpu_count(), "memory_gib": round(memory / 2**20, 1),
-            "kernel": platform.release(), "system": system[1] if system else "?", "autogroup": _autogroup(),
-            "CPU group": "one" if CpuGroup() else "none of ours"}
+            "kernel": platform.release(), "system": system[1] if system else "?", "autogroup": _autogroup()}
 
 
 def _autogroup():

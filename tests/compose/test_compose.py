@@ -19,7 +19,6 @@ sys.path.insert(0, str(ROOT / "tests/lib"))
 from files import Files, png, sha256  # noqa: E402
 from stack import wait_until  # noqa: E402
 import versitygw  # noqa: E402
-from cpu_group import CpuGroup  # noqa: E402
 
 BASE = int(os.environ.get("CHASQUI_COMPOSE_PORT", "21500"))
 PORTS = {"REST_PORT": BASE, "WS_PORT": BASE + 1, "KAFKA_PORT": BASE + 2, "KAFKA_CONTROLLER_PORT": BASE + 3, "POSTGRES_PORT": BASE + 4,
@@ -117,23 +116,6 @@ def test_the_quick_start_works_as_printed(first):
     sent, history = answers
     assert sent["message"]["content"] == "hello"
     assert [m["id"] for m in history["messages"]] == [sent["message"]["id"]]
-
-
-def cpu_groups(pid):
-    """{tree of control groups: the process's group in it}"""
-    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    return {tree: group for _, tree, group in (line.split(":", 2) for line in lines) if tree in ("", "cpu", "cpu,cpuacct")}
-
-
-def test_the_kernel_weighs_threads_and_not_sessions(first, compose):
-    pids = compose.pids()
-    groups = [cpu_groups(pid) for name, pid in pids.items() if name != "supervise"]
-    assert len(groups) >= 10, pids
-    assert groups.count(groups[0]) == len(groups)
-    if CpuGroup():
-        assert "/chasqui" in groups[0].values(), groups[0]
-    else:  # in a container or under systemd, or without the right to make one: as the supervisor itself
-        assert groups[0] == cpu_groups(pids["supervise"])
 
 
 def test_up_again_changes_nothing(first, compose):
