@@ -48,7 +48,8 @@ def idle(users, rate=100, **more):
     return Workload(f"idle-{users}", "pairs", users, 50, rate=rate, about="connections that say nothing, 50 pairs that do", **more)
 
 
-FULL = [pairs(500), pairs(2000), pairs(5000), pairs(500, users=200), pairs(5000, users=200), closed(1), closed(8), group(10, 200), group(100, 50), group(100, 50, senders=10), group(1000, 4),
+FULL = [pairs(500), pairs(2000), pairs(5000), pairs(500, users=200), pairs(5000, users=200), closed(1), closed(8),
+        group(10, 200), group(100, 50), group(100, 50, senders=10), group(1000, 4),
         group_closed(100, 16), group_closed(100, 4, senders=10), group_closed(1024, 8),
         *(replace(w, name=f"{w.name}-read", receipts="read") for w in (pairs(500), closed(1), closed(8))), idle(10000, rate=500)]
 QUICK = [pairs(200, users=100), closed(8, users=50), group(50, 20), idle(300, rate=50)]
