@@ -19,7 +19,7 @@ enum {
     FLUSH_EVERY_MS = 3, /* while some reports are awaited and others come */
     PACE_MS = 1,        /* between what leaves, at least */
     PACE_SLOWER = 4, /* records that left together which make the pace a millisecond slower … */
-    PACE_SLOWEST_MS = 4, /* … up to this */
+    PACE_SLOWEST_MS = 3, /* … up to this */
     HELD_MAX = 4096,
     HELD_BYTES = 2 * 1024 * 1024,
 };

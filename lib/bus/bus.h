@@ -32,7 +32,7 @@ typedef void producer_report_fn(void *arg, uint64_t opaque, int32_t partition, i
 struct producer_conf {
     const char *brokers;
     const char *client_id;
-    double linger_ms;           /* stages 0, gateways more */
+    double linger_ms;           /* until producer_flush(), at most; 0: leaves at once */
     int32_t message_timeout_ms; /* 0: for ever (stages: a delivery error is fatal there) */
     int32_t queue_max_records;
     int32_t queue_max_kib;
@@ -58,13 +58,18 @@ struct bus_send {
     uint64_t opaque; /* comes back in the report */
 };
 
-/** Queue one record. CQ_OK: `report` comes exactly once. CQ_AGAIN: the queue is full, nothing was
- * queued. CQ_POISON: too large or unknown topic. CQ_FATAL: the producer is dead; make a new one or
- * exit. */
+/** Queue one record. What is sent to a partition between two calls of producer_serve() leaves at
+ * once and together; while that is not reported, later records for it wait here. CQ_OK: `report`
+ * comes exactly once. CQ_AGAIN: the queue is full, nothing was queued. CQ_POISON: too large or
+ * unknown topic. CQ_FATAL: the producer is dead; make a new one or exit. */
 CQ_MUST_CHECK enum cq_status producer_send(struct producer *p, const struct bus_send *m);
 
 /** Deliver reports; waits up to `timeout_ms` for the first. Returns how many came. */
 int producer_serve(struct producer *p, int timeout_ms);
+
+/** The same, but what lingers leaves now, and it ends when nothing is pending or the time is over.
+ */
+int producer_flush(struct producer *p, int timeout_ms);
 
 /** A descriptor that becomes readable when producer_serve() has something to do (read 8 bytes off
  * it first). */

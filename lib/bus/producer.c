@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "lib/bus/backlog.h"
 #include "lib/bus/bus.h"
 #include "lib/bus/rdkafka_conf.h"
 
@@ -16,6 +17,10 @@
 
 enum {
     TOPICS_MAX = 64,
+    PARTITIONS_MAX = 1024,       /* of others nothing is held back */
+    MESSAGE_BYTES = 1024 * 1024, /* message.max.bytes */
+    RECORDS_MAX = 20000,
+    KIB_MAX = 64 * 1024,
     FREE_WAIT_MS = 5000,
     PROBE_EVERY_MS = 1000,
     PROBE_WAIT_MS = 2000,
@@ -32,11 +37,29 @@ struct probe {
     _Atomic int64_t heard_ms; /* monotonic; 0: never */
 };
 
+struct target {
+    struct backlog backlog;
+    rd_kafka_topic_t *rkt; /* its topic's */
+    int32_t partition;
+    struct target *next_free; /* in producer.free … */
+    bool is_free;             /* … if it is in it */
+};
+
+struct topic_slot {
+    rd_kafka_topic_t *rkt;   /* owned */
+    struct target **targets; /* owned, by partition; NULL: never used */
+    int32_t targets_n;
+};
+
 struct producer {
     rd_kafka_t *rk;                       /* owned */
     rd_kafka_queue_t *queue;              /* owned; only with a descriptor */
-    rd_kafka_topic_t *topics[TOPICS_MAX]; /* owned; made at the first send to each */
+    struct topic_slot topics[TOPICS_MAX]; /* made at the first send to each */
     size_t topics_n;
+    uint64_t turn;       /* one more with each producer_serve */
+    struct target *free; /* nothing is under way to them any more, something is held */
+    size_t held_bytes, held_bytes_max;
+    int pending_max;
     producer_report_fn *report;
     void *arg; /* borrowed */
     int fd;    /* eventfd, -1 until asked for */
@@ -56,6 +79,51 @@ static void set_why(struct producer *p, const char *topic, int32_t partition,
              rd_kafka_err2name(cause ? cause : err), cause ? ": " : "", cause ? fatal : "");
 }
 
+static struct topic_slot *topic_of(struct producer *p, const char *name)
+{
+    struct topic_slot *t;
+
+    for (size_t i = 0; i < p->topics_n; i++)
+        if (strcmp(rd_kafka_topic_name(p->topics[i].rkt), name) == 0)
+            return &p->topics[i];
+    if (p->topics_n == TOPICS_MAX)
+        return NULL;
+    t = &p->topics[p->topics_n];
+    *t = (struct topic_slot){ .rkt = rd_kafka_topic_new(p->rk, name, NULL) };
+    if (!t->rkt)
+        return NULL;
+    p->topics_n++;
+    return t;
+}
+
+static struct topic_slot *slot_of_report(struct producer *p, const rd_kafka_message_t *m)
+{
+    for (size_t i = 0; i < p->topics_n; i++)
+        if (p->topics[i].rkt == m->rkt)
+            return &p->topics[i];
+    return topic_of(p, rd_kafka_topic_name(m->rkt));
+}
+
+static void set_free(struct producer *p, struct target *t)
+{
+    if (t->is_free)
+        return;
+    t->is_free = true;
+    t->next_free = p->free;
+    p->free = t;
+}
+
+static void note_report(struct producer *p, const rd_kafka_message_t *m)
+{
+    struct topic_slot *slot = slot_of_report(p, m);
+    struct target *t = slot && m->partition >= 0 && m->partition < slot->targets_n
+                           ? slot->targets[m->partition]
+                           : NULL;
+
+    if (t && backlog_reported(&t->backlog))
+        set_free(p, t);
+}
+
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
 {
     struct producer *p = arg;
@@ -63,6 +131,7 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     (void)rk;
     p->pending--;
     p->reported++;
+    note_report(p, m);
     count_add(m->err ? COUNT_SENDS_FAILED : COUNT_RECORDS_OUT, 1);
     if (m->err) {
         set_why(p, rd_kafka_topic_name(m->rkt), m->partition, m->err);
@@ -164,8 +233,8 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
     snprintf(linger, sizeof linger, "%g", conf->linger_ms);
     snprintf(timeout, sizeof timeout, "%d", conf->message_timeout_ms);
     snprintf(records, sizeof records, "%d",
-             conf->queue_max_records ? conf->queue_max_records : 20000);
-    snprintf(kib, sizeof kib, "%d", conf->queue_max_kib ? conf->queue_max_kib : 64 * 1024);
+             conf->queue_max_records ? conf->queue_max_records : RECORDS_MAX);
+    snprintf(kib, sizeof kib, "%d", conf->queue_max_kib ? conf->queue_max_kib : KIB_MAX);
     rc = rdkafka_conf_new(conf->brokers, conf->client_id, pairs);
     if (!rc)
         return CQ_FATAL;
@@ -175,6 +244,8 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
         return CQ_FATAL;
     }
     p->fd = -1;
+    p->pending_max = conf->queue_max_records ? conf->queue_max_records : RECORDS_MAX;
+    p->held_bytes_max = (size_t)(conf->queue_max_kib ? conf->queue_max_kib : KIB_MAX) * 1024;
     p->report = conf->report;
     p->arg = conf->arg;
     rd_kafka_conf_set_dr_msg_cb(rc, on_report);
@@ -190,39 +261,38 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
     return CQ_OK;
 }
 
+static void topic_release(struct topic_slot *slot)
+{
+    for (int32_t i = 0; i < slot->targets_n; i++) {
+        if (slot->targets[i])
+            backlog_release(&slot->targets[i]->backlog);
+        free(slot->targets[i]);
+    }
+    free(slot->targets);
+    rd_kafka_topic_destroy(slot->rkt);
+}
+
 void producer_free(struct producer *p)
 {
+    int64_t until_ms;
+
     if (!p)
         return;
     probe_end(p);
     p->report = NULL; /* the owner is going: nobody is left to be told */
-    if (!producer_is_fatal(p))
-        rd_kafka_flush(p->rk, FREE_WAIT_MS);
-    else
+    until_ms = clock_mono_ms() + FREE_WAIT_MS;
+    while (p->pending && !producer_is_fatal(p) && clock_mono_ms() < until_ms)
+        producer_serve(p, clock_left_ms(until_ms));
+    if (producer_is_fatal(p))
         rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     for (size_t i = 0; i < p->topics_n; i++)
-        rd_kafka_topic_destroy(p->topics[i]);
+        topic_release(&p->topics[i]);
     if (p->queue)
         rd_kafka_queue_destroy(p->queue);
     rd_kafka_destroy(p->rk);
     if (p->fd >= 0)
         close(p->fd);
     free(p);
-}
-
-static rd_kafka_topic_t *topic_of(struct producer *p, const char *name)
-{
-    rd_kafka_topic_t *t;
-
-    for (size_t i = 0; i < p->topics_n; i++)
-        if (strcmp(rd_kafka_topic_name(p->topics[i]), name) == 0)
-            return p->topics[i];
-    if (p->topics_n == TOPICS_MAX)
-        return NULL;
-    t = rd_kafka_topic_new(p->rk, name, NULL);
-    if (t)
-        p->topics[p->topics_n++] = t;
-    return t;
 }
 
 static enum cq_status send_error(rd_kafka_resp_err_t err)
@@ -251,7 +321,32 @@ static rd_kafka_headers_t *headers_of(const struct bus_send *m)
     return h;
 }
 
-/* The list of arguments cannot be conditional, so there are two of them. */
+/* NULL: out of memory. */
+static struct target *target_of(struct topic_slot *slot, int32_t partition)
+{
+    struct target *t;
+
+    if (partition >= slot->targets_n) {
+        size_t n = (size_t)partition + 1, had = (size_t)slot->targets_n;
+        struct target **targets = realloc(slot->targets, n * sizeof(struct target *));
+
+        if (!targets)
+            return NULL;
+        memset(targets + had, 0, (n - had) * sizeof(struct target *));
+        slot->targets = targets;
+        slot->targets_n = (int32_t)n;
+    }
+    if (slot->targets[partition])
+        return slot->targets[partition];
+    t = calloc(1, sizeof *t);
+    if (t)
+        *t = (struct target){ .rkt = slot->rkt, .partition = partition };
+    slot->targets[partition] = t;
+    return t;
+}
+
+/* The list of arguments cannot be conditional, so there are two of them. `headers` are taken over
+ * on success only. */
 static rd_kafka_resp_err_t produce(struct producer *p, rd_kafka_topic_t *topic,
                                    const struct bus_send *m, rd_kafka_headers_t *headers)
 {
@@ -271,26 +366,97 @@ static rd_kafka_resp_err_t produce(struct producer *p, rd_kafka_topic_t *topic,
         RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
 }
 
-enum cq_status producer_send(struct producer *p, const struct bus_send *m)
+static enum cq_status hold(struct producer *p, struct target *t, const struct bus_send *m)
 {
-    rd_kafka_topic_t *topic = topic_of(p, m->topic);
-    rd_kafka_headers_t *headers = NULL;
-    rd_kafka_resp_err_t err;
+    size_t bytes = backlog_bytes_of(m);
 
-    if (!topic)
+    if (m->key.n + m->value.n > MESSAGE_BYTES)
         return CQ_POISON;
-    if (m->headers_n)
-        headers = headers_of(m);
-    err = produce(p, topic, m, headers);
+    if (p->pending >= p->pending_max || p->held_bytes + bytes > p->held_bytes_max) {
+        count_add(COUNT_QUEUE_FULL, 1);
+        return CQ_AGAIN;
+    }
+    if (!backlog_hold(&t->backlog, m))
+        return CQ_AGAIN;
+    p->held_bytes += bytes;
+    p->pending++;
+    return CQ_OK;
+}
+
+static rd_kafka_resp_err_t hand_over(struct producer *p, rd_kafka_topic_t *rkt,
+                                     const struct bus_send *m)
+{
+    rd_kafka_headers_t *headers = m->headers_n ? headers_of(m) : NULL;
+    rd_kafka_resp_err_t err = produce(p, rkt, m, headers);
+
     if (err && headers)
         rd_kafka_headers_destroy(headers); /* taken over on success only */
-    if (!err)
-        p->pending++;
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         count_add(COUNT_QUEUE_FULL, 1);
     else if (err)
-        set_why(p, m->topic, m->partition, err);
+        set_why(p, rd_kafka_topic_name(rkt), m->partition, err);
+    return err;
+}
+
+enum cq_status producer_send(struct producer *p, const struct bus_send *m)
+{
+    struct topic_slot *slot = topic_of(p, m->topic);
+    struct target *t = NULL;
+    rd_kafka_resp_err_t err;
+
+    if (!slot)
+        return CQ_POISON;
+    if (m->partition >= 0 && m->partition < PARTITIONS_MAX) {
+        t = target_of(slot, m->partition);
+        if (!t)
+            return CQ_AGAIN;
+        if (backlog_must_wait(&t->backlog, p->turn))
+            return hold(p, t, m);
+    }
+    err = hand_over(p, slot->rkt, m);
+    if (!err) {
+        p->pending++;
+        if (t)
+            backlog_sent(&t->backlog, p->turn);
+    }
     return send_error(err);
+}
+
+/* CQ_AGAIN: the library has no room now. */
+static enum cq_status let_out(struct producer *p, struct target *t)
+{
+    const struct bus_send *m = backlog_first(&t->backlog);
+    uint64_t opaque = m->opaque;
+    rd_kafka_resp_err_t err = hand_over(p, t->rkt, m);
+
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        return CQ_AGAIN;
+    p->held_bytes -= backlog_bytes_of(m);
+    backlog_drop(&t->backlog);
+    if (!err) {
+        backlog_sent(&t->backlog, p->turn);
+        return CQ_OK;
+    }
+    p->pending--;
+    p->reported++;
+    count_add(COUNT_SENDS_FAILED, 1);
+    if (p->report)
+        p->report(p->arg, opaque, t->partition, -1, CQ_AGAIN);
+    return CQ_OK;
+}
+
+/* What was held where nothing is under way any more, all of a partition at once. */
+static void let_out_held(struct producer *p)
+{
+    while (p->free) {
+        struct target *t = p->free;
+
+        while (backlog_first(&t->backlog))
+            if (let_out(p, t) != CQ_OK)
+                return;
+        p->free = t->next_free;
+        t->is_free = false;
+    }
 }
 
 static void drain_fd(int fd)
@@ -304,10 +470,24 @@ static void drain_fd(int fd)
 int producer_serve(struct producer *p, int timeout_ms)
 {
     p->reported = 0;
+    p->turn++;
     drain_fd(p->fd);
+    let_out_held(p);
     rd_kafka_poll(p->rk, timeout_ms);
     while (rd_kafka_poll(p->rk, 0) > 0)
         ; /* the descriptor tells of empty → non-empty only: leave it empty */
+    let_out_held(p);
+    return p->reported;
+}
+
+int producer_flush(struct producer *p, int timeout_ms)
+{
+    p->reported = 0;
+    p->turn++;
+    drain_fd(p->fd);
+    let_out_held(p);
+    rd_kafka_flush(p->rk, timeout_ms);
+    let_out_held(p);
     return p->reported;
 }
 

@@ -18,13 +18,14 @@ enum {
     SHOW_EVERY_MS = 1000,
     PARTITIONS_MAX = 1024,
     SERVE_MS = 100,
+    LINGER_MS = 1000, /* the outputs of a turn leave together, with the flush at its end */
     JOIN_MS = 10000,
     /* Under load turns do not begin more often: each costs a request for each partition it writes
      * to, however few records are in it. The more there are, the less it matters to wait for more.
      */
     TURN_EVERY_MS = 1,
     TURN_SLOWER = 4,     /* records of the last turn that make the pace a millisecond slower … */
-    TURN_SLOWEST_MS = 5, /* … up to this */
+    TURN_SLOWEST_MS = 4, /* … up to this */
 };
 
 struct output {
@@ -159,7 +160,7 @@ enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret)
     struct producer_conf pc = {
         .brokers = conf->brokers,
         .client_id = conf->client_id,
-        .linger_ms = 0,
+        .linger_ms = LINGER_MS,
         .message_timeout_ms = 0, /* for ever: a stage does not go on without its outputs */
         .queue_max_records = OUTPUTS_MAX,
         .queue_max_kib = OUT_BYTES_MAX / 1024,
@@ -390,12 +391,12 @@ static enum cq_status publish(struct stage *s)
         enum cq_status st;
 
         while ((st = send_output(s, &s->out.v[i])) == CQ_AGAIN)
-            producer_serve(s->producer, SERVE_MS);
+            producer_flush(s->producer, SERVE_MS);
         if (st != CQ_OK) /* too large or unknown topic is our own bug here */
             return fatal(s, "an output cannot be sent", producer_error(s->producer));
     }
     while (producer_pending(s->producer) > 0 && !s->failed_report) {
-        producer_serve(s->producer, SERVE_MS);
+        producer_flush(s->producer, SERVE_MS);
         if (producer_is_fatal(s->producer))
             return fatal(s, "the producer ended", producer_error(s->producer));
     }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Kafka away, PostgreSQL away: what is told to clients meanwhile, and that all mends itself afterwards."""
 import asyncio
+import os
+from pathlib import Path
 
 from client import MARK, scenario, until
 from look import Load, Supervised, paused, rows_when, started
@@ -71,6 +73,36 @@ async def test_readiness_notices_a_silent_broker(stack, net):
     finally:
         stack.kafka.cont()
     await until(lambda: answers(alice, "/readyz"), 30, "/readyz to say 200 again")
+
+
+@scenario(limit_s=60)
+async def test_a_gateway_that_waits_for_the_broker_rests(stack, net):
+    """What a gateway holds while reports are awaited must not keep it busy: the broker may need the CPU to answer."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    await alice.told(f"{MARK} the road is open", chat)
+    gateways = [p for p in stack.roles() if p.name.startswith("edge-ws")]
+    await paused(stack.kafka)
+    try:
+        sent = [alice.send(f"{MARK} waits {i}", chat) for i in range(20)]
+        for _ in range(20):  # some in each of several turns of the gateway: they wait one behind the other
+            await asyncio.sleep(0.01)
+            sent.append(alice.send(f"{MARK} waits {len(sent)}", chat))
+        before = cpu_s(gateways)
+        await asyncio.sleep(2)  # the time that is measured
+        used = cpu_s(gateways) - before
+        assert not any(m.acks for m in sent)
+    finally:
+        stack.kafka.cont()
+    for m in sent:
+        await alice.verdict(m, 60)
+    assert used < 0.6, f"{used:.2f} s of CPU in 2 s, with nothing to do"
+
+
+def cpu_s(procs) -> float:
+    """What they have used since they began."""
+    stats = [Path(f"/proc/{p.pid}/stat").read_text().rpartition(")")[2].split() for p in procs]
+    return sum(int(s[11]) + int(s[12]) for s in stats) / os.sysconf("SC_CLK_TCK")
 
 
 async def is_unready(device):

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What waits behind records under way: the order stays, the library is given only what leaves at
+ * once, and its thread rests meanwhile.
+ */
+#include "lib/bus/backlog.h"
+#include "tests/unit/bus_world.h"
+#include "tests/unit/test.h"
+
+#include <time.h>
+
+static struct bus_send text(const char *value)
+{
+    return (struct bus_send){ .topic = "out", .value = span_str(value) };
+}
+
+TEST(records_of_one_turn_go_together_and_later_ones_wait)
+{
+    struct backlog b = { 0 };
+    struct bus_send m = text("two");
+
+    CHECK(!backlog_must_wait(&b, 7));
+    backlog_sent(&b, 7);
+    CHECK(!backlog_must_wait(&b, 7));
+    backlog_sent(&b, 7);
+    CHECK(backlog_must_wait(&b, 8));
+    CHECK(backlog_hold(&b, &m));
+    CHECK(!backlog_reported(&b));
+    CHECK(backlog_reported(&b));
+    CHECK(backlog_must_wait(&b, 9)); /* nobody passes those that wait */
+    CHECK(span_eq_str(backlog_first(&b)->value, "two"));
+    backlog_drop(&b);
+    CHECK(!backlog_first(&b));
+    CHECK(!backlog_must_wait(&b, 9));
+    backlog_release(&b);
+}
+
+TEST(a_held_record_is_a_copy_with_its_headers)
+{
+    struct backlog b = { 0 };
+    char key[] = "key", value[] = "value", name[] = "why", why[] = "because";
+    struct bus_header header = { name, span_str(why) };
+    struct bus_send m = { .topic = "out",
+                          .partition = 3,
+                          .key = span_str(key),
+                          .value = span_str(value),
+                          .at_ms = 5,
+                          .headers = &header,
+                          .headers_n = 1,
+                          .opaque = 9 };
+    const struct bus_send *got;
+
+    CHECK(backlog_hold(&b, &m));
+    memset(key, 'x', sizeof key);
+    memset(value, 'x', sizeof value);
+    memset(name, 'x', sizeof name);
+    memset(why, 'x', sizeof why);
+    got = backlog_first(&b);
+    CHECK(span_eq_str(got->key, "key"));
+    CHECK(span_eq_str(got->value, "value"));
+    CHECK_EQ(got->partition, 3);
+    CHECK_EQ(got->at_ms, 5);
+    CHECK_EQ(got->opaque, 9);
+    CHECK_EQ(got->headers_n, 1);
+    CHECK(strcmp(got->headers[0].name, "why") == 0);
+    CHECK(span_eq_str(got->headers[0].value, "because"));
+    backlog_release(&b);
+}
+
+enum { FIRST = 10, ALL = 200, SLOW_MS = 1000 };
+
+struct told {
+    int n, failed;
+    int64_t last_offset[2];
+    uint64_t last[2];
+    bool in_order;
+};
+
+static void note(void *arg, uint64_t opaque, int32_t partition, int64_t offset, enum cq_status st)
+{
+    struct told *t = arg;
+
+    t->n++;
+    t->failed += st != CQ_OK;
+    t->in_order = t->in_order && offset > t->last_offset[partition] && opaque > t->last[partition];
+    t->last_offset[partition] = offset;
+    t->last[partition] = opaque;
+}
+
+static enum cq_status start(struct bus_world *w, struct told *t, struct producer **ret)
+{
+    *t = (struct told){ .last_offset = { -1, -1 }, .in_order = true };
+    return producer_new(&(struct producer_conf){ .brokers = w->brokers,
+                                                 .client_id = "paper",
+                                                 .queue_max_records = ALL,
+                                                 .report = note,
+                                                 .arg = t },
+                        ret);
+}
+
+static void send_some(struct producer *p, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        struct bus_send m = text("x");
+
+        m.partition = i % 2;
+        m.opaque = (uint64_t)i + 1;
+        CHECK_EQ(producer_send(p, &m), CQ_OK);
+    }
+}
+
+static void await_all(struct producer *p, const struct told *t, int n)
+{
+    int64_t until_ms = clock_mono_ms() + WITHIN_MS;
+
+    while (t->n < n && clock_mono_ms() < until_ms)
+        producer_serve(p, 100);
+    CHECK_EQ(t->n, n);
+}
+
+static int64_t cpu_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+TEST(nobody_turns_while_reports_are_awaited)
+{
+    struct bus_world w;
+    struct told t;
+    struct producer *p = NULL;
+    struct bus_send full = text("one too many");
+    int64_t used_ms;
+
+    world_open(&w);
+    CHECK_EQ(start(&w, &t, &p), CQ_OK);
+    send_some(p, 0, FIRST);
+    await_all(p, &t, FIRST); /* connected, and with an id */
+    for (int broker = NEAR; broker <= FAR; broker++)
+        rd_kafka_mock_broker_push_request_error_rtts(w.cluster, broker, API_PRODUCE, (size_t)1,
+                                                     RD_KAFKA_RESP_ERR_NO_ERROR, SLOW_MS);
+    used_ms = cpu_ms();
+    for (int i = FIRST; i < FIRST + ALL; i += FIRST) { /* turn after turn, behind the slow ones */
+        send_some(p, i, i + FIRST);
+        producer_serve(p, 1);
+    }
+    CHECK_EQ(producer_pending(p), ALL);
+    CHECK_EQ(producer_send(p, &full), CQ_AGAIN);
+    await_all(p, &t, FIRST + ALL);
+    used_ms = cpu_ms() - used_ms;
+    CHECK_EQ(t.failed, 0);
+    CHECK(t.in_order);
+    CHECK(used_ms < SLOW_MS / 2);
+    CHECK_EQ(producer_pending(p), 0);
+    producer_free(p);
+    world_close(&w);
+}
