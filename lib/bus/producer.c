@@ -43,6 +43,7 @@ struct target {
     int32_t partition;
     struct target *next_free; /* in producer.free … */
     bool is_free;             /* … if it is in it */
+    bool failed;              /* one of those under way: what is held may not pass its next try */
 };
 
 struct topic_slot {
@@ -120,8 +121,13 @@ static void note_report(struct producer *p, const rd_kafka_message_t *m)
                            ? slot->targets[m->partition]
                            : NULL;
 
-    if (t && backlog_reported(&t->backlog))
+    if (!t)
+        return;
+    t->failed |= m->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (backlog_reported(&t->backlog))
         set_free(p, t);
+    else if (!t->backlog.in_flight)
+        t->failed = false;
 }
 
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
@@ -422,26 +428,35 @@ enum cq_status producer_send(struct producer *p, const struct bus_send *m)
     return send_error(err);
 }
 
-/* CQ_AGAIN: the library has no room now. */
-static enum cq_status let_out(struct producer *p, struct target *t)
+/* The first that waits will not be stored: its owner is told that it is unknown. */
+static void give_up(struct producer *p, struct target *t)
 {
-    const struct bus_send *m = backlog_first(&t->backlog);
-    uint64_t opaque = m->opaque;
-    rd_kafka_resp_err_t err = hand_over(p, t->rkt, m);
+    uint64_t opaque = backlog_first(&t->backlog)->opaque;
 
-    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        return CQ_AGAIN;
-    p->held_bytes -= backlog_bytes_of(m);
+    p->held_bytes -= backlog_bytes_of(backlog_first(&t->backlog));
     backlog_drop(&t->backlog);
-    if (!err) {
-        backlog_sent(&t->backlog, p->turn);
-        return CQ_OK;
-    }
     p->pending--;
     p->reported++;
     count_add(COUNT_SENDS_FAILED, 1);
     if (p->report)
         p->report(p->arg, opaque, t->partition, -1, CQ_AGAIN);
+}
+
+/* CQ_AGAIN: the library has no room now. */
+static enum cq_status let_out(struct producer *p, struct target *t)
+{
+    const struct bus_send *m = backlog_first(&t->backlog);
+    rd_kafka_resp_err_t err = hand_over(p, t->rkt, m);
+
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        return CQ_AGAIN;
+    if (err) {
+        give_up(p, t);
+        return CQ_OK;
+    }
+    p->held_bytes -= backlog_bytes_of(m);
+    backlog_drop(&t->backlog);
+    backlog_sent(&t->backlog, p->turn);
     return CQ_OK;
 }
 
@@ -452,8 +467,11 @@ static void let_out_held(struct producer *p)
         struct target *t = p->free;
 
         while (backlog_first(&t->backlog))
-            if (let_out(p, t) != CQ_OK)
+            if (t->failed)
+                give_up(p, t);
+            else if (let_out(p, t) != CQ_OK)
                 return;
+        t->failed = false;
         p->free = t->next_free;
         t->is_free = false;
     }

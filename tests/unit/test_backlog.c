@@ -70,16 +70,28 @@ TEST(a_held_record_is_a_copy_with_its_headers)
 enum { FIRST = 10, ALL = 200, SLOW_MS = 1000 };
 
 struct told {
+    struct bus_world *back_at_first; /* its brokers come back with the first report */
     int n, failed;
     int64_t last_offset[2];
     uint64_t last[2];
     bool in_order;
 };
 
+static void set_brokers(struct bus_world *w, bool up)
+{
+    for (int broker = NEAR; broker <= FAR; broker++)
+        if (up)
+            rd_kafka_mock_broker_set_up(w->cluster, broker);
+        else
+            rd_kafka_mock_broker_set_down(w->cluster, broker);
+}
+
 static void note(void *arg, uint64_t opaque, int32_t partition, int64_t offset, enum cq_status st)
 {
     struct told *t = arg;
 
+    if (!t->n && t->back_at_first)
+        set_brokers(t->back_at_first, true);
     t->n++;
     t->failed += st != CQ_OK;
     t->in_order = t->in_order && offset > t->last_offset[partition] && opaque > t->last[partition];
@@ -87,23 +99,26 @@ static void note(void *arg, uint64_t opaque, int32_t partition, int64_t offset, 
     t->last[partition] = opaque;
 }
 
-static enum cq_status start(struct bus_world *w, struct told *t, struct producer **ret)
+static enum cq_status start(struct bus_world *w, int timeout_ms, struct told *t,
+                            struct producer **ret)
 {
     *t = (struct told){ .last_offset = { -1, -1 }, .in_order = true };
     return producer_new(&(struct producer_conf){ .brokers = w->brokers,
                                                  .client_id = "paper",
+                                                 .message_timeout_ms = timeout_ms,
                                                  .queue_max_records = ALL,
                                                  .report = note,
                                                  .arg = t },
                         ret);
 }
 
-static void send_some(struct producer *p, int from, int to)
+/* To `partitions` in turn. */
+static void send_some(struct producer *p, int partitions, int from, int to)
 {
     for (int i = from; i < to; i++) {
         struct bus_send m = text("x");
 
-        m.partition = i % 2;
+        m.partition = i % partitions;
         m.opaque = (uint64_t)i + 1;
         CHECK_EQ(producer_send(p, &m), CQ_OK);
     }
@@ -135,15 +150,15 @@ TEST(nobody_turns_while_reports_are_awaited)
     int64_t used_ms;
 
     world_open(&w);
-    CHECK_EQ(start(&w, &t, &p), CQ_OK);
-    send_some(p, 0, FIRST);
+    CHECK_EQ(start(&w, 0, &t, &p), CQ_OK);
+    send_some(p, 2, 0, FIRST);
     await_all(p, &t, FIRST); /* connected, and with an id */
     for (int broker = NEAR; broker <= FAR; broker++)
         rd_kafka_mock_broker_push_request_error_rtts(w.cluster, broker, API_PRODUCE, (size_t)1,
                                                      RD_KAFKA_RESP_ERR_NO_ERROR, SLOW_MS);
     used_ms = cpu_ms();
     for (int i = FIRST; i < FIRST + ALL; i += FIRST) { /* turn after turn, behind the slow ones */
-        send_some(p, i, i + FIRST);
+        send_some(p, 2, i, i + FIRST);
         producer_serve(p, 1);
     }
     CHECK_EQ(producer_pending(p), ALL);
@@ -154,6 +169,34 @@ TEST(nobody_turns_while_reports_are_awaited)
     CHECK(t.in_order);
     CHECK(used_ms < SLOW_MS / 2);
     CHECK_EQ(producer_pending(p), 0);
+    producer_free(p);
+    world_close(&w);
+}
+
+TEST(what_waits_behind_a_record_that_failed_does_not_pass_its_next_try)
+{
+    struct bus_world w;
+    struct told t;
+    struct producer *p = NULL;
+
+    world_open(&w);
+    CHECK_EQ(start(&w, SLOW_MS, &t, &p), CQ_OK);
+    send_some(p, 1, 0, FIRST);
+    await_all(p, &t, FIRST);
+    t.n = 0;
+    t.back_at_first = &w;
+    set_brokers(&w, false);
+    send_some(p, 1, 0, 1);
+    producer_serve(p, 1);
+    send_some(p, 1, 1, FIRST); /* held behind it */
+    await_all(p, &t, FIRST);
+    CHECK_EQ(t.failed, FIRST);
+    CHECK_EQ(world_count(&w, "out", 0) + world_count(&w, "out", 1), FIRST);
+    CHECK_EQ(producer_pending(p), 0);
+    t.back_at_first = NULL;
+    send_some(p, 1, 0, FIRST); /* again, from the first on */
+    await_all(p, &t, 2 * FIRST);
+    CHECK_EQ(t.failed, FIRST);
     producer_free(p);
     world_close(&w);
 }
