@@ -25,6 +25,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.nio.NioEventLoopGroup;
 import io.netty.channel.socket.SocketChannel;
@@ -344,7 +345,9 @@ public class PushDoubles {
             if (reply == STALL)
                 return;
             if (reply == RESET) {
-                ctx.channel().close();
+                // past the HTTP/2 handler, which would say goodbye and wait for its open streams
+                ctx.channel().config().setOption(ChannelOption.SO_LINGER, 0);
+                ctx.channel().unsafe().closeForcibly();
                 return;
             }
             answer(ctx, request, reply);

@@ -155,9 +155,12 @@ def test_partitions_that_move_lose_nothing(pushing, doubles):
 def test_google_fails(pushing, doubles, mode):
     """F23: stalls, resets, is down, says goodbye in the middle: all get there afterwards."""
     doubles.control(fcm=mode)
-    p = Pushes(pushing, [("FCM_TOKEN", f"ok:{mode}-{n:05d}") for n in range(300)]).produce()
-    wait_until(lambda: len([r for r in doubles.requests("fcm") if f"ok:{mode}-" in r["body"]]) >= 10, 60, "some to be tried")
-    doubles.control(fcm="ok")
+    try:
+        p = Pushes(pushing, [("FCM_TOKEN", f"ok:{mode}-{n:05d}") for n in range(300)]).produce()
+        # few: a connection that is reset may have shown only one of all that were under way on it, and from then on they go one by one
+        wait_until(lambda: len([r for r in doubles.requests("fcm") if f"ok:{mode}-" in r["body"]]) >= 3, 60, "some to be tried")
+    finally:
+        doubles.control(fcm="ok")
     ends = p.wait(120)
     assert all(got == ["ACCEPTED"] for got in ends.values())
 
