@@ -7,6 +7,8 @@
 #include "tests/unit/bus_world.h"
 #include "tests/unit/test.h"
 
+#include <dirent.h>
+#include <sched.h>
 #include <time.h>
 
 static struct bus_send text(const char *value)
@@ -169,6 +171,38 @@ TEST(nobody_turns_while_reports_are_awaited)
     CHECK(t.in_order);
     CHECK(used_ms < SLOW_MS / 2);
     CHECK_EQ(producer_pending(p), 0);
+    producer_free(p);
+    world_close(&w);
+}
+
+/* Threads of this process that push nobody aside when they wake, sched(7). */
+static int batch_threads(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    const struct dirent *e;
+    int n = 0;
+
+    while (d && (e = readdir(d)))
+        n += e->d_name[0] != '.' &&
+             sched_getscheduler((pid_t)strtol(e->d_name, NULL, 10)) == SCHED_BATCH;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+TEST(the_librarys_thread_does_not_push_aside_who_hands_it_records)
+{
+    struct bus_world w;
+    struct told t;
+    struct producer *p = NULL;
+    int64_t until_ms = clock_mono_ms() + WITHIN_MS;
+
+    world_open(&w);
+    CHECK_EQ(batch_threads(), 0); /* those of the paper broker are as the library makes them */
+    CHECK_EQ(start(&w, 0, &t, &p), CQ_OK);
+    while (batch_threads() < 2 && clock_mono_ms() < until_ms)
+        producer_serve(p, 10); /* one for each broker, or the first list of brokers */
+    CHECK(batch_threads() >= 2);
     producer_free(p);
     world_close(&w);
 }
