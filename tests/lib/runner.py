@@ -51,11 +51,16 @@ def count_junit(path):
     return count, failed
 
 
+SKIPPED = 77  # the code of a step that cannot be run here; its last line says why
+
+
 class Run:
-    def __init__(self, quick):
-        self.quick, self.began = quick, time.monotonic()
+    """`results` has the steps' logs; whatever happens, the run ends after `hard_s` seconds."""
+
+    def __init__(self, results=RESULTS, hard_s=HARD_S):
+        self.results, self.hard_s, self.began = results, hard_s, time.monotonic()
         self.count, self.lines, self.broken = Count(), [], set()
-        RESULTS.mkdir(parents=True, exist_ok=True)
+        results.mkdir(parents=True, exist_ok=True)
 
     def step(self, name, what, argv, timeout, junit=None, shown=True, needs=(), folder=None, env=None, is_test=True):
         """Run one step. With `junit` its tests are counted from that file, else the step itself is one test (a build is none,
@@ -72,9 +77,13 @@ class Run:
         if junit:
             junit.unlink(missing_ok=True)
         began = time.monotonic()
-        log = RESULTS / f"{name}.log"
-        code = self._command([str(a) for a in argv], log, min(timeout, self.began + HARD_S - began), shown, env)
+        log = self.results / f"{name}.log"
+        code = self._command([str(a) for a in argv], log, min(timeout, self.began + self.hard_s - began), shown, env)
         seconds = time.monotonic() - began
+        if code == SKIPPED:
+            said = log.read_text(errors="replace").splitlines()[-1:]
+            self._done(name, seconds, Count(skipped=1), f"SKIPPED: {''.join(said)}")
+            return
         count, failed = Count(), []
         if junit and junit.exists():
             try:
@@ -253,7 +262,7 @@ def main():
     for name in wanted:
         if name not in STEPS:
             args.error(f"no step {name}; there are: {', '.join(STEPS)}")
-    run = Run(options.quick)
+    run = Run()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for name in wanted:
         STEPS[name][0](run)

@@ -24,7 +24,7 @@ class Tree:
         found = []
         for folder, folders, names in os.walk(self.root):
             folders[:] = [f for f in folders if f not in NOT_OURS and not f.startswith("build")]
-            found += [str((Path(folder) / name).relative_to(self.root)) for name in names]
+            found += [str((Path(folder) / name).relative_to(self.root)) for name in names if name not in NOT_OURS]
         return sorted(found)
 
     @functools.cached_property

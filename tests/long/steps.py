@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The steps of tests/long/run: one table. A new step is a row of STEPS.
+
+A step is a command that ends with 0 when all is well and with 77 when this machine cannot run it. Where {junit} stands in its
+words, the tests in that file are counted; otherwise the step counts as one test. {python}, {build} and {root} are filled in.
+"""
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/lib"))
+
+import runner  # noqa: E402
+
+RESULTS = ROOT / "build/long"
+BUILD = Path(os.environ.get("CHASQUI_BUILD") or ROOT / "build/release")
+MINUTE = 60
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    what: str
+    words: tuple
+    limit_s: int
+    needs: tuple = ("release",)  # builds: release, fuzz, echo
+    env: dict = field(default_factory=dict)
+
+
+def pytest(*words):
+    return ("{python}", "-m", "pytest", "-v", "-p", "no:cacheprovider", "--junitxml={junit}", *words)
+
+
+STEPS = [
+    Step("media-figures", "throughput and memory of files, for docs/performance.md", ("{python}", "tests/long/media_figures.py"),
+         30 * MINUTE),
+    Step("seaweedfs", "the tests of S3 again, on another S3 server", pytest("tests/long/test_media_seaweedfs.py"), 15 * MINUTE),
+    Step("faults-f6", "three brokers, killed and emptied in turn",
+         ("{python}", "tests/faults/drive.py", "--fault", "F6", "--seed", "a", "--junit", "{junit}"), 30 * MINUTE),
+    Step("trixie", "build and units with the libraries of Debian 13", ("tests/trixie",), 60 * MINUTE, needs=()),
+    Step("bench-compare", "the bench of this tree beside that of another commit, in turn", ("{python}", "tests/long/bench_compare.py"),
+         90 * MINUTE),
+]
+
+
+def build(run, name):
+    """Make build/<name> if it is not made yet, and build what is new."""
+    if name == "release":
+        if BUILD == ROOT / "build/release":
+            runner.build(run, "release", 30 * MINUTE)
+        return
+
+
+def fill(words, run, name):
+    values = {"python": sys.executable, "build": str(BUILD), "root": str(ROOT), "junit": str(run.results / f"{name}.xml")}
+    return [w.format(**values) if "{" in w else w for w in words]
+
+
+def run_step(run, step):
+    words = fill(step.words, run, step.name)
+    junit = run.results / f"{step.name}.xml" if any("{junit}" in w for w in step.words) else None
+    needs = [f"build-{b}" for b in step.needs]
+    run.step(step.name, step.what, words, step.limit_s, junit=junit, needs=needs, env={"CHASQUI_BUILD": str(BUILD), **step.env})
+
+
+def main():
+    args = argparse.ArgumentParser(prog="tests/long/run", description="Tests that take too long for tests/run.")
+    args.add_argument("--list", action="store_true", help="name the steps")
+    args.add_argument("steps", nargs="*", metavar="STEP")
+    options = args.parse_args()
+    if options.list:
+        print("\n".join(f"{s.name:16} {s.what}" for s in STEPS))
+        return 0
+    names = {s.name for s in STEPS}
+    for name in options.steps:
+        if name not in names:
+            args.error(f"no step {name}; there are: {', '.join(s.name for s in STEPS)}")
+    wanted = [s for s in STEPS if s.name in options.steps or not options.steps]
+    run = runner.Run(results=RESULTS, hard_s=24 * 60 * MINUTE)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for name in sorted({b for s in wanted for b in s.needs}):
+        build(run, name)
+    for step in wanted:
+        run_step(run, step)
+    seconds = time.monotonic() - run.began
+    summary = "\n".join([*run.lines, f"{seconds:.0f} s", "", str(run.count)])
+    (RESULTS / "summary.txt").write_text(summary + "\n")
+    print(f"\n{summary}")
+    return 1 if run.count.failed or not run.count.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
