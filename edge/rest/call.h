@@ -11,7 +11,6 @@
 #include "lib/json/json.h"
 #include "lib/jwt/token.h"
 #include "lib/pg/pg.h"
-#include "lib/store/sniff.h"
 #include "lib/store/store.h"
 #include "schemas/records.gen.h"
 
@@ -97,7 +96,6 @@ struct call {
     struct cq_span in[IN_N];        /* headers of the request; {NULL,0}: absent; in the arena */
     bool is_head, is_media, is_raw; /* raw: the body is no JSON */
     struct store *store;            /* of the worker, during a step of a media call */
-    struct sniffer *sniffer;        /* the same */
     struct json *json;              /* the body, parsed; owned; NULL when there is none */
     struct token_claims who;        /* zero for routes without a token */
     char request_id[CQ_ID_TEXT_LEN + 1];

@@ -6,6 +6,7 @@
 #include "edge/rest/media.h"
 
 #include "lib/base/count.h"
+#include "lib/store/sniff.h"
 #include "schemas/frame.h"
 
 #include <stdio.h>
@@ -55,13 +56,10 @@ const char *media_allowed(enum message_type type, const char *sniffed)
         { MESSAGE_TYPE_AUDIO, "audio/ogg", NULL },
         { MESSAGE_TYPE_AUDIO, "audio/mpeg", NULL },
         { MESSAGE_TYPE_AUDIO, "audio/mp4", NULL },
-        { MESSAGE_TYPE_AUDIO, "audio/x-m4a", "audio/mp4" },
-        { MESSAGE_TYPE_AUDIO, "audio/x-wav", "audio/wav" },
         { MESSAGE_TYPE_AUDIO, "audio/wav", NULL },
         /* a container that names what is in it only deep inside */
         { MESSAGE_TYPE_AUDIO, "video/webm", "audio/webm" },
         { MESSAGE_TYPE_AUDIO, "video/mp4", "audio/mp4" },
-        { MESSAGE_TYPE_AUDIO, "application/ogg", "audio/ogg" },
         { MESSAGE_TYPE_DOCUMENT, "application/pdf", NULL },
     };
 
@@ -506,7 +504,7 @@ static enum call_next check_bytes(struct call *c, struct pg *db, struct upload *
         memcpy(hash, u->sha256, sizeof hash);
     if (u->has_hash && memcmp(hash, u->sha256, sizeof hash) != 0)
         return refuse(c, db, u, 422, "wrong_content", "its SHA-256 is not what was announced");
-    as = media_allowed(u->type, sniff(c->sniffer, buf_span(&r->head)));
+    as = media_allowed(u->type, sniff(buf_span(&r->head)));
     if (!as)
         return refuse(c, db, u, 415, "wrong_type", "its content is not of this type");
     memcpy(u->sha256, hash, sizeof hash);

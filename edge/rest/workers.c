@@ -10,10 +10,9 @@
 struct worker {
     pthread_t thread;
     struct workers *all;
-    struct pg *db;           /* owned */
-    struct pg *replica;      /* owned; NULL: none is set */
-    struct store *store;     /* owned; media workers only, NULL: none is set */
-    struct sniffer *sniffer; /* owned; as store */
+    struct pg *db;       /* owned */
+    struct pg *replica;  /* owned; NULL: none is set */
+    struct store *store; /* owned; media workers only, NULL: none is set */
 };
 
 struct workers {
@@ -56,7 +55,6 @@ static enum call_next run_step(struct worker *w, struct call *c)
     enum cq_status st;
 
     c->store = w->store;
-    c->sniffer = w->sniffer;
     if (c->streaming) /* the answer is on its way: only bytes are wanted */
         return c->fn(c, w->db);
     st = pg_ready(w->db, NULL);
@@ -97,8 +95,7 @@ static bool open_media(struct worker *w)
 
     if (!*conf->media.store.where)
         return true;
-    w->sniffer = sniffer_new();
-    return w->sniffer && store_new(&conf->media.store, &w->store) == CQ_OK;
+    return store_new(&conf->media.store, &w->store) == CQ_OK;
 }
 
 static void worker_close(struct worker *w)
@@ -106,7 +103,6 @@ static void worker_close(struct worker *w)
     pg_free(w->db);
     pg_free(w->replica);
     store_free(w->store);
-    sniffer_free(w->sniffer);
 }
 
 enum cq_status workers_start(const struct rest_conf *conf, int n, bool media, struct mailbox *in,

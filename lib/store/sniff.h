@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/store/sniff.h - what some bytes are, whatever their name says. The one owner of magic.h.
+ * lib/store/sniff.h - what some bytes are, whatever their name says (pure). It knows only the kinds
+ * that may be sent as a picture, a video, audio or PDF. It compares fixed bytes, and follows one
+ * length field of MP3 and one of Ogg; whether a decoder agrees is found in chasqui-thumbnail.
  */
 #pragma once
 
 #include "lib/base/span.h"
 
-struct sniffer; /* one thread */
+enum { SNIFF_BYTES = 4096 }; /* of the beginning of a file: no more is looked at */
 
-enum { SNIFF_BYTES = 64 * 1024 };
-
-struct sniffer *sniffer_new(void); /* owned by caller; NULL when libmagic has no database */
-void sniffer_free(struct sniffer *s);
-
-/** `type/subtype` of a file that begins with `head` (at most SNIFF_BYTES are looked at); borrowed
- * until the next call; "application/octet-stream" for what is unknown. */
-const char *sniff(struct sniffer *s, struct cq_span head);
+/** `type/subtype` of a file that begins with `head`; "application/octet-stream" for whatever is not
+ * in the table. Static text. */
+const char *sniff(struct cq_span head);

@@ -10,6 +10,7 @@ enum {
     TAIL_BYTES = 64 * 1024,
     SIDE_MAX = 65535,
 };
+static const uint64_t WEBM_TIME_MAX = (uint64_t)1 << 62; /* room for the two bytes of a block */
 static const int64_t LONGEST_MS = (int64_t)1000 * 3600 * 1000; /* what is longer is a lie */
 
 static uint64_t big(const uint8_t *p, int n)
@@ -262,7 +263,8 @@ static void webm_block(struct webm *w, int64_t at, uint64_t size)
     uint64_t track;
     int n;
 
-    if (!get(w->s, at, b, size < sizeof b ? (size_t)size : sizeof b) ||
+    if (w->cluster > WEBM_TIME_MAX ||
+        !get(w->s, at, b, size < sizeof b ? (size_t)size : sizeof b) ||
         !(n = vint(b, false, &track)))
         return;
     int64_t t = (int64_t)w->cluster + (int16_t)big(b + n, 2);
@@ -298,6 +300,8 @@ static void find_webm(const struct length_source *s, struct length *ret)
             !(size_n = vint(b + id_n, false, &n)))
             break;
         at += id_n + size_n;
+        if (at > s->size)
+            break;
         if (webm_goes_in(id))
             continue; /* its size may be unknown: its children come next */
         if (n > (uint64_t)(s->size - at))

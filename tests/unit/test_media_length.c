@@ -68,6 +68,29 @@ TEST(types_that_have_no_length)
     CHECK_EQ(find("audio/ogg", "", 0).duration_ms, 0);
 }
 
+/* A cluster at the last millisecond there is, and a block after it: no time, and no overflow. */
+TEST(webm_at_the_end_of_time)
+{
+    static const uint8_t ends[][8] = {
+        { 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+        { 0x80, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00 },
+        { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+    };
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        uint8_t webm[] = {
+            0x1a, 0x45, 0xdf, 0xa3, 0x80,                   /* EBML, empty */
+            0x1f, 0x43, 0xb6, 0x75, 0xff,                   /* Cluster */
+            0xe7, 0x88, 0,    0,    0,    0,    0, 0, 0, 0, /* its time */
+            0xa3, 0x84, 0x81, 0x7f, 0xff, 0x80,             /* a block 32,767 later */
+            0xa3, 0x84, 0x81, 0x80, 0x00, 0x80,             /* and one earlier */
+        };
+
+        memcpy(webm + 12, ends[i], 8);
+        CHECK_EQ(find("video/webm", webm, sizeof webm).duration_ms, 0);
+    }
+}
+
 /* Hostile bytes: whatever they say, it ends, stays in bounds (sanitizers) and is no nonsense. */
 TEST(hostile_bytes)
 {
