@@ -3,57 +3,67 @@
  * edge/rest/accounts.c - logging in and out, who I am, who is here.
  */
 #include "edge/auth/devices.h"
+#include "edge/rest/codes.h"
 #include "edge/rest/rest.h"
 #include "ingest/ingest.h"
 #include "ingest/validate.h"
 #include "lib/base/clock.h"
-#include "lib/http/http.h"
-
-#include <stdio.h>
+#include "lib/base/count.h"
 
 enum { LOOKUP_MAX = 100, LABEL_MAX = 200 };
 
 /* ---- register and login
  * -------------------------------------------------------------------------- */
 
-static bool send_code(const struct rest_conf *conf, const char *number, const char *code)
+static enum call_next make_challenge(struct call *c, struct pg *db, const char *number,
+                                     struct cq_span name, bool *ret_made)
 {
-    char body[128];
-    int n;
-
-    if (strcmp(conf->code_driver, "log") == 0)
-        return true; /* development: it is in the answer */
-    n = snprintf(body, sizeof body, "{\"phoneNumber\":\"%s\",\"code\":\"%s\"}", number, code);
-    return http_post_json(conf->code_webhook_url, span_of(body, (size_t)n)) == CQ_OK;
-}
-
-static enum call_next start_challenge(struct call *c, struct pg *db, struct cq_span name)
-{
-    struct cq_span phone;
-    char number[PHONE_MAX + 1], code[CODE_DIGITS + 1];
+    char code[CODE_DIGITS + 1];
     enum auth_verdict verdict;
     struct cq_id challenge;
-    enum cq_status st;
+    enum cq_status st = challenge_make(db, c->conf->pepper, number, name, c->conf->codes_per_hour,
+                                       c->now_ms, &verdict, &challenge, code);
 
-    if (!json_get_text(c->json, "phoneNumber", &phone) || !phone_normalize(phone, number))
-        return call_bad_request(c, "phoneNumber: + and 8 to 15 digits");
-    st = challenge_make(db, c->conf->pepper, number, name, c->conf->codes_per_hour, c->now_ms,
-                        &verdict, &challenge, code);
     if (st != CQ_OK)
         return call_database(c, st);
     if (verdict == AUTH_LIMITED) {
         c->retry_after_s = 3600;
         return call_error(c, 429, "rate_limited", "too many codes for this number");
     }
-    if (!send_code(c->conf, number, code))
-        return call_unavailable(c, "the code could not be sent");
+    if (c->conf->codes)
+        code_lane_send(c->conf->codes, number, code);
+    *ret_made = true;
     buf_add_byte(&c->out, '{');
     out_id(&c->out, "challenge", challenge);
     out_i64(&c->out, "retryAfter", CODE_RETRY_S);
-    if (strcmp(c->conf->code_driver, "log") == 0)
+    if (!c->conf->codes) /* development */
         out_text(&c->out, "devCode", span_str(code));
     buf_add_byte(&c->out, '}');
     return call_reply(c, 200);
+}
+
+static enum call_next start_challenge(struct call *c, struct pg *db, struct cq_span name)
+{
+    struct cq_span phone;
+    char number[PHONE_MAX + 1];
+    bool made = false;
+    enum call_next next;
+    int wait_s;
+
+    if (!json_get_text(c->json, "phoneNumber", &phone) || !phone_normalize(phone, number))
+        return call_bad_request(c, "phoneNumber: + and 8 to 15 digits");
+    /* A place first: nobody's budget is charged for a code that cannot leave. */
+    wait_s = c->conf->codes ? code_lane_reserve(c->conf->codes) : 0;
+    if (wait_s) {
+        count_add(COUNT_CODES_REFUSED, 1);
+        call_unavailable(c, "codes cannot be sent now");
+        c->retry_after_s = wait_s;
+        return CALL_REPLY;
+    }
+    next = make_challenge(c, db, number, name, &made);
+    if (!made && c->conf->codes)
+        code_lane_cancel(c->conf->codes);
+    return next;
 }
 
 enum call_next handle_register(struct call *c, struct pg *db)

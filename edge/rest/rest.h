@@ -10,6 +10,7 @@
 
 struct workers;
 struct waiters;
+struct code_lane;
 
 /** What concerns files. */
 struct media_conf {
@@ -27,7 +28,8 @@ struct rest_conf {
     struct cq_span pepper;
     const char *database_url, *database_read_url; /* read: "" for the same */
     const char *brokers;
-    const char *ws_url, *code_driver, *code_webhook_url, *origins, *web_root, *ws_upstream;
+    const char *ws_url, *code_driver, *origins, *web_root, *ws_upstream;
+    struct code_lane *codes; /* NULL: codes are in the answer */
     int64_t codes_per_hour, rate_per_minute;
     int32_t partitions;
     int workers_n;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/role.h"
 
+#include "edge/rest/codes.h"
 #include "edge/rest/rest_loop.h"
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
@@ -59,7 +61,6 @@ static bool read_conf(struct rest_conf *c)
         .brokers = setting_text(SET_KAFKA_BROKER),
         .ws_url = setting_text(SET_WS_PUBLIC_URL),
         .code_driver = setting_text(SET_CODE_DRIVER),
-        .code_webhook_url = setting_text(SET_CODE_WEBHOOK_URL),
         .origins = setting_text(SET_ALLOWED_ORIGINS),
         .web_root = setting_text(SET_WEB_ROOT),
         .ws_upstream = setting_text(SET_WS_UPSTREAM),
@@ -71,6 +72,12 @@ static bool read_conf(struct rest_conf *c)
     read_media(&c->media);
     if (strcmp(c->code_driver, "log") != 0 && strcmp(c->code_driver, "webhook") != 0) {
         log_error("bad_setting", LOG_S("name", "CODE_DRIVER"));
+        return false;
+    }
+    if (strcmp(c->code_driver, "webhook") == 0 &&
+        (!*setting_text(SET_CODE_WEBHOOK_URL) ||
+         code_lane_start(setting_text(SET_CODE_WEBHOOK_URL), &c->codes) != CQ_OK)) {
+        log_error("bad_setting", LOG_S("name", "CODE_WEBHOOK_URL"));
         return false;
     }
     if (token_keys_new(setting_text(SET_JWT_SECRET), &c->keys) != CQ_OK) {
@@ -85,12 +92,25 @@ static bool read_conf(struct rest_conf *c)
  * the loop gives them back now and then. */
 enum { LARGE_BYTES = 32 * 1024 * 1024, TOP_BYTES = 64 * 1024 * 1024 };
 
+/* Who runs it hears of each change once. */
+static void tell_codes(bool *told_paused)
+{
+    bool paused = count_get(COUNT_CODES_PAUSED) != 0;
+
+    if (paused && !*told_paused)
+        log_warn("code_provider_paused", LOG_I("failed", count_get(COUNT_CODES_FAILED)));
+    if (!paused && *told_paused)
+        log_info("code_provider_works", LOG_I("sent", count_get(COUNT_CODES_SENT)));
+    *told_paused = paused;
+}
+
 int edge_rest_role_run(const volatile int *stop)
 {
     struct rest_conf conf;
     struct rest_loop *s = NULL;
     bool kept =
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1 && mallopt(M_TRIM_THRESHOLD, TOP_BYTES) == 1;
+    bool told_paused = false;
     struct store *store = NULL;
     enum cq_status st = read_conf(&conf) && open_store(&conf.media, &store)
                             ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s)
@@ -104,8 +124,10 @@ int edge_rest_role_run(const volatile int *stop)
     else
         log_error("cannot_start", LOG_S("listen", setting_text(SET_REST_LISTEN)),
                   LOG_S("why", "address in use, or no memory"));
-    while (st == CQ_OK && !*stop)
+    while (st == CQ_OK && !*stop) {
         st = rest_loop_turn(s, TURN_MS);
+        tell_codes(&told_paused);
+    }
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)),
                   LOG_S("why", s ? rest_loop_error(s) : "cannot start"));
@@ -115,6 +137,7 @@ int edge_rest_role_run(const volatile int *stop)
     while (st == CQ_OK && rest_loop_calls(s) && clock_mono_ms() < until_ms)
         st = rest_loop_turn(s, TURN_MS);
     rest_loop_free(s);
+    code_lane_stop(conf.codes);
     store_free(store);
     token_keys_free(conf.keys);
     return st == CQ_OK ? 0 : 1;

@@ -87,6 +87,16 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Tokens that their provider says are dead")                                                  \
     X(PROVIDERS_PAUSED, GAUGE, "providers_paused", ROLE_MOBILE,                                    \
       "Providers whose pushes wait, because they or their configuration do not work")              \
+    X(CODES_SENT, COUNTER, "codes_sent_total", ROLE_EDGE_REST,                                     \
+      "One-time codes that their provider took")                                                   \
+    X(CODES_FAILED, COUNTER, "codes_failed_total", ROLE_EDGE_REST,                                 \
+      "One-time codes given up: not taken by the provider, or waited for it too long")             \
+    X(CODES_REFUSED, COUNTER, "codes_refused_total", ROLE_EDGE_REST,                               \
+      "Log-ins told to come later because codes cannot leave")                                     \
+    X(CODES_HELD, GAUGE, "codes_held", ROLE_EDGE_REST,                                             \
+      "One-time codes waiting for the provider or under way, at most 256")                         \
+    X(CODES_PAUSED, GAUGE, "codes_paused", ROLE_EDGE_REST,                                         \
+      "1 while no codes are sent because the provider fails")                                      \
     X(CALLS, GAUGE, "calls", ROLE_EDGE_REST, "Requests at work now")                               \
     X(SOCKETS, GAUGE, "sockets", ROLE_EDGE_WS, "Sockets open now")                                 \
     X(SESSIONS_READY, GAUGE, "sessions_ready", ROLE_EDGE_WS, "Sessions confirmed now")             \

@@ -45,8 +45,9 @@ static bool slot_init(struct http_pool *p, struct slot *s)
     curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(s->easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(s->easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION,
+                     (long)(p->conf.http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+    curl_easy_setopt(s->easy, CURLOPT_PIPEWAIT, p->conf.http1 ? 0L : 1L);
     curl_easy_setopt(s->easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long)p->conf.timeout_ms);

@@ -25,9 +25,11 @@ struct http_answer {
 typedef void http_done_fn(void *arg, uint64_t opaque, const struct http_answer *a);
 
 struct http_pool_conf {
-    int max;             /* requests in flight, at most HTTP_POOL_MAX */
-    int connections;     /* a host */
-    int64_t timeout_ms;  /* a request */
+    int max;            /* requests in flight, at most HTTP_POOL_MAX */
+    int connections;    /* a host */
+    int64_t timeout_ms; /* a request */
+    bool http1; /* HTTP/1.1 with a request a connection: one that hangs keeps none of the others
+                   waiting to learn what the server speaks */
     const char *ca_file; /* "" or NULL: the system's; copied */
     http_done_fn *done;
     void *arg;
