@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "admin.h"
 
+#include "edge/rest/role.h"
+#include "edge/ws/role.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/bus/bus.h"
@@ -97,6 +99,10 @@ static int run_print(int argc, char **argv)
         chat_rules_print(stdout);
     else if (strcmp(what, "user-rules") == 0)
         user_rules_print(stdout);
+    else if (strcmp(what, "routes") == 0)
+        edge_rest_routes_print(stdout);
+    else if (strcmp(what, "frames") == 0)
+        edge_ws_frames_print(stdout);
     else
         return 2;
     return 0;
@@ -136,7 +142,8 @@ static const struct verb {
       "drop the view; the sinks replay it from the log (stop them first)" },
     { "push-test", run_push_test, ROLE_ADMIN,
       "--user ID [--send]: what pushes to this user's devices meet" },
-    { "print", run_print, 0, "print topics | chat-rules | user-rules for the documentation" },
+    { "print", run_print, 0,
+      "print topics | chat-rules | user-rules | routes | frames for documentation and tests" },
 };
 
 void admin_usage(FILE *out)

@@ -15,7 +15,9 @@ enum {
     INGEST_CONTENT_MAX =
         32 * 1024, /* bytes of content; a rendered frame stays below the 64 KiB of a socket frame */
     INGEST_CLIENT_ID_MAX = 64,
-    INGEST_NAME_MAX = 100,      /* code points */
+    INGEST_NAME_MAX = 100, /* code points */
+    INGEST_NAME_BYTES_MAX = 400,
+    INGEST_LABEL_BYTES_MAX = 200,
     INGEST_GROUP_MAX = 1024,    /* members */
     INGEST_RECEIPTS_MAX = 512,  /* in one record */
     INGEST_FILE_NAME_MAX = 255, /* bytes of a file's name */

@@ -13,16 +13,6 @@ bool client_id_good(struct cq_span s)
     return true;
 }
 
-bool display_name_good(struct cq_span s)
-{
-    if (!s.n || !span_is_utf8(s) || span_code_points(s) > INGEST_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < ' ' || s.p[i] == 0x7f)
-            return false;
-    return true;
-}
-
 static const char *validate_message(const struct message_sent *m)
 {
     if ((unsigned)m->type >= MESSAGE_TYPE_N)
@@ -160,7 +150,7 @@ const char *validate_user(const struct user_action *a)
         return display_name_good(a->action.u.profile_edited.name) ? NULL : "name";
     case USER_ACTION_DEVICE_LINKED:
         return a->action.u.device_linked.platform.n <= 16 &&
-                       a->action.u.device_linked.label.n <= 4 * INGEST_NAME_MAX
+                       device_label_good(a->action.u.device_linked.label)
                    ? NULL
                    : "label";
     case USER_ACTION_PUSH_REGISTERED:

@@ -14,5 +14,12 @@ const char *validate_push(const struct push_address *a);
 /** 1 to 64 printable ASCII characters without space. */
 bool client_id_good(struct cq_span s);
 
-/** 1 to 100 code points of UTF-8 without control characters. */
+/** A name that others see, of a user or a group: valid UTF-8 of 1 to INGEST_NAME_MAX code points
+ * and at most INGEST_NAME_BYTES_MAX bytes, with at least one visible character. No controls (C0,
+ * DEL, C1), no line or paragraph separators, no direction embeddings, overrides or isolates. ZWJ
+ * and ZWNJ only behind a character that they can join. */
 bool display_name_good(struct cq_span s);
+
+/** What a user calls a device: the same characters, at most INGEST_LABEL_BYTES_MAX bytes; may be
+ * empty. */
+bool device_label_good(struct cq_span s);

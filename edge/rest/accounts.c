@@ -10,7 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 
-enum { LOOKUP_MAX = 100, LABEL_MAX = 200 };
+enum { LOOKUP_MAX = 100 };
 
 /* ---- register and login
  * -------------------------------------------------------------------------- */
@@ -71,7 +71,7 @@ enum call_next handle_register(struct call *c, struct pg *db)
     struct cq_span name;
 
     if (!json_get_text(c->json, "name", &name) || !display_name_good(name))
-        return call_bad_request(c, "name: 1 to 100 characters");
+        return call_bad_request(c, CALL_NAME_TEXT);
     return start_challenge(c, db, name);
 }
 
@@ -134,7 +134,7 @@ static void submit_login(struct call *c, const struct verified *v, bool is_new)
     a = call_submit_user(c, v->user, v->device);
     a->action.kind = USER_ACTION_DEVICE_LINKED;
     a->action.u.device_linked.platform = platform_of(c);
-    if (json_get_text(c->json, "label", &label) && label.n <= LABEL_MAX)
+    if (json_get_text(c->json, "label", &label))
         a->action.u.device_linked.label = label;
 }
 
@@ -144,7 +144,7 @@ static enum call_next check_code(struct call *c, struct pg *db)
     struct verified *v = ARENA_NEW(c->arena, struct verified);
     char number[PHONE_MAX + 1];
     struct cq_id challenge;
-    struct cq_span code, name;
+    struct cq_span code, name, label;
     enum auth_verdict verdict;
     enum cq_status st;
     bool is_new = false;
@@ -152,6 +152,10 @@ static enum call_next check_code(struct call *c, struct pg *db)
     if (!v || !json_get_id(c->json, "challenge", &challenge) ||
         !json_get_text(c->json, "code", &code))
         return call_bad_request(c, "challenge and code are needed");
+    if (json_get(c->json, "label") &&
+        (!json_get_text(c->json, "label", &label) || !device_label_good(label)))
+        return call_bad_request(c,
+                                "label: " CALL_NAME_RULE ", 100 characters in 200 bytes at most");
     st = challenge_try(db, c->conf->pepper, challenge, code, c->now_ms, &verdict, number, &name,
                        &rows);
     if (st == CQ_OK && verdict != AUTH_YES)
@@ -285,7 +289,7 @@ enum call_next handle_me_edit(struct call *c, struct pg *db)
     switch (c->step) {
     case 0:
         if (!json_get_text(c->json, "name", &name) || !display_name_good(name))
-            return call_bad_request(c, "name: 1 to 100 characters");
+            return call_bad_request(c, CALL_NAME_TEXT);
         a = call_submit_user(c, c->who.user, c->who.device);
         a->action.kind = USER_ACTION_PROFILE_EDITED;
         a->action.u.profile_edited.name = name;

@@ -146,6 +146,10 @@ enum call_next call_error(struct call *c, int status, const char *code, const ch
 enum call_next call_not_found(struct call *c);
 enum call_next call_bad_request(struct call *c, const char *message);
 
+/** What the messages about names and labels say (ingest/validate.h has the rule). */
+#define CALL_NAME_RULE "no control or direction characters, joiners only behind a character"
+#define CALL_NAME_TEXT "name: 1 to 100 characters, at least one of them visible; " CALL_NAME_RULE
+
 /** What a database status means for the client: 503 when it is away, 500 when we are wrong. */
 enum call_next call_database(struct call *c, enum cq_status st);
 

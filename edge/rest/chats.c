@@ -136,8 +136,7 @@ static enum call_next make_group(struct call *c, struct pg *db, struct cq_span n
     if (!members || n >= INGEST_GROUP_MAX)
         return call_bad_request(c, "members: up to 1,023 user ids");
     if (!display_name_good(name) || !client_id_good(client_id))
-        return call_bad_request(
-            c, "name: 1 to 100 characters; clientId: 1 to 64 printable characters");
+        return call_bad_request(c, CALL_NAME_TEXT "; clientId: 1 to 64 printable characters");
     st = view_count_users(db, members, n, &known);
     if (st == CQ_OK && known != (int64_t)n)
         return call_not_found(c);

@@ -223,15 +223,11 @@ static enum call_next reply_created(struct call *c, const struct upload *u)
 
 static bool parse_create(struct call *c, struct upload *u, enum call_next *ret)
 {
-    static const char *const names[] = { "chatId", "chatID", "type",        "size",
-                                         "name",   "sha256", "contentType", NULL };
     struct cq_span type, hash;
 
     *u = (struct upload){ .declared_type = span_str("application/octet-stream") };
     *ret = CALL_REPLY;
-    if (!json_only(c->json, names))
-        *ret = call_bad_request(c, "unknown field");
-    else if (!call_chat_id(c, &u->chat))
+    if (!call_chat_id(c, &u->chat))
         *ret = call_bad_request(c, "chatId is needed");
     else if (!json_get_text(c->json, "type", &type) || !message_type_parse(type, &u->type))
         *ret = call_bad_request(c, "type: image, video, audio or document");

@@ -211,7 +211,7 @@ enum call_next handle_chat_rename(struct call *c, struct pg *db)
     if (!open_group(c, db, &view, &next))
         return next;
     if (!json_get_text(c->json, "name", &name) || !display_name_good(name))
-        return call_bad_request(c, "name: 1 to 100 characters");
+        return call_bad_request(c, CALL_NAME_TEXT);
     if (view.role == MEMBER_ROLE_MEMBER)
         return call_rejected(c, span_str("forbidden"));
     a = call_submit_chat(c, c->path_id[0], arena_copy(c->arena, span_str(c->request_id)));

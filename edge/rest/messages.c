@@ -49,15 +49,11 @@ static enum cq_status peer_named(struct call *c, struct pg *db, struct cq_id cha
 static bool parse_message(struct call *c, struct cq_id *chat, struct message_sent *m,
                           struct cq_span *client_id, enum call_next *ret)
 {
-    static const char *const names[] = { "chatId",   "chatID", "content", "type",
-                                         "clientId", "peer",   "mediaId", NULL };
     struct cq_span type;
 
     *ret = CALL_REPLY;
     m->content_type = span_str("text/plain");
-    if (!json_only(c->json, names))
-        *ret = call_bad_request(c, "unknown field");
-    else if (!call_chat_id(c, chat))
+    if (!call_chat_id(c, chat))
         *ret = call_bad_request(c, "chatId is needed");
     else if (!json_get_text(c->json, "type", &type) || !message_type_parse(type, &m->type))
         *ret = call_bad_request(c, "type: text, image, video, audio or document");

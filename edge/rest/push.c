@@ -54,18 +54,12 @@ static struct cq_span lower(struct call *c, struct cq_span s)
 
 static bool parse_address(struct call *c, struct push_address *a, enum call_next *ret)
 {
-    static const char *const names[] = { "kind",   "token",   "app", "environment",
-                                         "locale", "privacy", NULL };
     static const char *const kinds[] = { "fcm_token", "fcm_fid", "apns", NULL };
     static const char *const environments[] = { "production", "sandbox", NULL };
     static const char *const privacies[] = { "full", "name", "none", NULL };
     unsigned kind, environment, privacy;
     const char *field = NULL;
 
-    if (!json_only(c->json, names)) {
-        *ret = call_bad_request(c, "unknown field");
-        return false;
-    }
     if (!parse_word(text_of(c, "kind"), kinds, &kind))
         field = "kind";
     else if (!word_of(c, "environment", environments, &environment))
@@ -218,11 +212,9 @@ static enum call_next mute(struct call *c, struct pg *db, int64_t until_ms)
 
 enum call_next handle_mute_set(struct call *c, struct pg *db)
 {
-    static const char *const names[] = { "until", NULL };
     int64_t until_ms = 0;
 
-    if (c->step == 0 && (!json_only(c->json, names) || !json_get_i64(c->json, "until", &until_ms) ||
-                         until_ms <= c->now_ms))
+    if (c->step == 0 && (!json_get_i64(c->json, "until", &until_ms) || until_ms <= c->now_ms))
         return call_bad_request(c, "until: a time to come, in ms since 1970");
     return mute(c, db, until_ms);
 }

@@ -3,6 +3,7 @@
  * edge/rest/routes.c - the table of routes: dispatch and documentation come from it.
  */
 #include "edge/rest/rest.h"
+#include "edge/rest/role.h"
 
 static const struct route routes[] = {
     { "POST", "/api/register", false, handle_register,
@@ -88,4 +89,14 @@ const struct route *route_find(struct cq_span method, struct cq_span path, struc
         *ret_other = true;
     }
     return NULL;
+}
+
+void edge_rest_routes_print(FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+        fprintf(out, "%s\t%s\t%s\t%s\n", routes[i].method, routes[i].pattern,
+                routes[i].needs_token            ? "token"
+                : (routes[i].flags & ROUTE_LINK) ? "link"
+                                                 : "anybody",
+                routes[i].doc);
 }

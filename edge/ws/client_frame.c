@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/client_frame.h"
 
+#include "edge/ws/role.h"
+
 #include "ingest/ingest.h"
 #include "ingest/validate.h"
 #include "schemas/frame.h"
@@ -18,6 +20,8 @@ bool client_ok_parse(struct cq_span text, int64_t *ret_n)
     if (text.n < head_n + 2 || text.n > head_n + 16 || memcmp(text.p, head, head_n) != 0 ||
         text.p[text.n - 1] != '}')
         return false;
+    if (text.p[head_n] == '0' && text.n > head_n + 2)
+        return false; /* no number of JSON begins so */
     for (size_t i = head_n; i < text.n - 1; i++) {
         if (text.p[i] < '0' || text.p[i] > '9')
             return false;
@@ -88,10 +92,11 @@ static bool optional_seq(const struct json *v, const char *key, int64_t *ret)
     return !json_get(v, key) || (json_get_i64(v, key, ret) && *ret >= 0 && *ret <= SEQ_MAX);
 }
 
-static const char *parse_receipt(struct client_frame *f, struct cq_id user)
+static const char *parse_receipt(struct client_frame *f, struct cq_id user, const char **ret_code)
 {
     const char *why = parse_chat(f, user);
 
+    (void)ret_code;
     if (why)
         return why;
     if (!optional_seq(f->root, "delivered", &f->delivered))
@@ -101,33 +106,56 @@ static const char *parse_receipt(struct client_frame *f, struct cq_id user)
     return f->delivered || f->read ? NULL : "delivered";
 }
 
+static const char *parse_ok(struct client_frame *f, struct cq_id user, const char **ret_code)
+{
+    (void)user;
+    (void)ret_code;
+    return json_get_i64(f->root, "n", &f->n) && f->n >= 0 ? NULL : "n";
+}
+
+static const char *parse_auth(struct client_frame *f, struct cq_id user, const char **ret_code)
+{
+    (void)user;
+    (void)ret_code;
+    return json_get_text(f->root, "token", &f->token) ? NULL : "token";
+}
+
+static const char *parse_ping(struct client_frame *f, struct cq_id user, const char **ret_code)
+{
+    (void)f;
+    (void)user;
+    (void)ret_code;
+    return NULL;
+}
+
+static const struct {
+    const char *word;
+    enum client_frame_kind kind;
+    const char *(*parse)(struct client_frame *f, struct cq_id user, const char **ret_code);
+} frames[] = {
+    { "auth", CLIENT_AUTH, parse_auth },          { "message.send", CLIENT_SEND, parse_send },
+    { "receipt", CLIENT_RECEIPT, parse_receipt }, { "ok", CLIENT_OK, parse_ok },
+    { "ping", CLIENT_PING, parse_ping },
+};
+
 static const char *parse_kind(struct client_frame *f, struct cq_id user, const char **ret_code)
 {
-    struct cq_span t;
+    struct cq_span word;
 
-    if (!json_is_object(f->root) || !json_get_text(f->root, "t", &t))
+    if (!json_is_object(f->root) || !json_get_text(f->root, "t", &word))
         return "t";
-    if (span_eq_str(t, "message.send")) {
-        f->kind = CLIENT_SEND;
-        return parse_send(f, user, ret_code);
-    }
-    if (span_eq_str(t, "ok")) {
-        f->kind = CLIENT_OK;
-        return json_get_i64(f->root, "n", &f->n) && f->n >= 0 ? NULL : "n";
-    }
-    if (span_eq_str(t, "receipt")) {
-        f->kind = CLIENT_RECEIPT;
-        return parse_receipt(f, user);
-    }
-    if (span_eq_str(t, "auth")) {
-        f->kind = CLIENT_AUTH;
-        return json_get_text(f->root, "token", &f->token) ? NULL : "token";
-    }
-    if (span_eq_str(t, "ping")) {
-        f->kind = CLIENT_PING;
-        return NULL;
-    }
+    for (size_t i = 0; i < ARRAY_LEN(frames); i++)
+        if (span_eq_str(word, frames[i].word)) {
+            f->kind = frames[i].kind;
+            return frames[i].parse(f, user, ret_code);
+        }
     return "t";
+}
+
+void edge_ws_frames_print(FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(frames); i++)
+        fprintf(out, "%s\n", frames[i].word);
 }
 
 enum cq_status client_frame_parse(struct cq_span text, struct cq_id user, struct client_frame *ret,

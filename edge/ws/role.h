@@ -5,5 +5,10 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 /** Runs until *stop or a failure that only a restart mends; the exit code. Settings are loaded. */
 int edge_ws_role_run(const volatile int *stop);
+
+/** What a client frame's `t` may be, a line each. */
+void edge_ws_frames_print(FILE *out);

@@ -189,6 +189,10 @@ def step_compose(run):
            folder="tests/compose")
 
 
+def step_openapi(run):
+    run.step("openapi", "docs/openapi.yaml by redocly", ["tests/openapi/run"], 300, folder="tests/openapi/run")
+
+
 def step_browser(run):
     junit = RESULTS / "browser.xml"
     run.step("browser", "the page in Chromium", ["tests/browser/run", "--test-reporter=spec", "--test-reporter-destination=stdout",
@@ -244,7 +248,7 @@ def step_tsan(run):
 # name → (step, also in a quick run?)
 STEPS = {
     "release": (step_release, True), "units": (step_units, True), "system": (step_system, True), "compose": (step_compose, False),
-    "faults": (step_faults, False), "planted": (step_planted, False), "browser": (step_browser, False), "bench": (step_bench, False), "asan": (step_asan, False),
+    "faults": (step_faults, False), "planted": (step_planted, False), "openapi": (step_openapi, False), "browser": (step_browser, False), "bench": (step_bench, False), "asan": (step_asan, False),
     "units-asan": (step_units_asan, False), "system-asan": (step_system_asan, False), "tsan": (step_tsan, False),
 }
 

@@ -53,6 +53,70 @@ TEST(names_are_text_of_a_hundred_characters)
     CHECK(!display_name_good(span_of(name, 202)));
     CHECK(!display_name_good(span_str("")));
     CHECK(!display_name_good(span_str("line\nbreak")));
+    memset(name, 'x', 101);
+    CHECK(display_name_good(span_of(name, 100)));
+    CHECK(!display_name_good(span_of(name, 101)));
+    for (int i = 0; i < 400; i += 4)
+        memcpy(name + i, "\xf0\x9f\x98\x80", 4);
+    CHECK(display_name_good(span_of(name, 400))); /* 100 code points of four bytes */
+    CHECK(!display_name_good(span_of(name, 399)));
+}
+
+TEST(t24_names_have_no_characters_that_act_on_what_stands_beside_them)
+{
+    static const struct {
+        const char *text;
+        bool name, label;
+    } rows[] = {
+        { "Ana", true, true },
+        { "", false, true },
+        { " ", false, true },
+        { "a\x7f", false, false },
+        { "a\xc2\x80", false, false },   /* C1, the first */
+        { "a\xc2\x9f", false, false },   /* and the last */
+        { "\xc2\xa0", false, true },     /* a space that does not break */
+        { "\xe2\x80\x8b", false, true }, /* zero width alone */
+        { "\xe3\x85\xa4", false, true }, /* Hangul filler alone */
+        { "\xe2\xa0\x80", false, true }, /* blank Braille alone */
+        { "a\xe2\x80\xa8"
+          "b",
+          false, false }, /* line separator */
+        { "a\xe2\x80\xaa"
+          "b",
+          false, false }, /* embedding */
+        { "a\xe2\x80\xae"
+          "b",
+          false, false }, /* override */
+        { "a\xe2\x81\xa6"
+          "b",
+          false, false }, /* isolate */
+        { "a\xe2\x81\xa9"
+          "b",
+          false, false },                        /* its end */
+        { "\xd7\xa9\xe2\x80\x8f!", true, true }, /* Hebrew with a mark of direction */
+        { "\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae", true, true },         /* Persian with ZWNJ */
+        { "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", true, true }, /* a family by ZWJ */
+        { "\xe2\x9d\xa4\xef\xb8\x8f\xe2\x80\x8d\xf0\x9f\x94\xa5", true, true }, /* VS16 and ZWJ */
+        { "\xe2\x80\x8d"
+          "a",
+          false, false }, /* a joiner of nothing */
+        { "a \xe2\x80\x8c"
+          "b",
+          false, false },
+        { "a\xe2\x80\x8d\xe2\x80\x8d"
+          "b",
+          false, false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CHECK_EQ_ROW(rows[i].text, display_name_good(span_str(rows[i].text)), rows[i].name);
+        CHECK_EQ_ROW(rows[i].text, device_label_good(span_str(rows[i].text)), rows[i].label);
+    }
+}
+
+TEST(t24_content_is_kept_whatever_its_characters)
+{
+    /* an override and zero-width characters are content, not a name; its length counts in bytes */
+    CHECK_STR(verdict("c1", span_str("\xe2\x80\xae\xe2\x80\x8b")), "good");
 }
 
 TEST(groups_and_receipts_keep_their_bounds)

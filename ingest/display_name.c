@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ingest/display_name.c - which characters a name that others see may have.
+ */
+#include "ingest/ingest.h"
+#include "ingest/validate.h"
+
+enum { ZWNJ = 0x200C, ZWJ = 0x200D };
+
+struct range {
+    uint32_t first, last;
+};
+
+/* Refused wherever they stand: controls (C0, DEL, C1), separators that begin a line, and what
+ * changes the direction of the text after the name (embeddings, overrides, isolates). */
+static const struct range refused[] = {
+    { 0x0000, 0x001F },
+    { 0x007F, 0x009F },
+    { 0x2028, 0x202E },
+    { 0x2066, 0x2069 },
+};
+
+/* Spaces, Unicode's Default_Ignorable_Code_Point, and the blanks that are not in it. Allowed, but a
+ * name needs something else, too. */
+static const struct range invisible[] = {
+    { 0x0020, 0x0020 },   { 0x00A0, 0x00A0 },   { 0x00AD, 0x00AD },   { 0x034F, 0x034F },
+    { 0x061C, 0x061C },   { 0x115F, 0x1160 },   { 0x1680, 0x1680 },   { 0x17B4, 0x17B5 },
+    { 0x180B, 0x180F },   { 0x2000, 0x200F },   { 0x202F, 0x202F },   { 0x205F, 0x2065 },
+    { 0x206A, 0x206F },   { 0x2800, 0x2800 },   { 0x3000, 0x3000 },   { 0x3164, 0x3164 },
+    { 0xFE00, 0xFE0F },   { 0xFEFF, 0xFEFF },   { 0xFFA0, 0xFFA0 },   { 0xFFF0, 0xFFFB },
+    { 0x1BCA0, 0x1BCA3 }, { 0x1D173, 0x1D17A }, { 0xE0000, 0xE0FFF },
+};
+
+static bool is_among(uint32_t code, const struct range *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (code >= list[i].first && code <= list[i].last)
+            return true;
+    return false;
+}
+
+/* The code point at *at of valid UTF-8; *at moves behind it. */
+static uint32_t take_code(struct cq_span s, size_t *at)
+{
+    uint8_t lead = s.p[(*at)++];
+    int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
+    uint32_t code = more ? lead & (0x3Fu >> more) : lead;
+
+    while (more--)
+        code = code << 6 | (s.p[(*at)++] & 0x3F);
+    return code;
+}
+
+/* Whether no character is refused and each joiner stands inside a grapheme: behind a character that
+ * it can join, which a variation selector may follow. *ret_seen: something is to be seen. */
+static bool characters_good(struct cq_span s, bool *ret_seen)
+{
+    bool can_join = false;
+
+    *ret_seen = false;
+    for (size_t at = 0; at < s.n;) {
+        uint32_t code = take_code(s, &at);
+        bool seen = !is_among(code, invisible, ARRAY_LEN(invisible));
+
+        if (is_among(code, refused, ARRAY_LEN(refused)))
+            return false;
+        if ((code == ZWJ || code == ZWNJ) && !can_join)
+            return false;
+        can_join = seen || (can_join && code >= 0xFE00 && code <= 0xFE0F);
+        *ret_seen |= seen;
+    }
+    return true;
+}
+
+bool display_name_good(struct cq_span s)
+{
+    bool seen;
+
+    return s.n && s.n <= INGEST_NAME_BYTES_MAX && span_is_utf8(s) &&
+           span_code_points(s) <= INGEST_NAME_MAX && characters_good(s, &seen) && seen;
+}
+
+bool device_label_good(struct cq_span s)
+{
+    bool seen;
+
+    return s.n <= INGEST_LABEL_BYTES_MAX && span_is_utf8(s) &&
+           span_code_points(s) <= INGEST_NAME_MAX && characters_good(s, &seen);
+}
