@@ -16,6 +16,26 @@ static const char sql_number[] = "SELECT phone_number FROM auth.accounts WHERE u
 static const char sql_device[] = "INSERT INTO auth.devices (device_id, user_id, created_at) VALUES "
                                  "($1, $2, $3) ON CONFLICT DO NOTHING";
 
+static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
+
+/* The new one stays whatever the clocks of two edges say. */
+static const char sql_evict[] =
+    "WITH over AS (SELECT device_id FROM auth.devices WHERE user_id = $1 AND revoked_at IS NULL "
+    "ORDER BY device_id = $2 DESC, created_at DESC OFFSET $4), gone AS (UPDATE auth.refresh_tokens "
+    "SET used_at = coalesce(used_at, $3) WHERE device_id IN (SELECT device_id FROM over)), ended "
+    "AS (UPDATE auth.devices SET revoked_at = $3 WHERE device_id IN (SELECT device_id FROM over) "
+    "RETURNING device_id, created_at) SELECT device_id FROM ended ORDER BY created_at DESC LIMIT "
+    "$5";
+
+static const char sql_own[] =
+    "SELECT 1 FROM auth.devices WHERE device_id = $1 AND user_id = $2 AND revoked_at IS NULL";
+
+static const char sql_list[] =
+    "SELECT d.device_id, coalesce(v.platform, ''), coalesce(v.label, ''), d.created_at, coalesce("
+    "(SELECT max(t.created_at) FROM auth.refresh_tokens t WHERE t.device_id = d.device_id), "
+    "d.created_at) FROM auth.devices d LEFT JOIN view.devices v USING (device_id) WHERE d.user_id "
+    "= $1 AND d.revoked_at IS NULL ORDER BY d.created_at DESC LIMIT $2";
+
 static const char sql_revoke[] =
     "WITH gone AS (UPDATE auth.refresh_tokens SET used_at = coalesce(used_at, $2) WHERE device_id "
     "= $1) "
@@ -74,16 +94,84 @@ enum cq_status account_number(struct pg *c, struct cq_id user, char out[PHONE_MA
     return st;
 }
 
-enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms)
+static enum cq_status insert_device(struct pg *c, struct pg_params *p, struct cq_id device,
+                                    struct cq_id user, int64_t now_ms)
 {
+    enum cq_status st;
+
+    pg_params_clear(p);
+    pg_add_text(p, span_str(id_text(user).s));
+    st = pg_run(c, sql_lock, p, NULL); /* two log-ins at once evict two devices, not one twice */
+    if (st != CQ_OK)
+        return st;
+    pg_params_clear(p);
+    pg_add_uuid(p, device);
+    pg_add_uuid(p, user);
+    pg_add_i64(p, now_ms);
+    return pg_run(c, sql_device, p, NULL);
+}
+
+static enum cq_status evict_devices(struct pg *c, struct pg_params *p, struct cq_id device,
+                                    struct cq_id user, int64_t now_ms, struct pg_result **ret)
+{
+    pg_params_clear(p);
+    pg_add_uuid(p, user);
+    pg_add_uuid(p, device);
+    pg_add_i64(p, now_ms);
+    pg_add_i64(p, DEVICES_MAX);
+    pg_add_i64(p, DEVICES_EVICTED_MAX);
+    return pg_run(c, sql_evict, p, ret);
+}
+
+enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms,
+                          struct cq_id ret_evicted[DEVICES_EVICTED_MAX], size_t *ret_evicted_n)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = pg_script(c, "BEGIN");
+    struct pg_params p;
+
+    if (st != CQ_OK)
+        return st;
+    pg_params_init(&p, PARAMS_BYTES);
+    st = insert_device(c, &p, device, user, now_ms);
+    if (st == CQ_OK)
+        st = evict_devices(c, &p, device, user, now_ms, &rows);
+    pg_params_release(&p);
+    if (st == CQ_OK)
+        st = pg_script(c, "COMMIT"); /* else pg_ready() rolls back */
+    if (st != CQ_OK)
+        return st;
+    *ret_evicted_n = (size_t)pg_rows(rows);
+    for (int i = 0; i < pg_rows(rows); i++)
+        ret_evicted[i] = pg_uuid(rows, i, 0);
+    return CQ_OK;
+}
+
+enum cq_status device_is_own(struct pg *c, struct cq_id device, struct cq_id user, bool *ret)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
     enum cq_status st;
 
     pg_params_init(&p, PARAMS_BYTES);
     pg_add_uuid(&p, device);
     pg_add_uuid(&p, user);
-    pg_add_i64(&p, now_ms);
-    st = pg_run(c, sql_device, &p, NULL);
+    st = pg_run(c, sql_own, &p, &rows);
+    pg_params_release(&p);
+    if (st == CQ_OK)
+        *ret = pg_rows(rows) == 1;
+    return st;
+}
+
+enum cq_status device_list(struct pg *c, struct cq_id user, struct pg_result **ret)
+{
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, user);
+    pg_add_i64(&p, DEVICES_MAX);
+    st = pg_run(c, sql_list, &p, ret);
     pg_params_release(&p);
     return st;
 }

@@ -17,8 +17,26 @@ CQ_MUST_CHECK enum cq_status account_of(struct pg *c, struct cq_span pepper, con
 CQ_MUST_CHECK enum cq_status account_number(struct pg *c, struct cq_id user,
                                             char out[PHONE_MAX + 1]);
 
+enum {
+    DEVICES_MAX = 16,       /* of a user, as in processors/user */
+    DEVICES_EVICTED_MAX = 2 /* reported of one log-in; more only where there were too many before */
+};
+
+/** Add a device and end the user's oldest above DEVICES_MAX with their refresh tokens, all or
+ * nothing. The newest of those go to `ret_evicted`, for the log. */
 CQ_MUST_CHECK enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user,
-                                        int64_t now_ms);
+                                        int64_t now_ms,
+                                        struct cq_id ret_evicted[DEVICES_EVICTED_MAX],
+                                        size_t *ret_evicted_n);
+
+/** Whether it is logged in and this user's own. */
+CQ_MUST_CHECK enum cq_status device_is_own(struct pg *c, struct cq_id device, struct cq_id user,
+                                           bool *ret);
+
+/** The devices that are logged in, newest first, at most DEVICES_MAX: id, platform and label (""
+ * while the view does not know them), when it was added and when it last had new tokens. `*ret` is
+ * owned by the caller. */
+CQ_MUST_CHECK enum cq_status device_list(struct pg *c, struct cq_id user, struct pg_result **ret);
 
 /** Revoke it and its refresh tokens. */
 CQ_MUST_CHECK enum cq_status device_revoke(struct pg *c, struct cq_id device, int64_t now_ms);

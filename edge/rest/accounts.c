@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/accounts.c - logging in and out, who I am, who is here.
+ * edge/rest/accounts.c - logging in, who I am, who is here.
  */
 #include "edge/auth/devices.h"
 #include "edge/rest/codes.h"
@@ -121,11 +121,17 @@ static struct cq_span platform_of(const struct call *c)
     return span_str("other");
 }
 
-static void submit_login(struct call *c, const struct verified *v, bool is_new)
+static void submit_login(struct call *c, const struct verified *v, bool is_new,
+                         const struct cq_id *evicted, size_t evicted_n)
 {
     struct user_action *a;
     struct cq_span label;
 
+    for (size_t i = 0; i < evicted_n; i++) {
+        a = call_submit_user(c, v->user, evicted[i]);
+        a->action.kind = USER_ACTION_DEVICE_UNLINKED;
+        a->action.u.device_unlinked.reason = span_str("too_many_devices");
+    }
     if (is_new || v->name.n) {
         a = call_submit_user(c, v->user, v->device);
         a->action.kind = USER_ACTION_USER_SIGNED_UP;
@@ -143,7 +149,8 @@ static enum call_next check_code(struct call *c, struct pg *db)
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct verified *v = ARENA_NEW(c->arena, struct verified);
     char number[PHONE_MAX + 1];
-    struct cq_id challenge;
+    struct cq_id challenge, evicted[DEVICES_EVICTED_MAX];
+    size_t evicted_n = 0;
     struct cq_span code, name, label;
     enum auth_verdict verdict;
     enum cq_status st;
@@ -166,10 +173,10 @@ static enum call_next check_code(struct call *c, struct pg *db)
         st = account_of(db, c->conf->pepper, number, c->now_ms, &v->user, &is_new);
     }
     if (st == CQ_OK)
-        st = device_add(db, v->device, v->user, c->now_ms);
+        st = device_add(db, v->device, v->user, c->now_ms, evicted, &evicted_n);
     if (st != CQ_OK)
         return call_database(c, st);
-    submit_login(c, v, is_new);
+    submit_login(c, v, is_new, evicted, evicted_n);
     c->state = v;
     c->step = 1;
     return CALL_SUBMIT;
@@ -195,20 +202,8 @@ enum call_next handle_verify(struct call *c, struct pg *db)
     }
 }
 
-/* ---- refresh and logout
+/* ---- refresh
  * -------------------------------------------------------------------------- */
-
-/* On the log first: what the log does not know is not revoked for the sockets. */
-static enum call_next unlink_device(struct call *c, struct cq_id user, struct cq_id device,
-                                    const char *reason)
-{
-    struct user_action *a = call_submit_user(c, user, device);
-
-    a->action.kind = USER_ACTION_DEVICE_UNLINKED;
-    a->action.u.device_unlinked.reason = span_str(reason);
-    c->step = 1;
-    return CALL_SUBMIT;
-}
 
 enum call_next handle_refresh(struct call *c, struct pg *db)
 {
@@ -234,19 +229,6 @@ enum call_next handle_refresh(struct call *c, struct pg *db)
         return call_error(c, 401, "unauthorized", "no such refresh token");
     st = write_tokens(c, db, user, device);
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
-}
-
-enum call_next handle_logout(struct call *c, struct pg *db)
-{
-    enum cq_status st;
-
-    if (c->step == 0)
-        return unlink_device(c, c->who.user, c->who.device, "logout");
-    st = device_revoke(db, c->who.device, c->now_ms);
-    if (st != CQ_OK)
-        return call_database(c, st);
-    buf_add_str(&c->out, "{}");
-    return call_reply(c, 200);
 }
 
 /* ---- me

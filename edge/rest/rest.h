@@ -110,8 +110,9 @@ const struct route *route_find(struct cq_span method, struct cq_span path, struc
 /* ---- handlers, one file a noun
  * ------------------------------------------------------------------- */
 
-call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_logout, handle_me,
-    handle_me_edit, handle_lookup;                                               /* accounts.c */
+call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_me, handle_me_edit,
+    handle_lookup;                                                               /* accounts.c */
+call_fn handle_logout, handle_devices, handle_device_end;                        /* devices.c */
 call_fn handle_chat_make, handle_chats, handle_chat, handle_chat_rename;         /* chats.c */
 call_fn handle_members_add, handle_member_remove, handle_member_role;            /* members.c */
 call_fn handle_message_send, handle_history, handle_read, handle_receipts;       /* messages.c */
@@ -121,6 +122,11 @@ call_fn handle_tus_create, handle_tus_head, handle_tus_patch, handle_tus_delete;
 call_fn handle_media_get, handle_media_thumbnail;                                /* media_get.c */
 call_fn handle_push_set, handle_push_drop, handle_mute_set, handle_mute_drop;    /* push.c */
 call_fn handle_config;                                                           /* accounts.c */
+
+/** Submit that the device is ended, then step 1, which has to revoke it: what the log does not know
+ * is not over for the sockets. (devices.c) */
+enum call_next unlink_device(struct call *c, struct cq_id user, struct cq_id device,
+                             const char *reason);
 
 /* ---- views.c: what handlers read
  * ------------------------------------------------------------------ */

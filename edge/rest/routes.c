@@ -12,6 +12,8 @@ static const struct route routes[] = {
     { "POST", "/api/verify", false, handle_verify, "use the code: tokens", 0 },
     { "POST", "/api/token/refresh", false, handle_refresh, "a new pair of tokens", 0 },
     { "POST", "/api/logout", true, handle_logout, "end this device", 0 },
+    { "GET", "/api/devices", true, handle_devices, "my devices", 0 },
+    { "DELETE", "/api/devices/{}", true, handle_device_end, "end one of my devices", 0 },
     { "GET", "/api/me", true, handle_me, "who I am", 0 },
     { "PATCH", "/api/me", true, handle_me_edit, "my name", 0 },
     { "POST", "/api/contacts/lookup", true, handle_lookup, "who of these numbers is here", 0 },

@@ -8,10 +8,11 @@ import contextlib
 import http.server
 import itertools
 import threading
+import uuid
 
 import aiohttp
 import metrics
-from client import Rest, scenario, until
+from client import MARK, Rest, scenario, sign_in, until
 from conftest import BASE_PORT
 from process import Proc
 from rest import Reply
@@ -155,3 +156,95 @@ async def test_a_provider_that_fails_is_left_alone_and_tried_again(stack, net):
             await until(works, 30, "a trial to be let through")
             await until(lambda: metrics.read(DOOR)["codes_paused"] == 0, 20, "the breaker to close")
             await until(lambda: log_has(edge, "code_provider_works"), 20, "the log to say so")
+
+
+# --- Devices ------------------------------------------------------------------------------------
+
+
+@scenario()
+async def test_t33_the_17th_device_ends_the_oldest_wholly(stack, net):
+    (bob,) = await net.people("bob")
+    phone = net.phone()
+    oldest = await sign_in(net.rest, phone, "Many")
+    socket = await net.raw(oldest, auto_ok=True)
+    await socket.ready()
+    others = [await sign_in(net.rest, phone, label=f"device {i}") for i in range(15)]
+    r = await net.rest.call("GET", "/api/devices", token=oldest.access, expect=200)
+    assert [d["deviceId"] for d in r.body["devices"]] == [t.device_id for t in [*reversed(others), oldest]], "at the bound nobody goes"
+    newest = await sign_in(net.rest, phone)
+    # its access token, its refresh token, its socket: nothing of it is left
+    r = await net.rest.call("GET", "/api/me", token=oldest.access)
+    assert (r.status, r.code) == (401, "unauthorized")
+    r = await net.rest.post("/api/token/refresh", {"refreshToken": oldest.refresh})
+    assert (r.status, r.code) == (401, "unauthorized")
+    assert await socket.closed(20) == 4401
+    late = await net.raw(oldest)
+    assert await late.closed(20) == 4401 and not [f for f in late.frames if f["t"] == "ready"]
+    # and of the others everything is
+    r = await net.rest.call("GET", "/api/devices", token=newest.access, expect=200)
+    assert [d["deviceId"] for d in r.body["devices"]] == [t.device_id for t in [newest, *reversed(others)]]
+    for t in others:
+        r = await net.rest.post("/api/token/refresh", {"refreshToken": t.refresh}, expect=200)
+    ws = await net.raw(others[0], auto_ok=True)
+    await ws.ready()
+    out = await bob.told(f"{MARK} to those who stayed", peer=newest.user_id)
+    await ws.expect(lambda f: f.get("content") == out.content, "the message")
+
+
+@scenario()
+async def test_t33_log_ins_at_once_end_one_device_each(stack, net):
+    phone = net.phone()
+    first = [await sign_in(net.rest, phone, "Many") for _ in range(16)]
+    late = await asyncio.gather(*(sign_in(net.rest, phone) for _ in range(3)))
+    r = await net.rest.call("GET", "/api/devices", token=late[0].access, expect=200)
+    assert {d["deviceId"] for d in r.body["devices"]} == {t.device_id for t in [*first[3:], *late]}
+    for t in first[:3]:
+        assert (await net.rest.post("/api/token/refresh", {"refreshToken": t.refresh})).status == 401
+    for t in [*first[3:], *late]:
+        ws = await net.raw(t)
+        await ws.ready()
+
+
+@scenario()
+async def test_a_user_sees_and_ends_own_devices(stack, net):
+    anna, a1 = await net.user("anna")
+    a2 = await anna.device("web")
+    (bob,) = await net.people("bob")
+    await asyncio.gather(a1.online(), a2.online())
+    r = await a1.rest.get("/api/devices", expect=200)
+    assert [(d["deviceId"], d["platform"], d["label"], d["current"]) for d in r.body["devices"]] == [
+        (a2.device_id, "web", "test", False), (a1.device_id, "android", "test", True)]
+    assert all(d["seenAt"] >= d["addedAt"] > 0 for d in r.body["devices"])
+    for other in (bob.device_id, str(uuid.uuid4()), "no-id"):
+        r = await a1.rest.call("DELETE", f"/api/devices/{other}")
+        assert (r.status, r.code) == (404, "not_found"), other
+    assert (await bob.rest.get("/api/me")).status == 200 and bob.connected
+    await a1.rest.call("DELETE", f"/api/devices/{a2.device_id}", expect=200)
+    await a2.wait(lambda: a2.logged_out, 30, "its socket to be closed and no way back")
+    assert a2.closes[-1][0] == 4401
+    assert (await a2.rest.get("/api/me")).status == 401
+    assert (await net.rest.post("/api/token/refresh", {"refreshToken": a2.tokens.refresh})).status == 401
+    assert (await a1.rest.call("DELETE", f"/api/devices/{a2.device_id}")).status == 404
+    assert [d["deviceId"] for d in (await a1.rest.get("/api/devices")).body["devices"]] == [a1.device_id]
+    out = await bob.told(f"{MARK} for the one that stays", peer=a1.user_id)
+    await a1.sees(out.content)
+    # the one that asks, too
+    await a1.rest.call("DELETE", f"/api/devices/{a1.device_id}", expect=200)
+    assert (await a1.rest.get("/api/devices")).status == 401
+    await a1.wait(lambda: a1.logged_out, 30, "its own socket to be closed")
+
+
+@scenario()
+async def test_t18_nobody_says_how_anothers_device_is_woken(stack, net):
+    anna, a1 = await net.user("anna")
+    a2 = await anna.device("web")
+    _, mallory = await net.user("mallory")
+    body = {"kind": "fcm_token", "token": "stolen-stolen-stolen"}
+    for device in (mallory, a2):  # a stranger, and another device of the same person
+        for method in ("PUT", "DELETE"):
+            r = await device.rest.call(method, f"/api/devices/{a1.device_id}/push", body if method == "PUT" else None)
+            assert (r.status, r.code) == (403, "forbidden"), (device, method)
+    with stack.db() as db:
+        rows = db.execute("SELECT device_id FROM view.push_targets WHERE device_id = ANY(%s)",
+                          ([a1.device_id, a2.device_id, mallory.device_id],)).fetchall()
+    assert rows == []
