@@ -34,6 +34,8 @@ static _Noreturn void become(const char *program, int in, int line, int out, con
         fds[i] = fcntl(fds[i], F_DUPFD, 10);
     if (dup2(fds[0], 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[2], 3) < 0)
         _exit(126);
+    if (chdir("/") != 0)
+        _exit(126);
     close(2);
     if (open("/dev/null", O_WRONLY) != 2)
         _exit(126);
@@ -42,7 +44,9 @@ static _Noreturn void become(const char *program, int in, int line, int out, con
     limit(RLIMIT_CPU, CPU_S);
     limit(RLIMIT_FSIZE, LOOK_THUMBNAIL_MAX);
     limit(RLIMIT_NOFILE, FILES);
-#ifndef __SANITIZE_ADDRESS__ /* which maps terabytes that it never touches */
+    limit(RLIMIT_MEMLOCK, 0);
+    limit(RLIMIT_MSGQUEUE, 0);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they map terabytes */
     limit(RLIMIT_AS, (rlim_t)MEMORY_MIB << 20);
 #endif
     execve(program, argv, env);

@@ -10,6 +10,7 @@
 #include "schemas/codec.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
+#include "sinks/media/cage.h"
 #include "sinks/media/look.h"
 #include "sinks/media/sweep.h"
 
@@ -259,6 +260,29 @@ static bool find_program(struct media_role *m)
     return false;
 }
 
+/* Without its sandbox no file would be looked into: that is said at the start, not for each. */
+static bool check_cage(const struct media_role *m)
+{
+    cq_auto(buf) struct cq_buf none = { 0 };
+    struct look_found found = { .fault = "it does not start" };
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    enum cq_status st;
+
+    buf_init(&none, LOOK_THUMBNAIL_MAX);
+    st = fd < 0 ? CQ_AGAIN : look_into(m->program, fd, "cage", 1, &found, &none);
+    if (fd >= 0)
+        close(fd);
+    if (st == CQ_OK && !*found.fault && found.width & CAGE_FILTER) {
+        log_info("cage", LOG_I("own_user", !!(found.width & CAGE_OWN_USER)),
+                 LOG_I("namespaces", !!(found.width & CAGE_NAMESPACES)),
+                 LOG_I("empty_root", !!(found.width & CAGE_EMPTY_ROOT)),
+                 LOG_I("landlock", !!(found.width & CAGE_LANDLOCK)));
+        return true;
+    }
+    log_error("no_cage", LOG_S("program", m->program), LOG_S("why", found.fault));
+    return false;
+}
+
 static enum cq_status open_parts(struct media_role *m)
 {
     struct sweep_conf sweep = {
@@ -277,7 +301,7 @@ static enum cq_status open_parts(struct media_role *m)
                               .arg = m };
     enum cq_status st;
 
-    if (!find_program(m))
+    if (!find_program(m) || !check_cage(m))
         return CQ_FATAL;
     st = store_new(&sweep.store, &m->store);
     if (st != CQ_OK) {

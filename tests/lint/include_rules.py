@@ -46,7 +46,7 @@ OWNERS = {
     r"librdkafka/.*": "lib/bus/", r"libpq-fe\.h": "lib/pg/", r"postgresql/.*": "lib/pg/", r"curl/.*": "lib/http/",
     r"jansson\.h": ("lib/json/", "schemas/schema.c"), r"jwt\.h": "lib/jwt/", r"avro(\.h|/.*)": "schemas/",
     r"h2o(\.h|/.*)": "edge/rest/", r"wslay/.*": "edge/rest/", r"libwebsockets\.h": "edge/ws/", r"ev\.h": "edge/ws/",
-    r"openssl/.*": "lib/base/hash.c", r"vips/.*": "sinks/media/",
+    r"openssl/.*": "lib/base/hash.c", r"vips/.*": "sinks/media/", r"seccomp\.h": "sinks/media/cage.c",
 }
 ONE_FILE_ONLY = ("avro",)  # within its folder, too
 
