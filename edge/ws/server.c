@@ -24,6 +24,8 @@ enum {
     HANDSHAKE_SECONDS = 10,
     DESCRIPTORS_KEPT = 128, /* for Kafka, logs and the rest */
     REASON_MAX = 120,
+    HOST_MAX = 272, /* a name of 255, and a port */
+    KEY_TEXT = 24,  /* 16 bytes in base64 */
 };
 
 struct server {
@@ -40,14 +42,14 @@ struct server {
 /* ---- the handshake -------------------------------------------------------------------- */
 
 /* A whole answer, after which the connection ends. libwebsockets would only hang up on a refused
- * upgrade. */
-static int answer(struct lws *wsi, const char *status, const char *body)
+ * upgrade. `headers` are lines with their ends, or "". */
+static int answer(struct lws *wsi, const char *status, const char *headers, const char *body)
 {
-    unsigned char text[LWS_PRE + 160];
+    unsigned char text[LWS_PRE + 200];
     int n = snprintf((char *)text + LWS_PRE, sizeof text - LWS_PRE,
                      "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: "
-                     "%zu\r\nConnection: close\r\n\r\n%s",
-                     status, strlen(body), body);
+                     "%zu\r\nConnection: close\r\n%s\r\n%s",
+                     status, strlen(body), headers, body);
 
     lws_write(wsi, text + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS);
     return -1;
@@ -55,7 +57,29 @@ static int answer(struct lws *wsi, const char *status, const char *body)
 
 static int refuse(struct lws *wsi, const char *status)
 {
-    return answer(wsi, status, "");
+    return answer(wsi, status, "", "");
+}
+
+/* The library takes any version and any key, and joins repeated headers with commas. */
+static bool is_version_13(struct lws *wsi)
+{
+    char value[4];
+
+    return lws_hdr_total_length(wsi, WSI_TOKEN_VERSION) == 2 &&
+           lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_VERSION) == 2 &&
+           memcmp(value, "13", 2) == 0;
+}
+
+/* One Host, one key of 16 bytes in base64, no body: nothing that a proxy could read otherwise. */
+static bool is_plain_upgrade(struct lws *wsi)
+{
+    char host[HOST_MAX];
+    int n = lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST);
+
+    return n > 0 && !memchr(host, ',', (size_t)n) &&
+           lws_hdr_total_length(wsi, WSI_TOKEN_KEY) == KEY_TEXT &&
+           !lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) &&
+           !lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING);
 }
 
 static bool is_our_path(struct lws *wsi)
@@ -86,6 +110,11 @@ static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
         return -1; /* inside HTTP/2: our raw writes would break its framing */
     if (!is_our_path(wsi))
         return refuse(wsi, "404 Not Found");
+    if (!is_plain_upgrade(wsi))
+        return refuse(wsi, "400 Bad Request");
+    if (!is_version_13(wsi))
+        return answer(wsi, "426 Upgrade Required",
+                      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", "");
     if (g->draining || g->conns_n == g->conns_max)
         return refuse(wsi, "503 Service Unavailable");
     if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN)) {
@@ -106,7 +135,7 @@ static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
 
 static int on_plain_http(struct lws *wsi, const char *path)
 {
-    return path && strcmp(path, "/healthz") == 0 ? answer(wsi, "200 OK", "ok")
+    return path && strcmp(path, "/healthz") == 0 ? answer(wsi, "200 OK", "", "ok")
                                                  : refuse(wsi, "404 Not Found");
 }
 
@@ -117,6 +146,21 @@ static int on_receive(struct lws *wsi, struct conn *c, const void *in, size_t n)
                   lws_is_final_fragment(wsi) && !lws_remaining_packet_payload(wsi),
                   lws_frame_is_binary(wsi));
     return 0;
+}
+
+/* The peer's close frame: nothing, or a code and a reason in UTF-8. The library judges the codes
+ * and most of the text, not a sequence that ends early. Nonzero: it is closed with our own code. */
+static int on_peer_close(struct lws *wsi, struct cq_span in)
+{
+    static unsigned char form[] = "close of one byte", text[] = "bad utf8";
+
+    if (in.n == 1)
+        lws_close_reason(wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, form, sizeof form - 1);
+    else if (in.n > 2 && !span_is_utf8(span_of(in.p + 2, in.n - 2)))
+        lws_close_reason(wsi, LWS_CLOSE_STATUS_INVALID_PAYLOAD, text, sizeof text - 1);
+    else
+        return 0;
+    return -1;
 }
 
 /* The close frame leaves because this says -1, once: a second -1 would cut the socket before the
@@ -162,7 +206,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
             conn_ended(c);
             c->closing_ms = g->mono_ms;
         }
-        return 0;
+        return reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE ? on_peer_close(wsi, span_of(in, n))
+                                                              : 0;
     case LWS_CALLBACK_CLOSED: /* also comes for refused handshakes, with c->wsi NULL */
         if (c && c->wsi)
             conn_closed(c);
