@@ -22,6 +22,7 @@ struct delivery {
     enum delivery_origin origin;
     int32_t partitions;
     struct batch *batches; /* owned; one a partition */
+    size_t bytes;          /* of all batches */
     struct cq_buf encoded;
 };
 
@@ -77,6 +78,7 @@ static enum cq_status emit_batch(struct delivery *d, int32_t partition, delivery
     };
     buf_clear(&d->encoded);
     st = codec_encode(&user_inbox_codec, &record, &d->encoded);
+    d->bytes -= b->bytes;
     b->n = b->ids_n = b->bytes = 0;
     return st == CQ_OK ? emit(arg, partition, buf_span(&d->encoded)) : CQ_FATAL;
 }
@@ -93,10 +95,9 @@ static bool grow(void **p, size_t *cap, size_t size)
     return true;
 }
 
-/* The open item of this source in `partition`: the last one when it is this very item. */
+/* Add the item, as yet for nobody, to the batch of `partition`. */
 static enum cq_status open_item(struct delivery *d, int32_t partition,
-                                const struct delivery_item *item, bool *opened,
-                                delivery_emit_fn *emit, void *arg)
+                                const struct delivery_item *item, delivery_emit_fn *emit, void *arg)
 {
     struct batch *b = &d->batches[partition];
     const struct delivery_item *last = b->n ? &b->items[b->n - 1] : NULL;
@@ -114,7 +115,19 @@ static enum cq_status open_item(struct delivery *d, int32_t partition,
     b->items[b->n].to = NULL;
     b->items[b->n++].to_n = 0;
     b->bytes += ITEM_OVERHEAD + item->frame.n;
-    *opened = true;
+    d->bytes += ITEM_OVERHEAD + item->frame.n;
+    return CQ_OK;
+}
+
+/* One more recipient of the batch's last item. CQ_FATAL without memory. */
+static enum cq_status add_recipient(struct delivery *d, struct batch *b, struct cq_id user)
+{
+    if (b->ids_n == b->ids_cap && !grow((void **)&b->ids, &b->ids_cap, sizeof *b->ids))
+        return CQ_FATAL;
+    b->ids[b->ids_n++] = user;
+    b->items[b->n - 1].to_n++;
+    b->bytes += sizeof *b->ids;
+    d->bytes += sizeof *b->ids;
     return CQ_OK;
 }
 
@@ -125,18 +138,48 @@ enum cq_status delivery_add(struct delivery *d, const struct delivery_item *item
 
     for (size_t i = 0; i < item->to_n; i++) {
         int32_t p = topic_partition(item->to[i], d->partitions);
-        struct batch *b = &d->batches[p];
-        enum cq_status st = opened[p] ? CQ_OK : open_item(d, p, item, &opened[p], emit, arg);
+        enum cq_status st = opened[p] ? CQ_OK : open_item(d, p, item, emit, arg);
 
+        opened[p] = true;
+        if (st == CQ_OK)
+            st = add_recipient(d, &d->batches[p], item->to[i]);
         if (st != CQ_OK)
             return st;
-        if (b->ids_n == b->ids_cap && !grow((void **)&b->ids, &b->ids_cap, sizeof *b->ids))
-            return CQ_FATAL;
-        b->ids[b->ids_n++] = item->to[i];
-        b->items[b->n - 1].to_n++;
-        b->bytes += sizeof *b->ids;
     }
     return CQ_OK;
+}
+
+enum cq_status delivery_add_to(struct delivery *d, const struct delivery_item *item,
+                               const uint16_t *where, int32_t partition, delivery_emit_fn *emit,
+                               void *arg)
+{
+    bool opened = false;
+
+    for (size_t i = 0; i < item->to_n; i++) {
+        enum cq_status st;
+
+        if (where[i] != partition)
+            continue;
+        st = opened ? CQ_OK : open_item(d, partition, item, emit, arg);
+        opened = true;
+        if (st == CQ_OK)
+            st = add_recipient(d, &d->batches[partition], item->to[i]);
+        if (st != CQ_OK)
+            return st;
+    }
+    return CQ_OK;
+}
+
+size_t delivery_bytes(const struct delivery *d)
+{
+    return d->bytes;
+}
+
+size_t delivery_cost(const struct delivery *d, const struct delivery_item *item)
+{
+    size_t copies = item->to_n < (size_t)d->partitions ? item->to_n : (size_t)d->partitions;
+
+    return copies * (ITEM_OVERHEAD + item->frame.n) + item->to_n * sizeof *item->to;
 }
 
 enum cq_status delivery_flush(struct delivery *d, delivery_emit_fn *emit, void *arg)
@@ -152,4 +195,5 @@ void delivery_clear(struct delivery *d)
 {
     for (int32_t p = 0; p < d->partitions; p++)
         d->batches[p].n = d->batches[p].ids_n = d->batches[p].bytes = 0;
+    d->bytes = 0;
 }

@@ -24,6 +24,18 @@ void delivery_free(struct delivery *d);
 CQ_MUST_CHECK enum cq_status delivery_add(struct delivery *d, const struct delivery_item *item,
                                           delivery_emit_fn *emit, void *arg);
 
+/** The same for those of item->to whose `where` is `partition`. `where` has the partition of each
+ * recipient, as topic_partition tells it. */
+CQ_MUST_CHECK enum cq_status delivery_add_to(struct delivery *d, const struct delivery_item *item,
+                                             const uint16_t *where, int32_t partition,
+                                             delivery_emit_fn *emit, void *arg);
+
+/** Bytes, about, of what is gathered and not emitted. */
+size_t delivery_bytes(const struct delivery *d);
+
+/** Bytes, about, that the item would add: its frame once for each partition it can be in. */
+size_t delivery_cost(const struct delivery *d, const struct delivery_item *item);
+
 /** Emit everything gathered; it is empty then. */
 CQ_MUST_CHECK enum cq_status delivery_flush(struct delivery *d, delivery_emit_fn *emit, void *arg);
 

@@ -208,6 +208,92 @@ void frame_message(struct cq_buf *out, const struct chat_event *e)
     buf_add_byte(out, '}');
 }
 
+/* ---- excerpts
+ * ------------------------------------------------------------------------------------- */
+
+/* Take a JSON string off the front of `*s`; `*ret` is what stands between its quotes. */
+static bool take_string(struct cq_span *s, struct cq_span *ret)
+{
+    size_t i = 1;
+
+    if (!s->n || s->p[0] != '"')
+        return false;
+    while (i < s->n && s->p[i] != '"')
+        i += s->p[i] == '\\' ? 2 : 1;
+    if (i >= s->n)
+        return false;
+    *ret = span_of(s->p + 1, i - 1);
+    *s = span_of(s->p + i + 1, s->n - i - 1);
+    return true;
+}
+
+/* Take one member, `"name":value` and the comma or brace behind it. `*ret` is a string's inside,
+ * or a plain value. */
+static bool take_member(struct cq_span *s, struct cq_span *ret_name, struct cq_span *ret)
+{
+    size_t i = 0;
+
+    if (!take_string(s, ret_name) || !s->n || s->p[0] != ':')
+        return false;
+    *s = span_of(s->p + 1, s->n - 1);
+    if (s->n && s->p[0] == '"') {
+        if (!take_string(s, ret))
+            return false;
+    } else {
+        while (i < s->n && s->p[i] != ',' && s->p[i] != '}')
+            i++;
+        *ret = span_of(s->p, i);
+        *s = span_of(s->p + i, s->n - i);
+    }
+    if (!s->n || (s->p[0] != ',' && s->p[0] != '}'))
+        return false;
+    *s = span_of(s->p + 1, s->n - 1);
+    return true;
+}
+
+/* The longest start of what stands inside a JSON string that ends between two characters. */
+static struct cq_span cut_escaped(struct cq_span s, size_t max)
+{
+    size_t i = 0, n;
+
+    for (; i < s.n; i += n) {
+        n = 1;
+        if (s.p[i] == '\\')
+            n = i + 1 < s.n && s.p[i + 1] == 'u' ? ESCAPED_MAX : 2;
+        while (i + n < s.n && (s.p[i + n] & 0xC0) == 0x80)
+            n++;
+        if (i + n > max || i + n > s.n)
+            break;
+    }
+    return span_of(s.p, i);
+}
+
+void frame_excerpt(struct cq_buf *out, struct cq_span frame)
+{
+    static const char mark[] = "\xE2\x80\xA6"; /* an ellipsis */
+    enum { AROUND = 64 };                      /* bytes beside the content, at most */
+    struct cq_span name, value, type = { NULL, 0 }, content = { NULL, 0 };
+
+    while (frame.n && take_member(&frame, &name, &value)) {
+        if (span_eq_str(name, "type"))
+            type = value;
+        if (span_eq_str(name, "content"))
+            content = value;
+    }
+    if (frame.n || !type.n || type.n > AROUND / 2)
+        return;
+    PUT(out, "\"type\":\"");
+    buf_add_span(out, type);
+    PUT(out, "\",\"content\":\"");
+    if (content.n > FRAME_EXCERPT_MAX - AROUND) {
+        buf_add_span(out, cut_escaped(content, FRAME_EXCERPT_MAX - AROUND - sizeof mark));
+        buf_add_str(out, mark);
+    } else {
+        buf_add_span(out, content);
+    }
+    PUT(out, "\"}");
+}
+
 static void put_members(struct cq_buf *out, const struct group_started *g)
 {
     PUT(out, ",\"members\":[");

@@ -13,6 +13,13 @@
  * type, content, mediaId (with media), sentAt. */
 void frame_message(struct cq_buf *out, const struct chat_event *e);
 
+enum { FRAME_EXCERPT_MAX = 2048 };
+
+/** What a push may show of a rendered message frame: `"type":…,"content":…}`, at most
+ * FRAME_EXCERPT_MAX bytes, the content cut between code points and marked with an ellipsis. An
+ * excerpt of an excerpt is the same. Appends nothing for what is no such frame. */
+void frame_excerpt(struct cq_buf *out, struct cq_span frame);
+
 /** `"t":"chat",…}` for GroupStarted (with members) and GroupNamed; `"t":"member",…}` for
  * MembershipChanged. */
 void frame_chat(struct cq_buf *out, const struct chat_event *e);

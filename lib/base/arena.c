@@ -101,6 +101,11 @@ size_t arena_held(const struct cq_arena *a)
     return a->held;
 }
 
+size_t arena_used(const struct cq_arena *a)
+{
+    return a->n;
+}
+
 void *arena_alloc(struct cq_arena *a, size_t n)
 {
     struct block *b = a->at;

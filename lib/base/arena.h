@@ -23,6 +23,9 @@ void arena_reset(struct cq_arena *a);
 /** Bytes taken from the heap, handed out or not. */
 size_t arena_held(const struct cq_arena *a);
 
+/** Bytes handed out since the last reset. */
+size_t arena_used(const struct cq_arena *a);
+
 /** Zeroed bytes aligned for any type, valid until reset. NULL when the arena's maximum is reached.
  */
 void *arena_alloc(struct cq_arena *a, size_t n);

@@ -27,6 +27,7 @@ static const struct count_row {
 /* Nobody draws a conclusion from two of them at once, so their order among threads is free. */
 static _Atomic int64_t values[COUNT_N];
 static _Atomic int64_t beat_ms;
+static _Atomic int64_t repeats_since_ms; /* 0: the last turn did something */
 
 void count_add(enum count_key key, int64_t n)
 {
@@ -54,6 +55,22 @@ int64_t count_silence_ms(int64_t now_ms)
 
     atomic_compare_exchange_strong(&beat_ms, &none, now_ms);
     return now_ms - atomic_load_explicit(&beat_ms, memory_order_relaxed);
+}
+
+void count_repeats(int n, int64_t now_ms)
+{
+    int64_t since_ms = atomic_load_explicit(&repeats_since_ms, memory_order_relaxed);
+
+    count_set(COUNT_TURNS_REPEATED, n);
+    if (!n || !since_ms)
+        atomic_store_explicit(&repeats_since_ms, n ? now_ms : 0, memory_order_relaxed);
+}
+
+int64_t count_repeating_ms(int64_t now_ms)
+{
+    int64_t since_ms = atomic_load_explicit(&repeats_since_ms, memory_order_relaxed);
+
+    return since_ms ? now_ms - since_ms : 0;
 }
 
 size_t count_print(uint32_t role, const char *name, char *out, size_t cap)

@@ -39,6 +39,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(BATCH, GAUGE, "batch_records", ROLE_STAGES | ROLE_FEEDS, "Records in the last turn")         \
     X(TURNS_AGAIN, COUNTER, "turns_again_total", ROLE_STAGES | ROLE_FEEDS,                         \
       "Turns that have to be done again")                                                          \
+    X(TURNS_REPEATED, GAUGE, "turns_repeated", ROLE_STAGES | ROLE_FEEDS,                           \
+      "Turns in a row that did nothing and are repeated; /healthz is 503 after ten seconds of it") \
     X(ZOMBIE_WRITES, COUNTER, "zombie_writes_refused_total", ROLE_FEEDS,                           \
       "Turns refused by the compare-and-set: another copy owns the partition")                     \
     X(LATE_CONFIRMATIONS, COUNTER, "late_confirmations_total", ROLE_FEEDS,                         \
@@ -133,6 +135,13 @@ void count_beat(int64_t now_ms);
 
 /** Ms since the last beat; since the first call when there was none. */
 int64_t count_silence_ms(int64_t now_ms);
+
+/** `n` turns in a row did nothing and are repeated, as of monotonic `now_ms`; 0: the last one did
+ * something. One thread. */
+void count_repeats(int n, int64_t now_ms);
+
+/** Ms since the first of the turns that only repeat; 0: there is none. */
+int64_t count_repeating_ms(int64_t now_ms);
 
 /** The rows that `role` (enum role_bit) has, as Prometheus text of at most `cap` bytes; returns its
  * length, 0 when it does not fit. `name` is the role's, for a label. */

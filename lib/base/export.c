@@ -87,6 +87,18 @@ static bool asks_for(const char *path)
            (door.request[4 + n] == ' ' || door.request[4 + n] == '?');
 }
 
+/* "ok", or in words what is wrong. */
+static const char *health(void)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (count_silence_ms(now_ms) > EXPORT_SILENT_MS)
+        return "stuck: the loop has not gone round\n";
+    if (count_repeating_ms(now_ms) > EXPORT_REPEATS_MS)
+        return "repeats: no turn makes progress\n";
+    return "ok\n";
+}
+
 static void serve(int fd)
 {
     static const char plain[] = "text/plain";
@@ -100,10 +112,11 @@ static void serve(int fd)
         answer(fd, n ? "200 OK" : "500 Internal Server Error", "text/plain; version=0.0.4",
                door.text, n, until_ms);
     } else if (asks_for("/healthz")) {
-        bool alive = count_silence_ms(clock_mono_ms()) <= EXPORT_SILENT_MS;
+        const char *body = health();
+        bool alive = strcmp(body, "ok\n") == 0;
 
-        answer(fd, alive ? "200 OK" : "503 Service Unavailable", plain, alive ? "ok\n" : "stuck\n",
-               alive ? 3 : 6, until_ms);
+        answer(fd, alive ? "200 OK" : "503 Service Unavailable", plain, body, strlen(body),
+               until_ms);
     } else {
         answer(fd, "404 Not Found", plain, "not here\n", 9, until_ms);
     }

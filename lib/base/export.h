@@ -17,6 +17,7 @@ enum {
     EXPORT_WITHIN_MS = 2000,     /* a request that is not whole by then is dropped */
     EXPORT_SILENT_MS = 300000,   /* /healthz is 503 when the loop did not go round for so long; the
                                   * group gives a member up after the same time */
+    EXPORT_REPEATS_MS = 10000,   /* and when its turns did nothing but repeat for so long */
 };
 
 /** Serve on `listen` ("address:port", numeric) until the process ends. `role` is an enum role_bit,

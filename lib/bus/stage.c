@@ -11,7 +11,8 @@
 
 enum {
     BATCH_MAX = 4096,                  /* records in one turn, whatever the configuration says */
-    OUTPUTS_MAX = 64 * 1024,           /* records out of one turn */
+    OUTPUTS_SOFT = 32 * 1024,          /* a turn ends early at this many records of output … */
+    OUTPUTS_MAX = 64 * 1024,           /* … and may not pass this many */
     OUT_BYTES_SOFT = 16 * 1024 * 1024, /* a turn ends early at this many bytes of output … */
     OUT_BYTES_MAX = 96 * 1024 * 1024,  /* … and may not pass this many */
     COMMIT_EVERY_MS = 200,             /* a commit lost to a crash only means more replay */
@@ -66,10 +67,13 @@ struct stage {
     int64_t shown_ms;
     int64_t turn_ms; /* when the last turn with records began … */
     int pace_ms;     /* … and how long after it the next one may */
-    int again;       /* turns in a row that ended in CQ_AGAIN at their first record */
+    uint64_t place;  /* inside the first record: where its next step begins */
+    int tries;       /* steps of the first record that found no room in an empty turn */
+    int again;       /* turns in a row that did nothing */
     bool failed_report;
-    bool in_turn;  /* the state behind ops->meta is ahead of `next` */
-    char why[320]; /* of CQ_FATAL */
+    bool in_turn;    /* the state behind ops->meta is ahead of `next` */
+    char why[320];   /* of CQ_FATAL */
+    char stuck[160]; /* why a record that makes no progress is a dead letter */
 };
 
 static enum cq_status fatal(struct stage *s, const char *what, const char *detail)
@@ -130,6 +134,8 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
 
     release_records(s, 0, s->recs_n);
     s->recs_n = 0;
+    s->place = 0;
+    s->tries = 0;
     /* In the middle of a turn that failed, the text would speak of records that are not done. */
     if (!lost && !s->in_turn && pr->next > pr->committed &&
         consumer_commit_wait(s->consumer, topic, partition, pr->next,
@@ -227,6 +233,11 @@ enum cq_status stage_emit(struct stage_out *out, const char *topic, int32_t part
     return CQ_OK;
 }
 
+size_t stage_room(const struct stage_out *out)
+{
+    return out->bytes < OUT_BYTES_SOFT && out->n < OUTPUTS_SOFT ? OUT_BYTES_SOFT - out->bytes : 0;
+}
+
 static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, const char *why)
 {
     if (s->out.n == OUTPUTS_MAX)
@@ -272,35 +283,64 @@ static enum cq_status gather(struct stage *s, int wait_ms)
     return CQ_OK;
 }
 
-/* Step up to `n` records until a full output or CQ_AGAIN. Returns how many are done in *ret_done.
- */
+/* The first record found no room although the turn is empty. CQ_OK: it is a dead letter now. */
+static enum cq_status note_try(struct stage *s, const char *why)
+{
+    if (!s->conf.tries_max || ++s->tries < s->conf.tries_max)
+        return CQ_AGAIN;
+    snprintf(s->stuck, sizeof s->stuck, "made no progress in %d tries: %s", s->tries, why);
+    s->place = 0;
+    s->tries = 0;
+    return emit_dead(s, &s->recs[0], s->stuck);
+}
+
+/* Step record `i`. CQ_OK: it is done. CQ_AGAIN: the turn ends before or inside it. */
+static enum cq_status step_one(struct stage *s, int i)
+{
+    static const char undecodable[] = "cannot be decoded",
+                      too_dear[] = "needs more than a turn has";
+    struct stage_out *out = &s->out;
+    size_t n = out->n, bytes = out->bytes;
+    uint64_t place = i ? 0 : s->place;
+    uint64_t from = place;
+    const char *why = undecodable;
+    enum cq_status st = s->conf.ops->step(s->conf.arg, &s->recs[i], &place, out, &why);
+
+    if (st == CQ_POISON || (st == CQ_AGAIN && place == from)) {
+        out->n = n; /* what it emitted never was */
+        out->bytes = bytes;
+    }
+    if (st == CQ_POISON) {
+        s->place = 0;
+        return emit_dead(s, &s->recs[i], why);
+    }
+    if (st == CQ_AGAIN && place == from)
+        return i ? CQ_AGAIN : note_try(s, why == undecodable ? too_dear : why);
+    if (st != CQ_OK && st != CQ_AGAIN)
+        snprintf(s->why, sizeof s->why, "the step of record %lld of partition %d: %s",
+                 (long long)s->recs[i].offset, s->recs[i].partition,
+                 why == undecodable ? "not possible" : why);
+    s->place = st == CQ_AGAIN ? place : 0;
+    s->tries = 0;
+    return st;
+}
+
+/* Step up to `most` records until a full output or CQ_AGAIN. Returns how many are done in
+ * *ret_done. */
 static enum cq_status step_records(struct stage *s, int most, int *ret_done)
 {
-    struct stage_out *out = &s->out;
+    enum cq_status st = CQ_OK;
     int i;
 
-    for (i = 0; i < most && out->bytes < OUT_BYTES_SOFT; i++) {
-        size_t n = out->n, bytes = out->bytes;
-        static const char undecodable[] = "cannot be decoded";
-        const char *why = undecodable;
-        enum cq_status st = s->conf.ops->step(s->conf.arg, &s->recs[i], out, &why);
-
-        if (st == CQ_POISON) {
-            out->n = n; /* what it emitted never was */
-            out->bytes = bytes;
-            st = emit_dead(s, &s->recs[i], why);
-        }
-        if (st == CQ_AGAIN)
+    for (i = 0; i < most && stage_room(&s->out); i++) {
+        st = step_one(s, i);
+        if (st != CQ_OK)
             break;
-        if (st != CQ_OK) {
-            snprintf(s->why, sizeof s->why, "the step of record %lld of partition %d: %s",
-                     (long long)s->recs[i].offset, s->recs[i].partition,
-                     why == undecodable ? "not possible" : why);
-            return st;
-        }
     }
+    if (st != CQ_OK && st != CQ_AGAIN)
+        return st;
     *ret_done = i;
-    return s->conf.ops->turn_end ? s->conf.ops->turn_end(s->conf.arg, out) : CQ_OK;
+    return s->conf.ops->turn_end ? s->conf.ops->turn_end(s->conf.arg, &s->out) : CQ_OK;
 }
 
 /* Before the first step after a start: one more that began here. Waits, or the word would be lost
@@ -331,7 +371,7 @@ static enum cq_status step_carefully(struct stage *s, int *ret_done)
     const struct bus_record *rec = &s->recs[0];
     struct progress *pr = &s->progress[rec->partition];
     char text[BUS_META_MAX + 1], front[SUSPECT_TEXT_MAX], before[BUS_META_MAX + 1];
-    struct suspect none;
+    struct suspect none, before_step;
     enum cq_status st;
 
     if (pr->suspect.at == rec->offset && pr->suspect.kills >= SUSPECT_KILLS) {
@@ -341,11 +381,16 @@ static enum cq_status step_carefully(struct stage *s, int *ret_done)
         *ret_done = 1;
         return emit_dead(s, rec, "killed its process");
     }
+    /* The word counts this step as a death; it is taken back when the step ends. What is known
+     * stays as it was found, so that a commit that fails accuses nobody. */
+    before_step = pr->suspect;
     pr->suspect.kills = (pr->suspect.at == rec->offset ? pr->suspect.kills : 0) + 1;
     pr->suspect.at = rec->offset;
     meta_of(s, rec->partition, text, sizeof text);
-    if (consumer_commit_wait(s->consumer, s->conf.topic, rec->partition, pr->next, text) != CQ_OK)
+    if (consumer_commit_wait(s->consumer, s->conf.topic, rec->partition, pr->next, text) != CQ_OK) {
+        pr->suspect = before_step;
         return CQ_AGAIN; /* without the word a death would teach nothing */
+    }
     st = step_records(s, 1, ret_done);
     if (st != CQ_OK)
         return st;
@@ -448,9 +493,17 @@ static void finish_records(struct stage *s, int done)
     s->recs_n -= done;
 }
 
+/* A turn that does nothing is repeated. A gauge and /healthz tell when that goes on. */
+static void note_turn(struct stage *s, bool did_something)
+{
+    s->again = did_something ? 0 : s->again + 1;
+    count_repeats(s->again, clock_mono_ms());
+}
+
 enum cq_status stage_turn(struct stage *s, int wait_ms)
 {
     enum cq_status st = gather(s, wait_ms);
+    uint64_t from;
     int done = 0;
 
     if (st != CQ_OK)
@@ -458,12 +511,15 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
     producer_serve(s->producer, 0);
     show(s);
     if (!s->recs_n) {
+        if (s->again)
+            note_turn(s, true); /* what was repeated went to another owner */
         commit_progress(s, false);
         return CQ_OK;
     }
     arena_reset(s->out.arena);
     s->out.n = s->out.bytes = 0;
     s->in_turn = true;
+    from = s->place;
     st = step_turn(s, &done);
     if (st != CQ_OK && st != CQ_AGAIN)
         return CQ_FATAL;
@@ -473,14 +529,10 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
     s->in_turn = false;
     commit_progress(s, false);
     count_set(COUNT_BATCH, done);
-    if (done) {
-        count_add(COUNT_TURNS, 1);
-        s->again = 0;
-    } else {
-        count_add(COUNT_TURNS_AGAIN, 1);
-        s->again++;
+    note_turn(s, done || s->place != from);
+    count_add(s->again ? COUNT_TURNS_AGAIN : COUNT_TURNS, 1);
+    if (s->again)
         clock_sleep_ms(backoff_ms(s->again, 20, 1000));
-    }
     return CQ_OK;
 }
 

@@ -17,14 +17,20 @@ struct stage_ops {
     /** As consumer_ops.assigned: restore the state of this partition. */
     enum cq_status (*assigned)(void *arg, int32_t partition, int64_t committed, const char *meta);
     void (*revoked)(void *arg, int32_t partition);
-    /** One record in, any number of stage_emit() out. CQ_POISON drops what this call emitted and
-     * dead-letters the record with `*ret_why`; CQ_AGAIN ends the turn before this record, which is
-     * tried again after a backoff. */
-    enum cq_status (*step)(void *arg, const struct bus_record *in, struct stage_out *out,
-                           const char **ret_why);
+    /** One record in, any number of stage_emit() out. `*place` says where inside the record to
+     * begin: 0 at first, later what the step left there.
+     * CQ_POISON drops what this call emitted and dead-letters the record with `*ret_why`.
+     * CQ_AGAIN ends the turn inside this record. With a moved `*place`, what was emitted is
+     * published and the next turn goes on from there; the input is committed after the last part.
+     * With `*place` as it was, nothing may have been emitted: the step found no room. In an empty
+     * turn that is a try, and after stage_conf.tries_max of them the record is dead-lettered with
+     * `*ret_why`. */
+    enum cq_status (*step)(void *arg, const struct bus_record *in, uint64_t *place,
+                           struct stage_out *out, const char **ret_why);
     /** After the last record of the turn: emit what was gathered. May be NULL. */
     enum cq_status (*turn_end)(void *arg, struct stage_out *out);
-    /** Text to commit beside a partition's offset. May be NULL. Returns its length. */
+    /** Text to commit beside a partition's offset. May be NULL. Returns its length. It speaks of
+     * whole records: it may move with the last part of a record only. */
     size_t (*meta)(void *arg, int32_t partition, char *buf, size_t cap);
 };
 
@@ -37,9 +43,13 @@ struct stage_conf {
     size_t batch_max_bytes;
     int32_t session_timeout_ms; /* 0: the consumer's default */
     int32_t fetch_wait_ms;      /* as consumer_conf.fetch_wait_ms */
+    int tries_max; /* of a record without progress; 0: its step waits for what is outside */
     const struct stage_ops *ops;
     void *arg;
 };
+
+/** tries_max of a pure step, over about three seconds. Waiting for the broker is no try. */
+enum { STAGE_TRIES_MAX = 8 };
 
 CQ_MUST_CHECK enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret);
 void stage_free(struct stage *s);
@@ -48,6 +58,10 @@ void stage_free(struct stage *s);
  * outputs pass their bound. */
 CQ_MUST_CHECK enum cq_status stage_emit(struct stage_out *out, const char *topic, int32_t partition,
                                         struct cq_span key, struct cq_span value, int64_t at_ms);
+
+/** Bytes that may still be emitted before the turn should end; 0: end it. A step that would emit
+ * more than this stops at a place inside its record. */
+size_t stage_room(const struct stage_out *out);
 
 /** One turn, waiting up to `wait_ms` for the first record. CQ_OK or CQ_FATAL. */
 CQ_MUST_CHECK enum cq_status stage_turn(struct stage *s, int wait_ms);

@@ -6,9 +6,7 @@
 #include "lib/base/settings.h"
 #include "lib/bus/stage.h"
 #include "processors/chat/restore.h"
-#include "processors/chat/rules.h"
-#include "schemas/codec.h"
-#include "schemas/delivery.h"
+#include "processors/chat/turn.h"
 
 #include <stdlib.h>
 
@@ -16,7 +14,6 @@ enum {
     PARTITIONS_MAX = 1024,
     TURN_RECORDS = 1000,
     TURN_BYTES = 2 * 1024 * 1024,
-    TURN_ARENA_BYTES = 128 * 1024 * 1024,
 };
 
 struct chat_role {
@@ -24,10 +21,7 @@ struct chat_role {
     struct chat_state *states[PARTITIONS_MAX]; /* owned; NULL: not ours */
     int64_t written[PARTITIONS_MAX]; /* highest source in the tail of chat.events at assignment */
     int32_t partitions_n;
-    struct cq_arena *arena;   /* of the turn */
-    struct chat_outputs outs; /* of one step; v is owned */
-    struct delivery *delivery;
-    struct cq_buf encoded;
+    struct chat_turn *turn; /* owned */
 };
 
 static void drop_state(struct chat_role *r, int32_t partition)
@@ -67,99 +61,35 @@ static void on_revoked(void *arg, int32_t partition)
     drop_state(arg, partition);
 }
 
-/* The one place that knows which record each output becomes. */
-static enum cq_status emit_record(struct chat_role *r, struct stage_out *out, enum topic topic,
-                                  const struct codec_record *codec, const void *record,
-                                  int32_t partition, const char *key, int64_t log_ms)
+static size_t port_room(void *arg)
 {
-    buf_clear(&r->encoded);
-    if (codec_encode(codec, record, &r->encoded) != CQ_OK)
-        return CQ_FATAL;
-    return stage_emit(out, topic_name(topic), partition, span_str(key), buf_span(&r->encoded),
-                      log_ms);
+    return stage_room(arg);
 }
 
-static enum cq_status emit_inbox(void *arg, int32_t partition, struct cq_span value)
+static enum cq_status port_emit(void *arg, enum topic topic, int32_t partition, struct cq_span key,
+                                struct cq_span value, int64_t at_ms)
 {
-    return stage_emit(arg, topic_name(TOPIC_USER_INBOX), partition, (struct cq_span){ NULL, 0 },
-                      value, 0);
+    return stage_emit(arg, topic_name(topic), partition, key, value, at_ms);
 }
 
-static enum cq_status emit_output(struct chat_role *r, struct stage_out *out,
-                                  const struct chat_output *o, int32_t partition, int64_t log_ms)
-{
-    char key[4 * (CQ_ID_TEXT_LEN + 1)];
-    struct delivery_item item;
-
-    switch (o->topic) {
-    case TOPIC_CHAT_EVENTS:
-        if (o->u.event.source.offset <= r->written[partition]) {
-            count_add(COUNT_DUPLICATES, 1);
-            return CQ_OK; /* in the log since before the restart */
-        }
-        id_format(o->u.event.chat_id, key);
-        return emit_record(r, out, o->topic, &chat_event_codec, &o->u.event, partition, key,
-                           log_ms);
-    case TOPIC_MEMBERS:
-        id_format(o->u.members.chat_id, key);
-        return emit_record(r, out, o->topic, &chat_members_codec, &o->u.members, partition, key,
-                           log_ms);
-    case TOPIC_REJECTIONS:
-        count_add(span_eq_str(o->u.rejection.code, "bad_receipt") ? COUNT_RECEIPTS_REFUSED
-                                                                  : COUNT_REJECTIONS,
-                  1);
-        id_format(o->u.rejection.chat_id, key);
-        return emit_record(r, out, o->topic, &rejection_codec, &o->u.rejection, partition, key,
-                           log_ms);
-    case TOPIC_DELIVERY_STATUS:
-        snprintf(key, sizeof key, "%s/%s/%s/%c", id_text(o->u.status.chat_id).s,
-                 id_text(o->u.status.user_id).s, id_text(o->u.status.device_id).s,
-                 "drm"[o->u.status.kind]);
-        return emit_record(r, out, o->topic, &delivery_status_codec, &o->u.status, partition, key,
-                           log_ms);
-    default:
-        item = o->u.item;
-        item.partition = partition;
-        return delivery_add(r->delivery, &item, emit_inbox, out);
-    }
-}
-
-static enum cq_status on_step(void *arg, const struct bus_record *in, struct stage_out *out,
-                              const char **ret_why)
+static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *place,
+                              struct stage_out *out, const char **ret_why)
 {
     struct chat_role *r = arg;
-    struct chat_action action;
-    struct chat_step step = {
-        .state = r->states[in->partition],
-        .action = &action,
-        .offset = in->offset,
-        .seq = seq_make(TOPIC_GENERATION, in->offset),
-        .log_ms = in->at_ms,
-        .arena = r->arena,
-        .out = &r->outs,
-    };
-    enum cq_status st;
+    const struct chat_input input = { r->states[in->partition], in->value, in->offset, in->at_ms,
+                                      r->written[in->partition] };
 
-    if (!step.state)
+    if (!input.state)
         return CQ_FATAL; /* a record of a partition that is not ours */
-    st = codec_decode(&chat_action_codec, in->value, r->arena, &action, ret_why);
-    if (st != CQ_OK)
-        return st;
-    r->outs.n = 0;
-    st = chat_step(&step, ret_why);
-    count_add(COUNT_DUPLICATES, st == CQ_OK && step.repeated);
-    for (size_t i = 0; st == CQ_OK && i < r->outs.n; i++)
-        st = emit_output(r, out, &r->outs.v[i], in->partition, in->at_ms);
-    return st;
+    return chat_turn_step(r->turn, &input, &(struct output_port){ out, port_room, port_emit },
+                          place, ret_why);
 }
 
 static enum cq_status on_turn_end(void *arg, struct stage_out *out)
 {
     struct chat_role *r = arg;
-    enum cq_status st = delivery_flush(r->delivery, emit_inbox, out);
 
-    arena_reset(r->arena);
-    return st;
+    return chat_turn_end(r->turn, &(struct output_port){ out, port_room, port_emit });
 }
 
 static const struct stage_ops ops = { on_assigned, on_revoked, on_step, on_turn_end, NULL };
@@ -175,6 +105,7 @@ static enum cq_status open_stage(struct chat_role *r, struct stage **ret)
                                            .worker = "chat",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,
+                                           .tries_max = STAGE_TRIES_MAX,
                                            .ops = &ops,
                                            .arg = r },
                      ret);
@@ -187,10 +118,7 @@ static void role_free(struct chat_role *r)
     for (int32_t p = 0; p < PARTITIONS_MAX; p++)
         drop_state(r, p);
     reader_free(r->reader);
-    arena_free(r->arena);
-    free(r->outs.v);
-    delivery_free(r->delivery);
-    buf_release(&r->encoded);
+    chat_turn_free(r->turn);
     free(r);
 }
 
@@ -201,13 +129,8 @@ static struct chat_role *role_new(void)
     if (!r)
         return NULL;
     r->partitions_n = (int32_t)setting_int(SET_PARTITIONS);
-    r->arena = arena_new(TURN_ARENA_BYTES);
-    r->outs.cap = CHAT_OUTPUTS_MAX;
-    r->outs.v = calloc(r->outs.cap, sizeof *r->outs.v);
-    r->delivery = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, r->partitions_n);
-    buf_init(&r->encoded, TOPIC_RECORD_MAX);
-    if (!r->outs.v || !r->delivery ||
-        reader_new(setting_text(SET_KAFKA_BROKER), &r->reader) != CQ_OK) {
+    r->turn = chat_turn_new(r->partitions_n);
+    if (!r->turn || reader_new(setting_text(SET_KAFKA_BROKER), &r->reader) != CQ_OK) {
         role_free(r);
         return NULL;
     }

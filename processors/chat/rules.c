@@ -71,6 +71,7 @@ struct cq_span chat_render(struct chat_step *step,
 
     buf_init(&buf, FRAME_MAX);
     render(&buf, e);
+    step->unrenderable |= buf.failed;
     return buf.failed ? (struct cq_span){ NULL, 0 } : arena_copy(step->arena, buf_span(&buf));
 }
 
@@ -80,6 +81,8 @@ enum cq_status chat_emit_item(struct chat_step *step, enum frame_class class, in
 {
     struct chat_output *o;
 
+    if (step->unrenderable)
+        return CQ_POISON; /* larger than any frame may be: no turn will hold it */
     if (!to || !frame.p)
         return CQ_AGAIN; /* the arena is full: the turn ends here and starts anew */
     o = chat_emit(step, TOPIC_USER_INBOX);

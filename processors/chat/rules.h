@@ -50,7 +50,8 @@ struct chat_step {
     int64_t log_ms; /* when the log took it: the clock of the window */
     struct cq_arena *arena;
     struct chat_outputs *out;
-    bool repeated; /* out: a client id that was there already; zeroed by the caller */
+    bool repeated;     /* out: a client id that was there already; zeroed by the caller */
+    bool unrenderable; /* a frame would pass its bound; zeroed by the caller */
 };
 
 /** Outputs a single action can have: two per receipt are the most. */
@@ -87,7 +88,8 @@ CQ_MUST_CHECK enum cq_status chat_emit_item(struct chat_step *step, enum frame_c
                                             int64_t seq, struct cq_id message, struct cq_span frame,
                                             struct cq_id *to, size_t to_n);
 
-/** Render with `render(buf, e)` into the arena; {NULL,0} when it is full. */
+/** Render with `render(buf, e)` into the arena; {NULL,0} when it is full, or when the frame passes
+ * its bound, which makes chat_emit_item refuse it. */
 struct cq_span chat_render(struct chat_step *step,
                            void (*render)(struct cq_buf *, const struct chat_event *),
                            const struct chat_event *e);

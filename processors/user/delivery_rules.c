@@ -6,7 +6,17 @@
  */
 #include "processors/user/rules.h"
 
+#include "schemas/frame.h"
+
 #include <stdlib.h>
+
+enum {
+    PUSH_OVERHEAD = 160,   /* bytes of an encoded MobilePush beside excerpt and devices, about */
+    DEVICE_OVERHEAD = 56,  /* of a device beside its address */
+    ENTRY_OVERHEAD = 80,   /* of a WsEntry beside frame and targets */
+    PLACE_ITEM_SHIFT = 32, /* a place is (item, recipient) */
+    SLOT_WORDS = USER_SLOTS_MAX / 64,
+};
 
 /* A copy in the arena: a later record of the turn may change the table before this is written. */
 static bool target_of(struct user_step *step, const struct known_device *d, struct push_device *ret)
@@ -24,13 +34,44 @@ static bool target_of(struct user_step *step, const struct known_device *d, stru
            (ret->address.locale.p || !a->locale.n);
 }
 
+enum cq_status user_push_devices(struct user_step *step, const struct user_entry *u,
+                                 const struct cq_id *only, struct push_devices *ret)
+{
+    *ret = (struct push_devices){ 0 };
+    for (int i = 0; i < u->devices_n; i++) {
+        const struct known_device *d = &u->devices[i];
+        const struct push_address *a = d->push ? &d->push->address : NULL;
+
+        if (!a || (only && !id_eq(*only, d->id)) || user_device_online(u, d->id, step->offset))
+            continue;
+        if (!ret->v) {
+            ret->v = ARENA_ARRAY(step->arena, struct push_device, u->devices_n);
+            ret->ids = ARENA_ARRAY(step->arena, struct cq_id, u->devices_n);
+        }
+        if (!ret->v || !ret->ids || !target_of(step, d, &ret->v[ret->n]))
+            return CQ_AGAIN;
+        ret->ids[ret->n++] = d->id;
+        ret->bytes += DEVICE_OVERHEAD + a->token.n + a->app.n + a->locale.n;
+    }
+    return CQ_OK;
+}
+
+struct cq_span user_push_excerpt(struct user_step *step, struct cq_span frame)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text;
+
+    buf_init(&text, FRAME_EXCERPT_MAX);
+    frame_excerpt(&text, frame);
+    return arena_copy(step->arena, buf_span(&text));
+}
+
 /* Fills in whose push it is and where it comes from; one for no devices is none. */
 static enum cq_status emit_push(struct user_step *step, const struct user_entry *u,
-                                const struct mobile_push *push)
+                                const struct push_devices *devices, const struct mobile_push *push)
 {
     struct user_output *o;
 
-    if (!push->devices_n)
+    if (!devices->n)
         return CQ_OK;
     o = user_emit(step, TOPIC_MOBILE_PUSH);
     if (!o)
@@ -38,48 +79,25 @@ static enum cq_status emit_push(struct user_step *step, const struct user_entry 
     o->u.mobile = *push;
     o->u.mobile.user_id = u->id;
     o->u.mobile.source = (struct source){ TOPIC_GENERATION, step->state->partition, step->offset };
+    o->u.mobile.devices = devices->ids;
+    o->u.mobile.devices_n = devices->n;
+    o->u.mobile.targets = devices->v;
+    o->u.mobile.targets_n = devices->n;
+    step->bytes += PUSH_OVERHEAD + push->frame.n + devices->bytes;
     return CQ_OK;
 }
 
 enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
-                                const struct cq_id *only, const struct lost_item *item)
+                                const struct push_devices *devices, const struct lost_item *item)
 {
-    struct cq_id *devices = ARENA_ARRAY(step->arena, struct cq_id, USER_DEVICES_MAX);
-    struct push_device *targets = ARENA_ARRAY(step->arena, struct push_device, USER_DEVICES_MAX);
-    size_t n = 0, targets_n = 0;
-
-    if (!devices || !targets)
-        return CQ_AGAIN;
-    for (int i = 0; i < u->devices_n; i++) {
-        const struct known_device *d = &u->devices[i];
-
-        if ((only && !id_eq(*only, d->id)) || user_device_online(u, d->id, step->offset))
-            continue;
-        devices[n++] = d->id;
-        if (d->push && !target_of(step, d, &targets[targets_n++]))
-            return CQ_AGAIN;
-    }
-    return emit_push(step, u,
+    return emit_push(step, u, devices,
                      &(struct mobile_push){ .at_ms = item->at_ms,
                                             .chat_id = item->chat_id,
                                             .seq = item->seq,
                                             .message_id = item->message_id,
                                             .sender_id = item->sender_id,
                                             .frame = item->frame,
-                                            .devices = devices,
-                                            .devices_n = n,
-                                            .targets = targets,
-                                            .targets_n = targets_n,
                                             .read_after = -1 });
-}
-
-/* Whether any of the user's devices has no live session. */
-static bool somebody_away(const struct user_entry *u, int64_t offset)
-{
-    for (int i = 0; i < u->devices_n; i++)
-        if (!user_device_online(u, u->devices[i].id, offset))
-            return true;
-    return false;
 }
 
 static enum cq_status emit_slot(struct user_step *step, const struct delivery_item *item,
@@ -141,105 +159,135 @@ static enum cq_status emit_hits(struct user_step *step, const struct delivery_it
     return st;
 }
 
-static size_t count_sessions(const struct user_step *step, const struct delivery_item *item)
+/* One item on its way. */
+struct route {
+    const struct delivery_item *item;
+    struct cq_span excerpt; /* made when the first push needs it */
+    struct hit *hits;       /* of this part, in the arena */
+    size_t hits_n, hits_max;
+    uint64_t slots[SLOT_WORDS]; /* those that have a hit: a bit each */
+};
+
+/* Sessions of the users from `from` on, at most USER_TARGETS_MAX. */
+static size_t count_sessions(const struct user_step *step, const struct delivery_item *item,
+                             size_t from)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < item->to_n; i++) {
+    for (size_t i = from; i < item->to_n && n < USER_TARGETS_MAX; i++) {
         const struct user_entry *u = sessions_user(&step->state->sessions, item->to[i]);
 
         n += u ? u->sessions_n : 0;
     }
-    return n;
+    return n < USER_TARGETS_MAX ? n : USER_TARGETS_MAX;
 }
 
-static enum cq_status push_away(struct user_step *step, const struct user_entry *u,
-                                const struct delivery_item *item)
+static void add_hit(struct user_step *step, struct route *r, const struct user_entry *u,
+                    const struct live_session *s)
 {
-    if (item->class != FRAME_CLASS_MESSAGE || id_eq(u->id, item->sender_id) ||
-        !somebody_away(u, step->offset))
+    uint64_t bit = 1ull << (s->slot % 64);
+
+    r->hits[r->hits_n++] = (struct hit){ s->slot, { u->id, s->id } };
+    step->bytes += sizeof(struct ws_target);
+    if (!(r->slots[s->slot / 64] & bit))
+        step->bytes += ENTRY_OVERHEAD + r->item->frame.n; /* the first one of its slot */
+    r->slots[s->slot / 64] |= bit;
+}
+
+static enum cq_status push_away(struct user_step *step, struct route *r, const struct user_entry *u)
+{
+    const struct delivery_item *item = r->item;
+    struct push_devices devices;
+    enum cq_status st;
+
+    if (item->class != FRAME_CLASS_MESSAGE || id_eq(u->id, item->sender_id))
         return CQ_OK;
-    return user_emit_mobile(step, u, NULL,
+    st = user_push_devices(step, u, NULL, &devices);
+    if (st != CQ_OK || !devices.n)
+        return st;
+    if (!r->excerpt.p)
+        r->excerpt = user_push_excerpt(step, item->frame);
+    return user_emit_mobile(step, u, &devices,
                             &(struct lost_item){ item->chat_id, item->seq, item->message_id,
-                                                 item->sender_id, item->at_ms, item->frame });
+                                                 item->sender_id, item->at_ms, r->excerpt });
 }
 
 /* What was read on one device may still be shown by the others: those that can be woken. */
 static enum cq_status push_read(struct user_step *step, const struct user_entry *u,
                                 const struct delivery_item *item)
 {
-    struct push_device *targets = NULL;
-    struct cq_id *devices = NULL;
-    size_t n = 0;
+    struct push_devices devices;
+    enum cq_status st = user_push_devices(step, u, NULL, &devices);
+    size_t kept = 0;
 
-    for (int i = 0; i < u->devices_n; i++) {
-        const struct known_device *d = &u->devices[i];
-
-        if (!d->push || id_eq(d->id, item->read_by) || user_device_online(u, d->id, step->offset))
-            continue;
-        if (!n) {
-            devices = ARENA_ARRAY(step->arena, struct cq_id, USER_DEVICES_MAX);
-            targets = ARENA_ARRAY(step->arena, struct push_device, USER_DEVICES_MAX);
+    for (size_t i = 0; st == CQ_OK && i < devices.n; i++)
+        if (!id_eq(devices.ids[i], item->read_by)) {
+            devices.ids[kept] = devices.ids[i];
+            devices.v[kept++] = devices.v[i];
         }
-        if (!devices || !targets || !target_of(step, d, &targets[n]))
-            return CQ_AGAIN;
-        devices[n++] = d->id;
-    }
-    return emit_push(step, u,
+    devices.n = kept;
+    if (st != CQ_OK)
+        return st;
+    return emit_push(step, u, &devices,
                      &(struct mobile_push){ .at_ms = item->at_ms,
                                             .chat_id = item->chat_id,
                                             .seq = item->seq,
                                             .sender_id = u->id,
-                                            .devices = devices,
-                                            .devices_n = n,
-                                            .targets = targets,
-                                            .targets_n = n,
                                             .read_after = item->read_after });
 }
 
-static enum cq_status route_item(struct user_step *step, const struct delivery_item *item)
+static enum cq_status route_user(struct user_step *step, struct route *r,
+                                 const struct user_entry *u)
 {
-    struct hit *hits = ARENA_ARRAY(step->arena, struct hit, count_sessions(step, item));
-    enum cq_status st = CQ_OK;
-    size_t n = 0;
+    const struct delivery_item *item = r->item;
 
-    if (!hits)
-        return CQ_AGAIN;
-    for (size_t i = 0; st == CQ_OK && i < item->to_n; i++) {
-        const struct user_entry *u = sessions_user(&step->state->sessions, item->to[i]);
-
-        for (int k = 0; u && k < u->sessions_n; k++)
-            /* the sync of one that opened later has this */
-            if (session_opened_by(&u->sessions[k], step->offset) &&
-                !(item->has_read_by && id_eq(u->sessions[k].device, item->read_by)))
-                hits[n++] = (struct hit){ u->sessions[k].slot, { u->id, u->sessions[k].id } };
-        if (u)
-            st = item->has_read_by ? push_read(step, u, item) : push_away(step, u, item);
-    }
-    return st == CQ_OK ? emit_hits(step, item, hits, n) : st;
+    for (int k = 0; k < u->sessions_n; k++)
+        /* the sync of one that opened later has this */
+        if (session_opened_by(&u->sessions[k], step->offset) &&
+            !(item->has_read_by && id_eq(u->sessions[k].device, item->read_by)))
+            add_hit(step, r, u, &u->sessions[k]);
+    return item->has_read_by ? push_read(step, u, item) : push_away(step, r, u);
 }
 
-enum cq_status rule_delivery_batch(struct user_step *step, const struct delivery_batch *b)
+/* Route the item to its users from `*at` on, until the part is full. One user is routed whatever
+ * the room: that is the progress of a part that begins in an empty turn. */
+static enum cq_status route_users(struct user_step *step, struct route *r, size_t *at)
 {
-    struct user_state *s = step->state;
+    const struct delivery_item *item = r->item;
     enum cq_status st = CQ_OK;
+    size_t i = *at;
 
-    for (size_t i = 0; st == CQ_OK && i < b->items_n; i++) {
-        const struct delivery_item *item = &b->items[i];
-        bool chat = b->origin == DELIVERY_ORIGIN_CHAT_ACTIONS;
+    r->hits_n = 0;
+    r->hits_max = count_sessions(step, item, i);
+    r->hits = ARENA_ARRAY(step->arena, struct hit, r->hits_max);
+    memset(r->slots, 0, sizeof r->slots);
+    if (!r->hits)
+        return CQ_AGAIN;
+    for (; st == CQ_OK && i < item->to_n; i++) {
+        const struct user_entry *u = sessions_user(&step->state->sessions, item->to[i]);
 
-        if (item->partition < 0 || item->partition >= s->held.n)
-            return CQ_POISON;
-        /* Items of one source are never cut apart, so what was held before this record is a repeat.
-         */
-        if (chat && item->offset < s->held.next[item->partition]) {
-            step->repeats++;
+        if (!u)
             continue;
-        }
-        st = route_item(step, item);
+        if (r->hits_n + u->sessions_n > r->hits_max || (i > *at && user_step_full(step)))
+            break;
+        st = route_user(step, r, u);
     }
-    for (size_t i = 0; st == CQ_OK && b->origin == DELIVERY_ORIGIN_CHAT_ACTIONS && i < b->items_n;
-         i++) {
+    *at = i;
+    return st == CQ_OK ? emit_hits(step, item, r->hits, r->hits_n) : st;
+}
+
+static bool is_held(const struct user_state *s, const struct delivery_batch *b,
+                    const struct delivery_item *item)
+{
+    /* Items of one source are never cut apart, so what was held before this record is a repeat. */
+    return b->origin == DELIVERY_ORIGIN_CHAT_ACTIONS &&
+           item->offset < s->held.next[item->partition];
+}
+
+/* Everything in the batch is with its devices: its sources are held. */
+static void hold_sources(struct user_state *s, const struct delivery_batch *b)
+{
+    for (size_t i = 0; b->origin == DELIVERY_ORIGIN_CHAT_ACTIONS && i < b->items_n; i++) {
         const struct delivery_item *item = &b->items[i];
 
         frontier_advance(&s->held, item->partition, item->offset + 1);
@@ -248,5 +296,36 @@ enum cq_status rule_delivery_batch(struct user_step *step, const struct delivery
         if (item->seq && seq_offset(item->seq) == item->offset)
             frontier_advance(&s->events, item->partition, item->offset + 1);
     }
-    return st;
+}
+
+enum cq_status rule_delivery_batch(struct user_step *step, const struct delivery_batch *b)
+{
+    struct user_state *s = step->state;
+    size_t at = (size_t)(step->place & UINT32_MAX);
+
+    for (size_t i = 0; !step->place && i < b->items_n; i++)
+        if (b->items[i].partition < 0 || b->items[i].partition >= s->held.n)
+            return CQ_POISON;
+    for (size_t i = (size_t)(step->place >> PLACE_ITEM_SHIFT); i < b->items_n; i++, at = 0) {
+        struct route r = { .item = &b->items[i] };
+
+        if (is_held(s, b, r.item)) {
+            step->repeats++;
+            continue;
+        }
+        while (at < r.item->to_n) {
+            size_t outputs_n = step->out->n;
+            enum cq_status st = CQ_AGAIN;
+
+            if (!user_step_full(step))
+                st = route_users(step, &r, &at);
+            if (st == CQ_AGAIN)
+                step->out->n = outputs_n; /* the next part makes them */
+            if (st != CQ_OK)
+                return st;
+            step->place = (uint64_t)i << PLACE_ITEM_SHIFT | at;
+        }
+    }
+    hold_sources(s, b);
+    return CQ_OK;
 }

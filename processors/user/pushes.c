@@ -19,6 +19,7 @@ struct gathered {
 
 struct pushes {
     int32_t slots;
+    size_t bytes;             /* of all slots */
     struct gathered *by_slot; /* owned */
     struct cq_buf encoded;
 };
@@ -60,6 +61,7 @@ static enum cq_status emit_slot(struct pushes *p, int32_t slot, pushes_emit_fn *
         return CQ_OK;
     buf_clear(&p->encoded);
     st = codec_encode(&ws_push_codec, &record, &p->encoded);
+    p->bytes -= g->bytes;
     g->n = g->bytes = 0;
     return st == CQ_OK ? emit(arg, slot, buf_span(&p->encoded)) : CQ_FATAL;
 }
@@ -68,8 +70,9 @@ enum cq_status pushes_add(struct pushes *p, int32_t slot, const struct ws_entry 
                           pushes_emit_fn *emit, void *arg)
 {
     struct gathered *g = &p->by_slot[slot];
+    size_t bytes = ENTRY_OVERHEAD + entry->frame.n + entry->to_n * sizeof *entry->to;
 
-    if (g->n && (g->bytes >= TOPIC_CUT_BYTES || g->n >= ENTRIES_MAX)) {
+    if (g->n && (g->bytes + bytes > TOPIC_CUT_BYTES || g->n >= ENTRIES_MAX)) {
         enum cq_status st = emit_slot(p, slot, emit, arg);
 
         if (st != CQ_OK)
@@ -85,8 +88,14 @@ enum cq_status pushes_add(struct pushes *p, int32_t slot, const struct ws_entry 
         g->cap = cap;
     }
     g->entries[g->n++] = *entry;
-    g->bytes += ENTRY_OVERHEAD + entry->frame.n + entry->to_n * sizeof *entry->to;
+    g->bytes += bytes;
+    p->bytes += bytes;
     return CQ_OK;
+}
+
+size_t pushes_bytes(const struct pushes *p)
+{
+    return p->bytes;
 }
 
 enum cq_status pushes_flush(struct pushes *p, pushes_emit_fn *emit, void *arg)

@@ -20,4 +20,7 @@ CQ_MUST_CHECK enum cq_status pushes_add(struct pushes *p, int32_t slot,
                                         const struct ws_entry *entry, pushes_emit_fn *emit,
                                         void *arg);
 
+/** Bytes, about, of what is gathered and not emitted. */
+size_t pushes_bytes(const struct pushes *p);
+
 CQ_MUST_CHECK enum cq_status pushes_flush(struct pushes *p, pushes_emit_fn *emit, void *arg);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/user/role.h"
 
-#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/bus/stage.h"
-#include "processors/user/pushes.h"
-#include "processors/user/rules.h"
+#include "processors/user/turn.h"
 #include "schemas/codec.h"
 
 #include <stdlib.h>
@@ -15,19 +13,14 @@ enum {
     PARTITIONS_MAX = 1024,
     TURN_RECORDS = 1000,
     TURN_BYTES = 2 * 1024 * 1024,
-    TURN_ARENA_BYTES = 128 * 1024 * 1024,
     RESTORE_ARENA_BYTES = 64 * 1024,
-    PRESENCE_KEY_MAX = 2 * CQ_ID_TEXT_LEN + 16,
 };
 
 struct user_role {
     struct reader *reader;                     /* owned */
     struct user_state *states[PARTITIONS_MAX]; /* owned; NULL: not ours */
     int32_t partitions_n, slots_n;
-    struct cq_arena *arena;   /* of the turn */
-    struct user_outputs outs; /* of one step; v is owned */
-    struct pushes *pushes;
-    struct cq_buf encoded;
+    struct user_turn *turn; /* owned */
 };
 
 /* ---- restore
@@ -38,17 +31,7 @@ struct restore {
     struct cq_arena *arena;
 };
 
-static void presence_key(const struct presence *p, char out[PRESENCE_KEY_MAX])
-{
-    bool is_device = p->entry.kind == PRESENCE_DEVICE_ENTRY;
-    struct cq_id id =
-        is_device ? p->entry.u.device_entry.device_id : p->entry.u.session_entry.session_id;
-
-    snprintf(out, PRESENCE_KEY_MAX, "%s/%s/%s", id_text(p->user_id).s,
-             is_device ? "device" : "session", id_text(id).s);
-}
-
-/* The reverse of presence_key, for tombstones. */
+/* The reverse of user_presence_key, for tombstones. */
 static bool parse_key(struct cq_span key, struct cq_id *user, bool *is_device, struct cq_id *id)
 {
     if (key.n <= 2 * CQ_ID_TEXT_LEN || key.p[CQ_ID_TEXT_LEN] != '/')
@@ -74,11 +57,6 @@ static enum cq_status on_presence(void *arg, const struct bus_record *rec)
     if (codec_decode(&presence_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
         return CQ_OK; /* whoever wrote it spoke of no session and no device */
     return user_restore(r->state, &value);
-}
-
-static void target_key(const struct push_target *t, char out[PRESENCE_KEY_MAX])
-{
-    snprintf(out, PRESENCE_KEY_MAX, "%s/%s", id_text(t->user_id).s, id_text(t->device_id).s);
 }
 
 static enum cq_status on_target(void *arg, const struct bus_record *rec)
@@ -168,99 +146,34 @@ static void on_revoked(void *arg, int32_t partition)
 /* ---- turns
  * ----------------------------------------------------------------------------------------- */
 
-static enum cq_status emit_push(void *arg, int32_t slot, struct cq_span value)
+static size_t port_room(void *arg)
 {
-    return stage_emit(arg, topic_name(TOPIC_WS_PUSH), slot, (struct cq_span){ NULL, 0 }, value, 0);
+    return stage_room(arg);
 }
 
-static enum cq_status emit_record(struct user_role *r, struct stage_out *out, enum topic topic,
-                                  const struct codec_record *codec, const void *record,
-                                  int32_t partition, const char *key)
+static enum cq_status port_emit(void *arg, enum topic topic, int32_t partition, struct cq_span key,
+                                struct cq_span value, int64_t at_ms)
 {
-    buf_clear(&r->encoded);
-    if (codec_encode(codec, record, &r->encoded) != CQ_OK)
-        return CQ_FATAL;
-    return stage_emit(out, topic_name(topic), partition, span_str(key), buf_span(&r->encoded), 0);
+    return stage_emit(arg, topic_name(topic), partition, key, value, at_ms);
 }
 
-static enum cq_status emit_output(struct user_role *r, struct stage_out *out,
-                                  const struct user_output *o, int32_t partition)
-{
-    char key[PRESENCE_KEY_MAX];
-
-    switch (o->topic) {
-    case TOPIC_USER_EVENTS:
-        id_format(o->u.event.user_id, key);
-        return emit_record(r, out, o->topic, &user_event_codec, &o->u.event, partition, key);
-    case TOPIC_PRESENCE:
-        presence_key(&o->u.presence.value, key);
-        if (o->u.presence.gone)
-            return stage_emit(out, topic_name(o->topic), partition, span_str(key),
-                              (struct cq_span){ NULL, 0 }, 0);
-        return emit_record(r, out, o->topic, &presence_codec, &o->u.presence.value, partition, key);
-    case TOPIC_PUSH_TARGETS:
-        target_key(&o->u.target.value, key);
-        if (o->u.target.gone)
-            return stage_emit(out, topic_name(o->topic), partition, span_str(key),
-                              (struct cq_span){ NULL, 0 }, 0);
-        return emit_record(r, out, o->topic, &push_target_codec, &o->u.target.value, partition,
-                           key);
-    case TOPIC_MOBILE_PUSH:
-        id_format(o->u.mobile.user_id, key);
-        return emit_record(r, out, o->topic, &mobile_push_codec, &o->u.mobile, partition, key);
-    default:
-        return pushes_add(r->pushes, o->u.push.slot, &o->u.push.entry, emit_push, out);
-    }
-}
-
-static void count_step(const struct user_role *r, const struct user_step *step,
-                       const struct user_inbox *record)
-{
-    const struct user_action *a = &record->body.u.user_action;
-
-    count_add(COUNT_DUPLICATES, step->repeats);
-    if (record->body.kind != USER_INBOX_USER_ACTION)
-        return;
-    if (a->action.kind == USER_ACTION_GATEWAY_ALIVE) /* all it can write are tombstones */
-        count_add(COUNT_SILENT_CLEARED, (int64_t)r->outs.n);
-    count_add(COUNT_SESSIONS_LOST, a->action.kind == USER_ACTION_SESSION_LOST);
-}
-
-static enum cq_status on_step(void *arg, const struct bus_record *in, struct stage_out *out,
-                              const char **ret_why)
+static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *place,
+                              struct stage_out *out, const char **ret_why)
 {
     struct user_role *r = arg;
-    struct user_inbox record;
-    struct user_step step = {
-        .state = r->states[in->partition],
-        .offset = in->offset,
-        .log_ms = in->at_ms,
-        .arena = r->arena,
-        .out = &r->outs,
-    };
-    enum cq_status st;
+    const struct user_input input = { r->states[in->partition], in->value, in->offset, in->at_ms };
 
-    if (!step.state)
+    if (!input.state)
         return CQ_FATAL; /* a record of a partition that is not ours */
-    st = codec_decode(&user_inbox_codec, in->value, r->arena, &record, ret_why);
-    if (st != CQ_OK)
-        return st;
-    r->outs.n = 0;
-    st = user_step(&step, &record, ret_why);
-    for (size_t i = 0; st == CQ_OK && i < r->outs.n; i++)
-        st = emit_output(r, out, &r->outs.v[i], in->partition);
-    if (st == CQ_OK)
-        count_step(r, &step, &record);
-    return st;
+    return user_turn_step(r->turn, &input, &(struct output_port){ out, port_room, port_emit },
+                          place, ret_why);
 }
 
 static enum cq_status on_turn_end(void *arg, struct stage_out *out)
 {
     struct user_role *r = arg;
-    enum cq_status st = pushes_flush(r->pushes, emit_push, out);
 
-    arena_reset(r->arena);
-    return st;
+    return user_turn_end(r->turn, &(struct output_port){ out, port_room, port_emit });
 }
 
 static size_t on_meta(void *arg, int32_t partition, char *buf, size_t cap)
@@ -295,6 +208,7 @@ static enum cq_status open_stage(struct user_role *r, struct stage **ret)
                                            .worker = "user",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,
+                                           .tries_max = STAGE_TRIES_MAX,
                                            .ops = &ops,
                                            .arg = r },
                      ret);
@@ -307,10 +221,7 @@ static void role_free(struct user_role *r)
     for (int32_t p = 0; p < PARTITIONS_MAX; p++)
         drop_state(r, p);
     reader_free(r->reader);
-    arena_free(r->arena);
-    free(r->outs.v);
-    pushes_free(r->pushes);
-    buf_release(&r->encoded);
+    user_turn_free(r->turn);
     free(r);
 }
 
@@ -322,11 +233,8 @@ static struct user_role *role_new(void)
         return NULL;
     r->partitions_n = (int32_t)setting_int(SET_PARTITIONS);
     r->slots_n = (int32_t)setting_int(SET_SLOTS);
-    r->arena = arena_new(TURN_ARENA_BYTES);
-    r->outs.max = USER_OUTPUTS_MAX;
-    r->pushes = pushes_new(r->slots_n);
-    buf_init(&r->encoded, TOPIC_RECORD_MAX);
-    if (!r->pushes || reader_new(setting_text(SET_KAFKA_BROKER), &r->reader) != CQ_OK) {
+    r->turn = user_turn_new(r->slots_n);
+    if (!r->turn || reader_new(setting_text(SET_KAFKA_BROKER), &r->reader) != CQ_OK) {
         role_free(r);
         return NULL;
     }

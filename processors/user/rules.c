@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+enum { OUTPUT_OVERHEAD = 200 };  /* bytes of an output that is not counted more closely */
 enum { GONE_MAX = 1024 * 1024 }; /* beyond it a zombie's word is believed, until it is swept */
 
 bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions_n, int32_t slots_n)
@@ -17,7 +18,7 @@ bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions
     idmap_init(&s->alive, INCARNATIONS_MAX);
     idmap_init(&s->gone, GONE_MAX);
     s->swept = false;
-    return partitions_n <= FRONTIER_MAX;
+    return partitions_n <= FRONTIER_MAX && slots_n <= USER_SLOTS_MAX;
 }
 
 void user_state_release(struct user_state *s)
@@ -55,7 +56,8 @@ enum cq_status user_restore(struct user_state *s, const struct presence *value)
     const struct session_entry *e = &value->entry.u.session_entry;
     const struct live_session *known = user_session(u, e->session_id);
 
-    if (known && known->source_offset > value->source.offset)
+    if ((known && known->source_offset > value->source.offset) || e->slot < 0 ||
+        e->slot >= s->slots_n)
         return CQ_OK;
     if (!known && u->sessions_n == USER_SESSIONS_MAX)
         user_remove_session(u, u->sessions[0].id);
@@ -83,10 +85,17 @@ void user_restore_end(struct user_state *s)
 /* ---- outputs
  * --------------------------------------------------------------------------------------- */
 
+bool user_step_full(const struct user_step *step)
+{
+    return step->bytes >= step->room || step->out->n >= USER_OUTPUTS_SOFT ||
+           arena_used(step->arena) >= USER_ARENA_SOFT;
+}
+
 struct user_output *user_emit(struct user_step *step, enum topic topic)
 {
     struct user_outputs *out = step->out;
 
+    step->bytes += OUTPUT_OVERHEAD;
     if (out->n == out->cap) {
         size_t cap = out->cap ? out->cap * 2 : 256;
         struct user_output *v = cap <= out->max ? realloc(out->v, cap * sizeof *v) : NULL;
@@ -306,12 +315,14 @@ static const struct rule {
 
 static const uint32_t delivery_writes = W(TOPIC_WS_PUSH) | W(TOPIC_MOBILE_PUSH);
 
-static enum cq_status check_arrows(const struct user_outputs *out, uint32_t writes)
+/* What a step has made, whole or in part. */
+static enum cq_status check_arrows(enum cq_status st, const struct user_outputs *out,
+                                   uint32_t writes)
 {
-    for (size_t i = 0; i < out->n; i++)
+    for (size_t i = 0; (st == CQ_OK || st == CQ_AGAIN) && i < out->n; i++)
         if (!(writes & W(out->v[i].topic)))
             return CQ_FATAL; /* an arrow the table does not draw: a bug, not data */
-    return CQ_OK;
+    return st;
 }
 
 enum cq_status user_step(struct user_step *step, const struct user_inbox *record,
@@ -324,15 +335,15 @@ enum cq_status user_step(struct user_step *step, const struct user_inbox *record
         st = rule_delivery_batch(step, &record->body.u.delivery_batch);
         if (st == CQ_POISON)
             *ret_why = "a delivery from an unknown partition";
-        return st == CQ_OK ? check_arrows(step->out, delivery_writes) : st;
+        return check_arrows(st, step->out, delivery_writes);
     }
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         if (rules[i].on != a->action.kind)
             continue;
         st = rules[i].step(step, a);
         if (st == CQ_POISON)
-            *ret_why = "no such slot";
-        return st == CQ_OK ? check_arrows(step->out, rules[i].writes) : st;
+            *ret_why = "no such slot, or a bound is broken";
+        return check_arrows(st, step->out, rules[i].writes);
     }
     *ret_why = "no rule for this action";
     return CQ_POISON;

@@ -77,13 +77,27 @@ struct user_step {
     int64_t log_ms;
     struct cq_arena *arena;
     struct user_outputs *out;
+    size_t room;      /* bytes of output that this part may have, about */
+    uint64_t place;   /* in and out: where inside the record this part begins, and the next one */
+    size_t bytes;     /* out: of output so far, about; zeroed by the caller */
     uint32_t repeats; /* out: items that were held before; zeroed by the caller */
 };
 
-enum { SILENT_MS = 3 * 60 * 1000, USER_OUTPUTS_MAX = 64 * 1024 };
+enum {
+    SILENT_MS = 3 * 60 * 1000,
+    USER_OUTPUTS_SOFT = 8 * 1024, /* a part ends at this many outputs … */
+    USER_OUTPUTS_MAX = 16 * 1024, /* … and cannot have more */
+    USER_ARENA_SOFT = 32 << 20,   /* and when this much of the turn's arena is used */
+    USER_SLOTS_MAX = 1024,
+    USER_TARGETS_MAX = 4096,   /* sessions that one entry of ws.push names */
+    USER_LOST_ITEMS_MAX = 512, /* messages of one SessionLost */
+};
 
-/** Step one record. CQ_OK; CQ_POISON with *ret_why; CQ_AGAIN when the arena is full; CQ_FATAL
- * without memory or for an output that the rule's row does not name. */
+/** Step one record, or the part of it that begins at `place` (0: all of it). CQ_OK: it is done.
+ * CQ_AGAIN with a moved place: `out` has a part of it, the next one begins there; the state moves
+ * with the last part, so that a replay gives the same. CQ_AGAIN with the same place: there is no
+ * room for any part of it. CQ_POISON with *ret_why, at place 0 only. CQ_FATAL without memory or for
+ * an output that the rule's row does not name. */
 CQ_MUST_CHECK enum cq_status user_step(struct user_step *step, const struct user_inbox *record,
                                        const char **ret_why);
 
@@ -91,6 +105,9 @@ void user_rules_print(FILE *out);
 
 /* ---- shared by the rule files
  * ---------------------------------------------------------------------- */
+
+/** Whether this part should end before it takes anything more. */
+bool user_step_full(const struct user_step *step);
 
 struct user_output *user_emit(struct user_step *step, enum topic topic); /* NULL: no room */
 
@@ -103,10 +120,25 @@ CQ_MUST_CHECK enum cq_status user_emit_close(struct user_step *step, struct cq_i
                                              struct cq_id session, int32_t slot,
                                              const char *reason);
 
-/** A push for those of the user's devices that have no live session; `only` (may be NULL) limits it
- * to one. */
+/** A user's devices that can be woken and have no live session. */
+struct push_devices {
+    struct push_device *v; /* in the arena … */
+    struct cq_id *ids;     /* … and their ids */
+    size_t n;
+    size_t bytes; /* of it in a record, about */
+};
+
+/** Fill in those of `u`, or, with `only`, that one. CQ_AGAIN: the arena is full. */
+CQ_MUST_CHECK enum cq_status user_push_devices(struct user_step *step, const struct user_entry *u,
+                                               const struct cq_id *only, struct push_devices *ret);
+
+/** What a push for this frame carries: an excerpt in the arena. {NULL,0}: nothing can be shown, or
+ * the arena is full. */
+struct cq_span user_push_excerpt(struct user_step *step, struct cq_span frame);
+
+/** A push about `item` for `devices`; none for none. Its frame is an excerpt already. */
 CQ_MUST_CHECK enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
-                                              const struct cq_id *only,
+                                              const struct push_devices *devices,
                                               const struct lost_item *item);
 
 CQ_MUST_CHECK enum cq_status rule_delivery_batch(struct user_step *step,

@@ -90,13 +90,24 @@ enum cq_status rule_session_lost(struct user_step *step, const struct user_actio
 {
     const struct session_lost *lost = &a->action.u.session_lost;
     struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct push_devices devices = { 0 };
     struct cq_id device;
     enum cq_status st;
-    bool known = end_session(step, u, lost->session_id, &device, &st);
+    bool known;
 
-    for (size_t i = 0; u && st == CQ_OK && i < lost->items_n; i++)
-        if (!id_eq(lost->items[i].sender_id, a->user_id))
-            st = user_emit_mobile(step, u, known ? &device : NULL, &lost->items[i]);
+    if (lost->items_n > USER_LOST_ITEMS_MAX)
+        return CQ_POISON; /* no gateway writes so many */
+    known = end_session(step, u, lost->session_id, &device, &st);
+    if (u && st == CQ_OK)
+        st = user_push_devices(step, u, known ? &device : NULL, &devices);
+    for (size_t i = 0; devices.n && st == CQ_OK && i < lost->items_n; i++) {
+        struct lost_item item = lost->items[i];
+
+        if (id_eq(item.sender_id, a->user_id))
+            continue;
+        item.frame = user_push_excerpt(step, item.frame);
+        st = user_emit_mobile(step, u, &devices, &item);
+    }
     return st;
 }
 
@@ -168,8 +179,13 @@ static enum cq_status drop_silent(struct user_step *step)
     uint64_t value;
     enum cq_status st = CQ_OK;
 
-    for (size_t at = 0; st == CQ_OK && idmap_next(&s->sessions.users, &at, &id, &value);)
+    for (size_t at = 0; st == CQ_OK && idmap_next(&s->sessions.users, &at, &id, &value);) {
+        if (user_step_full(step)) { /* those that are gone by then are not found again */
+            step->place++;
+            return CQ_AGAIN;
+        }
         st = drop_silent_of(step, (struct user_entry *)(uintptr_t)value);
+    }
     while (st == CQ_OK && find_silent(step, &id))
         idmap_remove(&s->alive, id);
     return st;

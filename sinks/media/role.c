@@ -202,14 +202,15 @@ static enum cq_status process(struct media_role *m, const struct chat_event *e, 
 /* ---- the stage
  * ------------------------------------------------------------------------------------ */
 
-static enum cq_status on_step(void *arg, const struct bus_record *in, struct stage_out *out,
-                              const char **ret_why)
+static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *place,
+                              struct stage_out *out, const char **ret_why)
 {
     struct media_role *m = arg;
     struct chat_event e;
     enum cq_status st = codec_decode(&chat_event_codec, in->value, m->arena, &e, ret_why);
 
     (void)out;
+    (void)place;
     if (st == CQ_POISON) /* dead-lettered by the sink that keeps the view */
         return CQ_OK;
     if (st != CQ_OK || e.event.kind != CHAT_EVENT_MEDIA_READY ||

@@ -20,7 +20,7 @@ from typing import Awaitable, Callable
 
 import topicless
 import wire
-from client import by_role, sign_in, until
+from client import Rest, by_role, register_push, sign_in, until
 from commits import Group
 from dump import CONSUMED
 from look import partition_of, paused
@@ -645,6 +645,7 @@ async def half_open(m: Nemesis, rng: random.Random) -> str:
     tokens = []
     for p in rng.sample(m.cast.people, 3):
         t = await sign_in(m.cast.rest, p.phone)
+        await register_push(Rest(m.cast.rest.base_url, t.access), t.device_id)
         m.h.add("device", c=f"gone-{t.device_id[:4]}", user=p.user_id, device=t.device_id, platform="android", mute=True, home=False)
         tokens.append(t)
     for i in range(3):

@@ -12,7 +12,7 @@ import random
 import uuid
 
 from client import MARK, ApiError, Device, Rest, RawWs, Tokens, until
-from client import sign_in
+from client import register_push, sign_in
 from history import History
 from wire import Slow
 
@@ -210,6 +210,7 @@ class Cast:
         d.url_i = len(self.all_players())
         d.peers.update({c: b if a == person.user_id else a for c, (a, b) in self.direct.items() if person.user_id in (a, b)})
         person.players.append(d)
+        await register_push(d.rest, d.device_id)
         d.note("device", platform=platform, home=home)
         return d
 
@@ -233,6 +234,7 @@ class Cast:
             p = self.people[-1 - i]
             t = await sign_in(self.rest, p.phone)
             m = make(self.h, t, self.ws_urls, self.rest)
+            await register_push(Rest(self.rest.base_url, t.access), t.device_id)
             self.h.add("device", c=m.name, user=p.user_id, device=t.device_id, platform="android", mute=True, home=False)
             self.mutes.append(m)
 

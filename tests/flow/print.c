@@ -147,7 +147,18 @@ static void print_user_event(struct world *w, const struct user_event *e)
         world_line(w, "user.events %s %s", world_name(w, e->user_id), kinds[e->event.kind]);
 }
 
-/* " at TOKEN …": where those that can be woken are */
+/* The devices of a push by name. */
+static struct text target_names(struct world *w, const struct mobile_push *m)
+{
+    struct cq_id ids[USER_DEVICES_MAX];
+    size_t n = 0;
+
+    for (; n < m->targets_n && n < USER_DEVICES_MAX; n++)
+        ids[n] = m->targets[n].device_id;
+    return names(w, ids, n);
+}
+
+/* " at TOKEN …": where they are woken */
 static struct text tokens(const struct mobile_push *m)
 {
     struct text t = { "" };
@@ -182,8 +193,8 @@ void print_user_output(struct world *w, const struct user_output *o)
     case TOPIC_MOBILE_PUSH:
         world_line(w, "mobile.push %s %s#%lld devices%s%s", world_name(w, o->u.mobile.user_id),
                    o->u.mobile.read_after >= 0 ? "read " : "",
-                   (long long)seq_offset(o->u.mobile.seq),
-                   names(w, o->u.mobile.devices, o->u.mobile.devices_n).s, tokens(&o->u.mobile).s);
+                   (long long)seq_offset(o->u.mobile.seq), target_names(w, &o->u.mobile).s,
+                   tokens(&o->u.mobile).s);
         break;
     default:
         print_push(w, o->u.push.slot, &o->u.push.entry);

@@ -140,7 +140,12 @@ static void keep_target(struct world *w, const struct user_output *o)
 static void step_inbox(struct world *w, int64_t offset)
 {
     struct user_inbox record;
-    struct user_step step = { &w->user, offset, w->log_ms, w->arena, &w->user_outs, 0 };
+    struct user_step step = { .state = &w->user,
+                              .offset = offset,
+                              .log_ms = w->log_ms,
+                              .arena = w->arena,
+                              .out = &w->user_outs,
+                              .room = SIZE_MAX };
     const char *why = "";
 
     if (codec_decode(&user_inbox_codec, w->inbox.v[offset].bytes, w->arena, &record, &why) != CQ_OK)
@@ -195,14 +200,13 @@ static void keep_chat_output(struct world *w, const struct chat_output *o)
 static void step_action(struct world *w, int64_t offset)
 {
     struct chat_action a;
-    struct chat_step step = { &w->chat,
-                              &a,
-                              offset,
-                              seq_make(TOPIC_GENERATION, offset),
-                              w->actions.v[offset].log_ms,
-                              w->arena,
-                              &w->chat_outs,
-                              false };
+    struct chat_step step = { .state = &w->chat,
+                              .action = &a,
+                              .offset = offset,
+                              .seq = seq_make(TOPIC_GENERATION, offset),
+                              .log_ms = w->actions.v[offset].log_ms,
+                              .arena = w->arena,
+                              .out = &w->chat_outs };
     const char *why = "";
     size_t inbox_n = w->inbox.n;
 

@@ -23,7 +23,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Awaitable, Callable
 
-from rest import ApiError, Reply, Rest, Secrets, Tokens, sign_in  # noqa: F401  (tests have them from here)
+from rest import ApiError, Reply, Rest, Secrets, Tokens, register_push, sign_in  # noqa: F401  (tests have them from here)
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 

@@ -80,6 +80,35 @@ async def record_when(stack, topic: str, match: Callable[[dict], Any], what: str
     return found[0]
 
 
+async def routed(stack, message: str, user: str) -> None:
+    """Wait until processors/user has done with the delivery of this message to this user."""
+    place: list = []
+
+    def find(p, o, r):
+        kind, body = r["body"]
+        if not kind.endswith("DeliveryBatch"):
+            return False
+        return any(i["messageId"] == message and user in i["to"] for i in body["items"])
+
+    async def look():
+        if not place:
+            place.extend((p, o) for p, o, r in await records(stack, "user.inbox") if find(p, o, r))
+        return place and await asyncio.to_thread(committed, stack, "user", "user.inbox", place[0][0]) > place[0][1]
+
+    await until(look, 30, f"{message} to be routed to {user}")
+
+
+def committed(stack, group: str, topic: str, partition: int) -> int:
+    """What the group has committed; -1: nothing."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    c = Consumer({"bootstrap.servers": stack.broker, "group.id": group, "enable.auto.commit": False})
+    try:
+        return max(c.committed([TopicPartition(topic, partition)], timeout=20)[0].offset, -1)
+    finally:
+        c.close()
+
+
 def partition_of(id_text: str, n: int) -> int:
     """Where Kafka's default partitioner puts a key: murmur2, made positive, mod n."""
     data, m, mask = id_text.encode(), 0x5BD1E995, 0xFFFFFFFF

@@ -2,7 +2,7 @@
 """kill -9 of each role in turn under load; the runner starts it again."""
 import asyncio
 
-from client import MARK, scenario, until
+from client import MARK, register_push, scenario, until
 from look import Load, Supervised, killed_and_back, records, rows
 
 RATE = 100
@@ -27,6 +27,8 @@ async def post_for_ever(device, chat: str, stored: dict[str, str]) -> None:
 @scenario(limit_s=400)
 async def test_every_role_killed_under_load(stack, net):
     alice, bob, carol, dave, rita = await net.people("alice", "bob", "carol", "dave", "rita")
+    for d in (alice, bob, carol, dave):
+        await register_push(d.rest, d.device_id)
     ab, cd, ra = await net.direct(alice, bob), await net.direct(carol, dave), await net.direct(rita, alice)
     group = await net.group(alice, bob, carol, dave)
     routes = [(alice, ab), (bob, ab), (carol, cd), (dave, cd), (alice, group), (carol, group)]

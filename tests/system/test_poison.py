@@ -4,7 +4,7 @@ import asyncio
 import collections
 import itertools
 
-from client import MARK, scenario, until
+from client import MARK, register_push, scenario, until
 from look import Load, Supervised, killed_and_back, records, rows, view_is_level
 from stack import schemas
 
@@ -74,6 +74,7 @@ def consumed_to_the_end(stack) -> dict:
 async def test_poison_in_every_topic(stack, net):
     people = await net.people("alice", "bob", "carol", "dave", "erin")
     _, away = await net.user("away")
+    await register_push(away.rest, away.device_id)
     chats = {await net.direct(a, b): [a, b] for a, b in itertools.combinations(people, 2)}
     group = await net.group(people[0], *people[1:], away)
     chats[group] = people

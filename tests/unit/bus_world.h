@@ -117,7 +117,10 @@ static inline int64_t world_count(struct bus_world *w, const char *topic, int32_
 /* ---- the stage ------------------------------------------------------------------------ */
 
 /* Every record makes one record in each partition of "out". Values that begin with … are special:
- * "poison" is poison, "killer" kills the process. */
+ * "poison" is poison, "killer" kills the process, "parts" makes its outputs in PAPER_PARTS turns,
+ * "stuck" never finds room, "late" finds it at its third try. */
+enum { PAPER_PARTS = 5, PAPER_LATE = 3 };
+
 struct paper_stage {
     struct stage *stage;
     pthread_t thread;
@@ -125,11 +128,17 @@ struct paper_stage {
     _Atomic int steps;     /* calls of step */
     _Atomic int ended;     /* 1 + status of stage_run */
     _Atomic int64_t first; /* offset of the first record stepped; -1 */
+    int late;
     bool die_at_commit;
     const char *instance; /* NULL: dynamic membership */
 };
 
-static inline enum cq_status paper_step(void *arg, const struct bus_record *in,
+static inline bool paper_is(const struct bus_record *in, const char *word)
+{
+    return in->value.n >= strlen(word) && memcmp(in->value.p, word, strlen(word)) == 0;
+}
+
+static inline enum cq_status paper_step(void *arg, const struct bus_record *in, uint64_t *place,
                                         struct stage_out *out, const char **ret_why)
 {
     struct paper_stage *p = arg;
@@ -137,16 +146,20 @@ static inline enum cq_status paper_step(void *arg, const struct bus_record *in,
 
     atomic_compare_exchange_strong(&p->first, &none, in->offset);
     p->steps++;
-    if (in->value.n >= 6 && memcmp(in->value.p, "killer", 6) == 0)
+    if (paper_is(in, "killer"))
         raise(SIGKILL);
+    if (paper_is(in, "stuck") || (paper_is(in, "late") && ++p->late < PAPER_LATE)) {
+        *ret_why = "no room, ever";
+        return CQ_AGAIN;
+    }
     for (int32_t partition = 0; partition < 2; partition++)
         if (stage_emit(out, "out", partition, (struct cq_span){ 0 }, in->value, 0) != CQ_OK)
             return CQ_FATAL;
-    if (in->value.n >= 6 && memcmp(in->value.p, "poison", 6) == 0) {
+    if (paper_is(in, "poison")) {
         *ret_why = "said so";
         return CQ_POISON;
     }
-    return CQ_OK;
+    return paper_is(in, "parts") && ++*place < PAPER_PARTS ? CQ_AGAIN : CQ_OK;
 }
 
 /* Asked for when every report is in and the commit is about to be queued. */
@@ -175,6 +188,7 @@ static inline enum cq_status paper_open(struct paper_stage *p, const char *broke
                                            .session_timeout_ms = 4000, /* a dead member's place */
                                            .batch_max = 100,
                                            .batch_max_bytes = 1 << 20,
+                                           .tries_max = STAGE_TRIES_MAX,
                                            .ops = &ops,
                                            .arg = p },
                      &p->stage);

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/test.h"
 
+#include "lib/base/count.h"
 #include "tests/unit/bus_world.h"
 
 /* Nothing may be committed while an output has no report. There is no event for "it did not
@@ -131,6 +132,68 @@ TEST(a_dead_letter_is_stored_before_the_input_is_committed)
     CHECK_EQ(world_count(&w, "in.dlq", 0), 1);
     CHECK_EQ(world_count(&w, "out", 0), 0); /* what it emitted before it was poison never was */
     CHECK_EQ(world_count(&w, "out", 1), 0);
+    paper_end(&p);
+    world_close(&w);
+}
+
+TEST(a_record_in_parts_is_committed_after_the_last)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+
+    world_open(&w);
+    rd_kafka_mock_broker_set_down(w.cluster, FAR); /* the first part is not reported */
+    CHECK(world_put(&w, "parts"));
+    CHECK(world_put(&w, "next"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(world_count(&w, "out", 0) == 1));
+    CHECK(stays_uncommitted(&w, 0));
+    CHECK_EQ(p.steps, 1);
+    rd_kafka_mock_broker_set_up(w.cluster, FAR);
+    CHECK(EVENTUALLY(world_committed(&w) == 2));
+    CHECK_EQ(p.steps, PAPER_PARTS + 1);
+    CHECK_EQ(world_count(&w, "out", 0), PAPER_PARTS + 1);
+    CHECK_EQ(world_count(&w, "out", 1), PAPER_PARTS + 1);
+    CHECK_EQ(world_count(&w, "in.dlq", 0), 0);
+    paper_end(&p);
+    world_close(&w);
+}
+
+/* Nobody waits behind a record that no turn can hold; until it is given up, two numbers say so. */
+TEST(a_record_without_progress_is_a_dead_letter_after_some_tries)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+
+    world_open(&w);
+    CHECK(world_put(&w, "before"));
+    CHECK(world_put(&w, "stuck"));
+    CHECK(world_put(&w, "after"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(count_get(COUNT_TURNS_REPEATED) > 2));
+    CHECK(count_repeating_ms(clock_mono_ms()) > 0);
+    CHECK(EVENTUALLY(world_committed(&w) == 3));
+    CHECK_EQ(world_count(&w, "in.dlq", 0), 1);
+    CHECK_EQ(world_count(&w, "out", 0), 2);
+    CHECK_EQ(count_get(COUNT_TURNS_REPEATED), 0);
+    CHECK_EQ(count_repeating_ms(clock_mono_ms()), 0);
+    paper_end(&p);
+    CHECK_EQ(p.ended, 1 + CQ_OK);
+    world_close(&w);
+}
+
+TEST(a_record_that_finds_room_later_is_no_dead_letter)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+
+    world_open(&w);
+    CHECK(world_put(&w, "late"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(world_committed(&w) == 1));
+    CHECK_EQ(p.steps, PAPER_LATE);
+    CHECK_EQ(world_count(&w, "out", 0), 1);
+    CHECK_EQ(world_count(&w, "in.dlq", 0), 0);
     paper_end(&p);
     world_close(&w);
 }

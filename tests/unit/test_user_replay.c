@@ -45,7 +45,9 @@ static int outputs_at(enum topic topic, int64_t offset)
     struct user_inbox record = { .body = { USER_INBOX_DELIVERY_BATCH,
                                            .u.delivery_batch = { DELIVERY_ORIGIN_CHAT_ACTIONS,
                                                                  TOPIC_GENERATION, &item, 1 } } };
-    struct user_step step = { &state, offset, 0, arena, &out, 0 };
+    struct user_step step = {
+        .state = &state, .offset = offset, .arena = arena, .out = &out, .room = SIZE_MAX
+    };
     const char *why = "";
     int n = 0;
 
@@ -56,6 +58,11 @@ static int outputs_at(enum topic topic, int64_t offset)
                          .source = { TOPIC_GENERATION, 0, 1 },
                          .entry = { PRESENCE_DEVICE_ENTRY,
                                     .u.device_entry = { id_of(3), span_str("android") } } }) !=
+            CQ_OK ||
+        user_restore_push(&state, &(struct push_target){ .user_id = to,
+                                                         .device_id = id_of(3),
+                                                         .source = { TOPIC_GENERATION, 0, 2 },
+                                                         .address.token = span_str("T") }) !=
             CQ_OK ||
         user_restore(&state, &opened) != CQ_OK || user_step(&step, &record, &why) != CQ_OK)
         return -1;
@@ -102,9 +109,12 @@ static int ends_at(int64_t offset)
     if (!user_state_init(&state, 0, 1, 8) || user_restore(&state, &opened) != CQ_OK)
         return -1;
     for (int i = 0; i < 2; i++) {
-        struct user_step step = {
-            &state, offset + i, i * (int64_t)(SILENT_MS + 1), arena, &out, 0
-        };
+        struct user_step step = { .state = &state,
+                                  .offset = offset + i,
+                                  .log_ms = i * (int64_t)(SILENT_MS + 1),
+                                  .arena = arena,
+                                  .out = &out,
+                                  .room = SIZE_MAX };
 
         if (user_step(&step, &record, &why) != CQ_OK)
             return -1;

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "processors/user/turn.h"
+
+#include "lib/base/count.h"
+#include "processors/user/pushes.h"
+#include "schemas/codec.h"
+
+#include <stdlib.h>
+
+enum { TURN_ARENA_BYTES = 128 * 1024 * 1024 };
+
+struct user_turn {
+    struct cq_arena *arena;   /* owned; of the turn */
+    struct user_outputs outs; /* of one step; v is owned */
+    struct pushes *pushes;
+    struct cq_buf encoded;
+};
+
+struct user_turn *user_turn_new(int32_t slots)
+{
+    struct user_turn *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return NULL;
+    t->arena = arena_new(TURN_ARENA_BYTES);
+    t->outs.max = USER_OUTPUTS_MAX;
+    t->pushes = pushes_new(slots);
+    buf_init(&t->encoded, TOPIC_RECORD_MAX);
+    if (t->pushes)
+        return t;
+    user_turn_free(t);
+    return NULL;
+}
+
+void user_turn_free(struct user_turn *t)
+{
+    if (!t)
+        return;
+    arena_free(t->arena);
+    free(t->outs.v);
+    pushes_free(t->pushes);
+    buf_release(&t->encoded);
+    free(t);
+}
+
+void user_presence_key(const struct presence *p, char out[USER_KEY_MAX])
+{
+    bool is_device = p->entry.kind == PRESENCE_DEVICE_ENTRY;
+    struct cq_id id =
+        is_device ? p->entry.u.device_entry.device_id : p->entry.u.session_entry.session_id;
+
+    snprintf(out, USER_KEY_MAX, "%s/%s/%s", id_text(p->user_id).s, is_device ? "device" : "session",
+             id_text(id).s);
+}
+
+void user_target_key(const struct push_target *t, char out[USER_KEY_MAX])
+{
+    snprintf(out, USER_KEY_MAX, "%s/%s", id_text(t->user_id).s, id_text(t->device_id).s);
+}
+
+static enum cq_status emit_push(void *arg, int32_t slot, struct cq_span value)
+{
+    const struct output_port *port = arg;
+
+    return port->emit(port->arg, TOPIC_WS_PUSH, slot, (struct cq_span){ NULL, 0 }, value, 0);
+}
+
+static enum cq_status emit_tombstone(const struct output_port *port, enum topic topic,
+                                     int32_t partition, const char *key)
+{
+    return port->emit(port->arg, topic, partition, span_str(key), (struct cq_span){ NULL, 0 }, 0);
+}
+
+static enum cq_status emit_record(struct user_turn *t, const struct output_port *port,
+                                  enum topic topic, const struct codec_record *codec,
+                                  const void *record, int32_t partition, const char *key)
+{
+    buf_clear(&t->encoded);
+    if (codec_encode(codec, record, &t->encoded) != CQ_OK)
+        return CQ_FATAL;
+    return port->emit(port->arg, topic, partition, span_str(key), buf_span(&t->encoded), 0);
+}
+
+static enum cq_status emit_output(struct user_turn *t, const struct output_port *port,
+                                  const struct user_output *o, int32_t partition)
+{
+    char key[USER_KEY_MAX];
+
+    switch (o->topic) {
+    case TOPIC_USER_EVENTS:
+        id_format(o->u.event.user_id, key);
+        return emit_record(t, port, o->topic, &user_event_codec, &o->u.event, partition, key);
+    case TOPIC_PRESENCE:
+        user_presence_key(&o->u.presence.value, key);
+        return o->u.presence.gone ? emit_tombstone(port, o->topic, partition, key)
+                                  : emit_record(t, port, o->topic, &presence_codec,
+                                                &o->u.presence.value, partition, key);
+    case TOPIC_PUSH_TARGETS:
+        user_target_key(&o->u.target.value, key);
+        return o->u.target.gone ? emit_tombstone(port, o->topic, partition, key)
+                                : emit_record(t, port, o->topic, &push_target_codec,
+                                              &o->u.target.value, partition, key);
+    case TOPIC_MOBILE_PUSH:
+        id_format(o->u.mobile.user_id, key);
+        return emit_record(t, port, o->topic, &mobile_push_codec, &o->u.mobile, partition, key);
+    default:
+        return pushes_add(t->pushes, o->u.push.slot, &o->u.push.entry, emit_push,
+                          (void *)(uintptr_t)port);
+    }
+}
+
+static void count_step(const struct user_turn *t, const struct user_step *step,
+                       const struct user_inbox *record)
+{
+    const struct user_action *a = &record->body.u.user_action;
+
+    count_add(COUNT_DUPLICATES, step->repeats);
+    if (record->body.kind != USER_INBOX_USER_ACTION)
+        return;
+    if (a->action.kind == USER_ACTION_GATEWAY_ALIVE) /* all it can write are tombstones */
+        count_add(COUNT_SILENT_CLEARED, (int64_t)t->outs.n);
+    count_add(COUNT_SESSIONS_LOST, a->action.kind == USER_ACTION_SESSION_LOST);
+}
+
+enum cq_status user_turn_step(struct user_turn *t, const struct user_input *in,
+                              const struct output_port *port, uint64_t *place, const char **ret_why)
+{
+    struct user_inbox *record = ARENA_NEW(t->arena, struct user_inbox);
+    struct user_step step = {
+        .state = in->state,
+        .offset = in->offset,
+        .log_ms = in->log_ms,
+        .arena = t->arena,
+        .out = &t->outs,
+        .room = output_room(port, pushes_bytes(t->pushes)),
+        .place = *place,
+    };
+    enum cq_status st, stepped;
+
+    if (!record || !step.room)
+        return CQ_AGAIN;
+    st = codec_decode(&user_inbox_codec, in->value, t->arena, record, ret_why);
+    if (st != CQ_OK)
+        return st;
+    t->outs.n = 0;
+    stepped = user_step(&step, record, ret_why);
+    if (stepped != CQ_OK && (stepped != CQ_AGAIN || step.place == *place))
+        return stepped;
+    for (size_t i = 0; st == CQ_OK && i < t->outs.n; i++)
+        st = emit_output(t, port, &t->outs.v[i], in->state->partition);
+    if (st != CQ_OK)
+        return st;
+    count_step(t, &step, record);
+    *place = step.place;
+    return stepped;
+}
+
+enum cq_status user_turn_end(struct user_turn *t, const struct output_port *port)
+{
+    enum cq_status st = pushes_flush(t->pushes, emit_push, (void *)(uintptr_t)port);
+
+    arena_reset(t->arena);
+    return st;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/user/turn.h - one turn of the user stage, without Kafka: records are stepped, in parts
+ * where one asks for more than a turn has, their outputs encoded, and what goes to a slot gathered.
+ */
+#pragma once
+
+#include "processors/user/rules.h"
+#include "schemas/output.h"
+
+struct user_turn; /* opaque; one thread */
+
+/** One record of user.inbox. */
+struct user_input {
+    struct user_state *state;
+    struct cq_span value; /* valid until the end of the turn */
+    int64_t offset;
+    int64_t log_ms;
+};
+
+/** `slots` of ws.push. NULL without memory. Owned by caller. */
+struct user_turn *user_turn_new(int32_t slots);
+void user_turn_free(struct user_turn *t); /* NULL is fine */
+
+/** Step one record from `*place`, as stage_ops.step has it. CQ_AGAIN with a moved place: a part is
+ * emitted. CQ_POISON with *ret_why, CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status user_turn_step(struct user_turn *t, const struct user_input *in,
+                                            const struct output_port *port, uint64_t *place,
+                                            const char **ret_why);
+
+/** Emit what was gathered. */
+CQ_MUST_CHECK enum cq_status user_turn_end(struct user_turn *t, const struct output_port *port);
+
+/** Keys of topics presence and push.targets: user/session/id, user/device/id; user/device. */
+enum { USER_KEY_MAX = 2 * CQ_ID_TEXT_LEN + 16 };
+void user_presence_key(const struct presence *p, char out[USER_KEY_MAX]);
+void user_target_key(const struct push_target *t, char out[USER_KEY_MAX]);
