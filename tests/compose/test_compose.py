@@ -40,6 +40,52 @@ def test_the_container_file_has_two_of_each_role():
     assert {f"{role}-{i}" for role in roles for i in (0, 1)} | {"kafka", "postgres", "s3", "topics", "tables"} == set(done.stdout.split())
 
 
+def containers():
+    """The container file as docker-compose understands it, by service."""
+    done = container_file(**SECRETS)
+    assert done.returncode == 0, done.stderr
+    read = subprocess.run(["/usr/bin/python3", "-c", "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"],
+                          input=done.stdout, capture_output=True, text=True, check=True)
+    return json.loads(read.stdout)["services"]
+
+
+def secrets_of_roles():
+    """{secret setting: (required, roles)} of the settings table."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| [^|]+ \| yes \| ([^|]+) \|", (ROOT / "docs/settings.md").read_text(), re.M)
+    assert len(rows) >= 9
+    return {name: (default.strip() == "required", set(roles.strip().split(", "))) for name, default, roles in rows}
+
+
+def test_each_container_has_its_own_secrets_only():
+    secret = secrets_of_roles()
+    assert secret["JWT_SECRET"] == (True, {"edge-rest", "edge-ws"})
+    for name, service in containers().items():
+        if service["image"] != "chasqui":
+            continue
+        role, given = service["command"][0], service["environment"]
+        for setting, (required, roles) in secret.items():
+            assert setting not in given or role in roles, f"{name} has {setting}, which is for {roles}"
+            assert not required or role not in roles or role == "admin" or setting in given, f"{name} lacks {setting}"
+    for name, service in containers().items():  # nor hidden in another setting
+        if name in ("chat-0", "user-1", "topics"):
+            assert not [v for v in service["environment"].values() if v and any(s in str(v) for s in SECRETS.values())], name
+
+
+def test_containers_are_closed():
+    """Read-only, no capabilities, no new privileges, bounded in memory and processes; kafka's image alone writes into itself."""
+    for name, service in containers().items():
+        assert service.get("read_only") or name == "kafka", name
+        assert service["cap_drop"] == ["ALL"] and "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"] and 0 < service["pids_limit"] <= 512, name
+        assert not service.get("privileged") and "network_mode" not in service and "pid" not in service, name
+        assert all(p.startswith("127.0.0.1:") for p in service.get("ports", [])), name
+        if service["image"] == "chasqui":
+            assert [t.split(":")[0] for t in service["tmpfs"]] == ["/tmp"] and "volumes" not in service, name
+    docker = (ROOT / "compose/Dockerfile").read_text()
+    assert re.search(r"^USER chasqui$", docker, re.M)
+
+
 def test_the_container_file_wants_its_secrets():
     done = container_file("-q")
     assert done.returncode != 0 and "POSTGRES_PASSWORD" in done.stderr

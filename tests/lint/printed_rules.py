@@ -51,11 +51,11 @@ def compose(tree):
     """compose's files give settings that exist, with the defaults of the table, and one list of packages."""
     complaints = []
     table = {name: default for name, default in re.findall(r"X\((\w+), \w+,\s*(NULL|\"[^\"]*\")", tree.text("lib/base/settings.h"))}
-    container = re.search(r"^x-settings:.*?\n\n", tree.text("compose/compose.yml"), re.S | re.M)
-    for name in re.findall(r"^  ([A-Z][A-Z0-9_]*):", container[0] if container else "", re.M):
+    container = tree.text("compose/compose.yml").partition("\nservices:")[0]
+    for name in re.findall(r"^  ([A-Z][A-Z0-9_]*):", container, re.M):
         if name not in table:
             complaints.append(f"compose/compose.yml: {name} is no setting")
-    for name, default in re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", container[0] if container else ""):
+    for name, default in re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", container):
         if table.get(name) != f'"{default}"':
             complaints.append(f"compose/compose.yml: {name}={default}, the table says {table.get(name)}")
     # the rest of the example belongs to compose alone, and compose/up checks it
