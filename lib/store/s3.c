@@ -299,8 +299,7 @@ struct memo {
 
 static bool memo_read(struct cq_span text, struct memo *m)
 {
-    const uint8_t *end = text.n ? memchr(text.p, '\n', text.n) : NULL, *space;
-    char *where;
+    const uint8_t *end = text.n ? memchr(text.p, '\n', text.n) : NULL, *space, *at;
 
     *m = (struct memo){ 0 };
     if (!text.n)
@@ -309,8 +308,11 @@ static bool memo_read(struct cq_span text, struct memo *m)
     if (!space || (size_t)(space - text.p) >= sizeof m->upload)
         return false;
     memcpy(m->upload, text.p, (size_t)(space - text.p));
-    m->waiting = strtoull((const char *)space + 1, &where, 10); /* ends at the line's end */
-    m->in_b = *where == 'b';
+    for (at = space + 1; *at >= '0' && *at <= '9' && m->waiting < STORE_PART_LEAST; at++)
+        m->waiting = m->waiting * 10 + (size_t)(*at - '0');
+    m->in_b = *at == 'b';
+    if (at == space + 1 || at + m->in_b != end)
+        return false;
     m->etags = span_of(end + 1, text.n - (size_t)(end + 1 - text.p));
     for (size_t i = 0; i < m->etags.n; i++)
         m->parts_n += m->etags.p[i] == '\n';

@@ -120,7 +120,7 @@ static bool begin(const struct http_answer *a, struct push_answer *ret)
 
 static bool contains(struct cq_span s, const char *word)
 {
-    return memmem(s.p, s.n, word, strlen(word)) != NULL;
+    return s.n && memmem(s.p, s.n, word, strlen(word)) != NULL;
 }
 
 /* The FCM code among the details; *ret_ours: the request itself was found wrong. */

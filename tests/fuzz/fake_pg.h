@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/fuzz/fake_pg.h - a database for handlers under fuzzing: it says what `fake_pg` says.
+ * Defines the functions of lib/pg/pg.c and result.c, so that those are not linked.
+ */
+#pragma once
+
+#include "lib/pg/pg.h"
+
+#include <stdlib.h>
+
+enum fake_pg { FAKE_AWAY, FAKE_EMPTY, FAKE_REFUSED, FAKE_WRONG, FAKE_N };
+
+static enum fake_pg fake_pg;
+
+struct pg_result {
+    int rows;
+};
+
+static const enum cq_status fake_statuses[] = { CQ_AGAIN, CQ_OK, CQ_POISON, CQ_FATAL };
+
+enum cq_status pg_ready(struct pg *c, bool *ret_fresh)
+{
+    (void)c;
+    if (ret_fresh)
+        *ret_fresh = false;
+    return CQ_OK;
+}
+
+enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *params,
+                      struct pg_result **ret)
+{
+    (void)c;
+    (void)sql;
+    (void)params;
+    if (fake_pg == FAKE_EMPTY && ret)
+        *ret = calloc(1, sizeof **ret);
+    return fake_statuses[fake_pg];
+}
+
+enum cq_status pg_script(struct pg *c, const char *sql)
+{
+    (void)c;
+    (void)sql;
+    return fake_statuses[fake_pg];
+}
+
+enum cq_status pg_patient(struct pg *c)
+{
+    (void)c;
+    return CQ_OK;
+}
+
+enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn, void *arg)
+{
+    (void)c;
+    (void)timeout_ms;
+    (void)fn;
+    (void)arg;
+    return CQ_OK;
+}
+
+struct pg *pg_new(const char *url, const char *app)
+{
+    (void)url;
+    (void)app;
+    return NULL;
+}
+
+void pg_free(struct pg *c)
+{
+    (void)c;
+}
+
+void pg_limit(struct pg *c, int64_t ms)
+{
+    (void)c;
+    (void)ms;
+}
+
+void pg_cancel(struct pg *c)
+{
+    (void)c;
+}
+
+const char *pg_error(const struct pg *c)
+{
+    (void)c;
+    return "";
+}
+
+const char *pg_sqlstate(const struct pg *c)
+{
+    (void)c;
+    return "";
+}
+
+int pg_rows(const struct pg_result *r)
+{
+    return r ? r->rows : 0;
+}
+
+int64_t pg_affected(const struct pg_result *r)
+{
+    (void)r;
+    return 0;
+}
+
+bool pg_null(const struct pg_result *r, int row, int col)
+{
+    (void)r;
+    (void)row;
+    (void)col;
+    return true;
+}
+
+int64_t pg_i64(const struct pg_result *r, int row, int col)
+{
+    (void)r;
+    (void)row;
+    (void)col;
+    return 0;
+}
+
+bool pg_bool(const struct pg_result *r, int row, int col)
+{
+    (void)r;
+    (void)row;
+    (void)col;
+    return false;
+}
+
+struct cq_id pg_uuid(const struct pg_result *r, int row, int col)
+{
+    (void)r;
+    (void)row;
+    (void)col;
+    return (struct cq_id){ 0 };
+}
+
+struct cq_span pg_bytes(const struct pg_result *r, int row, int col)
+{
+    (void)r;
+    (void)row;
+    (void)col;
+    return span_of(NULL, 0);
+}
+
+void pg_result_free(struct pg_result *r)
+{
+    free(r);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a store of S3's kind answers, and the memo of an upload in parts that PostgreSQL keeps. The
+ * first byte picks a status, the rest is the body or the memo.
+ */
+#include "lib/store/s3.c"
+#include "tests/fuzz/fuzz.h"
+
+enum { SMALL = 24 };
+
+static void check_answer(int status, struct cq_span body)
+{
+    struct transfer_reply r = { .status = status, .body = body };
+    struct store s = { 0 };
+    enum cq_status st = judge(&s, "GET", &r);
+    char id[SMALL];
+
+    MUST((st == CQ_OK) == (status / 100 == 2));
+    if (st != CQ_OK)
+        MUST(s.fault != STORE_FINE);
+    memset(id, 'z', sizeof id);
+    if (between(body, "<UploadId>", "</UploadId>", id, sizeof id))
+        MUST(memchr(id, 0, sizeof id));
+}
+
+static void check_memo(struct cq_span text)
+{
+    cq_auto(buf) struct cq_buf again = { 0 };
+    struct memo m, back;
+
+    if (!memo_read(text, &m))
+        return;
+    MUST(m.waiting < STORE_PART_LEAST && m.parts_n <= text.n);
+    if (!text.n || memchr(m.upload, '\n', strlen(m.upload)))
+        return;
+    buf_init(&again, STORE_MEMO_MAX);
+    memo_write(&m, NULL, &again);
+    if (again.failed)
+        return;
+    MUST(memo_read(buf_span(&again), &back));
+    MUST(back.waiting == m.waiting && back.in_b == m.in_b && back.parts_n == m.parts_n);
+    MUST(strcmp(back.upload, m.upload) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    static const int statuses[] = { 200, 404, 403, 400, 507, 500, 416, 0 };
+
+    if (n == 0)
+        return 0;
+    check_answer(statuses[data[0] % ARRAY_LEN(statuses)], span_of(data + 1, n - 1));
+    check_memo(span_of(data + 1, n - 1));
+    return 0;
+}
