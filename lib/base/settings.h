@@ -86,7 +86,7 @@ enum role_bit {
       "Millions of pixels above which no thumbnail is made")                                       \
     X(THUMBNAIL_PROGRAM, TEXT, "", 0, 1024, 0, ROLE_MEDIA,                                         \
       "The program that looks into files; empty: chasqui-thumbnail beside this one")               \
-    X(PARTITIONS, INT, "2", 1, 1024, 0, ROLE_ALL,                                                  \
+    X(PARTITIONS, INT, "2", 1, 256, 0, ROLE_ALL,                                                   \
       "Partitions of every topic on the message road; fixed for its life")                         \
     X(SLOTS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                       \
       "Partitions of ws.push; bounds the number of WebSocket gateways")                            \

@@ -13,7 +13,7 @@
 struct producer; /* opaque; one thread, which must call producer_serve */
 struct consumer; /* opaque; one thread */
 
-enum { BUS_NAME_MAX = 64, BUS_META_MAX = 3072, BUS_HEADERS_MAX = 8 };
+enum { BUS_NAME_MAX = 64, BUS_META_MAX = 4000 /* Kafka takes 4,096 */, BUS_HEADERS_MAX = 8 };
 
 struct bus_header {
     const char *name;

@@ -10,7 +10,11 @@
 #include "lib/base/span.h"
 #include "lib/base/status.h"
 
-enum { FRONTIER_MAX = 1024 };
+enum {
+    FRONTIER_MAX = 1024,
+    FRONTIER_PACKED_N_MAX = 256, /* partitions for which a packed pair always fits … */
+    FRONTIER_PACKED_MAX = 3600,  /* … into this many bytes, while offsets are below 2^35 */
+};
 
 struct frontier {
     int32_t generation;
@@ -32,3 +36,12 @@ void frontier_format(const struct frontier *f, struct cq_buf *out);
  * then untouched. */
 CQ_MUST_CHECK bool frontier_parse(struct cq_span text, int32_t generation, int32_t n,
                                   struct frontier *ret);
+
+/** Two frontiers of the same topic as one short text for a commit: `high`, and how far `low` is
+ * behind it. Five bits a byte, so that FRONTIER_PACKED_N_MAX partitions fit. */
+void frontier_pack(const struct frontier *high, const struct frontier *low, struct cq_buf *out);
+
+/** False unless the text is well formed, of this generation and of exactly n partitions; *ret_high
+ * and *ret_low are then untouched. */
+CQ_MUST_CHECK bool frontier_unpack(struct cq_span text, int32_t generation, int32_t n,
+                                   struct frontier *ret_high, struct frontier *ret_low);

@@ -78,15 +78,19 @@ static enum cq_status on_target(void *arg, const struct bus_record *rec)
     return user_restore_push(r->state, &value);
 }
 
-/* "<held>|<events>", two frontiers. A text that is not ours (another N, an old form) means: nothing
- * held. */
+/* Both frontiers, packed; up to 0.1.0 "<held>|<events>". A text that is not ours (another N) means:
+ * nothing held. */
 static void restore_meta(struct user_state *s, const char *meta)
 {
     const char *bar = strchr(meta, '|');
     int32_t n = s->held.n;
 
-    if (!bar)
+    if (!*meta || frontier_unpack(span_str(meta), TOPIC_GENERATION, n, &s->held, &s->events))
         return;
+    if (!bar) {
+        log_warn("commit_text_unreadable", LOG_I("partition", s->partition));
+        return;
+    }
     if (!frontier_parse(span_of(meta, (size_t)(bar - meta)), TOPIC_GENERATION, n, &s->held) ||
         !frontier_parse(span_str(bar + 1), TOPIC_GENERATION, n, &s->events))
         log_warn("commit_text_unreadable", LOG_I("partition", s->partition));
@@ -185,12 +189,11 @@ static size_t on_meta(void *arg, int32_t partition, char *buf, size_t cap)
     buf_init(&text, cap);
     if (!s)
         return 0;
-    frontier_format(&s->held, &text);
-    buf_add_byte(&text, '|');
-    frontier_format(&s->events, &text);
-    if (text.failed)
-        return 0; /* more partitions than a commit's text holds: replay is then only deduplicated by
-                     clients */
+    frontier_pack(&s->held, &s->events, &text);
+    if (text.failed) { /* offsets beyond 2^35: a replay is then deduplicated by clients only */
+        log_warn("commit_text_too_long", LOG_I("partition", partition), LOG_I("bytes", cap));
+        return 0;
+    }
     memcpy(buf, text.p, text.n);
     return text.n;
 }

@@ -54,3 +54,47 @@ TEST(frontier_never_goes_back)
     CHECK(!frontier_covers(&a, &b));
     CHECK(frontier_covers(&b, &a));
 }
+
+TEST(a_packed_pair_reads_as_it_was_written)
+{
+    static const int32_t widths[] = { 1, 2, 12, FRONTIER_PACKED_N_MAX };
+    static const int64_t offsets[] = { 0, 1, 31, 32, 99999, ((int64_t)1 << 35) - 1 };
+
+    for (size_t i = 0; i < ARRAY_LEN(widths); i++)
+        for (size_t k = 0; k < ARRAY_LEN(offsets); k++)
+            for (int64_t behind = 0; behind <= offsets[k]; behind += behind * 7 + 1) {
+                struct frontier high, low, high_back, low_back;
+                struct cq_buf text;
+
+                buf_init(&text, FRONTIER_PACKED_MAX);
+                frontier_init(&high, 1, widths[i]);
+                frontier_init(&low, 1, widths[i]);
+                for (int32_t p = 0; p < widths[i]; p++) {
+                    frontier_advance(&high, p, offsets[k]);
+                    frontier_advance(&low, p, offsets[k] - behind);
+                }
+                frontier_pack(&high, &low, &text);
+                CHECK(!text.failed);
+                CHECK(frontier_unpack(buf_span(&text), 1, widths[i], &high_back, &low_back));
+                CHECK_EQ(memcmp(&high, &high_back, sizeof high), 0);
+                CHECK_EQ(memcmp(&low, &low_back, sizeof low), 0);
+                CHECK(!frontier_unpack(buf_span(&text), 2, widths[i], &high_back, &low_back));
+                CHECK(!frontier_unpack(buf_span(&text), 1, widths[i] + 1, &high_back, &low_back));
+                CHECK(!frontier_unpack(span_of(text.p, text.n - 1), 1, widths[i], &high_back,
+                                       &low_back));
+                buf_release(&text);
+            }
+}
+
+TEST(a_packed_pair_that_is_none)
+{
+    static const char *const texts[] = {
+        "", "p", "p1", "p1.", "p1.AAA", "p1.!A", "f1.1,2", "p1.AAAAA", "p1.AB__", "p1.__________A"
+    };
+    struct frontier high, low;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        CHECK(!frontier_unpack(span_str(texts[i]), 1, 2, &high, &low));
+    CHECK(frontier_unpack(span_str("p1.AAAA"), 1, 2, &high, &low));
+    CHECK(!frontier_unpack(span_str("p1.ABAA"), 1, 2, &high, &low)); /* behind its own beginning */
+}
