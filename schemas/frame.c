@@ -386,6 +386,15 @@ void frame_rejected(struct cq_buf *out, const struct rejection *r)
     buf_add_byte(out, '}');
 }
 
+void frame_receipt_rejected(struct cq_buf *out, const struct rejection *r)
+{
+    PUT(out, "\"t\":\"receipt_rejected\",\"chatId\":");
+    put_id(out, r->chat_id);
+    PUT(out, ",\"code\":");
+    frame_json_string(out, r->code);
+    buf_add_byte(out, '}');
+}
+
 void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
                   int64_t at_ms)
 {

@@ -27,6 +27,9 @@ void frame_chat(struct cq_buf *out, const struct chat_event *e);
 /** `"t":"rejected",…}` */
 void frame_rejected(struct cq_buf *out, const struct rejection *r);
 
+/** `"t":"receipt_rejected",…}`: the receipt moved no cursor. */
+void frame_receipt_rejected(struct cq_buf *out, const struct rejection *r);
+
 /** `"t":"status",…}`: in `chat` everything up to these seqs is delivered to, read by all others. */
 void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
                   int64_t at_ms);

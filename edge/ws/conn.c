@@ -338,10 +338,13 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
         count_add(COUNT_DUPLICATES, 1);
         return;
     }
-    if (!receipts_add(&g->receipts, topic_partition(f->chat, g->partitions), &one, g->mono_ms)) {
-        reply_error(&c->replies, "slow_down", "receipt not taken, send a later one");
-        answered(c);
+    if (receipts_add(&g->receipts, topic_partition(f->chat, g->partitions), &one, g->mono_ms)) {
+        if (c->cursors)
+            receipt_memory_keep(c->cursors, &one);
+        return;
     }
+    reply_error(&c->replies, "slow_down", "receipt not taken, send it again in a second");
+    answered(c);
 }
 
 static void on_ok(struct conn *c, int64_t n)

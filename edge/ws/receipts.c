@@ -31,18 +31,27 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static bool merge(struct receipt_bucket *b, const struct receipt *one)
+/* `most`: of this user in the bucket. */
+static bool merge(struct receipt_bucket *b, const struct receipt *one, uint32_t most)
 {
+    uint32_t of_user = 0;
+
     for (uint32_t i = 0; i < b->waiting_n; i++) {
         struct receipt *w = &b->waiting[i];
 
+        if (!id_eq(w->user_id, one->user_id))
+            continue;
+        of_user++;
         if (!id_eq(w->chat_id, one->chat_id) || !id_eq(w->device_id, one->device_id) ||
-            !id_eq(w->user_id, one->user_id))
+            w->has_peer != one->has_peer || !id_eq(w->peer, one->peer))
             continue;
         w->delivered_seq = larger(w->delivered_seq, one->delivered_seq);
         w->read_seq = larger(w->read_seq, one->read_seq);
         return true;
     }
+    /* What is under way may have to come back. */
+    if (of_user >= most || b->waiting_n + (b->in_flight ? b->sent_n : 0) >= RECEIPTS_WAITING_MAX)
+        return false;
     if (b->waiting_n == b->waiting_cap) {
         uint32_t cap = b->waiting_cap ? b->waiting_cap * 2 : FIRST_CAP;
         struct receipt *waiting =
@@ -62,7 +71,7 @@ bool receipts_add(struct receipts *r, int32_t partition, const struct receipt *o
     struct receipt_bucket *b = &r->buckets[partition];
     bool first = !b->waiting_n;
 
-    if (!merge(b, one))
+    if (!merge(b, one, RECEIPTS_USER_MAX))
         return false;
     if (first) {
         b->due_ms = larger(now_ms, b->last_ms + RECEIPTS_EVERY_MS);
@@ -120,9 +129,8 @@ void receipts_report(struct receipts *r, int32_t partition, enum cq_status st, i
     b->in_flight = false;
     if (st == CQ_OK)
         return;
-    /* What finds no room is covered by the next cursor of the same chat, at the latest by the next
-     * sync. */
-    for (uint32_t i = 0; i < b->sent_n && merge(b, &b->sent[i]); i++)
+    /* There is room: it was kept. Without memory the next sync has the client say it again. */
+    for (uint32_t i = 0; i < b->sent_n && merge(b, &b->sent[i], UINT32_MAX); i++)
         ;
     b->due_ms = now_ms + RECEIPTS_RETRY_MS;
     r->waiting_n += !had && b->waiting_n;
@@ -136,19 +144,28 @@ bool receipts_is_empty(const struct receipts *r)
     return r->waiting_n == 0;
 }
 
-bool receipt_memory_advances(struct receipt_memory *m, const struct receipt *one)
+static size_t memory_place(struct cq_id chat)
 {
-    __typeof__(m->of[0]) *k = &m->of[id_hash(one->chat_id) % RECEIPT_MEMORY];
+    return id_hash(chat) % RECEIPT_MEMORY;
+}
 
-    if (!id_eq(k->chat, one->chat_id)) {
+bool receipt_memory_advances(const struct receipt_memory *m, const struct receipt *one)
+{
+    const __typeof__(m->of[0]) *k = &m->of[memory_place(one->chat_id)];
+
+    return !id_eq(k->chat, one->chat_id) || k->has_peer != one->has_peer ||
+           one->delivered_seq > k->delivered || one->read_seq > k->read;
+}
+
+void receipt_memory_keep(struct receipt_memory *m, const struct receipt *one)
+{
+    __typeof__(m->of[0]) *k = &m->of[memory_place(one->chat_id)];
+
+    if (!id_eq(k->chat, one->chat_id) || k->has_peer != one->has_peer) {
         k->chat = one->chat_id;
-        k->delivered = one->delivered_seq;
-        k->read = one->read_seq;
-        return true;
+        k->has_peer = one->has_peer;
+        k->delivered = k->read = 0;
     }
-    if (one->delivered_seq <= k->delivered && one->read_seq <= k->read)
-        return false;
     k->delivered = larger(k->delivered, one->delivered_seq);
     k->read = larger(k->read, one->read_seq);
-    return true;
 }

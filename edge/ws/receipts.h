@@ -11,7 +11,8 @@
 enum {
     RECEIPTS_EVERY_MS = 100,
     RECEIPTS_RETRY_MS = 1000,
-    RECEIPTS_WAITING_MAX = 8 * INGEST_RECEIPTS_MAX, /* of one partition */
+    RECEIPTS_WAITING_MAX = 8 * INGEST_RECEIPTS_MAX, /* of one partition, those under way too */
+    RECEIPTS_USER_MAX = 256,                        /* of one user among them */
     RECEIPT_MEMORY = 8,
 };
 
@@ -33,7 +34,8 @@ struct receipts {
 CQ_MUST_CHECK enum cq_status receipts_init(struct receipts *r, int32_t partitions, int64_t now_ms);
 void receipts_release(struct receipts *r);
 
-/** Add one. False: too many are waiting. */
+/** Add one. False: too many are waiting, of this user or in all; the caller says so and does not
+ * remember it as said. */
 CQ_MUST_CHECK bool receipts_add(struct receipts *r, int32_t partition, const struct receipt *one,
                                 int64_t now_ms);
 
@@ -51,9 +53,14 @@ bool receipts_is_empty(const struct receipts *r);
 struct receipt_memory {
     struct {
         struct cq_id chat;
+        bool has_peer;
         int64_t delivered, read;
     } of[RECEIPT_MEMORY];
 };
 
-/** True when it moves a cursor of this chat as far as is remembered. */
-bool receipt_memory_advances(struct receipt_memory *m, const struct receipt *one);
+/** True when it moves a cursor of this chat as far as is remembered. One with a peer says something
+ * else than one without. */
+bool receipt_memory_advances(const struct receipt_memory *m, const struct receipt *one);
+
+/** It was taken: repeats go no further from now on. */
+void receipt_memory_keep(struct receipt_memory *m, const struct receipt *one);

@@ -304,6 +304,34 @@ static enum cq_status emit_cursor(struct chat_step *step, const struct receipt *
     return CQ_OK;
 }
 
+/* One record for the log and one frame for the devices of whoever said it. */
+static enum cq_status refuse_receipt(struct chat_step *step, const struct receipt *r)
+{
+    struct chat_output *o = chat_emit(step, TOPIC_REJECTIONS);
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    enum cq_status st;
+
+    if (!o)
+        return CQ_FATAL;
+    o->u.rejection = (struct rejection){
+        .chat_id = r->chat_id,
+        .source = source_of(step),
+        .at_ms = step->action->at_ms,
+        .user_id = r->user_id,
+        .device_id = r->device_id,
+        .code = span_str("bad_receipt"),
+    };
+    buf_init(&buf, FRAME_MAX);
+    frame_receipt_rejected(&buf, &o->u.rejection);
+    st = chat_emit_item(step, FRAME_CLASS_REJECTED, 0, (struct cq_id){ 0 },
+                        arena_copy(step->arena, buf_span(&buf)), one_user(step, r->user_id), 1);
+    if (st == CQ_OK) { /* a record of receipts names no chat and nobody by itself */
+        step->out->v[step->out->n - 1].u.item.chat_id = r->chat_id;
+        step->out->v[step->out->n - 1].u.item.sender_id = r->user_id;
+    }
+    return st;
+}
+
 static enum cq_status rule_receipts_advanced(struct chat_step *step)
 {
     const struct receipts_advanced *all = &step->action->action.u.receipts_advanced;
@@ -318,18 +346,7 @@ static enum cq_status rule_receipts_advanced(struct chat_step *step)
         /* nobody has what comes after their own word */
         if (least >= step->seq || r->delivered_seq < 0 || r->read_seq < 0 ||
             !receipt_allowed(step, r)) {
-            struct chat_output *o = chat_emit(step, TOPIC_REJECTIONS);
-
-            if (!o)
-                return CQ_FATAL;
-            o->u.rejection = (struct rejection){
-                .chat_id = r->chat_id,
-                .source = source_of(step),
-                .at_ms = step->action->at_ms,
-                .user_id = r->user_id,
-                .device_id = r->device_id,
-                .code = span_str("bad_receipt"),
-            };
+            st = refuse_receipt(step, r);
             continue;
         }
         if (r->delivered_seq)
@@ -354,7 +371,7 @@ static const struct rule {
     { CHAT_ACTION_MESSAGE_SENT, "MessageSent", rule_message_sent,
       W(TOPIC_CHAT_EVENTS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
     { CHAT_ACTION_RECEIPTS_ADVANCED, "ReceiptsAdvanced", rule_receipts_advanced,
-      W(TOPIC_DELIVERY_STATUS) | W(TOPIC_REJECTIONS) },
+      W(TOPIC_DELIVERY_STATUS) | W(TOPIC_REJECTIONS) | W(TOPIC_USER_INBOX) },
     { CHAT_ACTION_GROUP_CREATED, "GroupCreated", rule_group_created,
       W(TOPIC_CHAT_EVENTS) | W(TOPIC_MEMBERS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
     { CHAT_ACTION_MEMBERS_CHANGED, "MembersChanged", rule_members_changed,

@@ -216,6 +216,7 @@ class Device:
         self.tick_log: list[tuple[int, str, int, int]] = []  # ticket, chat, delivered, read, as they came
         self.member_log: list[dict] = []
         self.rejected_log: list[dict] = []
+        self.receipts_rejected: list[dict] = []
         self.media_log: list[dict] = []
         self.read_log: list[dict] = []
         self.readies: list[dict] = []
@@ -463,7 +464,7 @@ class Device:
     def _take(self, f: dict) -> None:
         kind = f.get("t", "?")
         self.frames_n[kind] += 1
-        numbered = kind in ("ready", "message", "rejected", "status", "read", "chat", "member", "media")
+        numbered = kind in ("ready", "message", "rejected", "receipt_rejected", "status", "read", "chat", "member", "media")
         if numbered:
             if f.get("n") != self._n + 1:
                 self._odd(f"frame {kind} has n {f.get('n')} after {self._n}")
@@ -608,6 +609,8 @@ class Device:
                 seqs.append(f["seq"])
             self._merge(f)
             self._receipts_soon()
+        elif kind == "receipt_rejected":
+            self.receipts_rejected.append(f)
         elif kind == "rejected":
             self.rejected_log.append(f)
             out = self.outbox.get(f["clientId"])

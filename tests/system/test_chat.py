@@ -161,3 +161,19 @@ async def test_same_client_id_five_times_over_two_gateways(stack, net):
     assert row["seq"] == first.seq
     events = [e for _, _, e in await records(stack, "chat.events") if e["event"][1].get("id") == first.id]
     assert [e["seq"] for e in events] == [first.seq]
+
+
+@scenario()
+async def test_a_receipt_without_its_peer_is_refused_aloud_and_the_right_one_counts(stack, net):
+    (alice,) = await net.people("alice")
+    _, bob = await net.user("bob")
+    out = await alice.told(f"{MARK} read me", peer=bob.user_id)
+    ws = await net.raw(bob.tokens, auto_ok=True)
+    await ws.ready()
+    chat, seq = out.verdict["chatId"], out.seq
+    await ws.send({"t": "receipt", "chatId": chat, "delivered": seq, "read": seq})
+    refused = await ws.expect(lambda f: f["t"] == "receipt_rejected", "the refusal")
+    assert (refused["chatId"], refused["code"]) == (chat, "bad_receipt")
+    assert alice.ticks[chat]["read"] < seq
+    await ws.send({"t": "receipt", "chatId": chat, "peer": alice.user_id, "delivered": seq, "read": seq})
+    await alice.wait(lambda: alice.ticks[chat]["read"] >= seq, 30, "the read tick")

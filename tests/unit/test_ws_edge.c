@@ -421,9 +421,11 @@ TEST(receipts_are_cut_and_bounded)
     CHECK_EQ(receipts_init(&r, 1, 0), CQ_OK);
     for (int i = 0; i < RECEIPTS_WAITING_MAX; i++) {
         one = receipt_of(i, 1, 0);
+        one.user_id.b[15] = (uint8_t)(i / RECEIPTS_USER_MAX);
         CHECK(receipts_add(&r, 0, &one, 0));
     }
     one = receipt_of(RECEIPTS_WAITING_MAX, 1, 0);
+    one.user_id.b[15] = 99;
     CHECK(!receipts_add(&r, 0, &one, 0));
     for (int64_t now = 0; now < 1000; now += RECEIPTS_EVERY_MS) {
         if (receipts_take(&r, now, &list, &n) < 0)
@@ -438,6 +440,64 @@ TEST(receipts_are_cut_and_bounded)
     receipts_release(&r);
 }
 
+/* During an outage one user cannot take the places of all, and what is under way keeps its own. */
+TEST(receipts_leave_room_for_others_and_for_what_comes_back)
+{
+    struct receipts r;
+    struct receipt *list, one;
+    size_t n, added = 0, back = 0;
+
+    CHECK_EQ(receipts_init(&r, 1, 0), CQ_OK);
+    for (int i = 0; i < RECEIPTS_USER_MAX; i++) {
+        one = receipt_of(i, 1, 0);
+        CHECK(receipts_add(&r, 0, &one, 0));
+    }
+    one = receipt_of(RECEIPTS_USER_MAX, 1, 0);
+    CHECK(!receipts_add(&r, 0, &one, 0));
+    one = receipt_of(0, 2, 0); /* a step forward takes no place */
+    CHECK(receipts_add(&r, 0, &one, 0));
+    one = receipt_of(RECEIPTS_USER_MAX, 1, 0);
+    one.user_id.b[15] = 1;
+    CHECK(receipts_add(&r, 0, &one, 0));
+
+    CHECK_EQ(receipts_take(&r, 0, &list, &n), 0);
+    CHECK_EQ(n, RECEIPTS_USER_MAX + 1);
+    for (int i = 0; i < 2 * RECEIPTS_WAITING_MAX; i++) {
+        one = receipt_of(i, 1, 0);
+        one.user_id.b[14] = 1;
+        one.user_id.b[15] = (uint8_t)(i % 100);
+        added += receipts_add(&r, 0, &one, 0);
+    }
+    CHECK_EQ(added + n, RECEIPTS_WAITING_MAX);
+    receipts_report(&r, 0, CQ_AGAIN, 100);
+    CHECK_EQ(r.buckets[0].waiting_n, RECEIPTS_WAITING_MAX);
+    for (uint32_t i = 0; i < r.buckets[0].waiting_n; i++)
+        back += r.buckets[0].waiting[i].user_id.b[14] != 1;
+    CHECK_EQ(back, n);
+    receipts_release(&r);
+}
+
+/* One without its peer is refused by the log: it must not speak for the right one. */
+TEST(receipts_with_and_without_a_peer_are_two)
+{
+    struct receipts r;
+    struct receipt_memory m = { 0 };
+    struct receipt *list, wrong = receipt_of(1, 5, 5), right = wrong;
+    size_t n;
+
+    right.has_peer = true;
+    right.peer = id_at(U2);
+    receipt_memory_keep(&m, &wrong);
+    CHECK(receipt_memory_advances(&m, &right));
+    CHECK_EQ(receipts_init(&r, 1, 0), CQ_OK);
+    CHECK(receipts_add(&r, 0, &wrong, 0));
+    CHECK(receipts_add(&r, 0, &right, 0));
+    CHECK_EQ(receipts_take(&r, 0, &list, &n), 0);
+    CHECK_EQ(n, 2);
+    CHECK(list[1].has_peer);
+    receipts_release(&r);
+}
+
 TEST(receipt_memory_stops_repeats)
 {
     struct receipt_memory m = { 0 };
@@ -445,8 +505,11 @@ TEST(receipt_memory_stops_repeats)
                    further = receipt_of(1, 4, 4);
 
     CHECK(receipt_memory_advances(&m, &a));
+    CHECK(receipt_memory_advances(&m, &a)); /* it was not taken: said again, it is new */
+    receipt_memory_keep(&m, &a);
     CHECK(!receipt_memory_advances(&m, &a));
     CHECK(!receipt_memory_advances(&m, &again));
     CHECK(receipt_memory_advances(&m, &further));
+    receipt_memory_keep(&m, &further);
     CHECK(!receipt_memory_advances(&m, &a));
 }
