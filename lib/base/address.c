@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/base/address.h"
+
+#include <arpa/inet.h>
+
+enum { TEXT_MAX = 45, MAPPED_BITS = 96, ALL_BITS = 128 }; /* TEXT_MAX: INET6_ADDRSTRLEN - 1 */
+
+static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF };
+
+static bool is_v4(struct cq_address a)
+{
+    return memcmp(a.b, mapped, sizeof mapped) == 0;
+}
+
+struct cq_address address_of_v4(const uint8_t bytes[4])
+{
+    struct cq_address a;
+
+    memcpy(a.b, mapped, sizeof mapped);
+    memcpy(a.b + sizeof mapped, bytes, 4);
+    return a;
+}
+
+bool address_to_v4(struct cq_address a, uint8_t ret[4])
+{
+    if (!is_v4(a))
+        return false;
+    memcpy(ret, a.b + sizeof mapped, 4);
+    return true;
+}
+
+bool address_parse(struct cq_span text, struct cq_address *ret)
+{
+    char copy[TEXT_MAX + 1];
+    uint8_t v4[4];
+
+    if (!text.n || text.n > TEXT_MAX || memchr(text.p, '\0', text.n))
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    if (inet_pton(AF_INET, copy, v4) == 1) {
+        *ret = address_of_v4(v4);
+        return true;
+    }
+    return inet_pton(AF_INET6, copy, ret->b) == 1;
+}
+
+static struct cq_span trim(struct cq_span s)
+{
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = span_of(s.p + 1, s.n - 1);
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
+    return s;
+}
+
+/* ---- ranges -----------------------------------------------------------------------------------
+ */
+
+static bool parse_bits(struct cq_span text, unsigned max, unsigned *ret)
+{
+    unsigned bits = 0;
+
+    if (!text.n || text.n > 3)
+        return false;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        bits = bits * 10 + (text.p[i] - '0');
+    }
+    *ret = bits;
+    return bits <= max;
+}
+
+static bool parse_range(struct cq_span item, struct address_range *ret)
+{
+    const uint8_t *slash = item.n ? memchr(item.p, '/', item.n) : NULL;
+    struct cq_span address = span_of(item.p, slash ? (size_t)(slash - item.p) : item.n);
+    unsigned before;
+
+    if (!address_parse(address, &ret->base))
+        return false;
+    before = is_v4(ret->base) && !memchr(address.p, ':', address.n) ? MAPPED_BITS : 0;
+    ret->bits = ALL_BITS;
+    if (!slash)
+        return true;
+    if (!parse_bits(span_of(slash + 1, item.n - address.n - 1), ALL_BITS - before, &ret->bits))
+        return false;
+    ret->bits += before;
+    return true;
+}
+
+bool address_ranges_parse(const char *list, struct address_ranges *ret)
+{
+    ret->n = 0;
+    while (*list) {
+        size_t n = strcspn(list, ",");
+
+        if (ret->n == ADDRESS_RANGES_MAX || !parse_range(trim(span_of(list, n)), &ret->v[ret->n]))
+            return false;
+        ret->n++;
+        list += n + (list[n] == ',');
+    }
+    return true;
+}
+
+static bool is_in_range(const struct address_range *r, struct cq_address a)
+{
+    size_t whole = r->bits / 8;
+    unsigned rest = r->bits % 8, mask = 0xFF00u >> rest & 0xFFu;
+
+    return memcmp(a.b, r->base.b, whole) == 0 &&
+           (!rest || (a.b[whole] & mask) == (r->base.b[whole] & mask));
+}
+
+bool address_is_in(const struct address_ranges *ranges, struct cq_address a)
+{
+    for (size_t i = 0; i < ranges->n; i++)
+        if (is_in_range(&ranges->v[i], a))
+            return true;
+    return false;
+}
+
+/* ---- X-Forwarded-For --------------------------------------------------------------------------
+ */
+
+/* Cut the last item off `list`. */
+static struct cq_span take_last(struct cq_span *list)
+{
+    size_t from = list->n;
+    struct cq_span item;
+
+    while (from && list->p[from - 1] != ',')
+        from--;
+    item = span_of(list->p + from, list->n - from);
+    list->n = from ? from - 1 : 0;
+    return trim(item);
+}
+
+/* An address, also as `1.2.3.4:port` or `[v6]:port`. */
+static bool parse_item(struct cq_span item, struct cq_address *ret)
+{
+    const uint8_t *end;
+
+    if (item.n && item.p[0] == '[') {
+        end = memchr(item.p, ']', item.n);
+        return end && address_parse(span_of(item.p + 1, (size_t)(end - item.p) - 1), ret);
+    }
+    end = item.n ? memchr(item.p, ':', item.n) : NULL;
+    if (end && memchr(item.p, '.', (size_t)(end - item.p)))
+        item.n = (size_t)(end - item.p);
+    return address_parse(item, ret);
+}
+
+struct cq_address address_forwarded(const struct address_ranges *trusted, struct cq_address peer,
+                                    const struct cq_span *lists, size_t lists_n)
+{
+    struct cq_address at = peer;
+
+    for (size_t i = lists_n; i > 0; i--) {
+        struct cq_span rest = lists[i - 1];
+
+        while (rest.n) {
+            if (!address_is_in(trusted, at) || !parse_item(take_last(&rest), &at))
+                return at;
+        }
+    }
+    return at;
+}
+
+struct cq_id address_key(struct cq_address a)
+{
+    struct cq_span part =
+        is_v4(a) ? span_of(a.b + sizeof mapped, sizeof a.b - sizeof mapped) : span_of(a.b, 8);
+
+    return id_derive("address", &part, 1);
+}
