@@ -98,6 +98,7 @@ struct call {
     struct store *store;            /* of the worker, during a step of a media call */
     struct json *json;              /* the body, parsed; owned; NULL when there is none */
     struct token_claims who;        /* zero for routes without a token */
+    struct cq_id client;            /* key of the client's address (lib/base/address.h) */
     char request_id[CQ_ID_TEXT_LEN + 1];
     struct cq_arena *arena;
     int64_t now_ms; /* wall time at the start */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/http.h"
 
-#include "edge/rest/framing.h"
+#include "edge/rest/entry.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
-
-#include <h2o.h>
 
 #include <errno.h>
 #include <netdb.h>
@@ -12,7 +11,8 @@
 #include <unistd.h>
 
 enum {
-    REQUEST_MS = 30 * 1000, /* head and body: a part of a file may come over a phone's line */
+    REQUEST_MS = 60 * 60 * 1000, /* never: the door has its own times, which are much shorter */
+    UPSTREAM_MS = 30 * 1000,
     TUNNEL_MS = 120 * 1000, /* the gateway pings each 30 s */
     ACCEPTS_A_TURN = 32,
     WATCHES_MAX = 4,
@@ -34,6 +34,7 @@ struct http {
     h2o_context_t ctx;
     h2o_loop_t *loop;
     h2o_accept_ctx_t accept;
+    struct entry *entry;
     h2o_socket_t *listener;
     struct http_ops ops;
     const char *origins;
@@ -56,13 +57,6 @@ struct back {
     h2o_socket_t *sock; /* its input has the body, when the call did not get a copy */
 };
 
-static void free_input(void *p)
-{
-    h2o_buffer_t *input = p;
-
-    h2o_buffer_dispose(&input);
-}
-
 static void back_dispose(void *p)
 {
     struct back *b = p;
@@ -72,9 +66,8 @@ static void back_dispose(void *p)
         return;
     c->req = NULL;
     if (b->sock) { /* a worker may read there still: the buffer goes with the call */
-        c->body_owner = b->sock->input;
-        c->body_free = free_input;
-        h2o_buffer_init(&b->sock->input, &h2o_socket_buffer_prototype);
+        c->body_owner = entry_take_body(b->sock);
+        c->body_free = entry_body_free;
     }
     if (c->lent)
         b->http->ops.ended(b->http->ops.arg, c);
@@ -169,6 +162,8 @@ static const char *reason_of(int status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
     case 409:
         return "Conflict";
     case 412:
@@ -183,6 +178,8 @@ static const char *reason_of(int status)
         return "Unprocessable Content";
     case 423:
         return "Locked";
+    case 431:
+        return "Request Header Fields Too Large";
     case 429:
         return "Too Many Requests";
     case 460:
@@ -300,32 +297,48 @@ void http_stream(struct http *h, struct call *c)
     h2o_send(req, &piece, 1, c->last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
+/* What the door refuses is answered without libh2o, which has not seen the request. */
+static size_t write_refusal(void *arg, const struct door_answer *why, struct cq_span origin,
+                            char *out, size_t cap)
+{
+    const struct http *h = arg;
+    struct call *c = call_new(NULL);
+    bool open = origin.n && origin_allowed(h->origins, origin);
+    char retry[32] = "";
+    int n;
+
+    if (!c)
+        return 0;
+    call_error(c, why->status, why->code, why->message);
+    if (why->retry_after_s)
+        snprintf(retry, sizeof retry, "Retry-After: %d\r\n", why->retry_after_s);
+    n = snprintf(out, cap,
+                 "HTTP/1.1 %d %s\r\nConnection: close\r\nServer: chasqui\r\nContent-Type: "
+                 "application/json\r\nCache-Control: no-store\r\n%s%s%.*s%sContent-Length: "
+                 "%zu\r\n\r\n%.*s",
+                 why->status, reason_of(why->status), retry,
+                 open ? "Access-Control-Allow-Origin: " : "", open ? (int)origin.n : 0,
+                 (const char *)origin.p, open ? "\r\nVary: origin\r\n" : "", c->out.n,
+                 SPAN_FMT(c->out));
+    call_free(c);
+    return n > 0 && (size_t)n < cap ? (size_t)n : 0;
+}
+
 /* ---- requests -----------------------------------------------------------------------------------
  */
 
-static struct cq_span peer_address(h2o_req_t *req, struct sockaddr_storage *sa)
-{
-    req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)sa);
-    if (sa->ss_family == AF_INET)
-        return span_of(&((struct sockaddr_in *)sa)->sin_addr, 4);
-    if (sa->ss_family == AF_INET6)
-        return span_of(&((struct sockaddr_in6 *)sa)->sin6_addr, 8); /* one /64 is one household */
-    return span_of("", 0);
-}
-
-/* What two readers of one stream may understand differently is refused, and the connection ends
- * with it (RFC 9112, section 11.2). libh2o keeps Host, Content-Length and Transfer-Encoding from
- * its handlers, but the head stays at the start of the input buffer until the answer is sent. */
+/* Behind another request in the same read, the door has not seen this one: what two readers of one
+ * stream may understand differently is refused here, and the connection ends with it (RFC 9112,
+ * section 11.2). */
 static bool refuse_framing(const struct http *h, h2o_req_t *req)
 {
-    const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
-    const char *fault = framing_fault(span_of(input->bytes, input->size));
+    const char *fault = entry_run(req);
 
     if (!fault)
         return false;
     log_debug("framing_refused", LOG_S("why", fault));
     req->http1_is_persistent = 0;
-    reply_error(h, req, 400, 0, "bad_request", "ambiguous framing");
+    reply_error(h, req, 400, 0, "bad_request", fault);
     return true;
 }
 
@@ -354,14 +367,14 @@ static void copy_headers(const h2o_req_t *req, struct call *c)
     }
 }
 
-/* A piece of a file stays where it was read: from here to the answer h2o reads no more into that
- * buffer. All else is copied. */
+/* A body stays where it was read, and is held once: from here to the answer h2o reads no more into
+ * that buffer. What is not there (chunks that h2o has moved) is copied. */
 static void take_body(h2o_req_t *req, struct call *c)
 {
     h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
     const char *input = sock->input->bytes;
 
-    if (req->entity.len > CALL_BODY_MAX && req->entity.base >= input &&
+    if (req->entity.len && req->entity.base >= input &&
         req->entity.base + req->entity.len <= input + sock->input->size) {
         c->body = span_of_iovec(req->entity);
         ((struct back *)c->back)->sock = sock;
@@ -387,21 +400,28 @@ static void start_call(struct http *h, h2o_req_t *req, struct call *c)
 
 static void handle_api(struct http *h, h2o_req_t *req, struct cq_span path, struct cq_span query)
 {
-    struct sockaddr_storage sa = { 0 };
-    int status = 500, retry_after_s = 0;
-    const char *code = "internal", *message = "this is our mistake";
-    struct call *c;
+    struct http_refusal no = { .status = 500,
+                               .code = "internal",
+                               .message = "this is our mistake" };
+    struct call *c = h->ops.request(
+        h->ops.arg,
+        &(struct http_request){ .method = span_of_iovec(req->method),
+                                .path = path,
+                                .query = query,
+                                .authorization = header(req, H2O_TOKEN_AUTHORIZATION),
+                                .client = address_key(entry_client(req)) },
+        &no);
 
-    c = h->ops.request(h->ops.arg, span_of_iovec(req->method), path, query,
-                       header(req, H2O_TOKEN_AUTHORIZATION), peer_address(req, &sa), &status, &code,
-                       &message, &retry_after_s);
     if (c && !c->is_raw && req->entity.len > CALL_BODY_MAX) {
         call_free(c);
         reply_error(h, req, 413, 0, "too_large", "64 KiB at most");
-    } else if (c)
+    } else if (c) {
         start_call(h, req, c);
-    else
-        reply_error(h, req, status, retry_after_s, code, message);
+    } else {
+        if (*no.allow)
+            add_named(req, "allow", no.allow);
+        reply_error(h, req, no.status, no.retry_after_s, no.code, no.message);
+    }
 }
 
 static bool starts_with(struct cq_span s, const char *prefix)
@@ -450,7 +470,7 @@ static void on_accept(h2o_socket_t *listener, const char *err)
     if (err)
         return;
     for (int i = 0; i < ACCEPTS_A_TURN && (sock = h2o_evloop_socket_accept(listener)); i++)
-        h2o_accept(&h->accept, sock);
+        entry_accept(h->entry, sock);
 }
 
 static int listen_fd(const char *address)
@@ -481,7 +501,10 @@ static int listen_fd(const char *address)
 /* In front of the tunnel, whose requests do not come by on_request(). */
 static int on_tunnel(h2o_handler_t *self, h2o_req_t *req)
 {
-    return refuse_framing(((struct api_handler *)self)->http, req) ? 0 : -1;
+    if (refuse_framing(((struct api_handler *)self)->http, req))
+        return 0;
+    entry_tunnel(req);
+    return -1;
 }
 
 static void add_handler(struct http *h, h2o_pathconf_t *path,
@@ -493,17 +516,18 @@ static void add_handler(struct http *h, h2o_pathconf_t *path,
     api->http = h;
 }
 
-static void register_tunnel(struct http *h, h2o_hostconf_t *host, const char *upstream)
+static void register_tunnel(struct http *h, h2o_hostconf_t *host, const struct http_conf *conf)
 {
-    h2o_proxy_config_vars_t vars = { .io_timeout = REQUEST_MS,
+    h2o_proxy_config_vars_t vars = { .io_timeout = UPSTREAM_MS,
                                      .preserve_host = 1,
+                                     .use_proxy_protocol = conf->door.proxy_protocol,
                                      .websocket = { 1, TUNNEL_MS } };
     h2o_pathconf_t *path;
     char text[128];
     h2o_url_t url;
-    int n = snprintf(text, sizeof text, "http://%s/ws", upstream);
+    int n = snprintf(text, sizeof text, "http://%s/ws", conf->ws_upstream);
 
-    if (!*upstream || n >= (int)sizeof text || h2o_url_parse(text, (size_t)n, &url) != 0)
+    if (!*conf->ws_upstream || n >= (int)sizeof text || h2o_url_parse(text, (size_t)n, &url) != 0)
         return;
     path = h2o_config_register_path(host, "/ws", 0);
     add_handler(h, path, on_tunnel);
@@ -540,12 +564,23 @@ static void configure(struct http *h, const struct http_conf *conf)
     h->config.http1.upgrade_to_http2 = 0; /* its h2 has no defence against rapid reset */
     h->config.http1.req_timeout = REQUEST_MS;
     snprintf(h->csp, sizeof h->csp, CSP, conf->media_origin, conf->media_origin);
-    h->config.max_request_entity_size = conf->body_max;
+    h->config.max_request_entity_size = 2 * conf->door.body_max; /* the door refuses before */
     host = h2o_config_register_host(&h->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-    register_tunnel(h, host, conf->ws_upstream);
+    register_tunnel(h, host, conf);
     path = h2o_config_register_path(host, "/", 0);
     add_handler(h, path, on_request);
     register_page(h, path, conf->web_root);
+}
+
+static enum cq_status open_entry(struct http *h, const struct http_conf *conf)
+{
+    struct entry_conf ec = {
+        .door = conf->door, .accept = &h->accept, .refusal = write_refusal, .arg = h
+    };
+
+    ec.door.grant = conf->ops.grant;
+    ec.door.arg = conf->ops.arg;
+    return entry_new(&ec, &h->entry);
 }
 
 enum cq_status http_new(const struct http_conf *conf, struct http **ret)
@@ -553,7 +588,9 @@ enum cq_status http_new(const struct http_conf *conf, struct http **ret)
     struct http *h = calloc(1, sizeof *h);
     int fd = listen_fd(conf->listen);
 
-    if (!h || fd < 0) {
+    if (!h || fd < 0 || open_entry(h, conf) != CQ_OK) {
+        if (fd >= 0)
+            close(fd);
         free(h);
         return CQ_FATAL;
     }
@@ -580,12 +617,14 @@ void http_free(struct http *h)
         h2o_socket_close(h->watches[i].sock);
     /* libh2o 2.2 has no way to end a loop with connections open; what is left goes with the process
      */
+    entry_free(h->entry);
     free(h);
 }
 
 void http_turn(struct http *h, int wait_ms)
 {
     h2o_evloop_run(h->loop, wait_ms);
+    entry_turn(h->entry, clock_mono_ms());
 }
 
 void http_drain(struct http *h)

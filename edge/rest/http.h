@@ -5,18 +5,29 @@
 #pragma once
 
 #include "edge/rest/call.h"
+#include "edge/rest/door.h"
 
 struct http; /* opaque; loop thread */
 
+/** A request that is none of the static ones. Borrowed. */
+struct http_request {
+    struct cq_span method, path, query, authorization;
+    struct cq_id client; /* key of the client's address */
+};
+
+/** Why there is no call for it. The texts are static. */
+struct http_refusal {
+    int status, retry_after_s;
+    const char *code, *message;
+    char allow[64]; /* methods, for 405; "" for none */
+};
+
 struct http_ops {
     void *arg;
-    /** A request that is none of the static ones. Returns a call to be run (its `req` is set by
-     * http), or NULL with `*status` and `*code`, `*message` (static) set. Everything is borrowed.
-     */
-    struct call *(*request)(void *arg, struct cq_span method, struct cq_span path,
-                            struct cq_span query, struct cq_span authorization,
-                            struct cq_span address, int *status, const char **code,
-                            const char **message, int *retry_after_s);
+    /** Returns a call to be run (its `req` is set by http), or NULL with *ret set. */
+    struct call *(*request)(void *arg, const struct http_request *in, struct http_refusal *ret);
+    /** See struct door_conf. */
+    struct door_grant (*grant)(void *arg, const struct request_head *head);
     /** Run it; the call is stolen. */
     void (*start)(void *arg, struct call *c);
     /** Run its step again: what it streams is sent up to here. */
@@ -33,8 +44,8 @@ struct http_conf {
     const char *ws_upstream; /* host:port of the tunnel for /ws, "" for none */
     const char *origins;     /* allowed, comma-separated */
     const char
-        *media_origin; /* where files are redirected to, for the page's policy; "": nowhere */
-    size_t body_max;   /* of the largest request */
+        *media_origin;     /* where files are redirected to, for the page's policy; "": nowhere */
+    struct door_conf door; /* all but `grant` */
     struct http_ops ops;
 };
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "edge/rest/call.h"
+#include "edge/rest/door.h"
 #include "lib/jwt/token.h"
 
 struct workers;
@@ -34,6 +35,8 @@ struct rest_conf {
     int32_t partitions;
     int workers_n;
     struct media_conf media;
+    struct door_conf door; /* all but who grants */
+    struct address_ranges trusted;
 };
 
 /* ---- mailbox.c: calls handed from one thread to another
@@ -102,10 +105,14 @@ struct route {
     unsigned flags;
 };
 
-/** The row for a method and path, ids into `ids`; NULL: none, and *ret_other says whether another
- * method has it. */
-const struct route *route_find(struct cq_span method, struct cq_span path, struct cq_id ids[2],
-                               bool *ret_other);
+/** The row for a method and path, ids into `ids`; NULL for none. */
+const struct route *route_find(struct cq_span method, struct cq_span path, struct cq_id ids[2]);
+
+enum { ROUTE_METHODS_MAX = 64 };
+
+/** The methods that a path has, comma-separated with OPTIONS, as text of less than `cap` (at least
+ * ROUTE_METHODS_MAX) bytes; "" when it is no route. */
+void route_methods(struct cq_span path, char *out, size_t cap);
 
 /* ---- handlers, one file a noun
  * ------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ struct rest_loop {
     struct mailbox *jobs, *media_jobs, *done;
     struct workers *workers, *media_workers; /* apart, so that a slow store holds up no message */
     struct applied *applied;
-    struct limits limits;
+    struct limits users, addresses; /* apart: no number of addresses makes users forgotten */
     struct pending pending[CALLS_MAX];
     uint32_t free[CALLS_MAX];
     uint32_t free_n;
@@ -282,54 +282,80 @@ static bool check_token(struct rest_loop *s, struct cq_span authorization, struc
     return true;
 }
 
-static struct call *refuse(int *status, const char **code, const char **message, int to_status,
-                           const char *to_code, const char *to_message)
+static struct call *refuse(struct http_refusal *ret, int status, const char *code,
+                           const char *message)
 {
-    *status = to_status;
-    *code = to_code;
-    *message = to_message;
+    ret->status = status;
+    ret->code = code;
+    ret->message = message;
     return NULL;
 }
 
-static struct call *on_request(void *arg, struct cq_span method, struct cq_span path,
-                               struct cq_span query, struct cq_span authorization,
-                               struct cq_span address, int *status, const char **code,
-                               const char **message, int *retry_after_s)
+static struct call *refuse_path(struct http_refusal *ret, struct cq_span path)
+{
+    route_methods(path, ret->allow, sizeof ret->allow);
+    return *ret->allow ? refuse(ret, 405, "method_not_allowed", "not with this method")
+                       : refuse(ret, 404, "not_found", "there is no such thing for you");
+}
+
+/* Who sends a valid token is counted as that user, wherever it is needed; others by address. */
+static struct call *on_request(void *arg, const struct http_request *in, struct http_refusal *ret)
 {
     struct rest_loop *s = arg;
     struct token_claims who = { 0 };
-    struct cq_id ids[2] = { 0 }, key;
-    bool other;
-    const struct route *r = route_find(method, path, ids, &other);
+    struct cq_id ids[2] = { 0 };
+    const struct route *r = route_find(in->method, in->path, ids);
     struct call *c;
     int64_t wait_s;
+    bool known;
 
-    if (!r && other)
-        return refuse(status, code, message, 405, "method_not_allowed", "not with this method");
     if (!r)
-        return refuse(status, code, message, 404, "not_found", "there is no such thing for you");
+        return refuse_path(ret, in->path);
+    known = in->authorization.n && check_token(s, in->authorization, &who);
     /* a link carries its own proof, which the handler checks */
-    if ((r->needs_token || (r->flags & ROUTE_LINK && authorization.n)) &&
-        !check_token(s, authorization, &who))
-        return refuse(status, code, message, 401, "unauthorized", "a valid access token is needed");
-    key = r->needs_token ? who.user : id_derive("address", &address, 1);
-    wait_s = limits_take(&s->limits, key, clock_mono_ms());
+    if (!known && (r->needs_token || (r->flags & ROUTE_LINK && in->authorization.n)))
+        return refuse(ret, 401, "unauthorized", "a valid access token is needed");
+    wait_s = known ? limits_take(&s->users, who.user, clock_mono_ms())
+                   : limits_take(&s->addresses, in->client, clock_mono_ms());
     if (wait_s) {
         count_add(COUNT_RATE_REFUSED, 1);
-        *retry_after_s = (int)wait_s;
-        return refuse(status, code, message, 429, "rate_limited", "too many requests");
+        ret->retry_after_s = (int)wait_s;
+        return refuse(ret, 429, "rate_limited", "too many requests");
     }
-    *retry_after_s = 1;
+    ret->retry_after_s = 1;
     if (s->calls >= CALLS_MAX || !(c = call_new(s->conf)))
-        return refuse(status, code, message, 503, "unavailable", "too busy");
+        return refuse(ret, 503, "unavailable", "too busy");
     c->fn = r->fn;
     c->is_media = r->flags & ROUTE_MEDIA;
     c->is_raw = r->flags & ROUTE_RAW;
-    c->who = who;
+    if (r->needs_token || r->flags & ROUTE_LINK)
+        c->who = who;
+    c->client = in->client;
     c->path_id[0] = ids[0];
     c->path_id[1] = ids[1];
-    c->query = arena_copy(c->arena, query);
+    c->query = arena_copy(c->arena, in->query);
     return c;
+}
+
+/* What may come with a head: the token decides whether anything large, the route how much. */
+static struct door_grant on_grant(void *arg, const struct request_head *head)
+{
+    struct rest_loop *s = arg;
+    const uint8_t *mark = memchr(head->target.p, '?', head->target.n);
+    struct cq_span path =
+        span_of(head->target.p, mark ? (size_t)(mark - head->target.p) : head->target.n);
+    struct door_grant grant = { .body_max = CALL_BODY_MAX, .limit = "64 KiB at most" };
+    struct token_claims who = { 0 };
+    struct cq_id ids[2];
+    const struct route *r = route_find(head->method, path, ids);
+
+    if (r && r->flags & ROUTE_RAW) {
+        grant.body_max = (size_t)s->conf->media.part_bytes;
+        grant.limit = "send it in smaller pieces";
+    }
+    grant.has_user = check_token(s, head->authorization, &who);
+    grant.user = who.user;
+    return grant;
 }
 
 static void on_start(void *arg, struct call *c)
@@ -374,15 +400,15 @@ static void give_back(struct rest_loop *s)
 
 static enum cq_status open_parts(struct rest_loop *s, const char *listen)
 {
-    struct http_conf hc = { .listen = listen,
-                            .web_root = s->conf->web_root,
-                            .ws_upstream = s->conf->ws_upstream,
-                            .origins = s->conf->origins,
-                            .media_origin = s->conf->media.origin,
-                            .body_max = s->conf->media.part_bytes > CALL_BODY_MAX
-                                            ? (size_t)s->conf->media.part_bytes
-                                            : CALL_BODY_MAX,
-                            .ops = { s, on_request, on_start, on_more, on_ended, on_ready } };
+    struct http_conf hc = {
+        .listen = listen,
+        .web_root = s->conf->web_root,
+        .ws_upstream = s->conf->ws_upstream,
+        .origins = s->conf->origins,
+        .media_origin = s->conf->media.origin,
+        .door = s->conf->door,
+        .ops = { s, on_request, on_grant, on_start, on_more, on_ended, on_ready },
+    };
     struct ingest_conf ic = { .brokers = s->conf->brokers,
                               .client_id = "chasqui-edge-rest",
                               .partitions = s->conf->partitions,
@@ -420,7 +446,8 @@ enum cq_status rest_loop_new(const struct rest_conf *conf, const char *listen,
         return CQ_FATAL;
     s->conf = conf;
     s->now_ms = clock_mono_ms();
-    limits_init(&s->limits, conf->rate_per_minute);
+    limits_init(&s->users, conf->rate_per_minute);
+    limits_init(&s->addresses, conf->rate_per_minute);
     for (uint32_t i = 0; i < CALLS_MAX; i++)
         s->free[s->free_n++] = CALLS_MAX - 1 - i;
     s->jobs = mailbox_new(CALLS_MAX);
@@ -453,7 +480,8 @@ void rest_loop_free(struct rest_loop *s)
     mailbox_free(s->jobs);
     mailbox_free(s->media_jobs);
     mailbox_free(s->done);
-    limits_release(&s->limits);
+    limits_release(&s->users);
+    limits_release(&s->addresses);
     free(s);
 }
 

@@ -11,8 +11,13 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
-enum { TURN_MS = 50, DRAIN_MS = 5000 };
+enum {
+    TURN_MS = 50,
+    DRAIN_MS = 5000,
+    DESCRIPTORS_KEPT = 256, /* for Kafka, PostgreSQL, files of the page and of users */
+};
 
 static void read_media(struct media_conf *m)
 {
@@ -35,6 +40,54 @@ static void read_media(struct media_conf *m)
         .workers_n = (int)setting_int(SET_MEDIA_WORKERS),
     };
     hmac_sha256(span_str(setting_text(SET_JWT_SECRET)), &label, 1, m->link_key);
+}
+
+/* Connections never use up the descriptors of everything else: what the process may open is raised
+ * as far as it can be, and bounds them. A tunnel takes two. */
+static uint32_t connections_max(void)
+{
+    int64_t wanted = setting_int(SET_REST_CONNECTIONS);
+    int64_t each = *setting_text(SET_WS_UPSTREAM) ? 2 : 1, room;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return (uint32_t)wanted;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur > INT32_MAX)
+        return (uint32_t)wanted;
+    room = ((int64_t)limit.rlim_cur - DESCRIPTORS_KEPT) / each;
+    if (room >= wanted)
+        return (uint32_t)wanted;
+    log_warn("connections_bounded", LOG_I("connections", room > 1 ? room : 1),
+             LOG_I("wanted", wanted), LOG_I("descriptors", (int64_t)limit.rlim_cur));
+    return room > 1 ? (uint32_t)room : 1;
+}
+
+static bool read_door(struct rest_conf *c)
+{
+    c->door = (struct door_conf){
+        .conns_max = connections_max(),
+        .conns_per_address = (uint32_t)setting_int(SET_CONNECTIONS_PER_ADDRESS),
+        .body_memory_bytes = (size_t)setting_int(SET_BODY_MEMORY_MB) * 1024 * 1024,
+        .body_max =
+            c->media.part_bytes > CALL_BODY_MAX ? (size_t)c->media.part_bytes : CALL_BODY_MAX,
+        .trusted = &c->trusted,
+        .proxy_protocol = setting_bool(SET_PROXY_PROTOCOL),
+    };
+    if (!address_ranges_parse(setting_text(SET_TRUSTED_PROXIES), &c->trusted)) {
+        log_error("bad_setting", LOG_S("name", "TRUSTED_PROXIES"),
+                  LOG_S("why", "addresses or address/bits, comma-separated, at most 64"));
+        return false;
+    }
+    if (c->door.body_memory_bytes < door_memory_least(&c->door)) {
+        log_error("bad_setting", LOG_S("name", "BODY_MEMORY_MB"),
+                  LOG_S("why", "8 KiB for each of REST_CONNECTIONS and one MEDIA_PART_MB are more"),
+                  LOG_I("least_bytes", (int64_t)door_memory_least(&c->door)));
+        return false;
+    }
+    return true;
 }
 
 /* A store that is away is waited for by those who need it; one that cannot be is a mistake. */
@@ -70,6 +123,8 @@ static bool read_conf(struct rest_conf *c)
         .workers_n = (int)setting_int(SET_REST_WORKERS),
     };
     read_media(&c->media);
+    if (!read_door(c))
+        return false;
     if (strcmp(c->code_driver, "log") != 0 && strcmp(c->code_driver, "webhook") != 0) {
         log_error("bad_setting", LOG_S("name", "CODE_DRIVER"));
         return false;

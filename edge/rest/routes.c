@@ -5,6 +5,8 @@
 #include "edge/rest/rest.h"
 #include "edge/rest/role.h"
 
+#include <stdio.h>
+
 static const struct route routes[] = {
     { "POST", "/api/register", false, handle_register,
       "send a code; the name is set when it is used", 0 },
@@ -79,18 +81,25 @@ static bool matches(const char *pattern, struct cq_span path, struct cq_id ids[2
     return path.n == 0;
 }
 
-const struct route *route_find(struct cq_span method, struct cq_span path, struct cq_id ids[2],
-                               bool *ret_other)
+const struct route *route_find(struct cq_span method, struct cq_span path, struct cq_id ids[2])
 {
-    *ret_other = false;
-    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-        if (!matches(routes[i].pattern, path, ids))
-            continue;
-        if (span_eq_str(method, routes[i].method))
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+        if (span_eq_str(method, routes[i].method) && matches(routes[i].pattern, path, ids))
             return &routes[i];
-        *ret_other = true;
-    }
     return NULL;
+}
+
+void route_methods(struct cq_span path, char *out, size_t cap)
+{
+    struct cq_id ids[2];
+    size_t n = 0;
+
+    *out = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+        if (matches(routes[i].pattern, path, ids))
+            n += (size_t)snprintf(out + n, cap - n, "%s%s", n ? ", " : "", routes[i].method);
+    if (n)
+        snprintf(out + n, cap - n, ", OPTIONS");
 }
 
 void edge_rest_routes_print(FILE *out)

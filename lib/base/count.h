@@ -100,6 +100,13 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(CODES_PAUSED, GAUGE, "codes_paused", ROLE_EDGE_REST,                                         \
       "1 while no codes are sent because the provider fails")                                      \
     X(CALLS, GAUGE, "calls", ROLE_EDGE_REST, "Requests at work now")                               \
+    X(CONNECTIONS, GAUGE, "connections", ROLE_EDGE_REST, "Connections open now")                   \
+    X(CONNECTIONS_REFUSED, COUNTER, "connections_refused_total", ROLE_EDGES,                       \
+      "Connections closed because there were too many, of all or of one address")                  \
+    X(BODY_BYTES, GAUGE, "body_bytes", ROLE_EDGE_REST,                                             \
+      "Bytes taken by bodies above 8 KiB now, of BODY_MEMORY_MB")                                  \
+    X(REQUESTS_REFUSED, COUNTER, "requests_refused_total", ROLE_EDGE_REST,                         \
+      "Requests refused for their head, size or slowness before they were run")                    \
     X(SOCKETS, GAUGE, "sockets", ROLE_EDGE_WS, "Sockets open now")                                 \
     X(SESSIONS_READY, GAUGE, "sessions_ready", ROLE_EDGE_WS, "Sessions confirmed now")             \
     X(FRAMES_OPEN, GAUGE, "frames_open", ROLE_EDGE_WS, "Frames without their ok now")              \

@@ -104,6 +104,18 @@ enum role_bit {
       "WebSocket address told to the page")                                                        \
     X(WEB_ROOT, TEXT, "", 0, 1024, 0, ROLE_EDGE_REST, "Folder of the web page; empty: no page")    \
     X(REST_WORKERS, INT, "4", 1, 64, 0, ROLE_EDGE_REST, "Threads that talk to PostgreSQL")         \
+    X(REST_CONNECTIONS, INT, "4096", 16, 262144, 0, ROLE_EDGE_REST,                                \
+      "Connections at most; at that number the one waiting longest for its client is closed")      \
+    X(CONNECTIONS_PER_ADDRESS, INT, "256", 1, 262144, 0, ROLE_EDGES,                               \
+      "Connections of one address at most, but for TRUSTED_PROXIES; edge-ws counts those without " \
+      "a token")                                                                                   \
+    X(BODY_MEMORY_MB, INT, "256", 8, 1048576, 0, ROLE_EDGE_REST,                                   \
+      "MiB that the bodies of all requests may hold; 8 KiB a connection of it are for small ones") \
+    X(TRUSTED_PROXIES, TEXT, "", 0, 1024, 0, ROLE_EDGES,                                           \
+      "Proxies in front whose word about the client's address is taken: addresses and "            \
+      "address/bits, comma-separated; empty: none")                                                \
+    X(PROXY_PROTOCOL, BOOL, "0", 0, 1, 0, ROLE_EDGES,                                              \
+      "1: connections of TRUSTED_PROXIES begin with a PROXY protocol header, version 1 or 2")      \
     X(ALLOWED_ORIGINS, TEXT, "*", 0, 1024, 0, ROLE_EDGES,                                          \
       "Origins that browsers may connect from, comma-separated; *: any")                           \
     X(CODE_DRIVER, TEXT, "log", 3, 16, 0, ROLE_EDGE_REST,                                          \

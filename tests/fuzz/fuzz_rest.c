@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const struct route *r;
     struct cq_id ids[2];
     struct call *c;
-    bool other = false;
+    char methods[ROUTE_METHODS_MAX];
 
     if (n == 0 || n > CALL_BODY_MAX)
         return 0;
@@ -100,7 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     method = until(&line, ' ');
     path = until(&line, '?');
-    r = route_find(method, path, ids, &other);
+    r = route_find(method, path, ids);
+    route_methods(path, methods, sizeof methods);
+    MUST(strlen(methods) < sizeof methods - 1 && (!r || *methods));
     if (!r)
         return 0;
     c = call_new(&conf);

@@ -38,6 +38,7 @@ TEST_SETTINGS = {
     "CODE_DRIVER": "log",
     "CODE_PER_NUMBER_HOUR": "100000",
     "RATE_PER_MINUTE": "100000000",
+    "CONNECTIONS_PER_ADDRESS": "100000",
     # more than one machine's default, so that work is spread and rebalances have something to move
     "PARTITIONS": "12",
     "SLOTS": "8",

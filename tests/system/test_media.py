@@ -244,7 +244,7 @@ async def test_pieces(stack, net):
     assert part == (4 << 20) - 8192 and made["upload"]["url"] == f"/api/media/{media}/upload"
 
     r = await do(a.call, "PATCH", f"/api/media/{media}/upload", data=b"x")
-    assert r.status_code == 412 and r.headers["tus-version"] == "1.0.0"
+    assert r.status_code == 412 and r.headers["tus-version"] == "1.0.0" and r.json()["error"]["code"] == "bad_request"
     r = await do(a.patch, media, 0, b"x", **{"Content-Type": "text/plain"})
     assert r.status_code == 415
     r = await do(a.patch, media, 5, data[5:10])
