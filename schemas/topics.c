@@ -250,6 +250,7 @@ void topics_print_markdown(FILE *out)
     fprintf(
         out,
         "\nEach dead-letter topic has the partitions of its source and keeps what it gets for %d "
-        "days: the bytes as they came, error and source position in headers.\n",
+        "days: the bytes as they came, error and source position in headers. What is too large for "
+        "the topic is cut, and the header `cut` has the lengths of the whole.\n",
         DLQ_RETENTION_DAYS);
 }

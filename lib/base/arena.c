@@ -18,6 +18,7 @@ struct cq_arena {
     size_t max;          /* bytes allowed since the last reset */
     size_t n;            /* bytes handed out since the last reset */
     size_t held;         /* bytes of all blocks */
+    bool full;           /* something was refused since the last reset */
     size_t need;         /* what resets of late found handed out, forgotten by and by */
 };
 
@@ -73,6 +74,7 @@ void arena_reset(struct cq_arena *a)
         b->used = 0;
     a->at = a->first;
     a->n = 0;
+    a->full = false;
 }
 
 static struct block *block_for(struct cq_arena *a, size_t n)
@@ -106,13 +108,20 @@ size_t arena_used(const struct cq_arena *a)
     return a->n;
 }
 
+bool arena_full(const struct cq_arena *a)
+{
+    return a->full;
+}
+
 void *arena_alloc(struct cq_arena *a, size_t n)
 {
     struct block *b = a->at;
     uint8_t *p;
 
-    if (n > a->max || a->n + n > a->max)
+    if (n > a->max || a->n + n > a->max) {
+        a->full = true;
         return NULL;
+    }
 #ifndef CQ_ARENA_MALLOC
     n = (n + ALIGN - 1) / ALIGN * ALIGN;
 #endif

@@ -537,32 +537,3 @@ bool producer_is_fatal(const struct producer *p)
 
     return rd_kafka_fatal_error(p->rk, why, sizeof why) != RD_KAFKA_RESP_ERR_NO_ERROR;
 }
-
-enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
-                                const struct bus_record *rec, const char *error, const char *worker,
-                                int64_t now_ms, uint64_t opaque)
-{
-    char partition[16], offset[24], ts[24];
-    struct bus_header headers[6];
-    enum cq_status st;
-
-    snprintf(partition, sizeof partition, "%d", rec->partition);
-    snprintf(offset, sizeof offset, "%lld", (long long)rec->offset);
-    snprintf(ts, sizeof ts, "%lld", (long long)now_ms);
-    headers[0] = (struct bus_header){ "src_topic", span_str(rec->topic) };
-    headers[1] = (struct bus_header){ "src_partition", span_str(partition) };
-    headers[2] = (struct bus_header){ "src_offset", span_str(offset) };
-    headers[3] = (struct bus_header){ "error", span_str(error ? error : "unknown") };
-    headers[4] = (struct bus_header){ "worker", span_str(worker) };
-    headers[5] = (struct bus_header){ "ts", span_str(ts) };
-    st = producer_send(p, &(struct bus_send){ .topic = dlq_topic,
-                                              .partition = rec->partition,
-                                              .key = rec->key,
-                                              .value = rec->value,
-                                              .at_ms = now_ms,
-                                              .headers = headers,
-                                              .headers_n = ARRAY_LEN(headers),
-                                              .opaque = opaque });
-    count_add(COUNT_DEAD_LETTERS, st == CQ_OK);
-    return st;
-}

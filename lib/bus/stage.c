@@ -242,8 +242,6 @@ static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, c
 {
     if (s->out.n == OUTPUTS_MAX)
         return CQ_FATAL;
-    log_debug("poison", LOG_I("partition", rec->partition), LOG_I("offset", rec->offset),
-              LOG_S("why", why));
     s->out.v[s->out.n++] = (struct output){ .topic = s->conf.dlq_topic, .dead = rec, .why = why };
     return CQ_OK;
 }

@@ -121,7 +121,7 @@ void feed_free(struct feed *f)
     free(f);
 }
 
-static enum cq_status fatal(struct feed *f, const char *what, const char *detail)
+enum cq_status feed_fatal(struct feed *f, const char *what, const char *detail)
 {
     if (!*f->why) /* the first cause is the cause */
         snprintf(f->why, sizeof f->why, "%s: %s", what, detail);
@@ -151,7 +151,7 @@ static enum cq_status keep(struct feed *f, struct bus_record *rec)
     }
     if (f->held_n == BATCH_MAX + BATCH_SLACK) {
         record_release(rec); /* or the consumer would wait for it at its end, for ever */
-        return fatal(f, "gathering", "a paused partition delivers");
+        return feed_fatal(f, "gathering", "a paused partition delivers");
     }
     f->held[f->held_n++] = (struct held){ .rec = *rec };
     f->held_bytes += rec->value.n;
@@ -212,9 +212,16 @@ static enum cq_status gather(struct feed *f, int wait_ms)
     return CQ_OK;
 }
 
+/* `n` turns in a row had to be done again. A gauge and /healthz tell when that goes on. */
+static void set_again(struct feed *f, int n)
+{
+    f->again = n;
+    count_repeats(n, clock_mono_ms());
+}
+
 static void note_progress(struct feed *f)
 {
-    f->again = 0;
+    set_again(f, 0);
     f->stalled_since_ms = 0;
     update_pauses(f, false);
 }
@@ -223,7 +230,6 @@ static void note_stall(struct feed *f)
 {
     int64_t now = clock_mono_ms();
 
-    f->again++;
     if (!f->stalled_since_ms)
         f->stalled_since_ms = now;
     if (now - f->stalled_since_ms > PAUSE_AFTER_MS)
@@ -273,62 +279,6 @@ static enum cq_status ask_admission(struct feed *f)
     return f->conf.ops->admit(f->conf.arg, f->pg, f->recs, f->held_n, f->hold);
 }
 
-static enum cq_status map_one(struct feed *f, struct held *h, struct feed_part *p)
-{
-    int64_t applied = p->turn_source > p->source ? p->turn_source : p->source;
-    int64_t source = -1;
-    const char *why = "cannot be decoded";
-    enum cq_status st = CQ_POISON;
-
-    if (h->refused[0])
-        why = h->refused;
-    else
-        st = f->conf.ops->step(f->conf.arg, &h->rec, applied, h->rec.offset < p->until, &source,
-                               &why);
-    if (st == CQ_AGAIN || st == CQ_FATAL)
-        return st;
-    h->why = st == CQ_POISON ? why : NULL;
-    h->taken = true;
-    f->taken_n++;
-    p->turn_next = h->rec.offset + 1;
-    if (source > p->turn_source)
-        p->turn_source = source;
-    return CQ_OK;
-}
-
-/* Choose what this turn applies and map it. */
-static enum cq_status map_records(struct feed *f)
-{
-    struct feed_part *p;
-    size_t topic;
-    int32_t partition;
-
-    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
-        p->turn_next = p->turn_source = -1;
-        p->blocked = false;
-    }
-    f->taken_n = 0;
-    for (int i = 0; i < f->held_n; i++)
-        f->held[i].taken = false;
-    f->conf.ops->begin(f->conf.arg);
-    for (int i = 0; i < f->held_n && !(f->single && f->taken_n); i++) {
-        enum cq_status st;
-
-        p = parts_get(&f->parts, f->held[i].rec.topic, f->held[i].rec.partition);
-        p->blocked |= f->hold[i];
-        if (p->blocked)
-            continue;
-        st = map_one(f, &f->held[i], p);
-        if (st == CQ_FATAL)
-            return fatal(f, "mapping", f->held[i].rec.topic);
-        if (st == CQ_AGAIN)
-            return f->taken_n ? CQ_OK : CQ_FATAL; /* one record alone must fit */
-        if (st != CQ_OK)
-            return st;
-    }
-    return CQ_OK;
-}
-
 enum cq_status feed_tell(struct producer *p, const struct bus_send *m)
 {
     for (int i = 0; i < SERVE_TRIES; i++) {
@@ -356,14 +306,12 @@ static enum cq_status send_letters(struct feed *f)
         for (size_t t = 0; t < f->conf.topics_n; t++)
             if (strcmp(f->conf.topics[t].name, h->rec.topic) == 0)
                 dlq = f->conf.topics[t].dlq;
-        log_debug("poison", LOG_S("topic", h->rec.topic), LOG_I("partition", h->rec.partition),
-                  LOG_I("offset", h->rec.offset), LOG_S("why", h->why));
         while ((st = dead_letter_send(f->producer, dlq, &h->rec, h->why, f->conf.consumer,
                                       clock_wall_ms(), 0)) == CQ_AGAIN)
             if (!producer_serve(f->producer, SERVE_MS) && *f->conf.stop)
                 return CQ_AGAIN;
         if (st != CQ_OK)
-            return fatal(f, "a dead letter cannot be sent", producer_error(f->producer));
+            return feed_fatal(f, "a dead letter cannot be sent", producer_error(f->producer));
         h->letter_sent = true;
     }
     return CQ_OK;
@@ -376,9 +324,9 @@ static enum cq_status await_reports(struct feed *f)
         if (!producer_serve(f->producer, SERVE_MS) && *f->conf.stop)
             return CQ_AGAIN;
         if (producer_is_fatal(f->producer))
-            return fatal(f, "the producer ended", producer_error(f->producer));
+            return feed_fatal(f, "the producer ended", producer_error(f->producer));
     }
-    return f->failed_report ? fatal(f, "telling failed", producer_error(f->producer)) : CQ_OK;
+    return f->failed_report ? feed_fatal(f, "telling failed", producer_error(f->producer)) : CQ_OK;
 }
 
 static enum cq_status transact(struct feed *f)
@@ -386,6 +334,7 @@ static enum cq_status transact(struct feed *f)
     bool moved = false;
     enum cq_status st = send_letters(f);
 
+    f->refused_why = NULL;
     if (st == CQ_OK)
         st = pg_script(f->pg, "BEGIN");
     if (st == CQ_OK)
@@ -396,7 +345,7 @@ static enum cq_status transact(struct feed *f)
         return CQ_AGAIN;
     }
     if (st == CQ_OK)
-        st = f->conf.ops->write(f->conf.arg, f->pg, f->producer);
+        st = f->conf.ops->write(f->conf.arg, f->pg, f->producer, &f->refused_why);
     if (st == CQ_OK)
         st = await_reports(f);
     if (st == CQ_OK) {
@@ -444,7 +393,7 @@ static void turn_applied(struct feed *f)
         f->conf.ops->applied(f->conf.arg);
 }
 
-/* The database refused the rows: find the record that is to blame by applying one at a time. */
+/* The rows were refused: find the record that is to blame by applying one at a time. */
 static void turn_refused(struct feed *f)
 {
     if (f->taken_n > 1) {
@@ -453,8 +402,9 @@ static void turn_refused(struct feed *f)
     }
     for (int i = 0; i < f->held_n; i++)
         if (f->held[i].taken)
-            snprintf(f->held[i].refused, sizeof f->held[i].refused, "refused by the database: %s",
-                     pg_sqlstate(f->pg));
+            snprintf(f->held[i].refused, sizeof f->held[i].refused, "%s%s",
+                     f->refused_why ? "" : "refused by the database: ",
+                     f->refused_why ? f->refused_why : pg_sqlstate(f->pg));
 }
 
 static enum cq_status apply(struct feed *f)
@@ -473,7 +423,7 @@ static enum cq_status apply(struct feed *f)
         st = ask_admission(f);
     if (st != CQ_OK || !f->held_n)
         return st;
-    st = map_records(f);
+    st = feed_map(f);
     if (st != CQ_OK)
         return st;
     if (!f->taken_n) {
@@ -481,6 +431,7 @@ static enum cq_status apply(struct feed *f)
             f->conf.ops->idle(f->conf.arg, f->pg, IDLE_MS);
         else
             clock_sleep_ms(IDLE_MS);
+        set_again(f, 0); /* their time has not come: that is no repeat */
         note_stall(f);
         return CQ_OK;
     }
@@ -500,13 +451,13 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
     enum cq_status st = gather(f, wait_ms);
 
     if (st != CQ_OK)
-        return fatal(f, "the input ended", consumer_error(f->consumer));
+        return feed_fatal(f, "the input ended", consumer_error(f->consumer));
     producer_serve(f->producer, 0);
     if (producer_is_fatal(f->producer)) /* though nothing is to be told now */
-        return fatal(f, "the producer ended", producer_error(f->producer));
+        return feed_fatal(f, "the producer ended", producer_error(f->producer));
     show(f);
     if (!f->held_n) {
-        if (f->again)
+        if (f->again || f->stalled_since_ms)
             note_progress(f);
         commit_progress(f);
         return CQ_OK;
@@ -517,6 +468,7 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
         f->stats.retries++;
         count_add(COUNT_TURNS_AGAIN, 1);
         clock_sleep_ms(backoff_ms(f->again, 10, 1000));
+        set_again(f, f->again + 1);
         note_stall(f);
     } else if (st != CQ_OK) {
         return CQ_FATAL;

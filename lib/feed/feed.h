@@ -32,13 +32,16 @@ struct feed_ops {
      * `applied` is the highest source offset already applied in this partition, -1 for none;
      * `quiet`: the view is being rebuilt and nothing may be told outside of it.
      * CQ_OK: `*ret_source` (default -1) is the record's source offset. CQ_POISON: the record is
-     * dead-lettered with the static text `*ret_why`. CQ_AGAIN: no room, the turn ends before it.
+     * dead-lettered with the static text `*ret_why`. CQ_AGAIN: no room, the turn ends before it; in
+     * an empty turn that is a try, and after FEED_TRIES_MAX of them the record is dead-lettered.
      */
     enum cq_status (*step)(void *arg, const struct bus_record *in, int64_t applied, bool quiet,
                            int64_t *ret_source, const char **ret_why);
     /** Write the rows inside the open transaction, and queue on `p` what has to be told; the feed
-     * awaits the reports. CQ_POISON makes the batch be applied record by record. */
-    enum cq_status (*write)(void *arg, struct pg *c, struct producer *p);
+     * awaits the reports. CQ_POISON makes the batch be applied record by record, and a record that
+     * is refused alone a dead letter with the static text `*ret_why` (NULL, as it is before the
+     * call: the database's SQLSTATE). */
+    enum cq_status (*write)(void *arg, struct pg *c, struct producer *p, const char **ret_why);
     /** The committed turn was the last thing that happened to the rows. May be NULL. */
     void (*applied)(void *arg);
     /** A partition was taken or given up, for a log line. May be NULL. */
@@ -49,7 +52,14 @@ struct feed_topic {
     const char *name;
     const char *dlq;
     bool may_expire; /* records below a position may be gone; for others that is fatal */
+    /* Where the sources of its records stand, in the same partition. One that claims a source far
+     * beyond is asked for there: believed, it would make all that follows a repeat. */
+    const char *sources;
 };
+
+/** Tries of a record that finds no room in an empty turn, over about three seconds. Waiting for
+ * PostgreSQL, Kafka or admission is no try. */
+enum { FEED_TRIES_MAX = 8, FEED_SOURCE_JUMP = 4096 };
 
 struct feed_conf {
     const char *brokers;

@@ -106,6 +106,7 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
     if (!p)
         return;
     drop_held(f, topic, partition, INT64_MAX);
+    f->tries = 0;
     /* Only for the display of lag: the position that counts is in the database. */
     if (!lost && p->owned && p->next > p->committed &&
         consumer_commit_wait(f->consumer, topic, partition, p->next, NULL) != CQ_OK)

@@ -15,6 +15,7 @@ struct feed_part {
     int64_t source;    /* highest source offset applied, -1 for none */
     int64_t until;     /* below this offset nothing is told: a rebuild replays it */
     int64_t polled;    /* one past the last record that was taken from the consumer */
+    int64_t sources;   /* end of the partition of feed_topic.sources when it was last asked for */
     int64_t committed; /* told to Kafka, for the display of lag */
     int held;          /* records gathered and not applied */
     /* of the turn that is running */

@@ -9,10 +9,10 @@
 
 struct held {
     struct bus_record rec;
-    bool letter_sent; /* its dead letter is out: a repeat of the turn sends no second one */
-    bool taken;       /* part of the running turn */
-    const char *why;  /* the running turn dead-letters it */
-    char refused[80]; /* words of the database that refused it alone; "" for none */
+    bool letter_sent;  /* its dead letter is out: a repeat of the turn sends no second one */
+    bool taken;        /* part of the running turn */
+    const char *why;   /* the running turn dead-letters it */
+    char refused[160]; /* why it is a dead letter whatever the step says; "" for none */
 };
 
 struct feed {
@@ -33,7 +33,10 @@ struct feed {
     bool asked_commit; /* … and it was the commit that was not answered */
     bool confirmed;    /* the positions say that it happened all the same */
     bool failed_report;
-    int again;                /* turns in a row without progress */
+    const char *refused_why;  /* of a CQ_POISON of ops->write; NULL: the database's SQLSTATE */
+    int tries;                /* of the first record, which finds no room in an empty turn */
+    bool source_unknown;      /* the broker did not say where the log of the sources ends */
+    int again;                /* turns in a row that have to be done again */
     int64_t stalled_since_ms; /* 0: not stalled */
     int64_t committed_ms;
     int64_t turn_ms; /* when the last turn with records began … */
@@ -42,6 +45,13 @@ struct feed {
     struct feed_stats stats;
     char why[320]; /* of CQ_FATAL, where it is not PostgreSQL's; "" for none */
 };
+
+/** Note why it ends, unless a cause is known already. */
+enum cq_status feed_fatal(struct feed *f, const char *what, const char *detail);
+
+/** Choose what this turn applies and map it (map.c). CQ_OK with f->taken_n 0: the time of all that
+ * is held has not come. CQ_AGAIN: the turn has to be done again. */
+CQ_MUST_CHECK enum cq_status feed_map(struct feed *f);
 
 /** A usable connection, greeted when it is new; what was in flight on the old one is not known. */
 CQ_MUST_CHECK enum cq_status own_database(struct feed *f);

@@ -132,6 +132,7 @@ enum cq_status chat_reject(struct chat_step *step, struct cq_id id, const char *
     };
     buf_init(&buf, FRAME_MAX);
     frame_rejected(&buf, &o->u.rejection);
+    step->unrenderable |= buf.failed;
     return chat_emit_item(step, FRAME_CLASS_REJECTED, 0, id,
                           arena_copy(step->arena, buf_span(&buf)), one_user(step, a->user_id), 1);
 }

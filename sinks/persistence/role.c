@@ -102,12 +102,13 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
     return rows_rejection(x->rows, &rejection);
 }
 
-static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
+static enum cq_status on_write(void *arg, struct pg *c, struct producer *p, const char **ret_why)
 {
     struct persistence *x = arg;
     enum cq_status st = rows_write(x->rows, c, &x->params, x->repeated);
 
     (void)p;
+    (void)ret_why;
     if (st != CQ_POISON || x->repeated || strcmp(pg_sqlstate(c), "23505") != 0)
         return st;
     x->repeated = true;
@@ -135,10 +136,10 @@ static const struct feed_ops ops = {
 static enum cq_status open_feed(struct persistence *x, const volatile int *stop, struct feed **ret)
 {
     static const struct feed_topic topics[] = {
-        { "chat.events", "chat.events.dlq", false },
-        { "rejections", "rejections.dlq", true },
-        { "user.events", "user.events.dlq", false },
-        { "push.targets", "push.targets.dlq", true },
+        { "chat.events", "chat.events.dlq", false, "chat.actions" },
+        { "rejections", "rejections.dlq", true, "chat.actions" },
+        { "user.events", "user.events.dlq", false, "user.inbox" },
+        { "push.targets", "push.targets.dlq", true, "user.inbox" },
     };
 
     return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/status/role.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
@@ -14,7 +15,9 @@ enum {
     ARENA_BYTES = 64 * 1024 * 1024,
     PARAMS_BYTES = 16 * 1024 * 1024,
     WAIT_MS = 100,
-    PARTITIONS_MAX = 1024
+    PARTITIONS_MAX = 1024,
+    ASK_END_MS = 1000, /* how often the end of one partition of chat.actions is asked for … */
+    ASK_EVERY_MS = 20, /* … and that of any */
 };
 
 struct status_role {
@@ -24,6 +27,10 @@ struct status_role {
     struct pg_params params;
     int64_t view_next[PARTITIONS_MAX]; /* one past the source of chat.events that the view has
                                           applied */
+    struct reader *reader;             /* owned; of chat.actions */
+    int64_t log_next[PARTITIONS_MAX];  /* its end, when it was last asked for … */
+    int64_t asked_ms[PARTITIONS_MAX];  /* … and when that was; 0: never */
+    int64_t asked_any_ms;
 };
 
 /* ---- waiting for the view
@@ -52,6 +59,24 @@ static enum cq_status read_view(struct status_role *x, struct pg *c)
     return st;
 }
 
+/* Whether the log has what the receipt speaks of, so that the view will have it. Only what waits is
+ * looked at, so the broker is asked seldom; while it does not answer, the receipt waits. */
+static bool may_come(struct status_role *x, int32_t partition, int64_t offset)
+{
+    int64_t now_ms = clock_mono_ms(), first, next;
+
+    if (offset < x->log_next[partition] || now_ms - x->asked_any_ms < ASK_EVERY_MS ||
+        (x->asked_ms[partition] && now_ms - x->asked_ms[partition] < ASK_END_MS))
+        return true;
+    if (reader_watermarks(x->reader, topic_name(TOPIC_CHAT_ACTIONS), partition, &first, &next) ==
+        CQ_OK)
+        x->log_next[partition] = next;
+    else
+        next = INT64_MAX;
+    x->asked_any_ms = x->asked_ms[partition] = clock_mono_ms();
+    return offset < next;
+}
+
 static void on_notify(void *arg, const char *channel, const char *payload)
 {
     (void)arg;
@@ -60,8 +85,8 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 }
 
 /* A tick must not be computed on members and messages that the view does not have yet: a receipt
- * waits until the view has the event it speaks of. (processors/chat lets no receipt speak of what
- * will not come.) */
+ * waits until the view has the event it speaks of. processors/chat lets no receipt speak of what
+ * will not come; one that does all the same would wait for ever, so it goes on to be refused. */
 static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record *recs, int n,
                                bool *hold)
 {
@@ -87,7 +112,9 @@ static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record 
                 return st;
             asked = true;
         }
-        hold[i] = offset >= x->view_next[recs[i].partition];
+        hold[i] = offset >= x->view_next[recs[i].partition] &&
+                  s.seq <= seq_make(s.source.generation, s.source.offset) &&
+                  may_come(x, recs[i].partition, offset);
     }
     return CQ_OK;
 }
@@ -120,6 +147,10 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
 
     if (st != CQ_OK)
         return st;
+    *ret_why = "speaks of what comes after it";
+    if (s.seq > seq_make(s.source.generation, s.source.offset) ||
+        (in->partition < PARTITIONS_MAX && seq_offset(s.seq) >= x->view_next[in->partition]))
+        return CQ_POISON; /* let in before its time because that never comes */
     *ret_source = s.source.offset;
     /* A repeat after a crash of processors/chat, or of a zombie: the membership of then would be
      * seen beside the cursors of now. Several records may share a source. */
@@ -127,23 +158,27 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
         count_add(COUNT_DUPLICATES, 1);
         return CQ_OK;
     }
-    *ret_why = "speaks of what comes after it";
     return ticks_add(x->ticks, &s, in->partition, in->offset, quiet, x->arena);
 }
 
-static enum cq_status on_write(void *arg, struct pg *c, struct producer *p)
+static enum cq_status on_write(void *arg, struct pg *c, struct producer *p, const char **ret_why)
 {
     struct status_role *x = arg;
     enum cq_status st = store_load(x->ticks, c, &x->params, x->arena);
 
-    if (st != CQ_OK)
-        return st;
-    ticks_apply(x->ticks);
-    st = store_save(x->ticks, c, &x->params, x->arena);
-    if (st != CQ_OK)
-        return st;
-    st = tell_senders(x->ticks, c, &x->params, x->arena, x->delivery, p);
-    return st == CQ_OK ? tell_readers(x->ticks, x->arena, x->delivery, p) : st;
+    if (st == CQ_OK) {
+        ticks_apply(x->ticks);
+        st = store_save(x->ticks, c, &x->params, x->arena);
+    }
+    if (st == CQ_OK)
+        st = tell_senders(x->ticks, c, &x->params, x->arena, x->delivery, p);
+    if (st == CQ_OK)
+        st = tell_readers(x->ticks, x->arena, x->delivery, p);
+    if (st == CQ_FATAL && arena_full(x->arena)) { /* fewer records a turn need less */
+        *ret_why = "needs more than a turn has";
+        return CQ_POISON;
+    }
+    return st;
 }
 
 static void on_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
@@ -165,8 +200,8 @@ static const struct feed_ops ops = {
 
 static enum cq_status open_feed(struct status_role *x, const volatile int *stop, struct feed **ret)
 {
-    static const struct feed_topic topics[] = { { "delivery.status", "delivery.status.dlq",
-                                                  false } };
+    static const struct feed_topic topics[] = { { "delivery.status", "delivery.status.dlq", false,
+                                                  "chat.actions" } };
 
     return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
                                          .database_url = setting_text(SET_DATABASE_URL),
@@ -192,7 +227,8 @@ int status_role_run(const volatile int *stop)
         delivery_new(DELIVERY_ORIGIN_DELIVERY_STATUS, (int32_t)setting_int(SET_PARTITIONS));
     x.arena = arena_new(ARENA_BYTES);
     pg_params_init(&x.params, PARAMS_BYTES);
-    st = x.ticks && x.delivery ? open_feed(&x, stop, &feed) : CQ_FATAL;
+    st = x.ticks && x.delivery ? reader_new(setting_text(SET_KAFKA_BROKER), &x.reader) : CQ_FATAL;
+    st = st == CQ_OK ? open_feed(&x, stop, &feed) : CQ_FATAL;
     if (st == CQ_OK)
         st = feed_join(feed);
     if (st == CQ_OK)
@@ -208,6 +244,7 @@ int status_role_run(const volatile int *stop)
         log_error("ended", LOG_S("status", cq_status_name(st)),
                   LOG_S("why", feed ? feed_error(feed) : "no feed"));
     feed_free(feed);
+    reader_free(x.reader);
     ticks_free(x.ticks);
     delivery_free(x.delivery);
     arena_free(x.arena);

@@ -120,8 +120,6 @@ static enum cq_status begin_letter(struct push_reader *r, struct bus_record *rec
     snprintf(topic, sizeof topic, "%s.dlq", r->topic);
     if (!r->letters && producer_new(&conf, &r->letters) != CQ_OK)
         return CQ_FATAL;
-    log_debug("dead_letter", LOG_S("topic", r->topic), LOG_I("partition", rec->partition),
-              LOG_I("offset", rec->offset), LOG_S("why", why));
     if (dead_letter_send(r->letters, topic, rec, why, "edge-ws", wall_ms, 0) != CQ_OK)
         return CQ_FATAL;
     r->letter = LETTER_SENT;

@@ -310,6 +310,18 @@ def decode(value):
     return name, _readable(record)
 
 
+def encode(name, record):
+    """A record of that name in Confluent framing: ids as 16 bytes, a union's branch as (full name, dict)."""
+    import io
+
+    import fastavro
+
+    number, schema = next((n, s) for n, (found, s) in schemas().items() if found == name)
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, schema, record)
+    return struct.pack(">bI", 0, number) + body.getvalue()
+
+
 def _readable(value):
     """UUIDs as text, all the way down."""
     if isinstance(value, uuid.UUID):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from client import MARK, scenario, until
 from look import Load, Supervised, paused, rows_when, started
+from metrics import get
 
 
 def starts(stack) -> dict[str, int]:
@@ -178,8 +179,13 @@ async def test_postgresql_away(stack, net):
             if path != "/readyz":
                 assert r.code == "unavailable" and int(r.headers["retry-after"]) >= 1, (path, r)
         assert (await alice.rest.call("GET", "/healthz")).status == 200
+        # what cannot be applied is tried again and again, and that shows
+        await until(lambda: health(stack, "persistence") == (503, "repeats: no turn makes progress\n"), 30, "persistence to say 503")
+        assert stack.metrics("persistence")["turns_repeated"] > 1
     finally:
         await started(stack.postgres)
+    await until(lambda: health(stack, "persistence") == (200, "ok\n"), 60, "persistence to say 200")
+    assert stack.metrics("persistence")["turns_repeated"] == 0
 
     for out in (in_old, in_group, in_new, answer):
         (row,) = await rows_when(stack, "SELECT seq FROM view.messages WHERE id = %s", out.id, timeout_s=60)
@@ -195,6 +201,10 @@ async def test_postgresql_away(stack, net):
         r = await alice.rest.get(f"/api/chats/{old}/messages", expect=200)
     assert [m["content"] for m in r.body["messages"]][-2:] == [in_old.content, answer.content]
     assert starts(stack) == before, "a role had to be started again"
+
+
+def health(stack, role):
+    return get(stack.services.metrics_port(role, 0), "/healthz")
 
 
 async def answers(device, path):

@@ -3,10 +3,13 @@
 import asyncio
 import collections
 import itertools
+import os
+import time
+import uuid
 
 from client import MARK, register_push, scenario, until
-from look import Load, Supervised, killed_and_back, records, rows, view_is_level
-from stack import schemas
+from look import Load, Supervised, ends_now, killed_and_back, partition_of, records, rows, rows_when, view_is_level
+from stack import encode, schemas
 
 # topic → record name; `members` and `presence` are only read at a restore and have no dead letters
 CONSUMED = {"chat.actions": "ChatAction", "chat.events": "ChatEvent", "rejections": "Rejection",
@@ -57,8 +60,6 @@ def consumed_to_the_end(stack) -> dict:
     """(group, topic, partition) → what the committed offset lacks, where it lacks something."""
     from confluent_kafka import ConsumerGroupTopicPartitions
     from confluent_kafka.admin import AdminClient
-
-    from look import ends_now
 
     admin = AdminClient({"bootstrap.servers": stack.broker})
     ends = ends_now(stack, ("chat.actions", "user.inbox", "mobile.push", "ws.push"))
@@ -146,3 +147,88 @@ async def test_poison_where_state_is_restored_from(stack, net):
     assert refused.rejected == "not_found"
     await view_is_level(stack)
     assert len(await rows(stack, "SELECT * FROM view.messages WHERE chat_id = %s", chat)) == 1
+
+
+async def letters(stack, topic: str, old: int = 0) -> list[tuple[int, bytes, dict[str, str]]]:
+    """(partition, value, headers) of the dead letters of a topic but the first `old`."""
+    found = await asyncio.to_thread(stack.read_topic, f"{topic}.dlq")
+    found.sort(key=lambda r: dict(r[4])["ts"])
+    return [(p, v, {k: x.decode() for k, x in h}) for p, _, _, v, h in found][old:]
+
+
+def warned(stack, role: str, topic: str) -> list[dict]:
+    return [x for x in stack.role(role).log_lines() if x.get("event") == "dead_letter" and x["topic"] == topic and x["level"] == "warn"]
+
+
+@scenario(limit_s=90)
+async def test_a_record_that_is_too_large_for_its_dead_letter_is_cut(stack, net):
+    """A compressed batch may hold records that are larger than any topic takes alone."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    n = partition_of(chat, int(stack.services.settings["PARTITIONS"]))
+    whole = {"chat.actions": ("chat", b"\1" + bytes(5_000_000)), "chat.events": ("persistence", b"\1" + bytes(3_000_000)),
+             "user.inbox": ("user", b"\1" + bytes(4_000_000)), "mobile.push": ("mobile", b"\1" + bytes(2_000_000)),
+             "delivery.status": ("status", b"\1" + os.urandom(1_048_400))}
+    had = {t: len(await letters(stack, t)) for t in whole}
+    told = {t: len(warned(stack, role, t)) for t, (role, _) in whole.items()}
+    p = stack.producer(**{"message.max.bytes": 9_000_000, "compression.type": "lz4"})
+    for topic, (_, value) in whole.items():
+        p.produce(topic, value, key=chat, partition=n)
+    assert await asyncio.to_thread(p.flush, 30) == 0
+    for topic, (role, value) in whole.items():
+        (got,) = await until(lambda t=topic: letters(stack, t, had[t]), 30, f"a dead letter of {topic}")
+        partition, kept, headers = got
+        assert partition == n and value.startswith(kept) and 900_000 < len(kept) < 1_048_576, (topic, len(kept))
+        assert headers["cut"] == f"of 36 bytes of key, {len(value)} bytes of value", headers
+        (line,) = warned(stack, role, topic)[told[topic]:]
+        assert (line["partition"], line["offset"]) == (n, int(headers["src_offset"])) and line["why"] == headers["error"]
+    await alice.told(f"{MARK} behind what was too large", chat)
+    await bob.sees(f"{MARK} behind what was too large")
+    await view_is_level(stack)
+
+
+@scenario(limit_s=120)
+async def test_a_record_that_speaks_of_what_the_log_does_not_have(stack, net):
+    """Neither a receipt for what will never come, nor a source that makes all that follows a repeat, holds up a chat."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    n = partition_of(chat, int(stack.services.settings["PARTITIONS"]))
+    first = await alice.told(f"{MARK} before", chat)
+    await view_is_level(stack)
+    had = {t: len(await letters(stack, t)) for t in ("delivery.status", "chat.events")}
+    far = 10**9
+    ids = {"chatId": uuid.UUID(chat).bytes, "userId": uuid.UUID(bob.user_id).bytes, "deviceId": uuid.UUID(bob.device_id).bytes}
+    now = {"atMs": int(time.time() * 1000)}
+    end = (await asyncio.to_thread(ends_now, stack, ["chat.actions"]))["chat.actions", n]
+
+    def receipt(source: int, seq: int) -> bytes:
+        return encode("DeliveryStatus", {**ids, **now, "source": {"generation": 1, "partition": n, "offset": source},
+                                         "peer": uuid.UUID(alice.user_id).bytes, "kind": "DELIVERED", "seq": (1 << 48) + seq})
+
+    def event(source: int) -> bytes:
+        return encode("ChatEvent", {**ids, **now, "eventId": uuid.uuid4().bytes, "seq": (1 << 48) + source, "clientId": "x",
+                                    "source": {"generation": 1, "partition": n, "offset": source},
+                                    "event": ("chasqui.GroupNamed", {"name": "x"})})
+
+    sent = {"delivery.status": [receipt(1, far), receipt(far, far), receipt(far, 0), receipt(end + 50, end + 49)],
+            "chat.events": [event(far)]}
+    p = stack.producer()
+    for topic, values in sent.items():
+        for value in values:
+            p.produce(topic, value, key=chat, partition=n)
+    assert await asyncio.to_thread(p.flush, 20) == 0
+    for topic, values in sent.items():
+        got = await until(lambda t=topic, k=len(values): _enough(letters(stack, t, had[t]), k), 30, f"{len(values)} letters of {topic}")
+        assert collections.Counter(v for _, v, _ in got) == collections.Counter(values), [h["error"] for _, _, h in got]
+    # neither ticks nor the view stand still, and nothing is taken for a repeat
+    last = await alice.told(f"{MARK} after", chat)
+    await bob.sees(last.content)
+    bob.read(chat, last.seq)
+    await alice.wait(lambda: alice.tick(last) == "read", 30, "the tick of the message after")
+    got = await rows_when(stack, "SELECT id FROM view.messages WHERE chat_id = %s ORDER BY seq", chat, enough=lambda r: len(r) == 2)
+    assert [str(r["id"]) for r in got] == [first.id, last.id]
+
+
+async def _enough(found, n: int):
+    found = await found
+    return found if len(found) >= n else None

@@ -15,6 +15,7 @@ from look import partition_of
 from stack import Stack, schemas, wait_until
 
 GENERATION = 1 << 48
+ACTIONS = 4096  # in each partition; more than any test here needs
 TABLES_OF_VIEW = {
     "users": "user_id", "devices": "device_id", "chats": "chat_id", "members": "chat_id, user_id, joined_seq",
     "messages": "chat_id, seq", "rejected": "src_partition, src_offset", "cursors": "chat_id, user_id",
@@ -53,6 +54,15 @@ class Log:
         self.inbox_next = Counter()
         self.clock = 1_700_000_000_000
         self.events = []  # (partition, value) of chat.events, to be repeated
+        # a receipt for what chat.actions does not have is a dead letter: the actions behind what is written here
+        for i in range(ACTIONS * self.partitions):
+            while True:
+                try:
+                    self.producer.produce("chat.actions", b"", key=b"k", partition=i % self.partitions)
+                    break
+                except BufferError:
+                    self.producer.poll(1)
+        self.flush()
 
     def put(self, topic, record, partition, fields, key=b"k"):
         number, schema = self.by_name[record]

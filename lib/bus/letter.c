@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/bus/letter.c - dead letters: the record that can never succeed, with the reason in headers
+ * and a line in the log of the role. It alone may log above debug outside of a role.c: whoever
+ * sends one, the operator hears of it in the same words.
+ */
+#include "lib/bus/bus.h"
+
+#include "lib/base/count.h"
+#include "lib/base/log.h"
+
+#include <stdio.h>
+
+enum {
+    LETTER_BYTES_MAX = 1024 * 1024, /* message.max.bytes of producer and topics … */
+    BATCH_OVERHEAD = 96, /* … in which a batch and its one record have their frames … */
+    HEADER_OVERHEAD = 8, /* … and each header its lengths */
+};
+
+/* What is left for key and value. */
+static size_t room_beside(const struct bus_header *headers, size_t n)
+{
+    size_t used = BATCH_OVERHEAD;
+
+    for (size_t i = 0; i < n; i++)
+        used += HEADER_OVERHEAD + strlen(headers[i].name) + headers[i].value.n;
+    return LETTER_BYTES_MAX - used;
+}
+
+static struct cq_span cut(struct cq_span s, size_t max)
+{
+    return s.n > max ? span_of(s.p, max) : s;
+}
+
+static void tell(const struct bus_record *rec, const char *error, bool is_cut)
+{
+    log_warn("dead_letter", LOG_S("topic", rec->topic), LOG_I("partition", rec->partition),
+             LOG_I("offset", rec->offset), LOG_S("why", error), LOG_I("bytes", (long)rec->value.n),
+             LOG_I("cut", is_cut));
+}
+
+enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
+                                const struct bus_record *rec, const char *error, const char *worker,
+                                int64_t now_ms, uint64_t opaque)
+{
+    char partition[16], offset[24], ts[24], whole[64];
+    struct bus_header headers[7];
+    struct cq_span key = rec->key, value = rec->value;
+    size_t n = 6, room;
+    enum cq_status st;
+
+    if (!error)
+        error = "unknown";
+    snprintf(partition, sizeof partition, "%d", rec->partition);
+    snprintf(offset, sizeof offset, "%lld", (long long)rec->offset);
+    snprintf(ts, sizeof ts, "%lld", (long long)now_ms);
+    snprintf(whole, sizeof whole, "of %zu bytes of key, %zu bytes of value", key.n, value.n);
+    headers[0] = (struct bus_header){ "src_topic", span_str(rec->topic) };
+    headers[1] = (struct bus_header){ "src_partition", span_str(partition) };
+    headers[2] = (struct bus_header){ "src_offset", span_str(offset) };
+    headers[3] = (struct bus_header){ "error", span_str(error) };
+    headers[4] = (struct bus_header){ "worker", span_str(worker) };
+    headers[5] = (struct bus_header){ "ts", span_str(ts) };
+    headers[6] = (struct bus_header){ "cut", span_str(whole) };
+    if (key.n + value.n > room_beside(headers, n)) {
+        n = 7;
+        room = room_beside(headers, n);
+        key = cut(key, room / 2);
+        value = cut(value, room - key.n);
+    }
+    st = producer_send(p, &(struct bus_send){ .topic = dlq_topic,
+                                              .partition = rec->partition,
+                                              .key = key,
+                                              .value = value,
+                                              .at_ms = now_ms,
+                                              .headers = headers,
+                                              .headers_n = n,
+                                              .opaque = opaque });
+    if (st != CQ_OK)
+        return st;
+    count_add(COUNT_DEAD_LETTERS, 1);
+    tell(rec, error, n == 7);
+    return CQ_OK;
+}
