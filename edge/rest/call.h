@@ -19,7 +19,7 @@ struct rest_conf;
 
 enum {
     CALL_BODY_MAX = 64 * 1024,
-    CALL_REPLY_MAX = 64 * 1024 * 1024,
+    CALL_REPLY_MAX = 4 * 1024 * 1024, /* pages end long before (REST_PAGE_BYTES) */
     CALL_ARENA_MAX = 4 * 1024 * 1024,
     CALL_SUBMITS_MAX = 4,
     CALL_WAITS_MAX = 2,

@@ -2,10 +2,12 @@
 /*
  * edge/rest/chats.c - chats: open, make, list, show, rename.
  */
-#include "edge/rest/rest.h"
+#include "edge/rest/chat_rows.h"
 #include "ingest/ingest.h"
 #include "ingest/validate.h"
 #include "schemas/names.h"
+
+#include <stdio.h>
 
 static enum call_next reply_chat(struct call *c, struct pg *db, struct cq_id chat, int status)
 {
@@ -13,7 +15,7 @@ static enum call_next reply_chat(struct call *c, struct pg *db, struct cq_id cha
 
     buf_clear(&c->out);
     buf_add_str(&c->out, "{\"chat\":");
-    st = view_chats(c, db, &chat, NULL, 0, true);
+    st = chat_row_one(c, db, chat);
     buf_add_byte(&c->out, '}');
     return st == CQ_OK ? call_reply(c, status) : call_database(c, st);
 }
@@ -63,7 +65,7 @@ static enum call_next open_direct(struct call *c, struct pg *db, struct cq_id pe
     if (there && view.has_row)
         return reply_chat(c, db, chat, 200);
     buf_add_str(&c->out, "{\"chat\":");
-    st = view_unopened_chat(c, db, chat, peer);
+    st = chat_row_unopened(c, db, chat, peer);
     buf_add_byte(&c->out, '}');
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
 }
@@ -173,39 +175,46 @@ enum call_next handle_chat_make(struct call *c, struct pg *db)
 /* ---- reading ------------------------------------------------------------------------------------
  */
 
-static const char sql_opened[] = "SELECT d.chat_id, CASE WHEN d.user_a = $1 THEN d.user_b ELSE "
-                                 "d.user_a END FROM auth.direct_chats d "
-                                 "WHERE d.opened_by = $1 AND NOT EXISTS (SELECT 1 FROM view.chats "
-                                 "c WHERE c.chat_id = d.chat_id) "
-                                 "ORDER BY d.created_at DESC LIMIT 1000";
-
-static enum cq_status out_unopened(struct call *c, struct pg *db)
+/* `c` or `o`, the time, and the id: which row was the last of the page before. */
+static bool parse_list_cursor(struct cq_span text, struct chat_list *l)
 {
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
+    int64_t at = 0;
+    size_t i = 1;
 
-    pg_params_init(&p, 256);
-    pg_add_uuid(&p, c->who.user);
-    st = pg_run(db, sql_opened, &p, &rows);
-    pg_params_release(&p);
-    for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
-        if (c->out.p[c->out.n - 1] != '[')
-            buf_add_byte(&c->out, ',');
-        st = view_unopened_chat(c, db, pg_uuid(rows, i, 0), pg_uuid(rows, i, 1));
-    }
-    return st;
+    if (!text.n)
+        return true;
+    if (text.p[0] != 'c' && text.p[0] != 'o')
+        return false;
+    for (; i < text.n && i < 16 && text.p[i] >= '0' && text.p[i] <= '9'; i++)
+        at = at * 10 + (text.p[i] - '0');
+    if (i == 1 || i == text.n || text.p[i] != '.' ||
+        !id_parse(span_of(text.p + i + 1, text.n - i - 1), &l->chat))
+        return false;
+    l->behind = true;
+    l->unopened = text.p[0] == 'o';
+    l->at = at;
+    return true;
 }
 
 enum call_next handle_chats(struct call *c, struct pg *db)
 {
+    struct chat_list l = { .limit = CHAT_LIST_DEFAULT };
+    char cursor[64];
     enum cq_status st;
 
+    if (!call_param_i64(c, "limit", &l.limit) || l.limit < 1 || l.limit > CHAT_LIST_MAX)
+        return call_bad_request(c, "limit: 1 to 500");
+    if (!parse_list_cursor(call_param(c, "cursor"), &l))
+        return call_bad_request(c, "cursor: as the page before gave it");
     buf_add_str(&c->out, "{\"chats\":[");
-    st = view_chats(c, db, NULL, NULL, 0, false);
-    if (st == CQ_OK)
-        st = out_unopened(c, db);
-    buf_add_str(&c->out, "]}");
+    st = chat_list_page(c, db, &l);
+    buf_add_byte(&c->out, ']');
+    if (l.more) {
+        snprintf(cursor, sizeof cursor, "%c%lld.%s", l.unopened ? 'o' : 'c', (long long)l.at,
+                 id_text(l.chat).s);
+        out_text(&c->out, "cursor", span_str(cursor));
+    }
+    buf_add_str(&c->out, l.more ? ",\"more\":true}" : ",\"more\":false}");
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
 }
 
@@ -222,7 +231,7 @@ enum call_next handle_chat(struct call *c, struct pg *db)
     if (view.has_row)
         return reply_chat(c, db, view.id, 200);
     buf_add_str(&c->out, "{\"chat\":");
-    st = view_unopened_chat(c, db, view.id, view.peer);
+    st = chat_row_unopened(c, db, view.id, view.peer);
     buf_add_byte(&c->out, '}');
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
 }

@@ -283,11 +283,20 @@ enum call_next handle_media_create(struct call *c, struct pg *db)
 /* ---- ready
  * ---------------------------------------------------------------------------------------- */
 
-static enum call_next reply_media(struct call *c, const struct media *m, int status, bool links)
+/* It ends on a step, so that it stays the same for a while. */
+static struct media_proof proof_for(const struct call *c, const struct media *m)
 {
     int64_t now_s = c->now_ms / 1000;
-    int64_t until_s =
+    int64_t end_s =
         (now_s + MEDIA_LINK_S + MEDIA_LINK_STEP_S - 1) / MEDIA_LINK_STEP_S * MEDIA_LINK_STEP_S;
+
+    return (struct media_proof){ c->who.user, c->who.device,
+                                 m->is_now ? end_s : now_s + MEDIA_LEFT_LINK_S, !m->is_now };
+}
+
+static enum call_next reply_media(struct call *c, const struct media *m, int status, bool links)
+{
+    struct media_proof proof = proof_for(c, m);
     char path[96], hex[65];
 
     hex_format(m->sha256, sizeof m->sha256, hex);
@@ -307,13 +316,13 @@ static enum call_next reply_media(struct call *c, const struct media *m, int sta
     if (links) {
         snprintf(path, sizeof path, "/api/media/%s", id_text(m->id).s);
         out_key(&c->out, "url");
-        media_link(c, &c->out, path, c->who.user, until_s);
+        media_link(c, &c->out, path, &proof);
         if (*m->thumbnail) {
             snprintf(path, sizeof path, "/api/media/%s/thumbnail", id_text(m->id).s);
             out_key(&c->out, "thumbnailUrl");
-            media_link(c, &c->out, path, c->who.user, until_s);
+            media_link(c, &c->out, path, &proof);
         }
-        out_i64(&c->out, "expiresAt", until_s * 1000);
+        out_i64(&c->out, "expiresAt", proof.until_s * 1000);
     }
     buf_add_byte(&c->out, '}');
     return call_reply(c, status);

@@ -17,7 +17,9 @@ enum {
     MEDIA_LINK_STEP_S =
         3600, /* it ends on a multiple of this, so that it stays the same for a while */
     MEDIA_DIRECT_PUT_S = 900, /* a link of the store's to upload with */
-    MEDIA_DIRECT_GET_S = 300, /* and to download with */
+    MEDIA_DIRECT_GET_S = 60,  /* and to download with: nobody is asked when it is used */
+    MEDIA_LEFT_LINK_S = 60,   /* a link of ours for somebody who is not in the chat any more */
+    MEDIA_LINK_KEEP_S = 30,   /* how long an answer to a link may be kept without asking again */
 };
 
 /** An upload that is not ready yet; spans live in the call's arena. */
@@ -44,6 +46,14 @@ struct media {
     uint8_t sha256[32];
     int64_t size, width, height, duration_ms;
     char key[STORE_KEY_MAX], thumbnail[STORE_KEY_MAX]; /* thumbnail "": none */
+    bool is_now; /* the reader owns it, or is in a chat now where it is shown to him */
+};
+
+/** What a link of ours proves: this device of this user may GET the path, until then. */
+struct media_proof {
+    struct cq_id user, device;
+    int64_t until_s;
+    bool has_left; /* made for somebody who was not in the chat any more: any stay will do */
 };
 
 /* ---- media_rows.c
@@ -101,10 +111,10 @@ enum call_next media_rollback(struct pg *db, enum call_next next);
 /** The type under which bytes sniffed as `sniffed` may be sent as `type`; NULL: not at all. */
 const char *media_allowed(enum message_type type, const char *sniffed);
 
-/** Append the link of a route: `path` with proof that `user` may GET it until `until_s`. */
-void media_link(const struct call *c, struct cq_buf *out, const char *path, struct cq_id user,
-                int64_t until_s);
+/** Append the link of a route as a JSON string: `path` with the proof. */
+void media_link(const struct call *c, struct cq_buf *out, const char *path,
+                const struct media_proof *proof);
 
-/** Whether the query has such a proof for this path; then *ret_user. */
-CQ_MUST_CHECK bool media_link_good(struct call *c, const char *path, struct cq_id *ret_user,
-                                   int64_t *ret_until_s);
+/** Whether the query has a proof for this path that we signed and that has not ended. Whether its
+ * device is still logged in, and its user may still read, is to be asked of the database. */
+CQ_MUST_CHECK bool media_link_good(struct call *c, const char *path, struct media_proof *ret);

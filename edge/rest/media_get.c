@@ -3,6 +3,7 @@
  * edge/rest/media_get.c - files for those who may read them: a redirection to the store, or their
  * bytes piece by piece.
  */
+#include "edge/auth/devices.h"
 #include "edge/rest/media.h"
 
 #include "schemas/frame.h"
@@ -16,39 +17,44 @@ enum { PIECE_BYTES = 256 * 1024, TEXT_MAX = 1024 };
 /* ---- links of ours
  * --------------------------------------------------------------------------------- */
 
-/* Method, path, reader and end are all in it. */
-static void link_signature(const struct call *c, const char *path, struct cq_id user,
-                           int64_t until_s, char out[64])
+/* Method, path, reader, device, end and kind are all in it. */
+static void link_signature(const struct call *c, const char *path, const struct media_proof *proof,
+                           char out[64])
 {
     uint8_t digest[32];
-    char text[256];
+    char text[320];
     struct cq_span part;
 
-    snprintf(text, sizeof text, "GET\n%s\n%s\n%" PRId64, path, id_text(user).s, until_s);
+    snprintf(text, sizeof text, "GET\n%s\n%s\n%s\n%" PRId64 "\n%d", path, id_text(proof->user).s,
+             id_text(proof->device).s, proof->until_s, proof->has_left);
     part = span_str(text);
     hmac_sha256(span_of(c->conf->media.link_key, sizeof c->conf->media.link_key), &part, 1, digest);
     base64url_format(digest, sizeof digest, out);
 }
 
-void media_link(const struct call *c, struct cq_buf *out, const char *path, struct cq_id user,
-                int64_t until_s)
+void media_link(const struct call *c, struct cq_buf *out, const char *path,
+                const struct media_proof *proof)
 {
     char signature[64];
 
-    link_signature(c, path, user, until_s, signature);
-    buf_printf(out, "\"%s?u=%s&e=%" PRId64 "&s=%s\"", path, id_text(user).s, until_s, signature);
+    link_signature(c, path, proof, signature);
+    buf_printf(out, "\"%s?u=%s&d=%s&e=%" PRId64 "%s&s=%s\"", path, id_text(proof->user).s,
+               id_text(proof->device).s, proof->until_s, proof->has_left ? "&l=1" : "", signature);
 }
 
-bool media_link_good(struct call *c, const char *path, struct cq_id *ret_user, int64_t *ret_until_s)
+bool media_link_good(struct call *c, const char *path, struct media_proof *ret)
 {
     struct cq_span given = call_param(c, "s");
+    int64_t left = 0;
     char signature[64];
 
-    *ret_until_s = 0;
-    if (!id_parse(call_param(c, "u"), ret_user) || !call_param_i64(c, "e", ret_until_s) ||
-        *ret_until_s <= c->now_ms / 1000)
+    *ret = (struct media_proof){ .until_s = 0 };
+    if (!id_parse(call_param(c, "u"), &ret->user) || !id_parse(call_param(c, "d"), &ret->device) ||
+        !call_param_i64(c, "e", &ret->until_s) || !call_param_i64(c, "l", &left) ||
+        ret->until_s <= c->now_ms / 1000)
         return false;
-    link_signature(c, path, *ret_user, *ret_until_s, signature);
+    ret->has_left = left == 1;
+    link_signature(c, path, ret, signature);
     return given.n == strlen(signature) && bytes_equal_ct(given.p, signature, given.n);
 }
 
@@ -87,21 +93,21 @@ static void disposition(const struct media *m, struct cq_buf *out)
     out->n--; /* a string, too */
 }
 
-/* It never changes, so whoever may have it may keep it. */
+/* It never changes, so who asks with a token may keep it. By a link it is asked again soon, so that
+ * a copy kept somewhere does not outlive the right to it; nobody between may keep it. */
 static void add_headers(struct call *c, const struct media *m, const char *etag, bool small,
-                        int64_t until_s)
+                        bool by_link)
 {
     struct cq_buf text;
     char keep[80];
-    int64_t left_s = until_s - c->now_ms / 1000;
 
     buf_init(&text, TEXT_MAX);
     disposition(m, &text);
     if (!small && !text.failed)
         call_header(c, "content-disposition", buf_span(&text));
     buf_release(&text);
-    if (until_s) /* the link is the proof: what stands between may keep it as long as that holds */
-        snprintf(keep, sizeof keep, "public, max-age=%" PRId64 ", immutable", left_s);
+    if (by_link)
+        snprintf(keep, sizeof keep, "private, max-age=%d", MEDIA_LINK_KEEP_S);
     else
         snprintf(keep, sizeof keep, "private, max-age=31536000, immutable");
     call_header(c, "cache-control", span_str(keep));
@@ -207,30 +213,51 @@ static enum call_next redirect(struct call *c, struct sending *s, bool small)
         call_header(c, "location", buf_span(&url));
     buf_release(&url);
     buf_release(&text);
-    snprintf(keep, sizeof keep, "private, max-age=%d", MEDIA_DIRECT_GET_S - 60);
+    snprintf(keep, sizeof keep, "private, max-age=%d", MEDIA_LINK_KEEP_S);
     call_header(c, "cache-control", span_str(keep));
     return good ? call_reply(c, 302) : call_unavailable(c, "no link can be made");
+}
+
+/* Who asks: by token, or by a link whose device is still logged in. False: c has its reply. */
+static bool find_reader(struct call *c, struct pg *db, const char *path, struct media_proof *proof,
+                        bool *ret_by_link, enum call_next *ret)
+{
+    bool live = true;
+    enum cq_status st = CQ_OK;
+
+    *proof = (struct media_proof){ .user = c->who.user, .has_left = true };
+    *ret_by_link = id_is_zero(c->who.user);
+    if (!*ret_by_link)
+        return true;
+    live = media_link_good(c, path, proof);
+    if (live)
+        st = device_is_live(db, proof->device, &live);
+    if (st != CQ_OK)
+        *ret = call_database(c, st);
+    else if (!live)
+        *ret = call_error(c, 401, "unauthorized", "a token, or a link that is still good");
+    return st == CQ_OK && live;
 }
 
 static enum call_next get_first(struct call *c, struct pg *db, bool small)
 {
     struct sending *s = ARENA_NEW(c->arena, struct sending);
-    struct cq_id user = c->who.user;
-    int64_t until_s = 0;
+    struct media_proof proof;
+    enum call_next next;
     char path[96], etag[72], hex[65];
-    bool found = false;
+    bool found = false, by_link;
     enum cq_status st;
 
     if (!s || !media_there(c))
         return s ? CALL_REPLY : call_unavailable(c, "too busy");
     snprintf(path, sizeof path, "/api/media/%s%s", id_text(c->path_id[0]).s,
              small ? "/thumbnail" : "");
-    if (id_is_zero(user) && !media_link_good(c, path, &user, &until_s))
-        return call_error(c, 401, "unauthorized", "a token, or a link that is still good");
-    st = media_read(c, db, c->path_id[0], user, &s->m, &found);
+    if (!find_reader(c, db, path, &proof, &by_link, &next))
+        return next;
+    st = media_read(c, db, c->path_id[0], proof.user, &s->m, &found);
     if (st != CQ_OK)
         return call_database(c, st);
-    if (!found || (small && !*s->m.thumbnail))
+    if (!found || (!proof.has_left && !s->m.is_now) || (small && !*s->m.thumbnail))
         return call_not_found(c);
     c->state = s;
     c->step = 1;
@@ -242,7 +269,7 @@ static enum call_next get_first(struct call *c, struct pg *db, bool small)
         return call_store(c, st);
     hex_format(s->m.sha256, 32, hex);
     snprintf(etag, sizeof etag, "\"%s%s\"", small ? "t" : "", hex);
-    add_headers(c, &s->m, etag, small, until_s);
+    add_headers(c, &s->m, etag, small, by_link);
     return send_local(c, s, etag, small);
 }
 

@@ -209,19 +209,20 @@ enum cq_status upload_delete(struct pg *db, struct cq_id id)
 /* ---- the view
  * ------------------------------------------------------------------------------------- */
 
-#define MEDIA_COLUMNS                                                              \
+#define MEDIA_COLUMNS(reader)                                                      \
     "SELECT d.media_id, d.type, d.content_type, d.name, d.sha256, d.size, d.key, " \
     "coalesce(f.thumbnail_key, ''), coalesce(f.width, 0), coalesce(f.height, 0), " \
-    "coalesce(f.duration_ms, 0) FROM view.media d LEFT JOIN view.media_found f USING (media_id) "
+    "coalesce(f.duration_ms, 0), view.may_read_media_now(d.media_id, " reader ") " \
+    "FROM view.media d LEFT JOIN view.media_found f USING (media_id) "
 
 static const char sql_media[] =
-    MEDIA_COLUMNS "WHERE d.media_id = $1 AND view.may_read_media($1, $2)";
+    MEDIA_COLUMNS("$2") "WHERE d.media_id = $1 AND view.may_read_media($1, $2)";
 
 /* One's own first; of a file that thousands hold only some are looked at. */
-static const char sql_same[] =
-    MEDIA_COLUMNS "JOIN (SELECT s.media_id, s.owner_id FROM view.media s WHERE s.sha256 = $1 AND "
-                  "s.size = $2 ORDER BY s.owner_id <> $3, s.seq DESC LIMIT 64) k ON k.media_id = "
-                  "d.media_id WHERE view.may_read_media(d.media_id, $3) LIMIT 1";
+static const char sql_same[] = MEDIA_COLUMNS(
+    "$3") "JOIN (SELECT s.media_id, s.owner_id FROM view.media s WHERE s.sha256 = $1 AND "
+          "s.size = $2 ORDER BY s.owner_id <> $3, s.seq DESC LIMIT 64) k ON k.media_id = "
+          "d.media_id WHERE view.may_read_media(d.media_id, $3) LIMIT 1";
 
 static enum cq_status take_media(struct call *c, struct pg *db, const char *sql,
                                  const struct pg_params *p, struct media *m, bool *ret_found)
@@ -241,6 +242,7 @@ static enum cq_status take_media(struct call *c, struct pg *db, const char *sql,
         .width = pg_i64(r, 0, 8),
         .height = pg_i64(r, 0, 9),
         .duration_ms = pg_i64(r, 0, 10),
+        .is_now = pg_bool(r, 0, 11),
     };
     memcpy(m->sha256, pg_bytes(r, 0, 4).p, sizeof m->sha256);
     snprintf(m->key, sizeof m->key, "%.*s", SPAN_FMT(pg_bytes(r, 0, 6)));

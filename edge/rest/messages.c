@@ -149,14 +149,52 @@ enum call_next handle_message_send(struct call *c, struct pg *db)
 /* ---- history ------------------------------------------------------------------------------------
  */
 
-#define SQL_HISTORY                                                                               \
-    "SELECT " VIEW_MESSAGE_COLUMNS " FROM view.messages m WHERE m.chat_id = $1 AND m.seq > $3 "   \
-    "AND m.seq < $4 AND EXISTS (SELECT 1 FROM view.members i WHERE i.chat_id = $1 AND i.user_id " \
-    "= $2 "                                                                                       \
-    "AND m.seq > i.joined_seq AND (i.left_seq IS NULL OR m.seq < i.left_seq)) ORDER BY m.seq "
+/* $1 chat, $2 user, behind $3, before $4, $5 how many, $6 is a member now, $7 bytes of content that
+ * end a page. Only what lies between the first joining and the last leaving is looked at. */
+#define SQL_HISTORY(order)                                                                         \
+    "SELECT " VIEW_MESSAGE_COLUMNS ", m.found FROM (SELECT z.*, count(*) OVER () AS found, "       \
+    "sum(octet_length(z.content)) OVER (ORDER BY z.seq " order " ROWS UNBOUNDED PRECEDING) "       \
+    "- octet_length(z.content) AS bytes_before FROM (SELECT y.*, "                                 \
+    "CASE WHEN NOT $6::bool THEN " VIEW_UNTIL(                                                     \
+        "s") " END AS until FROM view.messages y "                                                 \
+             "JOIN LATERAL (SELECT i.left_seq, i.left_at FROM view.members i WHERE i.chat_id = "   \
+             "$1 "                                                                                 \
+             "AND i.user_id = $2 AND y.seq > i.joined_seq AND (i.left_seq IS NULL OR y.seq < "     \
+             "i.left_seq) "                                                                        \
+             "LIMIT 1) s ON true WHERE y.chat_id = $1 "                                            \
+             "AND y.seq > greatest($3, (SELECT min(joined_seq) FROM view.members WHERE chat_id = " \
+             "$1 AND "                                                                             \
+             "user_id = $2)) AND y.seq < least($4, (SELECT max(coalesce(left_seq, $4)) FROM "      \
+             "view.members "                                                                       \
+             "WHERE chat_id = $1 AND user_id = $2)) ORDER BY y.seq " order " LIMIT $5) z) m "      \
+             "WHERE m.bytes_before < $7 ORDER BY m.seq " order
 
-static const char sql_forward[] = SQL_HISTORY "ASC LIMIT $5";
-static const char sql_backward[] = SQL_HISTORY "DESC LIMIT $5";
+static const char sql_forward[] = SQL_HISTORY("ASC");
+static const char sql_backward[] = SQL_HISTORY("DESC");
+
+/* Rows in the order in which they were read, as many as the page holds, the oldest first. True:
+ * there are more. */
+static bool out_history(struct call *c, const struct pg_result *rows, int64_t limit, bool forward)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text = { 0 };
+    size_t end[LIMIT_MAX + 1] = { 0 };
+    int n = 0;
+
+    buf_init(&text, CALL_REPLY_MAX);
+    while (n < pg_rows(rows) && n < limit && text.n <= REST_PAGE_BYTES) {
+        view_message(&text, rows, n, 0);
+        end[++n] = text.n;
+    }
+    for (int i = 0; i < n; i++) {
+        int k = forward ? i : n - 1 - i;
+
+        if (i)
+            buf_add_byte(&c->out, ',');
+        buf_add(&c->out, text.p + end[k], end[k + 1] - end[k]);
+    }
+    c->out.failed |= text.failed;
+    return n && pg_i64(rows, 0, VIEW_MESSAGE_COLUMNS_N) > n;
+}
 
 enum call_next handle_history(struct call *c, struct pg *db)
 {
@@ -166,7 +204,6 @@ enum call_next handle_history(struct call *c, struct pg *db)
     struct pg_params p;
     enum cq_status st;
     bool there, forward;
-    int n;
 
     if (!call_param_i64(c, "before", &before) || !call_param_i64(c, "after", &after) ||
         !call_param_i64(c, "limit", &limit) || limit < 1 || limit > LIMIT_MAX)
@@ -183,18 +220,15 @@ enum call_next handle_history(struct call *c, struct pg *db)
     pg_add_i64(&p, after);
     pg_add_i64(&p, before);
     pg_add_i64(&p, limit + 1);
+    pg_add_bool(&p, view.present);
+    pg_add_i64(&p, REST_PAGE_BYTES);
     st = pg_run(db, forward ? sql_forward : sql_backward, &p, &rows);
     pg_params_release(&p);
     if (st != CQ_OK)
         return call_database(c, st);
-    n = pg_rows(rows) > limit ? (int)limit : pg_rows(rows);
     buf_add_str(&c->out, "{\"messages\":[");
-    for (int i = 0; i < n; i++) { /* oldest first, whichever way they were read */
-        if (i)
-            buf_add_byte(&c->out, ',');
-        view_message(&c->out, rows, forward ? i : n - 1 - i, 0);
-    }
-    buf_add_str(&c->out, pg_rows(rows) > limit ? "],\"more\":true}" : "],\"more\":false}");
+    there = out_history(c, rows, limit, forward);
+    buf_add_str(&c->out, there ? "],\"more\":true}" : "],\"more\":false}");
     return call_reply(c, 200);
 }
 
@@ -234,16 +268,18 @@ enum call_next handle_read(struct call *c, struct pg *db)
     return CALL_SUBMIT;
 }
 
-/* A read cursor says delivered too. */
-static const char sql_receipts[] = "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r "
-                                   "WHERE r.chat_id = m.chat_id AND r.user_id = i.user_id "
-                                   "AND r.seq >= m.seq), (SELECT min(r.at_ms) FROM view.receipts r "
-                                   "WHERE r.chat_id = m.chat_id AND r.user_id = i.user_id "
-                                   "AND r.kind = 1 AND r.seq >= m.seq) FROM view.messages m JOIN "
-                                   "view.members i ON i.chat_id = m.chat_id "
-                                   "AND i.joined_seq < m.seq AND (i.left_seq IS NULL OR i.left_seq "
-                                   "> m.seq) AND i.user_id <> m.sender_id "
-                                   "WHERE m.id = $1 AND m.sender_id = $2 ORDER BY i.user_id";
+/* A read cursor says delivered too. A sender who left learns what was so when that stay ended. */
+static const char sql_receipts[] =
+    "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r WHERE r.chat_id = m.chat_id "
+    "AND r.user_id = i.user_id AND r.seq >= m.seq AND r.at_ms <= e.ms), "
+    "(SELECT min(r.at_ms) FROM view.receipts r WHERE r.chat_id = m.chat_id "
+    "AND r.user_id = i.user_id AND r.kind = 1 AND r.seq >= m.seq AND r.at_ms <= e.ms) "
+    "FROM view.messages m JOIN view.members i ON i.chat_id = m.chat_id AND i.joined_seq < m.seq "
+    "AND (i.left_seq IS NULL OR i.left_seq > m.seq) AND i.user_id <> m.sender_id "
+    "CROSS JOIN LATERAL (SELECT CASE WHEN bool_or(s.left_seq IS NULL) THEN 9223372036854775807 "
+    "ELSE coalesce(max(s.left_at), 0) END AS ms FROM view.members s "
+    "WHERE s.chat_id = m.chat_id AND s.user_id = $2) e "
+    "WHERE m.id = $1 AND m.sender_id = $2 ORDER BY i.user_id";
 
 static const char sql_mine[] = "SELECT 1 FROM view.messages WHERE id = $1 AND sender_id = $2";
 

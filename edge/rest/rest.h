@@ -159,7 +159,14 @@ CQ_MUST_CHECK enum cq_status view_chat(struct pg *db, const struct rest_conf *co
 CQ_MUST_CHECK enum cq_status view_rejection(struct call *c, struct pg *db,
                                             const struct call_submit *s, struct cq_span *ret);
 
-/** Columns of a message m, in the order in which view_message reads them. */
+/** A page of an answer ends behind the row that takes it past this; a row is at most 200 KB. */
+enum { REST_PAGE_BYTES = 1024 * 1024 };
+
+/** Up to when, in ms, somebody of the stay `s` may know who has what; null: without an end. */
+#define VIEW_UNTIL(s) "CASE WHEN " s ".left_seq IS NOT NULL THEN coalesce(" s ".left_at, 0) END"
+
+/** Columns of a message m, in the order in which view_message reads them; m has those of
+ * view.messages and `until`, as VIEW_UNTIL has it. */
 #define VIEW_MESSAGE_COLUMNS                                                             \
     "m.id, m.chat_id, m.seq, m.sender_id, m.client_id, m.type, m.content, m.sent_at, "   \
     "(SELECT p.user_id FROM view.chats k JOIN view.members p ON p.chat_id = k.chat_id "  \
@@ -167,10 +174,10 @@ CQ_MUST_CHECK enum cq_status view_rejection(struct call *c, struct pg *db,
     "view.delivered_at(m.chat_id, m.seq, m.sender_id, 0::smallint), "                    \
     "view.delivered_at(m.chat_id, m.seq, m.sender_id, 1::smallint), "                    \
     "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                 \
-    "view.media_json(m.media_id, m.sender_id) END"
+    "view.media_json(m.media_id, m.sender_id) END, m.until"
 
 /** How many columns these are: what a statement adds after them begins there. */
-enum { VIEW_MESSAGE_COLUMNS_N = 13 };
+enum { VIEW_MESSAGE_COLUMNS_N = 14 };
 
 /** One message as JSON from the columns at `col` and after. */
 void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int col);
@@ -179,16 +186,6 @@ void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int
  * c->out. */
 CQ_MUST_CHECK enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id,
                                                 bool *ret_found);
-
-/** The caller's chats as JSON objects, comma-parted, in c->out: one (`chat`, which may be NULL for
- * all), or those that changed at or after the seqs `since` (one a partition; NULL: all). `members`:
- * with the present members. */
-CQ_MUST_CHECK enum cq_status view_chats(struct call *c, struct pg *db, const struct cq_id *chat,
-                                        const int64_t *since, int32_t since_n, bool members);
-
-/** A direct chat that has no event yet, as JSON in c->out. */
-CQ_MUST_CHECK enum cq_status view_unopened_chat(struct call *c, struct pg *db, struct cq_id chat,
-                                                struct cq_id peer);
 
 /** Whether the media is ready and this user's own: only then a message may show it. */
 CQ_MUST_CHECK enum cq_status view_media_owned(struct pg *db, struct cq_id media, struct cq_id user,

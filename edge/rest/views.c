@@ -109,6 +109,16 @@ enum cq_status view_media_owned(struct pg *db, struct cq_id media, struct cq_id 
 /* ---- messages -----------------------------------------------------------------------------------
  */
 
+/* Null when it came after what the reader may know. */
+static void out_tick_time(struct cq_buf *out, const char *name, const struct pg_result *rows,
+                          int row, int col, int until_col)
+{
+    int64_t at_ms = pg_i64(rows, row, col);
+    bool hidden = !pg_null(rows, row, until_col) && at_ms > pg_i64(rows, row, until_col);
+
+    out_time(out, name, hidden ? 0 : at_ms);
+}
+
 void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int col)
 {
     buf_add_byte(out, '{');
@@ -129,8 +139,8 @@ void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int
         buf_add_span(out, pg_bytes(rows, row, col + 12));
     }
     out_i64(out, "sentAt", pg_i64(rows, row, col + 7));
-    out_time(out, "deliveredAt", pg_i64(rows, row, col + 9));
-    out_time(out, "seenAt", pg_i64(rows, row, col + 10));
+    out_tick_time(out, "deliveredAt", rows, row, col + 9, col + 13);
+    out_tick_time(out, "seenAt", rows, row, col + 10, col + 13);
     buf_add_byte(out, '}');
 }
 
@@ -142,173 +152,13 @@ enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id
 
     pg_params_init(&p, 256);
     pg_add_uuid(&p, id);
-    st = pg_run(db, "SELECT " VIEW_MESSAGE_COLUMNS " FROM view.messages m WHERE m.id = $1", &p,
-                &rows);
+    st = pg_run(db,
+                "SELECT " VIEW_MESSAGE_COLUMNS
+                " FROM (SELECT l.*, NULL::int8 AS until FROM view.messages l WHERE l.id = $1) m",
+                &p, &rows);
     pg_params_release(&p);
     *ret_found = st == CQ_OK && pg_rows(rows) == 1;
     if (*ret_found)
         view_message(&c->out, rows, 0, 0);
     return st;
-}
-
-/* ---- chats --------------------------------------------------------------------------------------
- */
-
-/* $1 user, $2 one chat or null, $3 lowest seqs a partition or null */
-static const char sql_chats[] =
-    "WITH mine AS (SELECT DISTINCT ON (i.chat_id) i.chat_id, i.role, i.joined_seq, i.left_seq FROM "
-    "view.members i "
-    "WHERE i.user_id = $1 AND ($2::uuid IS NULL OR i.chat_id = $2) ORDER BY i.chat_id, "
-    "i.joined_seq DESC) "
-    "SELECT c.chat_id, c.kind, CASE WHEN c.kind = 0 THEN coalesce(u.name, '') ELSE c.name END, "
-    "peer.user_id, mine.role, "
-    "mine.left_seq IS NULL, coalesce(cur.delivered, 0), coalesce(cur.read, 0), "
-    "coalesce((SELECT CASE WHEN k.low_user = $1 THEN k.next ELSE k.low END FROM view.marks k "
-    " WHERE k.chat_id = c.chat_id AND k.kind = 0), 0), "
-    "coalesce((SELECT CASE WHEN k.low_user = $1 THEN k.next ELSE k.low END FROM view.marks k "
-    " WHERE k.chat_id = c.chat_id AND k.kind = 1), 0), "
-    "(SELECT count(*) FROM (SELECT 1 FROM view.messages x WHERE x.chat_id = c.chat_id AND "
-    "x.sender_id <> $1 "
-    " AND x.seq > greatest(coalesce(cur.read, 0), mine.joined_seq) AND (mine.left_seq IS NULL OR "
-    "x.seq < mine.left_seq) "
-    " LIMIT 1000) unread), "
-    "coalesce((SELECT q.until_ms FROM view.mutes q WHERE q.user_id = $1 AND q.chat_id = "
-    "c.chat_id), 0), m.* "
-    "FROM mine JOIN view.chats c USING (chat_id) "
-    "LEFT JOIN LATERAL (SELECT p.user_id FROM view.members p WHERE c.kind = 0 AND p.chat_id = "
-    "c.chat_id "
-    " AND p.user_id <> $1 LIMIT 1) peer ON true "
-    "LEFT JOIN view.users u ON u.user_id = peer.user_id "
-    "LEFT JOIN view.cursors cur ON cur.chat_id = c.chat_id AND cur.user_id = $1 "
-    "LEFT JOIN LATERAL (SELECT " VIEW_MESSAGE_COLUMNS
-    " FROM view.messages m WHERE m.chat_id = c.chat_id "
-    " AND m.seq > mine.joined_seq AND (mine.left_seq IS NULL OR m.seq < mine.left_seq) ORDER BY "
-    "m.seq DESC LIMIT 1) m ON true "
-    "WHERE $3::bigint[] IS NULL OR c.changed_seq >= $3[c.part + 1] "
-    "ORDER BY coalesce(m.sent_at, c.created_at) DESC, c.chat_id";
-
-enum { COL_MUTED = 11, COL_MESSAGE };
-
-static const char sql_members[] =
-    "SELECT m.user_id, coalesce(u.name, ''), m.role FROM view.members m LEFT JOIN view.users u "
-    "USING (user_id) "
-    "WHERE m.chat_id = $1 AND m.left_seq IS NULL ORDER BY m.joined_seq, m.user_id";
-
-static enum cq_status out_members(struct call *c, struct pg *db, struct cq_id chat)
-{
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
-
-    pg_params_init(&p, 256);
-    pg_add_uuid(&p, chat);
-    st = pg_run(db, sql_members, &p, &rows);
-    pg_params_release(&p);
-    if (st != CQ_OK)
-        return st;
-    out_key(&c->out, "members");
-    buf_add_byte(&c->out, '[');
-    for (int i = 0; i < pg_rows(rows); i++) {
-        buf_add_str(&c->out, i ? ",{" : "{");
-        out_id(&c->out, "userId", pg_uuid(rows, i, 0));
-        out_text(&c->out, "name", pg_bytes(rows, i, 1));
-        out_text(&c->out, "role", span_str(member_role_word((enum member_role)pg_i64(rows, i, 2))));
-        buf_add_byte(&c->out, '}');
-    }
-    buf_add_byte(&c->out, ']');
-    return CQ_OK;
-}
-
-static void out_my_seq(struct cq_buf *out, int64_t delivered, int64_t read)
-{
-    out_key(out, "mySeq");
-    buf_add_byte(out, '{');
-    out_i64(out, "delivered", delivered);
-    out_i64(out, "read", read);
-    buf_add_byte(out, '}');
-}
-
-static enum cq_status out_chat(struct call *c, struct pg *db, const struct pg_result *r, int i,
-                               bool members)
-{
-    struct cq_buf *out = &c->out;
-    bool group = pg_i64(r, i, 1) == 1, present = pg_bool(r, i, 5);
-    enum cq_status st = CQ_OK;
-
-    buf_add_byte(out, '{');
-    out_id(out, "chatId", pg_uuid(r, i, 0));
-    out_text(out, "kind", span_str(group ? "group" : "direct"));
-    out_text(out, "name", pg_bytes(r, i, 2));
-    if (!pg_null(r, i, 3))
-        out_id(out, "peer", pg_uuid(r, i, 3));
-    out_text(out, "role",
-             span_str(present ? member_role_word((enum member_role)pg_i64(r, i, 4)) : "left"));
-    if (members && present)
-        st = out_members(c, db, pg_uuid(r, i, 0));
-    if (!pg_null(r, i, COL_MESSAGE)) {
-        out_key(out, "lastMessage");
-        view_message(out, r, i, COL_MESSAGE);
-    }
-    out_i64(out, "unread", pg_i64(r, i, 10));
-    out_i64(out, "delivered", pg_i64(r, i, 8));
-    out_i64(out, "read", pg_i64(r, i, 9));
-    out_my_seq(out, pg_i64(r, i, 6), pg_i64(r, i, 7));
-    if (pg_i64(r, i, COL_MUTED) > c->now_ms)
-        out_i64(out, "mutedUntil", pg_i64(r, i, COL_MUTED));
-    buf_add_byte(out, '}');
-    return st;
-}
-
-enum cq_status view_chats(struct call *c, struct pg *db, const struct cq_id *chat,
-                          const int64_t *since, int32_t since_n, bool members)
-{
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
-
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, c->who.user);
-    if (chat)
-        pg_add_uuid(&p, *chat);
-    else
-        pg_add_null(&p, 2950 /* uuid */);
-    if (since)
-        pg_add_i64_array(&p, since, (size_t)since_n);
-    else
-        pg_add_null(&p, 1016 /* bigint[] */);
-    st = pg_run(db, sql_chats, &p, &rows);
-    pg_params_release(&p);
-    for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
-        if (i)
-            buf_add_byte(&c->out, ',');
-        st = out_chat(c, db, rows, i, members);
-    }
-    return st;
-}
-
-enum cq_status view_unopened_chat(struct call *c, struct pg *db, struct cq_id chat,
-                                  struct cq_id peer)
-{
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
-
-    pg_params_init(&p, 256);
-    pg_add_uuid(&p, peer);
-    st = pg_run(db, "SELECT name FROM view.users WHERE user_id = $1", &p, &rows);
-    pg_params_release(&p);
-    if (st != CQ_OK)
-        return st;
-    buf_add_byte(&c->out, '{');
-    out_id(&c->out, "chatId", chat);
-    out_text(&c->out, "kind", span_str("direct"));
-    out_text(&c->out, "name", pg_rows(rows) ? pg_bytes(rows, 0, 0) : span_str(""));
-    out_id(&c->out, "peer", peer);
-    out_text(&c->out, "role", span_str("member"));
-    out_i64(&c->out, "unread", 0);
-    out_i64(&c->out, "delivered", 0);
-    out_i64(&c->out, "read", 0);
-    out_my_seq(&c->out, 0, 0);
-    buf_add_byte(&c->out, '}');
-    return CQ_OK;
 }

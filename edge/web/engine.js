@@ -172,23 +172,31 @@ export class Engine {
     this.receipts();
   }
 
-  /** Until caught up, or until another connection makes it pointless. */
+  /**
+   * Until caught up, or until another connection makes it pointless. A new device begins with the list of all chats; its
+   * cursor is kept when the list has come to its end, and not before, so that a page that is left begins the list again.
+   */
   async #sync(epoch) {
+    let listing = this.cursor ? "" : "latest";
     for (let i = 0; epoch === this.epoch; ) {
-      const query = new URLSearchParams({ cursor: this.cursor || "latest", at_least: this.at });
+      const query = new URLSearchParams({ cursor: listing || this.cursor, at_least: this.at });
       let answer;
       try {
         answer = await this.session.call("GET", `/api/sync?${query}`);
         if (epoch !== this.epoch) return;
-        if (!this.cursor) await this.#missed(answer.chats, epoch);
+        if (listing) await this.#missed(answer.chats, epoch);
       } catch (e) {
         if (e.status === 401) return;
-        if (e.status === 400 && this.cursor) await this.#forget();
+        if (e.status === 400) {
+          await this.#forget();
+          listing = "latest";
+        }
         await sleep((e.retryAfterMs ?? 0) + backoff(i++, 300, 10000));
         continue;
       }
       if (epoch !== this.epoch) return;
-      this.#merge(answer);
+      this.#merge(answer, listing && answer.more);
+      if (listing) listing = answer.more ? answer.cursor : "";
       i = 0;
       if (!answer.more) return;
     }
@@ -201,11 +209,12 @@ export class Engine {
     await this.store.wipe();
   }
 
-  #merge(answer) {
+  /** `unfinished`: the cursor is not to be kept yet. */
+  #merge(answer, unfinished = false) {
     for (const c of answer.chats) this.model.describe(c);
     for (const m of answer.messages) this.model.message(m, false);
     for (const t of answer.ticks) this.model.ticks(t);
-    this.cursor = answer.cursor;
+    if (!unfinished) this.cursor = answer.cursor;
     this.#save(this.cursor);
     this.changed();
   }
@@ -227,10 +236,14 @@ export class Engine {
   async #backgroundSync() {
     if (this.state !== "on") return;
     const epoch = this.epoch;
-    const query = new URLSearchParams({ cursor: this.cursor, at_least: this.at });
     try {
-      const answer = await this.session.call("GET", `/api/sync?${query}`);
-      if (epoch === this.epoch) this.#merge(answer);
+      for (let more = true; more && epoch === this.epoch; ) {
+        const query = new URLSearchParams({ cursor: this.cursor, at_least: this.at });
+        const answer = await this.session.call("GET", `/api/sync?${query}`);
+        if (epoch !== this.epoch) break;
+        this.#merge(answer);
+        more = answer.more;
+      }
     } catch {
       // live frames go on; the next one will do
     }

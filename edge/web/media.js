@@ -2,7 +2,7 @@
 // Files as they are seen: links are asked for when a message is drawn, and again when they are about to end.
 import { el } from "./util.js";
 
-const EARLY_MS = 60000;
+const EARLY_MS = 30000; // a link for who left a group lives a minute
 const TRIES_MS = [0, 500, 1500, 4000]; // a message may be here before the view has its file
 
 const bytes = (n) => (n < 1024 ? `${n} B` : n < 1 << 20 ? `${Math.round(n / 1024)} KB` : `${(n / (1 << 20)).toFixed(1)} MB`);

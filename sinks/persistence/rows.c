@@ -27,7 +27,7 @@ void rows_free(struct rows *r)
 
 void rows_clear(struct rows *r)
 {
-    r->messages_n = r->chats_n = r->members_n = r->ops_n = 0;
+    r->messages_n = r->chats_n = r->names_n = r->members_n = r->ops_n = 0;
     r->users_n = r->devices_n = r->rejected_n = r->media_n = r->found_n = 0;
     idmap_release(&r->chat_at);
     idmap_release(&r->user_at);
@@ -59,8 +59,14 @@ static size_t chat_row(struct rows *r, const struct chat_event *e, int32_t part,
     return i;
 }
 
+/* The caller has seen that there is room for one more name. */
 static void name_chat(struct rows *r, size_t i, struct cq_span name, int64_t seq)
 {
+    size_t k = r->names_n++;
+
+    r->n_chat[k] = r->c_chat[i];
+    r->n_name[k] = name;
+    r->n_seq[k] = seq;
     if (seq < r->c_name_seq[i])
         return;
     r->c_name[i] = name;
@@ -120,6 +126,8 @@ static enum cq_status map_group(struct rows *r, const struct chat_event *e, int3
 
     if (r->members_n + g->members_n > ROWS_MEMBERS)
         return r->members_n ? CQ_AGAIN : CQ_POISON;
+    if (r->names_n == ROWS_CHATS)
+        return CQ_AGAIN;
     chat = chat_row(r, e, part, 1, &fresh);
     if (chat == SIZE_MAX)
         return CQ_AGAIN;
@@ -161,6 +169,7 @@ static enum cq_status map_changes(struct rows *r, const struct chat_event *e, in
                 .chat = e->chat_id,
                 .user = c->user_id,
                 .seq = e->seq,
+                .at_ms = e->at_ms,
                 .role = role_after(c->change),
             };
     }
@@ -223,6 +232,8 @@ enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e, int32
     case CHAT_EVENT_MEMBERSHIP_CHANGED:
         return map_changes(r, e, part);
     case CHAT_EVENT_GROUP_NAMED:
+        if (r->names_n == ROWS_CHATS)
+            return CQ_AGAIN;
         chat = chat_row(r, e, part, 1, &fresh);
         if (chat == SIZE_MAX)
             return CQ_AGAIN;

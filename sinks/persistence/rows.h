@@ -26,6 +26,7 @@ struct row_op {
     struct cq_id chat, user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device */
     int64_t seq;             /* or the time; OP_MUTE: the source as a seq */
     int64_t until_ms;        /* OP_MUTE */
+    int64_t at_ms;           /* OP_LEAVE */
     int32_t role;
     const struct push_target *push; /* OP_PUSH; borrowed */
 };
@@ -49,6 +50,11 @@ struct rows {
     struct cq_span c_name[ROWS_CHATS];
     int64_t c_name_seq[ROWS_CHATS], c_created[ROWS_CHATS], c_last[ROWS_CHATS],
         c_changed[ROWS_CHATS];
+
+    size_t names_n; /* each name that a group was given */
+    struct cq_id n_chat[ROWS_CHATS];
+    struct cq_span n_name[ROWS_CHATS];
+    int64_t n_seq[ROWS_CHATS];
 
     size_t members_n;
     struct cq_id i_chat[ROWS_MEMBERS], i_user[ROWS_MEMBERS];

@@ -32,8 +32,12 @@ static const char sql_members[] =
     "INSERT INTO view.members (chat_id, user_id, joined_seq, role) "
     "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int4[]) ON CONFLICT DO NOTHING";
 
+static const char sql_names[] =
+    "INSERT INTO view.chat_names (chat_id, seq, name) "
+    "SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[]) ON CONFLICT DO NOTHING";
+
 static const char sql_leave[] =
-    "UPDATE view.members SET left_seq = $3 WHERE chat_id = $1 AND user_id = $2 "
+    "UPDATE view.members SET left_seq = $3, left_at = $4 WHERE chat_id = $1 AND user_id = $2 "
     "AND joined_seq < $3 AND left_seq IS NULL";
 
 static const char sql_role[] =
@@ -147,6 +151,17 @@ static enum cq_status write_messages(const struct rows *r, struct pg *c, struct 
     return n ? pg_run(c, repeated ? sql_messages_repeated : sql_messages, p, NULL) : CQ_OK;
 }
 
+static enum cq_status write_names(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    size_t n = r->names_n;
+
+    pg_params_clear(p);
+    pg_add_uuid_array(p, r->n_chat, NULL, n);
+    pg_add_i64_array(p, r->n_seq, n);
+    pg_add_text_array(p, r->n_name, NULL, n);
+    return n ? pg_run(c, sql_names, p, NULL) : CQ_OK;
+}
+
 static enum cq_status write_members(const struct rows *r, struct pg *c, struct pg_params *p)
 {
     size_t n = r->members_n;
@@ -255,8 +270,10 @@ static enum cq_status write_op(const struct row_op *op, struct pg *c, struct pg_
     pg_add_uuid(p, op->chat);
     pg_add_uuid(p, op->user);
     pg_add_i64(p, op->seq);
-    if (op->kind == OP_LEAVE)
+    if (op->kind == OP_LEAVE) {
+        pg_add_i64(p, op->at_ms);
         return pg_run(c, sql_leave, p, NULL);
+    }
     pg_add_i32(p, op->role);
     return pg_run(c, sql_role, p, NULL);
 }
@@ -266,8 +283,8 @@ enum cq_status rows_write(const struct rows *r, struct pg *c, struct pg_params *
 {
     static enum cq_status (*const tables[])(const struct rows *, struct pg *,
                                             struct pg_params *) = {
-        write_chats,    write_members, write_users, write_devices,
-        write_rejected, write_media,   write_found,
+        write_chats,   write_names,    write_members, write_users,
+        write_devices, write_rejected, write_media,   write_found,
     };
     enum cq_status st = write_messages(r, c, params, repeated);
 

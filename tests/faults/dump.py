@@ -15,7 +15,8 @@ from history import read_lines
 from look import ends_now, rows_now
 
 TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content FROM view.messages",
-          "members": "SELECT * FROM view.members", "chats": "SELECT * FROM view.chats", "users": "SELECT * FROM view.users",
+          "members": "SELECT * FROM view.members", "chats": "SELECT * FROM view.chats",
+          "chat_names": "SELECT * FROM view.chat_names", "users": "SELECT * FROM view.users",
           "rejected": "SELECT * FROM view.rejected", "cursors": "SELECT * FROM view.cursors",
           "receipts": "SELECT * FROM view.receipts", "marks": "SELECT * FROM view.marks",
           "positions": "SELECT * FROM view.positions"}

@@ -123,7 +123,7 @@ async def test_ranges_and_keeping(stack, net):
 
 
 @scenario()
-async def test_links_are_bound(stack, net):
+async def test_t13_links_are_bound(stack, net):
     import base64
     import hashlib
     import hmac
@@ -132,14 +132,14 @@ async def test_links_are_bound(stack, net):
 
     alice, bob, carol = await net.people("alice", "bob", "carol")
     group = await net.group(alice, bob, carol)
-    a, b = files_of(net, alice), files_of(net, bob)
+    a, b, c = (files_of(net, d) for d in (alice, bob, carol))
     media = await do(a.send, group, png(seed=12))
     assert (await shown(alice, group, media)).status == 201
     url = (await do(b.link, media)).json()["url"]
     bare = {"Authorization": ""}
 
     r = await do(b.call, "GET", url, headers=bare)
-    assert r.status_code == 200 and "public" in r.headers["cache-control"]
+    assert r.status_code == 200 and r.headers["cache-control"] == "private, max-age=30"
     other = (await do(a.link, media)).json()["url"]
     assert other != url, "a link is its reader's own"
 
@@ -148,25 +148,46 @@ async def test_links_are_bound(stack, net):
         parts = dict(p.split("=", 1) for p in query.split("&")) | changes
         return head + "?" + "&".join(f"{k}={v}" for k, v in parts.items())
 
-    def signed(user, until, method="GET"):
+    def signed(who, until, method="GET", file=media):
         key = hmac.digest(TEST_SETTINGS["JWT_SECRET"].encode(), b"links to files", "sha256")
-        text = f"{method}\n/api/media/{media}\n{user}\n{until}"
+        text = f"{method}\n/api/media/{file}\n{who.user_id}\n{who.tokens.device_id}\n{until}\n0"
         s = base64.urlsafe_b64encode(hmac.digest(key, text.encode(), "sha256")).decode().rstrip("=")
-        return f"/api/media/{media}?u={user}&e={until}&s={s}"
+        return f"/api/media/{file}?u={who.user_id}&d={who.tokens.device_id}&e={until}&s={s}"
 
     now = int(time.time())
-    assert (await do(b.call, "GET", signed(bob.user_id, now + 60), headers=bare)).status_code == 200, "the test can sign"
-    for bad in (with_(u=carol.user_id), with_(e=str(now + 10**6)), with_(s="A" * 43), with_(s=""),
-                signed(bob.user_id, now - 1), signed(bob.user_id, now + 60, "PUT"),
+    assert (await do(b.call, "GET", signed(bob, now + 60), headers=bare)).status_code == 200, "the test can sign"
+    for bad in (with_(u=carol.user_id), with_(d=carol.tokens.device_id), with_(l="1"), with_(e=str(now + 10**6)), with_(s="A" * 43), with_(s=""),
+                signed(bob, now - 1), signed(bob, now + 60, "PUT"),
                 url.replace(f"/{media}?", f"/{media}/thumbnail?"), url.split("?")[0]):
         r = await do(b.call, "GET", bad, headers=bare)
         assert r.status_code == 401, (bad, r.status_code)
-    # whoever is put out has no use for a good link, either, once it was shown only later
+    # whoever is put out: the link of before is dead at once; what he saw then he may still ask for, by links of a minute
+    left_ms = (await do(c.link, media)).json()["expiresAt"] - 1000 * time.time()
+    assert left_ms > 25 * 60 * 1000
     await alice.rest.call("DELETE", f"/api/chats/{group}/members/{bob.user_id}", expect=200)
+    r = await do(b.call, "GET", url, headers=bare)
+    assert r.status_code == 404
+    assert (await do(b.get, media)).status_code == 200
+    again = (await do(b.link, media)).json()
+    assert again["expiresAt"] - 1000 * time.time() <= 61 * 1000
+    assert (await do(b.call, "GET", again["url"], headers=bare)).status_code == 200
+    assert (await do(b.call, "GET", again["url"].replace("&l=1", ""), headers=bare)).status_code == 401
     later = await do(a.send, group, png(seed=13))
     assert (await shown(alice, group, later)).status == 201
     assert (await do(b.get, later)).status_code == 404
-    assert (await do(b.call, "GET", signed(bob.user_id, now + 60).replace(media, later), headers=bare)).status_code == 401
+    assert (await do(b.call, "GET", signed(bob, now + 60).replace(media, later), headers=bare)).status_code == 401
+    assert (await do(b.call, "GET", signed(bob, now + 60, file=later), headers=bare)).status_code == 404
+    # whoever logs out takes his links with him; those of his other devices live
+    carol2 = await net.users[2].device()
+    c2 = files_of(net, carol2)
+    one, two = (await do(c.link, media)).json()["url"], (await do(c2.link, media)).json()["url"]
+    assert one != two and (await do(c.call, "GET", one, headers=bare)).status_code == 200
+    await carol.rest.post("/api/logout", None, expect=200)
+    assert (await do(c.call, "GET", one, headers=bare)).status_code == 401
+    assert (await do(c.call, "GET", two, headers=bare)).status_code == 200
+    # and who is a member again has what he had
+    await alice.rest.post(f"/api/chats/{group}/members", {"add": [bob.user_id]}, expect=200)
+    assert (await do(b.call, "GET", url, headers=bare)).status_code == 200
 
 
 @scenario()

@@ -65,7 +65,7 @@ TEST(a_group_begins_and_changes)
     struct member_change changes[] = { { ID(B), MEMBER_CHANGE_KIND_REMOVE },
                                        { ID(C), MEMBER_CHANGE_KIND_ADD },
                                        { ID(C), MEMBER_CHANGE_KIND_PROMOTE } };
-    struct chat_event e = { .chat_id = ID(CHAT), .seq = 7, .user_id = ID(A) };
+    struct chat_event e = { .chat_id = ID(CHAT), .seq = 7, .at_ms = 70, .user_id = ID(A) };
 
     e.event.kind = CHAT_EVENT_GROUP_STARTED;
     e.event.u.group_started = (struct group_started){ span_str("first"), members, 2 };
@@ -93,8 +93,28 @@ TEST(a_group_begins_and_changes)
     CHECK_EQ(r->ops_n, 2);
     CHECK_EQ(r->ops[0].kind, OP_LEAVE);
     CHECK_EQ(r->ops[0].seq, 8);
+    CHECK_EQ(r->ops[0].at_ms, 70);
     CHECK_EQ(r->ops[1].kind, OP_ROLE);
     CHECK_EQ(r->ops[1].role, 1);
+
+    CHECK_EQ(r->names_n, 2); /* each, for those who leave between them */
+    CHECK_SPAN(r->n_name[0], "first");
+    CHECK_EQ(r->n_seq[0], 7);
+    CHECK_SPAN(r->n_name[1], "second");
+    CHECK_EQ(r->n_seq[1], 9);
+}
+
+TEST(names_have_a_bound)
+{
+    struct rows *r = fresh_rows();
+    struct chat_event e = { .chat_id = ID(CHAT), .user_id = ID(A) };
+
+    e.event.kind = CHAT_EVENT_GROUP_NAMED;
+    e.event.u.group_named.name = span_str("again");
+    for (e.seq = 1; e.seq <= ROWS_CHATS; e.seq++)
+        CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_AGAIN);
+    CHECK_EQ(r->chats_n, 1);
 }
 
 TEST(an_older_name_does_not_win)
