@@ -396,10 +396,15 @@ class Services:
             env["LD_PRELOAD"] = preload
         if port := self.metrics_port(role, i):
             env["METRICS_LISTEN"] = f"127.0.0.1:{port}"
+        env["LOG_DISK"] = str(self.log_disk())
         env.update({name: str(value) for name, value in self.settings.items()})
         if not env.get("MEDIA_STORE"):
             env["MEDIA_STORE"] = f"s3:http://127.0.0.1:{self.s3_port}/media" if self.s3_port else f"local:{self.state / 'media'}"
         return env
+
+    def log_disk(self):
+        """A folder on the file system that Kafka writes to."""
+        return self.state / "kafka-data"
 
     def rest_port(self, i=0):
         return self.ports["rest"] + PORT_STEP * i

@@ -439,6 +439,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     struct cq_span query = path_n < req->path.len
                                ? span_of(req->path.base + path_n + 1, req->path.len - path_n - 1)
                                : span_of(NULL, 0);
+    const char *word;
+    char text[64];
     bool ready;
 
     if (refuse_framing(h, req))
@@ -446,9 +448,9 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     if (span_eq_str(path, "/healthz")) {
         reply(h, req, 200, 0, span_str("{\"status\":\"alive\"}"));
     } else if (span_eq_str(path, "/readyz")) {
-        ready = h->ops.ready(h->ops.arg);
-        reply(h, req, ready ? 200 : 503, ready ? 0 : 1,
-              span_str(ready ? "{\"status\":\"ready\"}" : "{\"status\":\"not ready\"}"));
+        word = h->ops.ready(h->ops.arg, &ready);
+        snprintf(text, sizeof text, "{\"status\":\"%s\"}", word);
+        reply(h, req, ready ? 200 : 503, ready ? 0 : 1, span_str(text));
     } else if (!starts_with(path, "/api/")) {
         return -1; /* the page's, or nobody's */
     } else if (h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"))) {

@@ -34,8 +34,8 @@ struct http_ops {
     void (*more)(void *arg, struct call *c);
     /** A streamed call is over, or its client has gone; stolen. */
     void (*ended)(void *arg, struct call *c);
-    /** For /readyz. */
-    bool (*ready)(void *arg);
+    /** For /readyz: a static word for the state, and whether it is 200 or 503. */
+    const char *(*ready)(void *arg, bool *ret_ready);
 };
 
 struct http_conf {

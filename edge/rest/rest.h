@@ -7,6 +7,7 @@
 
 #include "edge/rest/call.h"
 #include "edge/rest/door.h"
+#include "ingest/log_disk.h"
 #include "lib/jwt/token.h"
 
 struct workers;
@@ -30,7 +31,8 @@ struct rest_conf {
     const char *database_url, *database_read_url; /* read: "" for the same */
     const char *brokers;
     const char *ws_url, *code_driver, *origins, *web_root, *ws_upstream;
-    struct code_lane *codes; /* NULL: codes are in the answer */
+    struct log_disk *log_disk; /* borrowed; of the loop thread */
+    struct code_lane *codes;   /* NULL: codes are in the answer */
     int64_t codes_per_hour, rate_per_minute;
     int32_t partitions;
     int workers_n;

@@ -125,12 +125,36 @@ static enum cq_status submit_one(struct rest_loop *s, struct call_submit *x, uin
                       : ingest_chat(s->ingest, &x->u.chat, opaque, &field);
 }
 
+static enum log_use use_of(const struct call_submit *x)
+{
+    if (x->is_user)
+        return x->u.user.action.kind == USER_ACTION_DEVICE_UNLINKED ? LOG_USE_NEEDED
+                                                                    : LOG_USE_SMALL;
+    return x->u.chat.action.kind == CHAT_ACTION_RECEIPTS_ADVANCED ? LOG_USE_SMALL : LOG_USE_FANOUT;
+}
+
+/* Kafka's disk has room for all that the call wants to write. */
+static bool has_room(const struct rest_loop *s, const struct call *c)
+{
+    for (int i = 0; i < c->submits_n; i++)
+        if (!log_disk_takes(s->conf->log_disk, use_of(&c->submits[i])))
+            return false;
+    return true;
+}
+
 /* A refusal after an accepted one is unknown too: the client does it all again. */
 static void submit(struct rest_loop *s, struct call *c)
 {
     struct pending *p;
     uint32_t index;
 
+    if (!has_room(s, c)) {
+        count_add(COUNT_LOG_REFUSED, 1);
+        c->retry_after_s = LOG_DISK_RETRY_MS / 1000;
+        call_error(c, 503, "log_full", "not taken: there is no room now, send it again later");
+        finish(s, c);
+        return;
+    }
     if (!s->free_n || ingest_overloaded(s->ingest)) {
         count_add(COUNT_INGEST_REFUSED, 1);
         call_unavailable(c, "the log does not take anything now");
@@ -381,9 +405,15 @@ static void on_ended(void *arg, struct call *c)
     call_free(c);
 }
 
-static bool on_ready(void *arg)
+static const char *on_ready(void *arg, bool *ret_ready)
 {
-    return rest_loop_is_ready(arg);
+    const struct rest_loop *s = arg;
+
+    *ret_ready = rest_loop_is_ready(s);
+    if (!*ret_ready)
+        return "not ready";
+    /* still 200: reads go on, and every other edge sees the same disk */
+    return s->conf->log_disk->room == LOG_ROOM_ENOUGH ? "ready" : "ready, log full";
 }
 
 /* What the pieces of the last seconds left behind. */
@@ -501,6 +531,7 @@ enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms)
     count_beat(s->now_ms);
     count_set(COUNT_CALLS, (int64_t)s->calls);
     ingest_serve(s->ingest);
+    log_disk_tick(s->conf->log_disk, s->now_ms);
     look_at_waiting(s);
     expire_submits(s);
     give_back(s);

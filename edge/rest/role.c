@@ -105,10 +105,11 @@ static bool open_store(struct media_conf *m, struct store **ret)
     return true;
 }
 
-static bool read_conf(struct rest_conf *c)
+static bool read_conf(struct rest_conf *c, struct log_disk *disk)
 {
     *c = (struct rest_conf){
         .pepper = span_str(setting_text(SET_PHONE_PEPPER)),
+        .log_disk = disk,
         .database_url = setting_text(SET_DATABASE_URL),
         .database_read_url = setting_text(SET_DATABASE_READ_URL),
         .brokers = setting_text(SET_KAFKA_BROKER),
@@ -135,6 +136,12 @@ static bool read_conf(struct rest_conf *c)
         log_error("bad_setting", LOG_S("name", "CODE_WEBHOOK_URL"));
         return false;
     }
+    if (log_disk_init(disk, setting_text(SET_LOG_DISK), setting_int(SET_LOG_DISK_FREE_MIN_MB),
+                      clock_mono_ms()) != CQ_OK) {
+        log_error("bad_setting", LOG_S("name", "LOG_DISK"),
+                  LOG_S("why", "a folder cannot be seen"));
+        return false;
+    }
     if (token_keys_new(setting_text(SET_JWT_SECRET), &c->keys) != CQ_OK) {
         log_error("bad_setting", LOG_S("name", "JWT_SECRET"));
         return false;
@@ -159,6 +166,18 @@ static void tell_codes(bool *told_paused)
     *told_paused = paused;
 }
 
+static void tell_room(const struct log_disk *d, enum log_room *told)
+{
+    if (d->room == *told)
+        return;
+    if (d->room == LOG_ROOM_ENOUGH)
+        log_info("log_has_room", LOG_I("free_bytes", d->free_bytes));
+    else
+        log_warn("log_full", LOG_I("free_bytes", d->free_bytes), LOG_I("min_bytes", d->min_bytes),
+                 LOG_S("refused", d->room == LOG_ROOM_LOW ? "sends" : "all"));
+    *told = d->room;
+}
+
 int edge_rest_role_run(const volatile int *stop)
 {
     struct rest_conf conf;
@@ -166,8 +185,10 @@ int edge_rest_role_run(const volatile int *stop)
     bool kept =
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1 && mallopt(M_TRIM_THRESHOLD, TOP_BYTES) == 1;
     bool told_paused = false;
+    enum log_room told_room = LOG_ROOM_ENOUGH;
+    struct log_disk disk;
     struct store *store = NULL;
-    enum cq_status st = read_conf(&conf) && open_store(&conf.media, &store)
+    enum cq_status st = read_conf(&conf, &disk) && open_store(&conf.media, &store)
                             ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s)
                             : CQ_FATAL;
     int64_t until_ms;
@@ -182,6 +203,7 @@ int edge_rest_role_run(const volatile int *stop)
     while (st == CQ_OK && !*stop) {
         st = rest_loop_turn(s, TURN_MS);
         tell_codes(&told_paused);
+        tell_room(&disk, &told_room);
     }
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)),

@@ -329,7 +329,7 @@ export class Engine {
   #nack(f) {
     const m = this.model.outgoing(f.clientId);
     if (!m) return;
-    if (f.code !== "retry" && f.code !== "slow_down") {
+    if (!(f.retryAfter > 0)) { // final; every other code, known or not, says when to send it again
       this.model.failed(f.clientId, f.code);
       return this.changed();
     }

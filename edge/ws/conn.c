@@ -247,10 +247,10 @@ static void on_auth(struct conn *c, const struct client_frame *f)
 
 /* Not taken, and nothing later passes before it. */
 static void push_back(struct conn *c, const struct client_frame *f, struct cq_id id,
-                      int64_t retry_after_ms)
+                      const char *code, int64_t retry_after_ms)
 {
     sends_shut(&c->sender, id);
-    nack(c, f->client_id, "slow_down", retry_after_ms);
+    nack(c, f->client_id, code, retry_after_ms);
 }
 
 static void produce(struct conn *c, const struct client_frame *f, struct cq_id id)
@@ -281,7 +281,7 @@ static void produce(struct conn *c, const struct client_frame *f, struct cq_id i
     if (st == CQ_POISON)
         nack(c, f->client_id, "bad_request", 0);
     else
-        push_back(c, f, id, RETRY_AFTER_MS);
+        push_back(c, f, id, "slow_down", RETRY_AFTER_MS);
 }
 
 static void on_send(struct conn *c, const struct client_frame *f)
@@ -307,6 +307,11 @@ static void on_send(struct conn *c, const struct client_frame *f)
     }
     wait_ms = rates_take(&g->rates, c->rate, g->mono_ms);
     count_add(COUNT_RATE_REFUSED, wait_ms > 0);
+    if (!wait_ms && !log_disk_takes(&g->log_disk, LOG_USE_FANOUT)) {
+        count_add(COUNT_LOG_REFUSED, 1);
+        push_back(c, f, id, "log_full", LOG_DISK_RETRY_MS);
+        return;
+    }
     if (!wait_ms && ingest_overloaded(g->ingest)) {
         count_add(COUNT_INGEST_REFUSED, 1);
         wait_ms = RETRY_AFTER_MS;
@@ -316,7 +321,7 @@ static void on_send(struct conn *c, const struct client_frame *f)
         wait_ms = PRESSURE_RETRY_MS;
     }
     if (wait_ms)
-        push_back(c, f, id, wait_ms);
+        push_back(c, f, id, "slow_down", wait_ms);
     else
         produce(c, f, id);
 }
@@ -332,6 +337,12 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
                            .delivered_seq = f->delivered,
                            .read_seq = f->read };
 
+    if (!log_disk_takes(&g->log_disk, LOG_USE_SMALL)) {
+        count_add(COUNT_LOG_REFUSED, 1);
+        reply_error(&c->replies, "log_full", "receipt not taken, send it again later");
+        answered(c);
+        return;
+    }
     if (!c->cursors)
         c->cursors = calloc(1, sizeof *c->cursors);
     if (c->cursors && !receipt_memory_advances(c->cursors, &one)) {

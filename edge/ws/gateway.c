@@ -268,6 +268,7 @@ void gateway_tick(struct gateway *g)
 {
     show(g);
     feel_pressure(g);
+    log_disk_tick(&g->log_disk, g->mono_ms);
     g->log_more = true; /* events that the descriptor did not tell of */
     ingest_serve(g->ingest);
     if (ingest_is_dead(g->ingest)) {

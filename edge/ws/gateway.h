@@ -15,6 +15,7 @@
 #include "edge/ws/receipts.h"
 #include "edge/ws/sends.h"
 #include "ingest/ingest.h"
+#include "ingest/log_disk.h"
 #include "lib/base/buf.h"
 #include "lib/jwt/token.h"
 #include "sinks/websocket/push_reader.h"
@@ -84,6 +85,7 @@ struct gateway {
     struct token_keys *keys;
     struct rates rates;
     struct pressure pressure;
+    struct log_disk log_disk;
     int64_t heard_own, heard_own_late_ms, heard_ticks,
         heard_ticks_late_ms; /* what of sink_stats is known to `pressure` */
     struct sends sends;

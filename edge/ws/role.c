@@ -38,6 +38,7 @@ struct role {
     enum phase phase;
     int64_t phase_ms; /* when it began */
     int64_t started_ms, stats_ms;
+    enum log_room told_room;
 };
 
 /* ---- drain ---------------------------------------------------------------------------- */
@@ -123,6 +124,21 @@ static void say_stats(struct role *r)
              LOG_I("bad", g->bad));
 }
 
+/* Who runs it hears of each change once. */
+static void tell_room(struct role *r)
+{
+    const struct log_disk *d = &r->g.log_disk;
+
+    if (d->room == r->told_room)
+        return;
+    if (d->room == LOG_ROOM_ENOUGH)
+        log_info("log_has_room", LOG_I("free_bytes", d->free_bytes));
+    else
+        log_warn("log_full", LOG_I("free_bytes", d->free_bytes), LOG_I("min_bytes", d->min_bytes),
+                 LOG_S("refused", d->room == LOG_ROOM_LOW ? "sends" : "all"));
+    r->told_room = d->room;
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
     struct role *r = w->data;
@@ -133,6 +149,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
     gateway_tick(&r->g);
     say_ready(r);
     say_stats(r);
+    tell_room(r);
     if (*r->stop || r->g.failed != CQ_OK)
         drain(r);
 }
@@ -238,6 +255,11 @@ static enum cq_status open_parts(struct role *r, const char **ret_part)
     g->origins = setting_text(SET_ALLOWED_ORIGINS);
     *ret_part = "memory";
     st = gateway_init(g, server_sockets_max(), setting_int(SET_RATE_PER_MINUTE));
+    if (st != CQ_OK)
+        return st;
+    *ret_part = "LOG_DISK";
+    st = log_disk_init(&g->log_disk, setting_text(SET_LOG_DISK),
+                       setting_int(SET_LOG_DISK_FREE_MIN_MB), g->mono_ms);
     if (st != CQ_OK)
         return st;
     *ret_part = "JWT_SECRET";

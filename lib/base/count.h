@@ -59,6 +59,13 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "SessionLost taken: what a gateway could not deliver, handed back")                          \
     X(INGEST_REFUSED, COUNTER, "ingest_refused_total", ROLE_EDGES,                                 \
       "Actions refused at once because the log takes nothing now")                                 \
+    X(LOG_FULL, GAUGE, "log_full", ROLE_EDGES,                                                     \
+      "1 while sends are refused because Kafka's disk is nearly full, 2 while all that clients "   \
+      "write is; see LOG_DISK")                                                                    \
+    X(LOG_FREE, GAUGE, "log_free_bytes", ROLE_EDGES,                                               \
+      "Bytes free where LOG_DISK has least; -1: a folder cannot be seen")                          \
+    X(LOG_REFUSED, COUNTER, "log_full_refused_total", ROLE_EDGES,                                  \
+      "Actions refused because Kafka's disk is nearly full")                                       \
     X(ROAD_REFUSED, COUNTER, "road_refused_total", ROLE_EDGE_WS,                                   \
       "Messages refused because what was taken before is delivered late")                          \
     X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                               \

@@ -126,6 +126,10 @@ enum role_bit {
       "One-time codes an hour and phone number")                                                   \
     X(RATE_PER_MINUTE, INT, "600", 1, 100000000, 0, ROLE_EDGES,                                    \
       "Requests or frames a minute and user or address")                                           \
+    X(LOG_DISK, TEXT, "", 0, 1024, 0, ROLE_EDGES,                                                  \
+      "Folders of Kafka's log whose free space the edges watch, comma-separated; empty: none")     \
+    X(LOG_DISK_FREE_MIN_MB, INT, "1024", 1, 100000000, 0, ROLE_EDGES,                              \
+      "MiB to be left free there: below, sends are refused with `log_full`")                       \
     X(METRICS_LISTEN, TEXT, "", 0, 64, 0, ROLE_ALL,                                                \
       "Address and port of the private door: /metrics and /healthz; empty: none")                  \
     X(LOG_LEVEL, TEXT, "info", 4, 5, 0, ROLE_ALL, "debug, info, warn or error")

@@ -228,7 +228,8 @@ void sending_nack(struct load *l, struct sock *s, const struct scan *f, int64_t 
     l->nacked++;
     if (number < 0 || l->w.messages[number].acked)
         return;
-    if (!span_eq_str(f->code, "retry") && !span_eq_str(f->code, "slow_down")) {
+    if (!span_eq_str(f->code, "retry") && !span_eq_str(f->code, "slow_down") &&
+        !span_eq_str(f->code, "log_full")) {
         l->refused++; /* final: this one is not sent again */
         l->w.messages[number].acked = true;
         return;

@@ -64,6 +64,9 @@ class Cluster(Services):
             for port in filter(None, (n.kafka, n.controller)):
                 check_port_free(port, n.name)
 
+    def log_disk(self):
+        return self.state  # a node's own folder is taken away now and then
+
     def data(self, node):
         return self.state / f"{node.name}-data"
 
