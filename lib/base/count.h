@@ -81,6 +81,15 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Uploads that nobody finished, taken away")                                                  \
     X(LOOK_FAULTS, COUNTER, "look_faults_total", ROLE_MEDIA,                                       \
       "Files that chasqui-thumbnail could not make sense of, or did not survive")                  \
+    X(LOOKS, COUNTER, "looks_total", ROLE_MEDIA, "Files that were looked into")                    \
+    X(LOOK_RETRIES, COUNTER, "look_retries_total", ROLE_MEDIA,                                     \
+      "Looks made again because their process was killed")                                         \
+    X(LOOK_BREAKOUTS, COUNTER, "look_breakouts_total", ROLE_MEDIA,                                 \
+      "Looks ended by the sandbox: the file made its process try what no picture needs")           \
+    X(LOOKS_REFUSED, COUNTER, "looks_refused_total", ROLE_MEDIA,                                   \
+      "Files not looked into because too many of their owner wait")                                \
+    X(LOOKS_WAITING, GAUGE, "looks_waiting", ROLE_MEDIA, "Files that wait for a process now")      \
+    X(LOOKS_WORKING, GAUGE, "looks_working", ROLE_MEDIA, "Files that are looked into now")         \
     X(PUSHES_TAKEN, COUNTER, "pushes_taken_total", ROLE_MOBILE, "Pushes that their provider took") \
     X(PUSHES_DROPPED, COUNTER, "pushes_dropped_total", ROLE_MOBILE,                                \
       "Pushes that will never be taken")                                                           \

@@ -84,6 +84,10 @@ enum role_bit {
       "Hours after which an upload that was not finished is swept")                                \
     X(MEDIA_PIXELS_MAX, INT, "100", 1, 1000, 0, ROLE_MEDIA,                                        \
       "Millions of pixels above which no thumbnail is made")                                       \
+    X(MEDIA_LOOKERS, INT, "2", 1, 16, 0, ROLE_MEDIA,                                               \
+      "Processes that look into files at once; one user gets half of them at most")                \
+    X(MEDIA_USER_LOOK_S, INT, "30", 1, 600, 0, ROLE_MEDIA,                                         \
+      "Seconds of CPU a minute for looking into the files of one user; a MiB counts as 10 ms")     \
     X(THUMBNAIL_PROGRAM, TEXT, "", 0, 1024, 0, ROLE_MEDIA,                                         \
       "The program that looks into files; empty: chasqui-thumbnail beside this one")               \
     X(PARTITIONS, INT, "2", 1, 256, 0, ROLE_ALL,                                                   \

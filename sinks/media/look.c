@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LONGEST_MS = 20 * 1000, CPU_S = 15, MEMORY_MIB = 1536, FILES = 64, LINE = 256 };
+enum { CPU_S = 15, MEMORY_MIB = 1536, FILES = 64, LINE = 256, SLICE_MS = 100 };
 
 static void limit(int what, rlim_t most)
 {
@@ -41,7 +41,7 @@ static _Noreturn void become(const char *program, int in, int line, int out, con
         _exit(126);
     close_range(4, ~0U, 0);
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, CPU_S);
+    setrlimit(RLIMIT_CPU, &(struct rlimit){ CPU_S, CPU_S + 1 }); /* SIGXCPU says that it was this */
     limit(RLIMIT_FSIZE, LOOK_THUMBNAIL_MAX);
     limit(RLIMIT_NOFILE, FILES);
     limit(RLIMIT_MEMLOCK, 0);
@@ -53,32 +53,55 @@ static _Noreturn void become(const char *program, int in, int line, int out, con
     _exit(127);
 }
 
-/* Its one line, or "" when it says none within the time. */
-static void read_line(int fd, int64_t until_ms, char out[LINE])
+/* Its one line, or "" when it says none. False: its time was over, or it is to stop. */
+static bool read_line(int fd, int64_t until_ms, const atomic_bool *stop, char out[LINE])
 {
+    bool in_time = true;
     size_t n = 0;
 
     for (;;) {
         struct pollfd p = { .fd = fd, .events = POLLIN };
         int64_t left = until_ms - clock_mono_ms();
         ssize_t got;
+        int ready;
 
-        if (left <= 0 || n + 1 >= LINE || poll(&p, 1, (int)left) < 0)
+        in_time = left > 0 && !(stop && atomic_load(stop));
+        if (!in_time || n + 1 >= LINE)
             break;
-        got = read(fd, out + n, LINE - 1 - n);
+        ready = poll(&p, 1, left < SLICE_MS ? (int)left : SLICE_MS);
+        if (ready == 0 || (ready < 0 && errno == EINTR))
+            continue;
+        got = ready < 0 ? 0 : read(fd, out + n, LINE - 1 - n);
         if (got == 0 || (got < 0 && errno != EINTR))
             break;
         n += got > 0 ? (size_t)got : 0;
     }
     out[n] = '\0';
+    return in_time;
 }
 
-static void understand(const char *line, int status, struct look_found *ret)
+/* Without a line: how it ended says why. */
+static void understand_end(bool in_time, int status, struct look_found *ret)
+{
+    int ended = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+    if (!in_time || ended == SIGXCPU) {
+        ret->end = LOOK_LIMIT;
+        snprintf(ret->fault, sizeof ret->fault, "%s", "takes too long");
+    } else if (ended) {
+        ret->end = ended == SIGSYS ? LOOK_FILTERED : LOOK_KILLED;
+        snprintf(ret->fault, sizeof ret->fault, "ended by signal %d", ended);
+    } else {
+        snprintf(ret->fault, sizeof ret->fault, "ended with code %d", WEXITSTATUS(status));
+    }
+}
+
+static void understand(const char *line, bool in_time, int status, struct look_found *ret)
 {
     long long v[3] = { -1, -1, -1 };
     char *at = (char *)line + 3;
 
-    *ret = (struct look_found){ 0 };
+    *ret = (struct look_found){ .end = LOOK_SAID };
     for (int i = 0; i < 3 && strncmp(line, "ok ", 3) == 0; i++)
         v[i] = strtoll(at, &at, 10);
     if (*at == '\n' && v[0] >= 0 && v[0] <= INT32_MAX && v[1] >= 0 && v[1] <= INT32_MAX &&
@@ -88,10 +111,8 @@ static void understand(const char *line, int status, struct look_found *ret)
         ret->duration_ms = v[2];
     } else if (strncmp(line, "fault ", 6) == 0) {
         snprintf(ret->fault, sizeof ret->fault, "%.*s", (int)strcspn(line + 6, "\n"), line + 6);
-    } else if (WIFSIGNALED(status)) {
-        snprintf(ret->fault, sizeof ret->fault, "ended by signal %d", WTERMSIG(status));
     } else {
-        snprintf(ret->fault, sizeof ret->fault, "ended with code %d", WEXITSTATUS(status));
+        understand_end(in_time, status, ret);
     }
 }
 
@@ -104,12 +125,20 @@ static void read_thumbnail(int fd, struct cq_buf *out)
         out->n += (size_t)n;
 }
 
+static int64_t cpu_ms(const struct rusage *used)
+{
+    return (used->ru_utime.tv_sec + used->ru_stime.tv_sec) * INT64_C(1000) +
+           (used->ru_utime.tv_usec + used->ru_stime.tv_usec) / 1000;
+}
+
 enum cq_status look_into(const char *program, int fd, const char *type, int64_t megapixels_max,
-                         struct look_found *ret, struct cq_buf *thumbnail)
+                         const atomic_bool *stop, struct look_found *ret, struct cq_buf *thumbnail)
 {
     int out = memfd_create("thumbnail", MFD_CLOEXEC), pipes[2] = { -1, -1 }, status = 0;
     char megapixels[24], line[LINE];
     enum cq_status st = CQ_AGAIN;
+    struct rusage used = { 0 };
+    bool in_time;
     pid_t pid = -1;
 
     snprintf(megapixels, sizeof megapixels, "%" PRId64, megapixels_max);
@@ -120,14 +149,17 @@ enum cq_status look_into(const char *program, int fd, const char *type, int64_t 
     if (pid > 0) {
         close(pipes[1]);
         pipes[1] = -1;
-        read_line(pipes[0], clock_mono_ms() + LONGEST_MS, line);
+        in_time = read_line(pipes[0], clock_mono_ms() + LOOK_LONGEST_MS, stop, line);
         kill(pid, SIGKILL); /* it has said its line, or has had its time */
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        while (wait4(pid, &status, 0, &used) < 0 && errno == EINTR)
             ;
-        understand(line, status, ret);
+        understand(line, in_time, status, ret);
+        ret->cpu_ms = cpu_ms(&used);
         if (!*ret->fault)
             read_thumbnail(out, thumbnail);
-        st = WIFEXITED(status) && WEXITSTATUS(status) >= 126 ? CQ_AGAIN : CQ_OK;
+        st = (WIFEXITED(status) && WEXITSTATUS(status) >= 126) || (stop && atomic_load(stop))
+                 ? CQ_AGAIN
+                 : CQ_OK;
     }
     for (int i = 0; i < 2; i++)
         if (pipes[i] >= 0)

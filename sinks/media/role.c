@@ -6,234 +6,357 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
-#include "lib/bus/stage.h"
 #include "schemas/codec.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
 #include "sinks/media/cage.h"
-#include "sinks/media/look.h"
 #include "sinks/media/sweep.h"
+#include "sinks/media/works.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum {
     TURN_RECORDS = 1000,
-    TURN_BYTES = 4 * 1024 * 1024,
     FETCH_WAIT_MS = 250,
-    ARENA_BYTES = 32 * 1024 * 1024,
-    TURN_LONGEST_MS = 2000, /* no look begins later: a kill repeats no more than this */
-    REPORT_MS = 30 * 1000,
+    ARENA_BYTES = 1024 * 1024, /* of one record */
+    BUSY_WAIT_MS = 10,         /* for a record, while files are at work */
+    IDLE_WAIT_MS = 200,
+    COMMIT_EVERY_MS = 1000,
+    AGAIN_MS = 1000,
+    JOIN_MS = 10 * 1000,
+    DRAIN_MS = 5 * 1000,
+    TRIES = 3,           /* of a file whose process is killed */
+    FETCH_MS_A_MIB = 10, /* what fetching a MiB costs of an owner's budget */
     PROGRAM_MAX = 1100,
 };
 
-struct media_role {
-    struct cq_arena *arena; /* of the turn */
-    struct store *store;    /* owned */
-    struct ingest *ingest;  /* owned */
-    struct sweep *sweep;    /* owned */
-    char program[PROGRAM_MAX];
-    int64_t turn_ms; /* when the turn began */
-    bool reported;
-    enum cq_status report;
-    bool away; /* the store, as logged */
+struct part {
+    bool owned, paused;
+    int64_t next, committed; /* next to be read; told to the group */
 };
 
-/* ---- one file
- * ------------------------------------------------------------------------------------- */
+struct media_role {
+    struct cq_arena *arena;    /* of a record */
+    struct ingest *ingest;     /* owned */
+    struct sweep *sweep;       /* owned */
+    struct pool *pool;         /* owned */
+    struct consumer *consumer; /* owned */
+    struct works *works;       /* owned */
+    struct part *parts;        /* owned; parts_n */
+    int32_t parts_n;
+    int64_t committed_ms;
+    char program[PROGRAM_MAX];
+    bool away, stuck; /* the store; anything else that looking needs; as logged */
+};
 
-static bool to_file(void *arg, struct cq_span bytes)
+/* ---- what operators hear
+ * ----------------------------------------------------------------------- */
+
+static void tell_trouble(struct media_role *m, const struct pool_job *job)
 {
-    int fd = *(int *)arg;
+    bool away = job->st == CQ_AGAIN && job->store_away;
+    bool stuck = job->st == CQ_AGAIN && !job->store_away;
 
-    while (bytes.n) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
+    if (away && !m->away)
+        log_warn("store_away", LOG_S("why", job->why));
+    if (!away && m->away && !stuck)
+        log_info("store_back");
+    if (stuck && !m->stuck)
+        log_warn("look_stuck", LOG_S("why", job->why));
+    m->away = away || (stuck && m->away);
+    m->stuck = stuck || (away && m->stuck);
+}
 
-        if (n <= 0)
-            return false;
-        bytes = span_of(bytes.p + n, bytes.n - (size_t)n);
+static void show(const struct media_role *m)
+{
+    count_set(COUNT_LOOKS_WAITING, m->works->line.n - m->works->line.working);
+    count_set(COUNT_LOOKS_WORKING, m->works->line.working);
+    consumer_show(m->consumer);
+}
+
+/* ---- looking
+ * --------------------------------------------------------------------------------------- */
+
+static void begin_looks(struct media_role *m, int64_t now_ms)
+{
+    for (int idle = pool_idle(m->pool); idle > 0; idle--) {
+        int32_t place = line_next(&m->works->line, now_ms);
+        const struct work *w = place < 0 ? NULL : works_at(m->works, place);
+        struct pool_job job = { .place = place };
+
+        if (!w)
+            return;
+        job.media = w->media;
+        memcpy(job.key, w->key, sizeof job.key);
+        memcpy(job.type, w->type, sizeof job.type);
+        pool_begin(m->pool, &job);
     }
+}
+
+/* A process that was killed may have been in somebody's way: the memory of the machine, an
+ * operator. One that kills itself by its file does so each time. */
+static bool try_again(struct media_role *m, struct work *w, const struct pool_job *job,
+                      int64_t now_ms)
+{
+    int64_t wait_ms = AGAIN_MS;
+
+    if (job->st == CQ_OK) {
+        if (job->found.end != LOOK_KILLED || ++w->tries >= TRIES)
+            return false;
+        count_add(COUNT_LOOK_RETRIES, 1);
+        log_warn("look_killed", LOG_S("media", id_text(w->media).s), LOG_S("why", job->found.fault),
+                 LOG_I("tries", w->tries));
+        wait_ms *= w->tries;
+    }
+    line_wait(&m->works->line, w->place, now_ms + wait_ms);
     return true;
 }
 
-static void tell_store(struct media_role *m, bool away)
+static void end_look(struct media_role *m, struct work *w, const struct pool_job *job)
 {
-    if (away == m->away)
-        return;
-    m->away = away;
-    if (away)
-        log_warn("store_away", LOG_S("why", store_why(m->store)));
-    else
-        log_info("store_back");
-}
-
-/* The child gets a copy without a name, never the store's own file. */
-static enum cq_status fetch(struct media_role *m, const char *key, int *ret_fd)
-{
-    const char *folder = getenv("TMPDIR");
-    int fd = open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    enum cq_status st = fd >= 0 ? store_stream(m->store, key, to_file, &fd) : CQ_AGAIN;
-
-    tell_store(m, st == CQ_AGAIN);
-    if (st == CQ_POISON && store_fault(m->store) == STORE_WRONG)
-        st = CQ_AGAIN; /* no room in our own folder: later */
-    if (st == CQ_OK && lseek(fd, 0, SEEK_SET) == 0) {
-        *ret_fd = fd;
-        return CQ_OK;
+    line_leave(&m->works->line, w->place);
+    w->place = -1;
+    w->found = job->found;
+    memcpy(w->thumbnail, job->thumbnail, sizeof w->thumbnail);
+    w->state = WORK_TELL;
+    count_add(COUNT_LOOKS, 1);
+    if (job->found.end == LOOK_FILTERED) {
+        count_add(COUNT_LOOK_BREAKOUTS, 1);
+        log_error("look_filtered", LOG_S("media", id_text(w->media).s),
+                  LOG_S("owner", id_text(w->user).s));
     }
-    if (fd >= 0)
-        close(fd);
-    return st == CQ_OK ? CQ_AGAIN : st;
+    log_debug("looked", LOG_S("media", id_text(w->media).s), LOG_S("fault", w->found.fault));
 }
 
-static enum cq_status put_thumbnail(struct media_role *m, struct cq_id id,
-                                    const struct cq_buf *jpeg, char key[STORE_KEY_MAX])
+static void take_looks(struct media_role *m, int64_t now_ms)
 {
-    enum cq_status st;
+    struct pool_job job;
 
-    snprintf(key, STORE_KEY_MAX, "thumbnails/%.2s/%s", id_text(id).s, id_text(id).s);
-    st = store_put(m->store, key, "image/jpeg", buf_span(jpeg));
-    tell_store(m, st == CQ_AGAIN);
-    return st;
-}
+    while (pool_take(m->pool, &job)) {
+        struct work *w = works_at(m->works, job.place);
 
-/* What is in the file. Without its bytes a fault says so; CQ_AGAIN while the store is away. */
-static enum cq_status find(struct media_role *m, const struct media_ready *ready,
-                           struct look_found *found, char key[STORE_KEY_MAX])
-{
-    char type[256], object[STORE_KEY_MAX];
-    struct cq_buf jpeg;
-    enum cq_status st;
-    int fd = -1;
-
-    key[0] = '\0';
-    *found = (struct look_found){ 0 };
-    snprintf(type, sizeof type, "%.*s", SPAN_FMT(ready->content_type));
-    snprintf(object, sizeof object, "%.*s", SPAN_FMT(ready->key));
-    st = fetch(m, object, &fd);
-    if (st == CQ_POISON) {
-        snprintf(found->fault, sizeof found->fault, "not in the store");
-        return CQ_OK;
+        tell_trouble(m, &job);
+        if (!w)
+            continue;
+        line_charge(&m->works->line, job.place,
+                    job.found.cpu_ms + (job.bytes >> 20) * FETCH_MS_A_MIB, now_ms);
+        if (w->dropped)
+            works_remove(m->works, w);
+        else if (!try_again(m, w, &job, now_ms))
+            end_look(m, w, &job);
     }
-    if (st != CQ_OK)
-        return st;
-    buf_init(&jpeg, LOOK_THUMBNAIL_MAX);
-    st = look_into(m->program, fd, type, setting_int(SET_MEDIA_PIXELS_MAX), found, &jpeg);
-    close(fd);
-    if (st == CQ_OK && jpeg.n)
-        st = put_thumbnail(m, ready->media_id, &jpeg, key);
-    buf_release(&jpeg);
-    return st;
 }
 
 /* ---- into the log
  * --------------------------------------------------------------------------------- */
 
+/* Unknown means again, and a fact told twice is harmless. */
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
 {
     struct media_role *m = arg;
+    struct work *w = &m->works->v[opaque];
 
-    (void)opaque;
     (void)partition;
     (void)offset;
-    m->reported = true;
-    m->report = st;
-}
-
-/* Until the broker has it: unknown means again, and a fact told twice is harmless. */
-static enum cq_status submit(struct media_role *m, const struct chat_action *a)
-{
-    int64_t until_ms = clock_mono_ms() + REPORT_MS;
-    const char *field = "";
-    enum cq_status st;
-
-    m->reported = false;
-    st = ingest_chat(m->ingest, a, 1, &field);
-    if (st == CQ_POISON)
-        return CQ_POISON;
-    while (st == CQ_OK && !m->reported && clock_mono_ms() < until_ms) {
-        struct pollfd p = { .fd = ingest_fd(m->ingest), .events = POLLIN };
-
-        poll(&p, 1, 10);
-        ingest_serve(m->ingest);
-        if (ingest_is_dead(m->ingest))
-            return CQ_FATAL;
+    if (st == CQ_OK || w->dropped) {
+        works_remove(m->works, w);
+        return;
     }
-    return st == CQ_OK && m->reported ? m->report : CQ_AGAIN;
+    w->state = WORK_TELL;
+    w->due_ms = clock_mono_ms() + AGAIN_MS;
 }
 
-static enum cq_status process(struct media_role *m, const struct chat_event *e, bool has_peer,
-                              struct cq_id peer)
+static void tell(struct media_role *m, struct work *w, int64_t now_ms)
+{
+    const char *field = "";
+    struct chat_action a = {
+        .chat_id = w->chat,
+        .user_id = w->user,
+        .device_id = w->device,
+        .client_id = span_of(w->client_id, w->client_id_n),
+        .at_ms = clock_wall_ms(),
+        .has_peer = w->has_peer,
+        .peer = w->peer,
+        .action = { CHAT_ACTION_MEDIA_PROCESSED,
+                    .u.media_processed = { .media_id = w->media,
+                                           .width = w->found.width,
+                                           .height = w->found.height,
+                                           .duration_ms = w->found.duration_ms,
+                                           .thumbnail_key = span_str(w->thumbnail),
+                                           .fault = span_str(w->found.fault) } },
+    };
+    enum cq_status st = ingest_chat(m->ingest, &a, (uint64_t)(w - m->works->v), &field);
+
+    if (st == CQ_OK) {
+        count_add(COUNT_LOOK_FAULTS, *w->found.fault ? 1 : 0);
+        w->state = WORK_TOLD;
+    } else if (st == CQ_AGAIN) {
+        w->due_ms = now_ms + AGAIN_MS;
+    } else {
+        log_error("look_untold", LOG_S("media", id_text(w->media).s), LOG_S("field", field));
+        works_remove(m->works, w);
+    }
+}
+
+static void tell_all(struct media_role *m, int64_t now_ms)
+{
+    for (int32_t i = 0; i < WORKS_MAX; i++)
+        if (m->works->v[i].state == WORK_TELL && m->works->v[i].due_ms <= now_ms)
+            tell(m, &m->works->v[i], now_ms);
+}
+
+/* ---- records
+ * --------------------------------------------------------------------------------------- */
+
+static bool fits(const struct chat_event *e)
+{
+    return e->client_id.n <= WORK_CLIENT_ID_MAX && e->event.u.media_ready.key.n < STORE_KEY_MAX &&
+           e->event.u.media_ready.content_type.n < POOL_TYPE_MAX;
+}
+
+static void take_ready(struct media_role *m, const struct bus_record *rec,
+                       const struct chat_event *e)
 {
     const struct media_ready *ready = &e->event.u.media_ready;
-    struct look_found found;
-    char key[STORE_KEY_MAX];
-    enum cq_status st = find(m, ready, &found, key);
-    struct chat_action a = {
-        .chat_id = e->chat_id,
-        .user_id = e->user_id,
-        .device_id = e->device_id,
-        .client_id = e->client_id,
-        .at_ms = clock_wall_ms(),
-        .has_peer = has_peer,
-        .peer = peer,
-        .action = { CHAT_ACTION_MEDIA_PROCESSED,
-                    .u.media_processed = { .media_id = ready->media_id,
-                                           .width = found.width,
-                                           .height = found.height,
-                                           .duration_ms = found.duration_ms,
-                                           .thumbnail_key = span_str(key),
-                                           .fault = span_str(found.fault) } },
-    };
+    struct work *w = works_add(m->works);
 
-    if (st == CQ_OK)
-        st = submit(m, &a);
-    if (st == CQ_OK && *found.fault)
-        count_add(COUNT_LOOK_FAULTS, 1);
-    log_debug("looked", LOG_S("media", id_text(ready->media_id).s), LOG_S("fault", found.fault),
-              LOG_S("status", cq_status_name(st)));
+    w->partition = rec->partition;
+    w->offset = rec->offset;
+    w->media = ready->media_id;
+    w->chat = e->chat_id;
+    w->user = e->user_id;
+    w->device = e->device_id;
+    w->has_peer = ready->has_peer;
+    w->peer = ready->peer;
+    w->client_id_n = e->client_id.n;
+    memcpy(w->client_id, e->client_id.p, e->client_id.n);
+    snprintf(w->key, sizeof w->key, "%.*s", SPAN_FMT(ready->key));
+    snprintf(w->type, sizeof w->type, "%.*s", SPAN_FMT(ready->content_type));
+    if (line_join(&m->works->line, e->user_id, clock_mono_ms(), &w->place) != LINE_TAKEN) {
+        w->place = -1; /* there was room, so it is this owner's bound */
+        count_add(COUNT_LOOKS_REFUSED, 1);
+        snprintf(w->found.fault, sizeof w->found.fault, "too many files of its owner wait");
+        w->state = WORK_TELL;
+    }
+}
+
+static void take_record(struct media_role *m, const struct bus_record *rec)
+{
+    const char *why = "";
+    struct chat_event e;
+
+    arena_reset(m->arena);
+    if (codec_decode(&chat_event_codec, rec->value, m->arena, &e, &why) != CQ_OK)
+        return; /* dead-lettered by the sink that keeps the view */
+    if (e.event.kind == CHAT_EVENT_MEDIA_READY &&
+        e.event.u.media_ready.type != MESSAGE_TYPE_DOCUMENT && fits(&e))
+        take_ready(m, rec, &e);
+}
+
+static void pause_all(struct media_role *m, bool pause)
+{
+    for (int32_t p = 0; p < m->parts_n; p++) {
+        if (!m->parts[p].owned || m->parts[p].paused == pause)
+            continue;
+        consumer_pause(m->consumer, topic_name(TOPIC_CHAT_EVENTS), p, pause);
+        m->parts[p].paused = pause;
+    }
+}
+
+static enum cq_status take_records(struct media_role *m)
+{
+    enum cq_status st = CQ_OK;
+
+    pause_all(m, !works_room(m->works));
+    for (int i = 0; st == CQ_OK && i < TURN_RECORDS; i++) {
+        int wait_ms = i ? 0 : m->works->n ? BUSY_WAIT_MS : IDLE_WAIT_MS;
+        struct bus_record rec;
+
+        st = consumer_poll(m->consumer, wait_ms, &rec);
+        if (st != CQ_OK || !rec.topic)
+            return st;
+        if (!works_room(m->works)) { /* it came before the pause did */
+            st = consumer_seek(m->consumer, rec.topic, rec.partition, rec.offset);
+            pause_all(m, true);
+        } else if (m->parts[rec.partition].owned) {
+            take_record(m, &rec);
+            m->parts[rec.partition].next = rec.offset + 1;
+        }
+        record_release(&rec);
+    }
     return st;
 }
 
-/* ---- the stage
+/* ---- partitions
  * ------------------------------------------------------------------------------------ */
 
-static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *place,
-                              struct stage_out *out, const char **ret_why)
+static void commit_progress(struct media_role *m, int64_t now_ms)
 {
-    struct media_role *m = arg;
-    struct chat_event e;
-    enum cq_status st = codec_decode(&chat_event_codec, in->value, m->arena, &e, ret_why);
+    if (now_ms - m->committed_ms < COMMIT_EVERY_MS)
+        return;
+    m->committed_ms = now_ms;
+    for (int32_t p = 0; p < m->parts_n; p++) {
+        int64_t next = m->parts[p].owned ? works_undone(m->works, p, m->parts[p].next) : 0;
 
-    (void)out;
-    (void)place;
-    if (st == CQ_POISON) /* dead-lettered by the sink that keeps the view */
-        return CQ_OK;
-    if (st != CQ_OK || e.event.kind != CHAT_EVENT_MEDIA_READY ||
-        e.event.u.media_ready.type == MESSAGE_TYPE_DOCUMENT)
-        return st;
-    if (!m->turn_ms)
-        m->turn_ms = clock_mono_ms();
-    if (clock_mono_ms() - m->turn_ms > TURN_LONGEST_MS)
-        return CQ_AGAIN;
-    return process(m, &e, e.event.u.media_ready.has_peer, e.event.u.media_ready.peer);
+        if (!m->parts[p].owned || next <= m->parts[p].committed)
+            continue;
+        consumer_commit(m->consumer, topic_name(TOPIC_CHAT_EVENTS), p, next, NULL);
+        m->parts[p].committed = next;
+    }
+    show(m);
 }
 
-static enum cq_status on_turn_end(void *arg, struct stage_out *out)
+static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
+                                  int64_t committed, const char *meta, int64_t *ret_from)
 {
     struct media_role *m = arg;
 
-    (void)out;
-    arena_reset(m->arena);
-    m->turn_ms = 0;
+    (void)topic;
+    (void)meta;
+    (void)ret_from;
+    if (partition < 0 || partition >= m->parts_n)
+        return CQ_FATAL;
+    m->parts[partition] = (struct part){ .owned = true, .next = -1, .committed = committed };
     return CQ_OK;
 }
 
-static const struct stage_ops ops = { NULL, NULL, on_step, on_turn_end, NULL };
+/* What is at work or on its way ends without us; the new owner does it again. */
+static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
+{
+    struct media_role *m = arg;
+    struct part *part = &m->parts[partition];
+    int64_t next;
+
+    if (!part->owned)
+        return;
+    next = works_undone(m->works, partition, part->next);
+    if (!lost && next > part->committed &&
+        consumer_commit_wait(m->consumer, topic, partition, next, NULL) != CQ_OK)
+        log_debug("commit_at_revoke_failed", LOG_I("partition", partition));
+    part->owned = false;
+    works_drop(m->works, partition);
+}
+
+static const struct consumer_ops ops = { on_assigned, on_revoked };
+
+static enum cq_status turn(struct media_role *m)
+{
+    int64_t now_ms = clock_mono_ms();
+    enum cq_status st;
+
+    count_beat(now_ms);
+    ingest_serve(m->ingest);
+    take_looks(m, now_ms);
+    tell_all(m, now_ms);
+    begin_looks(m, now_ms);
+    st = take_records(m);
+    commit_progress(m, now_ms);
+    return st == CQ_OK && ingest_is_dead(m->ingest) ? CQ_FATAL : st;
+}
 
 /* ---- life
  * ----------------------------------------------------------------------------------------- */
@@ -270,7 +393,7 @@ static bool check_cage(const struct media_role *m)
     enum cq_status st;
 
     buf_init(&none, LOOK_THUMBNAIL_MAX);
-    st = fd < 0 ? CQ_AGAIN : look_into(m->program, fd, "cage", 1, &found, &none);
+    st = fd < 0 ? CQ_AGAIN : look_into(m->program, fd, "cage", 1, NULL, &found, &none);
     if (fd >= 0)
         close(fd);
     if (st == CQ_OK && !*found.fault && found.width & CAGE_FILTER) {
@@ -284,61 +407,122 @@ static bool check_cage(const struct media_role *m)
     return false;
 }
 
-static enum cq_status open_parts(struct media_role *m)
+static struct store_conf store_conf(void)
 {
-    struct sweep_conf sweep = {
-        .database_url = setting_text(SET_DATABASE_URL),
-        .store = { .where = setting_text(SET_MEDIA_STORE),
-                   .access_key = setting_text(SET_S3_ACCESS_KEY),
-                   .secret_key = setting_text(SET_S3_SECRET_KEY),
-                   .region = setting_text(SET_S3_REGION),
-                   .public_url = setting_text(SET_S3_PUBLIC_URL) },
-        .pending_ms = setting_int(SET_MEDIA_PENDING_HOURS) * 3600 * 1000,
-    };
+    return (struct store_conf){ .where = setting_text(SET_MEDIA_STORE),
+                                .access_key = setting_text(SET_S3_ACCESS_KEY),
+                                .secret_key = setting_text(SET_S3_SECRET_KEY),
+                                .region = setting_text(SET_S3_REGION),
+                                .public_url = setting_text(SET_S3_PUBLIC_URL) };
+}
+
+/* Its folders or bucket, made when they are not there; when it is away now that is only said. */
+static enum cq_status open_store(struct media_role *m)
+{
+    const struct store_conf conf = store_conf();
+    cq_auto(store) struct store *s = NULL;
+
+    if (store_new(&conf, &s) != CQ_OK) {
+        log_error("bad_setting", LOG_S("name", "MEDIA_STORE"));
+        return CQ_FATAL;
+    }
+    m->away = store_prepare(s) != CQ_OK;
+    if (m->away)
+        log_warn("store_away", LOG_S("why", store_why(s)));
+    return CQ_OK;
+}
+
+static enum cq_status open_pool(struct media_role *m)
+{
+    const char *folder = getenv("TMPDIR");
+    int threads = (int)setting_int(SET_MEDIA_LOOKERS);
+
+    m->works = calloc(1, sizeof *m->works);
+    m->parts_n = (int32_t)setting_int(SET_PARTITIONS);
+    m->parts = calloc((size_t)m->parts_n, sizeof *m->parts);
+    if (!m->works || !m->parts || !m->arena)
+        return CQ_FATAL;
+    /* half of them stay for others, whatever one owner sends */
+    line_init(&m->works->line, setting_int(SET_MEDIA_USER_LOOK_S) * 1000,
+              threads > 1 ? threads / 2 : 1);
+    return pool_new(&(struct pool_conf){ .threads = threads,
+                                         .program = m->program,
+                                         .folder = folder && *folder ? folder : "/tmp",
+                                         .megapixels_max = setting_int(SET_MEDIA_PIXELS_MAX),
+                                         .store = store_conf() },
+                    &m->pool);
+}
+
+static enum cq_status open_bus(struct media_role *m)
+{
+    static const char *topic;
     struct ingest_conf ic = { .brokers = setting_text(SET_KAFKA_BROKER),
                               .client_id = "chasqui-media",
                               .partitions = (int32_t)setting_int(SET_PARTITIONS),
                               .ack = on_report,
                               .arg = m };
+    enum cq_status st = ingest_new(&ic, &m->ingest);
+
+    topic = topic_name(TOPIC_CHAT_EVENTS);
+    return st != CQ_OK
+               ? st
+               : consumer_new(&(struct consumer_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
+                                                       .client_id = "chasqui-media",
+                                                       .group = "media",
+                                                       .instance = setting_text(SET_INSTANCE),
+                                                       .topics = &topic,
+                                                       .topics_n = 1,
+                                                       .fetch_wait_ms = FETCH_WAIT_MS,
+                                                       .ops = &ops,
+                                                       .arg = m },
+                              &m->consumer);
+}
+
+static enum cq_status open_parts(struct media_role *m)
+{
+    const struct sweep_conf sweep = { .database_url = setting_text(SET_DATABASE_URL),
+                                      .store = store_conf(),
+                                      .pending_ms =
+                                          setting_int(SET_MEDIA_PENDING_HOURS) * 3600 * 1000 };
     enum cq_status st;
 
     if (!find_program(m) || !check_cage(m))
         return CQ_FATAL;
-    st = store_new(&sweep.store, &m->store);
-    if (st != CQ_OK) {
-        log_error("bad_setting", LOG_S("name", "MEDIA_STORE"));
-        return CQ_FATAL;
-    }
-    tell_store(m, store_prepare(m->store) != CQ_OK);
-    st = ingest_new(&ic, &m->ingest);
+    st = open_store(m);
     if (st == CQ_OK)
-        st = sweep_start(&sweep, &m->sweep);
-    return st;
+        st = open_pool(m);
+    if (st == CQ_OK)
+        st = open_bus(m);
+    return st == CQ_OK ? sweep_start(&sweep, &m->sweep) : st;
 }
 
-static enum cq_status open_stage(struct media_role *m, struct stage **ret)
+/* What the broker has not confirmed is waited for, so that it need not be done again. */
+static void drain(struct media_role *m)
 {
-    return stage_new(&(struct stage_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
-                                           .client_id = "chasqui-media",
-                                           .group = "media",
-                                           .instance = setting_text(SET_INSTANCE),
-                                           .topic = topic_name(TOPIC_CHAT_EVENTS),
-                                           .dlq_topic = "chat.events.dlq",
-                                           .worker = "media",
-                                           .batch_max = TURN_RECORDS,
-                                           .batch_max_bytes = TURN_BYTES,
-                                           .fetch_wait_ms = FETCH_WAIT_MS,
-                                           .ops = &ops,
-                                           .arg = m },
-                     ret);
+    int64_t until_ms = clock_mono_ms() + DRAIN_MS;
+    bool open = true;
+
+    while (open && clock_mono_ms() < until_ms) {
+        ingest_serve(m->ingest);
+        open = false;
+        for (int32_t i = 0; i < WORKS_MAX; i++)
+            open = open || m->works->v[i].state == WORK_TOLD;
+        if (open)
+            clock_sleep_ms(1);
+    }
+    m->committed_ms = 0;
+    commit_progress(m, clock_mono_ms());
 }
 
 static void close_parts(struct media_role *m)
 {
+    pool_free(m->pool);
     sweep_stop(m->sweep);
+    consumer_free(m->consumer);
     ingest_free(m->ingest);
-    store_free(m->store);
     arena_free(m->arena);
+    free(m->works);
+    free(m->parts);
 }
 
 /* Without a store there is nothing to do, and nothing wrong. */
@@ -352,29 +536,38 @@ static int idle(const volatile int *stop)
     return 0;
 }
 
+/* Ready once partitions are ours; more copies than partitions are ready without. */
+static enum cq_status run(struct media_role *m, const volatile int *stop)
+{
+    int64_t until_ms = clock_mono_ms() + JOIN_MS;
+    enum cq_status st = CQ_OK;
+
+    while (st == CQ_OK && !*stop && !consumer_owned(m->consumer) && clock_mono_ms() < until_ms)
+        st = turn(m);
+    if (st == CQ_OK)
+        log_info("ready", LOG_S("program", m->program));
+    while (st == CQ_OK && !*stop)
+        st = turn(m);
+    if (st == CQ_OK)
+        drain(m);
+    return st;
+}
+
 int media_role_run(const volatile int *stop)
 {
-    struct media_role m = { .arena = arena_new(ARENA_BYTES) };
-    struct stage *stage = NULL;
+    struct media_role m = { 0 };
     enum cq_status st;
 
-    if (!*setting_text(SET_MEDIA_STORE)) {
-        arena_free(m.arena);
+    if (!*setting_text(SET_MEDIA_STORE))
         return idle(stop);
-    }
+    m.arena = arena_new(ARENA_BYTES);
     st = open_parts(&m);
     if (st == CQ_OK)
-        st = open_stage(&m, &stage);
-    if (st == CQ_OK)
-        st = stage_join(stage, stop);
-    if (st == CQ_OK) {
-        log_info("ready", LOG_S("program", m.program));
-        st = stage_run(stage, stop);
-    }
+        st = run(&m, stop);
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)),
-                  LOG_S("why", stage ? stage_error(stage) : "no memory, or bad settings"));
-    stage_free(stage);
+        log_error(
+            "ended", LOG_S("status", cq_status_name(st)),
+            LOG_S("why", m.consumer ? consumer_error(m.consumer) : "no memory, or bad settings"));
     close_parts(&m);
     return st == CQ_OK ? 0 : 1;
 }

@@ -21,7 +21,7 @@ static struct look_found run(const char *program, const char *type)
     int fd = open("/dev/null", O_RDONLY);
 
     buf_init(&jpeg, LOOK_THUMBNAIL_MAX);
-    if (fd < 0 || look_into(program, fd, type, 100, &found, &jpeg) != CQ_OK)
+    if (fd < 0 || look_into(program, fd, type, 100, NULL, &found, &jpeg) != CQ_OK)
         snprintf(found.fault, sizeof found.fault, "did not run");
     close(fd);
     return found;
@@ -56,8 +56,7 @@ static int attempt_all(void)
         found = run(CAGE_PROBE, type);
         if (strcmp(found.fault, "end") == 0)
             break;
-        if (strncmp(found.fault, "refused: ", 9) != 0 &&
-            strcmp(found.fault, "ended by signal 31") != 0) {
+        if (strncmp(found.fault, "refused: ", 9) != 0 && found.end != LOOK_FILTERED) {
             fprintf(stderr, "attempt %d: %s\n", tried, found.fault);
             tried = -1;
             break;
