@@ -431,6 +431,17 @@ static bool starts_with(struct cq_span s, const char *prefix)
     return s.n >= n && memcmp(s.p, prefix, n) == 0;
 }
 
+static bool is_probe(struct cq_span path)
+{
+    return span_eq_str(path, "/healthz") || span_eq_str(path, "/readyz");
+}
+
+static bool is_read(const h2o_req_t *req)
+{
+    return h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) ||
+           h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+}
+
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct http *h = ((struct api_handler *)self)->http;
@@ -445,7 +456,10 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 
     if (refuse_framing(h, req))
         return 0;
-    if (span_eq_str(path, "/healthz")) {
+    if (is_probe(path) && !is_read(req)) {
+        add_named(req, "allow", "GET, HEAD");
+        reply_error(h, req, 405, 0, "method_not_allowed", "not with this method");
+    } else if (span_eq_str(path, "/healthz")) {
         reply(h, req, 200, 0, span_str("{\"status\":\"alive\"}"));
     } else if (span_eq_str(path, "/readyz")) {
         word = h->ops.ready(h->ops.arg, &ready);

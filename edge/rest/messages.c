@@ -8,6 +8,8 @@
 #include "schemas/frame.h"
 #include "schemas/names.h"
 
+static const int64_t SEQ_MAX = ((int64_t)1 << 53) - 1;
+
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 200 };
 
 /* ---- sending ------------------------------------------------------------------------------------
@@ -252,8 +254,9 @@ enum call_next handle_read(struct call *c, struct pg *db)
         return call_database(c, st);
     if (!there || !view.present)
         return call_not_found(c);
-    if (!r || !json_get_i64(c->json, "seq", &r->read_seq) || r->read_seq <= 0)
-        return call_bad_request(c, "seq of the last message read");
+    if (!r || !json_get_i64(c->json, "seq", &r->read_seq) || r->read_seq <= 0 ||
+        r->read_seq > SEQ_MAX)
+        return call_bad_request(c, "seq of the last message read: 1 to 2^53 - 1");
     r->chat_id = view.id;
     r->user_id = c->who.user;
     r->device_id = c->who.device;

@@ -41,6 +41,13 @@ static struct cq_span text_of(const struct call *c, const char *name)
     return json_get_text(c->json, name, &s) ? s : span_of("", 0);
 }
 
+static bool is_text_or_absent(const struct call *c, const char *name)
+{
+    struct cq_span s;
+
+    return !json_get(c->json, name) || json_get_text(c->json, name, &s);
+}
+
 /* Apple's tokens are bytes, whose hex may come in either case. */
 static struct cq_span lower(struct call *c, struct cq_span s)
 {
@@ -66,6 +73,10 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
         field = "environment";
     else if (!word_of(c, "privacy", privacies, &privacy))
         field = "privacy";
+    else if (!is_text_or_absent(c, "app"))
+        field = "app";
+    else if (!is_text_or_absent(c, "locale"))
+        field = "locale";
     if (!field) {
         *a = (struct push_address){
             .kind = (enum push_kind)kind,

@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-enum { VALUE_MAX = 4096, SECRET_LEAST = 8 };
+enum { VALUE_MAX = 4096 };
+
+static const char MARK[] = "\1mark\2"; /* before the value of a secret: stands in no message */
 
 static const struct {
     const char *name;
@@ -47,7 +49,7 @@ static void check_taken(size_t which, const char *value)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static bool begun;
-    char value[VALUE_MAX], *said = NULL;
+    char value[VALUE_MAX + sizeof MARK], *said = NULL;
     size_t which, said_n = 0;
     FILE *err;
 
@@ -57,8 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n == 0 || n > VALUE_MAX)
         return 0;
     which = data[0] % ARRAY_LEN(rows);
-    memcpy(value, data + 1, n - 1);
-    value[n - 1] = '\0';
+    snprintf(value, sizeof value, "%s%.*s", rows[which].secret ? MARK : "", (int)(n - 1),
+             (const char *)data + 1);
     setenv(rows[which].name, value, 1);
     MUST((err = open_memstream(&said, &said_n)));
     if (settings_load(ROLE_ALL, err) == CQ_OK)
@@ -66,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     fclose(err);
     if (said_n) {
         MUST(strstr(said, rows[which].name) && strchr(said, '\n') == said + said_n - 1);
-        MUST(!rows[which].secret || strlen(value) < SECRET_LEAST || !strstr(said, value));
+        MUST(!strstr(said, MARK));
     }
     free(said);
     if (rows[which].required)

@@ -43,6 +43,8 @@ STEPS = [
     Step("fuzz", "every fuzz target for 60 s", ("{python}", "tests/long/fuzz.py", "--junit", "{junit}"), 60 * MINUTE, needs=("fuzz",)),
     Step("autobahn", "Autobahn's cases for WebSocket servers, by kosoku",
          ("{python}", "tests/long/autobahn.py", "--echo", "{build}/tests/long/ws_echo", "--junit", "{junit}"), 30 * MINUTE),
+    Step("schemathesis", "docs/openapi.yaml against a whole Chasqui: good data, bad data, chains of requests, uploads",
+         ("{python}", "tests/long/api_cases.py", "--junit", "{junit}"), 30 * MINUTE),
     Step("faults-f6", "three brokers, killed and emptied in turn",
          ("{python}", "tests/faults/drive.py", "--fault", "F6", "--seed", "a", "--junit", "{junit}"), 30 * MINUTE),
     Step("trixie", "build and units with the libraries of Debian 13", ("tests/trixie",), 60 * MINUTE, needs=()),
