@@ -27,6 +27,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Commits that the broker did not take or that could not be sent; more is read again")        \
     X(DEAD_LETTERS, COUNTER, "dead_letters_total", ROLE_READERS,                                   \
       "Records that can never succeed, sent to their dlq topic")                                   \
+    X(EXPIRED, COUNTER, "expired_total", ROLE_READERS,                                             \
+      "Records that the log gave up before this group had read them")                              \
     X(KILLERS, COUNTER, "killers_total", ROLE_STAGES,                                              \
       "Dead letters that had killed their process again and again")                                \
     X(REJOINS, COUNTER, "rejoins_total", ROLE_READERS,                                             \

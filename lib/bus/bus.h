@@ -218,6 +218,10 @@ CQ_MUST_CHECK enum cq_status dead_letter_send(struct producer *p, const char *dl
                                               const struct bus_record *rec, const char *error,
                                               const char *worker, int64_t now_ms, uint64_t opaque);
 
+/** The records from `from` up to `first` expired before they were read: counts them and logs one
+ * warning. */
+void expired_tell(const char *topic, int32_t partition, int64_t from, int64_t first);
+
 /* ---- topics ------------------------------------------------------------------------------------
  */
 

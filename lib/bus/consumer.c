@@ -163,25 +163,67 @@ static bool read_committed(struct consumer *c, rd_kafka_topic_partition_list_t *
     return false;
 }
 
+/* First and next offset of a partition, asked until its leader answers. */
+static bool read_ends(struct consumer *c, const char *topic, int32_t partition, int64_t *ret_first,
+                      int64_t *ret_next)
+{
+    for (int i = 0; i < COMMITTED_TRIES; i++) {
+        rd_kafka_resp_err_t err =
+            rd_kafka_query_watermark_offsets(c->rk, topic, partition, ret_first, ret_next, CALL_MS);
+
+        if (!err)
+            return true;
+        set_why(c, "ends of a partition cannot be read", err, topic);
+        log_debug("ends_unknown", LOG_S("topic", topic), LOG_I("partition", partition),
+                  LOG_S("code", rd_kafka_err2name(err)));
+        clock_sleep_ms(backoff_ms(i, 50, 1000));
+    }
+    return false;
+}
+
+/* Bring `*at` into the log. What expired before it was read is passed over, counted and said. A
+ * log that ends before `*at` lost its tail: going on would skip what is written from now on, so
+ * nobody does. */
+static bool fit_into_log(struct consumer *c, const rd_kafka_topic_partition_t *tp, int64_t first,
+                         int64_t next, int64_t *at)
+{
+    if (*at > next) {
+        snprintf(c->why, sizeof c->why,
+                 "log_was_cut: %s partition %d ends at %lld, before position %lld; it lost records",
+                 tp->topic, tp->partition, (long long)next, (long long)*at);
+        return false;
+    }
+    if (*at >= 0 && *at < first) {
+        expired_tell(tp->topic, tp->partition, *at, first);
+        *at = first;
+    }
+    return true;
+}
+
 static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *tp)
 {
     int64_t committed = tp->offset >= 0 ? tp->offset : -1;
-    int64_t from = BUS_FROM_COMMIT;
+    int64_t from = BUS_FROM_COMMIT, first, next, kept;
     char meta[BUS_META_MAX + 1] = "";
 
+    /* The owner may keep its position elsewhere: only what is read from has to be in the log. */
+    if (!read_ends(c, tp->topic, tp->partition, &first, &next))
+        return CQ_FATAL;
+    kept = committed >= 0 && committed < first ? first : committed;
     if (tp->metadata && tp->metadata_size && tp->metadata_size <= BUS_META_MAX)
         memcpy(meta, tp->metadata, tp->metadata_size);
     if (c->ops && c->ops->assigned) {
-        enum cq_status st =
-            c->ops->assigned(c->arg, tp->topic, tp->partition, committed, meta, &from);
+        enum cq_status st = c->ops->assigned(c->arg, tp->topic, tp->partition, kept, meta, &from);
         if (st != CQ_OK) {
             snprintf(c->why, sizeof c->why, "partition %d of %s cannot be taken", tp->partition,
                      tp->topic);
             return st;
         }
     }
-    if (from == BUS_FROM_COMMIT)
+    if (from == BUS_FROM_COMMIT || from == kept)
         from = committed >= 0 ? committed : BUS_FROM_START;
+    if (from != BUS_FROM_START && !fit_into_log(c, tp, first, next, &from))
+        return CQ_FATAL;
     tp->offset = from == BUS_FROM_START ? RD_KAFKA_OFFSET_BEGINNING : from;
     if (c->owned_n == OWNED_MAX)
         return CQ_FATAL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lib/bus/letter.c - dead letters: the record that can never succeed, with the reason in headers
- * and a line in the log of the role. It alone may log above debug outside of a role.c: whoever
- * sends one, the operator hears of it in the same words.
+ * and a line in the log of the role; and records that expired before anybody read them. It alone
+ * may log above debug outside of a role.c: whoever gives a record up, the operator hears of it in
+ * the same words.
  */
 #include "lib/bus/bus.h"
 
@@ -37,6 +38,13 @@ static void tell(const struct bus_record *rec, const char *error, bool is_cut)
     log_warn("dead_letter", LOG_S("topic", rec->topic), LOG_I("partition", rec->partition),
              LOG_I("offset", rec->offset), LOG_S("why", error), LOG_I("bytes", (long)rec->value.n),
              LOG_I("cut", is_cut));
+}
+
+void expired_tell(const char *topic, int32_t partition, int64_t from, int64_t first)
+{
+    count_add(COUNT_EXPIRED, first - from);
+    log_warn("expired", LOG_S("topic", topic), LOG_I("partition", partition), LOG_I("from", from),
+             LOG_I("first", first), LOG_I("records", first - from));
 }
 
 enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,

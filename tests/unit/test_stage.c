@@ -197,3 +197,60 @@ TEST(a_record_that_finds_room_later_is_no_dead_letter)
     paper_end(&p);
     world_close(&w);
 }
+
+/* ---- a log that is shorter than what was committed ------------------------------------- */
+
+static void commit_at(struct bus_world *w, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, "in", 0)->offset = offset;
+    CHECK_EQ(rd_kafka_commit(w->rk, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+TEST(what_expired_is_passed_over_and_counted)
+{
+    enum { RECORD = 900 * 1024, RECORDS = 8 }; /* the paper broker keeps 5 MiB of a partition */
+    static char value[RECORD + 1];
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+    int64_t low = 0, high = 0, expired = count_get(COUNT_EXPIRED);
+
+    memset(value, 'x', RECORD);
+    world_open(&w);
+    CHECK(world_put(&w, "first"));
+    commit_at(&w, 1);
+    for (int i = 0; i < RECORDS; i++)
+        CHECK(world_put(&w, value));
+    CHECK_EQ(rd_kafka_query_watermark_offsets(w.rk, "in", 0, &low, &high, CALL_MS), 0);
+    CHECK(low > 1); /* or this tests nothing */
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(world_committed(&w) == high));
+    CHECK_EQ(p.first, low);
+    CHECK_EQ(count_get(COUNT_EXPIRED), expired + low - 1);
+    paper_end(&p);
+    CHECK_EQ(p.ended, 1 + CQ_OK);
+    world_close(&w);
+}
+
+/* What is written from now on would stand below the commit, and be skipped without a word. */
+TEST(a_log_that_ends_before_the_commit_is_refused)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+
+    world_open(&w);
+    CHECK(world_put(&w, "one"));
+    commit_at(&w, 5);
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(p.ended));
+    CHECK_EQ(p.ended, 1 + CQ_FATAL);
+    CHECK_EQ(p.steps, 0);
+    CHECK_STR(stage_error(p.stage),
+              "the input ended: log_was_cut: in partition 0 ends at 1, before "
+              "position 5; it lost records");
+    paper_end(&p);
+    CHECK_EQ(world_committed(&w), 5);
+    world_close(&w);
+}
