@@ -3,14 +3,18 @@
 
 #include "schemas/topics.h"
 
-/* Unread chats are counted up to a hundred: an icon shows no more. */
+/* Unread chats are counted up to a hundred: an icon shows no more. A chat is unread when one of its
+ * last hundred messages behind the read cursor is somebody else's. */
 static const char sql[] =
     "SELECT t.ord, coalesce(d.delivered >= t.seq, false), s.name, me.name, "
     "coalesce(c.kind = 1, false), c.name, coalesce(q.until_ms, 0), "
     "(SELECT count(*) FROM (SELECT 1 FROM view.members m JOIN view.chats k USING (chat_id) "
     " LEFT JOIN view.cursors r ON r.chat_id = m.chat_id AND r.user_id = m.user_id "
     " WHERE m.user_id = t.user_id AND m.left_seq IS NULL AND k.chat_id <> t.chat_id "
-    " AND k.last_seq > greatest(coalesce(r.read, 0), m.joined_seq) LIMIT 99) unread) "
+    " AND k.last_seq > greatest(coalesce(r.read, 0), m.joined_seq) "
+    " AND (SELECT bool_or(l.sender_id <> t.user_id) FROM (SELECT x.sender_id FROM view.messages x "
+    "  WHERE x.chat_id = m.chat_id AND x.seq > greatest(coalesce(r.read, 0), m.joined_seq) "
+    "  ORDER BY x.seq DESC LIMIT 100) l) LIMIT 99) unread) "
     " + (t.read_after < 0)::int, "
     "p.src_offset, p.kind, p.token, "
     "CASE WHEN t.read_after < 0 THEN true ELSE EXISTS (SELECT 1 FROM view.messages m "

@@ -151,6 +151,14 @@ async def test_a_group_says_who_and_where_and_the_badge_counts_chats(pushing, do
     second = await bob.told(f"{MARK} direct", peer=phone.user_id)
     (b,) = await asked(doubles, second.id)
     assert (json.loads(a["body"])["aps"]["badge"], json.loads(b["body"])["aps"]["badge"]) == (1, 2)
+    # a chat in which one has only spoken oneself is not unread
+    _, dora = await net.user("dora")
+    await phone.online()
+    await phone.told(f"{MARK} is anybody there?", peer=dora.user_id)
+    await phone.stop()
+    out = await alice.told(f"{MARK} here I am", peer=phone.user_id)
+    (c,) = await asked(doubles, out.id)
+    assert json.loads(c["body"])["aps"]["badge"] == 3
 
 
 @scenario(stack="pushing")

@@ -46,8 +46,15 @@ static size_t bus_room(void *arg)
 
 static uint64_t mix(uint64_t h, struct cq_span s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ s.p[i]) * 1099511628211ull;
+    uint64_t word;
+
+    for (; s.n >= sizeof word; s.p += sizeof word, s.n -= sizeof word) {
+        memcpy(&word, s.p, sizeof word);
+        h = (h ^ word) * 1099511628211ull;
+        h ^= h >> 29;
+    }
+    for (; s.n; s.p++, s.n--)
+        h = (h ^ *s.p) * 1099511628211ull;
     return h;
 }
 
