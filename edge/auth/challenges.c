@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { HOUR_MS = 3600 * 1000, PARAMS_BYTES = 4096 };
+enum { PARAMS_BYTES = 4096, UUID_OID = 2950, TEXT_OID = 25 };
 
 static void hash_code(struct cq_span pepper, struct cq_id challenge, const char *number,
                       struct cq_span code, uint8_t out[32])
@@ -28,74 +28,219 @@ static void draw_code(char out[CODE_DIGITS + 1])
     snprintf(out, CODE_DIGITS + 1, "%06u", r % range);
 }
 
+/* ---- made ---------------------------------------------------------------------------- */
+
 /* One at a time for a number, until the transaction ends: what is counted next is all there is. */
 static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
+/* When the last but so many was made, 0 for never: within the hour or the day, one more is too
+ * many. */
+static const char sql_earlier[] =
+    "SELECT coalesce((SELECT created_at FROM auth.challenges WHERE phone_number = $1 AND lane IS "
+    "NOT DISTINCT FROM $2 ORDER BY created_at DESC OFFSET $3 LIMIT 1), 0), coalesce((SELECT "
+    "created_at FROM auth.challenges WHERE phone_number = $1 AND lane IS NOT DISTINCT FROM $2 "
+    "ORDER BY created_at DESC OFFSET $4 LIMIT 1), 0)";
+
 static const char sql_insert[] =
     "INSERT INTO auth.challenges (challenge, phone_number, name, code_hash, tries_left, "
-    "created_at, expires_at) SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM "
-    "auth.challenges WHERE phone_number = $2 AND created_at > $8) < $9";
+    "created_at, expires_at, lane) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-static enum cq_status insert_challenge(struct pg *c, struct pg_params *p, struct cq_id challenge,
-                                       const char *number, struct cq_span name,
-                                       const uint8_t hash[32], int64_t per_hour, int64_t now_ms,
-                                       enum auth_verdict *ret)
+static void add_lane(struct pg_params *p, struct cq_id lane)
 {
-    cq_auto(pgresult) struct pg_result *done = NULL;
+    if (id_is_zero(lane))
+        pg_add_null(p, UUID_OID);
+    else
+        pg_add_uuid(p, lane);
+}
+
+/* Zero: the strangers'. The same statements run for a number that nobody has. */
+static enum cq_status find_lane(struct pg *c, const struct auth_limits *l,
+                                const struct code_ask *ask, struct cq_id *ret)
+{
+    struct cq_id user = phone_user_id(l->pepper, ask->number, 0);
+    struct cq_id place = place_of(l, user, ask->from);
+    bool known = false;
+    enum cq_status st = place_is_known(c, user, place, ask->now_ms, &known);
+
+    *ret = ask->proof;
+    if (st == CQ_OK && id_is_zero(*ret) && known)
+        *ret = place;
+    return st;
+}
+
+static enum cq_status check_number(struct pg *c, struct pg_params *p, const struct auth_limits *l,
+                                   const struct code_ask *ask, struct cq_id lane,
+                                   int64_t *ret_wait_ms)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    int64_t day_ms;
     enum cq_status st;
 
     pg_params_clear(p);
-    pg_add_text(p, span_str(number));
+    pg_add_text(p, span_str(ask->number));
     st = pg_run(c, sql_lock, p, NULL);
     if (st != CQ_OK)
         return st;
     pg_params_clear(p);
-    pg_add_uuid(p, challenge);
-    pg_add_text(p, span_str(number));
-    if (name.n)
-        pg_add_text(p, name);
-    else
-        pg_add_null(p, 25 /* text */);
-    pg_add_bytea(p, span_of(hash, 32));
-    pg_add_i32(p, CODE_TRIES);
-    pg_add_i64(p, now_ms);
-    pg_add_i64(p, now_ms + CODE_TTL_MS);
-    pg_add_i64(p, now_ms - HOUR_MS);
-    pg_add_i64(p, per_hour);
-    st = pg_run(c, sql_insert, p, &done);
-    if (st == CQ_OK)
-        *ret = pg_affected(done) == 1 ? AUTH_YES : AUTH_LIMITED;
+    pg_add_text(p, span_str(ask->number));
+    add_lane(p, lane);
+    pg_add_i64(p, l->codes_number_hour - 1);
+    pg_add_i64(p, l->codes_number_day - 1);
+    st = pg_run(c, sql_earlier, p, &rows);
+    if (st != CQ_OK)
+        return st;
+    *ret_wait_ms = pg_i64(rows, 0, 0) + AUTH_HOUR_MS - ask->now_ms;
+    day_ms = pg_i64(rows, 0, 1) + AUTH_DAY_MS - ask->now_ms;
+    if (id_is_zero(lane) && day_ms > *ret_wait_ms) /* a day's codes are a bound for strangers */
+        *ret_wait_ms = day_ms;
+    if (*ret_wait_ms < 0)
+        *ret_wait_ms = 0;
+    return CQ_OK;
+}
+
+/* Whoever has a lane of his own is in nobody's way at an address or at the end of all codes. */
+static enum cq_status charge(struct pg *c, const struct auth_limits *l, const struct code_ask *ask,
+                             bool own, enum auth_verdict *ret, int64_t *ret_wait_ms)
+{
+    static const struct cq_id all;
+    int64_t keep = own ? 0 : l->most[BUDGET_CODES_ALL] / CODE_OWN_SHARE;
+    enum cq_status st = CQ_OK;
+
+    *ret = AUTH_LIMITED_ADDRESS;
+    if (!own)
+        st = budget_take(c, l, BUDGET_CODES_ADDRESS, budget_key(l, "address", ask->from), 1, 0,
+                         ask->now_ms, ret_wait_ms);
+    if (st != CQ_OK || *ret_wait_ms)
+        return st;
+    *ret = AUTH_LIMITED_ALL;
+    st = budget_take(c, l, BUDGET_CODES_ALL, all, 1, keep, ask->now_ms, ret_wait_ms);
+    if (st == CQ_OK && !*ret_wait_ms)
+        *ret = AUTH_YES;
     return st;
 }
 
-enum cq_status challenge_make(struct pg *c, struct cq_span pepper, const char *number,
-                              struct cq_span name, int64_t per_hour, int64_t now_ms,
-                              enum auth_verdict *ret, struct cq_id *ret_challenge,
-                              char ret_code[CODE_DIGITS + 1])
+static enum cq_status insert_challenge(struct pg *c, struct pg_params *p, struct cq_id challenge,
+                                       const struct code_ask *ask, struct cq_id lane,
+                                       const uint8_t hash[32])
 {
-    enum cq_status st = pg_script(c, "BEGIN");
+    pg_params_clear(p);
+    pg_add_uuid(p, challenge);
+    pg_add_text(p, span_str(ask->number));
+    if (ask->name.n)
+        pg_add_text(p, ask->name);
+    else
+        pg_add_null(p, TEXT_OID);
+    pg_add_bytea(p, span_of(hash, 32));
+    pg_add_i32(p, CODE_TRIES);
+    pg_add_i64(p, ask->now_ms);
+    pg_add_i64(p, ask->now_ms + CODE_TTL_MS);
+    add_lane(p, lane);
+    return pg_run(c, sql_insert, p, NULL);
+}
+
+enum cq_status challenge_make(struct pg *c, const struct auth_limits *l, const struct code_ask *ask,
+                              enum auth_verdict *ret, int64_t *ret_wait_ms,
+                              struct cq_id *ret_challenge, char ret_code[CODE_DIGITS + 1])
+{
+    struct cq_id lane = { 0 };
     struct pg_params p;
     uint8_t hash[32];
+    enum cq_status st = find_lane(c, l, ask, &lane);
 
+    if (st == CQ_OK)
+        st = pg_script(c, "BEGIN");
     if (st != CQ_OK)
         return st;
     pg_params_init(&p, PARAMS_BYTES);
-    *ret_challenge = id_random();
-    draw_code(ret_code);
-    hash_code(pepper, *ret_challenge, number, span_str(ret_code), hash);
-    st = insert_challenge(c, &p, *ret_challenge, number, name, hash, per_hour, now_ms, ret);
+    *ret = AUTH_LIMITED;
+    st = check_number(c, &p, l, ask, lane, ret_wait_ms);
+    if (st == CQ_OK && !*ret_wait_ms)
+        st = charge(c, l, ask, !id_is_zero(lane), ret, ret_wait_ms);
+    if (st == CQ_OK && *ret == AUTH_YES) {
+        *ret_challenge = id_random();
+        draw_code(ret_code);
+        hash_code(l->pepper, *ret_challenge, ask->number, span_str(ret_code), hash);
+        st = insert_challenge(c, &p, *ret_challenge, ask, lane, hash);
+    }
     pg_params_release(&p);
-    return st == CQ_OK ? pg_script(c, "COMMIT") : st; /* pg_ready() rolls back */
+    if (st != CQ_OK)
+        return st; /* pg_ready() rolls back */
+    return pg_script(c, *ret == AUTH_YES ? "COMMIT" : "ROLLBACK");
 }
+
+/* ---- tried ---------------------------------------------------------------------------- */
+
+static const char sql_whose[] =
+    "SELECT phone_number, lane IS NOT NULL FROM auth.challenges WHERE challenge = $1";
 
 /* A try is taken before the code is looked at, so that guesses at once cannot share one. */
 static const char sql_take[] =
     "UPDATE auth.challenges SET tries_left = tries_left - 1 WHERE challenge = $1 AND used_at IS "
     "NULL "
-    "AND tries_left > 0 AND expires_at > $2 RETURNING phone_number, coalesce(name, ''), code_hash";
+    "AND tries_left > $3 AND expires_at > $2 RETURNING phone_number, coalesce(name, ''), code_hash";
 
 static const char sql_use[] =
     "UPDATE auth.challenges SET used_at = $2 WHERE challenge = $1 AND used_at IS NULL";
+
+enum { GUESS_BUDGETS = 3 };
+
+/* What a guess is charged to. */
+struct guess {
+    struct {
+        enum budget kind;
+        struct cq_id key;
+        bool taken;
+    } at[GUESS_BUDGETS];
+    int n;
+    int64_t wait_ms; /* 0: all of them had one left */
+};
+
+static enum cq_status find_budgets(struct pg *c, const struct auth_limits *l,
+                                   struct cq_id challenge, struct cq_id from, struct guess *g)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    char number[PHONE_MAX + 1];
+    struct pg_params p;
+    enum cq_status st;
+
+    *g = (struct guess){ .n = 2 };
+    g->at[0].kind = BUDGET_GUESSES_ADDRESS;
+    g->at[0].key = budget_key(l, "address", from);
+    g->at[1].kind = BUDGET_GUESSES_ALL;
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, challenge);
+    st = pg_run(c, sql_whose, &p, &rows);
+    pg_params_release(&p);
+    if (st == CQ_OK && pg_rows(rows) == 1 && !pg_bool(rows, 0, 1)) {
+        snprintf(number, sizeof number, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 0)));
+        g->at[2].kind = BUDGET_GUESSES_NUMBER;
+        g->at[2].key = budget_key(l, "number", phone_user_id(l->pepper, number, 0));
+        g->n = 3;
+    }
+    return st;
+}
+
+static enum cq_status charge_guess(struct pg *c, const struct auth_limits *l, struct guess *g,
+                                   int64_t now_ms)
+{
+    enum cq_status st = CQ_OK;
+
+    for (int i = 0; st == CQ_OK && !g->wait_ms && i < g->n; i++) {
+        st = budget_take(c, l, g->at[i].kind, g->at[i].key, 1, 0, now_ms, &g->wait_ms);
+        g->at[i].taken = st == CQ_OK && !g->wait_ms;
+    }
+    return st;
+}
+
+static enum cq_status give_back(struct pg *c, const struct auth_limits *l, const struct guess *g)
+{
+    enum cq_status st = CQ_OK;
+
+    for (int i = 0; st == CQ_OK && i < g->n; i++)
+        if (g->at[i].taken)
+            st = budget_give_back(c, l, g->at[i].kind, g->at[i].key);
+    return st;
+}
 
 static enum cq_status use_once(struct pg *c, struct pg_params *p, struct cq_id challenge,
                                int64_t now_ms, enum auth_verdict *ret)
@@ -112,30 +257,55 @@ static enum cq_status use_once(struct pg *c, struct pg_params *p, struct cq_id c
     return st;
 }
 
-enum cq_status challenge_try(struct pg *c, struct cq_span pepper, struct cq_id challenge,
-                             struct cq_span code, int64_t now_ms, enum auth_verdict *ret,
-                             char ret_number[PHONE_MAX + 1], struct cq_span *ret_name,
-                             struct pg_result **ret_rows)
+/* `*ret` stays as it is unless the code was right. */
+static enum cq_status compare(struct pg *c, const struct auth_limits *l, struct cq_id challenge,
+                              struct cq_span code, int64_t now_ms, int32_t tries_above,
+                              enum auth_verdict *ret, char ret_number[PHONE_MAX + 1],
+                              struct pg_result **ret_rows)
 {
+    struct cq_span kept;
     struct pg_params p;
-    struct cq_span number, kept;
     uint8_t hash[32];
     enum cq_status st;
 
-    *ret = AUTH_NO;
     pg_params_init(&p, PARAMS_BYTES);
     pg_add_uuid(&p, challenge);
     pg_add_i64(&p, now_ms);
+    pg_add_i32(&p, tries_above);
     st = pg_run(c, sql_take, &p, ret_rows);
     if (st == CQ_OK && pg_rows(*ret_rows) == 1) {
-        number = pg_bytes(*ret_rows, 0, 0);
-        *ret_name = pg_bytes(*ret_rows, 0, 1);
+        *ret = AUTH_NO;
         kept = pg_bytes(*ret_rows, 0, 2);
-        snprintf(ret_number, PHONE_MAX + 1, "%.*s", SPAN_FMT(number));
-        hash_code(pepper, challenge, ret_number, code, hash);
+        snprintf(ret_number, PHONE_MAX + 1, "%.*s", SPAN_FMT(pg_bytes(*ret_rows, 0, 0)));
+        hash_code(l->pepper, challenge, ret_number, code, hash);
         if (kept.n == sizeof hash && bytes_equal_ct(kept.p, hash, sizeof hash))
             st = use_once(c, &p, challenge, now_ms, ret);
     }
     pg_params_release(&p);
+    return st;
+}
+
+enum cq_status challenge_try(struct pg *c, const struct auth_limits *l, struct cq_id challenge,
+                             struct cq_span code, struct cq_id from, int64_t now_ms,
+                             enum auth_verdict *ret, int64_t *ret_wait_ms,
+                             char ret_number[PHONE_MAX + 1], struct cq_span *ret_name,
+                             struct pg_result **ret_rows)
+{
+    struct guess g;
+    enum cq_status st = find_budgets(c, l, challenge, from, &g);
+
+    if (st == CQ_OK)
+        st = charge_guess(c, l, &g, now_ms);
+    if (st != CQ_OK)
+        return st;
+    /* Over a budget only a challenge's first guess counts. */
+    *ret = g.wait_ms ? AUTH_LIMITED : AUTH_NO;
+    *ret_wait_ms = g.wait_ms;
+    st = compare(c, l, challenge, code, now_ms, g.wait_ms ? CODE_TRIES - 1 : 0, ret, ret_number,
+                 ret_rows);
+    if (st == CQ_OK && *ret == AUTH_YES) {
+        *ret_name = pg_bytes(*ret_rows, 0, 1);
+        st = give_back(c, l, &g);
+    }
     return st;
 }

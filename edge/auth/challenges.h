@@ -1,30 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * edge/auth/challenges.h - one-time codes: made, hashed, tried, used once. Schema auth.
+ *
+ * Codes of a number are counted by lane, so that a stranger cannot keep its owner out: all
+ * strangers share one lane; each place (address) from which the number was logged in or refreshed
+ * lately has one of its own, and so has each device that shows a refresh token of this account.
+ *
+ * Guesses have budgets by number, by address and in all. Where one is used up, the first guess at a
+ * challenge still counts, so that a code in its owner's hands is good whatever others do.
  */
 #pragma once
 
-#include "edge/auth/phone.h"
-#include "lib/pg/pg.h"
+#include "edge/auth/places.h"
 
-enum { CODE_DIGITS = 6, CODE_TRIES = 5, CODE_TTL_MS = 10 * 60 * 1000, CODE_RETRY_S = 60 };
+enum {
+    CODE_DIGITS = 6,
+    CODE_TRIES = 5,
+    CODE_TTL_MS = 10 * 60 * 1000,
+    CODE_RETRY_S = 60,
+    CODE_OWN_SHARE = 5, /* one part of so many of all codes is kept for lanes of their own */
+};
 
 enum auth_verdict {
     AUTH_YES,
-    AUTH_NO,      /* wrong, expired, used, unknown: the client is not told which */
-    AUTH_LIMITED, /* too many for this number */
+    AUTH_NO,              /* wrong, expired, used, unknown: the client is not told which */
+    AUTH_LIMITED,         /* too many for this number */
+    AUTH_LIMITED_ADDRESS, /* too many from this address */
+    AUTH_LIMITED_ALL,     /* too many in all */
 };
 
-/** A fresh code for `number`; `name` (n == 0: log-in, keep the name). */
-CQ_MUST_CHECK enum cq_status challenge_make(struct pg *c, struct cq_span pepper, const char *number,
-                                            struct cq_span name, int64_t per_hour, int64_t now_ms,
-                                            enum auth_verdict *ret, struct cq_id *ret_challenge,
+/** Who asks for a code. */
+struct code_ask {
+    const char *number;
+    struct cq_span name; /* n == 0: log-in, keep the name */
+    struct cq_id from;   /* derived from the address */
+    struct cq_id proof;  /* a device of this number's user, by a refresh token shown; zero: none */
+    int64_t now_ms;
+};
+
+/** A fresh code. Nothing is charged unless the verdict is AUTH_YES; otherwise `*ret_wait_ms` is
+ * when to ask again. */
+CQ_MUST_CHECK enum cq_status challenge_make(struct pg *c, const struct auth_limits *l,
+                                            const struct code_ask *ask, enum auth_verdict *ret,
+                                            int64_t *ret_wait_ms, struct cq_id *ret_challenge,
                                             char ret_code[CODE_DIGITS + 1]);
 
-/** Try a code. A wrong one costs a try; the right one can be used once. `ret_name` lives in
- * `*ret_rows`, owned by caller. */
-CQ_MUST_CHECK enum cq_status challenge_try(struct pg *c, struct cq_span pepper,
+/** Try a code, from address `from`. A wrong one costs a try and one of each budget; the right one
+ * can be used once and costs nothing. `ret_name` lives in `*ret_rows`, owned by caller. */
+CQ_MUST_CHECK enum cq_status challenge_try(struct pg *c, const struct auth_limits *l,
                                            struct cq_id challenge, struct cq_span code,
-                                           int64_t now_ms, enum auth_verdict *ret,
+                                           struct cq_id from, int64_t now_ms,
+                                           enum auth_verdict *ret, int64_t *ret_wait_ms,
                                            char ret_number[PHONE_MAX + 1], struct cq_span *ret_name,
                                            struct pg_result **ret_rows);

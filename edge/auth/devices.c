@@ -232,6 +232,28 @@ enum cq_status refresh_make(struct pg *c, struct cq_id device, struct cq_id user
     return st;
 }
 
+enum cq_status refresh_owner(struct pg *c, struct cq_span token, struct cq_id *ret_device,
+                             struct cq_id *ret_user)
+{
+    static const char sql[] =
+        "SELECT device_id, user_id FROM auth.refresh_tokens WHERE token_hash = $1";
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    uint8_t hash[32];
+    enum cq_status st;
+
+    hash_token(token, hash);
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_bytea(&p, span_of(hash, sizeof hash));
+    st = pg_run(c, sql, &p, &rows);
+    pg_params_release(&p);
+    if (st == CQ_OK && pg_rows(rows) == 1) {
+        *ret_device = pg_uuid(rows, 0, 0);
+        *ret_user = pg_uuid(rows, 0, 1);
+    }
+    return st;
+}
+
 /* Not usable: was it used before? */
 static enum cq_status look_reused(struct pg *c, const uint8_t hash[32], enum refresh_verdict *ret,
                                   struct cq_id *ret_device, struct cq_id *ret_user)

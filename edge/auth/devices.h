@@ -48,6 +48,10 @@ CQ_MUST_CHECK enum cq_status device_is_live(struct pg *c, struct cq_id device, b
 CQ_MUST_CHECK enum cq_status refresh_make(struct pg *c, struct cq_id device, struct cq_id user,
                                           int64_t now_ms, char out[REFRESH_TEXT + 1]);
 
+/** Whose device a refresh token was made for, whether it still works or not; zero: unknown. */
+CQ_MUST_CHECK enum cq_status refresh_owner(struct pg *c, struct cq_span token,
+                                           struct cq_id *ret_device, struct cq_id *ret_user);
+
 enum refresh_verdict {
     REFRESH_YES,
     REFRESH_NO,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/accounts.c - logging in, who I am, who is here.
+ * edge/rest/accounts.c - logging in, who I am.
  */
 #include "edge/auth/devices.h"
 #include "edge/rest/codes.h"
@@ -15,21 +15,55 @@ enum { LOOKUP_MAX = 100 };
 /* ---- register and login
  * -------------------------------------------------------------------------- */
 
+static enum call_next codes_limited(struct call *c, enum auth_verdict verdict, int64_t wait_ms)
+{
+    if (verdict == AUTH_LIMITED_ALL) {
+        count_add(COUNT_CODES_OVER, 1);
+        call_unavailable(c, "too many codes were sent, to everybody together");
+        c->retry_after_s = (int)(wait_ms / 1000) + 1;
+        return CALL_REPLY;
+    }
+    count_add(COUNT_CODES_LIMITED, 1);
+    return call_limited(c, wait_ms,
+                        verdict == AUTH_LIMITED ? "too many codes for this number"
+                                                : "too many codes from this address");
+}
+
+/* A refresh token shown, of any age, says whose device asks: no stranger's requests count for it.
+ */
+static enum cq_status find_proof(struct call *c, struct pg *db, const char *number,
+                                 struct cq_id *ret)
+{
+    struct cq_id user = { 0 }, device = { 0 };
+    struct cq_span token;
+    enum cq_status st;
+
+    if (!json_get_text(c->json, "refreshToken", &token))
+        return CQ_OK;
+    st = refresh_owner(db, token, &device, &user);
+    if (st == CQ_OK && id_eq(user, phone_user_id(c->conf->limits.pepper, number, 0)))
+        *ret = device;
+    return st;
+}
+
 static enum call_next make_challenge(struct call *c, struct pg *db, const char *number,
                                      struct cq_span name, bool *ret_made)
 {
+    struct code_ask ask = {
+        .number = number, .name = name, .from = c->client, .now_ms = c->now_ms
+    };
     char code[CODE_DIGITS + 1];
     enum auth_verdict verdict;
     struct cq_id challenge;
-    enum cq_status st = challenge_make(db, c->conf->pepper, number, name, c->conf->codes_per_hour,
-                                       c->now_ms, &verdict, &challenge, code);
+    int64_t wait_ms = 0;
+    enum cq_status st = find_proof(c, db, number, &ask.proof);
 
+    if (st == CQ_OK)
+        st = challenge_make(db, &c->conf->limits, &ask, &verdict, &wait_ms, &challenge, code);
     if (st != CQ_OK)
         return call_database(c, st);
-    if (verdict == AUTH_LIMITED) {
-        c->retry_after_s = 3600;
-        return call_error(c, 429, "rate_limited", "too many codes for this number");
-    }
+    if (verdict != AUTH_YES)
+        return codes_limited(c, verdict, wait_ms);
     if (c->conf->codes)
         code_lane_send(c->conf->codes, number, code);
     *ret_made = true;
@@ -154,6 +188,7 @@ static enum call_next check_code(struct call *c, struct pg *db)
     struct cq_span code, name, label;
     enum auth_verdict verdict;
     enum cq_status st;
+    int64_t wait_ms = 0;
     bool is_new = false;
 
     if (!v || !json_get_id(c->json, "challenge", &challenge) ||
@@ -163,15 +198,21 @@ static enum call_next check_code(struct call *c, struct pg *db)
         (!json_get_text(c->json, "label", &label) || !device_label_good(label)))
         return call_bad_request(c,
                                 "label: " CALL_NAME_RULE ", 100 characters in 200 bytes at most");
-    st = challenge_try(db, c->conf->pepper, challenge, code, c->now_ms, &verdict, number, &name,
-                       &rows);
+    st = challenge_try(db, &c->conf->limits, challenge, code, c->client, c->now_ms, &verdict,
+                       &wait_ms, number, &name, &rows);
+    if (st == CQ_OK && verdict == AUTH_LIMITED) {
+        count_add(COUNT_GUESSES_REFUSED, 1);
+        return call_limited(c, wait_ms, "too many wrong codes: ask for a new one");
+    }
     if (st == CQ_OK && verdict != AUTH_YES)
         return call_error(c, 401, "bad_code", "wrong or expired code");
     if (st == CQ_OK) {
         v->name = arena_copy(c->arena, name);
         v->device = id_random();
-        st = account_of(db, c->conf->pepper, number, c->now_ms, &v->user, &is_new);
+        st = account_of(db, c->conf->limits.pepper, number, c->now_ms, &v->user, &is_new);
     }
+    if (st == CQ_OK)
+        st = place_remember(db, &c->conf->limits, v->user, c->client, c->now_ms);
     if (st == CQ_OK)
         st = device_add(db, v->device, v->user, c->now_ms, evicted, &evicted_n);
     if (st != CQ_OK)
@@ -227,7 +268,9 @@ enum call_next handle_refresh(struct call *c, struct pg *db)
         return unlink_device(c, user, device, "reuse");
     if (verdict == REFRESH_NO)
         return call_error(c, 401, "unauthorized", "no such refresh token");
-    st = write_tokens(c, db, user, device);
+    st = place_remember(db, &c->conf->limits, user, c->client, c->now_ms);
+    if (st == CQ_OK)
+        st = write_tokens(c, db, user, device);
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
 }
 
@@ -284,51 +327,6 @@ enum call_next handle_me_edit(struct call *c, struct pg *db)
             return call_unavailable(c, "stored, but the view is late");
         return c->passed ? reply_me(c, db) : call_wait_for(c, 0, 2);
     }
-}
-
-/* ---- contacts
- * ------------------------------------------------------------------------------------ */
-
-enum call_next handle_lookup(struct call *c, struct pg *db)
-{
-    const struct json *numbers = json_get(c->json, "phoneNumbers");
-    size_t n = json_count(numbers), known = 0;
-    struct cq_id *ids = ARENA_ARRAY(c->arena, struct cq_id, LOOKUP_MAX);
-    struct cq_span *texts = ARENA_ARRAY(c->arena, struct cq_span, LOOKUP_MAX);
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
-
-    if (!n || n > LOOKUP_MAX || !ids || !texts)
-        return call_bad_request(c, "phoneNumbers: 1 to 100 of them");
-    for (size_t i = 0; i < n; i++) {
-        char number[PHONE_MAX + 1];
-        struct cq_span text;
-
-        if (!json_text(json_at(numbers, i), &text) || !phone_normalize(text, number))
-            continue;
-        ids[known] = phone_user_id(c->conf->pepper, number, 0);
-        texts[known++] = text;
-    }
-    pg_params_init(&p, 8192);
-    pg_add_uuid_array(&p, ids, NULL, known);
-    st = pg_run(db, "SELECT user_id, name FROM view.users WHERE user_id = ANY($1)", &p, &rows);
-    pg_params_release(&p);
-    if (st != CQ_OK)
-        return call_database(c, st);
-    buf_add_str(&c->out, "{\"contacts\":[");
-    for (size_t i = 0; i < known; i++)
-        for (int r = 0; r < pg_rows(rows); r++) {
-            if (!id_eq(pg_uuid(rows, r, 0), ids[i]))
-                continue;
-            buf_add_str(&c->out, c->out.p[c->out.n - 1] == '[' ? "{" : ",{");
-            out_text(&c->out, "phoneNumber", texts[i]);
-            out_id(&c->out, "userId", ids[i]);
-            out_text(&c->out, "name", pg_bytes(rows, r, 1));
-            buf_add_byte(&c->out, '}');
-        }
-    buf_add_str(&c->out, "]}");
-    return call_reply(c, 200);
 }
 
 /* ---- config

@@ -128,6 +128,12 @@ enum call_next call_database(struct call *c, enum cq_status st)
     return call_error(c, 500, "internal", "this is our mistake");
 }
 
+enum call_next call_limited(struct call *c, int64_t wait_ms, const char *message)
+{
+    c->retry_after_s = (int)(wait_ms / 1000) + 1;
+    return call_error(c, 429, "rate_limited", message);
+}
+
 enum call_next call_rejected(struct call *c, struct cq_span code)
 {
     if (span_eq_str(code, "not_found"))

@@ -164,6 +164,9 @@ enum call_next call_unknown(struct call *c);
 void call_header(struct call *c, const char *name, struct cq_span value);
 void call_header_i64(struct call *c, const char *name, int64_t value);
 
+/** 429, with what is over its budget and when to ask again. `message` is static. */
+enum call_next call_limited(struct call *c, int64_t wait_ms, const char *message);
+
 /** A rejection's code as a reply. */
 enum call_next call_rejected(struct call *c, struct cq_span code);
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "edge/auth/budgets.h"
 #include "edge/rest/call.h"
 #include "edge/rest/door.h"
 #include "ingest/log_disk.h"
@@ -27,13 +28,13 @@ struct media_conf {
 /** Fixed at start; read by every thread. */
 struct rest_conf {
     struct token_keys *keys;
-    struct cq_span pepper;
     const char *database_url, *database_read_url; /* read: "" for the same */
     const char *brokers;
     const char *ws_url, *code_driver, *origins, *web_root, *ws_upstream;
     struct log_disk *log_disk; /* borrowed; of the loop thread */
     struct code_lane *codes;   /* NULL: codes are in the answer */
-    int64_t codes_per_hour, rate_per_minute;
+    struct auth_limits limits;
+    int64_t rate_per_minute;
     int32_t partitions;
     int workers_n;
     struct media_conf media;
@@ -119,8 +120,9 @@ void route_methods(struct cq_span path, char *out, size_t cap);
 /* ---- handlers, one file a noun
  * ------------------------------------------------------------------- */
 
-call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_me, handle_me_edit,
-    handle_lookup;                                                               /* accounts.c */
+call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_me,
+    handle_me_edit;                                                              /* accounts.c */
+call_fn handle_lookup;                                                           /* contacts.c */
 call_fn handle_logout, handle_devices, handle_device_end;                        /* devices.c */
 call_fn handle_chat_make, handle_chats, handle_chat, handle_chat_rename;         /* chats.c */
 call_fn handle_members_add, handle_member_remove, handle_member_role;            /* members.c */

@@ -2,6 +2,7 @@
 #include "edge/rest/role.h"
 
 #include "edge/rest/codes.h"
+#include "edge/rest/keeper.h"
 #include "edge/rest/rest_loop.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
@@ -108,7 +109,6 @@ static bool open_store(struct media_conf *m, struct store **ret)
 static bool read_conf(struct rest_conf *c, struct log_disk *disk)
 {
     *c = (struct rest_conf){
-        .pepper = span_str(setting_text(SET_PHONE_PEPPER)),
         .log_disk = disk,
         .database_url = setting_text(SET_DATABASE_URL),
         .database_read_url = setting_text(SET_DATABASE_READ_URL),
@@ -118,7 +118,17 @@ static bool read_conf(struct rest_conf *c, struct log_disk *disk)
         .origins = setting_text(SET_ALLOWED_ORIGINS),
         .web_root = setting_text(SET_WEB_ROOT),
         .ws_upstream = setting_text(SET_WS_UPSTREAM),
-        .codes_per_hour = setting_int(SET_CODE_PER_NUMBER_HOUR),
+        .limits = { .pepper = span_str(setting_text(SET_PHONE_PEPPER)),
+                    .most = { [BUDGET_CODES_ADDRESS] = setting_int(SET_CODE_PER_ADDRESS_HOUR),
+                              [BUDGET_CODES_ALL] = setting_int(SET_CODE_TOTAL_HOUR),
+                              [BUDGET_GUESSES_NUMBER] = setting_int(SET_GUESS_PER_NUMBER_DAY),
+                              [BUDGET_GUESSES_ADDRESS] = setting_int(SET_GUESS_PER_ADDRESS_HOUR),
+                              [BUDGET_GUESSES_ALL] = setting_int(SET_GUESS_TOTAL_HOUR),
+                              [BUDGET_LOOKUPS_ADDRESS] = setting_int(SET_LOOKUP_PER_ADDRESS_DAY),
+                              [BUDGET_LOOKUPS_ALL] = setting_int(SET_LOOKUP_TOTAL_DAY) },
+                    .codes_number_hour = setting_int(SET_CODE_PER_NUMBER_HOUR),
+                    .codes_number_day = setting_int(SET_CODE_PER_NUMBER_DAY),
+                    .lookups_user_day = setting_int(SET_LOOKUP_STRANGERS_DAY) },
         .rate_per_minute = setting_int(SET_RATE_PER_MINUTE),
         .partitions = (int32_t)setting_int(SET_PARTITIONS),
         .workers_n = (int)setting_int(SET_REST_WORKERS),
@@ -154,16 +164,35 @@ static bool read_conf(struct rest_conf *c, struct log_disk *disk)
  * the loop gives them back now and then. */
 enum { LARGE_BYTES = 32 * 1024 * 1024, TOP_BYTES = 64 * 1024 * 1024 };
 
-/* Who runs it hears of each change once. */
-static void tell_codes(bool *told_paused)
+/* What was said last of the codes, so that each change is said once. */
+struct told {
+    bool paused;
+    enum { CODES_ENOUGH, CODES_NEAR, CODES_OVER } total;
+    int64_t over; /* refused when it was said */
+};
+
+enum { CODES_NEAR_PERCENT = 60, CODES_ENOUGH_PERCENT = 40 };
+
+static void tell_codes(struct told *t)
 {
     bool paused = count_get(COUNT_CODES_PAUSED) != 0;
+    int64_t used = count_get(COUNT_CODES_USED), over = count_get(COUNT_CODES_OVER);
 
-    if (paused && !*told_paused)
+    if (paused && !t->paused)
         log_warn("code_provider_paused", LOG_I("failed", count_get(COUNT_CODES_FAILED)));
-    if (!paused && *told_paused)
+    if (!paused && t->paused)
         log_info("code_provider_works", LOG_I("sent", count_get(COUNT_CODES_SENT)));
-    *told_paused = paused;
+    t->paused = paused;
+    if (over > t->over && t->total != CODES_OVER) {
+        log_error("codes_at_ceiling", LOG_S("setting", "CODE_TOTAL_HOUR"));
+        t->total = CODES_OVER;
+    } else if (used >= CODES_NEAR_PERCENT && t->total == CODES_ENOUGH) {
+        log_warn("codes_near_ceiling", LOG_I("percent", used));
+        t->total = CODES_NEAR;
+    } else if (used < CODES_ENOUGH_PERCENT && over == t->over) {
+        t->total = CODES_ENOUGH;
+    }
+    t->over = over;
 }
 
 static void tell_room(const struct log_disk *d, enum log_room *told)
@@ -184,7 +213,8 @@ int edge_rest_role_run(const volatile int *stop)
     struct rest_loop *s = NULL;
     bool kept =
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1 && mallopt(M_TRIM_THRESHOLD, TOP_BYTES) == 1;
-    bool told_paused = false;
+    struct told told = { 0 };
+    struct keeper *keeper = NULL;
     enum log_room told_room = LOG_ROOM_ENOUGH;
     struct log_disk disk;
     struct store *store = NULL;
@@ -193,6 +223,8 @@ int edge_rest_role_run(const volatile int *stop)
                             : CQ_FATAL;
     int64_t until_ms;
 
+    if (st == CQ_OK)
+        st = keeper_start(conf.database_url, &keeper);
     if (!kept)
         log_warn("large_buffers_not_kept");
     if (st == CQ_OK)
@@ -202,7 +234,7 @@ int edge_rest_role_run(const volatile int *stop)
                   LOG_S("why", "address in use, or no memory"));
     while (st == CQ_OK && !*stop) {
         st = rest_loop_turn(s, TURN_MS);
-        tell_codes(&told_paused);
+        tell_codes(&told);
         tell_room(&disk, &told_room);
     }
     if (st != CQ_OK)
@@ -214,6 +246,7 @@ int edge_rest_role_run(const volatile int *stop)
     while (st == CQ_OK && rest_loop_calls(s) && clock_mono_ms() < until_ms)
         st = rest_loop_turn(s, TURN_MS);
     rest_loop_free(s);
+    keeper_stop(keeper);
     code_lane_stop(conf.codes);
     store_free(store);
     token_keys_free(conf.keys);

@@ -113,6 +113,19 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "One-time codes given up: not taken by the provider, or waited for it too long")             \
     X(CODES_REFUSED, COUNTER, "codes_refused_total", ROLE_EDGE_REST,                               \
       "Log-ins told to come later because codes cannot leave")                                     \
+    X(CODES_LIMITED, COUNTER, "codes_limited_total", ROLE_EDGE_REST,                               \
+      "Codes refused by the budget of a number or an address")                                     \
+    X(CODES_OVER, COUNTER, "codes_over_total", ROLE_EDGE_REST,                                     \
+      "Codes refused by CODE_TOTAL_HOUR: nobody unknown can log in")                               \
+    X(CODES_USED, GAUGE, "codes_used_percent", ROLE_EDGE_REST,                                     \
+      "How much of CODE_TOTAL_HOUR is used, looked at every ten seconds; at 80 strangers are "     \
+      "refused")                                                                                   \
+    X(GUESSES_REFUSED, COUNTER, "guesses_refused_total", ROLE_EDGE_REST,                           \
+      "Codes not looked at because there were too many wrong ones")                                \
+    X(LOOKUPS_REFUSED, COUNTER, "lookups_refused_total", ROLE_EDGE_REST,                           \
+      "Numbers not looked up because of a budget")                                                 \
+    X(AUTH_SWEPT, COUNTER, "auth_swept_total", ROLE_EDGE_REST,                                     \
+      "Rows of schema auth taken away because their time has passed")                              \
     X(CODES_HELD, GAUGE, "codes_held", ROLE_EDGE_REST,                                             \
       "One-time codes waiting for the provider or under way, at most 256")                         \
     X(CODES_PAUSED, GAUGE, "codes_paused", ROLE_EDGE_REST,                                         \

@@ -127,7 +127,27 @@ enum role_bit {
     X(CODE_WEBHOOK_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                      \
       "Where the webhook driver posts {phoneNumber, code}")                                        \
     X(CODE_PER_NUMBER_HOUR, INT, "3", 1, 100000, 0, ROLE_EDGE_REST,                                \
-      "One-time codes an hour and phone number")                                                   \
+      "One-time codes an hour and phone number, for all strangers together and for each place "    \
+      "that "                                                                                      \
+      "the number is used from")                                                                   \
+    X(CODE_PER_NUMBER_DAY, INT, "10", 1, 1000000, 0, ROLE_EDGE_REST,                               \
+      "One-time codes in 24 hours and phone number, for all strangers together")                   \
+    X(CODE_PER_ADDRESS_HOUR, INT, "30", 1, 100000000, 0, ROLE_EDGE_REST,                           \
+      "One-time codes an hour that strangers may ask for from one address")                        \
+    X(CODE_TOTAL_HOUR, INT, "2000", 5, 100000000, 0, ROLE_EDGE_REST,                               \
+      "One-time codes an hour in all; a fifth is kept for places that a number is used from")      \
+    X(GUESS_PER_NUMBER_DAY, INT, "20", 1, 100000000, 0, ROLE_EDGE_REST,                            \
+      "Wrong codes a day and phone number; beyond it one try a code")                              \
+    X(GUESS_PER_ADDRESS_HOUR, INT, "60", 1, 100000000, 0, ROLE_EDGE_REST,                          \
+      "Wrong codes an hour and address; beyond it one try a code")                                 \
+    X(GUESS_TOTAL_HOUR, INT, "2000", 1, 100000000, 0, ROLE_EDGE_REST,                              \
+      "Wrong codes an hour in all; beyond it one try a code")                                      \
+    X(LOOKUP_STRANGERS_DAY, INT, "200", 1, 100000, 0, ROLE_EDGE_REST,                              \
+      "Numbers that a user may look up in 24 hours of people without a common chat; the same "     \
+      "number again is free")                                                                      \
+    X(LOOKUP_PER_ADDRESS_DAY, INT, "2000", 100, 100000000, 0, ROLE_EDGE_REST,                      \
+      "The same a day and address")                                                                \
+    X(LOOKUP_TOTAL_DAY, INT, "200000", 100, 100000000, 0, ROLE_EDGE_REST, "The same a day in all") \
     X(RATE_PER_MINUTE, INT, "600", 1, 100000000, 0, ROLE_EDGES,                                    \
       "Requests or frames a minute and user or address")                                           \
     X(LOG_DISK, TEXT, "", 0, 1024, 0, ROLE_EDGES,                                                  \

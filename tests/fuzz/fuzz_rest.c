@@ -20,7 +20,10 @@ static struct rest_conf conf = {
     .origins = "*",
     .web_root = "",
     .ws_upstream = "",
-    .codes_per_hour = 5,
+    .limits = { .most = { 9, 9, 9, 9, 9, 200, 200 },
+                .codes_number_hour = 5,
+                .codes_number_day = 9,
+                .lookups_user_day = 200 },
     .rate_per_minute = 600,
     .partitions = 2,
     .workers_n = 1,
@@ -92,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (n == 0 || n > CALL_BODY_MAX)
         return 0;
-    conf.pepper = span_str("0123456789abcdef0123456789abcdef");
+    conf.limits.pepper = span_str("0123456789abcdef0123456789abcdef");
     fake_pg = data[0] % FAKE_N;
     rest = span_of(data + 1, n - 1);
     line = until(&rest, '\n');

@@ -12,14 +12,16 @@ import uuid
 
 import aiohttp
 import metrics
+import pytest
 from client import MARK, Rest, scenario, sign_in, until
 from conftest import BASE_PORT
 from process import Proc
 from rest import Reply
+from stack import Stack
 
 EDGE, DOOR, HOOK = BASE_PORT + 700, BASE_PORT + 701, BASE_PORT + 702
 addresses = itertools.count(2)
-RAISED = ("CODE_PER_NUMBER_HOUR", "RATE_PER_MINUTE")  # by TEST_SETTINGS
+LIMITS = ("CODE_", "GUESS_", "LOOKUP_", "RATE_")  # raised by TEST_SETTINGS
 
 
 @contextlib.contextmanager
@@ -27,8 +29,8 @@ def an_edge(stack, **settings):
     """One more edge-rest of the stack, at the default limits but for `settings`."""
     env = {**stack.services.role_env("edge-rest"), "REST_LISTEN": f"127.0.0.1:{EDGE}", "METRICS_LISTEN": f"127.0.0.1:{DOOR}",
            "INSTANCE": ""}
-    for name in RAISED:
-        env.pop(name, None)
+    for name in [n for n in env if n.startswith(LIMITS) and n != "CODE_DRIVER"]:
+        del env[name]
     proc = Proc("edge-rest-strict", [stack.services.executable, "edge-rest"], stack.services.log_dir / "edge-rest-strict.log",
                 '"ready"', env={**env, **settings})
     try:
@@ -48,7 +50,7 @@ class From(Rest):
 
     async def call(self, *args, **kw) -> Reply:
         if not self._session:
-            connector = aiohttp.TCPConnector(local_addr=(self.address, 0), limit=0)
+            connector = aiohttp.TCPConnector(local_addr=(self.address, 0), limit=0, force_close=True)
             self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
         return await super().call(*args, **kw)
 
@@ -96,7 +98,8 @@ class Provider:
         self.server.server_close()
 
 
-WEBHOOK = {"CODE_DRIVER": "webhook", "CODE_WEBHOOK_URL": f"http://127.0.0.1:{HOOK}/sms", "RATE_PER_MINUTE": "100000000"}
+WEBHOOK = {"CODE_DRIVER": "webhook", "CODE_WEBHOOK_URL": f"http://127.0.0.1:{HOOK}/sms", "RATE_PER_MINUTE": "100000000",
+           "CODE_PER_ADDRESS_HOUR": "100000"}
 
 
 def log_has(proc, event):
@@ -156,6 +159,362 @@ async def test_a_provider_that_fails_is_left_alone_and_tried_again(stack, net):
             await until(works, 30, "a trial to be let through")
             await until(lambda: metrics.read(DOOR)["codes_paused"] == 0, 20, "the breaker to close")
             await until(lambda: log_has(edge, "code_provider_works"), 20, "the log to say so")
+
+
+# --- Codes and guesses --------------------------------------------------------------------------
+
+# more requests than the default limits have in a minute: what is tested are the budgets behind them
+QUICK = {"RATE_PER_MINUTE": "100000000"}
+
+
+def wrong(challenge, n=1):
+    return {"challenge": challenge["challenge"], "code": f"{(int(challenge['devCode']) + n) % 1000000:06d}"}
+
+
+def right(challenge):
+    return {"challenge": challenge["challenge"], "code": challenge["devCode"]}
+
+
+async def a_code(caller, phone, **more):
+    return (await caller.post("/api/login", {"phoneNumber": phone, **more}, expect=200)).body
+
+
+async def limited(caller, phone, what, status=429, **more):
+    r = await caller.post("/api/login", {"phoneNumber": phone, **more})
+    assert (r.status, r.code) == (status, "rate_limited" if status == 429 else "unavailable"), r
+    assert what in r.body["error"]["message"] and int(r.headers["retry-after"]) >= 1
+    return int(r.headers["retry-after"])
+
+
+@scenario()
+async def test_t35_codes(stack, net):
+    """Six digits, five tries, one use, hashed at rest; three an hour for a number, thirty for an address, whatever restarts."""
+    phone = net.phone()
+    async with From() as caller:
+        with an_edge(stack, **QUICK):
+            first = await a_code(caller, phone)
+            assert len(first["devCode"]) == 6 and first["devCode"].isdigit()
+            with stack.db() as db:
+                row = db.execute("SELECT c::text, octet_length(code_hash) FROM auth.challenges c WHERE challenge = %s",
+                                 (first["challenge"],)).fetchone()
+            assert first["devCode"] not in row[0].replace(str(first["challenge"]), "") and row[1] == 32
+            for n in range(1, 6):
+                r = await caller.post("/api/verify", wrong(first, n))
+                assert (r.status, r.code) == (401, "bad_code")
+            r = await caller.post("/api/verify", right(first))
+            assert (r.status, r.code) == (401, "bad_code"), "the sixth try is not looked at"
+            for _ in range(2):
+                await a_code(caller, phone)
+            assert 3500 < await limited(caller, phone, "this number") <= 3601
+        with an_edge(stack, **QUICK):
+            async with From() as other:
+                assert 3400 < await limited(other, phone, "this number") <= 3601, "a restart forgets nothing, an address is no way round"
+            for _ in range(27):
+                await a_code(caller, net.phone())
+            assert await limited(caller, net.phone(), "this address") <= 121
+        with an_edge(stack, **QUICK):
+            await limited(caller, net.phone(), "this address")
+            async with From() as other:
+                challenge = await a_code(other, net.phone())
+                assert (await other.post("/api/verify", right(challenge))).status == 200
+                assert (await other.post("/api/verify", right(challenge))).status == 401
+
+
+@scenario()
+async def test_t35_codes_asked_for_at_once(stack, net):
+    async with From() as caller:
+        with an_edge(stack, **QUICK):
+            answers = await asyncio.gather(*(caller.post("/api/login", {"phoneNumber": net.phone()}) for _ in range(60)))
+            assert sorted(r.status for r in answers) == [200] * 30 + [429] * 30
+
+
+@scenario()
+async def test_t35_strangers_codes_a_day(stack, net):
+    phone = net.phone()
+    with an_edge(stack, **QUICK, CODE_PER_NUMBER_HOUR="100"):
+        for _ in range(10):
+            async with From() as caller:
+                await a_code(caller, phone)
+        async with From() as caller:
+            assert await limited(caller, phone, "this number") > 80000
+
+
+@scenario()
+async def test_t35_guesses_from_one_address(stack, net):
+    """Sixty wrong codes an hour; beyond it each code has one try, so that who holds one can use it."""
+    async with From() as caller:
+        with an_edge(stack, **QUICK):
+            for _ in range(12):
+                challenge = await a_code(caller, net.phone())
+                for n in range(1, 6):
+                    assert (await caller.post("/api/verify", wrong(challenge, n))).status == 401
+            challenge = await a_code(caller, net.phone())
+        with an_edge(stack, **QUICK):
+            assert (await caller.post("/api/verify", wrong(challenge))).status == 401
+            r = await caller.post("/api/verify", right(challenge))
+            assert (r.status, r.code) == (429, "rate_limited") and int(r.headers["retry-after"]) >= 1
+            r = await caller.post("/api/verify", {"challenge": str(uuid.uuid4()), "code": "000000"})
+            assert r.status == 429, "what was never made is told the same"
+            assert metrics.read(DOOR)["guesses_refused_total"] == 2
+            challenge = await a_code(caller, net.phone())
+            assert (await caller.post("/api/verify", right(challenge))).status == 200
+
+
+@scenario()
+async def test_t36_another_code_gives_no_more_guesses(stack, net):
+    phone = net.phone()
+    with an_edge(stack, **QUICK, CODE_PER_NUMBER_HOUR="100"):
+        for _ in range(4):  # 20 a day, wherever they come from
+            async with From() as caller:
+                challenge = await a_code(caller, phone)
+                for n in range(1, 6):
+                    assert (await caller.post("/api/verify", wrong(challenge, n))).status == 401
+        async with From() as caller:
+            for _ in range(2):
+                challenge = await a_code(caller, phone)
+                assert (await caller.post("/api/verify", wrong(challenge))).status == 401
+                for code in (wrong(challenge, 2), right(challenge)):
+                    assert (await caller.post("/api/verify", code)).status == 429
+            challenge = await a_code(caller, phone)
+            assert (await caller.post("/api/verify", right(challenge))).status == 200
+
+
+@scenario()
+async def test_t37_nobody_is_locked_out_of_his_number(stack, net):
+    phone = net.phone()
+    with an_edge(stack, **QUICK):
+        async with From() as home, From() as elsewhere:
+            tokens = (await home.post("/api/verify", right(await a_code(home, phone)), expect=200)).body
+            issued = await a_code(elsewhere, phone)
+            for _ in range(4):  # strangers ask until nobody unknown gets a code, and guess at theirs
+                async with From() as stranger:
+                    r = await stranger.post("/api/login", {"phoneNumber": phone})
+                    for n in range(1, 6 if r.status == 200 else 1):
+                        await stranger.post("/api/verify", wrong(r.body, n))
+            await limited(elsewhere, phone, "this number")
+            # a code in hand stays good
+            assert (await elsewhere.post("/api/verify", right(issued))).status == 200
+            # where the number is used from, codes are had
+            for _ in range(3):
+                challenge = await a_code(home, phone)
+            assert (await home.post("/api/verify", right(challenge))).status == 200
+            await limited(home, phone, "this number")
+            # anywhere, with a refresh token of any age
+            async with From() as abroad:
+                await limited(abroad, phone, "this number")
+                challenge = await a_code(abroad, phone, refreshToken=tokens["refreshToken"])
+                assert (await abroad.post("/api/verify", right(challenge))).status == 200
+            # which opens nobody else's number
+            async with From() as stranger:
+                await limited(stranger, phone, "this number", refreshToken="no-such-token")
+                own = (await stranger.post("/api/verify", right(await a_code(stranger, net.phone())), expect=200)).body
+                await limited(stranger, phone, "this number", refreshToken=own["refreshToken"])
+
+
+@scenario()
+async def test_t37_an_address_used_up_by_others(stack, net):
+    """Behind one address with an attacker: who was there before still gets a code."""
+    phone = net.phone()
+    with an_edge(stack, **QUICK, CODE_PER_ADDRESS_HOUR="2"):
+        async with From() as shared:
+            assert (await shared.post("/api/verify", right(await a_code(shared, phone)))).status == 200
+            await a_code(shared, net.phone())
+            await limited(shared, net.phone(), "this address")
+            assert (await shared.post("/api/verify", right(await a_code(shared, phone)))).status == 200
+
+
+@scenario()
+async def test_the_ceiling_of_all_codes(stack, net):
+    """Strangers are refused at four fifths, known places at the end; metric, gauge and log say so."""
+    phone = net.phone()
+    with stack.db() as db:
+        db.execute("DELETE FROM auth.budgets WHERE kind = 1")
+    with an_edge(stack, **QUICK, CODE_TOTAL_HOUR="10") as edge:
+        async with From() as home, From() as stranger:
+            assert (await home.post("/api/verify", right(await a_code(home, phone)))).status == 200
+            for _ in range(7):
+                await a_code(stranger, net.phone())
+            assert await limited(stranger, net.phone(), "to everybody", 503) <= 361
+            for _ in range(2):
+                await a_code(home, phone)
+            await limited(home, phone, "to everybody", 503)
+            assert metrics.read(DOOR)["codes_over_total"] == 2
+            await until(lambda: log_has(edge, "codes_at_ceiling"), 20, "the log to say so")
+            await until(lambda: metrics.read(DOOR)["codes_used_percent"] >= 80, 30, "the gauge to say so")
+    with stack.db() as db:
+        db.execute("DELETE FROM auth.budgets WHERE kind = 1")
+
+
+@scenario()
+async def test_t34_known_and_unknown_numbers_are_answered_alike(stack, net):
+    known, unknown = net.phone(), net.phone()
+    with an_edge(stack, **QUICK):
+        async with From() as owner, From() as stranger:
+            assert (await owner.post("/api/verify", right(await a_code(owner, known)))).status == 200
+            for path, more in (("/api/login", {}), ("/api/register", {"name": "Nosy"})):
+                seen = []
+                for phone in (known, unknown):
+                    r = await stranger.post(path, {"phoneNumber": phone, **more})
+                    seen.append((r.status, sorted(r.headers), sorted(r.body), r.body["retryAfter"]))
+                    bad = await stranger.post("/api/verify", wrong(r.body))
+                    seen[-1] += (bad.status, bad.code, bad.body["error"]["message"])
+                assert seen[0] == seen[1] and seen[0][0] == 200
+            await a_code(stranger, unknown)  # the third one, as its owner's was
+            assert await limited(stranger, known, "this number") > 3500 and await limited(stranger, unknown, "this number") > 3500
+
+
+# --- Token buckets ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def slow():
+    """A Stack of its own with one request, or frame, a minute: a bucket holds twenty."""
+    settings = {"RATE_PER_MINUTE": "1", "PARTITIONS": "2", "SLOTS": "2"}
+    with Stack(base_port=BASE_PORT + 720, copies={"media": 0, "mobile": 0, "status": 0}, settings=settings) as s:
+        yield s.start()
+
+
+@scenario(stack="slow")
+async def test_t32_buckets_survive_reconnecting(slow, net):
+    alice, bob = [await sign_in(net.rest, net.phone(), name) for name in ("alice", "bob")]
+    # an address, on routes without a token: four of twenty are used
+    for _ in range(16):
+        assert (await net.rest.get("/api/config")).status == 200
+    for _ in range(2):
+        r = await net.rest.get("/api/config")
+        assert (r.status, r.code) == (429, "rate_limited") and 1 <= int(r.headers["retry-after"]) <= 60
+        await net.rest.close()  # the next one is another connection
+    # a user, on routes with one, whatever the address
+    rest = Rest(net.rest_url, alice.access)
+    net.open.append(rest)
+    for _ in range(20):
+        assert (await rest.get("/api/me")).status == 200
+    for _ in range(2):
+        r = await rest.get("/api/me")
+        assert (r.status, r.code) == (429, "rate_limited") and 1 <= int(r.headers["retry-after"]) <= 60
+        await rest.close()
+    async with From(net.rest_url, token=alice.access) as elsewhere:
+        assert (await elsewhere.get("/api/me")).status == 429
+    async with From(net.rest_url, token=bob.access) as other:
+        assert (await other.get("/api/me")).status == 200
+    # a user's frames, whatever the socket
+    ws = await net.raw(alice, auto_ok=True)
+    await ws.ready()
+    for n in range(20):
+        await ws.send(send_to(bob.user_id))
+    await until(lambda: sum(f["t"] == "ack" for f in ws.frames) == 20, 20, "all of a bucket to be taken")
+    for _ in range(2):
+        await ws.send(send_to(bob.user_id))
+        nack = await ws.expect(lambda f: f["t"] == "nack", "a nack")
+        assert nack["code"] == "slow_down" and 1 <= nack["retryAfter"] <= 60000
+        await ws.close()
+        ws = await net.raw(alice, auto_ok=True)
+        await ws.ready()
+
+
+def send_to(peer):
+    return {"t": "message.send", "clientId": str(uuid.uuid4()), "peer": peer, "content": f"{MARK} quick", "type": "text"}
+
+
+# --- Lookups ------------------------------------------------------------------------------------
+
+
+@scenario()
+async def test_t34_a_list_of_contacts_can_be_looked_up_and_a_country_cannot(stack, net):
+    (nosy, friend) = await net.people("nosy", "friend")
+    await nosy.told(f"{MARK} hello", peer=friend.user_id)
+    await nosy.told(f"{MARK} on the way to the view", peer=friend.user_id)
+    known = net.users[1].phone
+
+    async def in_view():
+        r = await nosy.rest.get("/api/chats")
+        return any(c.get("peer") == friend.user_id for c in r.body["chats"])
+
+    await until(in_view, 20, "the view to have the chat")
+    strangers = [net.phone() for _ in range(190)] + [net.users[0].phone, known]
+    for _ in range(10):  # ten people who are here, and whom nosy has no chat with
+        strangers.append((await net.user("passer-by"))[0].phone)
+    with an_edge(stack, **QUICK):
+        async with From(token=nosy.tokens.access) as caller:
+            async def look(numbers):
+                return await caller.post("/api/contacts/lookup", {"phoneNumbers": numbers})
+
+            for at in range(0, len(strangers), 100):
+                r = await look(strangers[at:at + 100])
+                assert r.status == 200
+            # 200 strangers, oneself and a friend: at the bound
+            assert [(await look([n])).status for n in (strangers[0], strangers[-1], known, net.users[0].phone)] == [200] * 4
+            r = await look([net.phone()])
+            assert (r.status, r.code) == (429, "rate_limited") and 80000 < int(r.headers["retry-after"]) <= 86401
+            r = await look([known, net.phone()])
+            assert r.status == 429, "all or nothing"
+            assert len((await look([known, strangers[-1]])).body["contacts"]) == 2
+            assert metrics.read(DOOR)["lookups_refused_total"] == 3
+        with stack.db() as db:  # a day later
+            db.execute("UPDATE auth.lookups SET at = at - 86400000 WHERE user_id = %s", (nosy.user_id,))
+        async with From(token=nosy.tokens.access) as caller:
+            assert (await look_one(caller, net.phone())).status == 200
+
+
+async def look_one(caller, number):
+    return await caller.post("/api/contacts/lookup", {"phoneNumbers": [number]})
+
+
+@scenario()
+async def test_t34_lookups_from_one_address_and_in_all(stack, net):
+    _, first = await net.user("first")
+    _, second = await net.user("second")
+    with an_edge(stack, **QUICK, LOOKUP_PER_ADDRESS_DAY="100"):
+        async with From(token=first.tokens.access) as one, From(address=one.address, token=second.tokens.access) as same:
+            numbers = [net.phone() for _ in range(100)]
+            assert (await one.post("/api/contacts/lookup", {"phoneNumbers": numbers})).status == 200
+            assert (await look_one(same, net.phone())).status == 429, "another account at the same address"
+            async with From(token=second.tokens.access) as other:
+                assert (await look_one(other, net.phone())).status == 200
+    with stack.db() as db:
+        db.execute("DELETE FROM auth.budgets WHERE kind = 6")
+    with an_edge(stack, **QUICK, LOOKUP_TOTAL_DAY="100"):
+        async with From(token=second.tokens.access) as one, From(token=first.tokens.access) as other:
+            numbers = [net.phone() for _ in range(100)]
+            assert (await one.post("/api/contacts/lookup", {"phoneNumbers": numbers})).status == 200
+            assert (await look_one(other, net.phone())).status == 429
+    with stack.db() as db:
+        db.execute("DELETE FROM auth.budgets WHERE kind = 6")
+
+
+# --- Sweeping -----------------------------------------------------------------------------------
+
+
+@scenario()
+async def test_what_is_over_is_swept(stack, net):
+    """More rows than one turn takes, and what still counts stays."""
+    _, device = await net.user("kept")
+    day = 86400000
+    with stack.db() as db:
+        db.execute("INSERT INTO auth.challenges (challenge, phone_number, code_hash, tries_left, created_at, expires_at) SELECT "
+                   "gen_random_uuid(), '+490000000', '', 5, extract(epoch FROM now()) * 1000 - %s, 0 FROM generate_series(1, 1200)",
+                   (2 * day,))
+        old = "extract(epoch FROM now()) * 1000 - %s::bigint * 86400000"
+        db.execute(f"INSERT INTO auth.refresh_tokens VALUES ('used', %s, %s, 0, 9e15, {old})", (device.device_id, device.user_id, 8))
+        db.execute(f"INSERT INTO auth.refresh_tokens VALUES ('expired', %s, %s, 0, {old}, NULL)", (device.device_id, device.user_id, 8))
+        db.execute(f"INSERT INTO auth.refresh_tokens VALUES ('fresh', %s, %s, 0, 9e15, {old})", (device.device_id, device.user_id, 6))
+        db.execute(f"INSERT INTO auth.devices SELECT gen_random_uuid(), %s, 0, {old}", (device.user_id, 31))
+        db.execute(f"INSERT INTO auth.lookups SELECT %s, gen_random_uuid(), {old}", (device.user_id, 2))
+        db.execute("INSERT INTO auth.budgets VALUES (0, gen_random_uuid(), 1)")
+        db.execute(f"INSERT INTO auth.known_places SELECT %s, gen_random_uuid(), {old}", (device.user_id, 91))
+
+        def left():
+            one = db.execute("SELECT (SELECT count(*) FROM auth.challenges WHERE phone_number = '+490000000'), (SELECT count(*) FROM "
+                             "auth.lookups WHERE user_id = %(u)s), (SELECT count(*) FROM auth.devices WHERE user_id = %(u)s), (SELECT "
+                             "count(*) FROM auth.known_places WHERE user_id = %(u)s), (SELECT count(*) FROM auth.budgets WHERE full_at "
+                             "= 1)", {"u": device.user_id}).fetchone()
+            tokens = db.execute("SELECT token_hash FROM auth.refresh_tokens WHERE octet_length(token_hash) < 32").fetchall()
+            return one, sorted(bytes(t[0]) for t in tokens)
+
+        await until(lambda: left() == ((0, 0, 1, 1, 0), [b"fresh"]), 40, lambda: f"what is over to be gone, there is {left()}")
+        assert stack.metrics("edge-rest")["auth_swept_total"] >= 1206
+        db.execute("DELETE FROM auth.refresh_tokens WHERE token_hash = 'fresh'")
+    assert await device.refresh()
 
 
 # --- Devices ------------------------------------------------------------------------------------
