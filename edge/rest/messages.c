@@ -85,6 +85,7 @@ static enum call_next send_first(struct call *c, struct pg *db)
     struct chat_view view;
     enum call_next next;
     struct cq_id chat;
+    int64_t known = 0;
     bool there, found;
     enum cq_status st;
 
@@ -97,6 +98,13 @@ static enum call_next send_first(struct call *c, struct pg *db)
         return call_database(c, st);
     if (!there || !view.present)
         return call_not_found(c);
+    if (!view.is_group) { /* a chat with nobody may be there: made by ws, which cannot know */
+        st = view_count_users(db, &view.peer, 1, &known);
+        if (st != CQ_OK)
+            return call_database(c, st);
+        if (!known)
+            return call_error(c, 404, "not_found", "nobody is registered as this chat's peer");
+    }
     s->id = message_id(chat, c->who.user, client_id);
     if (json_get(c->json, "mediaId")) {
         m.has_media_id = true;

@@ -195,6 +195,6 @@ CQ_MUST_CHECK enum cq_status view_message_by_id(struct call *c, struct pg *db, s
 CQ_MUST_CHECK enum cq_status view_media_owned(struct pg *db, struct cq_id media, struct cq_id user,
                                               bool *ret);
 
-/** How many of these users there are. */
+/** How many of these ids are registered: from schema auth, which knows it before the view does. */
 CQ_MUST_CHECK enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n,
                                               int64_t *ret);

@@ -89,7 +89,7 @@ enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n
 
     pg_params_init(&p, PARAMS_BYTES);
     pg_add_uuid_array(&p, ids, NULL, n);
-    st = pg_run(db, "SELECT count(*) FROM view.users WHERE user_id = ANY($1)", &p, &rows);
+    st = pg_run(db, "SELECT count(*) FROM auth.accounts WHERE user_id = ANY($1)", &p, &rows);
     pg_params_release(&p);
     if (st == CQ_OK)
         *ret = pg_i64(rows, 0, 0);

@@ -320,8 +320,14 @@ static void on_send(struct conn *c, const struct client_frame *f)
         count_add(COUNT_ROAD_REFUSED, 1);
         wait_ms = PRESSURE_RETRY_MS;
     }
-    if (wait_ms)
+    if (wait_ms) {
         push_back(c, f, id, "slow_down", wait_ms);
+        return;
+    }
+    wait_ms = f->has_peer ? peers_take(&g->peers, c->claims.user, f->peer, g->wall_ms) : 0;
+    count_add(COUNT_PEERS_REFUSED, wait_ms > 0);
+    if (wait_ms) /* for good, as far as this message goes: what comes after it may pass */
+        nack(c, f->client_id, "too_many_chats", 0);
     else
         produce(c, f, id);
 }

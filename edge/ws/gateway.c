@@ -56,6 +56,7 @@ enum cq_status gateway_init(struct gateway *g, uint32_t conns_max, int64_t per_m
 void gateway_release(struct gateway *g)
 {
     rates_release(&g->rates);
+    peers_release(&g->peers);
     sends_release(&g->sends);
     receipts_release(&g->receipts);
     free(g->conns);

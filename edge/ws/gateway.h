@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "edge/ws/peers.h"
 #include "edge/ws/pressure.h"
 #include "edge/ws/rates.h"
 #include "edge/ws/receipts.h"
@@ -84,6 +85,7 @@ struct gateway {
     struct ingest *ingest;
     struct token_keys *keys;
     struct rates rates;
+    struct peers peers; /* set up by the role */
     struct pressure pressure;
     struct log_disk log_disk;
     int64_t heard_own, heard_own_late_ms, heard_ticks,

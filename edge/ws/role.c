@@ -254,6 +254,7 @@ static enum cq_status open_parts(struct role *r, const char **ret_part)
     g->partitions = (int32_t)setting_int(SET_PARTITIONS);
     g->origins = setting_text(SET_ALLOWED_ORIGINS);
     *ret_part = "memory";
+    peers_init(&g->peers, setting_int(SET_DIRECT_PEERS_DAY));
     st = gateway_init(g, server_sockets_max(), setting_int(SET_RATE_PER_MINUTE));
     if (st != CQ_OK)
         return st;

@@ -73,6 +73,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                               \
       "Clients told that it is unknown whether their action is stored")                            \
     X(RATE_REFUSED, COUNTER, "rate_refused_total", ROLE_EDGES, "Requests and frames over a rate")  \
+    X(PEERS_REFUSED, COUNTER, "peers_refused_total", ROLE_EDGE_WS,                                 \
+      "Messages refused because their sender wrote to DIRECT_PEERS_DAY people today")              \
     X(STORE_AWAY, COUNTER, "store_away_total", ROLE_STORE,                                         \
       "Times that the store of files did not answer, or would not have us")                        \
     X(STORE_FULL, COUNTER, "store_full_total", ROLE_STORE,                                         \

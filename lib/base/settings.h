@@ -154,6 +154,8 @@ enum role_bit {
       "Folders of Kafka's log whose free space the edges watch, comma-separated; empty: none")     \
     X(LOG_DISK_FREE_MIN_MB, INT, "1024", 1, 100000000, 0, ROLE_EDGES,                              \
       "MiB to be left free there: below, sends are refused with `log_full`")                       \
+    X(DIRECT_PEERS_DAY, INT, "500", 1, 100000000, 0, ROLE_EDGE_WS,                                 \
+      "People that a user may write to in direct chats a day (UTC) and gateway")                   \
     X(METRICS_LISTEN, TEXT, "", 0, 64, 0, ROLE_ALL,                                                \
       "Address and port of the private door: /metrics and /healthz; empty: none")                  \
     X(LOG_LEVEL, TEXT, "info", 4, 5, 0, ROLE_ALL, "debug, info, warn or error")

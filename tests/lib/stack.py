@@ -47,6 +47,7 @@ TEST_SETTINGS = {
     "LOOKUP_PER_ADDRESS_DAY": "100000000",
     "LOOKUP_TOTAL_DAY": "100000000",
     "RATE_PER_MINUTE": "100000000",
+    "DIRECT_PEERS_DAY": "100000000",
     "CONNECTIONS_PER_ADDRESS": "100000",
     # more than one machine's default, so that work is spread and rebalances have something to move
     "PARTITIONS": "12",

@@ -369,7 +369,7 @@ async def test_t34_known_and_unknown_numbers_are_answered_alike(stack, net):
 @pytest.fixture(scope="module")
 def slow():
     """A Stack of its own with one request, or frame, a minute: a bucket holds twenty."""
-    settings = {"RATE_PER_MINUTE": "1", "PARTITIONS": "2", "SLOTS": "2"}
+    settings = {"RATE_PER_MINUTE": "1", "DIRECT_PEERS_DAY": "3", "PARTITIONS": "2", "SLOTS": "2"}
     with Stack(base_port=BASE_PORT + 720, copies={"media": 0, "mobile": 0, "status": 0}, settings=settings) as s:
         yield s.start()
 
@@ -414,6 +414,67 @@ async def test_t32_buckets_survive_reconnecting(slow, net):
 
 def send_to(peer):
     return {"t": "message.send", "clientId": str(uuid.uuid4()), "peer": peer, "content": f"{MARK} quick", "type": "text"}
+
+
+# --- Chats with nobody --------------------------------------------------------------------------
+
+
+@scenario(stack="slow")
+async def test_a_user_cannot_make_chats_with_nobody_without_end(slow, net):
+    """ws cannot know who is registered, so it counts people: at the bound, and whatever PostgreSQL does."""
+    async with From(net.rest_url) as rest:
+        alice, bob = [await sign_in(rest, net.phone(), name) for name in ("alice", "bob")]
+    ws = await net.raw(alice, auto_ok=True)
+    await ws.ready()
+    nobody = [str(uuid.uuid4()) for _ in range(3)]
+
+    async def sent(peer):
+        """The answer to a message to `peer`."""
+        frame = send_to(peer)
+        await ws.send(frame)
+        return await ws.expect(lambda f: f["t"] in ("ack", "nack") and f["clientId"] == frame["clientId"], "an answer")
+
+    assert [(await sent(peer))["t"] for peer in (bob.user_id, *nobody[:2], bob.user_id)] == ["ack"] * 4
+    slow.postgres.stop()
+    try:
+        nack = await sent(nobody[2])
+        assert (nack["t"], nack["code"], nack["retryAfter"]) == ("nack", "too_many_chats", 0)
+        assert (await sent(bob.user_id))["t"] == "ack", "what comes after it passes"
+    finally:
+        slow.postgres.start()
+        slow.postgres.wait_ready()
+    assert slow.metrics("edge-ws")["peers_refused_total"] == 1
+
+
+@scenario()
+async def test_rest_refuses_people_that_nobody_registered(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    nobody = str(uuid.uuid4())
+    group = await net.group(alice, bob)
+    for method, path, body in (("POST", "/api/chats", {"userId": nobody}),
+                               ("POST", "/api/chats", {"name": "ghosts", "members": [bob.user_id, nobody]}),
+                               ("POST", f"/api/chats/{group}/members", {"add": [nobody]})):
+        r = await alice.rest.call(method, path, body)
+        assert (r.status, r.code) == (404, "not_found"), body
+    # a chat with nobody that was made by ws
+    out = await alice.told(f"{MARK} to nobody", peer=nobody)
+
+    async def in_list():
+        return any(c["chatId"] == out.chat_id for c in (await alice.rest.get("/api/chats")).body["chats"])
+
+    await until(in_list, 20, "the chat to be in its maker's list")
+    for more in ({}, {"peer": nobody}):
+        r = await alice.rest.post("/api/messages", {"chatId": out.chat_id, "content": f"{MARK} again", "type": "text", **more})
+        assert (r.status, r.code) == (404, "not_found") and "registered" in r.body["error"]["message"]
+    assert not any(c["chatId"] == out.chat_id for c in (await bob.rest.get("/api/chats")).body["chats"])
+    with stack.db() as db:
+        members = db.execute("SELECT user_id::text FROM view.members WHERE chat_id = %s", (out.chat_id,)).fetchall()
+        assert {m[0] for m in members} == {alice.user_id, nobody}
+        # schema auth says who is registered, the view only shows it
+        db.execute("DELETE FROM view.users WHERE user_id = %s", (bob.user_id,))
+    r = await alice.rest.post("/api/chats", {"userId": bob.user_id}, expect=200)
+    r = await alice.rest.post("/api/messages", {"chatId": r.body["chat"]["chatId"], "content": f"{MARK} to bob", "type": "text"})
+    assert r.status == 201
 
 
 # --- Lookups ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/client_frame.h"
+#include "edge/ws/peers.h"
 #include "edge/ws/pressure.h"
 #include "edge/ws/rates.h"
 #include "edge/ws/receipts.h"
@@ -351,6 +352,46 @@ TEST(rates_bound_the_sockets_of_a_user)
     rates_leave(&r, i);
     CHECK(rates_join(&r, id_at(U1), 0, &i));
     rates_release(&r);
+}
+
+/* ---- peers */
+
+static struct cq_id person(uint32_t n)
+{
+    struct cq_id id = { { 7 } };
+
+    memcpy(id.b + 4, &n, sizeof n);
+    return id;
+}
+
+TEST(a_user_writes_to_so_many_people_a_day)
+{
+    const int64_t day_ms = 24 * 3600 * 1000, now_ms = 20000 * day_ms + 1000;
+    struct peers p;
+
+    peers_init(&p, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK(peers_take(&p, person(100), person(i), now_ms) == 0);
+    CHECK(peers_take(&p, person(100), person(3), now_ms) == day_ms - 1000);
+    for (uint32_t i = 0; i < 3; i++) /* the same again */
+        CHECK(peers_take(&p, person(100), person(i), now_ms + 1) == 0);
+    CHECK(peers_take(&p, person(101), person(3), now_ms) == 0); /* another user */
+    CHECK(peers_take(&p, person(100), person(3), now_ms + day_ms - 1001) == 1);
+    CHECK(peers_take(&p, person(100), person(3), now_ms + day_ms - 1000) == 0); /* the next day */
+    peers_release(&p);
+}
+
+TEST(people_beyond_all_memory_refuse_nobody)
+{
+    struct peers p;
+
+    peers_init(&p, PEERS_PAIRS_MAX);
+    for (uint32_t i = 0; i < PEERS_PAIRS_MAX; i++)
+        CHECK(peers_take(&p, person(UINT32_MAX), person(i), 1) == 0);
+    CHECK(p.pairs.n == PEERS_PAIRS_MAX);
+    CHECK(peers_take(&p, person(UINT32_MAX - 1), person(0), 1) == 0);
+    CHECK(p.pairs.n == 1);
+    peers_release(&p);
 }
 
 /* ---- receipts */
