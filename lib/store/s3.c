@@ -127,6 +127,7 @@ static enum cq_status run_once(struct store *s, const struct s3_request *q,
                                   .arg = q->arg };
     enum cq_status st;
 
+    *ret = (struct transfer_reply){ 0 }; /* without an answer there is no status to look at */
     buf_init(&url, STORE_URL_MAX);
     buf_init(&line, SIGV4_TEXT_MAX);
     path_of(x, q->key, path, sizeof path);

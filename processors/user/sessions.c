@@ -152,10 +152,11 @@ enum cq_status device_set_push(struct known_device *d, int64_t source_offset, in
 {
     size_t texts_n = address->token.n + address->app.n + address->locale.n;
     struct known_push *push = malloc(sizeof *push + texts_n);
-    uint8_t *to = (uint8_t *)(push + 1);
+    uint8_t *to;
 
     if (!push)
         return CQ_FATAL;
+    to = (uint8_t *)(push + 1);
     *push =
         (struct known_push){ .source_offset = source_offset, .at_ms = at_ms, .address = *address };
     push->address.token = put_text(&to, address->token);

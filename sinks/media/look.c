@@ -135,7 +135,7 @@ enum cq_status look_into(const char *program, int fd, const char *type, int64_t 
                          const atomic_bool *stop, struct look_found *ret, struct cq_buf *thumbnail)
 {
     int out = memfd_create("thumbnail", MFD_CLOEXEC), pipes[2] = { -1, -1 }, status = 0;
-    char megapixels[24], line[LINE];
+    char megapixels[24], line[LINE] = { 0 };
     enum cq_status st = CQ_AGAIN;
     struct rusage used = { 0 };
     bool in_time;

@@ -47,6 +47,7 @@ STEPS = [
          ("{python}", "tests/long/api_cases.py", "--junit", "{junit}"), 30 * MINUTE),
     Step("faults-f6", "three brokers, killed and emptied in turn",
          ("{python}", "tests/faults/drive.py", "--fault", "F6", "--seed", "a", "--junit", "{junit}"), 30 * MINUTE),
+    Step("analyse", "cppcheck, gcc -fanalyzer, clang-tidy", ("{python}", "tests/long/analyse.py", "--build", "{build}"), 30 * MINUTE),
     Step("trixie", "build and units with the libraries of Debian 13", ("tests/trixie",), 60 * MINUTE, needs=()),
     Step("bench-compare", "the bench of this tree beside that of another commit, in turn", ("{python}", "tests/long/bench_compare.py"),
          90 * MINUTE),
