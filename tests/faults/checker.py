@@ -484,6 +484,8 @@ def i9_positions(d: Data) -> Line:
         if name.endswith(".dlq"):
             for r in records:
                 got[name[:-4], int(r["h"]["src_partition"]), r["raw"]] += 1
+                if r["h"].get("error", "").startswith("killed"):  # no fault here plants a record that kills
+                    line.bad.append(f"accused of killing its process: {name} partition {r['h']['src_partition']} offset {r['h'].get('src_offset')}")
     line.bad += [f"no dead letter: {short(k)}" for k in want if not got[k]]
     line.bad += [f"a dead letter that nobody injected: {short(k)}" for k in got if not want[k]]
     line.n = f"{len(d.tables.get('positions', ()))} positions, {sum(want.values())} poison, {sum(got.values())} dead letters"

@@ -322,6 +322,11 @@ def plant_good_record_dead_lettered(w):
     w.topics["chat.events.dlq"].append({"p": 0, "o": 1, "h": {"src_partition": "0"}, "raw": "00", "v": None})
 
 
+def plant_poison_accused_of_killing(w):
+    """The injected record is dead-lettered once, as it must be, but not for what is wrong with it."""
+    w.topics["chat.events.dlq"][0]["h"]["error"] = "killed its process"
+
+
 def plant_other_rows_after_rebuild(w):
     w.meta["rebuilt"]["messages"].pop()
 
@@ -415,7 +420,8 @@ PLANTS = {  # what is planted → the invariant that must say so (others may, to
     plant_other_order_and_a_refusal: "I5", plant_reader_sees_another_place: "I5", plant_shown_to_a_stranger: "I6", plant_pushed_to_a_stranger: "I6",
     plant_routed_to_a_stranger: "I6", plant_tick_back: "I7", plant_tick_that_lies: "I7", plant_tick_never_told: "I7",
     plant_cursor_behind: "I7", plant_second_id: "I8", plant_second_seq: "I8", plant_position_back: "I9", plant_left_behind: "I9",
-    plant_poison_swallowed: "I9", plant_good_record_dead_lettered: "I9", plant_other_rows_after_rebuild: "I10", plant_memory: "I11",
+    plant_poison_swallowed: "I9", plant_good_record_dead_lettered: "I9",
+    plant_poison_accused_of_killing: "I9", plant_other_rows_after_rebuild: "I10", plant_memory: "I11",
     plant_descriptors: "I11", plant_memory_after_a_fault: "I11", plant_descriptors_after_a_fault: "I11",
     plant_not_well_again: "I12", plant_fault_forgotten: "I12", plant_no_push: "I13", plant_no_push_for_its_session_had_ended: "I13",
     plant_no_outcome: "I13",
