@@ -69,6 +69,32 @@ static enum cq_status take_from_others(struct user_step *step, struct user_entry
     return st;
 }
 
+/* Every push of a user carries all of his addresses that are away: together they are bounded, and a
+ * new one ends the oldest. One alone always fits. */
+static enum cq_status bound_addresses(struct user_step *step, const struct user_entry *u)
+{
+    enum cq_status st = CQ_OK;
+
+    while (st == CQ_OK) {
+        struct known_device *oldest = NULL;
+        size_t bytes = 0;
+
+        for (int i = 0; i < u->devices_n; i++) {
+            const struct known_push *p = u->devices[i].push;
+
+            if (!p)
+                continue;
+            bytes += p->address.token.n + p->address.app.n + p->address.locale.n;
+            if (!oldest || p->source_offset < oldest->push->source_offset)
+                oldest = &u->devices[i];
+        }
+        if (bytes <= USER_ADDRESSES_BYTES_MAX)
+            return CQ_OK;
+        st = user_forget_push(step, u, oldest);
+    }
+    return st;
+}
+
 enum cq_status rule_push_registered(struct user_step *step, const struct user_action *a)
 {
     const struct push_address *address = &a->action.u.push_registered.address;
@@ -88,7 +114,7 @@ enum cq_status rule_push_registered(struct user_step *step, const struct user_ac
         return CQ_FATAL;
     t->at_ms = a->at_ms;
     t->address = *address;
-    return CQ_OK;
+    return bound_addresses(step, u);
 }
 
 enum cq_status rule_push_unregistered(struct user_step *step, const struct user_action *a)

@@ -89,8 +89,9 @@ enum {
     USER_OUTPUTS_MAX = 16 * 1024, /* … and cannot have more */
     USER_ARENA_SOFT = 32 << 20,   /* and when this much of the turn's arena is used */
     USER_SLOTS_MAX = 1024,
-    USER_TARGETS_MAX = 4096,   /* sessions that one entry of ws.push names */
-    USER_LOST_ITEMS_MAX = 512, /* messages of one SessionLost */
+    USER_TARGETS_MAX = 4096,         /* sessions that one entry of ws.push names */
+    USER_LOST_ITEMS_MAX = 512,       /* messages of one SessionLost */
+    USER_ADDRESSES_BYTES_MAX = 4096, /* of all push addresses of a user: tokens, apps, locales */
 };
 
 /** Step one record, or the part of it that begins at `place` (0: all of it). CQ_OK: it is done.

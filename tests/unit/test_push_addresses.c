@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a user can be woken travels with each of his pushes: what all of his devices register is
+ * bounded together, and the newest stay.
+ */
+#include "tests/unit/test.h"
+
+#include "ingest/ingest.h"
+#include "processors/user/rules.h"
+
+#include <stdlib.h>
+
+enum { ARENA_BYTES = 1 << 20, FIRST_DEVICE = 100 };
+
+static struct cq_id id_of(uint8_t n)
+{
+    struct cq_id id = { { 0 } };
+
+    id.b[0] = n;
+    return id;
+}
+
+static const struct cq_id user = { { 1 } };
+
+struct known {
+    struct user_state state;
+    struct user_outputs out;
+    struct cq_arena *arena;
+    int64_t offset;
+    int told, gone; /* records in push.targets so far */
+};
+
+static bool known_open(struct known *k)
+{
+    *k = (struct known){ .out.max = USER_OUTPUTS_MAX, .arena = arena_new(ARENA_BYTES) };
+    if (!user_state_init(&k->state, 0, 1, 8))
+        return false;
+    for (uint8_t i = 0; i < USER_DEVICES_MAX; i++)
+        if (user_restore(&k->state,
+                         &(struct presence){
+                             .user_id = user,
+                             .source = { TOPIC_GENERATION, 0, 1 },
+                             .entry = { PRESENCE_DEVICE_ENTRY,
+                                        .u.device_entry = { id_of((uint8_t)(FIRST_DEVICE + i)),
+                                                            span_str("ios") } } }) != CQ_OK)
+            return false;
+    return true;
+}
+
+static void known_close(struct known *k)
+{
+    free(k->out.v);
+    user_state_release(&k->state);
+    arena_free(k->arena);
+}
+
+/* Device `n` registers an address of so many bytes. */
+static enum cq_status registers(struct known *k, uint8_t n, size_t token_n, size_t app_n,
+                                size_t locale_n)
+{
+    static uint8_t text[INGEST_PUSH_TOKEN_MAX];
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION,
+                                           .u.user_action = {
+                                               .user_id = user,
+                                               .device_id = id_of((uint8_t)(FIRST_DEVICE + n)),
+                                               .action = { USER_ACTION_PUSH_REGISTERED } } } };
+    struct push_address *a = &record.body.u.user_action.action.u.push_registered.address;
+    struct user_step step = { .state = &k->state,
+                              .offset = 10 + k->offset++,
+                              .arena = k->arena,
+                              .out = &k->out,
+                              .room = SIZE_MAX };
+    const char *why = "";
+    enum cq_status st;
+
+    memset(text, 'a', sizeof text);
+    text[0] = n;
+    *a = (struct push_address){ .token = span_of(text, token_n),
+                                .app = span_of(text, app_n),
+                                .locale = span_of(text, locale_n) };
+    k->out.n = 0;
+    st = user_step(&step, &record, &why);
+    for (size_t i = 0; i < k->out.n; i++) {
+        k->told += k->out.v[i].topic == TOPIC_PUSH_TARGETS;
+        k->gone += k->out.v[i].topic == TOPIC_PUSH_TARGETS && k->out.v[i].u.target.gone;
+    }
+    return st;
+}
+
+static bool can_be_woken(const struct known *k, uint8_t n)
+{
+    const struct user_entry *u = sessions_user(&k->state.sessions, user);
+
+    return user_device(u, id_of((uint8_t)(FIRST_DEVICE + n)))->push != NULL;
+}
+
+TEST(every_device_has_room_for_an_ordinary_address)
+{
+    struct known k;
+
+    CHECK(known_open(&k));
+    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
+        CHECK_EQ(registers(&k, n, 200, 46, 10), CQ_OK); /* 4,096 in all */
+    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
+        CHECK(can_be_woken(&k, n));
+    CHECK_EQ(k.told, USER_DEVICES_MAX);
+    CHECK_EQ(k.gone, 0);
+    CHECK_EQ(registers(&k, 5, 201, 46, 10), CQ_OK); /* a byte more, in place of its old one */
+    CHECK(!can_be_woken(&k, 0));
+    CHECK(can_be_woken(&k, 1));
+    CHECK_EQ(k.gone, 1);
+    known_close(&k);
+}
+
+TEST(of_the_longest_addresses_the_newest_stay)
+{
+    struct known k;
+
+    CHECK(known_open(&k));
+    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
+        CHECK_EQ(registers(&k, n, INGEST_PUSH_TOKEN_MAX, INGEST_PUSH_APP_MAX, INGEST_LOCALE_MAX),
+                 CQ_OK);
+    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
+        CHECK_EQ(can_be_woken(&k, n), n >= USER_DEVICES_MAX - 3);
+    CHECK_EQ(k.told - k.gone, USER_DEVICES_MAX);
+    CHECK_EQ(k.gone, USER_DEVICES_MAX - 3);
+    known_close(&k);
+}
