@@ -332,6 +332,12 @@ static void on_send(struct conn *c, const struct client_frame *f)
         produce(c, f, id);
 }
 
+static void refuse_receipt(struct conn *c, const char *code, const char *message)
+{
+    reply_error(&c->replies, code, message);
+    answered(c);
+}
+
 static void on_receipt(struct conn *c, const struct client_frame *f)
 {
     struct gateway *g = c->g;
@@ -345,8 +351,7 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
 
     if (!log_disk_takes(&g->log_disk, LOG_USE_SMALL)) {
         count_add(COUNT_LOG_REFUSED, 1);
-        reply_error(&c->replies, "log_full", "receipt not taken, send it again later");
-        answered(c);
+        refuse_receipt(c, "log_full", "receipt not taken, send it again later");
         return;
     }
     if (!c->cursors)
@@ -355,13 +360,15 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
         count_add(COUNT_DUPLICATES, 1);
         return;
     }
-    if (receipts_add(&g->receipts, topic_partition(f->chat, g->partitions), &one, g->mono_ms)) {
-        if (c->cursors)
-            receipt_memory_keep(c->cursors, &one);
-        return;
+    if (rates_take_receipt(&g->rates, c->rate, g->mono_ms)) {
+        count_add(COUNT_RATE_REFUSED, 1);
+        refuse_receipt(c, "slow_down", "receipt not taken, send it again in a second");
+    } else if (!receipts_add(&g->receipts, topic_partition(f->chat, g->partitions), &one,
+                             g->mono_ms)) {
+        refuse_receipt(c, "slow_down", "receipt not taken, send it again in a second");
+    } else if (c->cursors) {
+        receipt_memory_keep(c->cursors, &one);
     }
-    reply_error(&c->replies, "slow_down", "receipt not taken, send it again in a second");
-    answered(c);
 }
 
 static void on_ok(struct conn *c, int64_t n)

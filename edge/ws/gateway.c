@@ -46,7 +46,8 @@ enum cq_status gateway_init(struct gateway *g, uint32_t conns_max, int64_t per_m
     gateway_now(g);
     g->proven_ms = g->mono_ms;
     g->alive_ms = g->mono_ms - ALIVE_EVERY_MS;
-    rates_init(&g->rates, per_minute, 2 * conns_max);
+    /* all the receipts of a user together: as many as one socket may have frames */
+    rates_init(&g->rates, per_minute, g->frames_per_minute, 2 * conns_max);
     sends_init(&g->sends, on_answer, g);
     if (receipts_init(&g->receipts, g->partitions, g->mono_ms) != CQ_OK)
         return CQ_FATAL;

@@ -36,10 +36,21 @@ void bucket_charge(struct bucket *b, int64_t per_minute, int64_t burst, int64_t 
     b->level -= RATE_UNITS;
 }
 
-void rates_init(struct rates *r, int64_t per_minute, uint32_t users_max)
+/* Ten seconds' worth. */
+static int64_t burst_of(int64_t per_minute)
 {
-    *r = (struct rates){ .per_minute = per_minute, .free = NONE, .max = users_max };
-    r->burst = per_minute / 6 > 20 ? per_minute / 6 : 20; /* ten seconds' worth */
+    return per_minute / 6 > 20 ? per_minute / 6 : 20;
+}
+
+void rates_init(struct rates *r, int64_t per_minute, int64_t receipts_per_minute,
+                uint32_t users_max)
+{
+    *r = (struct rates){ .per_minute = per_minute,
+                         .burst = burst_of(per_minute),
+                         .receipts_per_minute = receipts_per_minute,
+                         .receipts_burst = burst_of(receipts_per_minute),
+                         .free = NONE,
+                         .max = users_max };
     idmap_init(&r->by_user, users_max);
 }
 
@@ -92,7 +103,8 @@ bool rates_join(struct rates *r, struct cq_id user, int64_t now_ms, uint32_t *re
     u = &r->users[r->free];
     r->free = u->next_free;
     *u = (struct rate_user){ .user = user, .sockets = 1, .used = true };
-    u->bucket = (struct bucket){ r->burst * RATE_UNITS, now_ms };
+    u->sends = (struct bucket){ r->burst * RATE_UNITS, now_ms };
+    u->receipts = (struct bucket){ r->receipts_burst * RATE_UNITS, now_ms };
     return true;
 }
 
@@ -103,7 +115,21 @@ void rates_leave(struct rates *r, uint32_t index)
 
 int64_t rates_take(struct rates *r, uint32_t index, int64_t now_ms)
 {
-    return bucket_take(&r->users[index].bucket, r->per_minute, r->burst, now_ms);
+    return bucket_take(&r->users[index].sends, r->per_minute, r->burst, now_ms);
+}
+
+int64_t rates_take_receipt(struct rates *r, uint32_t index, int64_t now_ms)
+{
+    return bucket_take(&r->users[index].receipts, r->receipts_per_minute, r->receipts_burst,
+                       now_ms);
+}
+
+static bool is_full(struct rates *r, struct rate_user *u, int64_t now_ms)
+{
+    refill(&u->sends, r->per_minute, r->burst, now_ms);
+    refill(&u->receipts, r->receipts_per_minute, r->receipts_burst, now_ms);
+    return u->sends.level >= r->burst * RATE_UNITS &&
+           u->receipts.level >= r->receipts_burst * RATE_UNITS;
 }
 
 void rates_sweep(struct rates *r, uint32_t steps, int64_t now_ms)
@@ -112,10 +138,7 @@ void rates_sweep(struct rates *r, uint32_t steps, int64_t now_ms)
         uint32_t i = r->sweep++ % r->cap;
         struct rate_user *u = &r->users[i];
 
-        if (!u->used || u->sockets)
-            continue;
-        refill(&u->bucket, r->per_minute, r->burst, now_ms);
-        if (u->bucket.level < r->burst * RATE_UNITS)
+        if (!u->used || u->sockets || !is_full(r, u, now_ms))
             continue;
         idmap_remove(&r->by_user, u->user);
         *u = (struct rate_user){ .next_free = r->free };

@@ -307,7 +307,7 @@ TEST(rates_allow_a_burst_and_then_the_rate)
     uint32_t i;
     int allowed = 0;
 
-    rates_init(&r, 60, 10); /* one a second, burst 20 */
+    rates_init(&r, 60, 600, 10); /* one a second, burst 20 */
     CHECK(rates_join(&r, id_at(U1), 0, &i));
     while (!rates_take(&r, i, 0))
         allowed++;
@@ -319,12 +319,38 @@ TEST(rates_allow_a_burst_and_then_the_rate)
     rates_release(&r);
 }
 
+TEST(rates_count_the_receipts_of_all_sockets_of_a_user_together)
+{
+    struct rates r;
+    uint32_t a, b, other;
+    int allowed = 0;
+
+    rates_init(&r, 60, 600, 10);
+    CHECK(rates_join(&r, id_at(U1), 0, &a));
+    CHECK(rates_join(&r, id_at(U1), 0, &b));
+    CHECK(rates_join(&r, id_at(U2), 0, &other));
+    while (!rates_take_receipt(&r, allowed % 2 ? a : b, 0))
+        allowed++;
+    CHECK_EQ(allowed, 100);
+    CHECK_EQ(rates_take(&r, a, 0), 0); /* messages have a bucket of their own */
+    CHECK_EQ(rates_take_receipt(&r, other, 0), 0);
+    CHECK_EQ(rates_take_receipt(&r, b, 100), 0); /* ten a second */
+    rates_leave(&r, a);
+    rates_leave(&r, b);
+    rates_sweep(&r, 10, 5000);
+    CHECK(rates_join(&r, id_at(U1), 5000, &a)); /* not forgotten: not full yet */
+    for (allowed = 0; !rates_take_receipt(&r, a, 5000); allowed++)
+        ;
+    CHECK_EQ(allowed, 49);
+    rates_release(&r);
+}
+
 TEST(rates_outlive_the_socket_until_the_bucket_is_full)
 {
     struct rates r;
     uint32_t a, b;
 
-    rates_init(&r, 60, 1);
+    rates_init(&r, 60, 600, 1);
     CHECK(rates_join(&r, id_at(U1), 0, &a));
     while (!rates_take(&r, a, 0))
         ;
@@ -345,7 +371,7 @@ TEST(rates_bound_the_sockets_of_a_user)
     struct rates r;
     uint32_t i;
 
-    rates_init(&r, 60, 10);
+    rates_init(&r, 60, 600, 10);
     for (int k = 0; k < RATE_SOCKETS_MAX; k++)
         CHECK(rates_join(&r, id_at(U1), 0, &i));
     CHECK(!rates_join(&r, id_at(U1), 0, &i));
