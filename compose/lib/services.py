@@ -266,6 +266,7 @@ class Services:
         self.ports, self.copies, self.settings = dict(ports), dict(copies), dict(settings)
         self.heap_mb, self.durable, self.quick_jit = heap_mb, durable, quick_jit
         self.guard, self.progress, self.on_event = guard, progress or Progress(), on_event
+        self.own_settings = {}  # (role, copy) → settings of that copy alone
         self._password = database_password
         self.s3_port = s3_port  # 0: files are kept in a folder
         self.log_dir = self.state / "log"
@@ -397,7 +398,7 @@ class Services:
         if port := self.metrics_port(role, i):
             env["METRICS_LISTEN"] = f"127.0.0.1:{port}"
         env["LOG_DISK"] = str(self.log_disk())
-        env.update({name: str(value) for name, value in self.settings.items()})
+        env.update({name: str(value) for name, value in (self.settings | self.own_settings.get((role, i), {})).items()})
         if not env.get("MEDIA_STORE"):
             env["MEDIA_STORE"] = f"s3:http://127.0.0.1:{self.s3_port}/media" if self.s3_port else f"local:{self.state / 'media'}"
         return env

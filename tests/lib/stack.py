@@ -75,7 +75,8 @@ def wait_until(fn, timeout=10.0, what="condition", every=0.02):
 
 
 class Stack:
-    """See the module's text. `copies` and `settings` change the defaults (one of each role, TEST_SETTINGS).
+    """See the module's text. `copies` and `settings` change the defaults (one of each role, TEST_SETTINGS); `own_settings` are
+    those of one copy: {("edge-rest", 1): {…}}.
 
     Ports used: base_port (Kafka), +1 (its controller), +2 (PostgreSQL), +10+10i and +11+10i (copy i of edge-rest and
     edge-ws), +12+10i to +19+10i (private doors of copy i of each role); +3 to +9 are free for what a test starts beside it.
@@ -83,7 +84,7 @@ class Stack:
     """
 
     def __init__(self, build=None, state=None, base_port=21000, copies=None, settings=None, keep=False, durable=False,
-                 quick_jit=True, heap_mb=512, verbose=None, ports=None, broker_settings=None, brokers=1, controllers=0):
+                 quick_jit=True, heap_mb=512, verbose=None, ports=None, broker_settings=None, brokers=1, controllers=0, own_settings=None):
         self.build = Path(build or os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
         self.base_port, self.keep = base_port, keep or bool(state)
         self.state = Path(state) if state else Path(tempfile.mkdtemp(prefix=f"chasqui-{base_port}-"))
@@ -104,6 +105,7 @@ class Stack:
             database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
             progress=progress, on_event=say, broker_settings=broker_settings,
             **({} if single else {"nodes": nodes_at(base_port, brokers, controllers)}))
+        self.services.own_settings.update(own_settings or {})
         self._stopped = False
         atexit.register(self.stop)
 

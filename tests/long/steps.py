@@ -45,6 +45,8 @@ STEPS = [
          ("{python}", "tests/long/autobahn.py", "--echo", "{build}/tests/long/ws_echo", "--junit", "{junit}"), 30 * MINUTE),
     Step("schemathesis", "docs/openapi.yaml against a whole Chasqui: good data, bad data, chains of requests, uploads",
          ("{python}", "tests/long/api_cases.py", "--junit", "{junit}"), 30 * MINUTE),
+    Step("bystanders", "what others notice while somebody does the worst that the limits allow", ("{python}", "tests/long/bystanders.py"),
+         30 * MINUTE),
     Step("faults-f6", "three brokers, killed and emptied in turn",
          ("{python}", "tests/faults/drive.py", "--fault", "F6", "--seed", "a", "--junit", "{junit}"), 30 * MINUTE),
     Step("analyse", "cppcheck, gcc -fanalyzer, clang-tidy", ("{python}", "tests/long/analyse.py", "--build", "{build}"), 30 * MINUTE),
