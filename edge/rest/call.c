@@ -82,8 +82,28 @@ void out_time(struct cq_buf *b, const char *name, int64_t value)
 /* ---- replies ------------------------------------------------------------------------------------
  */
 
+/* What was said of a file, before it came out that it cannot be sent, is not true of an error. A
+ * browser keeps a 404 that says "immutable" for a year. */
+static void drop_file_headers(struct call *c)
+{
+    static const char *const of_files[] = { "etag", "cache-control", "content-disposition",
+                                            "accept-ranges" };
+    int kept = 0;
+
+    for (int i = 0; i < c->headers_n; i++) {
+        bool drop = false;
+
+        for (size_t k = 0; k < ARRAY_LEN(of_files); k++)
+            drop |= strcmp(c->headers[i].name, of_files[k]) == 0;
+        if (!drop)
+            c->headers[kept++] = c->headers[i];
+    }
+    c->headers_n = kept;
+}
+
 enum call_next call_error(struct call *c, int status, const char *code, const char *message)
 {
+    drop_file_headers(c);
     c->status = status;
     c->content_type = NULL;
     c->content_length = -1;

@@ -111,6 +111,7 @@ async def test_ranges_and_keeping(stack, net):
     for span in (f"bytes={size}-", "bytes=9999999999-"):
         r = await do(a.get, media, Range=span)
         assert r.status_code == 416 and r.headers["content-range"] == f"bytes */{size}"
+        assert r.headers["cache-control"] == "no-store" and "etag" not in r.headers
     for span in ("bytes=5-3", "bytes=a-b", "lines=1-2", "bytes=0-1,3-4", "bytes=-"):
         r = await do(a.get, media, Range=span)
         assert (r.status_code, len(r.content)) == (200, size), span
@@ -118,6 +119,17 @@ async def test_ranges_and_keeping(stack, net):
     assert (await do(a.get, media, Range="bytes=0-9", **{"If-Range": '"other"'})).status_code == 200
     r = await do(a.get, media, **{"If-None-Match": f'"x", {etag}'})
     assert r.status_code == 304 and not r.content
+    # a file that is away for a while: a browser must not keep that for a year
+    (kept,) = [p for p in (stack.state / "media").rglob("*") if p.is_file() and p.stat().st_size == size and p.read_bytes() == data]
+    away = kept.with_suffix(".away")
+    kept.rename(away)
+    try:
+        r = await do(a.get, media)
+    finally:
+        away.rename(kept)
+    assert r.status_code in (404, 503) and r.headers["cache-control"] == "no-store"
+    assert "etag" not in r.headers and "content-disposition" not in r.headers
+    assert (await do(a.get, media)).content == data
     r = await do(a.call, "HEAD", f"/api/media/{media}")
     assert r.status_code == 200 and r.headers["content-length"] == str(size) and not r.content
 
