@@ -59,6 +59,7 @@ static void register_conn(struct conn *c)
         return;
     }
     c->authenticated = true;
+    socket_is_known(c);
     c->session = sink_open(g->sink, c, c->claims.user, c->claims.device, c->claims.issued_s * 1000);
     if (!c->session)
         conn_close(c, CLOSE_TRY_LATER, span_str("full"));

@@ -282,6 +282,7 @@ void gateway_tick(struct gateway *g)
     walk_conns(g);
     stay_alive(g);
     rates_sweep(&g->rates, SWEEP_STEPS, g->mono_ms);
+    server_tick(g->server);
     if (g->ready && !g->draining && !server_is_accepting(g->server))
         server_accept(g->server, true);
 }

@@ -17,6 +17,7 @@
 #include "edge/ws/sends.h"
 #include "ingest/ingest.h"
 #include "ingest/log_disk.h"
+#include "lib/base/address.h"
 #include "lib/base/buf.h"
 #include "lib/jwt/token.h"
 #include "sinks/websocket/push_reader.h"
@@ -94,8 +95,11 @@ struct gateway {
     struct receipts receipts;
     struct cq_id incarnation;
     int32_t partitions;
-    int64_t frames_per_minute; /* of one socket, all kinds */
-    const char *origins;       /* borrowed: ALLOWED_ORIGINS */
+    int64_t frames_per_minute;     /* of one socket, all kinds */
+    const char *origins;           /* borrowed: ALLOWED_ORIGINS */
+    struct address_ranges trusted; /* TRUSTED_PROXIES */
+    bool proxy_protocol;
+    uint32_t guests_per_address;
 
     struct conn **conns; /* owned; conns_max */
     uint32_t conns_n, conns_max;

@@ -253,6 +253,11 @@ static enum cq_status open_parts(struct role *r, const char **ret_part)
 
     g->partitions = (int32_t)setting_int(SET_PARTITIONS);
     g->origins = setting_text(SET_ALLOWED_ORIGINS);
+    g->proxy_protocol = setting_bool(SET_PROXY_PROTOCOL);
+    g->guests_per_address = (uint32_t)setting_int(SET_CONNECTIONS_PER_ADDRESS);
+    *ret_part = "TRUSTED_PROXIES";
+    if (!address_ranges_parse(setting_text(SET_TRUSTED_PROXIES), &g->trusted))
+        return CQ_FATAL;
     *ret_part = "memory";
     peers_init(&g->peers, setting_int(SET_DIRECT_PEERS_DAY));
     st = gateway_init(g, server_sockets_max(), setting_int(SET_RATE_PER_MINUTE));

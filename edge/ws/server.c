@@ -2,12 +2,16 @@
 #include "edge/ws/server.h"
 
 #include "edge/ws/conn.h"
+#include "edge/ws/guests.h"
+#include "edge/ws/proxied.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
 #include <ev.h>
 #include <libwebsockets.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +32,18 @@ enum {
     KEY_TEXT = 24,  /* 16 bytes in base64 */
 };
 
+/* One socket, from the accept to its end; libwebsockets' opaque pointer. */
+struct visit {
+    struct guest guest; /* first: one pointer is both */
+    struct server *server;
+    struct lws *wsi;         /* borrowed; NULL before libwebsockets has it */
+    struct proxied *proxied; /* owned; while a PROXY header is read */
+};
+
 struct server {
     struct gateway *g;
+    struct guests guests;
+    uint32_t open_n;             /* visits */
     struct ev_loop *loop;        /* borrowed */
     struct lws_context *context; /* owned */
     struct lws_vhost *vhost;
@@ -89,6 +103,21 @@ static bool is_our_path(struct lws *wsi)
     return lws_hdr_copy(wsi, uri, sizeof uri, WSI_TOKEN_GET_URI) == 3 && strcmp(uri, "/ws") == 0;
 }
 
+/* Behind a trusted proxy the client is who it says. False: too many of that address. */
+static bool name_client(struct gateway *g, struct lws *wsi)
+{
+    struct visit *v = lws_get_opaque_user_data(wsi);
+    char value[HEADER_VALUE_MAX];
+    int n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_X_FORWARDED_FOR);
+    struct cq_span list;
+
+    if (n <= 0 || !v || !address_is_in(&g->trusted, v->guest.address))
+        return true;
+    list = span_of(value, (size_t)n);
+    return guests_rename(&v->server->guests, &v->guest,
+                         address_forwarded(&g->trusted, v->guest.address, &list, 1));
+}
+
 static bool has_token_in_query(struct lws *wsi)
 {
     static const char *const names[] = { "token=", "access_token=", "jwt=", "authorization=" };
@@ -126,9 +155,111 @@ static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
         n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_HTTP_AUTHORIZATION);
         if (n < 0 || !conn_check_bearer(g, c, span_of(value, (size_t)n)))
             return refuse(wsi, "401 Unauthorized");
+    } else if (!name_client(g, wsi)) {
+        count_add(COUNT_CONNECTIONS_REFUSED, 1);
+        return refuse(wsi, "429 Too Many Requests");
     }
     c->token_in_query = has_token_in_query(wsi);
     return 0;
+}
+
+/* ---- visits --------------------------------------------------------------------------- */
+
+static void end_visit(struct visit *v)
+{
+    guests_leave(&v->server->guests, &v->guest);
+    v->server->open_n--;
+    free(v);
+}
+
+static void adopt(struct visit *v, int fd)
+{
+    struct lws *wsi = lws_adopt_socket_vhost(v->server->vhost, fd);
+
+    if (!wsi) { /* closed by the library */
+        v->server->g->refused++;
+        end_visit(v);
+        return;
+    }
+    v->wsi = wsi;
+    lws_set_opaque_user_data(wsi, v);
+}
+
+static void on_proxied(void *arg, int fd, bool known, struct cq_address client)
+{
+    struct visit *v = arg;
+
+    v->proxied = NULL;
+    if (fd >= 0 && known && !guests_rename(&v->server->guests, &v->guest, client)) {
+        count_add(COUNT_CONNECTIONS_REFUSED, 1);
+        close(fd);
+        fd = -1;
+    }
+    if (fd < 0)
+        end_visit(v);
+    else
+        adopt(v, fd);
+}
+
+/* Who has been here longest without a token makes room. */
+static bool make_room(struct server *s)
+{
+    struct visit *v = (struct visit *)s->guests.first;
+
+    if (!v)
+        return false;
+    count_add(COUNT_CONNECTIONS_REFUSED, 1);
+    if (v->proxied)
+        proxied_cancel(v->proxied);
+    else
+        lws_set_timeout(v->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+    return s->open_n < s->g->conns_max;
+}
+
+static void welcome(struct server *s, int fd, struct cq_address peer)
+{
+    struct visit *v = NULL;
+
+    if (s->open_n < s->g->conns_max || make_room(s))
+        v = calloc(1, sizeof *v);
+    if (!v || !guests_enter(&s->guests, &v->guest, peer, s->g->mono_ms)) {
+        count_add(COUNT_CONNECTIONS_REFUSED, 1);
+        close(fd);
+        free(v);
+        return;
+    }
+    v->server = s;
+    s->open_n++;
+    if (!s->g->proxy_protocol || !address_is_in(&s->g->trusted, peer))
+        adopt(v, fd);
+    else if (!(v->proxied = proxied_start(s->loop, fd, on_proxied, v)))
+        end_visit(v);
+}
+
+static void cancel_proxied(struct server *s, int64_t older_than_ms)
+{
+    struct guest *next;
+
+    for (struct guest *x = s->guests.first; x && x->since_ms <= older_than_ms; x = next) {
+        struct visit *v = (struct visit *)x;
+
+        next = x->next;
+        if (v->proxied)
+            proxied_cancel(v->proxied);
+    }
+}
+
+void server_tick(struct server *s)
+{
+    cancel_proxied(s, s->g->mono_ms - HANDSHAKE_SECONDS * 1000);
+}
+
+void socket_is_known(struct conn *c)
+{
+    struct visit *v = lws_get_opaque_user_data(c->wsi);
+
+    if (v)
+        guests_leave(&v->server->guests, &v->guest);
 }
 
 /* ---- events --------------------------------------------------------------------------- */
@@ -212,6 +343,11 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         if (c && c->wsi)
             conn_closed(c);
         return 0;
+    case LWS_CALLBACK_WSI_DESTROY: /* of every socket, upgraded or not */
+        if (lws_get_opaque_user_data(wsi))
+            end_visit(lws_get_opaque_user_data(wsi));
+        lws_set_opaque_user_data(wsi, NULL);
+        return 0;
     case LWS_CALLBACK_HTTP:
         return on_plain_http(wsi, in);
     default:
@@ -258,24 +394,35 @@ void socket_kill(struct conn *c)
 
 /* ---- the listener --------------------------------------------------------------------- */
 
+static struct cq_address address_of(const struct sockaddr_storage *sa)
+{
+    struct cq_address a = { { 0 } };
+
+    if (sa->ss_family == AF_INET)
+        return address_of_v4((const uint8_t *)&((const struct sockaddr_in *)sa)->sin_addr);
+    if (sa->ss_family == AF_INET6)
+        memcpy(a.b, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof a.b);
+    return a;
+}
+
 static void on_accept(struct ev_loop *loop, struct ev_io *w, int revents)
 {
     struct server *s = w->data;
 
     (void)loop;
     (void)revents;
+    gateway_now(s->g);
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage sa = { 0 };
+        socklen_t sa_n = sizeof sa;
+        int fd = accept4(s->listener, (struct sockaddr *)&sa, &sa_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
                 server_accept(s, false); /* out of descriptors: the next tick tries again */
             return;
         }
-        if (s->g->conns_n >= s->g->conns_max)
-            close(fd);
-        else if (!lws_adopt_socket_vhost(s->vhost, fd))
-            s->g->refused++; /* closed by the library */
+        welcome(s, fd, address_of(&sa));
     }
 }
 
@@ -410,6 +557,7 @@ enum cq_status server_new(struct gateway *g, struct ev_loop *loop, const char *a
         return CQ_FATAL;
     s->g = g;
     s->loop = loop;
+    guests_init(&s->guests, &g->trusted, g->guests_per_address, g->conns_max);
     s->listener = listen_on(address);
     if (s->listener < 0 || open_library(s) != CQ_OK) {
         snprintf(reterr, reterr_n, "%s",
@@ -431,7 +579,9 @@ void server_free(struct server *s)
         server_accept(s, false);
     if (s->listener >= 0)
         close(s->listener);
+    cancel_proxied(s, INT64_MAX);
     if (s->context)
         lws_context_destroy(s->context);
+    guests_release(&s->guests);
     free(s);
 }

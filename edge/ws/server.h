@@ -20,6 +20,9 @@ void server_free(struct server *s); /* NULL is fine; closes every socket */
 void server_accept(struct server *s, bool on);
 bool server_is_accepting(const struct server *s);
 
+/** About every 100 ms. */
+void server_tick(struct server *s);
+
 /** For good: the port goes to the other gateways. */
 void server_stop_listening(struct server *s);
 
@@ -34,6 +37,9 @@ bool socket_is_choked(struct conn *c);
 /** Write bytes that are whole WebSocket frames, on a socket that is not choked; what the kernel
  * does not take is copied. False: the socket is broken. */
 CQ_MUST_CHECK bool socket_write(struct conn *c, uint8_t *bytes, size_t n);
+
+/** A valid token came: the socket counts to its user, and to its address no more. */
+void socket_is_known(struct conn *c);
 
 /** Call conn_flush when it can be written to. */
 void socket_want_write(struct conn *c);

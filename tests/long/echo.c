@@ -102,7 +102,7 @@ void conn_flush(struct conn *c)
 
 int main(int argc, char **argv)
 {
-    static struct gateway g = { .conns_max = ECHO_CONNS };
+    static struct gateway g = { .conns_max = ECHO_CONNS, .guests_per_address = ECHO_CONNS };
     struct ev_loop *loop = ev_default_loop(0);
     char why[128] = "";
 

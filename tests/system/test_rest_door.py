@@ -223,7 +223,8 @@ async def test_t29_who_is_slow_is_cut_off(stack, net):
 @scenario(limit_s=120)
 async def test_bodies_are_bounded_whoever_sends_them(stack, net):
     """400 connections times 4 MiB, first without a token, then of twenty users; others are served meanwhile."""
-    bodies, slack = 64, 48
+    bodies = 64
+    slack = 48 if stack.build.name == "release" else 2048  # a sanitizer keeps what is freed
     users = await net.people(*[f"user{i}" for i in range(21)])
     victim, senders = users[0].tokens.access, [u.tokens.access for u in users[1:]]
 
