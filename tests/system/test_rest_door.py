@@ -20,13 +20,14 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @contextlib.contextmanager
-def an_edge(stack, **settings):
-    """One more edge-rest of the stack, at the default limits but for `settings`."""
+def an_edge(stack, descriptors=None, **settings):
+    """One more edge-rest of the stack, at the default limits but for `settings`; `descriptors`: it can have no more."""
     env = {**stack.services.role_env("edge-rest"), "REST_LISTEN": f"127.0.0.1:{EDGE}", "METRICS_LISTEN": f"127.0.0.1:{DOOR}",
            "INSTANCE": ""}
     for name in RAISED:
         env.pop(name, None)
-    proc = Proc("edge-rest-door", [stack.services.executable, "edge-rest"], stack.services.log_dir / "edge-rest-door.log",
+    bound = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
+    proc = Proc("edge-rest-door", [*bound, stack.services.executable, "edge-rest"], stack.services.log_dir / "edge-rest-door.log",
                 '"ready"', env={**env, **settings})
     try:
         proc.start()
@@ -303,6 +304,19 @@ async def test_idle_connections_lock_nobody_out(stack, net):
             assert not any(line.is_closed() for line in more)
             assert (await more[0].ask(HEALTH))[0] == 200
             assert metrics.read(DOOR)["connections_refused_total"] >= 50
+
+
+@scenario()
+async def test_descriptors_are_kept_for_everything_else(stack, net):
+    """With too few of them for REST_CONNECTIONS there are fewer connections, and files can still be opened."""
+    alice, = await net.people("alice")
+    with an_edge(stack, descriptors=400) as edge:
+        said = [line for line in edge.log_lines() if line.get("event") == "connections_bounded"]
+        assert said and said[-1]["connections"] == (400 - 256) // 2
+        async with lines(200, "127.0.0.2"):
+            assert await me(alice.tokens.access) == 200
+            assert await status_of(head("GET", "/")) == 200
+            assert metrics.read(DOOR)["connections"] <= 72
 
 
 @scenario()
