@@ -87,3 +87,16 @@ bool device_label_good(struct cq_span s)
     return s.n <= INGEST_LABEL_BYTES_MAX && span_is_utf8(s) &&
            span_code_points(s) <= INGEST_NAME_MAX && characters_good(s, &seen);
 }
+
+bool file_name_good(struct cq_span s)
+{
+    if (s.n > INGEST_FILE_NAME_MAX || !span_is_utf8(s))
+        return false;
+    for (size_t at = 0; at < s.n;) {
+        uint32_t code = take_code(s, &at);
+
+        if (code == '/' || code == '\\' || is_among(code, refused, ARRAY_LEN(refused)))
+            return false;
+    }
+    return true;
+}

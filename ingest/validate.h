@@ -20,6 +20,11 @@ bool client_id_good(struct cq_span s);
  * and ZWNJ only behind a character that they can join. */
 bool display_name_good(struct cq_span s);
 
+/** A file's name: at most INGEST_FILE_NAME_MAX bytes of UTF-8 without what a display name may not
+ * have (joiners are free) and without slashes and backslashes; may be empty. "photo" + U+202E +
+ * "gpj.exe" would be shown as a picture's name. */
+bool file_name_good(struct cq_span s);
+
 /** What a user calls a device: the same characters, at most INGEST_LABEL_BYTES_MAX bytes; may be
  * empty. */
 bool device_label_good(struct cq_span s);

@@ -5,6 +5,7 @@
  */
 #include "edge/rest/media.h"
 
+#include "ingest/validate.h"
 #include "lib/base/count.h"
 #include "lib/store/sniff.h"
 #include "schemas/frame.h"
@@ -72,16 +73,6 @@ const char *media_allowed(enum message_type type, const char *sniffed)
 /* ---- creating
  * ------------------------------------------------------------------------------------- */
 
-static bool name_good(struct cq_span s)
-{
-    if (s.n > MEDIA_NAME_MAX || !span_is_utf8(s))
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < ' ' || s.p[i] == 0x7f || s.p[i] == '/' || s.p[i] == '\\')
-            return false;
-    return true;
-}
-
 static bool type_text_good(struct cq_span s)
 {
     if (!s.n || s.n > MEDIA_TYPE_MAX || !memchr(s.p, '/', s.n))
@@ -100,8 +91,9 @@ static enum call_next check_form(struct call *c, const struct upload *u)
         return call_bad_request(c, "size: bytes, at least one");
     if (u->size > c->conf->media.max_bytes[u->type])
         return call_error(c, 413, "too_large", "the file is larger than this type may be");
-    if (!name_good(u->name))
-        return call_bad_request(c, "name: 255 bytes at most, no path");
+    if (!file_name_good(u->name))
+        return call_bad_request(
+            c, "name: 255 bytes at most, no path, no control or direction characters");
     if (!type_text_good(u->declared_type))
         return call_bad_request(c, "contentType: type/subtype");
     c->status = 0;

@@ -9,7 +9,6 @@
 #include "lib/base/hash.h"
 
 enum {
-    MEDIA_NAME_MAX = 255,
     MEDIA_TYPE_MAX = 127,
     MEDIA_HEAD_ROOM = 8 * 1024, /* a piece of the size we name and its head fill one buffer of
                                    h2o's: with a byte more it would take one of twice the size */

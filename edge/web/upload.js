@@ -109,7 +109,7 @@ export class Upload {
   async #announce() {
     const { chat, file, type } = this;
     const { media, upload } = await this.session.insist("POST", "/api/media", {
-      chatId: chat.chatId, type, size: file.size, name: file.name.replace(/[/\\]/g, "_").slice(0, 80),
+      chatId: chat.chatId, type, size: file.size, name: file.name.replace(/[/\\\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, "_").slice(0, 80),
       contentType: file.type || "application/octet-stream",
     });
     this.mediaId = media.id;

@@ -350,7 +350,7 @@ async def test_what_is_refused(stack, net):
     assert (await do(a.create, chat, Long((16 << 20) + 1))).status_code == 413
     assert (await do(a.create, chat, Long(0))).status_code == 400
     assert (await do(a.create, chat, Long(9), "text")).status_code == 400
-    for name in ("../../etc/passwd", "a\nb", "x" * 300):
+    for name in ("../../etc/passwd", "a\nb", "x" * 300, "photo\u202egpj.exe", "a\x85b", "\u2066a", "a\\b"):
         assert (await do(a.create, chat, Long(9), name=name)).status_code == 400
     stranger = (await net.people("stranger"))[0]
     s = files_of(net, stranger)

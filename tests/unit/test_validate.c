@@ -113,6 +113,21 @@ TEST(t24_names_have_no_characters_that_act_on_what_stands_beside_them)
     }
 }
 
+TEST(t24_names_of_files)
+{
+    static char name[INGEST_FILE_NAME_MAX + 1];
+
+    memset(name, 'x', sizeof name);
+    CHECK(file_name_good(span_of(name, INGEST_FILE_NAME_MAX)));
+    CHECK(!file_name_good(span_of(name, sizeof name)));
+    CHECK(file_name_good(span_str("")));
+    CHECK(file_name_good(span_str("\xe2\x80\x8d.png"))); /* joiners do nobody harm here */
+    CHECK(!file_name_good(span_str("photo\xe2\x80\xaegpj.exe")));
+    CHECK(!file_name_good(span_str("a\xc2\x85")));
+    CHECK(!file_name_good(span_str("a/b")));
+    CHECK(!file_name_good(span_str("a\\b")));
+}
+
 TEST(t24_content_is_kept_whatever_its_characters)
 {
     /* an override and zero-width characters are content, not a name; its length counts in bytes */
