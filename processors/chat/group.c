@@ -157,36 +157,169 @@ enum cq_status group_join(struct group *g, struct cq_id user, enum member_role r
                     &(struct member_interval){ .user_id = user, .role = role, .joined_seq = seq });
 }
 
-void group_leave(struct group *g, struct cq_id user, int64_t seq)
-{
-    changed_at(g, seq);
-    for (size_t i = 0; i < g->stays_n; i++) {
-        struct member_interval *s = &g->stays[i];
+/* ---- many changes at once
+ * -------------------------------------------------------------------------- */
 
-        if (id_eq(s->user_id, user) && s->joined_seq < seq && !s->left_seq)
+bool group_roster(const struct group *g, int64_t seq, struct idmap *ret)
+{
+    idmap_init(ret, g->stays_n);
+    for (size_t i = 0; i < g->stays_n; i++)
+        if (present(&g->stays[i], seq) && !idmap_put(ret, g->stays[i].user_id, i))
+            return false;
+    return true;
+}
+
+/* The stays of each user, in their order: a user is found without a walk over all. */
+struct chains {
+    struct idmap ends; /* user → first and last of his stays */
+    uint32_t *next;    /* owned; of each stay; 0: the last */
+};
+
+enum { CHAIN_SHIFT = 32 };
+
+static bool chains_add(struct chains *c, struct cq_id user, size_t i)
+{
+    const uint64_t *ends = idmap_get(&c->ends, user);
+    uint64_t first = ends ? *ends >> CHAIN_SHIFT : i;
+
+    if (ends)
+        c->next[*ends & UINT32_MAX] = (uint32_t)i;
+    return idmap_put(&c->ends, user, first << CHAIN_SHIFT | i);
+}
+
+/* With room for `more` stays. */
+static bool chains_build(struct chains *c, const struct group *g, size_t more)
+{
+    bool good = true;
+
+    idmap_init(&c->ends, g->stays_n + more);
+    c->next = calloc(g->stays_n + more + 1, sizeof *c->next);
+    for (size_t i = 0; c->next && good && i < g->stays_n; i++)
+        good = chains_add(c, g->stays[i].user_id, i);
+    return c->next && good;
+}
+
+static void chains_release(struct chains *c)
+{
+    idmap_release(&c->ends);
+    free(c->next);
+}
+
+/* The first stay of `user`, or the one after `s`; NULL: no more. */
+static struct member_interval *chain_next(const struct chains *c, const struct group *g,
+                                          struct cq_id user, const struct member_interval *s)
+{
+    const uint64_t *ends;
+    uint32_t i;
+
+    if (s) {
+        i = c->next[s - g->stays];
+        return i ? &g->stays[i] : NULL;
+    }
+    ends = idmap_get(&c->ends, user);
+    return ends ? &g->stays[*ends >> CHAIN_SHIFT] : NULL;
+}
+
+/* As group_join; there is room. */
+static bool chain_join(struct chains *c, struct group *g, struct cq_id user, enum member_role role,
+                       int64_t seq)
+{
+    for (struct member_interval *s = NULL; (s = chain_next(c, g, user, s)) != NULL;)
+        if (s->joined_seq == seq)
+            return true; /* a replay */
+    g->stays[g->stays_n] =
+        (struct member_interval){ .user_id = user, .role = role, .joined_seq = seq };
+    return chains_add(c, user, g->stays_n++);
+}
+
+static void chain_leave(const struct chains *c, struct group *g, struct cq_id user, int64_t seq)
+{
+    for (struct member_interval *s = NULL; (s = chain_next(c, g, user, s)) != NULL;)
+        if (s->joined_seq < seq && !s->left_seq)
             s->left_seq = seq;
+}
+
+/* The stay goes on as another one: roles are as exact as membership. */
+static bool chain_set_role(struct chains *c, struct group *g, struct cq_id user,
+                           enum member_role role, int64_t seq)
+{
+    for (struct member_interval *s = NULL; (s = chain_next(c, g, user, s)) != NULL;) {
+        if (s->joined_seq == seq)
+            s->role = role; /* joined in this very change, or a replay of it */
+        if (s->joined_seq >= seq)
+            return true; /* a replay under a newer stay */
+    }
+    chain_leave(c, g, user, seq);
+    return chain_join(c, g, user, role, seq);
+}
+
+static bool chain_apply(struct chains *c, struct group *g, const struct member_change *change,
+                        int64_t seq)
+{
+    struct cq_id user = change->user_id;
+
+    switch (change->change) {
+    case MEMBER_CHANGE_KIND_ADD:
+        for (struct member_interval *s = NULL; (s = chain_next(c, g, user, s)) != NULL;)
+            if (present(s, seq))
+                return true;
+        return chain_join(c, g, user, MEMBER_ROLE_MEMBER, seq);
+    case MEMBER_CHANGE_KIND_REMOVE:
+        chain_leave(c, g, user, seq);
+        return true;
+    case MEMBER_CHANGE_KIND_PROMOTE:
+        return chain_set_role(c, g, user, MEMBER_ROLE_ADMIN, seq);
+    case MEMBER_CHANGE_KIND_DEMOTE:
+        return chain_set_role(c, g, user, MEMBER_ROLE_MEMBER, seq);
+    default:
+        return chain_set_role(c, g, user, MEMBER_ROLE_OWNER, seq);
     }
 }
 
-enum cq_status group_set_role(struct group *g, struct cq_id user, enum member_role role,
-                              int64_t seq)
+/* Keep GROUP_STAYS_MAX: the oldest that had ended before `seq` go. There are enough of them, since
+ * no more than GROUP_MEMBERS_MAX are present. */
+static void drop_ended(struct group *g, int64_t seq)
 {
-    for (size_t i = 0; i < g->stays_n; i++) {
-        struct member_interval *s = &g->stays[i];
+    size_t kept = 0;
+    size_t much = g->stays_n > GROUP_STAYS_MAX ? g->stays_n - GROUP_STAYS_MAX : 0;
 
-        if (!id_eq(s->user_id, user))
+    for (size_t i = 0; much && i < g->stays_n; i++) {
+        const struct member_interval *s = &g->stays[i];
+
+        if (s->left_seq && s->left_seq < seq && i - kept < much)
             continue;
-        if (s->joined_seq == seq) { /* joined in this very change, or a replay of it */
-            s->role = role;
-            changed_at(g, seq);
-            return CQ_OK;
-        }
-        if (s->joined_seq > seq)
-            return CQ_OK; /* a replay under a newer stay */
+        g->stays[kept++] = *s;
     }
-    group_leave(g, user,
-                seq); /* the stay goes on as another one: roles are as exact as membership */
-    return group_join(g, user, role, seq);
+    g->stays_n = much ? kept : g->stays_n;
+}
+
+static bool grow_stays(struct group *g, size_t most)
+{
+    struct member_interval *stays =
+        most > g->stays_cap ? realloc(g->stays, most * sizeof *stays) : g->stays;
+
+    if (!stays && most)
+        return false;
+    g->stays = stays;
+    g->stays_cap = most > g->stays_cap ? most : g->stays_cap;
+    return true;
+}
+
+enum cq_status group_apply(struct group *g, const struct member_change *changes, size_t n,
+                           int64_t seq)
+{
+    struct chains c;
+    bool good = chains_build(&c, g, n) && grow_stays(g, g->stays_n + n);
+
+    for (size_t i = 0; good && i < n; i++)
+        good = chain_apply(&c, g, &changes[i], seq);
+    chains_release(&c);
+    if (n)
+        changed_at(g, seq);
+    if (!g->created_seq && g->stays_n)
+        g->created_seq = seq;
+    drop_ended(g, seq);
+    return good ? CQ_OK : CQ_FATAL;
 }
 
 enum cq_status group_rename(struct group *g, struct cq_span name, int64_t seq)

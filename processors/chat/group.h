@@ -47,10 +47,16 @@ const struct member_interval *group_stay(const struct group *g, struct cq_id use
 struct cq_id *group_members(const struct group *g, int64_t seq, struct cq_arena *a, size_t *ret_n);
 size_t group_count(const struct group *g, int64_t seq);
 
-/** Apply one change at `seq`; applying it again changes nothing. CQ_FATAL without memory. */
+/** `user` is in it from `seq` on; saying it again changes nothing. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status group_join(struct group *g, struct cq_id user, enum member_role role,
                                         int64_t seq);
-void group_leave(struct group *g, struct cq_id user, int64_t seq);
-CQ_MUST_CHECK enum cq_status group_set_role(struct group *g, struct cq_id user,
-                                            enum member_role role, int64_t seq);
+
+/** Who is in the group just before `seq`: user → index into `stays`. Owned by caller, to be
+ * released in either case. False without memory. */
+CQ_MUST_CHECK bool group_roster(const struct group *g, int64_t seq, struct idmap *ret);
+
+/** Apply the changes of one action in their order, in time that grows with their number and not
+ * with its product with the stays. Applying them again changes nothing. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status group_apply(struct group *g, const struct member_change *changes,
+                                         size_t n, int64_t seq);
 CQ_MUST_CHECK enum cq_status group_rename(struct group *g, struct cq_span name, int64_t seq);

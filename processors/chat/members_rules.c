@@ -72,42 +72,25 @@ static enum cq_status send_group(struct chat_step *step, const struct group *g, 
                           chat_render(step, frame_chat, &shown), to, to_n);
 }
 
-/* Everybody named but the creator, each once. */
-static size_t distinct_members(const struct chat_action *a, struct cq_id *ids)
-{
-    const struct group_created *c = &a->action.u.group_created;
-    size_t n = 0;
-
-    for (size_t i = 0; i < c->members_n; i++) {
-        bool known = id_eq(c->members[i], a->user_id);
-
-        for (size_t k = 0; k < n && !known; k++)
-            known = id_eq(ids[k], c->members[i]);
-        if (!known)
-            ids[n++] = c->members[i];
-    }
-    return n;
-}
-
 static enum cq_status fill_group(struct chat_step *step, struct group **ret)
 {
     const struct chat_action *a = step->action;
     const struct group_created *c = &a->action.u.group_created;
-    struct cq_id *ids = ARENA_ARRAY(step->arena, struct cq_id, c->members_n + 1);
+    struct member_change *joined = ARENA_ARRAY(step->arena, struct member_change, c->members_n + 1);
     struct group *g = groups_find(&step->state->groups, a->chat_id);
     enum cq_status st;
-    size_t n;
 
-    if (!ids)
+    if (!joined)
         return CQ_AGAIN;
-    n = distinct_members(a, ids);
+    for (size_t i = 0; i < c->members_n; i++)
+        joined[i] = (struct member_change){ c->members[i], MEMBER_CHANGE_KIND_ADD };
     if (!g && !(g = groups_add(&step->state->groups, a->chat_id)))
         return CQ_FATAL;
     st = g->name ? CQ_OK : group_rename(g, c->name, step->seq);
     if (st == CQ_OK)
         st = group_join(g, a->user_id, MEMBER_ROLE_OWNER, step->seq);
-    for (size_t i = 0; st == CQ_OK && i < n; i++)
-        st = group_join(g, ids[i], MEMBER_ROLE_MEMBER, step->seq);
+    if (st == CQ_OK) /* whoever is named twice, or has made it, is there already */
+        st = group_apply(g, joined, c->members_n, step->seq);
     *ret = g;
     return st;
 }
@@ -152,10 +135,11 @@ enum cq_status rule_group_created(struct chat_step *step)
  * --------------------------------------------------------------------------------------- */
 
 /* Why `actor` may not do this, or NULL. Stays are asked as of just before the action. */
-static const char *refuse_change(const struct chat_step *step, const struct group *g,
+static const char *refuse_change(const struct group *g, const struct idmap *roster,
                                  const struct member_interval *actor, const struct member_change *c)
 {
-    const struct member_interval *target = group_stay(g, c->user_id, step->seq);
+    const uint64_t *at = idmap_get(roster, c->user_id);
+    const struct member_interval *target = at ? &g->stays[*at] : NULL;
     bool self = id_eq(c->user_id, actor->user_id);
 
     switch (c->change) {
@@ -179,24 +163,6 @@ static const char *refuse_change(const struct chat_step *step, const struct grou
     }
 }
 
-static enum cq_status apply_change(struct group *g, const struct member_change *c, int64_t seq)
-{
-    switch (c->change) {
-    case MEMBER_CHANGE_KIND_ADD:
-        return group_stay(g, c->user_id, seq) ? CQ_OK
-                                              : group_join(g, c->user_id, MEMBER_ROLE_MEMBER, seq);
-    case MEMBER_CHANGE_KIND_REMOVE:
-        group_leave(g, c->user_id, seq);
-        return CQ_OK;
-    case MEMBER_CHANGE_KIND_PROMOTE:
-        return group_set_role(g, c->user_id, MEMBER_ROLE_ADMIN, seq);
-    case MEMBER_CHANGE_KIND_DEMOTE:
-        return group_set_role(g, c->user_id, MEMBER_ROLE_MEMBER, seq);
-    default:
-        return group_set_role(g, c->user_id, MEMBER_ROLE_OWNER, seq);
-    }
-}
-
 /* When the owner leaves, the admin, else the member, who is there longest owns the group. */
 static const struct member_interval *heir(const struct group *g, struct cq_id owner, int64_t seq)
 {
@@ -216,6 +182,7 @@ static const struct member_interval *heir(const struct group *g, struct cq_id ow
 /* The changes asked for, less those that change nothing, plus the heir's. NULL when the arena is
  * full. */
 static struct member_change *effective(struct chat_step *step, const struct group *g,
+                                       const struct idmap *roster,
                                        const struct member_interval *actor, size_t *ret_n)
 {
     const struct members_changed *m = &step->action->action.u.members_changed;
@@ -226,7 +193,7 @@ static struct member_change *effective(struct chat_step *step, const struct grou
         const struct member_change *c = &m->changes[i];
         const struct member_interval *next;
 
-        if (c->change == MEMBER_CHANGE_KIND_ADD && group_stay(g, c->user_id, step->seq))
+        if (c->change == MEMBER_CHANGE_KIND_ADD && idmap_get(roster, c->user_id))
             continue;
         v[n++] = *c;
         if (c->change != MEMBER_CHANGE_KIND_REMOVE || actor->role != MEMBER_ROLE_OWNER ||
@@ -267,14 +234,13 @@ static enum cq_status accept_changes(struct chat_step *step, struct group *g,
 {
     struct chat_event *e = chat_emit_event(step);
     struct chat_output *o;
-    enum cq_status st = CQ_OK;
+    enum cq_status st;
 
     if (!e)
         return CQ_FATAL;
     e->event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED;
     e->event.u.membership_changed = (struct membership_changed){ changes, n };
-    for (size_t i = 0; st == CQ_OK && i < n; i++)
-        st = apply_change(g, &changes[i], step->seq);
+    st = group_apply(g, changes, n, step->seq);
     if (st == CQ_OK)
         st = emit_members(step, g);
     if (st == CQ_OK && n)
@@ -296,29 +262,41 @@ static enum cq_status accept_changes(struct chat_step *step, struct group *g,
     return CQ_OK;
 }
 
-enum cq_status rule_members_changed(struct chat_step *step)
+/* Why the actor may not do all of this, or NULL. Nobody is named twice. */
+static enum cq_status refuse_changes(const struct members_changed *m, const struct group *g,
+                                     const struct idmap *roster,
+                                     const struct member_interval *actor, const char **ret_code)
+{
+    struct idmap named;
+
+    *ret_code = NULL;
+    idmap_init(&named, m->changes_n);
+    for (size_t i = 0; !*ret_code && i < m->changes_n; i++) {
+        *ret_code = refuse_change(g, roster, actor, &m->changes[i]);
+        if (!*ret_code && idmap_get(&named, m->changes[i].user_id))
+            *ret_code = "bad_request";
+        if (!*ret_code && !idmap_put(&named, m->changes[i].user_id, 1)) {
+            idmap_release(&named);
+            return CQ_FATAL;
+        }
+    }
+    idmap_release(&named);
+    return CQ_OK;
+}
+
+static enum cq_status change_members(struct chat_step *step, struct group *g,
+                                     const struct idmap *roster,
+                                     const struct member_interval *actor)
 {
     const struct chat_action *a = step->action;
-    const struct members_changed *m = &a->action.u.members_changed;
-    struct group *g = groups_find(&step->state->groups, a->chat_id);
-    const struct member_interval *actor = g ? group_stay(g, a->user_id, step->seq) : NULL;
+    const char *code;
     struct member_change *changes;
     size_t n, added = 0;
+    enum cq_status st = refuse_changes(&a->action.u.members_changed, g, roster, actor, &code);
 
-    if (!actor)
-        return chat_reject(step, a->chat_id, "not_found");
-    if (!m->changes_n || m->changes_n > CHANGES_MAX)
-        return chat_reject(step, a->chat_id, "bad_request");
-    for (size_t i = 0; i < m->changes_n; i++) {
-        const char *code = refuse_change(step, g, actor, &m->changes[i]);
-
-        if (code)
-            return chat_reject(step, a->chat_id, code);
-        for (size_t k = 0; k < i; k++)
-            if (id_eq(m->changes[k].user_id, m->changes[i].user_id))
-                return chat_reject(step, a->chat_id, "bad_request");
-    }
-    changes = effective(step, g, actor, &n);
+    if (st != CQ_OK || code)
+        return st == CQ_OK ? chat_reject(step, a->chat_id, code) : st;
+    changes = effective(step, g, roster, actor, &n);
     if (!changes)
         return CQ_AGAIN;
     for (size_t i = 0; i < n; i++)
@@ -326,6 +304,24 @@ enum cq_status rule_members_changed(struct chat_step *step)
     if (group_count(g, step->seq) + added > GROUP_MEMBERS_MAX)
         return chat_reject(step, a->chat_id, "too_many_members");
     return accept_changes(step, g, changes, n);
+}
+
+enum cq_status rule_members_changed(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct members_changed *m = &a->action.u.members_changed;
+    struct group *g = groups_find(&step->state->groups, a->chat_id);
+    const struct member_interval *actor = g ? group_stay(g, a->user_id, step->seq) : NULL;
+    struct idmap roster;
+    enum cq_status st;
+
+    if (!actor)
+        return chat_reject(step, a->chat_id, "not_found");
+    if (!m->changes_n || m->changes_n > CHANGES_MAX)
+        return chat_reject(step, a->chat_id, "bad_request");
+    st = group_roster(g, step->seq, &roster) ? change_members(step, g, &roster, actor) : CQ_FATAL;
+    idmap_release(&roster);
+    return st;
 }
 
 enum cq_status rule_chat_renamed(struct chat_step *step)

@@ -18,6 +18,7 @@ enum {
     ROWS_DEVICES = 2048,
     ROWS_REJECTED = 2048,
     ROWS_MEDIA = 512,
+    ROWS_CHANGE_MAX = 1026, /* ops of one change of a group: everybody, and the heir */
 };
 
 /** A change of rows that stand already, in the order of the log. */

@@ -37,12 +37,15 @@ static const char sql_names[] =
     "SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[]) ON CONFLICT DO NOTHING";
 
 static const char sql_leave[] =
-    "UPDATE view.members SET left_seq = $3, left_at = $4 WHERE chat_id = $1 AND user_id = $2 "
-    "AND joined_seq < $3 AND left_seq IS NULL";
+    "UPDATE view.members SET left_seq = $2, left_at = $4 WHERE chat_id = $1 "
+    "AND user_id = ANY ($3::uuid[]) AND joined_seq < $2 AND left_seq IS NULL";
 
+/* An heir may be named twice: the later word counts. */
 static const char sql_role[] =
-    "UPDATE view.members SET role = $4 WHERE chat_id = $1 AND user_id = $2 "
-    "AND joined_seq <= $3 AND left_seq IS NULL";
+    "UPDATE view.members m SET role = w.role FROM (SELECT DISTINCT ON (user_id) user_id, role "
+    "FROM unnest($3::uuid[], $4::int4[]) WITH ORDINALITY AS c(user_id, role, ord) "
+    "ORDER BY user_id, ord DESC) w WHERE m.chat_id = $1 AND m.user_id = w.user_id "
+    "AND m.joined_seq <= $2 AND m.left_seq IS NULL";
 
 static const char sql_users[] =
     "INSERT INTO view.users AS u (user_id, name, registered_at, src_offset) "
@@ -262,20 +265,65 @@ static enum cq_status write_op(const struct row_op *op, struct pg *c, struct pg_
         pg_add_i64(p, op->seq);
         return pg_run(c, sql_mute, p, NULL);
     }
-    if (op->kind == OP_DEVICE_GONE) {
-        pg_add_uuid(p, op->user);
-        pg_add_i64(p, op->seq);
-        return pg_run(c, sql_device_gone, p, NULL);
-    }
-    pg_add_uuid(p, op->chat);
     pg_add_uuid(p, op->user);
     pg_add_i64(p, op->seq);
-    if (op->kind == OP_LEAVE) {
-        pg_add_i64(p, op->at_ms);
+    return pg_run(c, sql_device_gone, p, NULL);
+}
+
+/* Those of `kind` in ops[from, to), which are of one change of a group, in one statement: a change
+ * may name everybody. */
+static enum cq_status write_change(const struct rows *r, size_t from, size_t to, int kind,
+                                   struct pg *c, struct pg_params *p)
+{
+    struct cq_id users[ROWS_CHANGE_MAX];
+    int32_t roles[ROWS_CHANGE_MAX];
+    size_t n = 0;
+
+    for (size_t i = from; i < to; i++)
+        if ((int)r->ops[i].kind == kind) {
+            users[n] = r->ops[i].user;
+            roles[n++] = r->ops[i].role;
+        }
+    if (!n)
+        return CQ_OK;
+    pg_params_clear(p);
+    pg_add_uuid(p, r->ops[from].chat);
+    pg_add_i64(p, r->ops[from].seq);
+    pg_add_uuid_array(p, users, NULL, n);
+    if (kind == OP_LEAVE) {
+        pg_add_i64(p, r->ops[from].at_ms);
         return pg_run(c, sql_leave, p, NULL);
     }
-    pg_add_i32(p, op->role);
+    pg_add_i32_array(p, roles, n);
     return pg_run(c, sql_role, p, NULL);
+}
+
+static bool of_change(const struct row_op *op)
+{
+    return op->kind == OP_LEAVE || op->kind == OP_ROLE;
+}
+
+/* After all inserts: each names by its seq the stay it speaks of. */
+static enum cq_status write_ops(const struct rows *r, struct pg *c, struct pg_params *p)
+{
+    enum cq_status st = CQ_OK;
+
+    for (size_t from = 0, to; st == CQ_OK && from < r->ops_n; from = to) {
+        const struct row_op *first = &r->ops[from];
+
+        to = from + 1;
+        if (!of_change(first)) {
+            st = write_op(first, c, p);
+            continue;
+        }
+        while (to < r->ops_n && to - from < ROWS_CHANGE_MAX && of_change(&r->ops[to]) &&
+               r->ops[to].seq == first->seq && id_eq(r->ops[to].chat, first->chat))
+            to++;
+        st = write_change(r, from, to, OP_LEAVE, c, p);
+        if (st == CQ_OK)
+            st = write_change(r, from, to, OP_ROLE, c, p);
+    }
+    return st;
 }
 
 enum cq_status rows_write(const struct rows *r, struct pg *c, struct pg_params *params,
@@ -290,8 +338,5 @@ enum cq_status rows_write(const struct rows *r, struct pg *c, struct pg_params *
 
     for (size_t i = 0; st == CQ_OK && i < ARRAY_LEN(tables); i++)
         st = tables[i](r, c, params);
-    /* after all inserts: each names by its seq the stay it speaks of */
-    for (size_t i = 0; st == CQ_OK && i < r->ops_n; i++)
-        st = write_op(&r->ops[i], c, params);
-    return st;
+    return st == CQ_OK ? write_ops(r, c, params) : st;
 }

@@ -24,12 +24,18 @@ struct change {
     bool join;
 };
 
+static void change_one(struct group *g, struct cq_id user, enum member_change_kind kind,
+                       int64_t seq)
+{
+    CHECK_EQ(group_apply(g, &(struct member_change){ user, kind }, 1, seq), CQ_OK);
+}
+
 static void apply(struct group *g, const struct change *c, int64_t seq)
 {
     if (c->join)
         CHECK_EQ(group_join(g, user_of(c->user), MEMBER_ROLE_MEMBER, seq), CQ_OK);
     else
-        group_leave(g, user_of(c->user), seq);
+        change_one(g, user_of(c->user), MEMBER_CHANGE_KIND_REMOVE, seq);
 }
 
 TEST(membership_is_exact_at_every_seq_and_under_replay)
@@ -99,9 +105,93 @@ TEST(ended_stays_are_bounded_and_present_ones_kept)
     CHECK_EQ(group_join(g, user_of(0), MEMBER_ROLE_OWNER, 1), CQ_OK);
     for (int64_t seq = 2; seq < 3 * GROUP_STAYS_MAX; seq += 2) {
         CHECK_EQ(group_join(g, user_of(1), MEMBER_ROLE_MEMBER, seq), CQ_OK);
-        group_leave(g, user_of(1), seq + 1);
+        change_one(g, user_of(1), MEMBER_CHANGE_KIND_REMOVE, seq + 1);
     }
     CHECK(g->stays_n <= GROUP_STAYS_MAX);
     CHECK(group_stay(g, user_of(0), 3 * GROUP_STAYS_MAX) != NULL);
+    groups_release(&groups);
+}
+
+enum { CROWD = 40, TOGETHER = 12 };
+
+static bool same_stays(const struct group *a, const struct group *b)
+{
+    if (a->stays_n != b->stays_n || a->source_offset != b->source_offset)
+        return false;
+    for (size_t i = 0; i < a->stays_n; i++) {
+        const struct member_interval *s = &a->stays[i], *t = &b->stays[i];
+
+        if (!id_eq(s->user_id, t->user_id) || s->role != t->role ||
+            s->joined_seq != t->joined_seq || s->left_seq != t->left_seq)
+            return false;
+    }
+    return true;
+}
+
+/* Some changes of users who are named once each. */
+static size_t draw_changes(unsigned *seed, struct member_change *v)
+{
+    bool named[CROWD] = { false };
+    size_t n = 0;
+
+    for (int i = 0; i < TOGETHER; i++) {
+        int user = rand_r(seed) % CROWD;
+
+        if (!named[user])
+            v[n++] = (struct member_change){
+                user_of(user), (enum member_change_kind)(rand_r(seed) % MEMBER_CHANGE_KIND_N)
+            };
+        named[user] = true;
+    }
+    return n;
+}
+
+TEST(changes_together_are_as_one_after_the_other)
+{
+    static struct member_change history[CHANGES + 1][TOGETHER];
+    static size_t history_n[CHANGES + 1];
+    struct groups groups;
+    struct group *one, *all;
+    unsigned seed = 11;
+
+    groups_init(&groups);
+    one = groups_add(&groups, user_of(98));
+    all = groups_add(&groups, user_of(99));
+    for (int64_t seq = 1; seq <= CHANGES; seq++) {
+        int64_t at = seq > 20 && rand_r(&seed) % 4 == 0 ? seq - 1 - rand_r(&seed) % 20 : seq;
+
+        if (at == seq)
+            history_n[seq] = draw_changes(&seed, history[seq]);
+        for (size_t i = 0; i < history_n[at]; i++) /* a replay now and then */
+            change_one(one, history[at][i].user_id, history[at][i].change, at);
+        CHECK_EQ(group_apply(all, history[at], history_n[at], at), CQ_OK);
+        CHECK(same_stays(one, all));
+    }
+    CHECK(one->stays_n > CHANGES);
+    groups_release(&groups);
+}
+
+/* The largest change of the largest group with the longest past, again and again. */
+TEST(the_largest_changes_keep_the_bound_and_everybody_present)
+{
+    static struct member_change changes[GROUP_MEMBERS_MAX];
+    struct groups groups;
+    struct group *g;
+
+    groups_init(&groups);
+    g = groups_add(&groups, user_of(99));
+    for (int64_t seq = 1; seq < 40; seq++) {
+        for (int i = 0; i < GROUP_MEMBERS_MAX; i++) {
+            changes[i].user_id = user_of(0);
+            memcpy(changes[i].user_id.b + 8, &i, sizeof i);
+            changes[i].change = seq == 1  ? MEMBER_CHANGE_KIND_ADD
+                                : seq % 2 ? MEMBER_CHANGE_KIND_PROMOTE
+                                          : MEMBER_CHANGE_KIND_DEMOTE;
+        }
+        CHECK_EQ(group_apply(g, changes, GROUP_MEMBERS_MAX, seq), CQ_OK);
+        CHECK(g->stays_n <= GROUP_STAYS_MAX);
+        CHECK_EQ(group_count(g, seq + 1), GROUP_MEMBERS_MAX);
+        CHECK_EQ(group_count(g, seq), seq == 1 ? 0 : GROUP_MEMBERS_MAX);
+    }
     groups_release(&groups);
 }

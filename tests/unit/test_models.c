@@ -417,15 +417,16 @@ struct group_change {
 
 static void change_group(struct group *g, const struct group_change *c, int64_t seq)
 {
-    enum cq_status st = CQ_OK;
+    static const enum member_change_kind roles[MEMBER_ROLE_N] = {
+        [MEMBER_ROLE_MEMBER] = MEMBER_CHANGE_KIND_DEMOTE,
+        [MEMBER_ROLE_ADMIN] = MEMBER_CHANGE_KIND_PROMOTE,
+        [MEMBER_ROLE_OWNER] = MEMBER_CHANGE_KIND_MAKE_OWNER,
+    };
+    struct member_change change = { id_of((uint64_t)c->user),
+                                    c->kind == 1 ? MEMBER_CHANGE_KIND_REMOVE : roles[c->role] };
 
-    if (c->kind == 0)
-        st = group_join(g, id_of((uint64_t)c->user), c->role, seq);
-    else if (c->kind == 1)
-        group_leave(g, id_of((uint64_t)c->user), seq);
-    else
-        st = group_set_role(g, id_of((uint64_t)c->user), c->role, seq);
-    if (st != CQ_OK)
+    if ((c->kind ? group_apply(g, &change, 1, seq) : group_join(g, change.user_id, c->role, seq)) !=
+        CQ_OK)
         abort();
 }
 
