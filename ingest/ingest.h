@@ -25,6 +25,9 @@ enum {
     INGEST_PUSH_TOKEN_MAX = 1024,
     INGEST_PUSH_APP_MAX = 155,
     INGEST_LOCALE_MAX = 35,
+    INGEST_KEY_ID_MAX = 255, /* bytes of a key's name */
+    INGEST_REASON_MAX = 64,  /* bytes of a word of our own */
+    INGEST_LOST_MAX = 512,   /* messages of one SessionLost */
 };
 
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,

@@ -13,6 +13,11 @@ bool client_id_good(struct cq_span s)
     return true;
 }
 
+static bool short_text(struct cq_span s, size_t max)
+{
+    return s.n <= max && span_is_utf8(s) && (!s.n || !memchr(s.p, 0, s.n));
+}
+
 static const char *validate_message(const struct message_sent *m)
 {
     if ((unsigned)m->type >= MESSAGE_TYPE_N)
@@ -22,12 +27,9 @@ static const char *validate_message(const struct message_sent *m)
     if ((!m->content.n && !m->has_media_id) || m->content.n > INGEST_CONTENT_MAX ||
         !span_is_utf8(m->content) || (m->content.n && memchr(m->content.p, 0, m->content.n)))
         return "content";
-    return m->content_type.n <= 255 ? NULL : "contentType";
-}
-
-static bool short_text(struct cq_span s, size_t max)
-{
-    return s.n <= max && span_is_utf8(s) && (!s.n || !memchr(s.p, 0, s.n));
+    if (m->has_key_id && !short_text(m->key_id, INGEST_KEY_ID_MAX))
+        return "keyId";
+    return short_text(m->content_type, 255) ? NULL : "contentType";
 }
 
 static const char *validate_media(const struct media_ready *m)
@@ -149,13 +151,19 @@ const char *validate_user(const struct user_action *a)
     case USER_ACTION_PROFILE_EDITED:
         return display_name_good(a->action.u.profile_edited.name) ? NULL : "name";
     case USER_ACTION_DEVICE_LINKED:
-        return a->action.u.device_linked.platform.n <= 16 &&
+        return short_text(a->action.u.device_linked.platform, 16) &&
                        device_label_good(a->action.u.device_linked.label)
                    ? NULL
                    : "label";
+    case USER_ACTION_DEVICE_UNLINKED:
+        return short_text(a->action.u.device_unlinked.reason, INGEST_REASON_MAX) ? NULL : "reason";
+    case USER_ACTION_SESSION_LOST:
+        return a->action.u.session_lost.items_n <= INGEST_LOST_MAX ? NULL : "items";
     case USER_ACTION_PUSH_REGISTERED:
         return validate_push(&a->action.u.push_registered.address);
     case USER_ACTION_PUSH_UNREGISTERED:
+        if (!short_text(a->action.u.push_unregistered.reason, INGEST_REASON_MAX))
+            return "reason";
         return a->action.u.push_unregistered.token.n <= INGEST_PUSH_TOKEN_MAX ? NULL : "token";
     case USER_ACTION_CHAT_MUTED:
         return a->action.u.chat_muted.until_ms >= 0 && !id_is_zero(a->action.u.chat_muted.chat_id)

@@ -19,6 +19,7 @@ struct cq_arena {
     size_t n;            /* bytes handed out since the last reset */
     size_t held;         /* bytes of all blocks */
     bool full;           /* something was refused since the last reset */
+    size_t most;         /* the most of `n` so far */
     size_t need;         /* what resets of late found handed out, forgotten by and by */
 };
 
@@ -60,8 +61,14 @@ void arena_free(struct cq_arena *a)
     free(a);
 }
 
+size_t arena_most(const struct cq_arena *a)
+{
+    return a->n > a->most ? a->n : a->most;
+}
+
 void arena_reset(struct cq_arena *a)
 {
+    a->most = arena_most(a);
     a->need -= a->need / FORGOTTEN;
     if (a->n > a->need)
         a->need = a->n;

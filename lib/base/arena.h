@@ -29,6 +29,9 @@ size_t arena_used(const struct cq_arena *a);
 /** Whether its maximum refused something since the last reset. */
 bool arena_full(const struct cq_arena *a);
 
+/** The most bytes that were handed out between two resets so far. */
+size_t arena_most(const struct cq_arena *a);
+
 /** Zeroed bytes aligned for any type, valid until reset. NULL when the arena's maximum is reached.
  */
 void *arena_alloc(struct cq_arena *a, size_t n);

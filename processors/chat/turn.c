@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-enum { TURN_ARENA_BYTES = 128 * 1024 * 1024 };
-
 struct chat_turn {
     int32_t partitions_n;
     struct cq_arena *arena;   /* owned; of the turn, and of a record that is done in part */
@@ -26,7 +24,7 @@ struct chat_turn *chat_turn_new(int32_t partitions)
     if (!t)
         return NULL;
     t->partitions_n = partitions;
-    t->arena = arena_new(TURN_ARENA_BYTES);
+    t->arena = arena_new(CHAT_TURN_MEMORY_MAX);
     t->outs.cap = CHAT_OUTPUTS_MAX;
     t->outs.v = calloc(t->outs.cap, sizeof *t->outs.v);
     t->delivery = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, partitions);
@@ -46,6 +44,11 @@ void chat_turn_free(struct chat_turn *t)
     delivery_free(t->delivery);
     buf_release(&t->encoded);
     free(t);
+}
+
+size_t chat_turn_memory(const struct chat_turn *t)
+{
+    return arena_most(t->arena);
 }
 
 /* ---- what is not fanned out

@@ -24,6 +24,10 @@ struct chat_input {
 struct chat_turn *chat_turn_new(int32_t partitions);
 void chat_turn_free(struct chat_turn *t); /* NULL is fine */
 
+/** The most bytes of memory that one turn has asked for, and what it may ask for. */
+size_t chat_turn_memory(const struct chat_turn *t);
+enum { CHAT_TURN_MEMORY_MAX = 128 * 1024 * 1024 };
+
 /** Step one record from `*place`, as stage_ops.step has it: 0 at first; CQ_AGAIN with a moved place
  * when the turn is full. The verdict is given once, at place 0, and kept for the parts that follow.
  * A whole source goes to a partition of user.inbox in one turn, because its readers drop what they

@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-enum { TURN_ARENA_BYTES = 128 * 1024 * 1024 };
-
 struct user_turn {
     struct cq_arena *arena;   /* owned; of the turn */
     struct user_outputs outs; /* of one step; v is owned */
@@ -22,7 +20,7 @@ struct user_turn *user_turn_new(int32_t slots)
 
     if (!t)
         return NULL;
-    t->arena = arena_new(TURN_ARENA_BYTES);
+    t->arena = arena_new(USER_TURN_MEMORY_MAX);
     t->outs.max = USER_OUTPUTS_MAX;
     t->pushes = pushes_new(slots);
     buf_init(&t->encoded, TOPIC_RECORD_MAX);
@@ -41,6 +39,11 @@ void user_turn_free(struct user_turn *t)
     pushes_free(t->pushes);
     buf_release(&t->encoded);
     free(t);
+}
+
+size_t user_turn_memory(const struct user_turn *t)
+{
+    return arena_most(t->arena);
 }
 
 void user_presence_key(const struct presence *p, char out[USER_KEY_MAX])

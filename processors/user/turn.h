@@ -22,6 +22,10 @@ struct user_input {
 struct user_turn *user_turn_new(int32_t slots);
 void user_turn_free(struct user_turn *t); /* NULL is fine */
 
+/** The most bytes of memory that one turn has asked for, and what it may ask for. */
+size_t user_turn_memory(const struct user_turn *t);
+enum { USER_TURN_MEMORY_MAX = 128 * 1024 * 1024 };
+
 /** Step one record from `*place`, as stage_ops.step has it. CQ_AGAIN with a moved place: a part is
  * emitted. CQ_POISON with *ret_why, CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status user_turn_step(struct user_turn *t, const struct user_input *in,

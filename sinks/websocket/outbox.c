@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/outbox.h"
 
+#include "schemas/frame.h"
+
 #include <stdlib.h>
 
 enum { FIRST_CAP = 256, REST_MIN_MS = 100, REST_MAX_MS = 5000 };
@@ -92,7 +94,8 @@ struct parcel *outbox_add(struct outbox *o, enum parcel_kind kind, struct cq_id 
 
 enum cq_status parcel_put(struct parcel *p, struct frame *f)
 {
-    uint32_t bytes = (uint32_t)f->record->entries[f->entry].frame.n;
+    size_t whole = f->record->entries[f->entry].frame.n;
+    uint32_t bytes = (uint32_t)(whole < FRAME_EXCERPT_MAX ? whole : FRAME_EXCERPT_MAX);
 
     if (p->items_n == SINK_ITEMS_MAX ||
         (p->items_n && p->items_bytes + bytes > SINK_ITEMS_BYTES_MAX))
@@ -115,25 +118,48 @@ bool parcel_cancel(struct parcel *p)
     return !p->tried;
 }
 
-static size_t lay_out_items(const struct parcel *p, struct lost_item *out)
+/* Excerpts of one submission: those of a parcel one after the other, and the last one that was
+ * made, since a message to many is handed back once for each. */
+struct excerpts {
+    struct cq_buf all, last;
+    const struct ws_entry *of; /* what `last` is an excerpt of; borrowed, alive meanwhile */
+};
+
+static void excerpts_add(struct excerpts *x, const struct ws_entry *e)
 {
-    size_t n = 0;
+    if (x->of != e) {
+        buf_clear(&x->last);
+        frame_excerpt(&x->last, e->frame);
+        x->of = e;
+    }
+    buf_add_span(&x->all, buf_span(&x->last));
+}
+
+/* What is handed back becomes a push, which shows an excerpt: a message to a thousand sessions that
+ * are gone is not written a thousand times. */
+static size_t lay_out_items(const struct parcel *p, struct lost_item *out, struct excerpts *x)
+{
+    size_t n = 0, at = 0;
 
     for (const struct frame *f = p->items; f; f = f->next) {
         const struct ws_entry *e = &f->record->entries[f->entry];
+        size_t from = x->all.n;
 
+        excerpts_add(x, e);
         out[n++] = (struct lost_item){ .chat_id = e->chat_id,
                                        .seq = e->seq,
                                        .message_id = e->message_id,
                                        .sender_id = e->sender_id,
                                        .at_ms = e->at_ms,
-                                       .frame = e->frame };
+                                       .frame = span_of(NULL, x->all.n - from) };
     }
+    for (size_t i = 0; i < n; at += out[i++].frame.n) /* it does not move any more */
+        out[i].frame.p = x->all.p + at;
     return n;
 }
 
 static void describe(const struct parcel *p, struct cq_id incarnation, struct lost_item *items,
-                     struct user_action *a)
+                     struct excerpts *x, struct user_action *a)
 {
     if (p->kind == PARCEL_OPENED) {
         a->action.kind = USER_ACTION_SESSION_OPENED;
@@ -145,7 +171,7 @@ static void describe(const struct parcel *p, struct cq_id incarnation, struct lo
         a->action.kind = USER_ACTION_SESSION_LOST;
         a->action.u.session_lost = (struct session_lost){ .session_id = p->session_id,
                                                           .items = items,
-                                                          .items_n = lay_out_items(p, items) };
+                                                          .items_n = lay_out_items(p, items, x) };
     } else {
         a->action.kind = USER_ACTION_SESSION_CLOSED;
         a->action.u.session_closed.session_id = p->session_id;
@@ -173,31 +199,38 @@ void outbox_submit(struct outbox *o, const struct sink_port *port, struct cq_id 
                    int64_t wall_ms, int64_t mono_ms)
 {
     struct lost_item items[SINK_ITEMS_MAX];
+    struct excerpts x = { .of = NULL };
 
+    buf_init(&x.all, SINK_ITEMS_BYTES_MAX + FRAME_EXCERPT_MAX);
+    buf_init(&x.last, FRAME_EXCERPT_MAX);
     while (o->head && o->sent_n < SINK_IN_FLIGHT_MAX && mono_ms >= o->shut_until_ms) {
         struct parcel *p = o->head;
         struct user_action a = { .user_id = p->user, .device_id = p->device, .at_ms = wall_ms };
         enum cq_status st = CQ_POISON;
 
         if (!p->cancelled) {
-            describe(p, incarnation, items, &a);
+            buf_clear(&x.all);
+            describe(p, incarnation, items, &x, &a);
             st = port->submit(port->arg, &a, (uint64_t)p->generation << 32 | p->index);
         }
         if (st != CQ_OK && st != CQ_POISON) {
             o->shut_until_ms = mono_ms + REST_MIN_MS;
-            return;
+            break;
         }
         o->head = p->next;
         if (!o->head)
             o->tail = NULL;
         if (st == CQ_POISON) {
             parcel_free(o, p); /* cancelled, or it can never be stored */
+            x.of = NULL;
             continue;
         }
         p->state = PARCEL_SENT;
         p->tried = true;
         o->sent_n++;
     }
+    buf_release(&x.all);
+    buf_release(&x.last);
 }
 
 void outbox_report(struct outbox *o, uint64_t opaque, enum cq_status st, int64_t mono_ms,

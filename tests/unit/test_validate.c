@@ -156,3 +156,43 @@ TEST(groups_and_receipts_keep_their_bounds)
     receipts[0].read_seq = -1;
     CHECK_STR(validate_chat(&a), "seq");
 }
+
+/* Fields that only our own processes fill have their bounds, too: what stands in the log without
+ * one has none anywhere. */
+TEST(texts_that_no_client_writes_keep_their_bounds)
+{
+    static char text[INGEST_CONTENT_MAX];
+    static struct lost_item items[INGEST_LOST_MAX + 1];
+    struct chat_action a = message("c1", span_str("x"));
+    struct user_action u = { .user_id = { { 1 } } };
+
+    memset(text, 'k', sizeof text);
+    a.action.u.message_sent.has_key_id = true;
+    a.action.u.message_sent.key_id = span_of(text, INGEST_KEY_ID_MAX);
+    CHECK(validate_chat(&a) == NULL);
+    a.action.u.message_sent.key_id.n++;
+    CHECK_STR(validate_chat(&a), "keyId");
+    a = message("c1", span_str("x"));
+    a.action.u.message_sent.content_type = span_of("a\0b", 3); /* no text column takes it */
+    CHECK_STR(validate_chat(&a), "contentType");
+    a.action.u.message_sent.content_type = span_str("\xff");
+    CHECK_STR(validate_chat(&a), "contentType");
+
+    u.action.kind = USER_ACTION_DEVICE_UNLINKED;
+    u.action.u.device_unlinked.reason = span_of(text, INGEST_REASON_MAX);
+    CHECK(validate_user(&u) == NULL);
+    u.action.u.device_unlinked.reason.n++;
+    CHECK_STR(validate_user(&u), "reason");
+    u.action.kind = USER_ACTION_PUSH_UNREGISTERED;
+    u.action.u.push_unregistered =
+        (struct push_unregistered){ span_of(text, INGEST_REASON_MAX + 1), span_str(""), -1 };
+    CHECK_STR(validate_user(&u), "reason");
+    u.action.kind = USER_ACTION_DEVICE_LINKED;
+    u.action.u.device_linked = (struct device_linked){ span_of("web\0", 4), span_str("") };
+    CHECK_STR(validate_user(&u), "label");
+    u.action.kind = USER_ACTION_SESSION_LOST;
+    u.action.u.session_lost = (struct session_lost){ { { 1 } }, items, INGEST_LOST_MAX };
+    CHECK(validate_user(&u) == NULL);
+    u.action.u.session_lost.items_n++;
+    CHECK_STR(validate_user(&u), "items");
+}

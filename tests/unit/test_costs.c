@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the dearest input of each kind costs the two processors: each is drawn at the limits of
+ * validation and stepped to its end, within the bounds of a turn. Prints a line a kind.
+ */
+#include "tests/unit/test.h"
+
+#include "tests/unit/costs.h"
+
+static const char *const chat_names[CHAT_ACTION_ACTION_KIND_N] = {
+    [CHAT_ACTION_MESSAGE_SENT] = "MessageSent",
+    [CHAT_ACTION_RECEIPTS_ADVANCED] = "ReceiptsAdvanced",
+    [CHAT_ACTION_GROUP_CREATED] = "GroupCreated",
+    [CHAT_ACTION_MEMBERS_CHANGED] = "MembersChanged",
+    [CHAT_ACTION_CHAT_RENAMED] = "ChatRenamed",
+    [CHAT_ACTION_MEDIA_READY] = "MediaReady",
+    [CHAT_ACTION_MEDIA_PROCESSED] = "MediaProcessed",
+};
+
+static const char *const user_names[USER_ACTION_ACTION_KIND_N + 1] = {
+    [USER_ACTION_USER_SIGNED_UP] = "UserSignedUp",
+    [USER_ACTION_PROFILE_EDITED] = "ProfileEdited",
+    [USER_ACTION_DEVICE_LINKED] = "DeviceLinked",
+    [USER_ACTION_DEVICE_UNLINKED] = "DeviceUnlinked",
+    [USER_ACTION_SESSION_OPENED] = "SessionOpened",
+    [USER_ACTION_SESSION_CLOSED] = "SessionClosed",
+    [USER_ACTION_SESSION_LOST] = "SessionLost",
+    [USER_ACTION_GATEWAY_ALIVE] = "GatewayAlive",
+    [USER_ACTION_PUSH_REGISTERED] = "PushRegistered",
+    [USER_ACTION_PUSH_UNREGISTERED] = "PushUnregistered",
+    [USER_ACTION_CHAT_MUTED] = "ChatMuted",
+    [USER_ACTION_ACTION_KIND_N] = "DeliveryBatch",
+};
+
+TEST(what_validation_lets_through_is_stepped_within_a_turn)
+{
+    struct road *r = road_new(7);
+
+    for (int kind = 0; kind < CHAT_ACTION_ACTION_KIND_N; kind++) {
+        CHECK(chat_names[kind] != NULL);
+        cost_print("chat", chat_names[kind], &r->chat[kind]);
+    }
+    for (int kind = 0; kind <= USER_ACTION_ACTION_KIND_N; kind++) {
+        CHECK(user_names[kind] != NULL);
+        cost_print("user", user_names[kind], &r->user[kind]);
+    }
+    if (r->fault)
+        CHECK_STR(r->fault, "");
+    CHECK_EQ(r->refused, 0);
+    for (int kind = 0; kind < CHAT_ACTION_ACTION_KIND_N; kind++) /* or nothing was stepped */
+        CHECK(r->chat[kind].in && r->chat[kind].outputs);
+    for (int kind = 0; kind <= USER_ACTION_ACTION_KIND_N; kind++)
+        CHECK(r->user[kind].in && r->user[kind].outputs);
+    road_free(r);
+}
+
+/* The rules' tables print a line for each arrow: every rule that they name was drawn. */
+TEST(every_rule_has_a_way_to_draw_it)
+{
+    static char text[64 * 1024];
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    chat_rules_print(out);
+    user_rules_print(out);
+    fclose(out);
+    for (const char *at = text; (at = strstr(at, " -- ")) != NULL;) {
+        char name[64];
+        bool found = false;
+
+        at += 4;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, " "), at);
+        for (size_t i = 0; i < ARRAY_LEN(chat_names); i++)
+            found |= strcmp(name, chat_names[i]) == 0;
+        for (size_t i = 0; i < ARRAY_LEN(user_names); i++)
+            found |= strcmp(name, user_names[i]) == 0;
+        if (!found)
+            CHECK_STR(name, "drawn");
+    }
+}
+
+/* ---- the contract
+ * ----------------------------------------------------------------------------------- */
+
+enum { MARK = 64 /* bytes by which a copy is known */, ENVELOPE = 1024, A_MEMBER = 200 };
+
+/* Bytes that a message of user 0 to a group of `members` writes, its own record among them; 0: it
+ * did not go through. */
+static size_t message_bytes(int32_t partitions, uint32_t members, struct cq_span content,
+                            struct memory_bus *b)
+{
+    struct chat_turn *turn = chat_turn_new(partitions);
+    struct chat_action a = { .chat_id = scene_chat(partitions, 0),
+                             .user_id = id_of(A_USER, 0),
+                             .client_id = span_str("0123456789abcdef0123456789abcdef"),
+                             .action = { CHAT_ACTION_MESSAGE_SENT,
+                                         .u.message_sent = { .content = content } } };
+    struct cq_buf value = encode(&chat_action_codec, &a);
+    struct chat_state state;
+    struct group *g;
+    enum cq_status st = CQ_OK;
+
+    chat_state_init(&state, 0, partitions);
+    g = groups_add(&state.groups, a.chat_id);
+    for (uint32_t n = 0; st == CQ_OK && n < members; n++)
+        st = group_join(g, id_of(A_USER, n), MEMBER_ROLE_MEMBER, past_seq(1));
+    b->room = ROOM;
+    if (st == CQ_OK)
+        st = run_chat(turn, &(struct chat_input){ &state, buf_span(&value), OFFSET, 1000, -1 }, b);
+    chat_state_release(&state);
+    chat_turn_free(turn);
+    buf_release(&value);
+    return st == CQ_OK ? value.n + all_bytes(b) : 0;
+}
+
+/* Prints the table of docs/limits.md. */
+TEST(a_message_costs_what_the_contract_says)
+{
+    static const uint32_t groups[] = { 2, 10, 100, GROUP };
+    static const int32_t partitions[] = { 1, 2, 12, 256, 1024 };
+    static uint8_t text[INGEST_CONTENT_MAX];
+    struct cq_span contents[3] = { span_of(text, 1), span_of(text, sizeof text),
+                                   span_of(text, MARK + 10500) };
+
+    for (size_t i = 0; i < ARRAY_LEN(groups) * ARRAY_LEN(partitions); i++) {
+        uint32_t members = groups[i / ARRAY_LEN(partitions)];
+        int32_t width = partitions[i % ARRAY_LEN(partitions)];
+        size_t most = larger(0, (size_t)width < members ? (size_t)width : members);
+
+        printf("message %u members, %d partitions:", members, width);
+        for (size_t k = 0; k < ARRAY_LEN(contents); k++) {
+            size_t longest = k == 2 ? MARK + 6 * 10500 : contents[k].n; /* as JSON */
+            struct memory_bus b = { .sought = k ? span_of(text, MARK) : span_of(NULL, 0) };
+            size_t bytes;
+
+            memset(text, k == 2 ? 1 : 'x', sizeof text);
+            memset(text, 'Q', MARK);
+            bytes = message_bytes(width, members, contents[k], &b);
+            printf(" %zu", bytes);
+            CHECK(bytes != 0);
+            CHECK(b.copies <= most + 1); /* and the public one */
+            CHECK(b.bytes[TOPIC_USER_INBOX] <= most * (longest + ENVELOPE) + A_MEMBER * members);
+            CHECK(b.bytes[TOPIC_CHAT_EVENTS] <= contents[k].n + ENVELOPE);
+            CHECK_EQ(all_bytes(&b), b.bytes[TOPIC_USER_INBOX] + b.bytes[TOPIC_CHAT_EVENTS]);
+        }
+        printf("\n");
+    }
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the dearest records cost those who read them: the pairs of consumer and topic come from the
+ * table of topics, the records from the processors, which were given what validation lets through.
+ * Each record is taken in an empty turn, within the memory that its consumer gives to one.
+ */
+#include "tests/unit/test.h"
+
+#include "schemas/frame.h"
+#include "sinks/mobile/payload.h"
+#include "sinks/persistence/rows.h"
+#include "sinks/status/ticks.h"
+#include "sinks/websocket/sink.h"
+#include "tests/unit/costs.h"
+
+/* As in the consumers. */
+enum {
+    FEED_ARENA = 64 << 20,
+    MEDIA_ARENA = 32 << 20,
+    CHAT_RESTORE_ARENA = 4 << 20,
+    USER_RESTORE_ARENA = 64 * 1024,
+    MOBILE_TARGETS = 32, /* devices with an address in one record */
+    TOLD_MAX = 4096,
+    HANDED_BACK = 256, /* bytes beside an excerpt */
+};
+
+/* One consumer takes one record. NULL, or what is wrong; `c` gets outputs and bytes out. */
+typedef const char *take_fn(struct cq_arena *a, const struct kept *k, struct cost *c);
+
+/* ---- persistence
+ * ------------------------------------------------------------------------------------ */
+
+static struct rows *rows;
+
+static const char *rows_verdict(enum cq_status st, struct cost *c)
+{
+    c->outputs = rows->messages_n + rows->chats_n + rows->members_n + rows->ops_n + rows->users_n +
+                 rows->devices_n + rows->media_n + rows->found_n + rows->rejected_n;
+    for (size_t i = 0; i < rows->messages_n; i++)
+        c->out += rows->m_content[i].n + rows->m_client[i].n + rows->m_content_type[i].n;
+    c->out += c->outputs * sizeof(struct cq_id) * 4;
+    rows_clear(rows);
+    return st == CQ_OK ? NULL : cq_status_name(st);
+}
+
+static const char *persist_event(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct chat_event *e = ARENA_NEW(a, struct chat_event);
+    enum cq_status st = codec_decode(&chat_event_codec, k->value, a, e, NULL);
+
+    return rows_verdict(st == CQ_OK ? rows_chat_event(rows, e, 0) : st, c);
+}
+
+static const char *persist_user(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct user_event *e = ARENA_NEW(a, struct user_event);
+    enum cq_status st = codec_decode(&user_event_codec, k->value, a, e, NULL);
+
+    return rows_verdict(st == CQ_OK ? rows_user_event(rows, e) : st, c);
+}
+
+static const char *persist_target(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct push_target *t = ARENA_NEW(a, struct push_target);
+    enum cq_status st;
+
+    if (!k->value.n)
+        return rows_verdict(rows_push_gone(rows, k->key), c);
+    st = codec_decode(&push_target_codec, k->value, a, t, NULL);
+    return rows_verdict(st == CQ_OK ? rows_push_target(rows, t) : st, c);
+}
+
+static const char *persist_rejection(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct rejection *x = ARENA_NEW(a, struct rejection);
+    enum cq_status st = codec_decode(&rejection_codec, k->value, a, x, NULL);
+
+    return rows_verdict(st == CQ_OK ? rows_rejection(rows, x) : st, c);
+}
+
+/* ---- status
+ * ----------------------------------------------------------------------------------------- */
+
+static struct ticks *ticks;
+
+/* A whole turn of this record, in the largest group there is, whose past all plays a part. */
+static const char *tick(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct delivery_status s;
+    struct tick_chat *chat;
+    enum cq_status st = codec_decode(&delivery_status_codec, k->value, a, &s, NULL);
+
+    ticks_clear(ticks);
+    for (int64_t i = 0; st == CQ_OK && i < TICKS_RECORDS_MAX; i++) {
+        s.user_id = id_of(A_USER, (uint32_t)i % GROUP);
+        st = ticks_add(ticks, &s, 0, i, false, a);
+    }
+    if (st != CQ_OK)
+        return cq_status_name(st);
+    if (ticks_add(ticks, &s, 0, TICKS_RECORDS_MAX, false, a) != CQ_AGAIN)
+        return "more records than a turn has";
+    chat = &ticks->chats[0];
+    chat->users = ARENA_ARRAY(a, struct tick_user, GROUP);
+    chat->stays = ARENA_ARRAY(a, struct tick_stay, GROUP_STAYS_MAX);
+    if (!chat->users || !chat->stays)
+        return "the arena is full";
+    chat->users_n = GROUP;
+    chat->stays_n = GROUP_STAYS_MAX;
+    for (size_t i = 0; i < GROUP; i++)
+        chat->users[i].id = id_of(A_USER, (uint32_t)i);
+    for (size_t i = 0; i < GROUP_STAYS_MAX; i++)
+        chat->stays[i] =
+            (struct tick_stay){ i % GROUP, (int64_t)(i / GROUP),
+                                i / GROUP == 3 ? INT64_MAX : (int64_t)(i / GROUP) + 1 };
+    ticks_apply(ticks);
+    c->outputs = ticks->receipts_n + ticks->devices_n + ticks->advances_n + ticks->ranges_n;
+    c->out = c->outputs * sizeof(struct cq_id) * 3;
+    return ticks->receipts_n > 2 * TICKS_RECORDS_MAX || ticks->advances_n > 2 * TICKS_RECORDS_MAX ||
+                   ticks->devices_n > TICKS_RECORDS_MAX
+               ? "more rows than there is room for"
+               : NULL;
+}
+
+/* ---- edge-ws
+ * ---------------------------------------------------------------------------------------- */
+
+static struct {
+    uint64_t opaque[TOLD_MAX];
+    size_t n, bytes, all, items;
+    const char *fault;
+} told;
+
+static bool no_frame(void *conn, struct cq_span head, struct cq_span body)
+{
+    (void)conn;
+    (void)head;
+    (void)body;
+    return true;
+}
+
+static void no_wake(void *conn)
+{
+    (void)conn;
+}
+
+static void no_close(void *conn, int code, struct cq_span reason)
+{
+    (void)conn;
+    (void)code;
+    (void)reason;
+}
+
+/* As the door to user.inbox takes it. */
+static enum cq_status on_submit(void *arg, const struct user_action *a, uint64_t opaque)
+{
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *a } };
+    struct cq_buf value;
+
+    (void)arg;
+    if (told.n == TOLD_MAX)
+        return CQ_AGAIN;
+    buf_init(&value, TOPIC_CUT_BYTES);
+    if (validate_user(a) || codec_encode(&user_inbox_codec, &record, &value) != CQ_OK)
+        told.fault = "what is handed back does not enter user.inbox";
+    told.bytes += value.n;
+    if (a->action.kind == USER_ACTION_SESSION_LOST)
+        told.items += a->action.u.session_lost.items_n;
+    told.opaque[told.n++] = opaque;
+    told.all++;
+    buf_release(&value);
+    return CQ_OK;
+}
+
+static void no_commit(void *arg, int32_t slot, int64_t next, bool wait)
+{
+    (void)arg;
+    (void)slot;
+    (void)next;
+    (void)wait;
+}
+
+static void no_pause(void *arg, int32_t slot, bool pause)
+{
+    (void)arg;
+    (void)slot;
+    (void)pause;
+}
+
+static struct cq_id a_new_id(void *arg)
+{
+    static uint32_t n;
+
+    (void)arg;
+    return id_of(A_SESSION, 900000 + n++);
+}
+
+/* None of its sessions is here: all of it is handed back. */
+static const char *route_push(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct sink *sink = NULL;
+    const char *why = "";
+    enum cq_status st;
+
+    (void)a;
+    memset(&told, 0, sizeof told);
+    if (sink_new(&(struct sink_conf){ .port = { .frame = no_frame,
+                                                .wake = no_wake,
+                                                .close = no_close,
+                                                .submit = on_submit,
+                                                .commit = no_commit,
+                                                .pause = no_pause,
+                                                .new_id = a_new_id },
+                                      .slots = 1,
+                                      .sessions_max = 1 },
+                 &sink) != CQ_OK)
+        return "no sink";
+    sink_assigned(sink, 0, 0);
+    sink_settled(sink);
+    st = sink_record(sink, 0, 0, k->value, &why);
+    for (int i = 0; st == CQ_OK && !sink_is_settled(sink) && i < PARTS_MAX; i++) {
+        sink_batch_end(sink);
+        while (told.n)
+            sink_report(sink, told.opaque[--told.n], CQ_OK);
+        sink_tick(sink);
+        c->parts++;
+    }
+    c->outputs = told.all;
+    c->out = told.bytes;
+    if (st == CQ_OK && !sink_is_settled(sink))
+        told.fault = "what is handed back does not end";
+    if (told.bytes > told.all * HANDED_BACK + told.items * (FRAME_EXCERPT_MAX + HANDED_BACK))
+        told.fault = "what is handed back is more than a push shows";
+    sink_free(sink);
+    return st == CQ_OK ? told.fault : cq_status_name(st);
+}
+
+/* ---- mobile
+ * ----------------------------------------------------------------------------------------- */
+
+static const char *push_phone(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct mobile_push m;
+    struct push_content content = { .ttl_s = 86400, .badge = INT64_MAX, .badge_known = true };
+    struct cq_buf body;
+    bool failed = false;
+    enum cq_status st = codec_decode(&mobile_push_codec, k->value, a, &m, NULL);
+
+    if (st == CQ_OK && m.frame.n)
+        st = payload_read_frame(m.frame, a, &content);
+    if (st != CQ_OK || m.targets_n > MOBILE_TARGETS)
+        return "it is taken for poison";
+    content.seq = m.seq;
+    content.sender = content.chat_name = draw_name(a, 0);
+    content.is_group = true;
+    for (size_t i = 0; i < m.targets_n; i++) {
+        for (int apple = 0; apple < 2; apple++) {
+            buf_init(&body, 64 * 1024);
+            if (apple)
+                payload_apns(&content, &m.targets[i].address, &body);
+            else
+                payload_fcm(&content, &m.targets[i].address, false, &body);
+            failed |= body.failed || body.n > PAYLOAD_MAX;
+            c->out += body.n;
+            c->outputs++;
+            buf_release(&body);
+        }
+    }
+    return failed ? "a body that the provider refuses" : NULL;
+}
+
+/* The longest words that a provider has for us. */
+static const char *read_outcome(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct push_outcome o = { .detail = draw_text(a, 0, 1024, true) }, again;
+    struct cq_buf value = encode(&push_outcome_codec, &o);
+    enum cq_status st = codec_decode(&push_outcome_codec, buf_span(&value), a, &again, NULL);
+
+    (void)k;
+    c->out = value.n;
+    buf_release(&value);
+    return st == CQ_OK ? NULL : cq_status_name(st);
+}
+
+/* ---- media, and what the processors restore
+ * --------------------------------------------------------- */
+
+static const char *media_event(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct chat_event e;
+
+    (void)c;
+    return codec_decode(&chat_event_codec, k->value, a, &e, NULL) == CQ_OK ? NULL
+                                                                           : "again or poison";
+}
+
+static const char *restore_members(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct chat_members m;
+    struct groups groups;
+    enum cq_status st = codec_decode(&chat_members_codec, k->value, a, &m, NULL);
+
+    groups_init(&groups);
+    if (st == CQ_OK)
+        st = groups_restore(&groups, &m);
+    c->outputs = m.members_n;
+    groups_release(&groups);
+    return st == CQ_OK ? NULL : "a group is forgotten";
+}
+
+static const char *restore_presence(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct presence p;
+    struct user_state s;
+    enum cq_status st = k->value.n ? codec_decode(&presence_codec, k->value, a, &p, NULL) : CQ_OK;
+
+    (void)c;
+    if (st == CQ_OK && k->value.n) {
+        st = user_state_init(&s, 0, widths[0], SLOTS_WIDE) ? user_restore(&s, &p) : CQ_FATAL;
+        user_state_release(&s);
+    }
+    return st == CQ_OK ? NULL : "a session is forgotten";
+}
+
+static const char *restore_target(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct push_target t;
+
+    (void)c;
+    return !k->value.n || codec_decode(&push_target_codec, k->value, a, &t, NULL) == CQ_OK
+               ? NULL
+               : "an address is forgotten";
+}
+
+/* ---- the pairs
+ * -------------------------------------------------------------------------------------- */
+
+static const struct pair {
+    const char *reader; /* as the table of topics names it */
+    enum topic topic;
+    take_fn *take; /* NULL: test_costs.c steps it */
+    size_t arena;
+    size_t kinds; /* of the topic's records, each of which has to be seen */
+} pairs[] = {
+    { "chat", TOPIC_CHAT_ACTIONS, NULL, 0, 0 },
+    { "user", TOPIC_USER_INBOX, NULL, 0, 0 },
+    { "persistence", TOPIC_CHAT_EVENTS, persist_event, FEED_ARENA, CHAT_EVENT_EVENT_KIND_N },
+    { "media", TOPIC_CHAT_EVENTS, media_event, MEDIA_ARENA, CHAT_EVENT_EVENT_KIND_N },
+    { "chat", TOPIC_CHAT_EVENTS, media_event, CHAT_RESTORE_ARENA, CHAT_EVENT_EVENT_KIND_N },
+    { "chat", TOPIC_MEMBERS, restore_members, CHAT_RESTORE_ARENA, 1 },
+    { "persistence", TOPIC_REJECTIONS, persist_rejection, FEED_ARENA, 1 },
+    { "status", TOPIC_DELIVERY_STATUS, tick, FEED_ARENA, RECEIPT_KIND_N },
+    { "persistence", TOPIC_USER_EVENTS, persist_user, FEED_ARENA, USER_EVENT_EVENT_KIND_N },
+    { "user", TOPIC_PRESENCE, restore_presence, USER_RESTORE_ARENA, PRESENCE_ENTRY_KIND_N },
+    { "edge-ws", TOPIC_WS_PUSH, route_push, FEED_ARENA, WS_ENTRY_KIND_N },
+    { "user", TOPIC_PUSH_TARGETS, restore_target, USER_RESTORE_ARENA, 1 },
+    { "persistence", TOPIC_PUSH_TARGETS, persist_target, FEED_ARENA, 1 },
+    { "mobile", TOPIC_MOBILE_PUSH, push_phone, FEED_ARENA, 1 },
+    { "mobile", TOPIC_PUSH_OUTCOMES, read_outcome, FEED_ARENA, 0 },
+};
+
+static const struct pair *pair_of(const char *reader, enum topic topic)
+{
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+        if (pairs[i].topic == topic && strcmp(pairs[i].reader, reader) == 0)
+            return &pairs[i];
+    return NULL;
+}
+
+TEST(every_reader_in_the_table_of_topics_is_here)
+{
+    for (int t = 0; t < TOPIC_N; t++) {
+        char readers[256], *rest = readers;
+
+        snprintf(readers, sizeof readers, "%s", topic_spec((enum topic)t)->readers);
+        for (char *one; (one = strsep(&rest, ",")) != NULL;) {
+            one += strspn(one, " ");
+            one[strcspn(one, "(")] = '\0';
+            one[strcspn(one, " ")] = '\0';
+            if (strcmp(one, "other") != 0 && !pair_of(one, (enum topic)t)) {
+                fprintf(stderr, "%s reads %s\n", one, topic_name((enum topic)t));
+                CHECK_STR("a reader that no test feeds", "");
+            }
+        }
+    }
+}
+
+/* Whether all kinds of the topic's records are there. */
+static bool all_kinds(const struct road *r, const struct pair *p)
+{
+    for (size_t kind = 0; kind < p->kinds; kind++)
+        if (!r->kept_n[p->topic][kind]) {
+            fprintf(stderr, "no record of kind %zu of %s\n", kind, topic_name(p->topic));
+            return false;
+        }
+    return true;
+}
+
+static const char *run_kind(const struct road *r, const struct pair *p, size_t kind,
+                            struct cost *most)
+{
+    static const struct kept nothing;
+    size_t n = r->kept_n[p->topic][kind];
+
+    for (size_t i = 0; i < n || (!p->kinds && !kind && i < 1); i++) {
+        cq_auto(arena) struct cq_arena *a = arena_new(p->arena);
+        const struct kept *k = i < n ? &r->kept[p->topic][kind][i] : &nothing;
+        struct cost c = { .in = k->value.n + k->key.n, .parts = 1 };
+        double from_ms = cpu_now_ms();
+        const char *fault = p->take(a, k, &c);
+
+        c.cpu_ms = cpu_now_ms() - from_ms;
+        c.memory = arena_most(a);
+        cost_note(most, &c);
+        if (fault)
+            return fault;
+    }
+    return NULL;
+}
+
+TEST(every_record_is_taken_in_an_empty_turn)
+{
+    struct road *r = road_new(8);
+
+    CHECK(!r->fault);
+    rows = rows_new();
+    ticks = ticks_new();
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        if (!pairs[i].take)
+            continue;
+        CHECK(all_kinds(r, &pairs[i]));
+        for (size_t kind = 0; kind < KINDS_MAX; kind++) {
+            struct cost most = { 0 };
+            char name[BUS_NAME_MAX + 8];
+            const char *fault = run_kind(r, &pairs[i], kind, &most);
+
+            snprintf(name, sizeof name, "%s/%zu", topic_name(pairs[i].topic), kind);
+            if (most.in || most.out)
+                cost_print(pairs[i].reader, name, &most);
+            if (fault)
+                CHECK_STR(fault, "");
+        }
+    }
+    rows_free(rows);
+    ticks_free(ticks);
+    road_free(r);
+}
