@@ -31,6 +31,9 @@ GOOD = {
     "compose/Dockerfile": "# SPDX-License-Identifier: MIT\nFROM x AS build\nRUN get liba-dev\nFROM x\n",
     "docs/settings.md": "printed check-config --markdown\n",
     "docs/topics.md": "printed admin print topics\n",
+    "docs/security.md": "".join(f"| T{i} | what | `test_t{i}_x` |\n" for i in range(1, 46)),
+    "tests/system/test_x.py": "# SPDX-License-Identifier: MIT\n" + "".join(f"def test_t{i}_x():\n    pass\n" for i in range(1, 46)),
+    "edge/rest/good.c": LICENCE + '#include "lib/base/buf.h"\n\nstatic void f(void)\n{\n    pg_run(db, sql_good, &p, NULL);\n}\n',
     "build/chasqui": '#!/bin/sh\necho "printed $*"\n',
 }
 
@@ -66,6 +69,11 @@ BAD = [
     ("compose", "compose/compose.yml", GOOD["compose/compose.yml"].replace(":-1", ":-2"), "", "A=2, the table says"),
     ("compose", "compose/settings.env.example", None, "A=3\n", "A=3, the table says"),
     ("compose", "compose/packages.txt", None, "libb-dev\n", "libb-dev is in only one"),
+    ("threats", "docs/security.md", "", "", "no row for T45"),
+    ("threats", "tests/system/test_x.py", "# SPDX-License-Identifier: MIT\n", "", "T45 names test_t45_x, which is no test"),
+    ("threats", "docs/security.md", GOOD["docs/security.md"].replace("`test_t7_x`", "`test_t8_x`"), "", "T7 names no test that bears"),
+    ("statements", "edge/rest/good.c", None, 'void g(void)\n{\n    pg_run(db, text, NULL, NULL);\n}\n', "no constant"),
+    ("statements", "edge/rest/good.c", None, 'void g(void)\n{\n    snprintf(b, n, "SELECT 1 FROM %s", s);\n}\n', "put together by snprintf"),
     ("settings", "build/chasqui", "#!/bin/sh\nexit 3\n", "", "ended with 3"),
 ]
 

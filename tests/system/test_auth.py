@@ -34,7 +34,7 @@ async def test_a_refresh_token_works_once(stack, net):
 
 
 @scenario()
-async def test_logout_closes_the_devices_sockets(stack, net):
+async def test_t5_logout_closes_the_devices_sockets(stack, net):
     anna, a1 = await net.user("anna", gateway=0)
     a2 = await anna.device("web", gateway=1)
     (bob,) = await net.people("bob")
@@ -88,7 +88,7 @@ async def test_logging_in(stack, net):
 
 
 @scenario()
-async def test_what_is_no_token(stack, net):
+async def test_t6_t10_what_is_no_token(stack, net):
     (alice,) = await net.people("alice")
     good = alice.tokens.access
     head, body, sig = good.split(".")
@@ -104,7 +104,7 @@ async def test_what_is_no_token(stack, net):
 
 
 @pytest.mark.parametrize("role", ["edge-rest", "edge-ws"])
-def test_a_weak_secret_stops_the_start(stack, role):
+def test_t8_a_weak_secret_stops_the_start(stack, role):
     env = {**os.environ, **stack.services.role_env(role), "JWT_SECRET": "too-short-a-secret", "INSTANCE": ""}
     p = subprocess.run([stack.services.executable, role], env=env, capture_output=True, text=True, timeout=30)
     lines = (p.stderr + p.stdout).strip().splitlines()

@@ -317,7 +317,7 @@ async def test_pieces(stack, net):
 
 
 @scenario()
-async def test_what_is_refused(stack, net):
+async def test_t26_what_is_refused(stack, net):
     alice, bob = await net.people("alice", "bob")
     chat = await net.direct(alice, bob)
     a, b = files_of(net, alice), files_of(net, bob)

@@ -10,7 +10,7 @@ def test_every_role_ends_in_good_order(stack):
     asyncio.run(all_end_in_good_order(stack))
 
 
-def test_logs_carry_no_content_tokens_or_numbers(stack):
+def test_t43_logs_carry_no_content_tokens_or_numbers(stack):
     assert log_faults(stack) == []
 
 

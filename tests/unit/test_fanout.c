@@ -84,7 +84,7 @@ static bool send_to_group(int32_t partitions, struct cq_span content, size_t roo
     return done;
 }
 
-TEST(a_message_to_the_largest_group_is_cut_at_a_turns_room)
+TEST(t38_a_message_to_the_largest_group_is_cut_at_a_turns_room)
 {
     struct memory_bus b = { 0 }, narrow = { 0 };
 

@@ -59,7 +59,7 @@ TEST(the_reason_need_not_be_asked_for)
     token_keys_free(keys);
 }
 
-TEST(headers_other_than_ours_are_refused)
+TEST(t6_t7_t11_headers_other_than_ours_are_refused)
 {
     static const char *const rows[] = {
         "{\"alg\":\"none\",\"typ\":\"JWT\",\"kid\":\"0\"}",
@@ -84,7 +84,7 @@ TEST(headers_other_than_ours_are_refused)
     "222222222222\""
 #define WHO "\"iss\":\"chasqui\",\"aud\":\"chasqui\","
 
-TEST(claims_are_all_pinned)
+TEST(t9_t10_claims_are_all_pinned)
 {
     static const struct {
         const char *claims, *why;
@@ -113,7 +113,7 @@ TEST(claims_are_all_pinned)
         CHECK_STR(verdict(forge(HEADER, rows[i].claims, SECRET)), rows[i].why);
 }
 
-TEST(signatures_and_form)
+TEST(t10_signatures_and_form)
 {
     char token[8192];
     size_t n;
@@ -134,7 +134,7 @@ TEST(signatures_and_form)
     CHECK_STR(verdict("a.b"), "form");
 }
 
-TEST(what_we_sign_we_accept_and_keys_rotate)
+TEST(t11_what_we_sign_we_accept_and_keys_rotate)
 {
     struct token_claims c = { .user = { { 1 } },
                               .device = { { 2 } },
@@ -167,7 +167,7 @@ TEST(what_we_sign_we_accept_and_keys_rotate)
     token_keys_free(fresh);
 }
 
-TEST(short_secrets_are_no_secrets)
+TEST(t8_short_secrets_are_no_secrets)
 {
     struct token_keys *k = NULL;
 
