@@ -243,7 +243,7 @@ static enum call_next get_first(struct call *c, struct pg *db, bool small)
 {
     struct sending *s = ARENA_NEW(c->arena, struct sending);
     struct media_proof proof;
-    enum call_next next;
+    enum call_next next = CALL_REPLY;
     char path[96], etag[72], hex[65];
     bool found = false, by_link;
     enum cq_status st;

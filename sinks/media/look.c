@@ -102,8 +102,12 @@ static void understand(const char *line, bool in_time, int status, struct look_f
     char *at = (char *)line + 3;
 
     *ret = (struct look_found){ .end = LOOK_SAID };
-    for (int i = 0; i < 3 && strncmp(line, "ok ", 3) == 0; i++)
-        v[i] = strtoll(at, &at, 10);
+    for (int i = 0; i < 3 && strncmp(line, "ok ", 3) == 0; i++) {
+        const char *from = at;
+        long long got = strtoll(from, &at, 10);
+
+        v[i] = at == from ? -1 : got; /* a line that ends too early */
+    }
     if (*at == '\n' && v[0] >= 0 && v[0] <= INT32_MAX && v[1] >= 0 && v[1] <= INT32_MAX &&
         v[2] >= 0) {
         ret->width = (int32_t)v[0];
