@@ -34,6 +34,11 @@ struct group *groups_find(const struct groups *g, struct cq_id id)
     return value ? (struct group *)(uintptr_t)*value : NULL;
 }
 
+bool groups_full(const struct groups *g)
+{
+    return g->by_id.n >= g->by_id.max;
+}
+
 struct group *groups_add(struct groups *g, struct cq_id id)
 {
     struct group *group = calloc(1, sizeof *group);

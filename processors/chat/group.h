@@ -33,6 +33,9 @@ void groups_release(struct groups *g);
 
 struct group *groups_find(const struct groups *g, struct cq_id id);
 
+/** Whether there is no room for one more. */
+bool groups_full(const struct groups *g);
+
 /** An empty group; CQ_AGAIN never. NULL without memory or at GROUPS_MAX. Owned by the table. */
 struct group *groups_add(struct groups *g, struct cq_id id);
 

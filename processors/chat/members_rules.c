@@ -110,6 +110,8 @@ enum cq_status rule_group_created(struct chat_step *step)
         return chat_reject(step, a->chat_id, "bad_request");
     if (c->members_n >= GROUP_MEMBERS_MAX)
         return chat_reject(step, a->chat_id, "too_many_members");
+    if (!g && groups_full(&step->state->groups)) /* not this one's fault, but no reason to end */
+        return chat_reject(step, a->chat_id, "too_large");
     if (g && g->created_seq != step->seq) { /* the same client id again: show what it made */
         to = arena_alloc(step->arena, sizeof *to);
         if (to)

@@ -129,6 +129,10 @@ enum cq_status sink_record(struct sink *s, int32_t slot, int64_t offset, struct 
         return CQ_OK; /* not ours any more, or routed before */
     arena_reset(s->arena);
     st = value.n ? push_decode(value, s->arena, &r, ret_why) : CQ_OK;
+    if (st == CQ_AGAIN && arena_full(s->arena)) { /* it is empty before each record */
+        *ret_why = "needs more memory than a record may";
+        return CQ_POISON;
+    }
     if (st != CQ_OK)
         return st == CQ_POISON ? CQ_POISON : CQ_FATAL;
     st = window_add(&sl->window, offset, &ticket);

@@ -145,3 +145,58 @@ TEST(a_message_costs_what_the_contract_says)
         printf("\n");
     }
 }
+
+/* Groups are for ever: one account after the other may fill the table of a partition. */
+TEST(a_group_too_many_is_refused_and_ends_nobody)
+{
+    struct chat_turn *turn = chat_turn_new(1);
+    struct memory_bus b = { .room = ROOM };
+    struct scene s = { .partitions = 1, .arena = arena_new(1 << 20) };
+    struct chat_state state;
+    struct chat_action a;
+    struct cq_buf value;
+
+    chat_state_init(&state, 0, 1);
+    state.groups.by_id.max = 1;
+    CHECK(groups_add(&state.groups, id_of(A_CHAT, 1)) != NULL);
+    draw_chat_action(&s, CHAT_ACTION_GROUP_CREATED, &a);
+    value = encode(&chat_action_codec, &a);
+    CHECK_EQ(run_chat(turn, &(struct chat_input){ &state, buf_span(&value), OFFSET, 1000, -1 }, &b),
+             CQ_OK);
+    CHECK_EQ(b.records[TOPIC_REJECTIONS], 1);
+    CHECK_EQ(b.records[TOPIC_CHAT_EVENTS], 0);
+    buf_release(&value);
+    chat_state_release(&state);
+    chat_turn_free(turn);
+    arena_free(s.arena);
+}
+
+/* Written past the door: what no frame can hold is poison, whether it is accepted or refused. */
+TEST(a_client_id_that_no_frame_holds_is_poison)
+{
+    static char text[300 * 1000];
+
+    memset(text, 'c', sizeof text);
+    for (int known = 0; known < 2; known++) {
+        struct chat_turn *turn = chat_turn_new(1);
+        struct memory_bus b = { .room = ROOM };
+        struct chat_action a = { .chat_id = chat_id_direct(id_of(A_USER, 1), id_of(A_USER, 2)),
+                                 .user_id = id_of(A_USER, known ? 1 : 3),
+                                 .has_peer = true,
+                                 .peer = id_of(A_USER, 2),
+                                 .client_id = span_of(text, sizeof text),
+                                 .action = { CHAT_ACTION_MESSAGE_SENT,
+                                             .u.message_sent = { .content = span_str("x") } } };
+        struct cq_buf value = encode(&chat_action_codec, &a);
+        struct chat_state state;
+
+        chat_state_init(&state, 0, 1);
+        CHECK_EQ(
+            run_chat(turn, &(struct chat_input){ &state, buf_span(&value), OFFSET, 1000, -1 }, &b),
+            CQ_POISON);
+        CHECK_EQ(all_bytes(&b), 0);
+        buf_release(&value);
+        chat_state_release(&state);
+        chat_turn_free(turn);
+    }
+}

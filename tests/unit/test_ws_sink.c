@@ -313,3 +313,29 @@ TEST(sink_steps_over_poison_only_when_told)
     CHECK_EQ(w->committed[0], 5);
     world_free();
 }
+
+/* A compressed batch may hold what no writer of ours writes. The gateway does not end over it. */
+TEST(sink_takes_a_record_that_needs_too_much_memory_for_poison)
+{
+    enum { ENTRIES = CODEC_ARRAY_MAX, TARGETS = 8 };
+    struct ws_target targets[TARGETS] = { 0 };
+    struct ws_push push = { calloc(ENTRIES, sizeof(struct ws_entry)), ENTRIES };
+    const char *why = "";
+    struct cq_buf value;
+
+    CHECK(world_new());
+    sink_assigned(w->sink, 1, 0);
+    sink_settled(w->sink);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        push.entries[i].to = targets;
+        push.entries[i].to_n = TARGETS;
+    }
+    buf_init(&value, 64 << 20);
+    CHECK_EQ(codec_encode(&ws_push_codec, &push, &value), CQ_OK);
+    CHECK_EQ(sink_record(w->sink, 1, 0, buf_span(&value), &why), CQ_POISON);
+    CHECK_STR(why, "needs more memory than a record may");
+    CHECK_EQ(sink_record(w->sink, 1, 0, (struct cq_span){ 0 }, &why), CQ_OK);
+    buf_release(&value);
+    free(push.entries);
+    world_free();
+}
