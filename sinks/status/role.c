@@ -111,6 +111,9 @@ static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record 
             if (st != CQ_OK)
                 return st;
             asked = true;
+            i = -1; /* judge all by the same view: one that was moved back holds earlier ones, too
+                     */
+            continue;
         }
         hold[i] = offset >= x->view_next[recs[i].partition] &&
                   s.seq <= seq_make(s.source.generation, s.source.offset) &&

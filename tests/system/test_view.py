@@ -293,6 +293,36 @@ def test_status_waits_for_the_view(view):
     assert view.ticks(ticks) == [(a, late, ahead, 0)]
 
 
+def test_receipts_wait_for_a_view_that_was_moved_back(view):
+    """Two in one batch: what the role knew of the view lets the first one in, and the second makes it look again."""
+    a, b, chat = an_id(), an_id(), an_id()
+    p = partition_of(chat, view.partitions)
+    other = next(c for c in iter(an_id, None) if partition_of(c, view.partitions) != p)
+    first, elsewhere = view.message(chat, a, peer=b), view.message(other, a, peer=b)
+    view.status(chat, b, "DELIVERED", first, peer=a)
+    view.settle()
+    letters = len(list(view.stack.read_topic("delivery.status.dlq")))
+    place = "WHERE consumer = 'persistence' AND topic = 'chat.events' AND partition = %s"
+    role = view.stack.role("status")
+    role.pause()
+    view.db.execute(f"UPDATE view.positions SET source_next = %s {place}", (first - GENERATION, p))
+    ahead = GENERATION + view.next[p]
+    view.next[p] += 1
+    view.status(chat, b, "READ", first, peer=a)
+    view.status(chat, b, "DELIVERED", ahead, peer=a)
+    view.flush()
+    role.cont()
+    view.status(other, b, "DELIVERED", elsewhere, peer=a)
+    view.flush()
+    wait_until(lambda: view.rows("SELECT 1 FROM view.cursors WHERE chat_id = %s", other), 30, "the receipt behind the two")
+    view.next[p] -= 3  # the event takes the offset that the second receipt spoke of
+    assert view.message(chat, a, peer=b) == ahead
+    view.next[p] += 2
+    view.settle()
+    assert view.rows("SELECT delivered, read FROM view.cursors WHERE chat_id = %s AND user_id = %s", chat, b) == [(ahead, first)]
+    assert len(list(view.stack.read_topic("delivery.status.dlq"))) == letters
+
+
 def test_the_same_message_twice(view):
     a, b, chat, same = an_id(), an_id(), an_id(), uuid.uuid4()
     first = view.message(chat, a, peer=b, id=same)
