@@ -47,6 +47,8 @@ STEPS = [
          ("{python}", "tests/long/api_cases.py", "--junit", "{junit}"), 30 * MINUTE),
     Step("bystanders", "what others notice while somebody does the worst that the limits allow", ("{python}", "tests/long/bystanders.py"),
          30 * MINUTE),
+    Step("planted-threats", "bugs that open a threat, one at a time: the test of that threat must fail",
+         ("{python}", "tests/faults/planted/plants.py", "--folder", "tests/threats/planted", "--junit", "{junit}"), 40 * MINUTE),
     Step("faults-f6", "three brokers, killed and emptied in turn",
          ("{python}", "tests/faults/drive.py", "--fault", "F6", "--seed", "a", "--junit", "{junit}"), 30 * MINUTE),
     Step("analyse", "cppcheck, gcc -fanalyzer, clang-tidy", ("{python}", "tests/long/analyse.py", "--build", "{build}"), 30 * MINUTE),

@@ -158,9 +158,10 @@ def main() -> int:
     a.add_argument("name", nargs="*", help="all of them when none is named")
     a.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}; that all others apply is looked at")
     a.add_argument("--base-port", type=int, default=int(os.environ.get("CHASQUI_FAULTS_PORT", "30000")) + 400)
+    a.add_argument("--folder", type=Path, default=HERE, help="of the patches")
     a.add_argument("--junit", type=Path)
     o = a.parse_args()
-    paths = {p.stem: p for p in sorted(HERE.glob("*.patch"))}
+    paths = {p.stem: p for p in sorted(o.folder.resolve().glob("*.patch"))}
     for name in o.name:
         if name not in paths:
             a.error(f"no plant {name}; there are: {', '.join(paths)}")
