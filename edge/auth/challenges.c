@@ -53,34 +53,43 @@ static void add_lane(struct pg_params *p, struct cq_id lane)
         pg_add_uuid(p, lane);
 }
 
-/* Zero: the strangers'. The same statements run for a number that nobody has. */
-static enum cq_status find_lane(struct pg *c, const struct auth_limits *l,
-                                const struct code_ask *ask, struct cq_id *ret)
+enum { LANES_MAX = 3 };
+
+/* Those that this one may use, the strangers' (zero) last. The same statements run for a number
+ * that nobody has. */
+static enum cq_status find_lanes(struct pg *c, const struct auth_limits *l,
+                                 const struct code_ask *ask, struct cq_id ret[LANES_MAX],
+                                 size_t *ret_n)
 {
     struct cq_id user = phone_user_id(l->pepper, ask->number, 0);
     struct cq_id place = place_of(l, user, ask->from);
     bool known = false;
     enum cq_status st = place_is_known(c, user, place, ask->now_ms, &known);
 
-    *ret = ask->proof;
-    if (st == CQ_OK && id_is_zero(*ret) && known)
-        *ret = place;
+    *ret_n = 0;
+    if (!id_is_zero(ask->proof))
+        ret[(*ret_n)++] = ask->proof;
+    if (known)
+        ret[(*ret_n)++] = place;
+    ret[(*ret_n)++] = (struct cq_id){ 0 };
     return st;
 }
 
-static enum cq_status check_number(struct pg *c, struct pg_params *p, const struct auth_limits *l,
-                                   const struct code_ask *ask, struct cq_id lane,
-                                   int64_t *ret_wait_ms)
+static enum cq_status lock_number(struct pg *c, struct pg_params *p, const char *number)
+{
+    pg_params_clear(p);
+    pg_add_text(p, span_str(number));
+    return pg_run(c, sql_lock, p, NULL);
+}
+
+static enum cq_status check_lane(struct pg *c, struct pg_params *p, const struct auth_limits *l,
+                                 const struct code_ask *ask, struct cq_id lane,
+                                 int64_t *ret_wait_ms)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     int64_t day_ms;
     enum cq_status st;
 
-    pg_params_clear(p);
-    pg_add_text(p, span_str(ask->number));
-    st = pg_run(c, sql_lock, p, NULL);
-    if (st != CQ_OK)
-        return st;
     pg_params_clear(p);
     pg_add_text(p, span_str(ask->number));
     add_lane(p, lane);
@@ -96,6 +105,28 @@ static enum cq_status check_number(struct pg *c, struct pg_params *p, const stru
     if (*ret_wait_ms < 0)
         *ret_wait_ms = 0;
     return CQ_OK;
+}
+
+/* The first lane with a code left, or the shortest wait of all. */
+static enum cq_status choose_lane(struct pg *c, struct pg_params *p, const struct auth_limits *l,
+                                  const struct code_ask *ask, struct cq_id *ret_lane,
+                                  int64_t *ret_wait_ms)
+{
+    struct cq_id lanes[LANES_MAX];
+    size_t n = 0;
+    enum cq_status st = find_lanes(c, l, ask, lanes, &n);
+
+    *ret_wait_ms = INT64_MAX;
+    for (size_t i = 0; st == CQ_OK && *ret_wait_ms && i < n; i++) {
+        int64_t wait_ms = 0;
+
+        st = check_lane(c, p, l, ask, lanes[i], &wait_ms);
+        if (st != CQ_OK || wait_ms >= *ret_wait_ms)
+            continue;
+        *ret_lane = lanes[i];
+        *ret_wait_ms = wait_ms;
+    }
+    return st;
 }
 
 /* Whoever has a lane of his own is in nobody's way at an address or at the end of all codes. */
@@ -145,15 +176,15 @@ enum cq_status challenge_make(struct pg *c, const struct auth_limits *l, const s
     struct cq_id lane = { 0 };
     struct pg_params p;
     uint8_t hash[32];
-    enum cq_status st = find_lane(c, l, ask, &lane);
+    enum cq_status st = pg_script(c, "BEGIN");
 
-    if (st == CQ_OK)
-        st = pg_script(c, "BEGIN");
     if (st != CQ_OK)
         return st;
     pg_params_init(&p, PARAMS_BYTES);
     *ret = AUTH_LIMITED;
-    st = check_number(c, &p, l, ask, lane, ret_wait_ms);
+    st = lock_number(c, &p, ask->number);
+    if (st == CQ_OK)
+        st = choose_lane(c, &p, l, ask, &lane, ret_wait_ms);
     if (st == CQ_OK && !*ret_wait_ms)
         st = charge(c, l, ask, !id_is_zero(lane), ret, ret_wait_ms);
     if (st == CQ_OK && *ret == AUTH_YES) {

@@ -5,6 +5,7 @@
  * Codes of a number are counted by lane, so that a stranger cannot keep its owner out: all
  * strangers share one lane; each place (address) from which the number was logged in or refreshed
  * lately has one of its own, and so has each device that shows a refresh token of this account.
+ * Whoever has a lane of his own uses the strangers' after it.
  *
  * Guesses have budgets by number, by address and in all. Where one is used up, the first guess at a
  * challenge still counts, so that a code in its owner's hands is good whatever others do.

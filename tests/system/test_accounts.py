@@ -312,6 +312,18 @@ async def test_t37_nobody_is_locked_out_of_his_number(stack, net):
 
 
 @scenario()
+async def test_t37_who_is_known_has_the_strangers_codes_too(stack, net):
+    """The first log-in took one of the strangers' three: at the known place there are three more, and then the other two."""
+    phone = net.phone()
+    async with From() as home:
+        with an_edge(stack, **QUICK):
+            assert (await home.post("/api/verify", right(await a_code(net.rest, phone)))).status == 200
+            for _ in range(5):
+                await a_code(home, phone)
+            assert await limited(home, phone, "this number") > 3400
+
+
+@scenario()
 async def test_t37_an_address_used_up_by_others(stack, net):
     """Behind one address with an attacker: who was there before still gets a code."""
     phone = net.phone()
