@@ -8,7 +8,7 @@ import uuid
 import pytest
 from client import MARK, register_push, scenario
 from conftest import BASE_PORT
-from look import ends_now, partition_of, record_when, routed
+from look import ends_now, partition_of, record_when, routed, rows_when
 from stack import Stack, encode
 
 PARTITIONS, SLOTS, AWAY = 2, 4, 1023
@@ -52,17 +52,22 @@ async def known_by_log(stack, people: list[str]) -> None:
     assert await asyncio.to_thread(p.flush, 30) == 0
 
 
+async def changed(stack, owner, chat: str, changes: list[tuple[str, str]]) -> None:
+    """Write what a request of the owner would, for many at once."""
+    action = {"chatId": uuid.UUID(chat).bytes, "userId": uuid.UUID(owner.user_id).bytes, "deviceId": uuid.UUID(owner.device_id).bytes,
+              "clientId": str(uuid.uuid4()), "atMs": int(time.time() * 1000), "peer": None,
+              "action": ("chasqui.MembersChanged", {"changes": [{"userId": uuid.UUID(u).bytes, "change": c} for u, c in changes]})}
+    p = stack.producer()
+    p.produce("chat.actions", encode("ChatAction", action), key=chat, partition=partition_of(chat, PARTITIONS))
+    assert await asyncio.to_thread(p.flush, 30) == 0
+
+
 async def the_largest_group(stack, net, alice, *others) -> str:
     """A group of alice, who made it, of others, and of so many invented people that 1,024 are in it."""
     chat = await net.group(alice, *others)
     people = [str(uuid.uuid4()) for _ in range(AWAY - len(others))]
     await known_by_log(stack, people)
-    action = {"chatId": uuid.UUID(chat).bytes, "userId": uuid.UUID(alice.user_id).bytes, "deviceId": uuid.UUID(alice.device_id).bytes,
-              "clientId": "all-of-them", "atMs": int(time.time() * 1000), "peer": None,
-              "action": ("chasqui.MembersChanged", {"changes": [{"userId": uuid.UUID(u).bytes, "change": "ADD"} for u in people]})}
-    p = stack.producer()
-    p.produce("chat.actions", encode("ChatAction", action), key=chat, partition=partition_of(chat, PARTITIONS))
-    assert await asyncio.to_thread(p.flush, 30) == 0
+    await changed(stack, alice, chat, [(u, "ADD") for u in people])
     await record_when(stack, "members", lambda r: r["chatId"] == chat and len(r["members"]) == AWAY + 1, "the group of 1,024")
     return chat
 
@@ -127,3 +132,24 @@ async def test_a_message_at_the_limit_to_who_is_online_and_who_can_be_woken(narr
     assert n == copies == 1 and size <= 2048 + 1024 + 600, size
     frame = len(json.dumps(content)) + 1024
     assert found["user.inbox"][1] <= PARTITIONS * frame + A_MEMBER * (AWAY + 1)
+
+
+@scenario(limit_s=60, stack="narrow")
+async def test_a_change_of_everybody_is_in_the_view_as_it_is_in_the_log(narrow, net):
+    """Two statements write it, however many it names; the log's own state says what has to come of it."""
+    (alice,) = await net.people("alice")
+    _, bob = await net.user("bob")
+    chat = await the_largest_group(narrow, net, alice, bob)
+    state = await record_when(narrow, "members", lambda r: r["chatId"] == chat and len(r["members"]) == AWAY + 1, "the group")
+    people = [m["userId"] for m in state["members"] if m["userId"] != alice.user_id]
+    kinds = ("PROMOTE", "REMOVE", "PROMOTE")
+    await changed(narrow, alice, chat, [(u, kinds[i % 3]) for i, u in enumerate(people)])
+    state = await record_when(narrow, "members", lambda r: r["chatId"] == chat and any(m["leftSeq"] for m in r["members"]), "the change")
+    roles = ("MEMBER", "ADMIN", "OWNER")
+    want = {m["userId"]: m["role"] for m in state["members"] if not m["leftSeq"]}
+    assert len(want) == AWAY + 1 - AWAY // 3
+
+    def level(found):
+        return {str(r["user_id"]): roles[r["role"]] for r in found} == want
+
+    await rows_when(narrow, "SELECT user_id, role FROM view.members WHERE chat_id = %s AND left_seq IS NULL", chat, enough=level)
