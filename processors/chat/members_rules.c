@@ -165,15 +165,19 @@ static const char *refuse_change(const struct group *g, const struct idmap *rost
     }
 }
 
-/* When the owner leaves, the admin, else the member, who is there longest owns the group. */
-static const struct member_interval *heir(const struct group *g, struct cq_id owner, int64_t seq)
+/* When the owner leaves, the admin, else the member, who is there longest owns the group: of those
+ * who stay. `named`: the change of each who has one. */
+static const struct member_interval *heir(const struct group *g, const struct idmap *roster,
+                                          const struct idmap *named)
 {
     const struct member_interval *best = NULL;
 
     for (size_t i = 0; i < g->stays_n; i++) {
         const struct member_interval *s = &g->stays[i];
+        const uint64_t *at = idmap_get(roster, s->user_id);
+        const uint64_t *change = idmap_get(named, s->user_id);
 
-        if (id_eq(s->user_id, owner) || group_stay(g, s->user_id, seq) != s)
+        if (!at || *at != i || (change && *change == MEMBER_CHANGE_KIND_REMOVE))
             continue;
         if (!best || s->role > best->role)
             best = s;
@@ -184,7 +188,7 @@ static const struct member_interval *heir(const struct group *g, struct cq_id ow
 /* The changes asked for, less those that change nothing, plus the heir's. NULL when the arena is
  * full. */
 static struct member_change *effective(struct chat_step *step, const struct group *g,
-                                       const struct idmap *roster,
+                                       const struct idmap *roster, const struct idmap *named,
                                        const struct member_interval *actor, size_t *ret_n)
 {
     const struct members_changed *m = &step->action->action.u.members_changed;
@@ -201,7 +205,7 @@ static struct member_change *effective(struct chat_step *step, const struct grou
         if (c->change != MEMBER_CHANGE_KIND_REMOVE || actor->role != MEMBER_ROLE_OWNER ||
             !id_eq(c->user_id, actor->user_id))
             continue;
-        next = heir(g, c->user_id, step->seq); /* once at most: nobody is named twice */
+        next = heir(g, roster, named); /* once at most: nobody is named twice */
         if (next)
             v[n++] = (struct member_change){ next->user_id, MEMBER_CHANGE_KIND_MAKE_OWNER };
     }
@@ -264,41 +268,41 @@ static enum cq_status accept_changes(struct chat_step *step, struct group *g,
     return CQ_OK;
 }
 
-/* Why the actor may not do all of this, or NULL. Nobody is named twice. */
+/* Why the actor may not do all of this, or NULL; the change of each in `named`. Nobody is named
+ * twice. */
 static enum cq_status refuse_changes(const struct members_changed *m, const struct group *g,
                                      const struct idmap *roster,
-                                     const struct member_interval *actor, const char **ret_code)
+                                     const struct member_interval *actor, struct idmap *named,
+                                     const char **ret_code)
 {
-    struct idmap named;
-
     *ret_code = NULL;
-    idmap_init(&named, m->changes_n);
     for (size_t i = 0; !*ret_code && i < m->changes_n; i++) {
-        *ret_code = refuse_change(g, roster, actor, &m->changes[i]);
-        if (!*ret_code && idmap_get(&named, m->changes[i].user_id))
+        const struct member_change *c = &m->changes[i];
+
+        *ret_code = refuse_change(g, roster, actor, c);
+        if (!*ret_code && idmap_get(named, c->user_id))
             *ret_code = "bad_request";
-        if (!*ret_code && !idmap_put(&named, m->changes[i].user_id, 1)) {
-            idmap_release(&named);
+        if (!*ret_code && !idmap_put(named, c->user_id, c->change))
             return CQ_FATAL;
-        }
     }
-    idmap_release(&named);
     return CQ_OK;
 }
 
+/* `named` is empty, and gets the change of each. */
 static enum cq_status change_members(struct chat_step *step, struct group *g,
-                                     const struct idmap *roster,
+                                     const struct idmap *roster, struct idmap *named,
                                      const struct member_interval *actor)
 {
     const struct chat_action *a = step->action;
     const char *code;
     struct member_change *changes;
     size_t n, added = 0;
-    enum cq_status st = refuse_changes(&a->action.u.members_changed, g, roster, actor, &code);
+    enum cq_status st =
+        refuse_changes(&a->action.u.members_changed, g, roster, actor, named, &code);
 
     if (st != CQ_OK || code)
         return st == CQ_OK ? chat_reject(step, a->chat_id, code) : st;
-    changes = effective(step, g, roster, actor, &n);
+    changes = effective(step, g, roster, named, actor, &n);
     if (!changes)
         return CQ_AGAIN;
     for (size_t i = 0; i < n; i++)
@@ -314,15 +318,18 @@ enum cq_status rule_members_changed(struct chat_step *step)
     const struct members_changed *m = &a->action.u.members_changed;
     struct group *g = groups_find(&step->state->groups, a->chat_id);
     const struct member_interval *actor = g ? group_stay(g, a->user_id, step->seq) : NULL;
-    struct idmap roster;
+    struct idmap roster, named;
     enum cq_status st;
 
     if (!actor)
         return chat_reject(step, a->chat_id, "not_found");
     if (!m->changes_n || m->changes_n > CHANGES_MAX)
         return chat_reject(step, a->chat_id, "bad_request");
-    st = group_roster(g, step->seq, &roster) ? change_members(step, g, &roster, actor) : CQ_FATAL;
+    idmap_init(&named, m->changes_n);
+    st = group_roster(g, step->seq, &roster) ? change_members(step, g, &roster, &named, actor)
+                                             : CQ_FATAL;
     idmap_release(&roster);
+    idmap_release(&named);
     return st;
 }
 

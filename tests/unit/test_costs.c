@@ -200,3 +200,41 @@ TEST(a_client_id_that_no_frame_holds_is_poison)
         chat_turn_free(turn);
     }
 }
+
+/* Whoever goes in the same change inherits nothing: the group would have a member that the view
+ * does not have. */
+TEST(an_owner_who_goes_with_the_heir_leaves_the_group_to_another)
+{
+    struct member_change changes[] = { { id_of(A_USER, 1), MEMBER_CHANGE_KIND_REMOVE },
+                                       { id_of(A_USER, 0), MEMBER_CHANGE_KIND_REMOVE } };
+    struct chat_turn *turn = chat_turn_new(1);
+    struct memory_bus b = { .room = ROOM };
+    struct chat_action a = { .chat_id = id_of(A_CHAT, 1),
+                             .user_id = id_of(A_USER, 0),
+                             .client_id = span_str("c1"),
+                             .action = { CHAT_ACTION_MEMBERS_CHANGED,
+                                         .u.members_changed = { changes, ARRAY_LEN(changes) } } };
+    struct cq_buf value = encode(&chat_action_codec, &a);
+    const struct member_interval *next;
+    struct chat_state state;
+    struct group *g;
+
+    chat_state_init(&state, 0, 1);
+    g = groups_add(&state.groups, a.chat_id);
+    CHECK_EQ(group_rename(g, span_str("n"), past_seq(1)), CQ_OK);
+    for (uint32_t n = 0; n < 4; n++)
+        CHECK_EQ(group_join(g, id_of(A_USER, n), n ? MEMBER_ROLE_MEMBER : MEMBER_ROLE_OWNER,
+                            past_seq(1)),
+                 CQ_OK);
+    CHECK_EQ(run_chat(turn, &(struct chat_input){ &state, buf_span(&value), OFFSET, 1000, -1 }, &b),
+             CQ_OK);
+    CHECK(!group_stay(g, id_of(A_USER, 0), past_seq(OFFSET + 1)));
+    CHECK(!group_stay(g, id_of(A_USER, 1), past_seq(OFFSET + 1)));
+    next = group_stay(g, id_of(A_USER, 2), past_seq(OFFSET + 1));
+    CHECK(next != NULL);
+    CHECK_EQ(next->role, MEMBER_ROLE_OWNER);
+    CHECK_EQ(group_count(g, past_seq(OFFSET + 1)), 2);
+    buf_release(&value);
+    chat_state_release(&state);
+    chat_turn_free(turn);
+}
