@@ -43,6 +43,7 @@ STEPS = [
     Step("fuzz", "every fuzz target for 60 s", ("{python}", "tests/long/fuzz.py", "--junit", "{junit}"), 60 * MINUTE, needs=("fuzz",)),
     Step("autobahn", "Autobahn's cases for WebSocket servers, by kosoku",
          ("{python}", "tests/long/autobahn.py", "--echo", "{build}/tests/long/ws_echo", "--junit", "{junit}"), 30 * MINUTE),
+    Step("slow-readers", "who does not read its answers, who reads slowly", pytest("tests/long/test_slow_readers.py"), 10 * MINUTE),
     Step("schemathesis", "docs/openapi.yaml against a whole Chasqui: good data, bad data, chains of requests, uploads",
          ("{python}", "tests/long/api_cases.py", "--junit", "{junit}"), 30 * MINUTE),
     Step("bystanders", "what others notice while somebody does the worst that the limits allow", ("{python}", "tests/long/bystanders.py"),
