@@ -5,6 +5,7 @@
  */
 #include "tests/unit/test.h"
 
+#include "schemas/frame.h"
 #include "tests/unit/costs.h"
 
 static const char *const chat_names[CHAT_ACTION_ACTION_KIND_N] = {
@@ -143,6 +144,84 @@ TEST(a_message_costs_what_the_contract_says)
             CHECK_EQ(all_bytes(&b), b.bytes[TOPIC_USER_INBOX] + b.bytes[TOPIC_CHAT_EVENTS]);
         }
         printf("\n");
+    }
+}
+
+/* The deliveries of a message go on through processors/user. */
+struct onward {
+    struct user_turn *turn;
+    struct user_state state;
+    struct memory_bus bus;
+    int64_t offset;
+    bool failed;
+};
+
+static void route_on(void *arg, enum topic topic, struct cq_span key, struct cq_span value)
+{
+    struct onward *x = arg;
+
+    (void)key;
+    if (topic != TOPIC_USER_INBOX)
+        return;
+    /* each partition has a state of its own; this one holds nothing from one to the next */
+    frontier_init(&x->state.held, TOPIC_GENERATION, 256);
+    x->failed |=
+        run_user(x->turn, &(struct user_input){ &x->state, value, OFFSET + x->offset++, 1000 },
+                 &x->bus) != CQ_OK;
+}
+
+/* Everybody has one session, or, without `slots`, one device that can be woken. */
+static bool onward_open(struct onward *x, uint32_t members, int32_t slots)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(64 << 20);
+    bool good;
+
+    *x = (struct onward){ .turn = user_turn_new(slots ? slots : 1), .bus.room = ROOM };
+    good = user_state_init(&x->state, 0, 256, slots ? slots : 1);
+    for (uint32_t n = 0; good && n < members; n++)
+        good = add_person(&x->state, a, n, 1, slots ? 1 : 0, slots ? slots : 1);
+    return good;
+}
+
+static void onward_close(struct onward *x)
+{
+    user_state_release(&x->state);
+    user_turn_free(x->turn);
+}
+
+TEST(a_message_to_who_is_online_or_can_be_woken_costs_what_the_contract_says)
+{
+    static const uint32_t groups[] = { 2, 10, 100, GROUP };
+    static const int32_t wide[][2] = { { 1, 1 }, { 2, 4 }, { 12, 8 }, { 256, 1024 } };
+    static uint8_t text[INGEST_CONTENT_MAX];
+
+    memset(text, 'x', sizeof text);
+    memset(text, 'Q', MARK);
+    for (size_t i = 0; i < ARRAY_LEN(groups) * ARRAY_LEN(wide); i++) {
+        uint32_t members = groups[i / ARRAY_LEN(wide)];
+        const int32_t *at = wide[i % ARRAY_LEN(wide)];
+        size_t pairs = (size_t)(at[0] * at[1]), most = pairs < members ? pairs : members;
+        struct onward online, woken;
+        struct memory_bus b = { .taken = route_on, .arg = &online };
+
+        CHECK(onward_open(&online, members, at[1]));
+        CHECK(onward_open(&woken, members, 0));
+        online.bus.sought = span_of(text, MARK);
+        CHECK(message_bytes(at[0], members, span_of(text, sizeof text), &b) != 0);
+        b = (struct memory_bus){ .taken = route_on, .arg = &woken };
+        CHECK(message_bytes(at[0], members, span_of(text, sizeof text), &b) != 0);
+        CHECK(!online.failed && !woken.failed);
+        printf("message %u members, %d partitions, %d slots: ws.push %zu bytes, %zu copies; "
+               "mobile.push %zu bytes\n",
+               members, at[0], at[1], online.bus.bytes[TOPIC_WS_PUSH], online.bus.copies,
+               woken.bus.bytes[TOPIC_MOBILE_PUSH]);
+        CHECK(online.bus.copies >= 1 && online.bus.copies <= most);
+        CHECK(online.bus.bytes[TOPIC_WS_PUSH] <=
+              most * (sizeof text + ENVELOPE) + members * sizeof(struct ws_target) * 2);
+        CHECK_EQ(woken.bus.records[TOPIC_MOBILE_PUSH], members - 1); /* not who wrote it */
+        CHECK(woken.bus.largest[TOPIC_MOBILE_PUSH] <= FRAME_EXCERPT_MAX + 1214 + 300);
+        onward_close(&online);
+        onward_close(&woken);
     }
 }
 
