@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Rules for every file: licence line, words, places, scripts that parse."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -35,6 +36,25 @@ def places(tree):
     """No file names a path of one machine, or the host of a package registry."""
     return [f"{file}:{number}: {match[0]}" for file in tree.files
             for number, line in enumerate(tree.lines(file), 1) if (match := PLACES.search(line))]
+
+
+def pinned(tree):
+    """Packages of the tests are installed by version and hash: requirements.txt is what tests/pin makes of requirements.in."""
+    complaints = []
+    for file in tree.files:
+        if file.endswith("requirements.txt"):
+            rows = re.split(r"\n(?=[a-zA-Z0-9])", re.sub(r"^#.*\n", "", tree.text(file), flags=re.M).strip())
+            rows = [row for row in rows if row]
+            complaints += [f"{file}: {row.split()[0]}: no exact version with a hash: run tests/pin" for row in rows
+                           if not re.match(r"[\w.-]+==\S+", row) or "--hash=sha256:" not in row]
+            there = {row.split()[0].lower() for row in rows}
+            wanted = re.findall(r"^([\w.-]+)(?:\[\w+\])?(==\S+)", tree.text(file.replace(".txt", ".in")), re.M)
+            complaints += [f"{file}: {name}{version} of requirements.in is not in it: run tests/pin" for name, version in wanted
+                           if f"{name}{version}".lower() not in there]
+        elif file.endswith("package-lock.json"):
+            complaints += [f"{file}: {name}: no hash" for name, package in json.loads(tree.text(file))["packages"].items()
+                           if name and not package.get("integrity", "").startswith("sha512-")]
+    return complaints
 
 
 def scripts(tree):
