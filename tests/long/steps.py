@@ -46,6 +46,7 @@ STEPS = [
     Step("slow-readers", "who does not read its answers, who reads slowly", pytest("tests/long/test_slow_readers.py"), 10 * MINUTE),
     Step("schemathesis", "docs/openapi.yaml against a whole Chasqui: good data, bad data, chains of requests, uploads",
          ("{python}", "tests/long/api_cases.py", "--junit", "{junit}"), 30 * MINUTE),
+    Step("clients", "crowds of slow, idle and smuggling clients at both doors", pytest("tests/long/test_clients.py"), 20 * MINUTE),
     Step("bystanders", "what others notice while somebody does the worst that the limits allow", ("{python}", "tests/long/bystanders.py"),
          30 * MINUTE),
     Step("planted-threats", "bugs that open a threat, one at a time: the test of that threat must fail",
