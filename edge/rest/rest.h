@@ -94,9 +94,10 @@ int applied_fd(struct applied *a);
  * ------------------------------------------------------------------------------------ */
 
 enum {
-    ROUTE_MEDIA = 1, /* runs where a store is at hand */
-    ROUTE_RAW = 2,   /* the body is no JSON, and may be as large as a part of a file */
-    ROUTE_LINK = 4,  /* a signed link does in place of a token */
+    ROUTE_MEDIA = 1,  /* runs where a store is at hand */
+    ROUTE_RAW = 2,    /* the body is no JSON, and may be as large as a part of a file */
+    ROUTE_LINK = 4,   /* a signed link does in place of a token */
+    ROUTE_FANOUT = 8, /* all members are told: fewer at once */
 };
 
 struct route {

@@ -17,6 +17,8 @@ enum {
     LOOK_AGAIN_MS = 20,
     TICK_MS = 20,
     LARGE_KEPT_MS = 5000,
+    BURST_SECONDS = 10, /* of the rate, at once */
+    FANOUT_BURST_SECONDS = 3,
 };
 
 /* A call whose submits are on their way. The slot outlives the call when the deadline comes first.
@@ -34,7 +36,8 @@ struct rest_loop {
     struct mailbox *jobs, *media_jobs, *done;
     struct workers *workers, *media_workers; /* apart, so that a slow store holds up no message */
     struct applied *applied;
-    struct limits users, addresses; /* apart: no number of addresses makes users forgotten */
+    struct limits users, fanouts,
+        addresses; /* apart: no number of addresses makes users forgotten */
     struct pending pending[CALLS_MAX];
     uint32_t free[CALLS_MAX];
     uint32_t free_n;
@@ -341,6 +344,8 @@ static struct call *on_request(void *arg, const struct http_request *in, struct 
         return refuse(ret, 401, "unauthorized", "a valid access token is needed");
     wait_s = known ? limits_take(&s->users, who.user, clock_mono_ms())
                    : limits_take(&s->addresses, in->client, clock_mono_ms());
+    if (!wait_s && r->flags & ROUTE_FANOUT)
+        wait_s = limits_take(&s->fanouts, who.user, clock_mono_ms());
     if (wait_s) {
         count_add(COUNT_RATE_REFUSED, 1);
         ret->retry_after_s = (int)wait_s;
@@ -476,8 +481,12 @@ enum cq_status rest_loop_new(const struct rest_conf *conf, const char *listen,
         return CQ_FATAL;
     s->conf = conf;
     s->now_ms = clock_mono_ms();
-    limits_init(&s->users, conf->rate_per_minute);
-    limits_init(&s->addresses, conf->rate_per_minute);
+    limits_init(&s->users, conf->rate_per_minute,
+                limits_burst(conf->rate_per_minute, BURST_SECONDS));
+    limits_init(&s->fanouts, conf->rate_per_minute,
+                limits_burst(conf->rate_per_minute, FANOUT_BURST_SECONDS));
+    limits_init(&s->addresses, conf->rate_per_minute,
+                limits_burst(conf->rate_per_minute, BURST_SECONDS));
     for (uint32_t i = 0; i < CALLS_MAX; i++)
         s->free[s->free_n++] = CALLS_MAX - 1 - i;
     s->jobs = mailbox_new(CALLS_MAX);
@@ -511,6 +520,7 @@ void rest_loop_free(struct rest_loop *s)
     mailbox_free(s->media_jobs);
     mailbox_free(s->done);
     limits_release(&s->users);
+    limits_release(&s->fanouts);
     limits_release(&s->addresses);
     free(s);
 }

@@ -36,19 +36,21 @@ void bucket_charge(struct bucket *b, int64_t per_minute, int64_t burst, int64_t 
     b->level -= RATE_UNITS;
 }
 
-/* Ten seconds' worth. */
-static int64_t burst_of(int64_t per_minute)
+/* Three seconds' worth of messages, since each may be fanned out to a thousand; ten of receipts. */
+enum { SENDS_BURST_PARTS = 20, RECEIPTS_BURST_PARTS = 6, BURST_LEAST = 20 };
+
+static int64_t burst_of(int64_t per_minute, int64_t parts)
 {
-    return per_minute / 6 > 20 ? per_minute / 6 : 20;
+    return per_minute / parts > BURST_LEAST ? per_minute / parts : BURST_LEAST;
 }
 
 void rates_init(struct rates *r, int64_t per_minute, int64_t receipts_per_minute,
                 uint32_t users_max)
 {
     *r = (struct rates){ .per_minute = per_minute,
-                         .burst = burst_of(per_minute),
+                         .burst = burst_of(per_minute, SENDS_BURST_PARTS),
                          .receipts_per_minute = receipts_per_minute,
-                         .receipts_burst = burst_of(receipts_per_minute),
+                         .receipts_burst = burst_of(receipts_per_minute, RECEIPTS_BURST_PARTS),
                          .free = NONE,
                          .max = users_max };
     idmap_init(&r->by_user, users_max);

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import aiohttp
-from rest import Rest, sign_in
+from rest import Rest, register_push, sign_in
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -64,6 +64,7 @@ class World:
     away: list[str] = field(default_factory=list)  # users without a session
     attackers: list[Person] = field(default_factory=list)
     big: str = ""  # a group of the first attacker with everybody who is away
+    people: list[Person] = field(default_factory=list)  # those who are away; not for the attacks
     devices: str = ""  # a group of the attackers with people of 16 devices with long addresses
 
     @classmethod
@@ -89,7 +90,8 @@ class World:
             return one.user
 
         try:
-            w.away = [p.user for p in await asyncio.gather(*(person() for _ in range(away)))]
+            w.people = await asyncio.gather(*(person() for _ in range(away)))
+            w.away = [p.user for p in w.people]
             w.attackers = await asyncio.gather(*(person() for _ in range(4)))
             w.big = await w._group(free, w.away)
             if many_devices:
@@ -98,6 +100,20 @@ class World:
         finally:
             await free.close()
         return w
+
+    async def wake(self, stack) -> None:
+        """From now on everybody who is away has a phone with an ordinary address."""
+        free = Rest(stack.rest_url(FREE))
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(p: Person) -> None:
+            async with gate:
+                await register_push(free, p.device, token=(new_id() + "A" * 200)[:180], app="a" * 20, caller=p.token)
+
+        try:
+            await asyncio.gather(*(one(p) for p in self.people))
+        finally:
+            await free.close()
 
     async def _group(self, free: Rest, members: list[str]) -> str:
         body = {"name": "large", "members": members, "clientId": new_id()}
@@ -109,7 +125,7 @@ class World:
         raise AssertionError(r)
 
     def text(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps({**asdict(self), "people": []})
 
     @classmethod
     def of(cls, text: str) -> "World":
@@ -335,7 +351,12 @@ async def receipts(world: World, end: float, count) -> None:
     await asyncio.gather(*(one() for _ in range(16)))
 
 
-ATTACKS = {f.__name__: f for f in (fanout, devices, groups, logins, slow_bodies, receipts)}
+async def pushes(world: World, end: float, count) -> None:
+    """The same texts, when each of the 1,023 has a phone that can be woken: World.wake()."""
+    await fanout(world, end, count)
+
+
+ATTACKS = {f.__name__: f for f in (fanout, devices, groups, logins, slow_bodies, receipts, pushes)}
 
 
 def main() -> None:

@@ -116,13 +116,14 @@ async def sign_in(rest: Rest, phone: str, name: str | None = None, platform: str
         await asyncio.sleep(min(float(r.headers["retry-after"]), 2.0))
 
 
-async def register_push(rest: Rest, device_id: str, kind: str = "fcm_token", token: str | None = None, **more) -> str:
-    """Say where the device can be woken. 503 means: again, a little later. The token."""
+async def register_push(rest: Rest, device_id: str, kind: str = "fcm_token", token: str | None = None, caller: str | None = None,
+                        **more) -> str:
+    """Say where the device can be woken. 503 means: again, a little later. The token. `caller`: an access token other than that of `rest`."""
     token = token or f"token-of-{device_id}"
     Secrets.tokens.add(token)
     end = asyncio.get_running_loop().time() + SIGN_IN_LIMIT_S
     while True:
-        r = await rest.call("PUT", f"/api/devices/{device_id}/push", {"kind": kind, "token": token, **more})
+        r = await rest.call("PUT", f"/api/devices/{device_id}/push", {"kind": kind, "token": token, **more}, token=caller)
         if r.status == 200:
             return token
         if r.status != 503 or asyncio.get_running_loop().time() > end:

@@ -169,7 +169,11 @@ async def run(stack, options):
     world = await World.made(stack, options.members, options.devices)
     people = await Bystanders(stack).come()
     await people.talk("warm", options.messages)
-    good = {name: await try_attack(people, world, name, options) for name in options.attacks}
+    good = {}
+    for name in options.attacks:
+        if name == "pushes":  # the last: from then on the others would wake people, too
+            await world.wake(stack)
+        good[name] = await try_attack(people, world, name, options)
     doubled = [cid for cid, n in people.came.items() if n > 1]
     await people.go()
     ended = {p.name: p.starts for p in stack.roles() if p.starts != 1}

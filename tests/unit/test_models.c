@@ -262,7 +262,7 @@ TEST(limits_are_a_bucket_for_each_key)
     struct limits l;
     int64_t full_us[KEYS] = { 0 }, now_ms = 1000000; /* when each is full again */
 
-    limits_init(&l, per_minute);
+    limits_init(&l, per_minute, limits_burst(per_minute, 10));
     for (int step = 0; step < WALK_STEPS; step++) {
         uint64_t k = walk_below(&w, walk_below(&w, 4) ? 2 : KEYS); /* two of them are greedy */
         int64_t now_us, at_us, wait_s;

@@ -319,6 +319,23 @@ TEST(rates_allow_a_burst_and_then_the_rate)
     rates_release(&r);
 }
 
+TEST(rates_allow_three_seconds_of_messages_at_once)
+{
+    struct rates r;
+    uint32_t i;
+    int allowed = 0;
+
+    rates_init(&r, 600, 9000, 10);
+    CHECK(rates_join(&r, id_at(U1), 0, &i));
+    while (!rates_take(&r, i, 0))
+        allowed++;
+    CHECK_EQ(allowed, 30);
+    for (allowed = 0; !rates_take_receipt(&r, i, 0); allowed++)
+        ;
+    CHECK_EQ(allowed, 1500);
+    rates_release(&r);
+}
+
 TEST(rates_count_the_receipts_of_all_sockets_of_a_user_together)
 {
     struct rates r;
