@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import http.client
 import os
+import random
 import socket
 import statistics
 import sys
@@ -166,10 +167,18 @@ def memory_of(pid):
     return {k: int(text.split(f"{k}:")[1].split()[0]) // 1024 for k in ("VmRSS", "RssAnon", "VmHWM")}
 
 
+def piece_sent(conn, media, token, at, body):
+    conn.request("PATCH", f"/api/media/{media}/upload", body, {
+        **TUS, "Authorization": f"Bearer {token}", "Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"})
+    r = conn.getresponse()
+    r.read()
+    return r
+
+
 def parallel(stack, chat, token, uploads, mb):
     pid = stack.role("edge-rest").pid
     piece, part = os.urandom(PART), PART
-    before, samples, failed = memory_of(pid), [], []
+    before, samples, failed, again = memory_of(pid), [], [], []
 
     def one():
         try:
@@ -180,10 +189,9 @@ def parallel(stack, chat, token, uploads, mb):
             conn = http.client.HTTPConnection(host, timeout=300)
             for at in range(0, mb * MIB, part):
                 body = piece[: min(part, mb * MIB - at)]
-                conn.request("PATCH", f"/api/media/{media}/upload", body, {
-                    **TUS, "Authorization": f"Bearer {token}", "Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"})
-                r = conn.getresponse()
-                r.read()
+                while (r := piece_sent(conn, media, token, at, body)).status == 503:  # no room for it now
+                    again.append(at)
+                    time.sleep(float(r.headers["Retry-After"]) * random.uniform(1, 5))
                 assert r.status == 204, r.status
             assert f.complete(media).status_code == 200
             next((stack.state / "media").rglob(media)).unlink()  # so that the disk holds out
@@ -200,7 +208,8 @@ def parallel(stack, chat, token, uploads, mb):
     seconds = time.monotonic() - began
     quarter = max(1, len(samples) // 4)
     means = [statistics.mean(s["RssAnon"] for s in samples[i : i + quarter]) for i in range(0, len(samples), quarter)]
-    print(f"{uploads} uploads of {mb} MiB at once: {seconds:.0f} s, {uploads * mb / seconds:.0f} MiB/s, {len(failed)} failed {failed[:2]}")
+    print(f"{uploads} uploads of {mb} MiB at once: {seconds:.0f} s, {uploads * mb / seconds:.0f} MiB/s, {len(failed)} failed {failed[:2]}, "
+          f"{len(again)} pieces sent again")
     print(f"edge-rest: {before['VmRSS']} MiB before, at most {max(s['VmRSS'] for s in samples)} MiB, by quarters of the time "
           f"{[round(m) for m in means]} MiB, after {memory_of(pid)['VmRSS']} MiB")
 
