@@ -8,6 +8,7 @@
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 static int empty_folder = -1;
+static pid_t starter;
 
 /* ---- before libraries start
  * --------------------------------------------------------------------- */
@@ -39,6 +41,7 @@ unsigned cage_open(void)
     bool root = geteuid() == 0;
     bool alone;
 
+    starter = getppid();
     empty_folder = make_empty_folder(); /* a user namespace could not make it */
     alone = unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS | (root ? 0 : CLONE_NEWUSER)) == 0;
     /* elsewhere the limit would count all processes of the user who started us */
@@ -188,6 +191,12 @@ static bool kill_hostile(scmp_filter_ctx filter)
     return good;
 }
 
+/* Whoever hangs ends with the process that started it; a change of user had undone that. */
+static bool end_with_starter(void)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == starter;
+}
+
 /* Whatever is not named is refused with EPERM; calls of another architecture end the process. */
 static bool load_filter(void)
 {
@@ -209,7 +218,8 @@ bool cage_close(unsigned *layers)
         return false;
     if (forbid_paths())
         *layers |= CAGE_LANDLOCK;
-    if (!drop_user(layers) || prctl(PR_SET_DUMPABLE, 0) != 0 || !load_filter())
+    if (!drop_user(layers) || prctl(PR_SET_DUMPABLE, 0) != 0 || !end_with_starter() ||
+        !load_filter())
         return false;
     *layers |= CAGE_FILTER;
     return true;

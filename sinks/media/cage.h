@@ -6,6 +6,7 @@
  * Required; without one of them cage_close() fails and the file is not looked at:
  *   - limits on memory, CPU time, file size, descriptors and core dumps (set before exec, look.c);
  *   - an empty environment, and no descriptor but the file, its answer and its thumbnail (look.c);
+ *   - it is killed when the process that started it ends;
  *   - a user of its own without capabilities, where root starts it;
  *   - no_new_privs, and a seccomp filter that allows only what decoding needs: no call that takes a
  *     path, opens a socket, starts a process, makes memory executable or names another process.

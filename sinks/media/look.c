@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,8 +24,8 @@ static void limit(int what, rlim_t most)
 }
 
 /* Between fork and exec: only calls that are safe there. */
-static _Noreturn void become(const char *program, int in, int line, int out, const char *type,
-                             const char *megapixels)
+static _Noreturn void become(const char *program, pid_t role, int in, int line, int out,
+                             const char *type, const char *megapixels)
 {
     char *argv[] = { (char *)program, (char *)type, (char *)megapixels, NULL };
     char *env[] = { (char *)"LC_ALL=C", NULL };
@@ -34,7 +35,7 @@ static _Noreturn void become(const char *program, int in, int line, int out, con
         fds[i] = fcntl(fds[i], F_DUPFD, 10);
     if (dup2(fds[0], 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[2], 3) < 0)
         _exit(126);
-    if (chdir("/") != 0)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != role || chdir("/") != 0)
         _exit(126);
     close(2);
     if (open("/dev/null", O_WRONLY) != 2)
@@ -143,13 +144,13 @@ enum cq_status look_into(const char *program, int fd, const char *type, int64_t 
     enum cq_status st = CQ_AGAIN;
     struct rusage used = { 0 };
     bool in_time;
-    pid_t pid = -1;
+    pid_t role = getpid(), pid = -1;
 
     snprintf(megapixels, sizeof megapixels, "%" PRId64, megapixels_max);
     if (out >= 0 && pipe2(pipes, O_CLOEXEC) == 0)
         pid = fork();
     if (pid == 0)
-        become(program, fd, pipes[1], out, type, megapixels);
+        become(program, role, fd, pipes[1], out, type, megapixels);
     if (pid > 0) {
         close(pipes[1]);
         pipes[1] = -1;

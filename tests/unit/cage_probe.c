@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH_TRIED "/tmp/cage-probe"
@@ -468,6 +469,13 @@ int main(int argc, char **argv)
     unsigned layers;
     long got;
 
+    if (argc == 3 && strcmp(argv[1], "hang") == 0) {
+        layers = cage_open();
+        while (cage_close(&layers))
+            for (;;)
+                nanosleep(&(struct timespec){ 1000, 0 }, NULL);
+        _exit(126);
+    }
     if (argc != 3 || i >= sizeof attempts / sizeof *attempts) {
         dprintf(1, "fault end\n");
         return 0;

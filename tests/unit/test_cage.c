@@ -7,8 +7,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,6 +131,30 @@ TEST(attempts_are_sound)
     }
     tidy();
     CHECK(sound > 35 || geteuid() != 0);
+}
+
+/* A role that is killed leaves no process behind, though a file may make its process hang. */
+TEST(nobody_outlives_the_role)
+{
+    char path[64], children[16] = "";
+    int status = 0;
+    pid_t role, orphan;
+
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+    role = fork();
+    if (role == 0) {
+        run(CAGE_PROBE, "hang");
+        _exit(0);
+    }
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", role, role);
+    for (FILE *f = NULL; !*children && (f = fopen(path, "r")); fclose(f))
+        if (!fgets(children, sizeof children, f))
+            sched_yield();
+    CHECK(kill(role, SIGKILL) == 0 && waitpid(role, &status, 0) == role);
+    orphan = waitpid(-1, &status, 0);
+    CHECK(orphan > 0);
+    CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 126);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 /* The program itself says which layers it has; those that are required are there. */
