@@ -216,24 +216,33 @@ static bool page_has_room(const struct chat_list *l, const struct cq_buf *out, s
     return !l->n || (l->n < l->limit && out->n - from <= REST_PAGE_BYTES);
 }
 
-static enum cq_status list_written(struct call *c, struct pg *db, struct chat_list *l, size_t from)
+/* The rows of one part of the list, from its beginning or behind what was shown of it. */
+static enum cq_status run_list(struct call *c, struct pg *db, const char *sql,
+                               const struct chat_list *l, bool behind, struct pg_result **ret)
 {
-    cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
     enum cq_status st;
 
     pg_params_init(&p, 256);
     pg_add_uuid(&p, c->who.user);
     pg_add_i64(&p, l->limit + 1);
-    if (l->behind) {
+    if (behind) {
         pg_add_i64(&p, l->at);
         pg_add_uuid(&p, l->chat);
     } else {
         pg_add_null(&p, 20 /* int8 */);
         pg_add_null(&p, UUID_OID);
     }
-    st = pg_run(db, sql_latest, &p, &rows);
+    st = pg_run(db, sql, &p, ret);
     pg_params_release(&p);
+    return st;
+}
+
+static enum cq_status list_written(struct call *c, struct pg *db, struct chat_list *l, size_t from)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = run_list(c, db, sql_latest, l, l->behind, &rows);
+
     for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
         if (!page_has_room(l, &c->out, from)) {
             l->more = true;
@@ -262,21 +271,8 @@ static const char sql_opened[] =
 static enum cq_status list_unopened(struct call *c, struct pg *db, struct chat_list *l, size_t from)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
+    enum cq_status st = run_list(c, db, sql_opened, l, l->behind && l->unopened, &rows);
 
-    pg_params_init(&p, 256);
-    pg_add_uuid(&p, c->who.user);
-    pg_add_i64(&p, l->limit + 1);
-    if (l->behind && l->unopened) {
-        pg_add_i64(&p, l->at);
-        pg_add_uuid(&p, l->chat);
-    } else {
-        pg_add_null(&p, 20 /* int8 */);
-        pg_add_null(&p, UUID_OID);
-    }
-    st = pg_run(db, sql_opened, &p, &rows);
-    pg_params_release(&p);
     for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
         if (!page_has_room(l, &c->out, from)) {
             l->more = true;

@@ -4,9 +4,9 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
-#include "lib/bus/stage.h"
 #include "processors/chat/restore.h"
 #include "processors/chat/turn.h"
+#include "processors/stage_port.h"
 
 #include <stdlib.h>
 
@@ -61,35 +61,25 @@ static void on_revoked(void *arg, int32_t partition)
     drop_state(arg, partition);
 }
 
-static size_t port_room(void *arg)
-{
-    return stage_room(arg);
-}
-
-static enum cq_status port_emit(void *arg, enum topic topic, int32_t partition, struct cq_span key,
-                                struct cq_span value, int64_t at_ms)
-{
-    return stage_emit(arg, topic_name(topic), partition, key, value, at_ms);
-}
-
 static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *place,
                               struct stage_out *out, const char **ret_why)
 {
     struct chat_role *r = arg;
     const struct chat_input input = { r->states[in->partition], in->value, in->offset, in->at_ms,
                                       r->written[in->partition] };
+    const struct output_port port = stage_port(out);
 
     if (!input.state)
         return CQ_FATAL; /* a record of a partition that is not ours */
-    return chat_turn_step(r->turn, &input, &(struct output_port){ out, port_room, port_emit },
-                          place, ret_why);
+    return chat_turn_step(r->turn, &input, &port, place, ret_why);
 }
 
 static enum cq_status on_turn_end(void *arg, struct stage_out *out)
 {
     struct chat_role *r = arg;
+    const struct output_port port = stage_port(out);
 
-    return chat_turn_end(r->turn, &(struct output_port){ out, port_room, port_emit });
+    return chat_turn_end(r->turn, &port);
 }
 
 static const struct stage_ops ops = { on_assigned, on_revoked, on_step, on_turn_end, NULL };

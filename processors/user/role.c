@@ -3,7 +3,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
-#include "lib/bus/stage.h"
+#include "processors/stage_port.h"
 #include "processors/user/turn.h"
 #include "schemas/codec.h"
 
@@ -150,34 +150,24 @@ static void on_revoked(void *arg, int32_t partition)
 /* ---- turns
  * ----------------------------------------------------------------------------------------- */
 
-static size_t port_room(void *arg)
-{
-    return stage_room(arg);
-}
-
-static enum cq_status port_emit(void *arg, enum topic topic, int32_t partition, struct cq_span key,
-                                struct cq_span value, int64_t at_ms)
-{
-    return stage_emit(arg, topic_name(topic), partition, key, value, at_ms);
-}
-
 static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *place,
                               struct stage_out *out, const char **ret_why)
 {
     struct user_role *r = arg;
     const struct user_input input = { r->states[in->partition], in->value, in->offset, in->at_ms };
+    const struct output_port port = stage_port(out);
 
     if (!input.state)
         return CQ_FATAL; /* a record of a partition that is not ours */
-    return user_turn_step(r->turn, &input, &(struct output_port){ out, port_room, port_emit },
-                          place, ret_why);
+    return user_turn_step(r->turn, &input, &port, place, ret_why);
 }
 
 static enum cq_status on_turn_end(void *arg, struct stage_out *out)
 {
     struct user_role *r = arg;
+    const struct output_port port = stage_port(out);
 
-    return user_turn_end(r->turn, &(struct output_port){ out, port_room, port_emit });
+    return user_turn_end(r->turn, &port);
 }
 
 static size_t on_meta(void *arg, int32_t partition, char *buf, size_t cap)

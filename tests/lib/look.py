@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import json
 import re
 from pathlib import Path
 from typing import Any, Callable, Iterable
 
 from client import MARK, Device, Outgoing, Secrets, until
+from process import Proc
 
 ROLES = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile")
 
@@ -175,6 +177,21 @@ async def killed_and_back(proc, timeout_s: float = 60) -> None:
 async def started(proc, timeout_s: float = 60) -> None:
     proc.start()
     await until(proc.is_ready, timeout_s, f"{proc.name} to be ready")
+
+
+@contextlib.contextmanager
+def one_more(stack, role: str, name: str, env: dict, without=(), bound=()):
+    """One more copy of a role, called `name`, ready: the stack's environment less what begins with one of `without`, and `env`.
+    `bound`: a command in front of it."""
+    base = {k: v for k, v in stack.services.role_env(role).items() if not k.startswith(tuple(without) or ("\0",))}
+    proc = Proc(name, [*bound, stack.services.executable, role], stack.services.log_dir / f"{name}.log", '"ready"',
+                env={**base, "INSTANCE": "", **env})
+    try:
+        proc.start()
+        proc.wait_ready(30)
+        yield proc
+    finally:
+        proc.stop()
 
 
 async def all_end_in_good_order(stack, timeout_s: float = 30) -> None:

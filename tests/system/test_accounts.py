@@ -4,7 +4,6 @@
 Each test speaks from a loopback address of its own, so that no other test's budget is touched.
 """
 import asyncio
-import contextlib
 import http.server
 import itertools
 import threading
@@ -15,7 +14,7 @@ import metrics
 import pytest
 from client import MARK, Rest, scenario, sign_in, until
 from conftest import BASE_PORT
-from process import Proc
+from look import one_more
 from rest import Reply
 from stack import Stack
 
@@ -24,21 +23,10 @@ addresses = itertools.count(2)
 LIMITS = ("CODE_", "GUESS_", "LOOKUP_", "RATE_")  # raised by TEST_SETTINGS
 
 
-@contextlib.contextmanager
 def an_edge(stack, **settings):
     """One more edge-rest of the stack, at the default limits but for `settings`."""
-    env = {**stack.services.role_env("edge-rest"), "REST_LISTEN": f"127.0.0.1:{EDGE}", "METRICS_LISTEN": f"127.0.0.1:{DOOR}",
-           "INSTANCE": ""}
-    for name in [n for n in env if n.startswith(LIMITS) and n != "CODE_DRIVER"]:
-        del env[name]
-    proc = Proc("edge-rest-strict", [stack.services.executable, "edge-rest"], stack.services.log_dir / "edge-rest-strict.log",
-                '"ready"', env={**env, **settings})
-    try:
-        proc.start()
-        proc.wait_ready(30)
-        yield proc
-    finally:
-        proc.stop()
+    env = {"REST_LISTEN": f"127.0.0.1:{EDGE}", "METRICS_LISTEN": f"127.0.0.1:{DOOR}", "CODE_DRIVER": "log", **settings}
+    return one_more(stack, "edge-rest", "edge-rest-strict", env, without=LIMITS)
 
 
 class From(Rest):

@@ -11,7 +11,7 @@ from stack import Stack
 
 @pytest.fixture(scope="module")
 def holiday():
-    with Stack(base_port=BASE_PORT + 700, settings={"PARTITIONS": "2", "SLOTS": "2"}) as stack:
+    with Stack(base_port=BASE_PORT + 760, settings={"PARTITIONS": "2", "SLOTS": "2"}) as stack:
         yield stack.start()
 
 

@@ -8,7 +8,7 @@ import socket
 import metrics
 from client import scenario, until
 from conftest import BASE_PORT
-from process import Proc
+from look import one_more
 
 EDGE, DOOR = BASE_PORT + 710, BASE_PORT + 711
 MIB = 1 << 20
@@ -19,22 +19,11 @@ LOGIN = b"POST /api/login HTTP/1.1\r\nHost: x\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@contextlib.contextmanager
 def an_edge(stack, descriptors=None, **settings):
     """One more edge-rest of the stack, at the default limits but for `settings`; `descriptors`: it can have no more."""
-    env = {**stack.services.role_env("edge-rest"), "REST_LISTEN": f"127.0.0.1:{EDGE}", "METRICS_LISTEN": f"127.0.0.1:{DOOR}",
-           "INSTANCE": ""}
-    for name in RAISED:
-        env.pop(name, None)
-    bound = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
-    proc = Proc("edge-rest-door", [*bound, stack.services.executable, "edge-rest"], stack.services.log_dir / "edge-rest-door.log",
-                '"ready"', env={**env, **settings})
-    try:
-        proc.start()
-        proc.wait_ready(30)
-        yield proc
-    finally:
-        proc.stop()
+    env = {"REST_LISTEN": f"127.0.0.1:{EDGE}", "METRICS_LISTEN": f"127.0.0.1:{DOOR}", **settings}
+    return one_more(stack, "edge-rest", "edge-rest-door", env, without=RAISED,
+                    bound=["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else ())
 
 
 class Line:

@@ -6,26 +6,17 @@ import socket
 
 from client import scenario, until
 from conftest import BASE_PORT
-from process import Proc
+from look import one_more
 from test_rest_door import EDGE, PROXY, Line, an_edge
 
 WS = BASE_PORT + 712
 MOST = 20
 
 
-@contextlib.contextmanager
 def a_gateway(stack, **settings):
     """One more edge-ws of the stack, which takes MOST unknown sockets of an address."""
-    env = {**stack.services.role_env("edge-ws"), "WS_LISTEN": f"127.0.0.1:{WS}", "METRICS_LISTEN": "", "INSTANCE": "",
-           "CONNECTIONS_PER_ADDRESS": str(MOST)}
-    proc = Proc("edge-ws-door", [stack.services.executable, "edge-ws"], stack.services.log_dir / "edge-ws-door.log", '"ready"',
-                env={**env, **settings})
-    try:
-        proc.start()
-        proc.wait_ready(30)
-        yield proc
-    finally:
-        proc.stop()
+    env = {"WS_LISTEN": f"127.0.0.1:{WS}", "METRICS_LISTEN": "", "CONNECTIONS_PER_ADDRESS": str(MOST), **settings}
+    return one_more(stack, "edge-ws", "edge-ws-door", env)
 
 
 def upgrade(*headers, token=None):
