@@ -78,7 +78,7 @@ static enum call_next make_challenge(struct call *c, struct pg *db, const char *
 
 static enum call_next start_challenge(struct call *c, struct pg *db, struct cq_span name)
 {
-    struct cq_span phone;
+    struct cq_span phone, token;
     char number[PHONE_MAX + 1];
     bool made = false;
     enum call_next next;
@@ -86,6 +86,8 @@ static enum call_next start_challenge(struct call *c, struct pg *db, struct cq_s
 
     if (!json_get_text(c->json, "phoneNumber", &phone) || !phone_normalize(phone, number))
         return call_bad_request(c, "phoneNumber: + and 8 to 15 digits");
+    if (json_get(c->json, "refreshToken") && !json_get_text(c->json, "refreshToken", &token))
+        return call_bad_request(c, "refreshToken: a text");
     /* A place first: nobody's budget is charged for a code that cannot leave. */
     wait_s = c->conf->codes ? code_lane_reserve(c->conf->codes) : 0;
     if (wait_s) {

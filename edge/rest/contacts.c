@@ -23,7 +23,9 @@ enum call_next handle_lookup(struct call *c, struct pg *db)
         char number[PHONE_MAX + 1];
         struct cq_span text;
 
-        if (!json_text(json_at(numbers, i), &text) || !phone_normalize(text, number))
+        if (!json_text(json_at(numbers, i), &text))
+            return call_bad_request(c, "phoneNumbers: each is a text");
+        if (!phone_normalize(text, number))
             continue;
         ids[known] = phone_user_id(c->conf->limits.pepper, number, 0);
         texts[known++] = text;

@@ -51,11 +51,15 @@ def long_token(who):
 
 
 def run(url, token, ids, options):
-    words = [Path(sys.executable).parent / "schemathesis", "--config-file", Path(__file__).parent / "schemathesis.toml", "run",
-             ROOT / "docs/openapi.yaml", "--url", url, "-H", f"Authorization: Bearer {token}", "--seed", options.seed, "--max-examples",
-             options.examples, "--phases", PHASES, "--checks", "all", "--mode", "all", "--request-timeout", 20, "--continue-on-failure", "--max-time", options.seconds, "--warnings", "off", "--no-color"]
+    here = Path(__file__).parent
+    words = [Path(sys.executable).parent / "schemathesis", "--config-file", here / "schemathesis.toml", "run", ROOT / "docs/openapi.yaml",
+             "--url", url, "-H", f"Authorization: Bearer {token}", "--seed", options.seed, "--max-examples", options.examples,
+             "--phases", PHASES, "--checks", "all", "--mode", "all", "--request-timeout", 20, "--continue-on-failure",
+             "--max-time", options.seconds, "--warnings", "off", "--no-color"]
     for name in LEFT_OUT:
         words += ["--exclude-operation-id", name]
+    # what is made can be read at once, but a file that was only announced
+    words += ["--exclude-checks", "ensure_resource_availability"]
     if options.junit:
         words += ["--report-junit-path", options.junit]
     words += options.more
@@ -66,8 +70,8 @@ def run(url, token, ids, options):
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--seed", type=int, default=17)
-    args.add_argument("--examples", type=int, default=50, help="at most, an operation")
-    args.add_argument("--seconds", type=int, default=900)
+    args.add_argument("--examples", type=int, default=20, help="at most, an operation")
+    args.add_argument("--seconds", type=int, default=240)
     args.add_argument("--junit", type=Path)
     args.add_argument("--base-port", type=int, default=int(os.environ.get("CHASQUI_TEST_PORT", "25000")))
     args.add_argument("more", nargs="*")

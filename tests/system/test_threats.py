@@ -192,7 +192,7 @@ async def test_t42_secrets_stay_in_the_environment(stack, net):
 
 @scenario()
 async def test_members_have_their_form(stack, net):
-    """Found by schemathesis: a place above 2^53 was taken as read, an object as a locale."""
+    """Found by schemathesis: a place above 2^53 was taken as read, an object as a locale or a number."""
     alice, bob = await net.people("alice", "bob")
     out = await alice.told(f"{MARK} hello", peer=bob.user_id)
     chat = out.verdict["chatId"]
@@ -208,6 +208,10 @@ async def test_members_have_their_form(stack, net):
     for more in ({"locale": {}}, {"locale": 5}, {"app": []}):
         r = await bob.rest.call("PUT", f"/api/devices/{bob.device_id}/push", {**address, **more})
         assert (r.status, r.code) == (400, "bad_request"), more
+    r = await bob.rest.post("/api/contacts/lookup", {"phoneNumbers": ["no number", {}]})
+    assert (r.status, r.code) == (400, "bad_request")
+    r = await bob.rest.post("/api/login", {"phoneNumber": net.phone(), "refreshToken": {}})
+    assert (r.status, r.code) == (400, "bad_request")
     for path in ("/healthz", "/readyz"):
         r = await bob.rest.call("DELETE", path)
         assert (r.status, r.code, r.headers["allow"]) == (405, "method_not_allowed", "GET, HEAD"), path
