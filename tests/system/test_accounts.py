@@ -470,11 +470,13 @@ async def test_rest_refuses_people_that_nobody_registered(stack, net):
     with stack.db() as db:
         members = db.execute("SELECT user_id::text FROM view.members WHERE chat_id = %s", (out.chat_id,)).fetchall()
         assert {m[0] for m in members} == {alice.user_id, nobody}
-        # schema auth says who is registered, the view only shows it
-        db.execute("DELETE FROM view.users WHERE user_id = %s", (bob.user_id,))
+        # schema auth says who is registered, the view only shows it: other tests need the row again
+        row = db.execute("DELETE FROM view.users WHERE user_id = %s RETURNING *", (bob.user_id,)).fetchone()
     r = await alice.rest.post("/api/chats", {"userId": bob.user_id}, expect=200)
     r = await alice.rest.post("/api/messages", {"chatId": r.body["chat"]["chatId"], "content": f"{MARK} to bob", "type": "text"})
     assert r.status == 201
+    with stack.db() as db:
+        db.execute(f"INSERT INTO view.users VALUES ({', '.join(['%s'] * len(row))})", row)
 
 
 # --- Lookups ------------------------------------------------------------------------------------

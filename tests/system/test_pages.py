@@ -42,7 +42,7 @@ async def groups_of(owner, victim, n: int) -> list[str]:
             return r.body["chat"]["chatId"]
 
     chats = await asyncio.gather(*(one(i) for i in range(n)))
-    sent = [owner.send("hello", chat) for chat in chats]
+    sent = [owner.send(f"{MARK} hello", chat) for chat in chats]
     await owner.wait(lambda: all(m.verdict for m in sent), 60, "all messages")
     assert not any(m.rejected for m in sent)
     return chats
