@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable
 
 from client import MARK, Device, Outgoing, Secrets, until
-from process import Proc
+from stack import Proc
 
 ROLES = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile")
 

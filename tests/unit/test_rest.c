@@ -70,6 +70,7 @@ TEST(query_parameters_are_decoded)
     CHECK(call_param_i64(c, "absent", &n));
     CHECK_EQ(n, 7);
     CHECK(!call_param_i64(c, "bad", &n));
+    CHECK(!call_param_i64(c, "empty", &n));
     CHECK(!call_param_i64(c, "before", &n)); /* 17 digits */
     CHECK_SPAN(call_param(c, "cursor"), "a+b c d");
     CHECK_EQ(call_param(c, "empty").n, 0u);
