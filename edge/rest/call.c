@@ -271,7 +271,8 @@ static struct cq_span decode(struct cq_arena *a, struct cq_span s)
     return out ? span_of(out, n) : span_of(NULL, 0);
 }
 
-struct cq_span call_param(struct call *c, const char *name)
+/* The value of a query parameter as it came; false: it did not. */
+static bool find_param(const struct call *c, const char *name, struct cq_span *ret)
 {
     struct cq_span rest = c->query;
     size_t name_n = strlen(name);
@@ -280,21 +281,31 @@ struct cq_span call_param(struct call *c, const char *name)
         const uint8_t *amp = memchr(rest.p, '&', rest.n);
         size_t n = amp ? (size_t)(amp - rest.p) : rest.n;
 
-        if (n > name_n && rest.p[name_n] == '=' && memcmp(rest.p, name, name_n) == 0)
-            return decode(c->arena, span_of(rest.p + name_n + 1, n - name_n - 1));
+        if (n > name_n && rest.p[name_n] == '=' && memcmp(rest.p, name, name_n) == 0) {
+            *ret = span_of(rest.p + name_n + 1, n - name_n - 1);
+            return true;
+        }
         rest = amp ? span_of(amp + 1, rest.n - n - 1) : span_of(NULL, 0);
     }
-    return span_of(NULL, 0);
+    return false;
+}
+
+struct cq_span call_param(struct call *c, const char *name)
+{
+    struct cq_span raw;
+
+    return find_param(c, name, &raw) ? decode(c->arena, raw) : span_of(NULL, 0);
 }
 
 bool call_param_i64(struct call *c, const char *name, int64_t *ret)
 {
-    struct cq_span text = call_param(c, name);
+    struct cq_span text;
     int64_t v = 0;
 
-    if (!text.n)
+    if (!find_param(c, name, &text))
         return true;
-    if (text.n > 16)
+    text = decode(c->arena, text);
+    if (!text.n || text.n > 16)
         return false;
     for (size_t i = 0; i < text.n; i++) {
         if (text.p[i] < '0' || text.p[i] > '9')
