@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 enum {
-    LINE_MAX = 512,      /* files in line or at work */
-    LINE_OWNER_MAX = 64, /* of one owner */
-    LINE_OWNERS = 1024,  /* whose budgets are remembered; those at rest are forgotten first */
+    LINE_MAX = 1024,      /* files in line or at work */
+    LINE_OWNER_MAX = 512, /* of one owner: an album sent at once */
+    LINE_OWNERS = 1024,   /* whose budgets are remembered; those at rest are forgotten first */
     LINE_MINUTE_MS = 60000,
 };
 

@@ -253,7 +253,8 @@ static void take_record(struct media_role *m, const struct bus_record *rec)
     if (codec_decode(&chat_event_codec, rec->value, m->arena, &e, &why) != CQ_OK)
         return; /* dead-lettered by the sink that keeps the view */
     if (e.event.kind == CHAT_EVENT_MEDIA_READY &&
-        e.event.u.media_ready.type != MESSAGE_TYPE_DOCUMENT && fits(&e))
+        e.event.u.media_ready.type != MESSAGE_TYPE_DOCUMENT && fits(&e) &&
+        !works_has(m->works, e.event.u.media_ready.media_id)) /* the first one holds the commit */
         take_ready(m, rec, &e);
 }
 

@@ -33,6 +33,14 @@ struct work *works_at(struct works *s, int32_t place)
     return NULL;
 }
 
+bool works_has(const struct works *s, struct cq_id media)
+{
+    for (int32_t i = 0; i < WORKS_MAX; i++)
+        if (s->v[i].state != WORK_FREE && !s->v[i].dropped && id_eq(s->v[i].media, media))
+            return true;
+    return false;
+}
+
 int64_t works_undone(const struct works *s, int32_t partition, int64_t next)
 {
     for (int32_t i = 0; i < WORKS_MAX; i++) {

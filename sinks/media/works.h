@@ -54,6 +54,10 @@ void works_remove(struct works *s, struct work *w);
 /** The one at this place in line; NULL: none. */
 struct work *works_at(struct works *s, int32_t place);
 
+/** Whether a file is at hand already, for a partition that is still ours: its MediaReady came
+ * twice, because its owner's client asked again before the view had it. */
+bool works_has(const struct works *s, struct cq_id media);
+
 /** The lowest offset of a partition that is not done; `next` when all before it are. */
 int64_t works_undone(const struct works *s, int32_t partition, int64_t next);
 

@@ -89,3 +89,24 @@ TEST(bounds)
     CHECK(!works_room(&works));
     CHECK_EQ(works.n, WORKS_MAX);
 }
+
+/* A client that asks again before the view knows makes the fact many times: they are one file, or
+ * the bound of its owner would refuse it. */
+TEST(a_file_is_at_hand_once)
+{
+    const struct cq_id media = { { 7 } }, other = { { 8 } };
+    struct work *w;
+
+    begin();
+    CHECK(!works_has(&works, media));
+    w = add(0, 1, 1);
+    w->media = media;
+    CHECK(works_has(&works, media));
+    CHECK(!works_has(&works, other));
+    w->state = WORK_TOLD;
+    CHECK(works_has(&works, media));
+    w->dropped = true; /* its partition went, and came back: it is to be done again */
+    CHECK(!works_has(&works, media));
+    works_remove(&works, w);
+    CHECK(!works_has(&works, media));
+}
