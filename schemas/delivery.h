@@ -10,6 +10,10 @@
 #include "schemas/records.gen.h"
 #include "schemas/topics.h"
 
+/** Devices that one MobilePush names, at most: twice what one user may have, since a record is cut
+ * between users. */
+enum { MOBILE_PUSH_TARGETS_MAX = 32 };
+
 struct delivery; /* opaque; one a role, reused each turn */
 
 /** Takes one encoded UserInbox for `partition`; `value` is borrowed. */

@@ -6,17 +6,23 @@
  */
 #include "processors/user/rules.h"
 
+#include "schemas/delivery.h"
 #include "schemas/frame.h"
 
 #include <stdlib.h>
 
 enum {
     PUSH_OVERHEAD = 160,   /* bytes of an encoded MobilePush beside excerpt and devices, about */
-    DEVICE_OVERHEAD = 56,  /* of a device beside its address */
+    DEVICE_OVERHEAD = 72,  /* of a device beside its address */
     ENTRY_OVERHEAD = 80,   /* of a WsEntry beside frame and targets */
-    PLACE_ITEM_SHIFT = 32, /* a place is (item, recipient) */
+    PLACE_ITEM_SHIFT = 32, /* a place is (item, how far in it): see route_part */
     SLOT_WORDS = USER_SLOTS_MAX / 64,
+    SHARED_MIN = MOBILE_PUSH_TARGETS_MAX - USER_DEVICES_MAX,
 };
+
+_Static_assert(USER_GROUP *USER_SESSIONS_MAX <= USER_TARGETS_MAX, "a part has room for a group");
+
+_Static_assert(USER_GROUP *USER_SESSIONS_MAX <= USER_TARGETS_MAX, "a part has room for a group");
 
 /* A copy in the arena: a later record of the turn may change the table before this is written. */
 static bool target_of(struct user_step *step, const struct known_device *d, struct push_device *ret)
@@ -65,9 +71,19 @@ struct cq_span user_push_excerpt(struct user_step *step, struct cq_span frame)
     return arena_copy(step->arena, buf_span(&text));
 }
 
+/* What it adds to the records, about. A record that is shared has more than SHARED_MIN devices. */
+static size_t push_bytes(const struct mobile_push *push, const struct push_devices *devices,
+                         bool joins)
+{
+    size_t message = PUSH_OVERHEAD + push->frame.n;
+
+    return devices->bytes + (joins ? message * devices->n / SHARED_MIN : message);
+}
+
 /* Fills in whose push it is and where it comes from; one for no devices is none. */
 static enum cq_status emit_push(struct user_step *step, const struct user_entry *u,
-                                const struct push_devices *devices, const struct mobile_push *push)
+                                const struct push_devices *devices, const struct mobile_push *push,
+                                bool joins)
 {
     struct user_output *o;
 
@@ -76,19 +92,22 @@ static enum cq_status emit_push(struct user_step *step, const struct user_entry 
     o = user_emit(step, TOPIC_MOBILE_PUSH);
     if (!o)
         return CQ_FATAL;
-    o->u.mobile = *push;
-    o->u.mobile.user_id = u->id;
-    o->u.mobile.source = (struct source){ TOPIC_GENERATION, step->state->partition, step->offset };
-    o->u.mobile.devices = devices->ids;
-    o->u.mobile.devices_n = devices->n;
-    o->u.mobile.targets = devices->v;
-    o->u.mobile.targets_n = devices->n;
-    step->bytes += PUSH_OVERHEAD + push->frame.n + devices->bytes;
+    o->u.mobile.joins = joins;
+    o->u.mobile.value = *push;
+    o->u.mobile.value.user_id = u->id;
+    o->u.mobile.value.source =
+        (struct source){ TOPIC_GENERATION, step->state->partition, step->offset };
+    o->u.mobile.value.devices = devices->ids;
+    o->u.mobile.value.devices_n = devices->n;
+    o->u.mobile.value.targets = devices->v;
+    o->u.mobile.value.targets_n = devices->n;
+    step->bytes += push_bytes(push, devices, joins);
     return CQ_OK;
 }
 
 enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
-                                const struct push_devices *devices, const struct lost_item *item)
+                                const struct push_devices *devices, const struct lost_item *item,
+                                bool joins)
 {
     return emit_push(step, u, devices,
                      &(struct mobile_push){ .at_ms = item->at_ms,
@@ -97,7 +116,8 @@ enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry 
                                             .message_id = item->message_id,
                                             .sender_id = item->sender_id,
                                             .frame = item->frame,
-                                            .read_after = -1 });
+                                            .read_after = -1 },
+                     joins);
 }
 
 static enum cq_status emit_slot(struct user_step *step, const struct delivery_item *item,
@@ -163,6 +183,7 @@ static enum cq_status emit_hits(struct user_step *step, const struct delivery_it
 struct route {
     const struct delivery_item *item;
     struct cq_span excerpt; /* made when the first push needs it */
+    bool joins;             /* this group has a push already */
     struct hit *hits;       /* of this part, in the arena */
     size_t hits_n, hits_max;
     uint64_t slots[SLOT_WORDS]; /* those that have a hit: a bit each */
@@ -207,9 +228,12 @@ static enum cq_status push_away(struct user_step *step, struct route *r, const s
         return st;
     if (!r->excerpt.p)
         r->excerpt = user_push_excerpt(step, item->frame);
-    return user_emit_mobile(step, u, &devices,
-                            &(struct lost_item){ item->chat_id, item->seq, item->message_id,
-                                                 item->sender_id, item->at_ms, r->excerpt });
+    st = user_emit_mobile(step, u, &devices,
+                          &(struct lost_item){ item->chat_id, item->seq, item->message_id,
+                                               item->sender_id, item->at_ms, r->excerpt },
+                          r->joins);
+    r->joins = true;
+    return st;
 }
 
 /* What was read on one device may still be shown by the others: those that can be woken. */
@@ -233,11 +257,11 @@ static enum cq_status push_read(struct user_step *step, const struct user_entry 
                                             .chat_id = item->chat_id,
                                             .seq = item->seq,
                                             .sender_id = u->id,
-                                            .read_after = item->read_after });
+                                            .read_after = item->read_after },
+                     false);
 }
 
-static enum cq_status route_user(struct user_step *step, struct route *r,
-                                 const struct user_entry *u)
+static void add_hits(struct user_step *step, struct route *r, const struct user_entry *u)
 {
     const struct delivery_item *item = r->item;
 
@@ -246,15 +270,13 @@ static enum cq_status route_user(struct user_step *step, struct route *r,
         if (session_opened_by(&u->sessions[k], step->offset) &&
             !(item->has_read_by && id_eq(u->sessions[k].device, item->read_by)))
             add_hit(step, r, u, &u->sessions[k]);
-    return item->has_read_by ? push_read(step, u, item) : push_away(step, r, u);
 }
 
-/* Route the item to its users from `*at` on, until the part is full. One user is routed whatever
+/* To the sockets of its users from `*at` on, until the part is full. One user is routed whatever
  * the room: that is the progress of a part that begins in an empty turn. */
-static enum cq_status route_users(struct user_step *step, struct route *r, size_t *at)
+static enum cq_status route_sockets(struct user_step *step, struct route *r, size_t *at)
 {
     const struct delivery_item *item = r->item;
-    enum cq_status st = CQ_OK;
     size_t i = *at;
 
     r->hits_n = 0;
@@ -263,17 +285,52 @@ static enum cq_status route_users(struct user_step *step, struct route *r, size_
     memset(r->slots, 0, sizeof r->slots);
     if (!r->hits)
         return CQ_AGAIN;
-    for (; st == CQ_OK && i < item->to_n; i++) {
+    for (; i < item->to_n; i++) {
         const struct user_entry *u = sessions_user(&step->state->sessions, item->to[i]);
 
         if (!u)
             continue;
         if (r->hits_n + u->sessions_n > r->hits_max || (i > *at && user_step_full(step)))
             break;
-        st = route_user(step, r, u);
+        add_hits(step, r, u);
     }
     *at = i;
-    return st == CQ_OK ? emit_hits(step, item, r->hits, r->hits_n) : st;
+    return emit_hits(step, item, r->hits, r->hits_n);
+}
+
+/* To the phones of its users from `*at` on, group by group until the part is full. One group is
+ * routed whatever the room. */
+static enum cq_status route_pushes(struct user_step *step, struct route *r, size_t *at)
+{
+    const struct delivery_item *item = r->item;
+    enum cq_status st = CQ_OK;
+    size_t i = *at;
+
+    while (st == CQ_OK && i < item->to_n && (i == *at || !user_step_full(step))) {
+        size_t end = i + USER_GROUP < item->to_n ? i + USER_GROUP : item->to_n;
+
+        for (r->joins = false; st == CQ_OK && i < end; i++) {
+            const struct user_entry *u = sessions_user(&step->state->sessions, item->to[i]);
+
+            if (u)
+                st = item->has_read_by ? push_read(step, u, item) : push_away(step, r, u);
+        }
+    }
+    *at = i;
+    return st;
+}
+
+/* `*at` counts the recipients twice: first their sockets, then their phones. Sockets come first,
+ * and end anywhere: one user's may fill a part. Pushes end between groups, which are few bytes, so
+ * that their records are the same wherever a part ends. */
+static enum cq_status route_part(struct user_step *step, struct route *r, size_t *at)
+{
+    size_t users = r->item->to_n, i = *at < users ? *at : *at - users;
+    enum cq_status st = *at < users ? route_sockets(step, r, &i) : route_pushes(step, r, &i);
+
+    if (st == CQ_OK)
+        *at = *at < users ? i : users + i;
+    return st;
 }
 
 static bool is_held(const struct user_state *s, const struct delivery_batch *b,
@@ -313,12 +370,12 @@ enum cq_status rule_delivery_batch(struct user_step *step, const struct delivery
             step->repeats++;
             continue;
         }
-        while (at < r.item->to_n) {
+        while (at < 2 * r.item->to_n) {
             size_t outputs_n = step->out->n;
             enum cq_status st = CQ_AGAIN;
 
             if (!user_step_full(step))
-                st = route_users(step, &r, &at);
+                st = route_part(step, &r, &at);
             if (st == CQ_AGAIN)
                 step->out->n = outputs_n; /* the next part makes them */
             if (st != CQ_OK)

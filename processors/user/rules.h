@@ -61,8 +61,11 @@ struct user_output {
         struct {
             struct push_target value; /* user_id and device_id are always set */
             bool gone;
-        } target;                  /* TOPIC_PUSH_TARGETS */
-        struct mobile_push mobile; /* TOPIC_MOBILE_PUSH */
+        } target; /* TOPIC_PUSH_TARGETS */
+        struct {
+            struct mobile_push value; /* for one user */
+            bool joins; /* the one before, in one record: a message for the same group */
+        } mobile;       /* TOPIC_MOBILE_PUSH */
     } u;
 };
 
@@ -89,8 +92,11 @@ enum {
     USER_OUTPUTS_MAX = 16 * 1024, /* … and cannot have more */
     USER_ARENA_SOFT = 32 << 20,   /* and when this much of the turn's arena is used */
     USER_SLOTS_MAX = 1024,
-    USER_TARGETS_MAX = 4096,         /* sessions that one entry of ws.push names */
-    USER_LOST_ITEMS_MAX = 512,       /* messages of one SessionLost */
+    USER_TARGETS_MAX = 4096,   /* sessions that one entry of ws.push names */
+    USER_LOST_ITEMS_MAX = 512, /* messages of one SessionLost */
+    USER_GROUP = 32, /* recipients that may share a record of mobile.push: an item's first 32, its
+                        next 32. A part ends between groups, so the records are the same wherever
+                        it ends */
     USER_ADDRESSES_BYTES_MAX = 4096, /* of all push addresses of a user: tokens, apps, locales */
 };
 
@@ -137,10 +143,11 @@ CQ_MUST_CHECK enum cq_status user_push_devices(struct user_step *step, const str
  * the arena is full. */
 struct cq_span user_push_excerpt(struct user_step *step, struct cq_span frame);
 
-/** A push about `item` for `devices`; none for none. Its frame is an excerpt already. */
+/** A push about `item` for `devices`; none for none. Its frame is an excerpt already. `joins`: the
+ * output before it was a push of the same message for the same group. */
 CQ_MUST_CHECK enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
                                               const struct push_devices *devices,
-                                              const struct lost_item *item);
+                                              const struct lost_item *item, bool joins);
 
 CQ_MUST_CHECK enum cq_status rule_delivery_batch(struct user_step *step,
                                                  const struct delivery_batch *b);

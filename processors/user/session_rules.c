@@ -106,7 +106,7 @@ enum cq_status rule_session_lost(struct user_step *step, const struct user_actio
         if (id_eq(item.sender_id, a->user_id))
             continue;
         item.frame = user_push_excerpt(step, item.frame);
-        st = user_emit_mobile(step, u, &devices, &item);
+        st = user_emit_mobile(step, u, &devices, &item, false);
     }
     return st;
 }

@@ -4,13 +4,23 @@
 #include "lib/base/count.h"
 #include "processors/user/pushes.h"
 #include "schemas/codec.h"
+#include "schemas/delivery.h"
 
 #include <stdlib.h>
+
+/* One record of mobile.push in the making: a message, and the devices of those it is for. */
+struct shared_push {
+    struct mobile_push record; /* targets_n 0: none */
+    struct cq_id users[MOBILE_PUSH_TARGETS_MAX];
+    struct cq_id devices[MOBILE_PUSH_TARGETS_MAX];
+    struct push_device targets[MOBILE_PUSH_TARGETS_MAX];
+};
 
 struct user_turn {
     struct cq_arena *arena;   /* owned; of the turn */
     struct user_outputs outs; /* of one step; v is owned */
     struct pushes *pushes;
+    struct shared_push shared; /* within one step */
     struct cq_buf encoded;
 };
 
@@ -84,6 +94,46 @@ static enum cq_status emit_record(struct user_turn *t, const struct output_port 
     return port->emit(port->arg, topic, partition, span_str(key), buf_span(&t->encoded), 0);
 }
 
+static enum cq_status emit_shared(struct user_turn *t, const struct output_port *port,
+                                  int32_t partition)
+{
+    struct mobile_push *m = &t->shared.record;
+    char key[USER_KEY_MAX];
+
+    if (!m->targets_n)
+        return CQ_OK;
+    m->users = t->shared.users;
+    m->users_n = id_eq(t->shared.users[m->targets_n - 1], m->user_id) ? 0 : m->targets_n;
+    m->devices = t->shared.devices;
+    m->devices_n = m->targets_n;
+    m->targets = t->shared.targets;
+    id_format(m->user_id, key);
+    return emit_record(t, port, TOPIC_MOBILE_PUSH, &mobile_push_codec, m, partition, key);
+}
+
+/* The pushes of one message to a group of users become few records, cut between users. What they
+ * say stands in the log once a record then, not once a user. */
+static enum cq_status share_push(struct user_turn *t, const struct output_port *port,
+                                 const struct mobile_push *push, bool joins, int32_t partition)
+{
+    struct shared_push *s = &t->shared;
+    enum cq_status st = CQ_OK;
+
+    if (push->targets_n > MOBILE_PUSH_TARGETS_MAX)
+        return CQ_FATAL; /* no user has so many devices */
+    if (!joins || s->record.targets_n + push->targets_n > MOBILE_PUSH_TARGETS_MAX) {
+        st = emit_shared(t, port, partition);
+        s->record = *push;
+        s->record.targets_n = 0;
+    }
+    for (size_t i = 0; i < push->targets_n; i++, s->record.targets_n++) {
+        s->users[s->record.targets_n] = push->user_id;
+        s->devices[s->record.targets_n] = push->devices[i];
+        s->targets[s->record.targets_n] = push->targets[i];
+    }
+    return st;
+}
+
 static enum cq_status emit_output(struct user_turn *t, const struct output_port *port,
                                   const struct user_output *o, int32_t partition)
 {
@@ -104,8 +154,7 @@ static enum cq_status emit_output(struct user_turn *t, const struct output_port 
                                 : emit_record(t, port, o->topic, &push_target_codec,
                                               &o->u.target.value, partition, key);
     case TOPIC_MOBILE_PUSH:
-        id_format(o->u.mobile.user_id, key);
-        return emit_record(t, port, o->topic, &mobile_push_codec, &o->u.mobile, partition, key);
+        return share_push(t, port, &o->u.mobile.value, o->u.mobile.joins, partition);
     default:
         return pushes_add(t->pushes, o->u.push.slot, &o->u.push.entry, emit_push,
                           (void *)(uintptr_t)port);
@@ -146,11 +195,14 @@ enum cq_status user_turn_step(struct user_turn *t, const struct user_input *in,
     if (st != CQ_OK)
         return st;
     t->outs.n = 0;
+    t->shared.record.targets_n = 0;
     stepped = user_step(&step, record, ret_why);
     if (stepped != CQ_OK && (stepped != CQ_AGAIN || step.place == *place))
         return stepped;
     for (size_t i = 0; st == CQ_OK && i < t->outs.n; i++)
         st = emit_output(t, port, &t->outs.v[i], in->state->partition);
+    if (st == CQ_OK)
+        st = emit_shared(t, port, in->state->partition);
     if (st != CQ_OK)
         return st;
     count_step(t, &step, record);

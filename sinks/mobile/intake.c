@@ -150,8 +150,8 @@ const struct consumer_ops lane_consumer_ops = { on_assigned, on_revoked };
 
 /* What one record asks of this lane. */
 struct wanted {
-    struct cq_id device[LANE_TARGETS_MAX];
-    int32_t target[LANE_TARGETS_MAX]; /* -1: nobody can wake it */
+    struct cq_id device[LANE_WANTED_MAX];
+    int32_t target[LANE_WANTED_MAX]; /* -1: nobody can wake it */
     int32_t n;
     int64_t first; /* lowest outcome of those that were done before */
 };
@@ -175,6 +175,13 @@ static bool has_target(const struct mobile_push *m, struct cq_id device)
         if (id_eq(m->targets[i].device_id, device))
             return true;
     return false;
+}
+
+/* Whether it fits the tables below, and says of each target whose it is. */
+static bool is_sound(const struct mobile_push *m)
+{
+    return m->devices_n <= MOBILE_PUSH_TARGETS_MAX && m->targets_n <= MOBILE_PUSH_TARGETS_MAX &&
+           (!m->users_n || m->users_n == m->targets_n);
 }
 
 static void wanted_of(const struct lane *l, struct lane_part *part, int64_t offset,
@@ -289,8 +296,7 @@ static enum cq_status take_record(struct lane *l, struct bus_record *rec)
     }
     arena_reset(l->arena);
     st = lane_decode(l, &h, &m);
-    if (st == CQ_OK && (m.devices_n > LANE_TARGETS_MAX || m.targets_n > LANE_TARGETS_MAX / 2 ||
-                        m.devices_n + m.targets_n > LANE_TARGETS_MAX))
+    if (st == CQ_OK && !is_sound(&m))
         st = CQ_POISON;
     if (part->done.n && rec->offset >= part->done_until)
         idmap_release(&part->done); /* past all that was said before */
@@ -306,7 +312,7 @@ static enum cq_status take_record(struct lane *l, struct bus_record *rec)
 
 static bool has_room(const struct lane *l)
 {
-    return l->jobs.n + LANE_TARGETS_MAX < JOBS_MAX && l->jobs.bytes < LANE_HELD_BYTES;
+    return l->jobs.n + LANE_WANTED_MAX < JOBS_MAX && l->jobs.bytes < LANE_HELD_BYTES;
 }
 
 /* A closed provider's pushes stay in the topic: a few are enough to try it with. */

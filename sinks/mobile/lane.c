@@ -25,6 +25,15 @@ enum cq_status lane_decode(struct lane *l, const struct held *h, struct mobile_p
     return codec_decode(&mobile_push_codec, h->rec.value, l->arena, ret, NULL);
 }
 
+enum cq_status lane_decode_job(struct lane *l, const struct job *j, struct mobile_push *ret)
+{
+    enum cq_status st = lane_decode(l, j->held, ret);
+
+    if (st == CQ_OK && j->target >= 0 && ret->users_n)
+        ret->user_id = ret->users[j->target];
+    return st;
+}
+
 bool lane_owns(const struct lane *l, const struct job *j)
 {
     const struct lane_part *part = &l->parts[j->held->rec.partition];

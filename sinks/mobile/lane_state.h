@@ -9,6 +9,7 @@
 #include "lib/base/idmap.h"
 #include "lib/base/log.h"
 #include "schemas/codec.h"
+#include "schemas/delivery.h"
 #include "schemas/topics.h"
 #include "sinks/mobile/breaker.h"
 #include "sinks/mobile/jobs.h"
@@ -18,7 +19,7 @@
 
 enum {
     LANE_PARTITIONS_MAX = 1024,
-    LANE_TARGETS_MAX = 64,       /* devices in one record */
+    LANE_WANTED_MAX = 2 * MOBILE_PUSH_TARGETS_MAX, /* targets of a record, and devices without */
     LANE_DONE_MAX = 1024 * 1024, /* outcomes of unfinished records read at a start */
     LANE_HELD_BYTES = 64 * 1024 * 1024,
     LANE_HOLD_MS = 10 * 1000,     /* longer waits are not ours to hold: back to the topic */
@@ -68,9 +69,13 @@ struct lane {
     _Atomic int64_t beat_ms, partitions, lag; /* read by the role */
 };
 
-/** The record of a job, decoded into the lane's arena; spans are borrowed from the record. */
+/** A record, decoded into the lane's arena; spans are borrowed from it. */
 CQ_MUST_CHECK enum cq_status lane_decode(struct lane *l, const struct held *h,
                                          struct mobile_push *ret);
+
+/** The record of a job, with the job's own user as `user_id`. */
+CQ_MUST_CHECK enum cq_status lane_decode_job(struct lane *l, const struct job *j,
+                                             struct mobile_push *ret);
 
 /** Whether the job's partition is still ours since it was taken. */
 bool lane_owns(const struct lane *l, const struct job *j);

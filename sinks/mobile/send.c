@@ -197,7 +197,7 @@ static void take_batch(struct lane *l, struct lane_batch *b, size_t most)
 
         if (!j)
             return;
-        if (!lane_owns(l, j) || lane_decode(l, j->held, &b->push[b->n]) != CQ_OK) {
+        if (!lane_owns(l, j) || lane_decode_job(l, j, &b->push[b->n]) != CQ_OK) {
             lane_forget(l, j);
             continue;
         }
@@ -321,7 +321,7 @@ static void token_dead(struct lane *l, struct job *j, const struct push_answer *
     struct mobile_push m;
 
     arena_reset(l->arena);
-    if (a->dead_since_ms && lane_decode(l, j->held, &m) == CQ_OK &&
+    if (a->dead_since_ms && lane_decode_job(l, j, &m) == CQ_OK &&
         m.targets[j->target].registered_ms > a->dead_since_ms)
         lane_end(l, j, PUSH_RESULT_DROPPED, a->status, "dead before it was registered again");
     else

@@ -122,6 +122,7 @@ static enum cq_status send_parked(struct lane *l, struct job *j, const struct mo
     again.devices_n = 1;
     again.targets = &m->targets[j->target];
     again.targets_n = 1;
+    again.users_n = 0;
     again.attempt = j->attempt;
     again.not_before_ms = clock_wall_ms() + (wait_ms > 0 ? wait_ms : 0);
     return send_value(l, j, TOPIC_MOBILE_PUSH, &mobile_push_codec, &again, m->user_id);
@@ -135,7 +136,7 @@ static enum cq_status send_job(struct lane *l, struct job *j)
         return dead_letter_send(l->producer, "mobile.push.dlq", &j->held->rec, j->why, "mobile",
                                 clock_wall_ms(), (uint64_t)job_index(&l->jobs, j));
     arena_reset(l->arena);
-    if (lane_decode(l, j->held, &m) != CQ_OK)
+    if (lane_decode_job(l, j, &m) != CQ_OK)
         return CQ_FATAL; /* it could be decoded when it was taken */
     switch (j->phase) {
     case JOB_BURYING:

@@ -358,8 +358,7 @@ def i6_never_to_a_stranger(d: Data) -> Line:
     pushes = d.records("mobile.push")
     for r in pushes:
         v = r["v"]
-        if not d.is_member(v["chatId"], v["userId"], v["seq"]):
-            line.bad.append(f"pushed: {short(v)}")
+        line.bad += [f"pushed to {u}: {short(v)}" for u in v.get("users") or [v["userId"]] if not d.is_member(v["chatId"], u, v["seq"])]
     routed = 0
     for r in d.records("ws.push"):
         for e in r["v"]["entries"]:

@@ -191,10 +191,11 @@ void print_user_output(struct world *w, const struct user_output *o)
                    SPAN_FMT(o->u.target.value.address.token));
         break;
     case TOPIC_MOBILE_PUSH:
-        world_line(w, "mobile.push %s %s#%lld devices%s%s", world_name(w, o->u.mobile.user_id),
-                   o->u.mobile.read_after >= 0 ? "read " : "",
-                   (long long)seq_offset(o->u.mobile.seq), target_names(w, &o->u.mobile).s,
-                   tokens(&o->u.mobile).s);
+        world_line(w, "mobile.push %s %s#%lld devices%s%s",
+                   world_name(w, o->u.mobile.value.user_id),
+                   o->u.mobile.value.read_after >= 0 ? "read " : "",
+                   (long long)seq_offset(o->u.mobile.value.seq),
+                   target_names(w, &o->u.mobile.value).s, tokens(&o->u.mobile.value).s);
         break;
     default:
         print_push(w, o->u.push.slot, &o->u.push.entry);

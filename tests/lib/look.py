@@ -55,6 +55,11 @@ async def rows_when(stack, sql: str, *args, enough: Callable[[list[dict]], Any] 
 # ---- topics ------------------------------------------------------------------------------------------
 
 
+def push_users(push: dict) -> list[str]:
+    """Whom a record of mobile.push is for: `users` says whose each target is, unless all are one user's."""
+    return push.get("users") or [push["userId"]]
+
+
 async def records(stack, topic: str) -> list[tuple[int, int, dict]]:
     """(partition, offset, decoded value) of everything in a topic that decodes; poison and tombstones are left out."""
 

@@ -423,6 +423,39 @@ async def test_a_provider_in_trouble_waits_and_the_other_goes_on(pushing, double
 
 
 @scenario(stack="pushing")
+async def test_a_record_for_many_wakes_each_device_once(pushing, doubles, net):
+    """One record of mobile.push names the devices of several people. Each has a push, an outcome and an end of its own."""
+    (alice,) = await net.people("alice")
+    phones = [await woken(net, f"g{i}", "fcm_token", f"ok:many-{i}") for i in range(3)]
+    phones += [await woken(net, f"i{i}", "apns", apns_token(f"b{i}")) for i in range(2)]
+    dead = await woken(net, "dead", "fcm_token", "unregistered:many-1")
+    muted = await woken(net, "muted", "fcm_token", "ok:many-muted")
+    group = await net.group(alice, *phones, dead, muted, name="the many")
+    await muted.rest.call("PUT", f"/api/chats/{group}/mute", {"until": int(time.time() * 1000) + 3600_000}, expect=200)
+    doubles.control(fcm="denied")
+    out = await alice.told(f"{MARK} all of you", group)
+    for phone in phones[3:]:
+        await outcome(pushing, out.id, phone, "ACCEPTED")
+    async with Supervised(pushing):  # what Google has not taken waits in a record that is done for Apple
+        await killed_and_back(pushing.role("mobile"))
+    doubles.control(fcm="ok")
+    for phone in phones:
+        await outcome(pushing, out.id, phone, "ACCEPTED")
+    await outcome(pushing, out.id, muted, "MUTED")
+    await outcome(pushing, out.id, dead, "TOKEN_DEAD")
+    said = [r for _, _, r in await records(pushing, "push.outcomes") if r["messageId"] == out.id and r["outcome"] != "RETRIED"]
+    assert sorted((r["userId"], r["deviceId"]) for r in said) == sorted((d.user_id, d.device_id) for d in (*phones, dead, muted))
+    pushes = [(p, r) for p, _, r in await records(pushing, "mobile.push") if r["messageId"] == out.id and not r["attempt"]]
+    assert len(pushes) == len({p for p, _ in pushes}) < len(said), "a record for each partition that has recipients"
+    # the dead one is forgotten, and nobody else
+    await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", dead.device_id, enough=lambda r: not r)
+    for phone in phones:
+        await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", phone.device_id)
+    by_apple = [r for r in await asked(doubles, out.id, 5) if not r["to"].startswith("fcm")]
+    assert len(by_apple) == 2, "the kill repeated nothing that had an outcome"
+
+
+@scenario(stack="pushing")
 async def test_an_expired_access_token_is_renewed_once(pushing, doubles, net):
     (alice,) = await net.people("alice")
     phones = [await woken(net, f"p{i}", "fcm_token", f"ok:phone-{i}-1234") for i in range(4)]

@@ -3,13 +3,13 @@
 import asyncio
 
 from client import MARK, by_role, register_push, scenario
-from look import record_when, records, routed, started
+from look import push_users, record_when, records, routed, started
 
 
 async def pushed(stack, message: str, device) -> dict:
     """The mobile.push of this message to this device, and that it ended with 'no provider'."""
     def mine(r):
-        return r["messageId"] == message and r["userId"] == device.user_id
+        return r["messageId"] == message and device.user_id in push_users(r)
 
     push = await record_when(stack, "mobile.push", lambda r: mine(r) and device.device_id in r["devices"],
                              f"{message} to {device.name}", 60)
@@ -44,10 +44,10 @@ async def test_offline_device_is_pushed_and_an_online_tab_does_not_silence_it(st
     await phone.stop()
     fourth = await alice.told(f"{MARK} phone off again", peer=bob.user_id)
     await pushed(stack, fourth.id, phone)
-    to_bob = [r["messageId"] for _, _, r in await records(stack, "mobile.push") if r["userId"] == phone.user_id]
+    to_bob = [r["messageId"] for _, _, r in await records(stack, "mobile.push") if phone.user_id in push_users(r)]
     assert third.id not in to_bob and set(to_bob) == {first.id, fourth.id}
     # one's own messages are nobody's news
-    assert not [r for _, _, r in await records(stack, "mobile.push") if r["senderId"] == r["userId"]]
+    assert not [r for _, _, r in await records(stack, "mobile.push") if r["senderId"] in push_users(r)]
 
 
 @scenario()

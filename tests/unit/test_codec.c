@@ -130,7 +130,7 @@ static void put_push(struct cq_buf *b, const int *blocks, int blocks_n, int size
 
     if (codec_encode(&mobile_push_codec, &m, b) != CQ_OK)
         return;
-    b->n -= 5; /* the empty array, and four empty fields behind it */
+    b->n -= 6; /* the empty array, and five empty fields behind it */
     for (int i = 0; i < blocks_n; i++) {
         int n = blocks[i] < 0 ? -blocks[i] : blocks[i];
 
@@ -140,7 +140,7 @@ static void put_push(struct cq_buf *b, const int *blocks, int blocks_n, int size
         for (int k = 0; k < n; k++, device++)
             buf_add(b, ID(device).b, 16);
     }
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         put_long(b, 0);
 }
 

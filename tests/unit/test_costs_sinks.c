@@ -6,6 +6,7 @@
  */
 #include "tests/unit/test.h"
 
+#include "schemas/delivery.h"
 #include "schemas/frame.h"
 #include "sinks/mobile/payload.h"
 #include "sinks/persistence/rows.h"
@@ -19,7 +20,6 @@ enum {
     MEDIA_ARENA = 32 << 20,
     CHAT_RESTORE_ARENA = 4 << 20,
     USER_RESTORE_ARENA = 64 * 1024,
-    MOBILE_TARGETS = 32, /* devices with an address in one record */
     TOLD_MAX = 4096,
     HANDED_BACK = 256, /* bytes beside an excerpt */
 };
@@ -247,7 +247,7 @@ static const char *push_phone(struct cq_arena *a, const struct kept *k, struct c
 
     if (st == CQ_OK && m.frame.n)
         st = payload_read_frame(m.frame, a, &content);
-    if (st != CQ_OK || m.targets_n > MOBILE_TARGETS)
+    if (st != CQ_OK || m.targets_n > MOBILE_PUSH_TARGETS_MAX)
         return "it is taken for poison";
     content.seq = m.seq;
     content.sender = content.chat_name = draw_name(a, 0);

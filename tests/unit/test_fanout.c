@@ -5,6 +5,7 @@
  */
 #include "tests/unit/test.h"
 
+#include "schemas/delivery.h"
 #include "schemas/frame.h"
 #include "tests/unit/memory_bus.h"
 
@@ -253,10 +254,60 @@ TEST(a_push_carries_an_excerpt)
     CHECK(crowd_open(&c, MEMBERS, 4));
     CHECK(add_devices(&c, 1, true));
     CHECK_EQ(deliver(&c, 1, hostile_content()), CQ_OK);
-    CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], MEMBERS);
+    CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], (MEMBERS + USER_GROUP - 1) / USER_GROUP);
     CHECK(c.bus.largest[TOPIC_MOBILE_PUSH] <=
-          FRAME_EXCERPT_MAX + TOKEN_MAX + APP_MAX + LOCALE_MAX + 300);
+          FRAME_EXCERPT_MAX + USER_GROUP * (TOKEN_MAX + APP_MAX + LOCALE_MAX + 100) + 200);
     crowd_close(&c);
+}
+
+/* What the records of mobile.push say: each device once, with its user. */
+struct told_pushes {
+    struct cq_arena *arena;
+    const struct crowd *crowd;
+    size_t devices, wrong;
+};
+
+static void note_push(void *arg, enum topic topic, struct cq_span key, struct cq_span value)
+{
+    struct told_pushes *t = arg;
+    struct mobile_push m;
+
+    (void)key;
+    if (topic != TOPIC_MOBILE_PUSH)
+        return;
+    arena_reset(t->arena);
+    if (codec_decode(&mobile_push_codec, value, t->arena, &m, NULL) != CQ_OK ||
+        m.devices_n != m.targets_n || m.users_n != m.targets_n ||
+        m.targets_n > MOBILE_PUSH_TARGETS_MAX) {
+        t->wrong++;
+        return;
+    }
+    for (size_t i = 0; i < m.targets_n; i++, t->devices++) {
+        size_t user = t->devices / 3;
+
+        t->wrong +=
+            user >= t->crowd->users || !id_eq(m.users[i], t->crowd->to[user]) ||
+            !id_eq(m.targets[i].device_id, m.devices[i]) ||
+            !id_eq(m.devices[i], id_of(A_DEVICE, (uint32_t)user * 64 + (uint32_t)t->devices % 3));
+    }
+}
+
+TEST(a_shared_push_says_whose_each_device_is)
+{
+    struct crowd c;
+    struct told_pushes told = { .arena = arena_new(4 << 20), .crowd = &c };
+
+    CHECK(crowd_open(&c, 100, 4));
+    c.bus.taken = note_push;
+    c.bus.arg = &told;
+    CHECK(add_devices(&c, 3, true));
+    CHECK_EQ(deliver(&c, 1, span_str("x")), CQ_OK);
+    CHECK_EQ(told.wrong, 0);
+    CHECK_EQ(told.devices, 300);
+    /* ten users of three devices fill a record, and a group has 32 users */
+    CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], 3 * 4 + 1);
+    crowd_close(&c);
+    arena_free(told.arena);
 }
 
 /* 40 accounts with 16 devices each, the longest addresses, and as many short messages as a batch
@@ -269,8 +320,8 @@ TEST(many_devices_with_long_addresses_are_cut)
     CHECK(crowd_open(&c, 40, 4));
     CHECK(add_devices(&c, USER_DEVICES_MAX, true));
     CHECK_EQ(deliver(&c, 500, span_str("x")), CQ_OK);
-    CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], 40 * 500);
-    CHECK(c.bus.bytes[TOPIC_MOBILE_PUSH] > 10 * TURN_MAX); /* or this tests nothing */
+    CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], 40 / 2 * 500); /* two users fill one */
+    CHECK(c.bus.bytes[TOPIC_MOBILE_PUSH] > 10 * TURN_MAX);    /* or this tests nothing */
     CHECK(c.bus.turn_most <= TURN_MAX);
     CHECK_EQ(c.state.held.next[0], 500);
     turns = c.bus.turns;
@@ -278,7 +329,7 @@ TEST(many_devices_with_long_addresses_are_cut)
 
     /* a repeat is held: it costs nothing */
     CHECK_EQ(deliver(&c, 500, span_str("x")), CQ_OK);
-    CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], 40 * 500);
+    CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], 40 / 2 * 500);
     CHECK_EQ(c.bus.turns, turns + 1);
     crowd_close(&c);
 }
@@ -288,7 +339,7 @@ static uint64_t sum_with(size_t room)
     struct crowd c;
     uint64_t sum = 0;
 
-    if (crowd_open(&c, 20, 4) && add_devices(&c, USER_DEVICES_MAX, true)) {
+    if (crowd_open(&c, 3 * USER_GROUP - 7, 4) && add_devices(&c, USER_DEVICES_MAX, true)) {
         c.bus.room = room;
         if (deliver(&c, 100, span_str("x")) == CQ_OK)
             sum = c.bus.sum;
@@ -301,7 +352,7 @@ TEST(pushes_are_the_same_wherever_a_record_was_cut)
 {
     CHECK(sum_with(ROOM) != 0);
     CHECK(sum_with(ROOM) == sum_with(64 * 1024));
-    CHECK(sum_with(ROOM) == sum_with(1)); /* one user a turn */
+    CHECK(sum_with(ROOM) == sum_with(1)); /* one group a turn */
 }
 
 TEST(every_session_of_the_largest_group_fits)
