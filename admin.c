@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "admin.h"
+#include "security.h"
 
 #include "edge/rest/role.h"
 #include "edge/ws/role.h"
@@ -48,7 +49,7 @@ enum cq_status admin_topics_check(char *reterr, size_t reterr_n)
 static int run_topics(int argc, char **argv)
 {
     static struct topic_list list;
-    char why[256] = "";
+    char why[512] = "";
 
     (void)argc;
     (void)argv;
@@ -157,7 +158,8 @@ int admin_run(int argc, char **argv)
     for (size_t i = 0; argc && i < ARRAY_LEN(verbs); i++) {
         if (strcmp(argv[0], verbs[i].name) != 0)
             continue;
-        if (verbs[i].needs && settings_load(verbs[i].needs, stderr) != CQ_OK)
+        if (verbs[i].needs &&
+            (settings_load(verbs[i].needs, stderr) != CQ_OK || security_load(stderr) != CQ_OK))
             return 2;
         log_init("admin", LOG_WARN);
         return verbs[i].run(argc - 1, argv + 1);

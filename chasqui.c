@@ -3,6 +3,7 @@
  * chasqui.c - the one main. A deployment is one image and a role is a word.
  */
 #include "admin.h"
+#include "security.h"
 
 #include "edge/rest/role.h"
 #include "edge/ws/role.h"
@@ -86,7 +87,7 @@ static void raise_file_limit(void)
 /* A role waits for its broker, and refuses to run on topics of another shape. */
 static enum cq_status await_topics(void)
 {
-    char why[256] = "";
+    char why[512] = "";
     enum cq_status st;
     int attempt = 0;
 
@@ -115,7 +116,7 @@ static int run_role(const struct role *r)
 {
     int code;
 
-    if (settings_load(r->bit, stderr) != CQ_OK)
+    if (settings_load(r->bit, stderr) != CQ_OK || security_load(stderr) != CQ_OK)
         return 2;
     log_init(r->name, log_level_parse(setting_text(SET_LOG_LEVEL)));
     catch_signals();
@@ -142,7 +143,7 @@ static int check_config(bool markdown)
         settings_print_markdown(stdout);
         return 0;
     }
-    if (settings_load(ROLE_ALL, stderr) != CQ_OK)
+    if (settings_load(ROLE_ALL, stderr) != CQ_OK || security_load(stderr) != CQ_OK)
         return 2;
     settings_print_values(stdout);
     return 0;

@@ -229,6 +229,62 @@ static void print_kept(FILE *out, const struct topic_spec *s)
         fprintf(out, "%" PRId64 " d", s->retention_ms / DAYS);
 }
 
+/* Whether a list of roles, as `writers` and `readers` are, names this one; *ret_aside: with a
+ * remark in parentheses, which is no consumer that has dead letters. */
+static bool list_names(const char *list, const char *role, bool *ret_aside)
+{
+    size_t n = strlen(role);
+
+    for (const char *p = list; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 2 : NULL)
+        if (strncmp(p, role, n) == 0 && (p[n] == '\0' || p[n] == ',' || p[n] == ' ')) {
+            *ret_aside = p[n] == ' ';
+            return true;
+        }
+    return false;
+}
+
+static void print_right(FILE *out, const char **comma, const char *name, const char *suffix)
+{
+    fprintf(out, "%s%s%s", *comma, name, suffix);
+    *comma = ", ";
+}
+
+/* What a role may do when brokers ask who it is: nothing that its rows above do not say. */
+static void print_rights_of(FILE *out, const char *role)
+{
+    const char *comma = "";
+    bool aside;
+
+    fprintf(out, "| %s | ", role);
+    for (size_t i = 0; i < TOPIC_N; i++)
+        if (list_names(specs[i].readers, role, &aside))
+            print_right(out, &comma, specs[i].name, "");
+    fputs(*comma ? " | " : "nothing | ", out);
+    comma = "";
+    for (size_t i = 0; i < TOPIC_N; i++)
+        if (list_names(specs[i].writers, role, &aside))
+            print_right(out, &comma, specs[i].name, "");
+    for (size_t i = 0; i < TOPIC_N; i++)
+        if (specs[i].has_dlq && list_names(specs[i].readers, role, &aside) && !aside)
+            print_right(out, &comma, specs[i].name, TOPIC_DLQ_SUFFIX);
+    fputs(" |\n", out);
+}
+
+static void print_rights(FILE *out)
+{
+    static const char *const roles[] = { "edge-rest",   "edge-ws", "chat",   "user",
+                                         "persistence", "status",  "mobile", "media" };
+
+    fputs("\n## Rights\n\nWhere brokers ask who a role is, it needs Read on these topics, Write on "
+          "those, Describe on every topic, and Read on the groups that begin with its name and on "
+          "the group `chasqui-reader`:\n\n| role | reads | writes |\n|---|---|---|\n",
+          out);
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        print_rights_of(out, roles[i]);
+    fputs("\n`chasqui admin topics` needs Create on the topics, or on the cluster, and Describe.\n",
+          out);
+}
+
 void topics_print_markdown(FILE *out)
 {
     fputs("| topic | key | value | partitions | cleanup | kept | public | dead letters | writers | "
@@ -253,4 +309,5 @@ void topics_print_markdown(FILE *out)
         "days: the bytes as they came, error and source position in headers. What is too large for "
         "the topic is cut, and the header `cut` has the lengths of the whole.\n",
         DLQ_RETENTION_DAYS);
+    print_rights(out);
 }

@@ -262,6 +262,7 @@ class Services:
     def __init__(self, state, executable, kafka_home, ports, copies, settings, database_password, heap_mb=512, durable=True,
                  quick_jit=False, s3_port=0, guard=None, progress=None, on_event=lambda text: None, broker_settings=None):
         self.broker_settings = dict(broker_settings or {})  # more of Kafka's own
+        self.java_options = []  # of its Java machine
         self.state, self.executable, self.kafka_home = Path(state), Path(executable), Path(kafka_home)
         self.ports, self.copies, self.settings = dict(ports), dict(copies), dict(settings)
         self.heap_mb, self.durable, self.quick_jit = heap_mb, durable, quick_jit
@@ -303,7 +304,7 @@ class Services:
             properties = self.state / "kafka.properties"
             more = "".join(f"{name}={value}\n" for name, value in self.broker_settings.items())
             properties.write_text(broker_properties(self.ports, data) + more)
-            extra = [f"-XX:SharedArchiveFile={self.kafka_home / 'classes.jsa'}"]
+            extra = [f"-XX:SharedArchiveFile={self.kafka_home / 'classes.jsa'}", *self.java_options]
             if self.quick_jit:
                 extra.append("-XX:TieredStopAtLevel=1")
             return self._start("kafka", kafka_argv(self.kafka_home, properties, self.heap_mb, extra), "Kafka Server started", 60)

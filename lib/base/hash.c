@@ -200,6 +200,11 @@ size_t base64url_format(const void *bytes, size_t n, char *out)
     return at;
 }
 
+size_t base64_format(const void *bytes, size_t n, char *out)
+{
+    return (size_t)EVP_EncodeBlock((unsigned char *)out, bytes, (int)n);
+}
+
 static int base64url_value(uint8_t c)
 {
     if (c >= 'A' && c <= 'Z')

@@ -44,6 +44,10 @@ bool hex_parse(struct cq_span text, uint8_t *out, size_t n);
  * length. */
 size_t base64url_format(const void *bytes, size_t n, char *out);
 
+/** Standard base64 with its padding (RFC 4648 §4) and a NUL; `out` holds 4*((n+2)/3)+1. Returns its
+ * length. */
+size_t base64_format(const void *bytes, size_t n, char *out);
+
 /** Decode base64url without padding; false on any other character or when more than `cap` bytes
  * come out. */
 CQ_MUST_CHECK bool base64url_parse(struct cq_span text, uint8_t *out, size_t cap, size_t *ret_n);

@@ -35,6 +35,32 @@ enum role_bit {
 #define SETTINGS(X)                                                                                \
     X(KAFKA_BROKER, TEXT, "127.0.0.1:9092", 1, 1024, 0, ROLE_ALL,                                  \
       "Kafka bootstrap servers, host:port, comma-separated")                                       \
+    X(KAFKA_TLS, BOOL, "0", 0, 1, 0, ROLE_ALL,                                                     \
+      "1: TLS to Kafka; the certificates of brokers are verified, with their names")               \
+    X(KAFKA_CA_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                               \
+      "PEM file of the certificates that brokers are checked against; empty: the system's")        \
+    X(KAFKA_CERT_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                             \
+      "PEM file of the certificate that we show to brokers (mTLS); empty: none")                   \
+    X(KAFKA_KEY_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL, "PEM file of the key of KAFKA_CERT_FILE")    \
+    X(KAFKA_KEY_PASSWORD, TEXT, "", 0, 1024, 1, ROLE_ALL,                                          \
+      "Password of KAFKA_KEY_FILE; empty: the key is not encrypted")                               \
+    X(KAFKA_SASL, TEXT, "none", 4, 11, 0, ROLE_ALL,                                                \
+      "How we log in to Kafka: none, plain or oauthbearer")                                        \
+    X(KAFKA_USER, TEXT, "", 0, 255, 0, ROLE_ALL, "User for plain, client id for oauthbearer")      \
+    X(KAFKA_PASSWORD, TEXT, "", 0, 1024, 1, ROLE_ALL,                                              \
+      "Password for plain, client secret for oauthbearer; or KAFKA_PASSWORD_FILE")                 \
+    X(KAFKA_PASSWORD_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                         \
+      "File that holds what KAFKA_PASSWORD would, at most 1024 bytes and a line end; read at the " \
+      "start")                                                                                     \
+    X(KAFKA_TOKEN_URL, TEXT, "", 0, 1024, 0, ROLE_ALL,                                             \
+      "Token endpoint for oauthbearer (client credentials, RFC 6749 4.4)")                         \
+    X(KAFKA_TOKEN_SCOPE, TEXT, "", 0, 255, 0, ROLE_ALL,                                            \
+      "Scope asked for at KAFKA_TOKEN_URL; empty: none")                                           \
+    X(KAFKA_TOKEN_CA_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                         \
+      "PEM file of the certificates that KAFKA_TOKEN_URL is checked against; empty: the system's") \
+    X(KAFKA_LOGIN_IN_CLEAR, BOOL, "0", 0, 1, 0, ROLE_ALL,                                          \
+      "1: allow KAFKA_SASL without KAFKA_TLS, and http in KAFKA_TOKEN_URL: passwords cross the "   \
+      "network readable")                                                                          \
     X(DATABASE_URL, TEXT, NULL, 1, 1024, 1, ROLE_VIEW | ROLE_MOBILE | ROLE_MEDIA,                  \
       "PostgreSQL connection string (writes)")                                                     \
     X(DATABASE_READ_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                     \

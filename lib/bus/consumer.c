@@ -274,10 +274,11 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
     struct consumer *c = arg;
 
     (void)rk;
-    if (err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+    /* A broker that dies behind TLS ends the connection against the rules of TLS: __SSL. */
+    if (err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+        err == RD_KAFKA_RESP_ERR__SSL)
         c->trouble_ms = clock_mono_ms();
-    log_debug("kafka_error", LOG_S("code", rd_kafka_err2name((rd_kafka_resp_err_t)err)),
-              LOG_S("reason", reason));
+    security_note_error(err, reason);
 }
 
 static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)

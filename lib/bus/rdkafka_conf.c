@@ -18,8 +18,7 @@ static void library_error(rd_kafka_t *rk, int err, const char *reason, void *arg
 {
     (void)rk;
     (void)arg;
-    log_debug("kafka_error", LOG_S("code", rd_kafka_err2name((rd_kafka_resp_err_t)err)),
-              LOG_S("reason", reason));
+    security_note_error(err, reason);
 }
 
 static bool set_pairs(rd_kafka_conf_t *conf, const char *const *pairs)
@@ -85,7 +84,7 @@ rd_kafka_conf_t *rdkafka_conf_new(const char *brokers, const char *client_id,
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-    if (!set_pairs(conf, shared) || !set_pairs(conf, pairs)) {
+    if (!set_pairs(conf, shared) || !set_pairs(conf, pairs) || !security_set(conf)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
@@ -103,6 +102,8 @@ rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
     if (!rk) {
         rd_kafka_conf_destroy(conf);
         log_debug("kafka_client_refused", LOG_S("why", why));
+        return NULL;
     }
+    security_client_ready(rk);
     return rk;
 }

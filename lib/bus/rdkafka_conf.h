@@ -16,3 +16,17 @@ rd_kafka_conf_t *rdkafka_conf_new(const char *brokers, const char *client_id,
 
 /** A client that took `conf` over (freed on failure too). NULL on failure. */
 rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
+
+/* Of security.c: what bus_security_use() was told, for each client. */
+
+/** Put it into a configuration; false when the library refuses a part of it. */
+bool security_set(rd_kafka_conf_t *conf);
+
+/** Call once for a new client. */
+void security_client_ready(rd_kafka_t *rk);
+
+/** For each error callback: logs it, and tells whoever wants to hear that brokers refuse us. */
+void security_note_error(int err, const char *reason);
+
+/** The settings to look at after such an error; NULL when it is none of security. */
+const char *security_settings(int err, const char *reason);

@@ -78,6 +78,7 @@ static bool has_no_leader_yet(rd_kafka_resp_err_t err, int64_t until_ms)
     case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__SSL: /* the same behind TLS: it died without a word of good-bye */
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
         if (clock_mono_ms() >= until_ms)
             return false;

@@ -7,22 +7,61 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CALL_MS = 15000, TRIES = 20 };
+enum { CALL_MS = 15000, SLICE_MS = 500, TRIES = 20, WHY_MAX = 400 };
 
-static rd_kafka_t *admin_client(const char *brokers)
+struct admin {
+    rd_kafka_t *rk;    /* owned */
+    bool refused;      /* the broker hears us and will not have us */
+    char why[WHY_MAX]; /* what a client of the library last complained about, "": nothing */
+};
+
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
+{
+    struct admin *a = arg;
+    const char *settings = security_settings(err, reason);
+
+    (void)rk;
+    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || a->refused)
+        return; /* says no more than what came before */
+    a->refused = settings != NULL;
+    snprintf(a->why, sizeof a->why, ": %s%s%s", reason, settings ? "; look at " : "",
+             settings ? settings : "");
+}
+
+static bool admin_open(struct admin *a, const char *brokers)
 {
     rd_kafka_conf_t *rc = rdkafka_conf_new(brokers, "chasqui-admin", NULL);
 
-    return rc ? rdkafka_client_new(RD_KAFKA_PRODUCER, rc) : NULL;
+    *a = (struct admin){ 0 };
+    if (!rc)
+        return false;
+    rd_kafka_conf_set_opaque(rc, a);
+    rd_kafka_conf_set_error_cb(rc, on_error);
+    a->rk = rdkafka_client_new(RD_KAFKA_PRODUCER, rc);
+    return a->rk != NULL;
+}
+
+/* All topics; owned by caller. In slices, because complaints are heard only in between. */
+static const struct rd_kafka_metadata *ask_topics(struct admin *a)
+{
+    int64_t until_ms = clock_mono_ms() + CALL_MS;
+    const struct rd_kafka_metadata *md;
+
+    while (rd_kafka_metadata(a->rk, 1, NULL, &md, SLICE_MS)) {
+        rd_kafka_poll(a->rk, 0);
+        if (a->refused || clock_mono_ms() >= until_ms)
+            return NULL;
+    }
+    return md;
 }
 
 /* Partitions of `name`, 0 when it does not exist, -1 when the broker does not say. */
-static int32_t partitions_of(rd_kafka_t *rk, const char *name)
+static int32_t partitions_of(struct admin *a, const char *name)
 {
-    const struct rd_kafka_metadata *md;
+    const struct rd_kafka_metadata *md = ask_topics(a);
     int32_t n = 0;
 
-    if (rd_kafka_metadata(rk, 1, NULL, &md, CALL_MS))
+    if (!md)
         return -1;
     for (int i = 0; i < md->topic_cnt; i++)
         if (strcmp(md->topics[i].topic, name) == 0 && !md->topics[i].err)
@@ -31,20 +70,25 @@ static int32_t partitions_of(rd_kafka_t *rk, const char *name)
     return n;
 }
 
-static enum cq_status check_all(rd_kafka_t *rk, const struct bus_topic_wanted *t, size_t n,
+static enum cq_status check_all(struct admin *a, const struct bus_topic_wanted *t, size_t n,
                                 bool missing_is_fine, char *reterr, size_t reterr_n)
 {
     for (size_t i = 0; i < n; i++) {
-        int32_t have = partitions_of(rk, t[i].name);
+        int32_t have = partitions_of(a, t[i].name);
 
         if (have < 0) {
-            snprintf(reterr, reterr_n, "the broker does not answer");
+            snprintf(reterr, reterr_n, "the broker %s%s",
+                     a->refused ? "refuses us" : "does not answer", a->why);
             return CQ_AGAIN;
         }
         if (have == t[i].partitions || (have == 0 && missing_is_fine))
             continue;
-        snprintf(reterr, reterr_n, "topic %s has %d partitions, must have %d", t[i].name, have,
-                 t[i].partitions);
+        if (have)
+            snprintf(reterr, reterr_n, "topic %s has %d partitions, must have %d", t[i].name, have,
+                     t[i].partitions);
+        else
+            snprintf(reterr, reterr_n,
+                     "topic %s is not there, or the broker does not let us Describe it", t[i].name);
         return CQ_FATAL;
     }
     return CQ_OK;
@@ -53,15 +97,15 @@ static enum cq_status check_all(rd_kafka_t *rk, const struct bus_topic_wanted *t
 enum cq_status bus_topics_check(const char *brokers, const struct bus_topic_wanted *t, size_t n,
                                 char *reterr, size_t reterr_n)
 {
-    rd_kafka_t *rk = admin_client(brokers);
+    struct admin a;
     enum cq_status st;
 
-    if (!rk) {
+    if (!admin_open(&a, brokers)) {
         snprintf(reterr, reterr_n, "no Kafka client");
         return CQ_FATAL;
     }
-    st = check_all(rk, t, n, false, reterr, reterr_n);
-    rd_kafka_destroy(rk);
+    st = check_all(&a, t, n, false, reterr, reterr_n);
+    rd_kafka_destroy(a.rk);
     return st;
 }
 
@@ -142,19 +186,19 @@ static enum cq_status create_all(rd_kafka_t *rk, const struct bus_topic_wanted *
 enum cq_status bus_topics_ensure(const char *brokers, const struct bus_topic_wanted *t, size_t n,
                                  char *reterr, size_t reterr_n)
 {
-    rd_kafka_t *rk = admin_client(brokers);
+    struct admin a;
     enum cq_status st;
 
-    if (!rk) {
+    if (!admin_open(&a, brokers)) {
         snprintf(reterr, reterr_n, "no Kafka client");
         return CQ_FATAL;
     }
-    st = check_all(rk, t, n, true, reterr, reterr_n);
+    st = check_all(&a, t, n, true, reterr, reterr_n);
     if (st == CQ_OK)
-        st = create_all(rk, t, n, reterr, reterr_n);
+        st = create_all(a.rk, t, n, reterr, reterr_n);
     /* creation is asynchronous in the cluster: wait until the metadata shows it */
     for (int i = 0; st == CQ_OK && i < TRIES; i++) {
-        enum cq_status seen = check_all(rk, t, n, false, reterr, reterr_n);
+        enum cq_status seen = check_all(&a, t, n, false, reterr, reterr_n);
 
         if (seen == CQ_OK)
             break;
@@ -163,6 +207,6 @@ enum cq_status bus_topics_ensure(const char *brokers, const struct bus_topic_wan
         else
             clock_sleep_ms(200);
     }
-    rd_kafka_destroy(rk);
+    rd_kafka_destroy(a.rk);
     return st;
 }

@@ -139,6 +139,8 @@ static void set_options(struct transfer *t, struct curl_slist *headers)
     curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, (long)STILL_S);
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, headers);
+    if (t->req->ca_file)
+        curl_easy_setopt(t->easy, CURLOPT_CAINFO, t->req->ca_file);
     curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);

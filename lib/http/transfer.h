@@ -22,6 +22,7 @@ struct transfer_request {
     const char *const *headers; /* lines `name: value` */
     size_t headers_n;
     struct cq_span body;
+    const char *ca_file; /* PEM, what an https server is checked against; NULL: the system's */
     /** Bytes of a 2xx answer, as they come; false ends the transfer. NULL: kept in the reply. */
     bool (*sink)(void *arg, struct cq_span bytes);
     void *arg;
