@@ -144,6 +144,8 @@ enum call_next upload_begin(struct call *c, struct pg *db, struct upload *u)
         return next;
     u->id = id_random();
     u->user = c->who.user;
+    if (!u->fresh && store_has_links(c->store))
+        u->links_until_ms = c->now_ms + MEDIA_DIRECT_PUT_S * 1000;
     upload_keys(u);
     st = view_chat(db, c->conf, u->chat, u->user, &view, &there);
     if (st != CQ_OK)
@@ -454,19 +456,6 @@ static enum call_next take_bytes(struct call *c, struct upload *u, struct readin
     return st == CQ_OK ? CALL_REPLY : call_store(c, st);
 }
 
-/* What links have brought and is not the file itself. */
-static enum cq_status forget_links(struct call *c, const struct upload *u)
-{
-    enum cq_status st;
-
-    if (!store_has_links(c->store) || strcmp(u->key, u->proven) == 0)
-        return CQ_OK;
-    st = store_delete(c->store, u->incoming);
-    if (st == CQ_OK && u->has_hash)
-        st = store_delete(c->store, u->proven);
-    return st;
-}
-
 /* It is not what it was said to be: away with it, so that nobody ever gets it. */
 static enum call_next refuse(struct call *c, struct pg *db, const struct upload *u, int status,
                              const char *code, const char *message)
@@ -475,10 +464,10 @@ static enum call_next refuse(struct call *c, struct pg *db, const struct upload 
 
     count_add(COUNT_FILES_REFUSED, 1);
     if (st == CQ_OK)
-        st = forget_links(c, u);
+        st = store_forget_links(c->store, u->id, "");
     if (st != CQ_OK)
         return media_rollback(db, call_store(c, st));
-    st = upload_delete(db, u->id);
+    st = upload_end(c, db, u);
     if (st == CQ_OK)
         st = pg_script(db, "COMMIT");
     return st == CQ_OK ? call_error(c, status, code, message)
@@ -487,7 +476,7 @@ static enum call_next refuse(struct call *c, struct pg *db, const struct upload 
 
 /* In a transaction that holds the row. */
 static enum call_next check_bytes(struct call *c, struct pg *db, struct upload *u,
-                                  struct reading *r)
+                                  const struct chat_view *view, struct reading *r)
 {
     enum call_next next = take_bytes(c, u, r);
     uint8_t hash[32];
@@ -507,27 +496,20 @@ static enum call_next check_bytes(struct call *c, struct pg *db, struct upload *
     memcpy(u->sha256, hash, sizeof hash);
     u->content_type = arena_copy(c->arena, span_str(as));
     u->stored = true;
-    st = upload_stored(db, u);
+    st = upload_stored(c, db, u, view);
     if (st == CQ_OK)
         st = pg_script(db, "COMMIT");
     if (st != CQ_OK)
         return media_rollback(db, call_database(c, st));
-    if (forget_links(c, u) != CQ_OK)
-        return CALL_REPLY; /* it stays until somebody empties that folder; nobody can reach it */
+    if (store_forget_links(c->store, u->id, u->key) != CQ_OK)
+        return CALL_REPLY; /* the role `media` looks there again, when the link has ended */
     return CALL_REPLY;
 }
 
-static enum call_next submit_upload(struct call *c, struct pg *db, const struct upload *u)
+static enum call_next submit_upload(struct call *c, const struct chat_view *view,
+                                    const struct upload *u)
 {
-    struct chat_view view;
-    bool there = false;
-    enum cq_status st = view_chat(db, c->conf, u->chat, c->who.user, &view, &there);
-
-    if (st != CQ_OK)
-        return call_database(c, st);
-    if (!there || !view.present)
-        return call_not_found(c);
-    submit_ready(c, &view,
+    submit_ready(c, view,
                  &(struct media_ready){
                      .media_id = u->id,
                      .type = u->type,
@@ -540,13 +522,35 @@ static enum call_next submit_upload(struct call *c, struct pg *db, const struct 
     return CALL_SUBMIT;
 }
 
+/* In a transaction that holds the row. Who is not in the chat any more is told so before anything
+ * is stored: the log would refuse the file. */
+static enum call_next complete_locked(struct call *c, struct pg *db, struct upload *u)
+{
+    struct reading r = { .most = u->size };
+    struct chat_view view;
+    bool there = false;
+    enum call_next next;
+    enum cq_status st = view_chat(db, c->conf, u->chat, c->who.user, &view, &there);
+
+    if (st != CQ_OK)
+        return media_rollback(db, call_database(c, st));
+    if (!there || !view.present)
+        return media_rollback(db, call_not_found(c));
+    if (u->stored)
+        return media_rollback(db, submit_upload(c, &view, u));
+    c->status = 0;
+    sha256_begin(&r.hash);
+    buf_init(&r.head, SNIFF_BYTES);
+    next = check_bytes(c, db, u, &view, &r);
+    buf_release(&r.head);
+    return c->status ? next : submit_upload(c, &view, u);
+}
+
 static enum call_next complete_first(struct call *c, struct pg *db)
 {
-    struct reading r = { 0 };
     struct upload u;
     struct media m;
     bool found = false, busy = false;
-    enum call_next next = CALL_REPLY;
     enum cq_status st = media_read(c, db, c->path_id[0], c->who.user, &m, &found);
 
     if (st != CQ_OK)
@@ -562,15 +566,7 @@ static enum call_next complete_first(struct call *c, struct pg *db)
         return media_rollback(db, call_database(c, st));
     if (!found)
         return media_rollback(db, call_not_found(c));
-    if (u.stored)
-        return media_rollback(db, submit_upload(c, db, &u));
-    c->status = 0;
-    r.most = u.size;
-    sha256_begin(&r.hash);
-    buf_init(&r.head, SNIFF_BYTES);
-    next = check_bytes(c, db, &u, &r);
-    buf_release(&r.head);
-    return c->status ? next : submit_upload(c, db, &u);
+    return complete_locked(c, db, &u);
 }
 
 enum call_next handle_media_complete(struct call *c, struct pg *db)

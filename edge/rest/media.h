@@ -33,6 +33,7 @@ struct upload {
     char key[STORE_KEY_MAX];      /* where it is in the end */
     char incoming[STORE_KEY_MAX]; /* where a link leads to, */
     char proven[STORE_KEY_MAX];   /* and one that is good for these bytes only */
+    int64_t links_until_ms; /* a link to `incoming` or `proven` may be good until then; 0: none */
     bool stored;
     bool fresh; /* the client is going to send it, whatever is here already */
 };
@@ -75,13 +76,17 @@ CQ_MUST_CHECK enum cq_status upload_read(struct call *c, struct pg *db, struct c
                                          struct upload *ret, bool *ret_found);
 
 /** Write what was received, its hash and memo. */
-CQ_MUST_CHECK enum cq_status upload_moved(struct pg *db, const struct upload *u,
+CQ_MUST_CHECK enum cq_status upload_moved(struct call *c, struct pg *db, const struct upload *u,
                                           struct cq_span memo);
 
-/** It is whole and checked: never swept from here on. */
-CQ_MUST_CHECK enum cq_status upload_stored(struct pg *db, const struct upload *u);
+/** It is whole and checked. From here on the role `media` brings it into the log, if nobody else
+ * does: what it needs for that is written, too. */
+CQ_MUST_CHECK enum cq_status upload_stored(struct call *c, struct pg *db, const struct upload *u,
+                                           const struct chat_view *view);
 
-CQ_MUST_CHECK enum cq_status upload_delete(struct pg *db, struct cq_id id);
+/** There is no such upload any more. Where a link for it was handed out, its row stays for the role
+ * `media`, which takes away what still comes by that link. */
+CQ_MUST_CHECK enum cq_status upload_end(struct call *c, struct pg *db, const struct upload *u);
 
 /** A file that is ready and that `user` may read. */
 CQ_MUST_CHECK enum cq_status media_read(struct call *c, struct pg *db, struct cq_id id,

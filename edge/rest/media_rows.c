@@ -10,13 +10,9 @@ enum { PARAMS_BYTES = STORE_MEMO_MAX + 4096, DAY_MS = 24 * 3600 * 1000 };
 
 void upload_keys(struct upload *u)
 {
-    const char *id = id_text(u->id).s;
-    char text[CQ_ID_TEXT_LEN + 1];
-
-    snprintf(text, sizeof text, "%s", id);
-    snprintf(u->key, sizeof u->key, "media/%.2s/%s", text, text);
-    snprintf(u->incoming, sizeof u->incoming, "incoming/%.2s/%s", text, text);
-    snprintf(u->proven, sizeof u->proven, "proven/%.2s/%s", text, text);
+    store_key(STORE_MEDIA, u->id, u->key);
+    store_key(STORE_INCOMING, u->id, u->incoming);
+    store_key(STORE_PROVEN, u->id, u->proven);
 }
 
 static const char sql_queue[] = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 7))";
@@ -24,7 +20,7 @@ static const char sql_used[] = "SELECT coalesce(sum(size), 0)::bigint FROM media
                                "WHERE user_id = $1 AND created_at > $2";
 static const char sql_insert[] =
     "INSERT INTO media.uploads (media_id, user_id, chat_id, type, declared_type, name, size, "
-    "sha256, key, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    "sha256, key, created_at, links_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 static enum cq_status insert_row(struct call *c, struct pg *db, const struct upload *u)
 {
@@ -45,6 +41,7 @@ static enum cq_status insert_row(struct call *c, struct pg *db, const struct upl
         pg_add_null(&p, 17 /* bytea */);
     pg_add_text(&p, span_str(u->key));
     pg_add_i64(&p, c->now_ms);
+    pg_add_i64(&p, u->links_until_ms);
     st = pg_run(db, sql_insert, &p, NULL);
     pg_params_release(&p);
     return st;
@@ -90,10 +87,10 @@ enum cq_status upload_insert(struct call *c, struct pg *db, const struct upload 
     return pg_script(db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
 }
 
-#define UPLOAD_COLUMNS                                                                            \
-    "SELECT media_id, user_id, chat_id, type, declared_type, name, size, received, hash, "        \
-    "memo, sha256, stored, content_type, key FROM media.uploads WHERE media_id = $1 AND user_id " \
-    "= $2"
+#define UPLOAD_COLUMNS                                                                          \
+    "SELECT media_id, user_id, chat_id, type, declared_type, name, size, received, hash, "      \
+    "memo, sha256, stored, content_type, key, links_until FROM media.uploads WHERE media_id = " \
+    "$1 AND user_id = $2 AND ended_at IS NULL"
 
 static const char sql_read[] = UPLOAD_COLUMNS;
 static const char sql_lock[] = UPLOAD_COLUMNS " FOR UPDATE NOWAIT";
@@ -115,6 +112,7 @@ static void take_row(struct call *c, const struct pg_result *r, struct upload *u
         .has_hash = sha.n == sizeof u->sha256,
         .stored = pg_bool(r, 0, 11),
         .content_type = arena_copy(c->arena, pg_bytes(r, 0, 12)),
+        .links_until_ms = pg_i64(r, 0, 14),
     };
     if (u->has_hash)
         memcpy(u->sha256, sha.p, sizeof u->sha256);
@@ -159,7 +157,8 @@ enum cq_status upload_lock(struct call *c, struct pg *db, struct cq_id id, struc
     return st;
 }
 
-enum cq_status upload_moved(struct pg *db, const struct upload *u, struct cq_span memo)
+enum cq_status upload_moved(struct call *c, struct pg *db, const struct upload *u,
+                            struct cq_span memo)
 {
     struct pg_params p;
     enum cq_status st;
@@ -169,14 +168,17 @@ enum cq_status upload_moved(struct pg *db, const struct upload *u, struct cq_spa
     pg_add_i64(&p, u->received);
     pg_add_bytea(&p, span_of(&u->hash, sizeof u->hash));
     pg_add_text(&p, memo);
+    pg_add_i64(&p, c->now_ms);
     st = pg_run(db,
-                "UPDATE media.uploads SET received = $2, hash = $3, memo = $4 WHERE media_id = $1",
+                "UPDATE media.uploads SET received = $2, hash = $3, memo = $4, touched_at = $5 "
+                "WHERE media_id = $1",
                 &p, NULL);
     pg_params_release(&p);
     return st;
 }
 
-enum cq_status upload_stored(struct pg *db, const struct upload *u)
+enum cq_status upload_stored(struct call *c, struct pg *db, const struct upload *u,
+                             const struct chat_view *view)
 {
     struct pg_params p;
     enum cq_status st;
@@ -186,22 +188,37 @@ enum cq_status upload_stored(struct pg *db, const struct upload *u)
     pg_add_bytea(&p, span_of(u->sha256, sizeof u->sha256));
     pg_add_text(&p, u->content_type);
     pg_add_text(&p, span_str(u->key));
+    pg_add_i64(&p, c->now_ms);
+    pg_add_uuid(&p, c->who.device);
+    if (view->is_group)
+        pg_add_null(&p, 2950 /* uuid */);
+    else
+        pg_add_uuid(&p, view->peer);
     st = pg_run(db,
                 "UPDATE media.uploads SET stored = true, received = size, sha256 = $2, "
-                "content_type = $3, key = $4, memo = '', hash = '' WHERE media_id = $1",
+                "content_type = $3, key = $4, memo = '', hash = '', touched_at = $5, "
+                "device_id = $6, peer = $7 WHERE media_id = $1",
                 &p, NULL);
     pg_params_release(&p);
     return st;
 }
 
-enum cq_status upload_delete(struct pg *db, struct cq_id id)
+enum cq_status upload_end(struct call *c, struct pg *db, const struct upload *u)
 {
     struct pg_params p;
     enum cq_status st;
 
     pg_params_init(&p, 64);
-    pg_add_uuid(&p, id);
-    st = pg_run(db, "DELETE FROM media.uploads WHERE media_id = $1", &p, NULL);
+    pg_add_uuid(&p, u->id);
+    if (!u->links_until_ms) {
+        st = pg_run(db, "DELETE FROM media.uploads WHERE media_id = $1", &p, NULL);
+    } else { /* a link may bring something still: whoever sweeps needs to know of it */
+        pg_add_i64(&p, c->now_ms);
+        st = pg_run(db,
+                    "UPDATE media.uploads SET ended_at = $2, memo = '', hash = '', received = 0 "
+                    "WHERE media_id = $1",
+                    &p, NULL);
+    }
     pg_params_release(&p);
     return st;
 }

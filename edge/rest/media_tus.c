@@ -214,7 +214,7 @@ static enum call_next start_over(struct call *c, struct pg *db, struct upload *u
     log_debug("pieces_lost", LOG_S("media", id_text(u->id).s), LOG_S("why", store_why(c->store)));
     u->received = 0;
     sha256_begin(&u->hash);
-    st = upload_moved(db, u, span_str(""));
+    st = upload_moved(c, db, u, span_str(""));
     if (st == CQ_OK)
         st = pg_script(db, "COMMIT");
     if (st != CQ_OK)
@@ -239,7 +239,7 @@ static enum call_next take_piece(struct call *c, struct pg *db, struct upload *u
     if (st != CQ_OK)
         return media_rollback(db, call_store(c, st));
     u->received += (int64_t)c->body.n;
-    st = upload_moved(db, u, buf_span(&memo));
+    st = upload_moved(c, db, u, buf_span(&memo));
     /* a database that loses its machine may forget the last offsets: the client is told the older
      * one and sends those pieces again. The bytes themselves are safe already. */
     if (st == CQ_OK)
@@ -304,10 +304,10 @@ enum call_next handle_tus_delete(struct call *c, struct pg *db)
     if (u.stored)
         return media_rollback(db, call_error(c, 409, "conflict", "it is complete"));
     snprintf(memo, sizeof memo, "%.*s", SPAN_FMT(u.memo));
-    st = u.received == u.size ? store_delete(c->store, u.key) : store_ungrow(c->store, u.key, memo);
+    st = store_forget(c->store, u.id, memo, "");
     if (st != CQ_OK)
         return media_rollback(db, call_store(c, st));
-    st = upload_delete(db, u.id);
+    st = upload_end(c, db, &u);
     if (st == CQ_OK)
         st = pg_script(db, "COMMIT");
     return st == CQ_OK ? call_reply(c, 204) : media_rollback(db, call_database(c, st));

@@ -83,6 +83,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Uploads that were not what they were said to be")                                           \
     X(FILES_SWEPT, COUNTER, "files_swept_total", ROLE_MEDIA,                                       \
       "Uploads that nobody finished, taken away")                                                  \
+    X(FILES_SETTLED, COUNTER, "files_settled_total", ROLE_MEDIA,                                   \
+      "Stored files that nobody had brought into the log, until this role did or gave them up")    \
     X(LOOK_FAULTS, COUNTER, "look_faults_total", ROLE_MEDIA,                                       \
       "Files that chasqui-thumbnail could not make sense of, or did not survive")                  \
     X(LOOKS, COUNTER, "looks_total", ROLE_MEDIA, "Files that were looked into")                    \

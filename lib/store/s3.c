@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PARTS_MAX = 1000, LINE_BYTES = 512, PAIRS_MAX = 4, XML_MAX = 128 * 1024 };
+enum { PARTS_MAX = 1000, LINE_BYTES = 512, PAIRS_MAX = 4, XML_MAX = 128 * 1024, ABORTS_MAX = 16 };
 
 struct s3 {
     char base[256];   /* http://host:port */
@@ -512,27 +512,58 @@ static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *m
     return st == CQ_OK && last && at ? remove_waiting(s, key) : st;
 }
 
-static enum cq_status s3_ungrow(struct store *s, const char *key, const char *text)
+static enum cq_status abort_parts(struct store *s, const char *key, const char *upload)
 {
+    const char *pairs[1][2] = { { "uploadId", upload } };
     struct transfer_reply r;
-    struct memo m;
-    enum cq_status st = CQ_OK;
+    enum cq_status st = s3_call(
+        s,
+        &(struct s3_request){
+            .method = "DELETE", .key = key, .pairs = (const char *const(*)[2])pairs, .pairs_n = 1 },
+        &r);
 
-    if (!memo_read(span_str(text), &m))
-        return CQ_OK;
-    const char *pairs[1][2] = { { "uploadId", m.upload } };
-    if (*m.upload)
-        st = s3_call(s,
-                     &(struct s3_request){ .method = "DELETE",
-                                           .key = key,
-                                           .pairs = (const char *const(*)[2])pairs,
-                                           .pairs_n = 1 },
-                     &r);
     if (st == CQ_POISON) {
         s->fault = STORE_FINE;
         st = CQ_OK; /* it is gone */
     }
-    return st == CQ_OK && *text ? remove_waiting(s, key) : st;
+    return st;
+}
+
+/* Who is killed between beginning an upload and noting its id leaves one that no memo names: the
+ * store is asked. */
+static enum cq_status abort_all(struct store *s, const char *key)
+{
+    const char *pairs[3][2] = { { "max-uploads", "1" }, { "prefix", key }, { "uploads", "" } };
+    char upload[1024];
+    struct transfer_reply r;
+    enum cq_status st = CQ_OK;
+
+    for (int i = 0; st == CQ_OK && i < ABORTS_MAX; i++) {
+        st = s3_call(s,
+                     &(struct s3_request){
+                         .method = "GET", .pairs = (const char *const(*)[2])pairs, .pairs_n = 3 },
+                     &r);
+        if (st == CQ_AGAIN && r.status == 404) { /* no bucket: nothing is held */
+            s->fault = STORE_FINE;
+            return CQ_OK;
+        }
+        if (st != CQ_OK || !between(r.body, "<UploadId>", "</UploadId>", upload, sizeof upload))
+            return st;
+        st = abort_parts(s, key, upload);
+    }
+    return st;
+}
+
+static enum cq_status s3_ungrow(struct store *s, const char *key, const char *text)
+{
+    struct memo m;
+    enum cq_status st = CQ_OK;
+
+    if (memo_read(span_str(text), &m) && *m.upload)
+        st = abort_parts(s, key, m.upload);
+    if (st == CQ_OK)
+        st = abort_all(s, key);
+    return st == CQ_OK ? remove_waiting(s, key) : st;
 }
 
 /* ---- links

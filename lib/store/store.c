@@ -125,6 +125,47 @@ enum cq_status store_ungrow(struct store *s, const char *key, const char *memo)
     return begin(s, key) ? s->kind->ungrow(s, key, memo) : CQ_POISON;
 }
 
+void store_key(enum store_place place, struct cq_id id, char out[STORE_KEY_MAX])
+{
+    static const char *const folders[] = {
+        [STORE_MEDIA] = "media", [STORE_INCOMING] = "incoming", [STORE_PROVEN] = "proven"
+    };
+    struct cq_id_text text = id_text(id);
+
+    snprintf(out, STORE_KEY_MAX, "%s/%.2s/%s", folders[place], text.s, text.s);
+}
+
+static enum cq_status forget_one(struct store *s, enum store_place place, struct cq_id id,
+                                 const char *keep)
+{
+    char key[STORE_KEY_MAX];
+
+    store_key(place, id, key);
+    return strcmp(key, keep) == 0 ? CQ_OK : store_delete(s, key);
+}
+
+enum cq_status store_forget_links(struct store *s, struct cq_id id, const char *keep)
+{
+    enum cq_status st = CQ_OK;
+
+    if (!store_has_links(s))
+        return CQ_OK;
+    st = forget_one(s, STORE_INCOMING, id, keep);
+    return st == CQ_OK ? forget_one(s, STORE_PROVEN, id, keep) : st;
+}
+
+enum cq_status store_forget(struct store *s, struct cq_id id, const char *memo, const char *keep)
+{
+    char key[STORE_KEY_MAX];
+    enum cq_status st;
+
+    store_key(STORE_MEDIA, id, key);
+    st = store_ungrow(s, key, memo);
+    if (st == CQ_OK)
+        st = forget_one(s, STORE_MEDIA, id, keep);
+    return st == CQ_OK ? store_forget_links(s, id, keep) : st;
+}
+
 bool store_has_links(const struct store *s)
 {
     return *store_origin(s) != '\0';

@@ -7,6 +7,7 @@
 
 #include "lib/base/auto.h"
 #include "lib/base/buf.h"
+#include "lib/base/id.h"
 #include "lib/base/status.h"
 
 struct store;
@@ -89,8 +90,27 @@ CQ_MUST_CHECK enum cq_status store_grow(struct store *s, const char *key, struct
                                         int64_t at, struct cq_span bytes, bool last,
                                         const char *type, struct sha256_state *hash);
 
-/** Forget what was held. */
+/** Forget what was held, also by a caller that died before it had noted its memo. */
 CQ_MUST_CHECK enum cq_status store_ungrow(struct store *s, const char *key, const char *memo);
+
+/* ---- uploads: one id, and the places where something of it may lie
+ * -------------------------------- */
+
+enum store_place {
+    STORE_MEDIA,    /* checked, or growing */
+    STORE_INCOMING, /* where a link leads to, */
+    STORE_PROVEN,   /* and one that is good for the bytes of one hash only */
+};
+
+void store_key(enum store_place place, struct cq_id id, char out[STORE_KEY_MAX]);
+
+/** Take away what lies anywhere of an upload, whole or in pieces, but not the object `keep` ("" for
+ * none). */
+CQ_MUST_CHECK enum cq_status store_forget(struct store *s, struct cq_id id, const char *memo,
+                                          const char *keep);
+
+/** The same of what links have brought only. */
+CQ_MUST_CHECK enum cq_status store_forget_links(struct store *s, struct cq_id id, const char *keep);
 
 /* ---- links: clients talk to the store themselves
  * -------------------------------------------------- */

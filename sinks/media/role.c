@@ -479,12 +479,27 @@ static enum cq_status open_bus(struct media_role *m)
                               &m->consumer);
 }
 
+static void on_settled(struct cq_id media, enum settled as)
+{
+    static const char *const words[] = {
+        [SETTLED_READY] = "ready", [SETTLED_REFUSED] = "refused", [SETTLED_UNFIT] = "unfit"
+    };
+
+    if (as == SETTLED_UNFIT)
+        log_error("file_unfit", LOG_S("media", id_text(media).s));
+    else
+        log_info("file_settled", LOG_S("media", id_text(media).s), LOG_S("as", words[as]));
+}
+
 static enum cq_status open_parts(struct media_role *m)
 {
     const struct sweep_conf sweep = { .database_url = setting_text(SET_DATABASE_URL),
+                                      .brokers = setting_text(SET_KAFKA_BROKER),
+                                      .partitions = (int32_t)setting_int(SET_PARTITIONS),
                                       .store = store_conf(),
                                       .pending_ms =
-                                          setting_int(SET_MEDIA_PENDING_HOURS) * 3600 * 1000 };
+                                          setting_int(SET_MEDIA_PENDING_HOURS) * 3600 * 1000,
+                                      .told = on_settled };
     enum cq_status st;
 
     if (!find_program(m) || !check_cage(m))

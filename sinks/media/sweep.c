@@ -21,53 +21,98 @@ struct sweep {
     atomic_bool stop;
 };
 
-/* One that no request has in hand. What was stored whole may be in the log: it is never touched. */
-static const char sql_one[] =
-    "SELECT media_id, key, memo, received = size FROM media.uploads WHERE NOT stored AND "
-    "created_at < $1 ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED";
+/* Both of what no request has in hand. */
+static const char sql_pending[] =
+    "SELECT media_id, memo, links_until FROM media.uploads WHERE NOT stored AND ended_at IS NULL "
+    "AND (greatest(created_at, touched_at) < $1 OR created_at < $2) ORDER BY greatest(created_at, "
+    "touched_at) LIMIT 1 FOR UPDATE SKIP LOCKED";
 
-static enum cq_status forget_bytes(struct sweep *s, const struct pg_result *rows)
+static const char sql_linked[] =
+    "SELECT media_id, CASE WHEN stored THEN key ELSE '' END, links_until, stored FROM "
+    "media.uploads WHERE links_until > 0 AND (stored OR ended_at IS NOT NULL) AND "
+    "(links_until < $1 AND NOT links_swept OR links_until < $2) ORDER BY links_until LIMIT 1 FOR "
+    "UPDATE SKIP LOCKED";
+
+static const char sql_end[] = "UPDATE media.uploads SET ended_at = $2, received = 0, memo = '', "
+                              "hash = '' WHERE media_id = $1";
+static const char sql_soon[] = "UPDATE media.uploads SET links_swept = true WHERE media_id = $1";
+static const char sql_late[] = "UPDATE media.uploads SET links_until = 0 WHERE media_id = $1";
+static const char sql_delete[] = "DELETE FROM media.uploads WHERE media_id = $1";
+
+/* `at_ms`: $2, 0 when the statement has none. */
+static enum cq_status run_id(struct sweep *s, const char *sql, struct cq_id id, int64_t at_ms)
 {
-    char key[STORE_KEY_MAX], other[STORE_KEY_MAX + 16], memo[STORE_MEMO_MAX + 1];
-    enum cq_status st;
-
-    snprintf(key, sizeof key, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 1)));
-    snprintf(memo, sizeof memo, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 2)));
-    st = pg_bool(rows, 0, 3) ? store_delete(s->store, key) : store_ungrow(s->store, key, memo);
-    if (st != CQ_OK || !store_has_links(s->store) || strncmp(key, "media/", 6) != 0)
-        return st;
-    snprintf(other, sizeof other, "incoming/%s", key + 6);
-    st = store_delete(s->store, other);
-    snprintf(other, sizeof other, "proven/%s", key + 6);
-    if (st == CQ_OK)
-        st = store_delete(s->store, other);
-    return st == CQ_OK ? store_delete(s->store, key)
-                       : st; /* a copy that was not checked any more */
-}
-
-/* In a transaction. *ret_one: there was one. */
-static enum cq_status sweep_row(struct sweep *s, bool *ret_one)
-{
-    cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
     enum cq_status st;
 
     pg_params_init(&p, 64);
-    pg_add_i64(&p, clock_wall_ms() - s->conf.pending_ms);
-    st = pg_run(s->db, sql_one, &p, &rows);
-    *ret_one = st == CQ_OK && pg_rows(rows) == 1;
-    if (*ret_one)
-        st = forget_bytes(s, rows);
-    pg_params_clear(&p);
-    if (*ret_one)
-        pg_add_uuid(&p, pg_uuid(rows, 0, 0));
-    if (*ret_one && st == CQ_OK)
-        st = pg_run(s->db, "DELETE FROM media.uploads WHERE media_id = $1", &p, NULL);
+    pg_add_uuid(&p, id);
+    if (at_ms)
+        pg_add_i64(&p, at_ms);
+    st = pg_run(s->db, sql, &p, NULL);
     pg_params_release(&p);
     return st;
 }
 
-static bool sweep_one(struct sweep *s)
+static enum cq_status ask(struct sweep *s, const char *sql, int64_t first_ms, int64_t second_ms,
+                          struct pg_result **ret)
+{
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, 64);
+    pg_add_i64(&p, first_ms);
+    pg_add_i64(&p, second_ms);
+    st = pg_run(s->db, sql, &p, ret);
+    pg_params_release(&p);
+    return st;
+}
+
+/* Nobody finished it. In a transaction, as the next one. *ret_one: there was one. */
+static enum cq_status sweep_pending(struct sweep *s, bool *ret_one)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    char memo[STORE_MEMO_MAX + 1];
+    int64_t now_ms = clock_wall_ms(), pending_ms = s->conf.pending_ms;
+    enum cq_status st =
+        ask(s, sql_pending, now_ms - pending_ms, now_ms - SWEEP_PENDING_TIMES * pending_ms, &rows);
+    struct cq_id id;
+
+    *ret_one = st == CQ_OK && pg_rows(rows) == 1;
+    if (!*ret_one)
+        return st;
+    id = pg_uuid(rows, 0, 0);
+    snprintf(memo, sizeof memo, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 1)));
+    st = store_forget(s->store, id, memo, "");
+    if (st != CQ_OK)
+        return st;
+    return pg_i64(rows, 0, 2) ? run_id(s, sql_end, id, now_ms) : run_id(s, sql_delete, id, 0);
+}
+
+/* It is stored, or ended, and so is the link that it might have been sent by. */
+static enum cq_status sweep_linked(struct sweep *s, bool *ret_one)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    int64_t now_ms = clock_wall_ms();
+    char keep[STORE_KEY_MAX];
+    enum cq_status st =
+        ask(s, sql_linked, now_ms - SWEEP_LINK_SOON_MS, now_ms - SWEEP_LINK_LATE_MS, &rows);
+    struct cq_id id;
+
+    *ret_one = st == CQ_OK && pg_rows(rows) == 1;
+    if (!*ret_one)
+        return st;
+    id = pg_uuid(rows, 0, 0);
+    snprintf(keep, sizeof keep, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 1)));
+    st = *keep ? store_forget_links(s->store, id, keep) : store_forget(s->store, id, "", "");
+    if (st != CQ_OK)
+        return st;
+    if (pg_i64(rows, 0, 2) >= now_ms - SWEEP_LINK_LATE_MS)
+        return run_id(s, sql_soon, id, 0);
+    return run_id(s, pg_bool(rows, 0, 3) ? sql_late : sql_delete, id, 0);
+}
+
+static bool sweep_one(struct sweep *s, enum cq_status (*sweep)(struct sweep *s, bool *ret_one))
 {
     bool one = false;
     enum cq_status st = pg_ready(s->db, NULL);
@@ -75,13 +120,37 @@ static bool sweep_one(struct sweep *s)
     if (st == CQ_OK)
         st = pg_script(s->db, "BEGIN");
     if (st == CQ_OK)
-        st = sweep_row(s, &one);
+        st = sweep(s, &one);
     if (st == CQ_OK)
         st = pg_script(s->db, "COMMIT");
     if (st != CQ_OK)
         log_debug("not_swept", LOG_S("database", pg_error(s->db)),
                   LOG_S("store", store_why(s->store)));
     return st == CQ_OK && one;
+}
+
+static bool is_stopped(void *arg)
+{
+    return atomic_load(&((struct sweep *)arg)->stop);
+}
+
+static void sweep_all(struct sweep *s)
+{
+    const struct settle_conf settle = { .brokers = s->conf.brokers,
+                                        .partitions = s->conf.partitions,
+                                        .db = s->db,
+                                        .store = s->store,
+                                        .told = s->conf.told,
+                                        .stop = is_stopped,
+                                        .arg = s };
+
+    while (!is_stopped(s) && sweep_one(s, sweep_pending))
+        count_add(COUNT_FILES_SWEPT, 1);
+    while (!is_stopped(s) && sweep_one(s, sweep_linked))
+        ;
+    if (!is_stopped(s) && pg_ready(s->db, NULL) == CQ_OK && settle_all(&settle) != CQ_OK)
+        log_debug("not_settled", LOG_S("database", pg_error(s->db)),
+                  LOG_S("store", store_why(s->store)));
 }
 
 static void *sweep_main(void *arg)
@@ -91,8 +160,7 @@ static void *sweep_main(void *arg)
 
     while (!atomic_load(&s->stop)) {
         if (clock_mono_ms() >= next_ms) {
-            while (!atomic_load(&s->stop) && sweep_one(s))
-                count_add(COUNT_FILES_SWEPT, 1);
+            sweep_all(s);
             next_ms = clock_mono_ms() + EVERY_MS;
         }
         clock_sleep_ms(LOOK_MS);

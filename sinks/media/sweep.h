@@ -1,18 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/media/sweep.h - uploads that nobody finished are taken away, by a thread of its own.
+ * sinks/media/sweep.h - the ends of uploads, by a thread of its own: what nobody finished is taken
+ * away, what a link may have brought afterwards, too, and what is stored gets into the log
+ * (settle.h).
  */
 #pragma once
 
 #include "lib/base/status.h"
-#include "lib/store/store.h"
+#include "sinks/media/settle.h"
 
 struct sweep;
 
+enum {
+    /* An upload to which something comes now and then lives this many times as long at most. */
+    SWEEP_PENDING_TIMES = 7,
+    /* A link's object is looked for soon after the link's end, for its room, and a last time when
+     * even the slowest PUT that began in time has ended. */
+    SWEEP_LINK_SOON_MS = 60 * 1000,
+    SWEEP_LINK_LATE_MS = 24 * 3600 * 1000,
+};
+
 struct sweep_conf {
     const char *database_url;
+    const char *brokers;
+    int32_t partitions;
     struct store_conf store;
-    int64_t pending_ms; /* older than this */
+    int64_t pending_ms;                                /* without any activity for so long */
+    void (*told)(struct cq_id media, enum settled as); /* on the sweep's thread */
 };
 
 CQ_MUST_CHECK enum cq_status sweep_start(const struct sweep_conf *conf, struct sweep **ret);

@@ -364,28 +364,114 @@ async def test_t26_what_is_refused(stack, net):
     assert (await do(b.create, chat, Long(100 << 20), "document")).status_code == 201
 
 
+def older(stack, column, by_s, *medias):
+    """As if it had been so long ago."""
+    with stack.db() as db:
+        db.execute(f"UPDATE media.uploads SET {column} = {column} - %s WHERE media_id = ANY(%s)", (by_s * 1000, list(medias)))
+
+
+def sweep(stack):
+    """The role media sweeps when it starts, and each minute."""
+    stack.role("media").stop()
+    stack.role("media").start().wait_ready(30)
+
+
+def row_of(stack, media):
+    with stack.db() as db:
+        return db.execute("SELECT stored, logged, ended_at, touched_at, submit_tries FROM media.uploads WHERE media_id = %s", (media,)).fetchone()
+
+
 @scenario()
 async def test_unfinished_uploads_are_swept(stack, net):
+    """Counted from when something came last; not for ever, though."""
     alice, bob = await net.people("alice", "bob")
     chat = await net.direct(alice, bob)
     a = files_of(net, alice)
     data = png(seed=61) + bytes(100_000)
-    old, whole, young = [(await do(a.create, chat, data)).json()["media"]["id"] for _ in range(3)]
-    await do(a.patch, old, 0, data[:50_000])
+    old, whole, slow, endless = [(await do(a.create, chat, data)).json()["media"]["id"] for _ in range(4)]
+    for media in (old, slow, endless):
+        await do(a.patch, media, 0, data[:50_000])
     await do(a.push, whole, data)
-    await do(a.patch, young, 0, data[:50_000])
     kept = await do(a.send, chat, data)
-    with stack.db() as db:
-        db.execute("UPDATE media.uploads SET created_at = created_at - 86400000 WHERE media_id = ANY(%s)", ([old, whole, kept],))
-    stack.role("media").stop()
-    stack.role("media").start().wait_ready(30)  # it sweeps when it starts, and each minute
-    await do(wait_until, lambda: a.offset(old).status_code == 404 and a.offset(whole).status_code == 404, 30, "swept")
+    await do(older, stack, "touched_at", 86400, old, whole, kept)
+    await do(older, stack, "created_at", 86400, old, whole, kept, slow)
+    await do(older, stack, "created_at", 7 * 86400, endless)
+    await do(sweep, stack)
+    await do(wait_until, lambda: all(a.offset(media).status_code == 404 for media in (old, whole, endless)), 30, "swept")
     left = {p.name for p in (stack.state / "media").rglob("*") if p.is_file()}
-    assert not [n for n in left if old in n or whole in n]
-    assert (await do(a.offset, young)).headers["upload-offset"] == "50000"
-    await do(a.push, young, data, at=50_000)
-    assert (await do(a.complete, young)).status_code == 200
+    assert not [n for n in left if old in n or whole in n or endless in n]
+    assert (await do(a.offset, slow)).headers["upload-offset"] == "50000"
+    await do(a.push, slow, data, at=50_000)
+    assert (await do(a.complete, slow)).status_code == 200
     assert (await do(a.read, kept)).content == data
+
+
+@scenario()
+async def test_removed_before_it_is_complete(stack, net):
+    """Nothing is stored that the log would refuse; where it was stored all the same, it is taken away."""
+    alice, bob = await net.people("alice", "bob")
+    group = await net.group(alice, bob)
+    b = files_of(net, bob)
+    data = png(seed=62) + bytes(1000)
+    early, stuck, rejoined = [(await do(b.create, group, data)).json()["media"]["id"] for _ in range(3)]
+    for media in (early, stuck, rejoined):
+        await do(b.push, media, data)
+    with stack.db() as db:  # as where the process died between storing and submitting
+        db.execute("UPDATE media.uploads SET stored = true, sha256 = decode(%s, 'hex'), content_type = 'image/png', device_id = %s, touched_at = 1 "
+                   "WHERE media_id = ANY(%s)", (sha256(data), bob.tokens.device_id, [stuck, rejoined]))
+    await alice.rest.call("DELETE", f"/api/chats/{group}/members/{bob.user_id}", expect=200)
+    assert (await do(b.complete, early)).status_code == 404
+    assert row_of(stack, early)[0] is False
+    await do(sweep, stack)
+    await do(wait_until, lambda: row_of(stack, stuck)[2] and row_of(stack, rejoined)[2], 30, "the log refuses both")
+    assert (await do(b.complete, stuck)).status_code == 404, "given up"
+    await do(older, stack, "ended_at", 3600, stuck)
+    await do(sweep, stack)
+    await do(wait_until, lambda: row_of(stack, stuck) is None, 60, "taken away")
+    left = {p.name for p in (stack.state / "media").rglob("*") if p.is_file()}
+    assert stuck not in left and rejoined in left, "one that was given up just now may be on its way into the log"
+
+
+@scenario(limit_s=180)
+async def test_stored_when_the_log_was_away(stack, net):
+    """Kafka and edge-rest die between "stored" and "in the log", and nobody completes again: the role media does."""
+    alice, bob = await net.people("alice", "bob")
+    chats = [await net.direct(alice, bob), await net.group(alice, bob)]
+    a = files_of(net, alice)
+    data = png(seed=63)
+    medias = [(await do(a.create, chat, data, name="kept.png")).json()["media"]["id"] for chat in chats]
+    for media in medias:
+        await do(a.push, media, data)
+    await do(stack.kafka.kill9)
+    asked = [asyncio.create_task(do(quiet, Files(net.rest_url, alice.tokens.access).complete, media)) for media in medias]
+    await do(wait_until, lambda: all(row_of(stack, media)[0] for media in medias), 30, "both are stored")
+    await do(stack.role("edge-rest").kill9)
+    await asyncio.gather(*asked)
+    await do(stack.kafka.start)
+    await do(stack.kafka.wait_ready, 60)
+    await do(lambda: stack.role("edge-rest").start().wait_ready(60))
+    assert [(await do(a.get, media)).status_code for media in medias] == [404, 404]
+    await do(older, stack, "touched_at", 3600, *medias)
+    await do(sweep, stack)
+    for media in medias:
+        await do(wait_until, lambda media=media: quiet(a.get, media).status_code == 200, 60, "it is in the log")
+        assert (await do(a.read, media)).content == data
+        assert (await do(a.found, media))["thumbnail"]
+    await do(wait_until, lambda: stack.metrics("media")["files_settled_total"] == 2, 30, "noted")
+    # and it is asked once: the view has it from now on
+    await do(older, stack, "touched_at", 3600, *medias)
+    await do(sweep, stack)
+    await do(wait_until, lambda: all(row_of(stack, media)[1] for media in medias), 30, "logged")
+    assert all(row_of(stack, media)[4] == 1 for media in medias)
+
+
+def quiet(fn, *words):
+    import requests
+
+    try:
+        return fn(*words)
+    except requests.RequestException:
+        return None
 
 
 @scenario(limit_s=180)

@@ -17,7 +17,7 @@ from client import MARK, scenario
 from conftest import BASE_PORT
 from files import Files, b64, mp4, photo, png, sha256
 from stack import ROOT, wait_until
-from test_media import do, files_of, shown
+from test_media import do, files_of, older, row_of, shown, sweep
 
 ACCESS, SECRET = "chasqui-test", "chasqui-test-secret"
 STATE = Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state")
@@ -158,6 +158,80 @@ async def test_straight_to_the_store(stack, bucket, net):
     assert bucket.s3.get_object(Bucket="media", Key=key)["Body"].read() == data
 
 
+def lying(bucket, media):
+    """The folders in which something of it lies, thumbnails apart, and how many uploads in parts it has."""
+    keys = [o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media").get("Contents", [])
+            if media in o["Key"] and not o["Key"].startswith("thumbnails/")]
+    parts = [u for u in bucket.s3.list_multipart_uploads(Bucket="media").get("Uploads") or [] if media in u["Key"]]
+    return sorted(key.split("/")[0] for key in keys), len(parts)
+
+
+@scenario(limit_s=180)
+async def test_what_links_bring_after_the_end(stack, bucket, net):
+    """An upload has ended, its link has not: what still comes counts to the day and is swept, and so is what is stored twice."""
+    alice, bob = await net.people("alice", "bob")
+    group = await net.group(alice, bob)
+    a = files_of(net, alice)
+    data = png(seed=240)
+    html = b"<html><script>alert(1)</script>".ljust(len(data))
+
+    async def announced(body, **more):
+        made = (await do(a.create, group, body, contentType="image/png", **more)).json()
+        return made["media"]["id"], made["upload"]["put"]
+
+    async def put(link, body):
+        assert (await do(outside, "PUT", link["url"], data=body, headers=link["headers"])).status_code == 200
+
+    from files import TUS
+
+    given_up, link_1 = await announced(data)
+    proven, link_2 = await announced(data, sha256=sha256(data))
+    for media in (given_up, proven):
+        assert (await do(a.call, "DELETE", f"/api/media/{media}/upload", headers=TUS)).status_code == 204
+        assert (await do(a.offset, media)).status_code == 404 and (await do(a.complete, media)).status_code == 404
+    refused, link_3 = await announced(html)
+    await put(link_3, html)
+    assert (await do(a.complete, refused)).status_code == 415
+    done, link_4 = await announced(data)
+    await put(link_4, data)
+    assert (await do(a.complete, done)).status_code == 200
+    old, link_5 = await announced(data)
+    await do(a.patch, old, 0, data[:100])
+    ended = {given_up: link_1, proven: link_2, refused: link_3, done: link_4, old: link_5}
+    with stack.db() as db:
+        used = db.execute("SELECT sum(size) FROM media.uploads WHERE user_id = %s", (alice.user_id,)).fetchone()[0]
+    assert used == 4 * len(data) + len(html), "what a link may bring counts, ended or not"
+    for media, link in ended.items():
+        await put(link, html if media == refused else data)
+    assert lying(bucket, proven) == (["proven"], 0) and lying(bucket, done) == (["incoming", "media"], 0)
+
+    # a killed process has begun an upload in parts that no row names
+    key = f"media/{old[:2]}/{old}"
+    bucket.s3.create_multipart_upload(Bucket="media", Key=key)
+    assert lying(bucket, old)[1] == 1
+    await do(older, stack, "created_at", 2 * 86400, old)
+    await do(older, stack, "touched_at", 2 * 86400, old)
+    await do(older, stack, "links_until", 600, *ended)
+    await do(sweep, stack)
+    await do(wait_until, lambda: row_of(stack, old)[2], 30, "nobody finished it")
+    for media, link in ended.items():
+        if media != old:
+            assert lying(bucket, media)[0] != [], "a link that is good still is waited for"
+    await do(older, stack, "links_until", 1800, *ended)
+    await do(sweep, stack)
+    await do(wait_until, lambda: all(not lying(bucket, media)[0] for media in ended if media != done), 30, "swept")
+    await do(wait_until, lambda: lying(bucket, done) == (["media"], 0), 30, "only what was checked is kept")
+    assert lying(bucket, old) == ([], 0)
+    # somebody is slow and began in time: the row waits for him
+    assert all(row_of(stack, media) for media in ended)
+    bucket.s3.put_object(Bucket="media", Key=f"incoming/{given_up[:2]}/{given_up}", Body=data)
+    await do(older, stack, "links_until", 86400, *ended)
+    await do(sweep, stack)
+    await do(wait_until, lambda: not any(row_of(stack, media) for media in ended if media != done), 30, "forgotten")
+    assert lying(bucket, given_up) == ([], 0) and lying(bucket, done) == (["media"], 0)
+    assert (await do(a.read, done)).content == data
+
+
 @scenario()
 async def test_what_lies_in_the_bucket_is_checked(stack, bucket, net):
     """boto3 puts what it likes where the upload is awaited; complete looks at it."""
@@ -229,10 +303,9 @@ async def test_parts_and_pieces(stack, bucket, net):
     gone = (await do(a.create, chat, body, "video")).json()["media"]["id"]
     for at in range(0, 6 << 20, 1 << 20):
         await do(a.patch, gone, at, body[at : at + (1 << 20)])
-    with stack.db() as db:
-        db.execute("UPDATE media.uploads SET created_at = created_at - 86400000 WHERE media_id = %s", (gone,))
-    stack.role("media").stop()
-    stack.role("media").start().wait_ready(30)
+    for column in ("created_at", "touched_at"):
+        await do(older, stack, column, 86400, gone)
+    await do(sweep, stack)
     await do(wait_until, lambda: a.offset(gone).status_code == 404, 30, "swept")
     assert not bucket.s3.list_multipart_uploads(Bucket="media").get("Uploads")
     assert not bucket.s3.list_objects_v2(Bucket="media", Prefix="waiting/").get("Contents")
