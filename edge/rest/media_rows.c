@@ -235,11 +235,9 @@ enum cq_status upload_end(struct call *c, struct pg *db, const struct upload *u)
 static const char sql_media[] =
     MEDIA_COLUMNS("$2") "WHERE d.media_id = $1 AND view.may_read_media($1, $2)";
 
-/* One's own first; of a file that thousands hold only some are looked at. */
-static const char sql_same[] = MEDIA_COLUMNS(
-    "$3") "JOIN (SELECT s.media_id, s.owner_id FROM view.media s WHERE s.sha256 = $1 AND "
-          "s.size = $2 ORDER BY s.owner_id <> $3, s.seq DESC LIMIT 64) k ON k.media_id = "
-          "d.media_id WHERE view.may_read_media(d.media_id, $3) LIMIT 1";
+/* By a query of its own, once: what it costs must not depend on files of others. */
+static const char sql_same[] =
+    MEDIA_COLUMNS("$3") "WHERE d.media_id = (SELECT view.same_file($1, $2, $3))";
 
 static enum cq_status take_media(struct call *c, struct pg *db, const char *sql,
                                  const struct pg_params *p, struct media *m, bool *ret_found)

@@ -263,6 +263,41 @@ async def test_the_same_bytes_need_not_be_sent_again(stack, net):
 
 
 @scenario()
+async def test_a_hash_tells_nothing_by_its_time_either(stack, net):
+    """What the database reads for a hash is the same whether strangers have such a file, or many, or nobody has."""
+    alice, bob, mallory = await net.people("alice", "bob", "mallory")
+    group, elsewhere = await net.group(alice, bob), await net.group(mallory, bob)
+    a, m = files_of(net, alice), files_of(net, mallory)
+    data, own, shown_to_her = png(seed=35), png(seed=36), png(seed=37)
+    for _ in range(20):  # all but the first without sending a byte
+        media = await do(a.send, group, data, sha256=sha256(data))
+    assert (await shown(alice, group, media)).status == 201
+    mine = await do(m.send, elsewhere, own, sha256=sha256(own))
+    b = files_of(net, bob)
+    media = await do(b.send, elsewhere, shown_to_her, sha256=sha256(shown_to_her))
+    assert (await shown(bob, elsewhere, media)).status == 201
+
+    with stack.db() as db:
+        db.execute("ANALYZE view.media, view.messages, view.members")
+
+        def probe(hash, size, reader):
+            """→ what is found, and the blocks of tables and indexes that were looked at."""
+            found = db.execute("SELECT view.same_file(decode(%s, 'hex'), %s, %s)", (hash, size, reader)).fetchone()[0]
+            plan = db.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT view.same_file(decode(%s, 'hex'), %s, %s)",
+                              (hash, size, reader)).fetchone()[0][0]["Plan"]
+            return found and str(found), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+        theirs, nobodys = (sha256(data), len(data)), ("17" * 32, len(data))
+        for hash, size in (theirs, nobodys):
+            probe(hash, size, mallory.user_id)  # what is cached by then is cached for both
+        assert probe(*theirs, mallory.user_id) == probe(*nobodys, mallory.user_id)
+        assert probe(*theirs, mallory.user_id)[0] is None
+        assert probe(sha256(own), len(own), mallory.user_id)[0] == mine
+        assert probe(sha256(shown_to_her), len(shown_to_her), mallory.user_id)[0] == media
+        assert probe(sha256(shown_to_her), len(shown_to_her) + 1, mallory.user_id)[0] is None
+
+
+@scenario()
 async def test_pieces(stack, net):
     """Offsets, checksums, bounds: nothing is taken that is not the next piece."""
     import base64
