@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#include "sinks/media/length.h"
+#include "sinks/media/length_kinds.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-    BOXES_MAX = 4096,
+    CHUNKS_MAX = 4096,
     ELEMENTS_MAX = 2 * 1000 * 1000,
+    FRAMES_MAX = 1000 * 1000,
     TAIL_BYTES = 64 * 1024,
     SIDE_MAX = 65535,
 };
 static const uint64_t WEBM_TIME_MAX = (uint64_t)1 << 62; /* room for the two bytes of a block */
 static const int64_t LONGEST_MS = (int64_t)1000 * 3600 * 1000; /* what is longer is a lie */
 
-static uint64_t big(const uint8_t *p, int n)
+uint64_t length_big(const uint8_t *p, int n)
 {
     uint64_t v = 0;
 
@@ -31,13 +32,12 @@ static uint64_t little(const uint8_t *p, int n)
     return v;
 }
 
-static bool get(const struct length_source *s, int64_t at, void *to, size_t n)
+bool length_get(const struct length_source *s, int64_t at, void *to, size_t n)
 {
     return at >= 0 && at <= s->size && (int64_t)n <= s->size - at && s->read(s->arg, at, to, n);
 }
 
-/* `units` of which `per_s` are a second. */
-static void set_duration(struct length *ret, double units, double per_s)
+void length_set_duration(struct length *ret, double units, double per_s)
 {
     double ms = per_s > 0 ? units * 1000.0 / per_s : 0;
 
@@ -45,7 +45,7 @@ static void set_duration(struct length *ret, double units, double per_s)
         ret->duration_ms = (int64_t)(ms + 0.5);
 }
 
-static void set_sides(struct length *ret, uint64_t width, uint64_t height)
+void length_set_sides(struct length *ret, uint64_t width, uint64_t height)
 {
     if (!width || !height || width > SIDE_MAX || height > SIDE_MAX)
         return;
@@ -63,8 +63,8 @@ static void find_ogg(const struct length_source *s, struct length *ret)
     uint8_t head[27], body[19];
     uint64_t rate = 0, skip = 0, last = 0;
 
-    if (!get(s, 0, head, sizeof head) || memcmp(head, "OggS", 4) != 0 ||
-        !get(s, 27 + head[26], body, sizeof body))
+    if (!length_get(s, 0, head, sizeof head) || memcmp(head, "OggS", 4) != 0 ||
+        !length_get(s, 27 + head[26], body, sizeof body))
         return;
     if (memcmp(body, "OpusHead", 8) == 0) {
         rate = 48000;
@@ -72,74 +72,13 @@ static void find_ogg(const struct length_source *s, struct length *ret)
     } else if (memcmp(body, "\x01vorbis", 7) == 0) {
         rate = little(body + 12, 4);
     }
-    if (!rate || !get(s, s->size - (int64_t)n, tail, n))
+    if (!rate || !length_get(s, s->size - (int64_t)n, tail, n))
         return;
     for (size_t i = 0; i + 14 <= n; i++)
         if (memcmp(tail + i, "OggS", 4) == 0 && little(tail + i + 6, 8) >> 63 == 0)
             last = little(tail + i + 6, 8);
     if (last > skip)
-        set_duration(ret, (double)(last - skip), (double)rate);
-}
-
-/* ---- MP4: moov/mvhd, and the largest moov/trak/tkhd
- * ---------------------------------------------- */
-
-static void read_mvhd(const struct length_source *s, int64_t at, struct length *ret)
-{
-    uint8_t b[32];
-
-    if (!get(s, at, b, sizeof b))
-        return;
-    if (b[0] == 1)
-        set_duration(ret, (double)big(b + 24, 8), (double)big(b + 20, 4));
-    else
-        set_duration(ret, (double)big(b + 16, 4), (double)big(b + 12, 4));
-}
-
-static void read_tkhd(const struct length_source *s, int64_t at, int64_t end, struct length *ret)
-{
-    uint8_t b[44]; /* the matrix, and both sides behind it */
-    uint64_t width, height;
-
-    if (end - at < 84 || !get(s, end - (int64_t)sizeof b, b, sizeof b))
-        return;
-    width = big(b + 36, 4) >> 16;
-    height = big(b + 40, 4) >> 16;
-    if (width * height <= (uint64_t)ret->width * (uint64_t)ret->height)
-        return;
-    if (!big(b, 4) && !big(b + 16, 4)) /* turned by a quarter */
-        set_sides(ret, height, width);
-    else
-        set_sides(ret, width, height);
-}
-
-static void find_mp4(const struct length_source *s, struct length *ret)
-{
-    int64_t at = 0;
-    uint8_t b[16];
-
-    for (int i = 0; i < BOXES_MAX && get(s, at, b, 8); i++) {
-        int64_t n = (int64_t)big(b, 4), head = 8, end;
-
-        if (n == 1 && get(s, at, b, 16)) {
-            n = big(b + 8, 8) >> 62 ? 0 : (int64_t)big(b + 8, 8);
-            head = 16;
-        } else if (n == 0) {
-            n = s->size - at;
-        }
-        if (n < head || n > s->size - at)
-            return;
-        end = at + n;
-        if (memcmp(b + 4, "moov", 4) == 0 || memcmp(b + 4, "trak", 4) == 0) {
-            at += head; /* into it */
-            continue;
-        }
-        if (memcmp(b + 4, "mvhd", 4) == 0)
-            read_mvhd(s, at + head, ret);
-        else if (memcmp(b + 4, "tkhd", 4) == 0)
-            read_tkhd(s, at + head, end, ret);
-        at = end;
-    }
+        length_set_duration(ret, (double)(last - skip), (double)rate);
 }
 
 /* ---- MP3: what its first frame says, or its bytes by its bit rate
@@ -159,22 +98,68 @@ static void find_mp3(const struct length_source *s, struct length *ret)
     int64_t at = 0;
     int version, rate, kbit;
 
-    if (!get(s, 0, b, sizeof b))
+    if (!length_get(s, 0, b, sizeof b))
         return;
     if (memcmp(b, "ID3", 3) == 0)
         at = 10 + ((b[6] & 127) << 21 | (b[7] & 127) << 14 | (b[8] & 127) << 7 | (b[9] & 127));
-    if (!get(s, at, f, sizeof f) || f[0] != 0xff || (f[1] & 0xe6) != 0xe2 || f[2] >> 4 == 15 ||
-        (f[2] >> 2 & 3) == 3)
+    if (!length_get(s, at, f, sizeof f) || f[0] != 0xff || (f[1] & 0xe6) != 0xe2 ||
+        f[2] >> 4 == 15 || (f[2] >> 2 & 3) == 3)
         return;
     version = f[1] >> 3 & 3;
     rate = rates[version][f[2] >> 2 & 3];
     kbit = kbits[version == 3][f[2] >> 4];
     for (size_t i = 4; i + 12 <= 4 + 36 + 12; i++) /* behind the side information, 9 to 32 bytes */
         if ((memcmp(f + i, "Xing", 4) == 0 || memcmp(f + i, "Info", 4) == 0) && f[i + 7] & 1) {
-            set_duration(ret, (double)big(f + i + 8, 4) * (version == 3 ? 1152 : 576), rate);
+            length_set_duration(ret, (double)length_big(f + i + 8, 4) * (version == 3 ? 1152 : 576),
+                                rate);
             return;
         }
-    set_duration(ret, (double)(s->size - at) * 8, kbit * 1000.0);
+    length_set_duration(ret, (double)(s->size - at) * 8, kbit * 1000.0);
+}
+
+/* ---- AAC as ADTS has it: its frames, each of a thousand samples or a few
+ * ---------------------------- */
+
+static void find_aac(const struct length_source *s, struct length *ret)
+{
+    static const int rates[16] = { 96000, 88200, 64000, 48000, 44100, 32000, 24000,
+                                   22050, 16000, 12000, 11025, 8000,  7350 };
+    uint64_t samples = 0;
+    int64_t at = 0, first = 0;
+    int rate = 0;
+    uint8_t b[10];
+
+    if (length_get(s, 0, b, sizeof b) && memcmp(b, "ID3", 3) == 0)
+        at = first =
+            10 + ((b[6] & 127) << 21 | (b[7] & 127) << 14 | (b[8] & 127) << 7 | (b[9] & 127));
+    for (int i = 0; i < FRAMES_MAX && length_get(s, at, b, 7); i++) {
+        int64_t n = (b[3] & 3) << 11 | b[4] << 3 | b[5] >> 5;
+
+        if (b[0] != 0xff || (b[1] & 0xf6) != 0xf0 || n < 7)
+            break;
+        rate = rate ? rate : rates[b[2] >> 2 & 15];
+        samples += 1024 * (uint64_t)((b[6] & 3) + 1);
+        at += n;
+    }
+    if (at < s->size && at > first && samples >= 1024 * (uint64_t)FRAMES_MAX)
+        length_set_duration(ret, (double)samples * (double)(s->size - first) / (double)(at - first),
+                            rate);
+    else
+        length_set_duration(ret, (double)samples, rate);
+}
+
+/* ---- FLAC: its STREAMINFO, which is the first block
+ * ---------------------------------------------------- */
+
+static void find_flac(const struct length_source *s, struct length *ret)
+{
+    uint8_t b[26];
+    uint64_t v;
+
+    if (!length_get(s, 0, b, sizeof b) || memcmp(b, "fLaC", 4) != 0 || (b[4] & 127) != 0)
+        return;
+    v = length_big(b + 18, 8); /* 20 bits of the rate, 8 of others, 36 of samples */
+    length_set_duration(ret, (double)(v & (((uint64_t)1 << 36) - 1)), (double)(v >> 44));
 }
 
 /* ---- WAV
@@ -186,15 +171,15 @@ static void find_wav(const struct length_source *s, struct length *ret)
     uint64_t bytes_s = 0;
     uint8_t b[20];
 
-    for (int i = 0; i < BOXES_MAX && get(s, at, b, 8); i++) {
+    for (int i = 0; i < CHUNKS_MAX && length_get(s, at, b, 8); i++) {
         uint64_t n = little(b + 4, 4);
 
-        if (memcmp(b, "fmt ", 4) == 0 && get(s, at + 8, b, 16))
+        if (memcmp(b, "fmt ", 4) == 0 && length_get(s, at + 8, b, 16))
             bytes_s = little(b + 8, 4);
         else if (memcmp(b, "data", 4) == 0) {
             if (n > (uint64_t)(s->size - at - 8))
                 n = (uint64_t)(s->size - at - 8);
-            set_duration(ret, (double)n, (double)bytes_s);
+            length_set_duration(ret, (double)n, (double)bytes_s);
             return;
         }
         at += 8 + (int64_t)n + (int64_t)(n & 1);
@@ -220,7 +205,7 @@ static int vint(const uint8_t *p, bool keep, uint64_t *ret)
         n++;
     if (n > 8)
         return 0;
-    *ret = big(p, n);
+    *ret = length_big(p, n);
     if (!keep)
         *ret &= ((uint64_t)1 << 7 * n) - 1;
     return n;
@@ -228,7 +213,7 @@ static int vint(const uint8_t *p, bool keep, uint64_t *ret)
 
 static double real(const uint8_t *p, size_t n)
 {
-    uint64_t bits = big(p, (int)n);
+    uint64_t bits = length_big(p, (int)n);
     uint32_t bits32 = (uint32_t)bits;
     double d = 0;
     float f = 0;
@@ -242,7 +227,7 @@ static double real(const uint8_t *p, size_t n)
 
 static void webm_value(struct webm *w, uint64_t id, const uint8_t *p, size_t n)
 {
-    uint64_t v = big(p, (int)n);
+    uint64_t v = length_big(p, (int)n);
 
     if (id == 0x2AD7B1 && v)
         w->scale_ns = v;
@@ -264,10 +249,10 @@ static void webm_block(struct webm *w, int64_t at, uint64_t size)
     int n;
 
     if (w->cluster > WEBM_TIME_MAX ||
-        !get(w->s, at, b, size < sizeof b ? (size_t)size : sizeof b) ||
+        !length_get(w->s, at, b, size < sizeof b ? (size_t)size : sizeof b) ||
         !(n = vint(b, false, &track)))
         return;
-    int64_t t = (int64_t)w->cluster + (int16_t)big(b + n, 2);
+    int64_t t = (int64_t)w->cluster + (int16_t)length_big(b + n, 2);
     if (t > 0 && (uint64_t)t > w->last)
         w->last = (uint64_t)t;
 }
@@ -296,7 +281,7 @@ static void find_webm(const struct length_source *s, struct length *ret)
         int id_n, size_n;
 
         memset(b, 0, sizeof b);
-        if (!get(s, at, b, have) || !(id_n = vint(b, true, &id)) || id_n > 4 ||
+        if (!length_get(s, at, b, have) || !(id_n = vint(b, true, &id)) || id_n > 4 ||
             !(size_n = vint(b + id_n, false, &n)))
             break;
         at += id_n + size_n;
@@ -306,14 +291,15 @@ static void find_webm(const struct length_source *s, struct length *ret)
             continue; /* its size may be unknown: its children come next */
         if (n > (uint64_t)(s->size - at))
             break;
-        if (n && n <= 8 && get(s, at, b, (size_t)n))
+        if (n && n <= 8 && length_get(s, at, b, (size_t)n))
             webm_value(&w, id, b, (size_t)n);
         if (id == 0xA3 || id == 0xA1)
             webm_block(&w, at, n);
         at += (int64_t)n;
     }
-    set_duration(ret, (w.duration > 0 ? w.duration : (double)w.last) * (double)w.scale_ns, 1e9);
-    set_sides(ret, w.width, w.height);
+    length_set_duration(ret, (w.duration > 0 ? w.duration : (double)w.last) * (double)w.scale_ns,
+                        1e9);
+    length_set_sides(ret, w.width, w.height);
 }
 
 void length_find(const struct length_source *s, const char *type, struct length *ret)
@@ -322,9 +308,12 @@ void length_find(const struct length_source *s, const char *type, struct length 
         const char *type;
         void (*find)(const struct length_source *, struct length *);
     } rows[] = {
-        { "audio/ogg", find_ogg },   { "audio/mpeg", find_mp3 }, { "audio/mp4", find_mp4 },
-        { "video/mp4", find_mp4 },   { "audio/wav", find_wav },  { "audio/webm", find_webm },
-        { "video/webm", find_webm },
+        { "audio/ogg", find_ogg },         { "audio/mpeg", find_mp3 },
+        { "audio/aac", find_aac },         { "audio/flac", find_flac },
+        { "audio/mp4", length_find_mp4 },  { "audio/3gpp", length_find_mp4 },
+        { "video/mp4", length_find_mp4 },  { "video/quicktime", length_find_mp4 },
+        { "video/3gpp", length_find_mp4 }, { "audio/wav", find_wav },
+        { "audio/webm", find_webm },       { "video/webm", find_webm },
     };
 
     *ret = (struct length){ 0 };

@@ -24,8 +24,9 @@ static bool read_file(void *arg, int64_t at, void *to, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const char *const types[] = { "audio/ogg", "audio/mpeg", "audio/mp4", "video/mp4",
-                                         "audio/wav", "audio/webm", "video/webm" };
+    static const char *const types[] = { "audio/ogg",  "audio/mpeg", "audio/mp4",
+                                         "video/mp4",  "audio/wav",  "audio/webm",
+                                         "video/webm", "audio/aac",  "audio/flac" };
     struct length got;
     struct file f;
 

@@ -62,6 +62,131 @@ TEST(webm_without_a_duration)
     CHECK_EQ(l.height, 480);
 }
 
+/* ---- MP4
+ * ------------------------------------------------------------------------------------------ */
+
+struct boxes {
+    uint8_t b[4096];
+    size_t n, open[8];
+    int depth;
+};
+
+static void put(struct boxes *m, uint64_t v, int bytes)
+{
+    for (int i = bytes - 1; i >= 0; i--)
+        m->b[m->n++] = (uint8_t)(v >> 8 * i);
+}
+
+static void begin(struct boxes *m, const char *type)
+{
+    m->open[m->depth++] = m->n;
+    put(m, 0, 4);
+    memcpy(m->b + m->n, type, 4);
+    m->n += 4;
+}
+
+static void end(struct boxes *m)
+{
+    size_t at = m->open[--m->depth], to = m->n;
+
+    m->n = at;
+    put(m, to - at, 4);
+    m->n = to;
+}
+
+/* A track of `per_s` units, and a movie of 1,000 whose length is not known yet. */
+static void begin_fragmented(struct boxes *m, uint32_t unknown, uint64_t mehd, uint32_t trex)
+{
+    begin(m, "moov");
+    begin(m, "mvhd"), put(m, 0, 8), put(m, 0, 4), put(m, 1000, 4), put(m, unknown, 4);
+    put(m, 0, 8), put(m, 0, 8), end(m);
+    for (int track = 1; track <= 2; track++) {
+        begin(m, "trak");
+        begin(m, "tkhd"), put(m, 0, 8), put(m, 0, 4), put(m, (uint64_t)track, 4), end(m);
+        begin(m, "mdia"), begin(m, "mdhd"), put(m, 1u << 24, 4), put(m, 0, 8), put(m, 0, 8);
+        put(m, track == 1 ? 90000 : 48000, 4), put(m, 0, 8), end(m), end(m), end(m);
+    }
+    begin(m, "mvex");
+    if (mehd)
+        begin(m, "mehd"), put(m, 1u << 24, 4), put(m, mehd, 8), end(m);
+    begin(m, "trex"), put(m, 0, 4), put(m, 1, 4), put(m, 1, 4), put(m, trex, 4), put(m, 0, 8);
+    end(m), end(m), end(m);
+}
+
+static void fragment(struct boxes *m, uint32_t track, uint32_t flags, const uint64_t *tfdt,
+                     uint32_t run_flags, uint32_t n, const uint32_t *durations)
+{
+    begin(m, "moof");
+    begin(m, "traf");
+    begin(m, "tfhd"), put(m, flags, 4), put(m, track, 4);
+    put(m, 0, flags & 1 ? 8 : 0), put(m, 500, flags & 8 ? 4 : 0), end(m);
+    if (tfdt)
+        begin(m, "tfdt"), put(m, 1u << 24, 4), put(m, *tfdt, 8), end(m);
+    begin(m, "trun"), put(m, run_flags, 4), put(m, n, 4), put(m, 0, run_flags & 1 ? 4 : 0);
+    for (uint32_t i = 0; durations && i < n; i++)
+        put(m, durations[i], 4), put(m, 99, run_flags & 0x200 ? 4 : 0);
+    end(m), end(m), end(m);
+    begin(m, "mdat"), put(m, 0, 8), end(m);
+}
+
+TEST(fragments_by_their_samples)
+{
+    static const uint32_t durations[] = { 90000, 45000, 45000 };
+    static const uint64_t at = 48000 * 9, far = UINT64_MAX;
+    struct boxes m = { 0 };
+
+    begin_fragmented(&m, 0, 0, 3000);
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 0);
+    fragment(&m, 1, 0, NULL, 0x301, 3, durations); /* two seconds, each sample its own */
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 2000);
+    fragment(&m, 1, 0, NULL, 0, 60, NULL); /* two more, by the default of the track */
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 4000);
+    fragment(&m, 1, 9, NULL, 1, 180, NULL); /* one more, by the default of the fragment */
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 5000);
+    fragment(&m, 2, 8, &at, 1, 96, NULL); /* the other one begins at nine seconds */
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 10000);
+    fragment(&m, 7, 8, &at, 1, 4000000000u, NULL);      /* of no track */
+    fragment(&m, 1, 8, NULL, 0x100, 4000000000u, NULL); /* more samples than the box has */
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 10000);
+    fragment(&m, 2, 8, &far, 0, 4000000000u, NULL); /* beyond the end of time: not believed */
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 5000);
+}
+
+TEST(fragments_by_what_the_head_says)
+{
+    struct boxes m = { 0 };
+
+    begin_fragmented(&m, UINT32_MAX, 7500, 3000); /* mvhd: not known */
+    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 7500);
+    fragment(&m, 1, 0, NULL, 0, 30, NULL);
+    CHECK_EQ(find("video/quicktime", m.b, m.n).duration_ms, 7500);
+    for (size_t n = 0; n < m.n; n++) /* cut anywhere */
+        CHECK(find("video/mp4", m.b, n).duration_ms <= 7500);
+}
+
+/* Frames of 200 bytes and 1,024 samples at 44,100 Hz: 43 are a second. */
+TEST(aac_by_its_frames)
+{
+    static uint8_t aac[200 * 431];
+
+    for (size_t i = 0; i < sizeof aac; i += 200)
+        memcpy(aac + i, "\xff\xf1\x50\x80\x19\x1f\xfc", 7);
+    CHECK_EQ(find("audio/aac", aac, sizeof aac).duration_ms, 10008);
+    CHECK_EQ(find("audio/aac", aac, 200 * 43 + 3).duration_ms, 998);
+    CHECK_EQ(find("audio/aac", aac, 6).duration_ms, 0);
+}
+
+TEST(flac_by_its_first_block)
+{
+    uint8_t flac[42] = "fLaC\0\0\0\x22\x10\0\x10\0";
+    uint64_t v = (uint64_t)44100 << 44 | (uint64_t)1 << 41 | (uint64_t)15 << 36 | 44100 * 5 / 2;
+
+    for (int i = 0; i < 8; i++)
+        flac[18 + i] = (uint8_t)(v >> 8 * (7 - i));
+    CHECK_EQ(find("audio/flac", flac, sizeof flac).duration_ms, 2500);
+    CHECK_EQ(find("audio/flac", flac, 25).duration_ms, 0);
+}
+
 TEST(types_that_have_no_length)
 {
     CHECK_EQ(find("application/pdf", "%PDF-1.7", 8).duration_ms, 0);
@@ -95,7 +220,8 @@ TEST(webm_at_the_end_of_time)
 TEST(hostile_bytes)
 {
     static const char *const types[] = { "audio/ogg", "audio/mpeg", "audio/mp4",
-                                         "video/mp4", "audio/wav",  "video/webm" };
+                                         "video/mp4", "audio/wav",  "video/webm",
+                                         "audio/aac", "audio/flac", "video/3gpp" };
     static const char *const starts[] = { "OggS", "ID3", "\0\0\0\1moov", "RIFF",
                                           "\x1a\x45\xdf\xa3" };
     unsigned seed = 12345;
