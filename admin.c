@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPICS_MAX = 64 };
+enum { TOPICS_MAX = 64, DRIFT_ROLE_MS = 3000, DRIFT_ADMIN_MS = 15000 };
 
 struct topic_list {
     struct topic_wanted spec[TOPICS_MAX];
@@ -46,9 +46,32 @@ enum cq_status admin_topics_check(char *reterr, size_t reterr_n)
     return bus_topics_check(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, reterr, reterr_n);
 }
 
+enum cq_status admin_topics_drift(bus_drift_fn *fn, char *reterr, size_t reterr_n)
+{
+    static struct topic_list list;
+    size_t drifted;
+
+    list_topics(&list, 1);
+    return bus_topics_drift(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, DRIFT_ROLE_MS, fn,
+                            NULL, &drifted, reterr, reterr_n);
+}
+
+static void print_drift(void *arg, const char *topic, const char *name, const char *wanted,
+                        const char *found)
+{
+    (void)arg;
+    fprintf(stderr, "chasqui: topic %s: %s is %s, must be %s\n", topic, name, found, wanted);
+    if (strcmp(name, "replicas") != 0)
+        fprintf(stderr,
+                "chasqui:   kafka-configs.sh --alter --entity-type topics --entity-name %s "
+                "--add-config %s=%s\n",
+                topic, name, wanted);
+}
+
 static int run_topics(int argc, char **argv)
 {
     static struct topic_list list;
+    size_t drifted = 0;
     char why[512] = "";
 
     (void)argc;
@@ -57,6 +80,17 @@ static int run_topics(int argc, char **argv)
     if (bus_topics_ensure(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, why, sizeof why) !=
         CQ_OK) {
         fprintf(stderr, "chasqui: %s\n", why);
+        return 1;
+    }
+    if (bus_topics_drift(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, DRIFT_ADMIN_MS,
+                         print_drift, NULL, &drifted, why, sizeof why) != CQ_OK) {
+        fprintf(stderr, "chasqui: %s\n", why);
+        return 1;
+    }
+    if (drifted) {
+        fprintf(stderr,
+                "chasqui: %zu topics are there, %zu of their settings are not as they must be\n",
+                list.n, drifted);
         return 1;
     }
     printf("%zu topics are there\n", list.n);
@@ -137,7 +171,7 @@ static const struct verb {
     const char *help;
 } verbs[] = {
     { "topics", run_topics, ROLE_ADMIN,
-      "create the topics that are missing, check those that are there" },
+      "create the topics that are missing, check those that are there and their settings" },
     { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
     { "rebuild", run_rebuild, ROLE_ADMIN,
       "drop the view; the sinks replay it from the log (stop them first)" },

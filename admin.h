@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lib/base/status.h"
+#include "lib/bus/bus.h"
 
 #include <stdio.h>
 
@@ -15,3 +16,7 @@ void admin_usage(FILE *out);
 
 /** Every topic is there with the partitions that the settings say. CQ_AGAIN: the broker is away. */
 CQ_MUST_CHECK enum cq_status admin_topics_check(char *reterr, size_t reterr_n);
+
+/** Tell `fn` of each setting of a topic that is not as the table of topics says; `arg` is NULL.
+ * Statuses of bus_topics_drift(). */
+CQ_MUST_CHECK enum cq_status admin_topics_drift(bus_drift_fn *fn, char *reterr, size_t reterr_n);

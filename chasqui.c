@@ -11,6 +11,8 @@
 #include "lib/base/export.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
+#include "lib/bus/bus.h"
+#include "lib/pg/pg.h"
 #include "processors/chat/role.h"
 #include "processors/user/role.h"
 #include "sinks/media/role.h"
@@ -100,6 +102,24 @@ static enum cq_status await_topics(void)
     return stop ? CQ_AGAIN : st;
 }
 
+static void tell_drift(void *arg, const char *topic, const char *name, const char *wanted,
+                       const char *found)
+{
+    (void)arg;
+    log_warn("topic_drift", LOG_S("topic", topic), LOG_S("setting", name), LOG_S("wanted", wanted),
+             LOG_S("found", found));
+}
+
+/* A topic whose settings were changed loses what it should keep, with every role in good health. No
+ * reason to refuse to run: what is lost is lost sooner without us. */
+static void look_at_topics(void)
+{
+    char why[256] = "";
+
+    if (admin_topics_drift(tell_drift, why, sizeof why) != CQ_OK)
+        log_warn("topic_settings_unknown", LOG_S("why", why));
+}
+
 static bool open_private_door(const struct role *r)
 {
     const char *listen = setting_text(SET_METRICS_LISTEN);
@@ -112,8 +132,39 @@ static bool open_private_door(const struct role *r)
     return false;
 }
 
+struct watches {
+    struct bus_watch *bus;
+    struct pg_watch *pg;
+};
+
+/* Every role is watched over, whatever its own loop waits for. Who cannot be watched counts as
+ * away.
+ */
+static void start_watches(struct watches *w)
+{
+    if (bus_watch_start(setting_text(SET_KAFKA_BROKER), &w->bus) != CQ_OK)
+        log_warn("not_watched", LOG_S("server", "Kafka"));
+    if (setting_is_declared(SET_DATABASE_URL) &&
+        pg_watch_start(setting_text(SET_DATABASE_URL), &w->pg) != CQ_OK)
+        log_warn("not_watched", LOG_S("server", "PostgreSQL"));
+}
+
+static int run_watched(const struct role *r)
+{
+    switch (await_topics()) {
+    case CQ_OK:
+        look_at_topics();
+        return r->run(&stop);
+    case CQ_AGAIN:
+        return 0; /* told to stop while waiting */
+    default:
+        return 1;
+    }
+}
+
 static int run_role(const struct role *r)
 {
+    struct watches watches = { 0 };
     int code;
 
     if (settings_load(r->bit, stderr) != CQ_OK || security_load(stderr) != CQ_OK)
@@ -124,15 +175,10 @@ static int run_role(const struct role *r)
     log_info("starting", LOG_S("version", CHASQUI_VERSION), LOG_I("pid", getpid()));
     if (!open_private_door(r))
         return 1;
-    switch (await_topics()) {
-    case CQ_OK:
-        break;
-    case CQ_AGAIN:
-        return 0; /* told to stop while waiting */
-    default:
-        return 1;
-    }
-    code = r->run(&stop);
+    start_watches(&watches);
+    code = run_watched(r);
+    pg_watch_stop(watches.pg);
+    bus_watch_stop(watches.bus);
     log_info("stopped", LOG_I("code", code));
     return code;
 }

@@ -120,6 +120,7 @@ static const struct topic_spec specs[TOPIC_N] = {
                             .width = TOPIC_BY_PARTITIONS,
                             .cleanup = "delete",
                             .retention_ms = 7 * DAYS,
+                            .may_lose = true,
                             .has_dlq = true,
                             .key = "user",
                             .writers = "user, mobile (what waits)",
@@ -163,7 +164,7 @@ static void add_number(struct topic_wanted *w, const char *name, int64_t value)
 }
 
 static void config_of(struct topic_wanted *w, const char *cleanup, int64_t retention_ms,
-                      int64_t lag_ms, bool append_time)
+                      int64_t lag_ms, bool append_time, bool may_lose)
 {
     bool compact = strcmp(cleanup, "compact") == 0;
 
@@ -178,7 +179,8 @@ static void config_of(struct topic_wanted *w, const char *cleanup, int64_t reten
         add_text(w, "min.cleanable.dirty.ratio", "0.1");
     } else {
         add_number(w, "retention.ms", retention_ms);
-        add_number(w, "retention.bytes", -1);
+        if (!may_lose)
+            add_number(w, "retention.bytes", -1);
     }
     /* Only closed segments are cleaned: small and young where that shortens a restore. */
     add_number(w, "segment.bytes", (compact ? 64 : 256) * 1024 * 1024);
@@ -205,10 +207,10 @@ bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_want
     };
     snprintf(ret->name, sizeof ret->name, "%s%s", specs[row].name, dlq ? TOPIC_DLQ_SUFFIX : "");
     if (dlq)
-        config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0, false);
+        config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0, false, false);
     else
         config_of(ret, specs[row].cleanup, specs[row].retention_ms, specs[row].compaction_lag_ms,
-                  specs[row].append_time);
+                  specs[row].append_time, specs[row].may_lose);
     return true;
 }
 

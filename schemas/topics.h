@@ -43,7 +43,8 @@ struct topic_spec {
     const char *cleanup;  /* cleanup.policy */
     int64_t retention_ms; /* -1: for ever */
     int64_t compaction_lag_ms;
-    bool public_log;  /* a contract with other teams: evolves FULL_TRANSITIVE */
+    bool public_log; /* a contract with other teams: evolves FULL_TRANSITIVE */
+    bool may_lose;   /* what is oldest may go for want of room: retention.bytes is the operator's */
     bool append_time; /* record times are the broker's, not the writer's */
     bool has_dlq;     /* somebody consumes it, so what can never succeed goes to <name>.dlq */
     const char *key;  /* for the docs */

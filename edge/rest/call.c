@@ -107,6 +107,8 @@ enum call_next call_error(struct call *c, int status, const char *code, const ch
     c->status = status;
     c->content_type = NULL;
     c->content_length = -1;
+    c->error = code;
+    c->error_text = message;
     buf_clear(&c->out);
     buf_add_str(&c->out, "{\"error\":{");
     out_text(&c->out, "code", span_str(code));

@@ -24,6 +24,7 @@ enum {
     CALL_SUBMITS_MAX = 4,
     CALL_WAITS_MAX = 2,
     CALL_HEADERS_MAX = 12,
+    CALL_WHY_MAX = 160,
     CALL_DEADLINE_MS = 5000, /* for the broker's report, and again for the view */
 };
 
@@ -100,6 +101,10 @@ struct call {
     struct token_claims who;        /* zero for routes without a token */
     struct cq_id client;            /* key of the client's address (lib/base/address.h) */
     char request_id[CQ_ID_TEXT_LEN + 1];
+    const struct route *route; /* NULL: refused before it had one */
+    const char *error;      /* the code of the reply, NULL for none; static or in the arena … */
+    const char *error_text; /* … and its words */
+    char why[CALL_WHY_MAX]; /* for the log alone, when the status is 500 or above */
     struct cq_arena *arena;
     int64_t now_ms; /* wall time at the start */
 

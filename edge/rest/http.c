@@ -215,6 +215,12 @@ static void reply(const struct http *h, h2o_req_t *req, int status, int retry_af
     h2o_send_inline(req, (const char *)body.p, body.n); /* copies */
 }
 
+static void tell_failure(const struct http *h, const struct call *c)
+{
+    if (c->status >= 500)
+        h->ops.failed(h->ops.arg, c);
+}
+
 static void reply_error(const struct http *h, h2o_req_t *req, int status, int retry_after_s,
                         const char *code, const char *message)
 {
@@ -223,6 +229,7 @@ static void reply_error(const struct http *h, h2o_req_t *req, int status, int re
     if (!c)
         return;
     call_error(c, status, code, message);
+    tell_failure(h, c);
     reply(h, req, status, retry_after_s, buf_span(&c->out));
     call_free(c);
 }
@@ -231,6 +238,7 @@ static void set_head(const struct http *h, h2o_req_t *req, const struct call *c)
 {
     bool kept = false;
 
+    tell_failure(h, c);
     req->res.status = c->status;
     req->res.reason = reason_of(c->status);
     req->res.content_length = c->content_length >= 0 ? (size_t)c->content_length : c->out.n;
@@ -310,6 +318,7 @@ static size_t write_refusal(void *arg, const struct door_answer *why, struct cq_
     if (!c)
         return 0;
     call_error(c, why->status, why->code, why->message);
+    tell_failure(h, c);
     if (why->retry_after_s)
         snprintf(retry, sizeof retry, "Retry-After: %d\r\n", why->retry_after_s);
     n = snprintf(out, cap,

@@ -34,6 +34,8 @@ struct http_ops {
     void (*more)(void *arg, struct call *c);
     /** A streamed call is over, or its client has gone; stolen. */
     void (*ended)(void *arg, struct call *c);
+    /** A request is answered with a status of 500 or above: told to the log. Borrowed. */
+    void (*failed)(void *arg, const struct call *c);
     /** For /readyz: a static word for the state, and whether it is 200 or 503. */
     const char *(*ready)(void *arg, bool *ret_ready);
 };

@@ -40,6 +40,7 @@ struct rest_conf {
     struct media_conf media;
     struct door_conf door; /* all but who grants */
     struct address_ranges trusted;
+    void (*tell_failed)(const struct call *c); /* loop thread; NULL: nobody is told */
 };
 
 /* ---- mailbox.c: calls handed from one thread to another

@@ -4,6 +4,7 @@
 #include "edge/rest/http.h"
 #include "edge/rest/limits.h"
 #include "lib/base/clock.h"
+#include "lib/base/contact.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 
@@ -355,6 +356,7 @@ static struct call *on_request(void *arg, const struct http_request *in, struct 
     if (s->calls >= CALLS_MAX || !(c = call_new(s->conf)))
         return refuse(ret, 503, "unavailable", "too busy");
     c->fn = r->fn;
+    c->route = r;
     c->is_media = r->flags & ROUTE_MEDIA;
     c->is_raw = r->flags & ROUTE_RAW;
     if (r->needs_token || r->flags & ROUTE_LINK)
@@ -410,6 +412,14 @@ static void on_ended(void *arg, struct call *c)
     call_free(c);
 }
 
+static void on_failed(void *arg, const struct call *c)
+{
+    const struct rest_loop *s = arg;
+
+    if (s->conf->tell_failed)
+        s->conf->tell_failed(c);
+}
+
 static const char *on_ready(void *arg, bool *ret_ready)
 {
     const struct rest_loop *s = arg;
@@ -442,7 +452,7 @@ static enum cq_status open_parts(struct rest_loop *s, const char *listen)
         .origins = s->conf->origins,
         .media_origin = s->conf->media.origin,
         .door = s->conf->door,
-        .ops = { s, on_request, on_grant, on_start, on_more, on_ended, on_ready },
+        .ops = { s, on_request, on_grant, on_start, on_more, on_ended, on_failed, on_ready },
     };
     struct ingest_conf ic = { .brokers = s->conf->brokers,
                               .client_id = "chasqui-edge-rest",
@@ -565,5 +575,6 @@ size_t rest_loop_calls(const struct rest_loop *s)
 
 bool rest_loop_is_ready(const struct rest_loop *s)
 {
-    return applied_is_up(s->applied) && !ingest_overloaded(s->ingest) && ingest_answers(s->ingest);
+    return applied_is_up(s->applied) && !contact_away(CONTACT_DATABASE, clock_mono_ms()) &&
+           !ingest_overloaded(s->ingest) && ingest_answers(s->ingest);
 }

@@ -17,6 +17,7 @@
 enum {
     TURN_MS = 50,
     DRAIN_MS = 5000,
+    FAILURES_SAID = 20,     /* in one second */
     DESCRIPTORS_KEPT = 256, /* for Kafka, PostgreSQL, files of the page and of users */
 };
 
@@ -106,10 +107,41 @@ static bool open_store(struct media_conf *m, struct store **ret)
     return true;
 }
 
+/* A line for each request that failed on our side, with the id its client was told: it is what a
+ * person who complains can name. Of many in one second the first are said, and how many more there
+ * were. Loop thread. */
+static void tell_failed(const struct call *c)
+{
+    static int64_t second, said, unsaid;
+    int64_t now = clock_mono_ms() / 1000;
+
+    if (now != second)
+        said = 0;
+    second = now;
+    if (said++ >= FAILURES_SAID) {
+        unsaid++;
+        return;
+    }
+    log_write(c->status == 500 ? LOG_ERROR : LOG_WARN, "request_failed",
+              (const struct log_field[]){
+                  LOG_S("request", c->request_id),
+                  LOG_I("status", c->status),
+                  LOG_S("method", c->route ? c->route->method : ""),
+                  LOG_S("route", c->route ? c->route->pattern : ""),
+                  LOG_S("code", c->error ? c->error : ""),
+                  LOG_S("text", c->error_text ? c->error_text : ""),
+                  LOG_S("why", c->why),
+                  LOG_I("unsaid_before", unsaid),
+              },
+              8);
+    unsaid = 0;
+}
+
 static bool read_conf(struct rest_conf *c, struct log_disk *disk)
 {
     *c = (struct rest_conf){
         .log_disk = disk,
+        .tell_failed = tell_failed,
         .database_url = setting_text(SET_DATABASE_URL),
         .database_read_url = setting_text(SET_DATABASE_READ_URL),
         .brokers = setting_text(SET_KAFKA_BROKER),

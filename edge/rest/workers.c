@@ -2,9 +2,8 @@
 #include "edge/auth/devices.h"
 #include "edge/rest/rest.h"
 
-#include "lib/base/log.h"
-
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct worker {
@@ -60,7 +59,7 @@ static enum call_next run_step(struct worker *w, struct call *c)
     st = pg_ready(w->db, NULL);
 
     if (st != CQ_OK) {
-        log_debug("database_away", LOG_S("why", pg_error(w->db)));
+        snprintf(c->why, sizeof c->why, "%s", pg_error(w->db));
         return call_unavailable(c, "the view cannot be read now");
     }
     if (c->unknown)
@@ -71,7 +70,7 @@ static enum call_next run_step(struct worker *w, struct call *c)
         return call_bad_request(c, why);
     next = c->fn(c, database_for(w, c));
     if (next == CALL_REPLY && c->status >= 500)
-        log_debug("request_failed", LOG_S("request", c->request_id), LOG_S("why", pg_error(w->db)));
+        snprintf(c->why, sizeof c->why, "%s", pg_error(w->db));
     return next;
 }
 

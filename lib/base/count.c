@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/count.h"
 
+#include "lib/base/clock.h"
+#include "lib/base/contact.h"
 #include "lib/base/settings.h"
 
 #include <stdatomic.h>
@@ -9,6 +11,7 @@
 enum {
     ROLE_STAGES = ROLE_CHAT | ROLE_USER,
     ROLE_FEEDS = ROLE_PERSISTENCE | ROLE_STATUS,
+    ROLE_DATABASE = ROLE_FEEDS | ROLE_MOBILE | ROLE_MEDIA | ROLE_EDGE_REST,
     ROLE_READERS = ROLE_STAGES | ROLE_FEEDS | ROLE_MOBILE | ROLE_MEDIA | ROLE_EDGE_WS,
 };
 
@@ -73,8 +76,22 @@ int64_t count_repeating_ms(int64_t now_ms)
     return since_ms ? now_ms - since_ms : 0;
 }
 
+/* What is shown: who is away is asked of the last answers when somebody looks, so that it does not
+ * depend on a loop that may be the one that waits. */
+static int64_t shown(enum count_key key, int64_t now_ms)
+{
+    if (key == COUNT_KAFKA_AWAY)
+        return contact_away(CONTACT_KAFKA, now_ms);
+    if (key == COUNT_DATABASE_AWAY && contact_away(CONTACT_DATABASE, now_ms))
+        return 1;
+    if (key == COUNT_LAG && contact_away(CONTACT_KAFKA, now_ms))
+        return -1; /* nobody knows where the log ends now */
+    return count_get(key);
+}
+
 size_t count_print(uint32_t role, const char *name, char *out, size_t cap)
 {
+    int64_t now_ms = clock_mono_ms();
     size_t n = 0;
 
     for (int key = 0; key < COUNT_N; key++) {
@@ -86,7 +103,7 @@ size_t count_print(uint32_t role, const char *name, char *out, size_t cap)
         k = snprintf(out + n, cap - n,
                      "# HELP chasqui_%s %s\n# TYPE chasqui_%s %s\nchasqui_%s{role=\"%s\"} %lld\n",
                      r->name, r->help, r->name, r->kind == COUNT_KIND_COUNTER ? "counter" : "gauge",
-                     r->name, name, (long long)count_get((enum count_key)key));
+                     r->name, name, (long long)shown((enum count_key)key, now_ms));
         if (k < 0 || (size_t)k >= cap - n)
             return 0;
         n += (size_t)k;

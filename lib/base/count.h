@@ -32,11 +32,12 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(KILLERS, COUNTER, "killers_total", ROLE_STAGES,                                              \
       "Dead letters that had killed their process again and again")                                \
     X(REJOINS, COUNTER, "rejoins_total", ROLE_READERS,                                             \
-      "Times the group took this member for gone, or for another, and it joined anew")             \
+      "Times that the group was joined anew: it took this member for another, or a partition "     \
+      "could not be taken over")                                                                   \
     X(PARTITIONS, GAUGE, "partitions", ROLE_READERS, "Partitions owned now")                       \
     X(LAG, GAUGE, "lag_records", ROLE_READERS,                                                     \
       "Records of owned partitions not yet read, as far "                                          \
-      "as the last fetch told")                                                                    \
+      "as the last fetch told; -1 while Kafka does not answer")                                    \
     X(TURNS, COUNTER, "turns_total", ROLE_STAGES | ROLE_FEEDS, "Turns that had records")           \
     X(BATCH, GAUGE, "batch_records", ROLE_STAGES | ROLE_FEEDS, "Records in the last turn")         \
     X(TURNS_AGAIN, COUNTER, "turns_again_total", ROLE_STAGES | ROLE_FEEDS,                         \
@@ -47,8 +48,10 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Turns refused by the compare-and-set: another copy owns the partition")                     \
     X(LATE_CONFIRMATIONS, COUNTER, "late_confirmations_total", ROLE_FEEDS,                         \
       "Commits with an unknown outcome that proved to have happened")                              \
-    X(DATABASE_AWAY, GAUGE, "database_away", ROLE_FEEDS | ROLE_MOBILE,                             \
-      "1 while PostgreSQL does not answer")                                                        \
+    X(KAFKA_AWAY, GAUGE, "kafka_away", ROLE_ALL,                                                   \
+      "1 while Kafka has not answered this process for ten seconds")                               \
+    X(DATABASE_AWAY, GAUGE, "database_away", ROLE_DATABASE,                                        \
+      "1 while PostgreSQL does not answer, or has not answered for ten seconds")                   \
     X(DUPLICATES, COUNTER, "duplicates_suppressed_total",                                          \
       ROLE_CHAT | ROLE_USER | ROLE_FEEDS | ROLE_EDGE_WS,                                           \
       "Repeats that had no second effect: a client id sent twice, a record replayed")              \
@@ -178,13 +181,13 @@ void count_beat(int64_t now_ms);
 /** Ms since the last beat; since the first call when there was none. */
 int64_t count_silence_ms(int64_t now_ms);
 
-/** `n` turns in a row did nothing and are repeated, as of monotonic `now_ms`; 0: the last one did
- * something. One thread. */
+/** `n` turns in a row did nothing and are repeated, as of monotonic `now_ms`; 0: the last one
+ * did something. One thread. */
 void count_repeats(int n, int64_t now_ms);
 
 /** Ms since the first of the turns that only repeat; 0: there is none. */
 int64_t count_repeating_ms(int64_t now_ms);
 
-/** The rows that `role` (enum role_bit) has, as Prometheus text of at most `cap` bytes; returns its
- * length, 0 when it does not fit. `name` is the role's, for a label. */
+/** The rows that `role` (enum role_bit) has, as Prometheus text of at most `cap` bytes;
+ * returns its length, 0 when it does not fit. `name` is the role's, for a label. */
 size_t count_print(uint32_t role, const char *name, char *out, size_t cap);

@@ -2,6 +2,7 @@
 #include "lib/base/export.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/contact.h"
 #include "lib/base/count.h"
 
 #include <errno.h>
@@ -96,6 +97,10 @@ static const char *health(void)
         return "stuck: the loop has not gone round\n";
     if (count_repeating_ms(now_ms) > EXPORT_REPEATS_MS)
         return "repeats: no turn makes progress\n";
+    if (contact_away(CONTACT_KAFKA, now_ms))
+        return "away: Kafka does not answer\n";
+    if (contact_away(CONTACT_DATABASE, now_ms))
+        return "away: PostgreSQL does not answer\n";
     return "ok\n";
 }
 

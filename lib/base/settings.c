@@ -92,6 +92,11 @@ static void demand(enum setting_key key)
     }
 }
 
+bool setting_is_declared(enum setting_key key)
+{
+    return values[key].loaded;
+}
+
 const char *setting_text(enum setting_key key)
 {
     demand(key);

@@ -197,6 +197,9 @@ enum setting_key {
  * clear line each, are on `err`. Call once, before any thread. */
 CQ_MUST_CHECK enum cq_status settings_load(uint32_t roles, FILE *err);
 
+/** Whether a role of settings_load() has this setting. */
+bool setting_is_declared(enum setting_key key);
+
 const char *setting_text(enum setting_key key); /* borrowed for the process's life */
 int64_t setting_int(enum setting_key key);
 bool setting_bool(enum setting_key key);

@@ -108,8 +108,9 @@ enum { BUS_FROM_START = -2, BUS_FROM_COMMIT = -1000 };
 struct consumer_ops {
     /** A partition is ours now; before its first record. `committed` is the group's offset or -1;
      * `meta` the text committed with it ("" for none), borrowed. Set `*ret_from` (default: the
-     * commit, or the log's start when there is none). Anything but CQ_OK makes the next poll return
-     * it. May block for seconds. */
+     * commit, or the log's start when there is none). CQ_AGAIN: not possible now; everything is
+     * revoked as lost and assigned again. Anything else but CQ_OK makes the next poll return it.
+     * May block for seconds. */
     enum cq_status (*assigned)(void *arg, const char *topic, int32_t partition, int64_t committed,
                                const char *meta, int64_t *ret_from);
     /** It is not ours any more. `lost`: somebody else may have it already; commit nothing. */
@@ -138,15 +139,16 @@ CQ_MUST_CHECK enum cq_status consumer_new(const struct consumer_conf *conf, stru
 void consumer_free(struct consumer *c);
 
 /** Next record, waiting up to `timeout_ms`. CQ_OK with `ret->topic == NULL` when there is none.
- *  CQ_FATAL: another process has our stable name, out of range, partition count changed, or a
- * callback said so. Where it was the broker's absence that made the group take us for another, we
- * join anew: every partition is revoked as lost, and assigned again. The caller releases each
- * record. */
+ *  CQ_FATAL: another process has our stable name, the log was cut, reading is forbidden, or a
+ * callback said so. What heals is no reason to end: where the broker's absence made the group take
+ * us for another, where a take-over or a seek does not succeed, or the place in a partition was
+ * lost, we join anew, and every partition is revoked as lost and assigned again. The caller
+ * releases each record. */
 CQ_MUST_CHECK enum cq_status consumer_poll(struct consumer *c, int timeout_ms,
                                            struct bus_record *ret);
 void record_release(struct bus_record *rec);
 
-/** The library's words for the last CQ_FATAL of poll, or failure of seek; "" for none. Borrowed. */
+/** The library's words for the last CQ_FATAL of poll; "" for none. Borrowed. */
 const char *consumer_error(const struct consumer *c);
 
 int consumer_fd(struct consumer *c);
@@ -163,9 +165,10 @@ CQ_MUST_CHECK enum cq_status consumer_commit_wait(struct consumer *c, const char
                                                   int32_t partition, int64_t next,
                                                   const char *meta);
 
-/** Go back (or forward) to `offset`; what was prefetched is dropped. */
-CQ_MUST_CHECK enum cq_status consumer_seek(struct consumer *c, const char *topic, int32_t partition,
-                                           int64_t offset);
+/** Go back (or forward) to `offset`; what was prefetched is dropped. Where that cannot be,
+ * everything is revoked as lost by the next consumer_poll() and taken over again from the commits.
+ */
+void consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset);
 
 /** Stop or go on fetching a partition. Resuming one that is not paused is ignored (a bug in
  * librdkafka 2.0.2). */
@@ -190,12 +193,14 @@ struct reader; /* opaque; reads partitions outside any group; one thread */
 CQ_MUST_CHECK enum cq_status reader_new(const char *brokers, struct reader **ret);
 void reader_free(struct reader *r); /* NULL is fine */
 
-/** First and next offset of a partition. CQ_AGAIN when the broker does not answer in 10 s. */
+/** First and next offset of a partition. CQ_AGAIN: nobody who knows answered within 20 s. CQ_FATAL:
+ * refused in a way that does not heal. */
 CQ_MUST_CHECK enum cq_status reader_watermarks(struct reader *r, const char *topic,
                                                int32_t partition, int64_t *ret_first,
                                                int64_t *ret_next);
 
-/** First offset whose record time is at or after `at_ms`, or the next offset when there is none. */
+/** First offset whose record time is at or after `at_ms`, or the next offset when there is none.
+ * Statuses of reader_watermarks(). */
 CQ_MUST_CHECK enum cq_status reader_offset_for_time(struct reader *r, const char *topic,
                                                     int32_t partition, int64_t at_ms, int64_t *ret);
 
@@ -206,6 +211,17 @@ typedef enum cq_status reader_scan_fn(void *arg, const struct bus_record *rec);
  *  silent for 30 s. */
 CQ_MUST_CHECK enum cq_status reader_scan(struct reader *r, const char *topic, int32_t partition,
                                          int64_t from, int64_t to, reader_scan_fn *fn, void *arg);
+
+/* ---- whether Kafka answers
+ * -------------------------------------------------------------------------
+ */
+
+struct bus_watch; /* a thread of its own */
+
+/** Ask the brokers once a second and note the answers (lib/base/contact.h). One a process, for its
+ * whole life. CQ_FATAL when librdkafka refuses the settings. `*ret` is owned by the caller. */
+CQ_MUST_CHECK enum cq_status bus_watch_start(const char *brokers, struct bus_watch **ret);
+void bus_watch_stop(struct bus_watch *w); /* at most two seconds; NULL is fine */
 
 /* ---- dead letters ------------------------------------------------------------------------------
  */
@@ -242,3 +258,19 @@ CQ_MUST_CHECK enum cq_status bus_topics_ensure(const char *brokers,
  * start). */
 CQ_MUST_CHECK enum cq_status bus_topics_check(const char *brokers, const struct bus_topic_wanted *t,
                                               size_t n, char *reterr, size_t reterr_n);
+
+/** Whether a topic's setting `name` may be `found` where the table says `wanted`: what would lose
+ * records or change what they mean must be as it says, or more. Pure. */
+bool bus_setting_fits(const char *name, const char *wanted, const char *found);
+
+/** Called for each setting that does not fit; the texts are borrowed. `name` "replicas": how many
+ * the topic has. */
+typedef void bus_drift_fn(void *arg, const char *topic, const char *name, const char *wanted,
+                          const char *found);
+
+/** Ask the broker for the settings of all topics of `t`, which must be there, and tell `fn` of what
+ * has drifted from them; `*ret_n` is how many. CQ_OK whatever was found. CQ_AGAIN: the broker does
+ * not answer, at most twice `timeout_ms`. CQ_FATAL: it refuses. Both with words in `reterr`. */
+CQ_MUST_CHECK enum cq_status bus_topics_drift(const char *brokers, const struct bus_topic_wanted *t,
+                                              size_t n, int timeout_ms, bus_drift_fn *fn, void *arg,
+                                              size_t *ret_n, char *reterr, size_t reterr_n);

@@ -18,7 +18,9 @@
 enum {
     OWNED_MAX = 4096,
     CALL_MS = 10000,
-    COMMITTED_TRIES = 6,
+    TAKE_WITHIN_MS = 30000, /* for each question of a take-over; the group waits for 300 s */
+    TRIES_ELSE = 6,         /* of a question whose error does not heal: the answer may be stale */
+    RESETS_MAX = 3,
     CLOSE_SECONDS = 5,
     SESSION_MS = 10000,
     FETCH_IDLE_MS = 500, /* a fetch is answered then though there is nothing */
@@ -37,6 +39,8 @@ struct owned {
     char topic[BUS_NAME_MAX];
     int32_t partition;
     bool paused;
+    int64_t next; /* the record that is taken next … */
+    int64_t end;  /* … and the end of the partition when it was taken over */
 };
 
 struct consumer {
@@ -46,8 +50,10 @@ struct consumer {
     void *arg;
     struct owned owned[OWNED_MAX];
     int owned_n;
+    int owned_last; /* the one of the last record: the next is of the same, as a rule */
     rd_kafka_topic_partition_list_t *commits; /* owned; gathered for one request, NULL for none */
-    enum cq_status failed;                    /* what a callback said; returned by the next poll */
+    enum cq_status failed; /* what a callback or a seek said; CQ_AGAIN: the next poll joins anew */
+    int resets; /* times that it joined anew because of its place, without a record since */
     int fd;
     /* for joining anew: copies of what was borrowed */
     struct consumer_conf conf;
@@ -146,39 +152,65 @@ static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t
     c->owned_n = 0; /* the eager protocol takes everything at once */
 }
 
-/* The group's offsets and their texts, asked until the coordinator answers. */
-static bool read_committed(struct consumer *c, rd_kafka_topic_partition_list_t *list)
+/* One question of a take-over: asked again while that may help, for as long as the group can wait,
+ * and a few times when it cannot. */
+struct asking {
+    int64_t began_ms;
+    int tries;
+};
+
+/* CQ_OK: ask again. CQ_AGAIN: it does not heal in time; take over anew. CQ_FATAL: it never will. */
+static enum cq_status ask_again(struct consumer *c, struct asking *a, const char *what,
+                                rd_kafka_resp_err_t err, const char *topic)
 {
-    for (int i = 0; i < COMMITTED_TRIES; i++) {
+    int64_t now_ms = clock_mono_ms();
+    bool heals = rdkafka_heals(err);
+
+    if (!a->tries)
+        a->began_ms = now_ms;
+    set_why(c, what, err, topic);
+    log_debug("take_over_waits", LOG_S("why", c->why));
+    if (heals && (now_ms - a->began_ms > TAKE_WITHIN_MS || rd_kafka_assignment_lost(c->rk)))
+        return CQ_AGAIN;
+    if (!heals && a->tries >= TRIES_ELSE)
+        return CQ_FATAL;
+    clock_sleep_ms(backoff_ms(a->tries++, 50, 1000));
+    return CQ_OK;
+}
+
+/* The group's offsets and their texts. */
+static enum cq_status read_committed(struct consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    struct asking asking = { 0 };
+
+    for (;;) {
         rd_kafka_resp_err_t err = rd_kafka_committed(c->rk, list, CALL_MS);
+        enum cq_status st;
 
         for (int k = 0; !err && k < list->cnt; k++)
             err = list->elems[k].err;
         if (!err)
-            return true;
-        set_why(c, "commits of the group cannot be read", err, NULL);
-        log_debug("committed_unknown", LOG_S("code", rd_kafka_err2name(err)));
-        clock_sleep_ms(backoff_ms(i, 50, 1000));
+            return CQ_OK;
+        st = ask_again(c, &asking, "commits of the group cannot be read", err, NULL);
+        if (st != CQ_OK)
+            return st;
     }
-    return false;
 }
 
-/* First and next offset of a partition, asked until its leader answers. */
-static bool read_ends(struct consumer *c, const char *topic, int32_t partition, int64_t *ret_first,
-                      int64_t *ret_next)
+/* First or next offset of a partition. */
+static enum cq_status read_end(struct consumer *c, const char *topic, int32_t partition, int64_t at,
+                               int64_t *ret)
 {
-    for (int i = 0; i < COMMITTED_TRIES; i++) {
-        rd_kafka_resp_err_t err =
-            rd_kafka_query_watermark_offsets(c->rk, topic, partition, ret_first, ret_next, CALL_MS);
+    struct asking asking = { 0 };
+    rd_kafka_resp_err_t err;
 
-        if (!err)
-            return true;
-        set_why(c, "ends of a partition cannot be read", err, topic);
-        log_debug("ends_unknown", LOG_S("topic", topic), LOG_I("partition", partition),
-                  LOG_S("code", rd_kafka_err2name(err)));
-        clock_sleep_ms(backoff_ms(i, 50, 1000));
+    while ((err = rdkafka_find_offset(c->rk, topic, partition, at, CALL_MS, ret))) {
+        enum cq_status st = ask_again(c, &asking, "ends of a partition cannot be read", err, topic);
+
+        if (st != CQ_OK)
+            return st;
     }
-    return false;
+    return CQ_OK;
 }
 
 /* Bring `*at` into the log. What expired before it was read is passed over, counted and said. A
@@ -205,18 +237,24 @@ static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *t
     int64_t committed = tp->offset >= 0 ? tp->offset : -1;
     int64_t from = BUS_FROM_COMMIT, first, next, kept;
     char meta[BUS_META_MAX + 1] = "";
+    enum cq_status st;
 
     /* The owner may keep its position elsewhere: only what is read from has to be in the log. */
-    if (!read_ends(c, tp->topic, tp->partition, &first, &next))
-        return CQ_FATAL;
+    st = read_end(c, tp->topic, tp->partition, RD_KAFKA_OFFSET_BEGINNING, &first);
+    if (st == CQ_OK)
+        st = read_end(c, tp->topic, tp->partition, RD_KAFKA_OFFSET_END, &next);
+    if (st != CQ_OK)
+        return st;
     kept = committed >= 0 && committed < first ? first : committed;
     if (tp->metadata && tp->metadata_size && tp->metadata_size <= BUS_META_MAX)
         memcpy(meta, tp->metadata, tp->metadata_size);
     if (c->ops && c->ops->assigned) {
-        enum cq_status st = c->ops->assigned(c->arg, tp->topic, tp->partition, kept, meta, &from);
+        st = c->ops->assigned(c->arg, tp->topic, tp->partition, kept, meta, &from);
         if (st != CQ_OK) {
             snprintf(c->why, sizeof c->why, "partition %d of %s cannot be taken", tp->partition,
                      tp->topic);
+            if (st == CQ_AGAIN && c->ops->revoked) /* what it had begun is not ours */
+                c->ops->revoked(c->arg, tp->topic, tp->partition, true);
             return st;
         }
     }
@@ -227,9 +265,10 @@ static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *t
     tp->offset = from == BUS_FROM_START ? RD_KAFKA_OFFSET_BEGINNING : from;
     if (c->owned_n == OWNED_MAX)
         return CQ_FATAL;
-    snprintf(c->owned[c->owned_n].topic, BUS_NAME_MAX, "%s", tp->topic);
-    c->owned[c->owned_n].partition = tp->partition;
-    c->owned[c->owned_n++].paused = false;
+    c->owned[c->owned_n] = (struct owned){ .partition = tp->partition,
+                                           .next = from == BUS_FROM_START ? first : from,
+                                           .end = next };
+    snprintf(c->owned[c->owned_n++].topic, BUS_NAME_MAX, "%s", tp->topic);
     return CQ_OK;
 }
 
@@ -248,13 +287,15 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
         return;
     }
     c->owned_n = 0;
-    if (list->cnt && !read_committed(c, list)) {
-        c->failed = CQ_FATAL;
-    } else {
-        for (int i = 0; i < list->cnt && c->failed == CQ_OK; i++)
-            c->failed = take_one(c, &list->elems[i]);
+    if (list->cnt)
+        c->failed = read_committed(c, list);
+    for (int i = 0; i < list->cnt && c->failed == CQ_OK; i++)
+        c->failed = take_one(c, &list->elems[i]);
+    err = rd_kafka_assign(rk, c->failed == CQ_OK ? list : NULL);
+    if (err && c->failed == CQ_OK) {
+        set_why(c, "assigning", err, NULL);
+        c->failed = CQ_AGAIN;
     }
-    rd_kafka_assign(rk, c->failed == CQ_OK ? list : NULL);
 }
 
 static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -439,18 +480,23 @@ static void give_up_all(struct consumer *c)
 
 /* The group has our stable name under another member id. After the broker was away that is our own
  * earlier self: a commit that waited for the broker was sent once more after we had joined anew,
- * and the library calls that the end of the client. A new client is all it needs; what the owner
- * holds is given up as lost and comes again from the commits. Without such trouble somebody else
- * has the name, and to end is right. */
+ * and the library calls that the end of the client. Without such trouble somebody else has the
+ * name, and to end is right. */
+static bool fenced_by_ourselves(const struct consumer *c)
+{
+    return c->trouble_ms && clock_mono_ms() - c->trouble_ms <= TROUBLE_MS;
+}
+
+/* A new client, which takes everything over again from the commits; what the owner holds is given
+ * up as lost. It mends what the old one cannot get out of, whatever that was. */
 static enum cq_status join_anew(struct consumer *c)
 {
     rd_kafka_t *old = c->rk;
     pthread_t thread;
 
-    if (!c->trouble_ms || clock_mono_ms() - c->trouble_ms > TROUBLE_MS)
-        return CQ_FATAL;
     count_add(COUNT_REJOINS, 1);
     log_debug("joining_anew", LOG_S("why", c->why));
+    c->failed = CQ_OK;
     give_up_all(c);
     c->trouble_ms = 0;
     c->rk = NULL;
@@ -505,11 +551,9 @@ static bool is_fatal(rd_kafka_resp_err_t err)
 {
     switch (err) {
     case RD_KAFKA_RESP_ERR__FATAL:
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         return true;
     default:
         return false;
@@ -528,10 +572,18 @@ static enum cq_status take_error(struct consumer *c, const rd_kafka_message_t *m
     if (err == RD_KAFKA_RESP_ERR__FATAL)
         err = rd_kafka_fatal_error(c->rk, text, sizeof text);
     log_debug("consume_error", LOG_S("code", rd_kafka_err2name(err)), LOG_S("reason", text));
+    /* The library has no place in the partition any more. Taking it over again finds out why: it
+     * expired, it was cut, or its leader changed in the middle of a question. */
+    if (err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        set_why(c, "reading", err, text);
+        return c->resets++ < RESETS_MAX ? CQ_AGAIN : CQ_FATAL;
+    }
     if (!is_fatal(m->err))
         return CQ_OK;
     set_why(c, "reading", err, text);
-    return err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? CQ_AGAIN : CQ_FATAL;
+    return err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && fenced_by_ourselves(c) ? CQ_AGAIN
+                                                                                 : CQ_FATAL;
 }
 
 /* There is nothing to take. What busy spells held, in the queue and in what was made of it, lies
@@ -552,6 +604,25 @@ static void give_back(struct consumer *c)
     malloc_trim(0);
 }
 
+static bool owned_is(const struct owned *o, const char *topic, int32_t partition)
+{
+    return o->partition == partition && strcmp(o->topic, topic) == 0;
+}
+
+/* What is read next, for the display of lag. */
+static void note_place(struct consumer *c, const char *topic, int32_t partition, int64_t next)
+{
+    int i = c->owned_last;
+
+    if (i >= c->owned_n || !owned_is(&c->owned[i], topic, partition))
+        for (i = 0; i < c->owned_n && !owned_is(&c->owned[i], topic, partition);)
+            i++;
+    if (i == c->owned_n)
+        return;
+    c->owned_last = i;
+    c->owned[i].next = next;
+}
+
 enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
 {
     rd_kafka_message_t *m;
@@ -562,7 +633,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
     if (c->failed != CQ_OK) {
         if (m)
             rd_kafka_message_destroy(m);
-        return c->failed;
+        return c->failed == CQ_AGAIN ? join_anew(c) : c->failed;
     }
     if (!m) {
         give_back(c);
@@ -576,6 +647,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
     }
     count_add(COUNT_RECORDS_IN, 1);
     c->spell_n++;
+    c->resets = 0;
     *ret = (struct bus_record){
         .topic = rd_kafka_topic_name(m->rkt),
         .partition = m->partition,
@@ -585,6 +657,7 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
         .value = span_of(m->payload, m->len),
         .handle = m,
     };
+    note_place(c, ret->topic, ret->partition, ret->offset + 1);
     return CQ_OK;
 }
 
@@ -625,19 +698,23 @@ enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32
     return err ? CQ_AGAIN : CQ_OK;
 }
 
-enum cq_status consumer_seek(struct consumer *c, const char *topic, int32_t partition,
-                             int64_t offset)
+void consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset)
 {
     rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset, NULL);
     rd_kafka_error_t *error = rd_kafka_seek_partitions(c->rk, list, CALL_MS);
-    enum cq_status st = error || list->elems[0].err ? CQ_AGAIN : CQ_OK;
+    rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : list->elems[0].err;
 
-    if (st != CQ_OK)
-        set_why(c, "seeking", error ? rd_kafka_error_code(error) : list->elems[0].err, NULL);
     if (error)
         rd_kafka_error_destroy(error);
     rd_kafka_topic_partition_list_destroy(list);
-    return st;
+    if (!err) {
+        note_place(c, topic, partition, offset);
+        return;
+    }
+    /* Where it reads now nobody knows: the partition is in other hands, or between two leaders. */
+    set_why(c, "seeking", err, topic);
+    if (c->failed == CQ_OK)
+        c->failed = CQ_AGAIN;
 }
 
 void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bool pause)
@@ -645,7 +722,7 @@ void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bo
     for (int i = 0; i < c->owned_n; i++) {
         struct owned *o = &c->owned[i];
 
-        if (o->partition == partition && strcmp(o->topic, topic) == 0 && o->paused != pause)
+        if (owned_is(o, topic, partition) && o->paused != pause)
             set_paused(c, o, pause);
     }
 }
@@ -657,21 +734,18 @@ int consumer_owned(const struct consumer *c)
 
 void consumer_look(const struct consumer *c, int64_t *ret_owned, int64_t *ret_lag)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(c->owned_n);
     int64_t lag = 0, low, high;
 
-    for (int i = 0; i < c->owned_n; i++)
-        rd_kafka_topic_partition_list_add(list, c->owned[i].topic, c->owned[i].partition);
-    rd_kafka_position(c->rk, list);
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+    for (int i = 0; i < c->owned_n; i++) {
+        const struct owned *o = &c->owned[i];
+        int64_t end = o->end;
 
-        if (tp->offset >= 0 &&
-            !rd_kafka_get_watermark_offsets(c->rk, tp->topic, tp->partition, &low, &high) &&
-            high > tp->offset)
-            lag += high - tp->offset;
+        if (!rd_kafka_get_watermark_offsets(c->rk, o->topic, o->partition, &low, &high) &&
+            high > end)
+            end = high;
+        if (end > o->next)
+            lag += end - o->next;
     }
-    rd_kafka_topic_partition_list_destroy(list);
     *ret_owned = c->owned_n;
     *ret_lag = lag;
 }

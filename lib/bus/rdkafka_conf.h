@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bus/rdkafka_conf.h - private to lib/bus: settings of librdkafka from a list of pairs.
+ * lib/bus/rdkafka_conf.h - private to lib/bus: settings of librdkafka from a list of pairs, and
+ * what its errors mean.
  */
 #pragma once
 
@@ -13,6 +14,18 @@
  *  NULL when one is refused; owned by caller. */
 rd_kafka_conf_t *rdkafka_conf_new(const char *brokers, const char *client_id,
                                   const char *const *pairs);
+
+/** Whether what failed so may succeed a little later, with nobody's help: a leader or a coordinator
+ * moves, a broker is away, a group changes its members. Of every call that asks a broker this is
+ * the one judge of "ask again". All other errors need a person, or a restart. */
+bool rdkafka_heals(rd_kafka_resp_err_t err);
+
+/** The offset of the first record at `at_ms` or later, or -1 for none; with
+ * RD_KAFKA_OFFSET_BEGINNING or _END in place of a time: of that end. One question for each end, and
+ * not rd_kafka_query_watermark_offsets(), which takes a partition for empty when only one of its
+ * two questions is answered. `*ret` means nothing after an error. */
+rd_kafka_resp_err_t rdkafka_find_offset(rd_kafka_t *rk, const char *topic, int32_t partition,
+                                        int64_t at_ms, int timeout_ms, int64_t *ret);
 
 /** A client that took `conf` over (freed on failure too). NULL on failure. */
 rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);

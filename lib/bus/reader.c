@@ -3,11 +3,13 @@
 #include "lib/bus/rdkafka_conf.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 
 #include <stdlib.h>
 
 enum {
     LEADER_WITHIN_MS = 20000,
+    ELSE_WITHIN_MS = 2000, /* a topic that is not known yet, say */
     LEADER_AGAIN_MS = 200,
     CALL_MS = 10000,
     SILENCE_MS = 30000,
@@ -69,58 +71,36 @@ void reader_free(struct reader *r)
 
 /* A partition whose leader has just died has another one in a moment: not a reason to give up what
  * was assigned, or every role would restart with every broker. */
-static bool has_no_leader_yet(rd_kafka_resp_err_t err, int64_t until_ms)
-{
-    switch (err) {
-    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-    case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__SSL: /* the same behind TLS: it died without a word of good-bye */
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-        if (clock_mono_ms() >= until_ms)
-            return false;
-        clock_sleep_ms(LEADER_AGAIN_MS);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The offset of the first record at `at_ms` or later, -1: none; or RD_KAFKA_OFFSET_BEGINNING's,
- * RD_KAFKA_OFFSET_END's: what the protocol takes in the place of a time. One question for each end
- * and not rd_kafka_query_watermark_offsets(), which takes a partition for empty when only one of
- * its two questions is answered. */
 static enum cq_status ask_offset(struct reader *r, const char *topic, int32_t partition,
                                  int64_t at_ms, int64_t *ret)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    int64_t until_ms = clock_mono_ms() + LEADER_WITHIN_MS;
+    int64_t began_ms = clock_mono_ms();
     rd_kafka_resp_err_t err;
 
-    rd_kafka_topic_partition_list_add(list, topic, partition);
-    do {
-        list->elems[0].offset = at_ms;
-        err = rd_kafka_offsets_for_times(r->rk, list, CALL_MS);
-        if (!err)
-            err = list->elems[0].err;
-    } while (has_no_leader_yet(err, until_ms));
-    *ret = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    return err ? CQ_AGAIN : CQ_OK;
+    while ((err = rdkafka_find_offset(r->rk, topic, partition, at_ms, CALL_MS, ret))) {
+        int64_t gone_ms = clock_mono_ms() - began_ms;
+
+        log_debug("offset_unknown", LOG_S("topic", topic), LOG_I("partition", partition),
+                  LOG_S("code", rd_kafka_err2name(err)));
+        if (gone_ms > (rdkafka_heals(err) ? LEADER_WITHIN_MS : ELSE_WITHIN_MS))
+            return rdkafka_heals(err) ? CQ_AGAIN : CQ_FATAL;
+        clock_sleep_ms(LEADER_AGAIN_MS);
+    }
+    return CQ_OK;
 }
 
 enum cq_status reader_watermarks(struct reader *r, const char *topic, int32_t partition,
                                  int64_t *ret_first, int64_t *ret_next)
 {
-    int64_t first, next;
+    int64_t first = -1, next = -1;
+    enum cq_status st = ask_offset(r, topic, partition, RD_KAFKA_OFFSET_BEGINNING, &first);
 
-    if (ask_offset(r, topic, partition, RD_KAFKA_OFFSET_BEGINNING, &first) != CQ_OK ||
-        ask_offset(r, topic, partition, RD_KAFKA_OFFSET_END, &next) != CQ_OK || first < 0 ||
-        next < first)
-        return CQ_AGAIN;
+    if (st == CQ_OK)
+        st = ask_offset(r, topic, partition, RD_KAFKA_OFFSET_END, &next);
+    if (st == CQ_OK && (first < 0 || next < first))
+        st = CQ_AGAIN;
+    if (st != CQ_OK)
+        return st;
     *ret_first = first;
     *ret_next = next;
     return CQ_OK;
@@ -130,9 +110,10 @@ enum cq_status reader_offset_for_time(struct reader *r, const char *topic, int32
                                       int64_t at_ms, int64_t *ret)
 {
     int64_t first, offset;
+    enum cq_status st = ask_offset(r, topic, partition, at_ms, &offset);
 
-    if (ask_offset(r, topic, partition, at_ms, &offset) != CQ_OK)
-        return CQ_AGAIN;
+    if (st != CQ_OK)
+        return st;
     if (offset < 0) /* every record is older */
         return reader_watermarks(r, topic, partition, &first, ret);
     *ret = offset;

@@ -51,16 +51,21 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     struct feed *f = arg;
     struct feed_part *p = parts_get(&f->parts, topic, partition);
     int64_t first = 0, end = 0;
+    enum cq_status st;
 
     (void)meta;
-    if (!p || reader_watermarks(f->reader, topic, partition, &first, &end) != CQ_OK) {
+    if (!p)
+        return feed_fatal(f, "taking a partition over", "it is not in the table of this feed");
+    st = reader_watermarks(f->reader, topic, partition, &first, &end);
+    if (st == CQ_FATAL)
         snprintf(f->why, sizeof f->why, "ends of partition %d of %s cannot be read", partition,
                  topic);
-        return CQ_FATAL;
-    }
+    if (st != CQ_OK)
+        return st;
     *p = (struct feed_part){ .turn_next = -1, .turn_source = -1, .committed = committed };
-    if (load_position(f, topic, partition, first, p) != CQ_OK)
-        return CQ_FATAL;
+    st = load_position(f, topic, partition, first, p);
+    if (st != CQ_OK)
+        return st;
     /* The topic was made anew, or lost what was not applied: a person has to look. */
     if (p->next > end || (p->next < first && !may_expire(f, topic))) {
         snprintf(f->why, sizeof f->why,
@@ -131,10 +136,8 @@ enum cq_status own_moved(void *arg, size_t topic, int32_t partition, struct feed
     if (next <= p->polled)
         return CQ_OK;
     p->polled = next;
-    if (consumer_seek(f->consumer, name, partition, next) == CQ_OK)
-        return CQ_OK;
-    snprintf(f->why, sizeof f->why, "%s", consumer_error(f->consumer));
-    return CQ_FATAL;
+    consumer_seek(f->consumer, name, partition, next);
+    return CQ_OK;
 }
 
 const struct consumer_ops own_ops = { on_assigned, on_revoked };

@@ -6,6 +6,7 @@
 #include "lib/pg/pg.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/contact.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -37,6 +38,7 @@ struct pg {
     int statements_n;                 /* slots in use */
     int64_t answer_ms;                /* how long to wait for an answer; < 0: for ever */
     int64_t limit_ms;                 /* what answer_ms is on a new connection */
+    bool uncounted;                   /* its statements are nobody's contact */
     char error[ERROR_MAX];
     char sqlstate[6];
 };
@@ -83,6 +85,11 @@ void pg_free(struct pg *c)
 void pg_limit(struct pg *c, int64_t ms)
 {
     c->answer_ms = c->limit_ms = ms;
+}
+
+void pg_uncounted(struct pg *c)
+{
+    c->uncounted = true;
 }
 
 const char *pg_error(const struct pg *c)
@@ -263,7 +270,7 @@ static bool answer_await(struct pg *c, int64_t until_ms)
 }
 
 /** Gather all results of what was sent. The first failure wins, else the last result. */
-static enum cq_status answer_take(struct pg *c, bool sent, bool cached, PGresult **ret)
+static enum cq_status results_take(struct pg *c, bool sent, bool cached, PGresult **ret)
 {
     int64_t until_ms = c->answer_ms < 0 ? -1 : clock_mono_ms() + c->answer_ms;
     cq_auto(pqresult) PGresult *kept = NULL;
@@ -297,6 +304,21 @@ static enum cq_status answer_take(struct pg *c, bool sent, bool cached, PGresult
         return failure(c, kept, cached);
     *ret = CQ_TAKE(kept);
     return CQ_OK;
+}
+
+/** The same, and whoever asks whether the database answers sees that a statement waits. One that
+ * may take for ever says nothing. */
+static enum cq_status answer_take(struct pg *c, bool sent, bool cached, PGresult **ret)
+{
+    bool counted = !c->uncounted && c->answer_ms >= 0;
+    enum cq_status st;
+
+    if (counted)
+        contact_asked(clock_mono_ms());
+    st = results_take(c, sent, cached, ret);
+    if (counted)
+        contact_answered(clock_mono_ms());
+    return st;
 }
 
 /** Slot of a statement by the address of its text; -1 when the table is full. */

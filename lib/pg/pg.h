@@ -25,6 +25,9 @@ CQ_MUST_CHECK enum cq_status pg_ready(struct pg *c, bool *ret_fresh);
  * reopenings too. */
 void pg_limit(struct pg *c, int64_t ms);
 
+/** Its statements say nothing of the role's own (lib/base/contact.h): for a watch. */
+void pg_uncounted(struct pg *c);
+
 /** Words of the last failure for a log line (no parameters in it); borrowed until the next call. */
 const char *pg_error(const struct pg *c);
 
@@ -109,3 +112,13 @@ CQ_MUST_CHECK enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_not
 
 /** Ask a running pg_run/pg_wait_notify of another thread to end soon. Any thread. */
 void pg_cancel(struct pg *c);
+
+/* ---- whether PostgreSQL answers
+ * ------------------------------------------------------------------------------- */
+
+struct pg_watch; /* a thread and a connection of its own */
+
+/** Ask the server once a second and note the answers (lib/base/contact.h). One a process, for its
+ * whole life. `url` is copied; `*ret` is owned by the caller. */
+CQ_MUST_CHECK enum cq_status pg_watch_start(const char *url, struct pg_watch **ret);
+void pg_watch_stop(struct pg_watch *w); /* at most a second; NULL is fine */

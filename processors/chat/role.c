@@ -53,7 +53,7 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
              LOG_I("partition", partition), LOG_I("committed", committed),
              LOG_I("last_event", s->last_event), LOG_I("groups", s->groups.by_id.n),
              LOG_I("window", s->dedupe.head - s->dedupe.tail), LOG_S("status", cq_status_name(st)));
-    return st == CQ_OK ? CQ_OK : CQ_FATAL;
+    return st == CQ_AGAIN || st == CQ_OK ? st : CQ_FATAL;
 }
 
 static void on_revoked(void *arg, int32_t partition)

@@ -139,7 +139,7 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
     log_info("assigned", LOG_S("topic", topic_name(TOPIC_USER_INBOX)),
              LOG_I("partition", partition), LOG_I("committed", committed),
              LOG_I("users", s->sessions.users.n), LOG_S("status", cq_status_name(st)));
-    return st == CQ_OK ? CQ_OK : CQ_FATAL;
+    return st == CQ_AGAIN || st == CQ_OK ? st : CQ_FATAL;
 }
 
 static void on_revoked(void *arg, int32_t partition)

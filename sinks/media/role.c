@@ -281,7 +281,7 @@ static enum cq_status take_records(struct media_role *m)
         if (st != CQ_OK || !rec.topic)
             return st;
         if (!works_room(m->works)) { /* it came before the pause did */
-            st = consumer_seek(m->consumer, rec.topic, rec.partition, rec.offset);
+            consumer_seek(m->consumer, rec.topic, rec.partition, rec.offset);
             pause_all(m, true);
         } else if (m->parts[rec.partition].owned) {
             take_record(m, &rec);

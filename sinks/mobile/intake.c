@@ -93,12 +93,14 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     struct lane *l = arg;
     struct lane_part *part;
     int64_t first, next;
+    enum cq_status st;
 
     if (partition < 0 || partition >= LANE_PARTITIONS_MAX)
         return CQ_FATAL;
     part = &l->parts[partition];
-    if (reader_watermarks(l->reader, topic, partition, &first, &next) != CQ_OK)
-        return CQ_FATAL;
+    st = reader_watermarks(l->reader, topic, partition, &first, &next);
+    if (st != CQ_OK)
+        return st;
     if (committed < first) /* none yet, or older than what is kept */
         committed = first;
     *ret_from = committed;
@@ -108,7 +110,7 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     part->committed = committed;
     log_debug("lane_assigned", LOG_S("lane", l->conf.name), LOG_I("partition", partition),
               LOG_I("from", committed), LOG_S("meta", meta));
-    return read_outcomes(l, part, partition, committed, said_of(meta)) == CQ_OK ? CQ_OK : CQ_FATAL;
+    return read_outcomes(l, part, partition, committed, said_of(meta));
 }
 
 /* Jobs of it that nothing is under way for go at once, the others when they come back. */
@@ -356,8 +358,8 @@ enum cq_status lane_take(struct lane *l)
             return CQ_OK;
         if (l->parts[rec.partition].owned &&
             (undone_full(&l->parts[rec.partition].undone) || !has_room(l))) {
-            st = consumer_seek(l->consumer, topic_name(TOPIC_MOBILE_PUSH), rec.partition,
-                               rec.offset); /* it came before the pause did */
+            /* it came before the pause did */
+            consumer_seek(l->consumer, topic_name(TOPIC_MOBILE_PUSH), rec.partition, rec.offset);
             record_release(&rec);
             update_pauses(l);
         } else {

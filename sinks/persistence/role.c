@@ -155,23 +155,10 @@ static enum cq_status open_feed(struct persistence *x, const volatile int *stop,
                     ret);
 }
 
-/* Changes of the database's state are worth a line; a line a turn is not. */
-static void tell_database(const struct feed *f, bool *away)
-{
-    if (feed_stats(f)->database_away == *away)
-        return;
-    *away = !*away;
-    if (*away)
-        log_warn("database_away", LOG_S("why", feed_error(f)));
-    else
-        log_info("database_back");
-}
-
 int persistence_role_run(const volatile int *stop)
 {
     struct persistence x = { .rows = rows_new(), .arena = arena_new(ARENA_BYTES) };
     struct feed *feed = NULL;
-    bool away = false;
     enum cq_status st;
 
     pg_params_init(&x.params, PARAMS_BYTES);
@@ -180,10 +167,8 @@ int persistence_role_run(const volatile int *stop)
         st = feed_join(feed);
     if (st == CQ_OK)
         log_info("ready");
-    while (st == CQ_OK && !*stop) {
+    while (st == CQ_OK && !*stop)
         st = feed_turn(feed, WAIT_MS);
-        tell_database(feed, &away);
-    }
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)),
                   LOG_S("why", feed ? feed_error(feed) : "no feed"));

@@ -222,7 +222,6 @@ int status_role_run(const volatile int *stop)
 {
     static struct status_role x;
     struct feed *feed = NULL;
-    bool away = false;
     enum cq_status st;
 
     x.ticks = ticks_new();
@@ -236,13 +235,8 @@ int status_role_run(const volatile int *stop)
         st = feed_join(feed);
     if (st == CQ_OK)
         log_info("ready");
-    while (st == CQ_OK && !*stop) {
+    while (st == CQ_OK && !*stop)
         st = feed_turn(feed, WAIT_MS);
-        if (feed_stats(feed)->database_away != away) {
-            away = !away;
-            log_warn(away ? "database_away" : "database_back", LOG_S("why", feed_error(feed)));
-        }
-    }
     if (st != CQ_OK)
         log_error("ended", LOG_S("status", cq_status_name(st)),
                   LOG_S("why", feed ? feed_error(feed) : "no feed"));

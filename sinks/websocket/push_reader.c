@@ -145,8 +145,10 @@ static enum cq_status await_letter(struct push_reader *r, bool *ret_done)
     st = r->letter == LETTER_STORED
              ? sink_record(r->sink, r->dead.partition, r->dead.offset, (struct cq_span){ 0 }, &why)
              : CQ_FATAL;
-    if (st == CQ_AGAIN) /* no room to step over: it is met, and lettered, once more */
-        st = consumer_seek(r->consumer, r->dead.topic, r->dead.partition, r->dead.offset);
+    if (st == CQ_AGAIN) { /* no room to step over: it is met, and lettered, once more */
+        consumer_seek(r->consumer, r->dead.topic, r->dead.partition, r->dead.offset);
+        st = CQ_OK;
+    }
     if (st != CQ_OK)
         snprintf(r->why, sizeof r->why, "a dead letter: %s", producer_error(r->letters));
     record_release(&r->dead);
@@ -164,11 +166,11 @@ static enum cq_status route(struct push_reader *r, struct bus_record *rec, int64
 
     if (st == CQ_POISON)
         return begin_letter(r, rec, why, wall_ms);
-    if (st == CQ_AGAIN) /* the slot is paused: come back to this record when it is not */
-        st = consumer_seek(r->consumer, rec->topic, rec->partition, rec->offset) == CQ_OK
-                 ? CQ_OK
-                 : CQ_FATAL;
-    return st;
+    if (st != CQ_AGAIN)
+        return st;
+    /* the slot is paused: come back to this record when it is not */
+    consumer_seek(r->consumer, rec->topic, rec->partition, rec->offset);
+    return CQ_OK;
 }
 
 enum cq_status push_reader_poll(struct push_reader *r, int max, int64_t wall_ms, bool *ret_more)
@@ -206,10 +208,9 @@ enum cq_status push_reader_poll(struct push_reader *r, int max, int64_t wall_ms,
         nothing = 0;
         st = route(r, &rec, wall_ms);
         if (st != CQ_OK)
-            snprintf(r->why, sizeof r->why, "routing record %lld of slot %d: %s",
-                     (long long)rec.offset, rec.partition,
-                     *consumer_error(r->consumer) ? consumer_error(r->consumer)
-                                                  : "no memory, or no dead letter");
+            snprintf(r->why, sizeof r->why,
+                     "routing record %lld of slot %d: no memory, or no dead letter",
+                     (long long)rec.offset, rec.partition);
         record_release(&rec);
         if (st != CQ_OK)
             return st;

@@ -29,8 +29,9 @@ MAINS = re.compile(r"(.*/role\.c|chasqui\.c|admin\.c|security\.c)")
 # what a main alone does: log above debug, read settings, end the process
 MAINS_ONLY = re.compile(r"\b(log_info|log_warn|log_error|setting_text|setting_int|setting_bool|settings_load|getenv|exit|_exit)"
                         r"\s*\(")
-# a program of its own, and its start; the one line for each dead letter
-MAINS_ONLY_EXCEPT = re.compile(r"lib/base/(settings|log)\.[ch]|schemas/gen\.c|sinks/media/(look|thumbnail)\.c|lib/bus/letter\.c")
+# a program of its own, and its start; the one line for each dead letter, and for a server that is away
+MAINS_ONLY_EXCEPT = re.compile(r"lib/base/(settings|log)\.[ch]|schemas/gen\.c|sinks/media/(look|thumbnail)\.c|lib/bus/letter\.c"
+                               r"|lib/base/contact\.c")
 
 
 def size(tree):

@@ -2,6 +2,7 @@
 """Kafka away, PostgreSQL away: what is told to clients meanwhile, and that all mends itself afterwards."""
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 from client import MARK, scenario, until
@@ -42,6 +43,17 @@ async def test_the_broker_away(stack, net):
             assert counts["edge-ws"]["unknown_answers_total"] >= 1
             assert counts["edge-rest"]["unknown_answers_total"] >= 1 and counts["edge-rest"]["ingest_refused_total"] >= 1
 
+            # who is refused can name his request, and the log has it
+            line = await until(lambda: line_of(stack, "edge-rest", "request_failed", request=r.body["error"]["requestId"]), 5,
+                               "the log to name the request")
+            assert (line["status"], line["route"], line["code"]) == (503, "/api/messages", "unavailable")
+
+            # every role notices, and says it in the three places where an operator looks
+            await until(lambda: all_are(stack, "away: Kafka does not answer\n"), 20, lambda: f"all to say away: {healths(stack)}")
+            for role, i in stack.services.role_names():
+                assert stack.metrics(role, i)["kafka_away"] == 1, role
+                assert stack.metrics(role, i).get("lag_records", -1) == -1, f"{role} claims to know how far it is behind"
+                await until(lambda role=role: line_of(stack, role, "kafka_away"), 10, f"{role} to log it")
             # the time is the fault itself
             await asyncio.sleep(killed_at + away_s - asyncio.get_running_loop().time())
             await started(stack.kafka)
@@ -51,6 +63,11 @@ async def test_the_broker_away(stack, net):
             await load.passes(90)
         await load.settled()
         assert starts(stack) == before, "a role had to be started again"
+        await until(lambda: all_are(stack, "ok\n"), 30, lambda: f"all to be well: {healths(stack)}")
+        for role, i in stack.services.role_names():
+            assert stack.metrics(role, i)["kafka_away"] == 0, role
+            back = await until(lambda role=role: line_of(stack, role, "kafka_back"), 10, f"{role} to log that it is over")
+            assert back["away_ms"] > 10000, (role, back)
         await load.arrived({chat: [alice, bob]})
         await load.in_view(stack)
         for content in (by_ws.content, body["content"]):
@@ -203,8 +220,54 @@ async def test_postgresql_away(stack, net):
     assert starts(stack) == before, "a role had to be started again"
 
 
-def health(stack, role):
-    return get(stack.services.metrics_port(role, 0), "/healthz")
+@scenario(limit_s=90)
+async def test_postgresql_that_stands_still_is_away(stack, net):
+    """It takes connections and statements, and answers none; nobody asks for anything."""
+    alice, = await net.people("alice")
+    await alice.stop()
+    await until(lambda: answers(alice, "/readyz"), 30, "REST to call itself ready")
+    roles = ("persistence", "status", "mobile", "media", "edge-rest")
+    still(stack.postgres)
+    try:
+        await until(lambda: is_unready(alice), 25, "/readyz to say 503")
+        for role in roles:
+            await until(lambda role=role: health(stack, role) == (503, "away: PostgreSQL does not answer\n"), 10, f"{role} to say 503")
+            assert stack.metrics(role)["database_away"] == 1, role
+            await until(lambda role=role: line_of(stack, role, "database_away"), 10, f"{role} to log it")
+        for role in ("chat", "user", "edge-ws"):
+            assert health(stack, role) == (200, "ok\n"), f"{role} needs no database"
+    finally:
+        still(stack.postgres, signal.SIGCONT)
+    await until(lambda: answers(alice, "/readyz"), 30, "/readyz to say 200 again")
+    for role in roles:
+        await until(lambda role=role: health(stack, role) == (200, "ok\n"), 20, f"{role} to say 200")
+        assert stack.metrics(role)["database_away"] == 0, role
+        await until(lambda role=role: line_of(stack, role, "database_back"), 10, f"{role} to log that it is over")
+
+
+def still(postgres, number=signal.SIGSTOP):
+    """The server with all its processes: alone it would go on answering on the connections that there are."""
+    children = Path(f"/proc/{postgres.pid}/task/{postgres.pid}/children").read_text().split()
+    for pid in (postgres.pid, *map(int, children)):
+        os.kill(pid, number)
+
+
+def health(stack, role, i=0):
+    return get(stack.services.metrics_port(role, i), "/healthz")
+
+
+def healths(stack):
+    return {f"{role}-{i}": health(stack, role, i)[1].strip() for role, i in stack.services.role_names()}
+
+
+def all_are(stack, words):
+    return all(health(stack, role, i)[1] == words for role, i in stack.services.role_names())
+
+
+def line_of(stack, role, event, **fields):
+    """The last such line in the log of a role, or None."""
+    found = [x for x in stack.role(role).log_lines() if x.get("event") == event and fields.items() <= x.items()]
+    return found[-1] if found else None
 
 
 async def answers(device, path):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/topics.h"
 
+#include "lib/bus/bus.h"
 #include "schemas/codec.h"
 #include "tests/unit/test.h"
 
@@ -88,6 +89,46 @@ TEST(retention_is_as_designed)
         CHECK_STR(config(&w, "min.compaction.lag.ms"), rows[i].lag);
         CHECK_EQ_ROW(rows[i].name, w.partitions, rows[i].partitions);
     }
+}
+
+/* "found" of the second column where the table says the first. */
+TEST(what_loses_records_is_drift)
+{
+    static const struct {
+        const char *name, *wanted, *found;
+        bool fits;
+    } rows[] = {
+        { "retention.ms", "-1", "3600000", false },
+        { "retention.ms", "-1", "-1", true },
+        { "retention.ms", "604800000", "604799999", false },
+        { "retention.ms", "604800000", "604800000", true },
+        { "retention.ms", "604800000", "604800001", true }, /* kept for longer: their disk */
+        { "retention.ms", "604800000", "-1", true },
+        { "retention.bytes", "-1", "1073741824", false },
+        { "cleanup.policy", "delete", "compact", false },
+        { "cleanup.policy", "compact", "compact,delete", false },
+        { "cleanup.policy", "compact", "compact", true },
+        { "message.timestamp.type", "LogAppendTime", "CreateTime", false },
+        { "max.message.bytes", "1048576", "1048575", false },
+        { "max.message.bytes", "1048576", "2097152", true },
+        { "min.compaction.lag.ms", "2592000000", "0", false },
+        { "delete.retention.ms", "604800000", "86400000", false },
+        { "min.insync.replicas", "2", "1", false },
+        { "min.insync.replicas", "2", "3", true },
+        { "replicas", "3", "1", false },
+        { "segment.bytes", "268435456", "1048576", true }, /* speed and room are theirs */
+        { "segment.ms", "86400000", "1000", true },
+        { "min.cleanable.dirty.ratio", "0.1", "0.5", true },
+    };
+    struct topic_wanted w;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CHECK_EQ_ROW(rows[i].name, bus_setting_fits(rows[i].name, rows[i].wanted, rows[i].found),
+                     rows[i].fits);
+    CHECK(wanted("chat.events", &w));
+    CHECK_STR(config(&w, "retention.bytes"), "-1");
+    CHECK(wanted("mobile.push", &w)); /* what is lost there wakes nobody too late */
+    CHECK(!config(&w, "retention.bytes"));
 }
 
 /* From Kafka's own client: Utils.toPositive(Utils.murmur2(key.getBytes())) % n. */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/base/contact.h - when Kafka and PostgreSQL were last heard by this process. A watch (see
+ * lib/bus/bus.h, lib/pg/pg.h) asks each of them once a second and notes the answers here. Whoever
+ * wants to know looks how long ago the last one was: a watch that stands still, or never had an
+ * answer, makes its server count as away too. Any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum contact { CONTACT_KAFKA, CONTACT_DATABASE, CONTACT_N };
+
+enum { CONTACT_AWAY_MS = 10000 /* without an answer: away */ };
+
+/** From monotonic `now_ms` on this process needs `which`. Until this is called it is never away. */
+void contact_expect(enum contact which, int64_t now_ms);
+
+/** An answer came to a watch. */
+void contact_heard(enum contact which, int64_t now_ms);
+
+/** A statement of the role's own leaves, and its answer came (or its connection is given up). While
+ * one is under way and none has been answered for CONTACT_AWAY_MS, the database is away, whatever
+ * the watch hears: a lock that nobody releases, say. */
+void contact_asked(int64_t now_ms);
+void contact_answered(int64_t now_ms);
+
+/** Ms since the last answer of `which`; 0 when it is not expected. */
+int64_t contact_silence_ms(enum contact which, int64_t now_ms);
+
+/** Silent for longer than CONTACT_AWAY_MS. */
+bool contact_away(enum contact which, int64_t now_ms);
+
+/** Log `kafka_away` or `database_away` (warn) when it began and `…_back` when it is over, once for
+ * each change. `why` is what the last question met, "" for nothing. Called by the watch of `which`,
+ * one thread. */
+void contact_tell(enum contact which, int64_t now_ms, const char *why);
