@@ -6,6 +6,8 @@ import re
 PAGE = "docs/security.md"
 THREATS = range(1, 46)
 OPEN = "not shown:"  # in place of a test: why there is none
+SPOILED = "tests/threats/spoiled.py"
+BESIDE = ("lint.", "binaries.")  # these spoil what they look at themselves
 ROW = re.compile(r"^\| (T\d+) \|(.*)\|$")
 NAME = re.compile(r"`([a-z0-9_.]+)`")
 WORDS = r"(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|DROP|ALTER)\b"
@@ -32,8 +34,18 @@ def known_tests(tree):
     return found
 
 
+def bites(tree, name, row, named):
+    """Whether a threat's tests are shown to fail: by a planted bug, a spoiled answer, or a test beside them."""
+    planted = [f for f in tree.files if f.startswith(f"tests/threats/planted/{name.lower()}-")]
+    if "**P**" in row and planted or any(test.startswith(BESIDE) for test in named):
+        return True
+    spoiled = tree.text(SPOILED) if SPOILED in tree.files else ""
+    beside = "".join(tree.text(f) for f in tree.files if f.endswith(".py") and "checks_bite(" in tree.text(f))
+    return any(f"::{test}\"" in spoiled or f"def {test}(" in beside for test in named)
+
+
 def threats(tree):
-    """Every threat has its row; what a row names exists; one of its tests bears the threat's number, or the row says why not."""
+    """Every threat has its row; what a row names exists; one of its tests bears the threat's number and is shown to bite, or the row says why not."""
     rows = {m[1]: m[2] for line in tree.lines(PAGE) if (m := ROW.match(line))} if PAGE in tree.files else {}
     known, complaints = known_tests(tree), []
     for number in THREATS:
@@ -49,6 +61,8 @@ def threats(tree):
         own = re.compile(rf"(^|_){name.lower()}_|\.")  # ctest's names have none
         if not any(own.search(test) for test in named):
             complaints.append(f"{PAGE}: {name} names no test that bears its number")
+        elif not bites(tree, name, rows[name], named):
+            complaints.append(f"{PAGE}: {name}: nothing shows that its tests bite; add a row to {SPOILED}, or plant a bug and mark it **P**")
     return complaints
 
 

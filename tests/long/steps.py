@@ -49,6 +49,8 @@ STEPS = [
     Step("clients", "crowds of slow, idle and smuggling clients at both doors", pytest("tests/long/test_clients.py"), 20 * MINUTE),
     Step("bystanders", "what others notice while somebody does the worst that the limits allow", ("{python}", "tests/long/bystanders.py"),
          30 * MINUTE),
+    Step("spoiled-threats", "an answer that must not be, for the test of each threat: it must fail",
+         ("{python}", "tests/threats/spoiled.py", "--junit", "{junit}"), 40 * MINUTE),
     Step("planted-threats", "bugs that open a threat, one at a time: the test of that threat must fail",
          ("{python}", "tests/faults/planted/plants.py", "--folder", "tests/threats/planted", "--junit", "{junit}"), 40 * MINUTE),
     Step("faults-f6", "three brokers, killed and emptied in turn",

@@ -91,6 +91,7 @@ def test_t39_a_flood_of_receipts_is_counted_to_its_user(limited, world):
         return attack.said, limited.metrics("edge-ws").since(numbers)
 
     said, grown = asyncio.run(run())
-    assert said["sent"] > 20_000, "the flood was none"
     # what one socket may send is what all of the user's may: 1,500 at once and 150 a second
-    assert said["sent"] - grown["rate_refused_total"] <= 1500 + 150 * (ATTACK_S + 6)
+    allowed = 1500 + 150 * (ATTACK_S + 6)
+    assert said["sent"] > 2 * allowed, "the flood was none"
+    assert said["sent"] - grown["rate_refused_total"] <= allowed
