@@ -3,6 +3,7 @@
 import { backoff, sleep } from "./util.js";
 
 const KEY = "chasqui.session";
+const BEFORE_KEY = "chasqui.before"; // the refresh token of the last sign-in: it opens nothing, and shows that the number was used here
 const LOCK_KEY = "chasqui.refresh-lock";
 const LOCK_MS = 15000;
 const EARLY_MS = 90000; // a token is renewed so long before its end
@@ -81,15 +82,16 @@ export class Session {
   }
 
   end() {
+    const used = this.#stored?.refreshToken;
+    if (used) localStorage.setItem(BEFORE_KEY, used);
     localStorage.removeItem(KEY);
     this.onEnd();
   }
 
-  /** Ask for a code. → {challenge, retryAfter, devCode?} */
+  /** Ask for a code. → {challenge, retryAfter, devCode?} Strangers who use up this number's codes do not keep out who was here before. */
   start(name, phone) {
-    return name
-      ? request("POST", "/api/register", { name, phoneNumber: phone })
-      : request("POST", "/api/login", { phoneNumber: phone });
+    const body = { phoneNumber: phone, refreshToken: localStorage.getItem(BEFORE_KEY) ?? undefined };
+    return name ? request("POST", "/api/register", { name, ...body }) : request("POST", "/api/login", body);
   }
 
   async verify(challenge, code) {

@@ -361,11 +361,15 @@ test("two windows of one person show the same", async () => {
   await second.close();
 });
 
-test("signing out, and no error on the way", async () => {
+test("signing out and in again, and no error on the way", async () => {
+  const before = await ana.page.evaluate(() => JSON.parse(localStorage.getItem("chasqui.session")).refreshToken);
   await ana.action("logout").click();
   await ana.page.waitForSelector("#sign-in:not([hidden])");
   await ana.page.reload();
   await ana.page.waitForSelector("#phone");
   assert.equal(await ana.page.locator("[data-chat-id]").count(), 0);
+  // strangers who use up the codes of her number do not keep her out: the page shows that she was here
+  const [asked] = await Promise.all([ana.page.waitForRequest(/\/api\/(login|register)$/), ana.signIn()]);
+  assert.equal(asked.postDataJSON().refreshToken, before);
   for (const p of [ana, ben]) assert.deepEqual(p.errors, []);
 });
