@@ -32,6 +32,8 @@ class Printed(Progress):
     def note(self, text):
         print(f"  {text}", flush=True)
 
+    tell = note
+
 
 def supervisor_pid(state):
     """Process id of the supervisor that has this state folder, or None."""
@@ -76,7 +78,8 @@ def up(state, rebuild):
         print_addresses(settings_file.load(state), state)
         return
     settings = settings_file.load(state)
-    kafka_fetch((state / "kafka").resolve(), progress)
+    if not settings["KAFKA_BROKER"]:
+        kafka_fetch((state / "kafka").resolve(), progress)
     build(state, progress)
     check_settings(state, settings)
     start_supervisor(state, progress, ["--rebuild"] if rebuild else [])
@@ -103,6 +106,8 @@ def start_supervisor(state, progress, more):
                     progress.begin(report["begin"])
                 elif "end" in report:
                     progress.end(report["end"], report["seconds"])
+                elif "tell" in report:
+                    progress.tell(report["tell"])
                 elif "why" in report:
                     failure = Failure(report["step"], report["why"], report["log"])
                 elif "ready" in report:
@@ -124,10 +129,13 @@ def print_addresses(settings, state):
     files = ""
     if settings["S3_PORT"] != "0":
         files = f"\n  S3              http://127.0.0.1:{settings['S3_PORT']}/media (keys: {state / 'settings.env'})"
+    kafka = settings["KAFKA_BROKER"] or f"127.0.0.1:{settings['KAFKA_PORT']}"
+    database = (f"DATABASE_URL in {state / 'settings.env'}" if settings["DATABASE_URL"] else
+                f"postgresql://chasqui@127.0.0.1:{settings['POSTGRES_PORT']}/chasqui (password: {state / 'settings.env'})")
     print(f"""  page and REST   {rest}
   WebSocket       ws://127.0.0.1:{settings['WS_PORT']}/ws
-  Kafka           127.0.0.1:{settings['KAFKA_PORT']}
-  PostgreSQL      postgresql://chasqui@127.0.0.1:{settings['POSTGRES_PORT']}/chasqui (password: {state / 'settings.env'}){files}
+  Kafka           {kafka}
+  PostgreSQL      {database}{files}
   logs            {state / 'log'}
 
 Two people and a message, to paste into a shell:
@@ -163,13 +171,15 @@ def reset(state, sure):
     for folder in (state / "kafka-data", postgres_home(state), state / "media", state / "s3", state / "log"):
         shutil.rmtree(folder, ignore_errors=True)
     print("All data is forgotten; settings and secrets are kept.")
+    for name in settings_file.elsewhere(state):
+        print(f"What {name} names is not ours: it is left as it is.")
 
 
 def chasqui(state, words):
     """Become the executable, with the settings of the running Chasqui."""
     settings = settings_file.load(state)
     services = services_of(state, settings)
-    os.execve(services.executable, [str(services.executable), *words], services.role_env("admin"))
+    os.execve(services.executable, [str(services.executable), *words], services.role_env("all"))
 
 
 def main():

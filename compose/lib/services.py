@@ -96,6 +96,9 @@ class Progress:
     def note(self, text):
         pass
 
+    def tell(self, text):
+        """What whoever started this should know."""
+
     @contextlib.contextmanager
     def step(self, what):
         self.begin(what)
@@ -255,12 +258,14 @@ class Services:
     """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of eight, one a role);
     `copies` says how many of each role.
 
+    `own_kafka=False` and `own_postgres=False`: the settings KAFKA_BROKER and DATABASE_URL say which ones are used, and none is started.
     `durable=False` leaves out PostgreSQL's fsync (a killed process still loses nothing, only a lost machine does) and
     `quick_jit=True` the second compiler of Java: both for tests.
     """
 
     def __init__(self, state, executable, kafka_home, ports, copies, settings, database_password, heap_mb=512, durable=True,
-                 quick_jit=False, s3_port=0, guard=None, progress=None, on_event=lambda text: None, broker_settings=None):
+                 quick_jit=False, s3_port=0, guard=None, progress=None, on_event=lambda text: None, broker_settings=None, own_kafka=True,
+                 own_postgres=True):
         self.broker_settings = dict(broker_settings or {})  # more of Kafka's own
         self.java_options = []  # of its Java machine
         self.state, self.executable, self.kafka_home = Path(state), Path(executable), Path(kafka_home)
@@ -268,6 +273,7 @@ class Services:
         self.heap_mb, self.durable, self.quick_jit = heap_mb, durable, quick_jit
         self.guard, self.progress, self.on_event = guard, progress or Progress(), on_event
         self.own_settings = {}  # (role, copy) → settings of that copy alone
+        self.own_kafka, self.own_postgres = own_kafka, own_postgres
         self._password = database_password
         self.s3_port = s3_port  # 0: files are kept in a folder
         self.log_dir = self.state / "log"
@@ -275,13 +281,16 @@ class Services:
         self.database_url = f"postgresql://chasqui:{database_password}@127.0.0.1:{self.ports['postgres']}/chasqui"
         self.procs = []  # in the order of starting
         self._watcher = None
+        self._roles_of = None
         self.log_dir.mkdir(parents=True, exist_ok=True)
 
     def check_ports(self):
         """Before anything is started: one clear Failure when a port is taken."""
-        check_port_free(self.ports["kafka"], "KAFKA_PORT")
-        check_port_free(self.ports["controller"], "KAFKA_CONTROLLER_PORT")
-        check_port_free(self.ports["postgres"], "POSTGRES_PORT")
+        if self.own_kafka:
+            check_port_free(self.ports["kafka"], "KAFKA_PORT")
+            check_port_free(self.ports["controller"], "KAFKA_CONTROLLER_PORT")
+        if self.own_postgres:
+            check_port_free(self.ports["postgres"], "POSTGRES_PORT")
         if self.s3_port:
             check_port_free(self.s3_port, "S3_PORT")
         host = self.settings.get("LISTEN_HOST", "127.0.0.1")
@@ -296,6 +305,9 @@ class Services:
     # Kafka
 
     def start_kafka(self):
+        if not self.own_kafka:
+            self.progress.tell(f"Kafka: none is started, {self.settings['KAFKA_BROKER']} is used (KAFKA_BROKER)")
+            return None
         kafka_fetch(self.kafka_home, self.progress)
         with self.progress.step("Kafka"):
             data = self.state / "kafka-data"
@@ -319,6 +331,9 @@ class Services:
     # PostgreSQL
 
     def start_postgres(self):
+        if not self.own_postgres:
+            self.progress.tell("PostgreSQL: none is started, that of DATABASE_URL is used")
+            return None
         with self.progress.step("PostgreSQL"):
             home, tools, user = postgres_home(self.state), postgres_bin(), postgres_user()
             data = home / "data"
@@ -384,8 +399,23 @@ class Services:
         """(role, copy) of every process wanted, in the order of starting."""
         return [(role, i) for role in ROLES for i in range(self.copies.get(role, 1))]
 
+    def roles_of(self, name):
+        """The roles that the table of settings names for a setting; None when it is none of the table's."""
+        if self._roles_of is None:
+            table = subprocess.run([self.executable, "check-config", "--markdown"], capture_output=True, text=True, timeout=30,
+                                   check=True).stdout
+            rows = (line.split(" | ") for line in table.splitlines() if line.startswith("| `"))
+            self._roles_of = {row[0].strip("| `"): set(row[5].split(", ")) for row in rows}
+        return self._roles_of.get(name)
+
     def role_env(self, role, i=0):
-        """The whole environment of one copy of a role (or of `admin`)."""
+        """The whole environment of one copy of a role (or of `admin`): of the settings, those that its table names for it. `all` has
+        every one."""
+        env = self._whole_env(role, i)
+        return {name: value for name, value in env.items()
+                if role == "all" or not (roles := self.roles_of(name)) or roles & {role, "all"}}
+
+    def _whole_env(self, role, i):
         env = {name: os.environ[name] for name in PASS_ON if name in os.environ}
         env.update({
             "KAFKA_BROKER": self.broker, "DATABASE_URL": self.database_url, "INSTANCE": f"{role}-{i}",
@@ -398,8 +428,10 @@ class Services:
             env["LD_PRELOAD"] = preload
         if port := self.metrics_port(role, i):
             env["METRICS_LISTEN"] = f"127.0.0.1:{port}"
-        env["LOG_DISK"] = str(self.log_disk())
+        if self.own_kafka:
+            env["LOG_DISK"] = str(self.log_disk())
         env.update({name: str(value) for name, value in (self.settings | self.own_settings.get((role, i), {})).items()})
+        env.pop("LISTEN_HOST", None)  # is in the addresses above
         if not env.get("MEDIA_STORE"):
             env["MEDIA_STORE"] = f"s3:http://127.0.0.1:{self.s3_port}/media" if self.s3_port else f"local:{self.state / 'media'}"
         return env

@@ -17,8 +17,10 @@ PORTS = {"kafka": "KAFKA_PORT", "controller": "KAFKA_CONTROLLER_PORT", "postgres
 COPIES = {role: "COPIES_" + role.upper().replace("-", "_") for role in ROLES}
 # What is for compose alone; every other name is a role's.
 OURS = {*PORTS.values(), *COPIES.values(), "KAFKA_HEAP_MB", "POSTGRES_PASSWORD", "LISTEN_HOST", "S3_PORT"}
+# What stands for a service of somebody else's: compose runs none of its own then.
+ELSEWHERE = ("KAFKA_BROKER", "DATABASE_URL")
 # Worked out from the above for each copy, so that several can run on one machine.
-WORKED_OUT = {"KAFKA_BROKER", "DATABASE_URL", "INSTANCE", "REST_LISTEN", "WS_LISTEN", "METRICS_LISTEN"}
+WORKED_OUT = {"INSTANCE", "REST_LISTEN", "WS_LISTEN", "METRICS_LISTEN"}
 
 
 def parse(path):
@@ -50,11 +52,17 @@ def load(state):
         partial.rename(path)
     settings = {**parse(EXAMPLE), **parse(path)}
     for name in SECRETS:
-        if not settings[name]:
+        if not settings[name] and not (name == "POSTGRES_PASSWORD" and settings["DATABASE_URL"]):
             raise Failure("read the settings", f"{path}: {name} is empty")
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", settings["POSTGRES_PASSWORD"]):
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", settings["POSTGRES_PASSWORD"]):
         raise Failure("read the settings", f"{path}: POSTGRES_PASSWORD may hold letters, digits, - and _ only")
     return settings
+
+
+def elsewhere(state):
+    """Names of the settings by which this state folder uses services that are not its own."""
+    path = Path(state) / "settings.env"
+    return [name for name, value in (parse(path) if path.exists() else {}).items() if name in ELSEWHERE and value]
 
 
 def number(settings, name, low, high):
@@ -78,7 +86,8 @@ def copies(settings):
 
 def for_roles(settings):
     """What the roles get; LISTEN_HOST stays in for services.role_env."""
-    return {name: value for name, value in settings.items() if name not in OURS or name == "LISTEN_HOST"}
+    return {name: value for name, value in settings.items()
+            if (name not in OURS or name == "LISTEN_HOST") and (value or name not in ELSEWHERE)}
 
 
 def services_of(state, settings, **more):
@@ -86,4 +95,5 @@ def services_of(state, settings, **more):
     return Services(state, ROOT / "build/release/chasqui", (state / "kafka").resolve(), ports(settings), copies(settings),
                     for_roles(settings), settings["POSTGRES_PASSWORD"],
                     heap_mb=number(settings, "KAFKA_HEAP_MB", 128, 65536),
-                    s3_port=number(settings, "S3_PORT", 0, 65000), **more)
+                    s3_port=number(settings, "S3_PORT", 0, 65000), own_kafka=not settings["KAFKA_BROKER"],
+                    own_postgres=not settings["DATABASE_URL"], **more)

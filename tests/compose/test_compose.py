@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
 from files import Files, png, sha256  # noqa: E402
-from stack import wait_until  # noqa: E402
+from stack import Stack, wait_until  # noqa: E402
+import kafka_security  # noqa: E402
 import versitygw  # noqa: E402
 
 BASE = int(os.environ.get("CHASQUI_COMPOSE_PORT", "21500"))
@@ -254,6 +255,48 @@ def test_files_in_a_bucket(first, compose):
 def signed_in(rest, name, number):
     c = requests.post(f"{rest}/api/register", json={"name": name, "phoneNumber": number}, timeout=30).json()
     return requests.post(f"{rest}/api/verify", json={"challenge": c["challenge"], "code": c["devCode"]}, timeout=30).json()
+
+
+@pytest.fixture
+def elsewhere(tmp_path_factory):
+    """Kafka and PostgreSQL of somebody else's: behind TLS, the one with a login."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    folder.chmod(0o755)
+    certificates = kafka_security.Certificates(folder / "ca")
+    certificates.sign("broker")
+    tokens = kafka_security.TokenService(certificates, folder)
+    more, doors = kafka_security.broker_settings(BASE + 30, certificates, tokens.keys, [kafka_security.ADMIN])
+    (folder / "password").write_text(kafka_security.password(kafka_security.ADMIN))
+    with Stack(base_port=BASE + 30, broker_settings=more) as stack:
+        stack.services.java_options += kafka_security.java_options(tokens.keys)
+        stack.start_platform()
+        yield stack, {"KAFKA_BROKER": f"127.0.0.1:{doors['login']}", "KAFKA_TLS": "1", "KAFKA_CA_FILE": certificates.authority,
+                      "KAFKA_SASL": "plain", "KAFKA_USER": kafka_security.ADMIN, "KAFKA_PASSWORD_FILE": folder / "password",
+                      "DATABASE_URL": stack.database_url}
+    tokens.close()
+
+
+def test_a_broker_and_a_database_that_are_elsewhere(first, compose, elsewhere, tmp_path):
+    """None is started, topics and tables are made there, a message goes its way, and a reset leaves them alone."""
+    compose.run("down")
+    stack, settings = elsewhere
+    other = Compose(tmp_path)
+    other.settings(POSTGRES_PASSWORD="", **settings)
+    told = other.run("up")
+    try:
+        assert f"Kafka: none is started, {settings['KAFKA_BROKER']} is used" in told and "PostgreSQL: none is started" in told
+        assert not re.search(r"^  (Kafka|PostgreSQL) \.", told, re.M) and "test@" not in told
+        running = other.pids()
+        assert "chat-0" in running and not {"kafka", "postgres"} & set(running)
+        environment = Path(f"/proc/{running['chat-0']}/environ").read_bytes()
+        assert b"LOG_DISK=" not in environment and b"DATABASE_URL=" not in environment and b"JWT_SECRET=" not in environment
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", quick_start(told)], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0 and '"content": "hello"' in done.stdout, done.stderr
+    finally:
+        other.run("down")
+    told = other.run("reset", "--yes")
+    assert "What KAFKA_BROKER names is not ours" in told and "What DATABASE_URL names is not ours" in told
+    assert stack.db().execute("SELECT count(*) FROM view.messages").fetchone() == (1,)
 
 
 def test_reset_asks_and_forgets(first, compose):

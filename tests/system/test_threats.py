@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from client import MARK, scenario, until
-from stack import TEST_SETTINGS
+from stack import ROOT, TEST_SETTINGS
 
 EVILS = ("a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\0X-Evil: 1")
 CHAT = "6e0b9d2c-4f1a-8b7e-a3d5-1c2b3a495867"
@@ -170,6 +170,26 @@ def shown_secrets(texts):
     return [f"{place} shows {secret[:8]}…" for place, text in texts.items() for secret in secrets if secret in text]
 
 
+def settings_of_others(table, role, environment):
+    """Settings in a role's environment that the table does not name for it. `table`: setting → roles."""
+    return sorted(name for name in environment if table.get(name, "all") != "all" and role not in table[name].split(", "))
+
+
+def test_t42_each_role_has_its_own_settings_only(stack):
+    """So a hole in one role shows the secrets of no other: as compose/supervise starts them, by the same code."""
+    rows = [line.split(" | ") for line in (ROOT / "docs/settings.md").read_text().splitlines() if line.startswith("| `")]
+    table = {row[0].strip("| `"): row[5] for row in rows}
+    secret = {row[0].strip("| `") for row in rows if row[4] == "yes"}
+    assert table["JWT_SECRET"] == "edge-rest, edge-ws" and {"JWT_SECRET", "DATABASE_URL", "KAFKA_PASSWORD"} <= secret
+    seen = set()
+    for proc in stack.roles():
+        raw = Path(f"/proc/{proc.pid}/environ").read_bytes().decode()
+        names = {pair.partition("=")[0] for pair in raw.split("\0") if pair}
+        assert settings_of_others(table, proc.name.rsplit("-", 1)[0], names) == [], proc.name
+        seen |= names
+    assert {"JWT_SECRET", "PHONE_PEPPER", "DATABASE_URL"} <= seen  # they are there, where they belong
+
+
 @scenario(limit_s=60)
 async def test_t42_secrets_stay_in_the_environment(stack, net):
     """Not in arguments, logs or metrics; and what shows metrics is no door of the clients'."""
@@ -241,4 +261,5 @@ def test_the_checks_bite(check, raw):
 def test_the_other_checks_bite():
     with pytest.raises(AssertionError):
         nobody_came([b"GET /x.png"])
+    assert settings_of_others({"JWT_SECRET": "edge-rest, edge-ws"}, "chat", {"JWT_SECRET", "PATH"}) == ["JWT_SECRET"]
     assert shown_secrets({"a log": f"started with {TEST_SETTINGS['JWT_SECRET']}"}) and not shown_secrets({"a log": "started"})
