@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "schemas/codec.h"
+#include "schemas/names.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -263,13 +264,19 @@ enum cq_status ingest_user(struct ingest *in, const struct user_action *a, uint6
 {
     struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *a } };
     const char *field = validate_user(a);
+    struct cq_id key = a->user_id;
     enum cq_status st;
 
     if (field) {
         *reterr_field = field;
         return CQ_POISON;
     }
-    st = send_record(in, TOPIC_USER_INBOX, a->user_id, &user_inbox_codec, &record, opaque);
+    if (a->action.kind == USER_ACTION_PUSH_CLAIMED) {
+        const struct push_address *to = &a->action.u.push_claimed.address;
+
+        key = push_token_id(to->kind, to->token);
+    }
+    st = send_record(in, TOPIC_USER_INBOX, key, &user_inbox_codec, &record, opaque);
     if (st == CQ_POISON)
         *reterr_field = "size";
     return st == CQ_FATAL ? CQ_AGAIN : st;

@@ -81,7 +81,7 @@ bool ingest_overloaded(struct ingest *in);
 CQ_MUST_CHECK enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a,
                                          uint64_t opaque, const char **reterr_field);
 
-/** The same for topic user.inbox on the user's partition. */
+/** The same for topic user.inbox on the user's partition; a PushClaimed on that of its token. */
 CQ_MUST_CHECK enum cq_status ingest_user(struct ingest *in, const struct user_action *a,
                                          uint64_t opaque, const char **reterr_field);
 

@@ -161,6 +161,8 @@ const char *validate_user(const struct user_action *a)
         return a->action.u.session_lost.items_n <= INGEST_LOST_MAX ? NULL : "items";
     case USER_ACTION_PUSH_REGISTERED:
         return validate_push(&a->action.u.push_registered.address);
+    case USER_ACTION_PUSH_CLAIMED:
+        return validate_push(&a->action.u.push_claimed.address);
     case USER_ACTION_PUSH_UNREGISTERED:
         if (!short_text(a->action.u.push_unregistered.reason, INGEST_REASON_MAX))
             return "reason";

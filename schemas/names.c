@@ -46,3 +46,11 @@ struct cq_id event_id(const char *topic, int32_t generation, int32_t partition, 
     put_be(at + 16, (uint32_t)index, 4);
     return id_derive("event", parts, ARRAY_LEN(parts));
 }
+
+struct cq_id push_token_id(enum push_kind kind, struct cq_span token)
+{
+    const uint8_t byte = (uint8_t)kind;
+    const struct cq_span parts[] = { span_of(&byte, 1), token };
+
+    return id_derive("push.token", parts, ARRAY_LEN(parts));
+}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lib/base/id.h"
+#include "schemas/records.gen.h"
 
 /** Chat of two users: derived from the ordered pair, so it proves who may be in it. */
 struct cq_id chat_id_direct(struct cq_id a, struct cq_id b);
@@ -18,3 +19,6 @@ struct cq_id message_id(struct cq_id chat, struct cq_id sender, struct cq_span c
 /** Id of an event, derived from its source topic and position: the same on every replay. */
 struct cq_id event_id(const char *topic, int32_t generation, int32_t partition, int64_t offset,
                       int32_t index);
+
+/** What stands for a push token where the token itself is not wanted: kind and token, hashed. */
+struct cq_id push_token_id(enum push_kind kind, struct cq_span token);

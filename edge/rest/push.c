@@ -2,13 +2,14 @@
 /*
  * edge/rest/push.c - how a device can be woken, and which chats may not wake it.
  *
- * A token is one installation of the app: when it is registered, whoever had it before loses it, be
- * it another device of the same user (processors/user sees to that) or of somebody else (asked of
- * the view here).
+ * A token is one installation of the app: when it is registered, whoever had it before loses it.
+ * Who has it is decided by processors/user, in the order of the claims of this token. Only devices
+ * that registered with an edge which did not claim are asked of the view here.
  */
 #include "edge/rest/rest.h"
 #include "ingest/ingest.h"
 #include "ingest/validate.h"
+#include "schemas/topics.h"
 
 enum { PARAMS_BYTES = 4096, MOVED_MAX = CALL_SUBMITS_MAX - 1 };
 
@@ -95,12 +96,13 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
     return !field;
 }
 
-/* Whoever else has this token is told to forget it. */
+/* Whoever has this token without having claimed it, from before there were claims, is told to
+ * forget just that registration. */
 static enum cq_status submit_moved(struct call *c, struct pg *db, const struct push_address *a)
 {
     static const char sql[] =
-        "SELECT user_id, device_id FROM view.push_targets WHERE token = $1 AND kind = $2 AND "
-        "device_id <> $3 ORDER BY registered_at LIMIT $4";
+        "SELECT user_id, device_id, src_offset FROM view.push_targets WHERE token = $1 AND "
+        "kind = $2 AND device_id <> $3 AND claim < 0 ORDER BY registered_at LIMIT $4";
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
     enum cq_status st;
@@ -117,17 +119,10 @@ static enum cq_status submit_moved(struct call *c, struct pg *db, const struct p
 
         gone->action.kind = USER_ACTION_PUSH_UNREGISTERED;
         gone->action.u.push_unregistered =
-            (struct push_unregistered){ span_str("moved"), a->token, -1 };
+            (struct push_unregistered){ span_str("moved"), a->token,
+                                        seq_offset(pg_i64(rows, i, 2)) };
     }
     return st;
-}
-
-static enum call_next wait_for_target(struct call *c)
-{
-    enum call_next next = call_wait_for(c, c->submits_n - 1, 2);
-
-    c->waits[0].topic = WATCH_PUSH_TARGETS;
-    return next;
 }
 
 static enum call_next set_first(struct call *c, struct pg *db)
@@ -145,27 +140,42 @@ static enum call_next set_first(struct call *c, struct pg *db)
     if (st != CQ_OK)
         return call_database(c, st);
     a = call_submit_user(c, c->who.user, c->who.device);
-    a->action.kind = USER_ACTION_PUSH_REGISTERED;
-    a->action.u.push_registered.address = address;
+    a->action.kind = USER_ACTION_PUSH_CLAIMED;
+    a->action.u.push_claimed.address = address;
     c->step = 1;
     return CALL_SUBMIT;
 }
 
-enum call_next handle_push_set(struct call *c, struct pg *db)
+/* The view has the device with this claim, or whoever claimed the token after it. */
+static enum call_next look_at_claim(struct call *c, struct pg *db)
 {
-    switch (c->step) {
-    case 0:
-        return set_first(c, db);
-    case 1:
-        return wait_for_target(c);
-    default:
-        if (c->timed_out)
-            return call_unavailable(c, "stored, but the view is late");
-        if (!c->passed)
-            return wait_for_target(c);
+    static const char sql[] =
+        "SELECT 1 FROM view.push_targets WHERE token = $1 AND kind = $2 AND claim >= $3 LIMIT 1";
+    const struct call_submit *s = &c->submits[c->submits_n - 1];
+    const struct push_address *a = &s->u.user.action.u.push_claimed.address;
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_text(&p, a->token);
+    pg_add_i32(&p, (int32_t)a->kind);
+    pg_add_i64(&p, s->offset);
+    st = pg_run(db, sql, &p, &rows);
+    pg_params_release(&p);
+    if (st != CQ_OK)
+        return call_database(c, st);
+    if (pg_rows(rows)) {
         buf_add_str(&c->out, "{}");
         return call_reply(c, 200);
     }
+    return c->timed_out ? call_unavailable(c, "stored, but the view is late")
+                        : call_look_again(c, 1);
+}
+
+enum call_next handle_push_set(struct call *c, struct pg *db)
+{
+    return c->step ? look_at_claim(c, db) : set_first(c, db);
 }
 
 enum call_next handle_push_drop(struct call *c, struct pg *db)

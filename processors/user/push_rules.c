@@ -2,9 +2,11 @@
 /*
  * processors/user/push_rules.c - where devices can be woken, and which chats may not wake anybody.
  * A registration belongs to a device that is logged in and goes with it; one token belongs to one
- * device.
+ * device (claim_rules.c says whose it is).
  */
 #include "processors/user/rules.h"
+
+#include "schemas/names.h"
 
 enum cq_status user_restore_push(struct user_state *s, const struct push_target *value)
 {
@@ -13,7 +15,7 @@ enum cq_status user_restore_push(struct user_state *s, const struct push_target 
 
     if (!d || (d->push && d->push->source_offset > value->source.offset))
         return CQ_OK; /* logged out meanwhile, or a zombie's late word */
-    return device_set_push(d, value->source.offset, value->at_ms, &value->address);
+    return device_set_push(d, value->source.offset, value->at_ms, value->claim, &value->address);
 }
 
 void user_restore_push_gone(struct user_state *s, struct cq_id user, struct cq_id device)
@@ -44,12 +46,20 @@ static struct push_target *emit_target(struct user_step *step, struct cq_id user
 enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
                                 struct known_device *d)
 {
+    enum cq_status st;
+
     if (!d->push)
         return CQ_OK;
     if (!emit_target(step, u->id, d->id, true))
         return CQ_FATAL;
+    st = user_emit_settled(step, u->id, d->id, &d->push->address, d->push->claim, false);
     device_drop_push(d);
-    return CQ_OK;
+    return st;
+}
+
+static bool same_token(const struct push_address *a, const struct push_address *b)
+{
+    return a->kind == b->kind && span_eq(a->token, b->token);
 }
 
 /* The user's other devices cannot have the same token: an app that logged in anew is one device. */
@@ -62,8 +72,7 @@ static enum cq_status take_from_others(struct user_step *step, struct user_entry
     for (int i = 0; st == CQ_OK && i < u->devices_n; i++) {
         struct known_device *other = &u->devices[i];
 
-        if (other != d && other->push && other->push->address.kind == address->kind &&
-            span_eq(other->push->address.token, address->token))
+        if (other != d && other->push && same_token(&other->push->address, address))
             st = user_forget_push(step, u, other);
     }
     return st;
@@ -95,26 +104,69 @@ static enum cq_status bound_addresses(struct user_step *step, const struct user_
     return st;
 }
 
-enum cq_status rule_push_registered(struct user_step *step, const struct user_action *a)
+/* The device has moved on since this was claimed: a processor that was killed says again what it
+ * had said, or two requests of one device overtook each other. */
+static bool is_late(const struct known_push *known, const struct user_action *a)
 {
-    const struct push_address *address = &a->action.u.push_registered.address;
-    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
-    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
-    struct push_target *t;
-    enum cq_status st;
+    const struct push_registered *r = &a->action.u.push_registered;
 
-    if (!d)
-        return CQ_OK; /* logged out before this came */
-    st = take_from_others(step, u, d, address);
+    if (!known || r->claim < 0)
+        return false;
+    return same_token(&known->address, &r->address) ? known->claim > r->claim
+                                                    : known->at_ms > a->at_ms;
+}
+
+/* Take it, as the claim says; another token of the device is given back. */
+static enum cq_status take_address(struct user_step *step, const struct user_entry *u,
+                                   struct known_device *d, const struct user_action *a)
+{
+    const struct push_registered *r = &a->action.u.push_registered;
+    struct push_target *t;
+    enum cq_status st = CQ_OK;
+
+    if (d->push && !same_token(&d->push->address, &r->address))
+        st = user_emit_settled(step, u->id, d->id, &d->push->address, d->push->claim, false);
     if (st == CQ_OK)
-        st = device_set_push(d, step->offset, a->at_ms, address);
+        st = device_set_push(d, step->offset, a->at_ms, r->claim, &r->address);
     if (st != CQ_OK)
         return st;
     if (!(t = emit_target(step, u->id, d->id, false)))
         return CQ_FATAL;
     t->at_ms = a->at_ms;
-    t->address = *address;
-    return bound_addresses(step, u);
+    t->address = r->address;
+    t->claim = r->claim;
+    return user_emit_settled(step, u->id, d->id, &r->address, r->claim, true);
+}
+
+enum cq_status rule_push_registered(struct user_step *step, const struct user_action *a)
+{
+    const struct push_registered *r = &a->action.u.push_registered;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
+    enum cq_status st;
+
+    if (!d) /* logged out before this came */
+        return user_emit_settled(step, a->user_id, a->device_id, &r->address, r->claim, false);
+    if (is_late(d->push, a))
+        return same_token(&d->push->address, &r->address)
+                   ? CQ_OK
+                   : user_emit_settled(step, u->id, d->id, &r->address, r->claim, false);
+    st = take_from_others(step, u, d, &r->address);
+    if (st == CQ_OK)
+        st = take_address(step, u, d, a);
+    return st == CQ_OK ? bound_addresses(step, u) : st;
+}
+
+enum cq_status rule_push_moved(struct user_step *step, const struct user_action *a)
+{
+    const struct push_moved *m = &a->action.u.push_moved;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
+
+    if (!d || !d->push || d->push->claim >= m->below ||
+        !id_eq(push_token_id(d->push->address.kind, d->push->address.token), m->token))
+        return CQ_OK; /* it is registered anew since, or for another token */
+    return user_forget_push(step, u, d);
 }
 
 enum cq_status rule_push_unregistered(struct user_step *step, const struct user_action *a)

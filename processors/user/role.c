@@ -28,6 +28,7 @@ struct user_role {
 
 struct restore {
     struct user_state *state;
+    int64_t from; /* where the replay begins */
     struct cq_arena *arena;
 };
 
@@ -78,6 +79,23 @@ static enum cq_status on_target(void *arg, const struct bus_record *rec)
     return user_restore_push(r->state, &value);
 }
 
+static enum cq_status on_claim(void *arg, const struct bus_record *rec)
+{
+    struct restore *r = arg;
+    struct push_claim value;
+    struct cq_id token;
+
+    if (!rec->value.p) {
+        if (id_parse(rec->key, &token))
+            claims_remove(&r->state->claims, token);
+        return CQ_OK;
+    }
+    arena_reset(r->arena);
+    if (codec_decode(&push_claim_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
+        return CQ_OK; /* whoever wrote it spoke of no token */
+    return claims_restore(&r->state->claims, &value, r->from);
+}
+
 /* Both frontiers, packed; up to 0.1.0 "<held>|<events>". A text that is not ours (another N) means:
  * nothing held. */
 static void restore_meta(struct user_state *s, const char *meta)
@@ -121,7 +139,8 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
     struct user_role *r = arg;
     cq_auto(arena) struct cq_arena *arena = arena_new(RESTORE_ARENA_BYTES);
     struct user_state *s = calloc(1, sizeof *s);
-    struct restore restore = { s, arena };
+    struct restore restore = { s, committed, arena };
+    int64_t first, next;
     enum cq_status st;
 
     if (!s || partition >= r->partitions_n ||
@@ -132,9 +151,15 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
     drop_state(r, partition);
     r->states[partition] = s;
     restore_meta(s, meta);
-    st = scan_all(r->reader, TOPIC_PRESENCE, partition, on_presence, &restore);
+    st = reader_watermarks(r->reader, topic_name(TOPIC_USER_INBOX), partition, &first, &next);
+    if (st == CQ_OK && first > restore.from)
+        restore.from = first; /* nothing is committed, or what was next has expired */
+    if (st == CQ_OK)
+        st = scan_all(r->reader, TOPIC_PRESENCE, partition, on_presence, &restore);
     if (st == CQ_OK)
         st = scan_all(r->reader, TOPIC_PUSH_TARGETS, partition, on_target, &restore);
+    if (st == CQ_OK)
+        st = scan_all(r->reader, TOPIC_PUSH_CLAIMS, partition, on_claim, &restore);
     user_restore_end(s);
     log_info("assigned", LOG_S("topic", topic_name(TOPIC_USER_INBOX)),
              LOG_I("partition", partition), LOG_I("committed", committed),

@@ -13,6 +13,7 @@ bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions
     s->partition = partition;
     s->slots_n = slots_n;
     sessions_init(&s->sessions);
+    claims_init(&s->claims);
     frontier_init(&s->held, TOPIC_GENERATION, partitions_n);
     frontier_init(&s->events, TOPIC_GENERATION, partitions_n);
     idmap_init(&s->alive, INCARNATIONS_MAX);
@@ -24,6 +25,7 @@ bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions
 void user_state_release(struct user_state *s)
 {
     sessions_release(&s->sessions);
+    claims_release(&s->claims);
     idmap_release(&s->alive);
     idmap_release(&s->gone);
 }
@@ -298,18 +300,27 @@ static const struct rule {
     { USER_ACTION_USER_SIGNED_UP, "UserSignedUp", rule_signed_up, W(TOPIC_USER_EVENTS) },
     { USER_ACTION_PROFILE_EDITED, "ProfileEdited", rule_profile_edited, W(TOPIC_USER_EVENTS) },
     { USER_ACTION_DEVICE_LINKED, "DeviceLinked", rule_device_linked,
-      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) },
+      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) |
+          W(TOPIC_USER_INBOX) },
     { USER_ACTION_DEVICE_UNLINKED, "DeviceUnlinked", rule_device_unlinked,
-      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) },
+      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) |
+          W(TOPIC_USER_INBOX) },
     { USER_ACTION_SESSION_OPENED, "SessionOpened", rule_session_opened,
       W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
     { USER_ACTION_SESSION_CLOSED, "SessionClosed", rule_session_closed, W(TOPIC_PRESENCE) },
     { USER_ACTION_SESSION_LOST, "SessionLost", rule_session_lost,
       W(TOPIC_PRESENCE) | W(TOPIC_MOBILE_PUSH) },
     { USER_ACTION_GATEWAY_ALIVE, "GatewayAlive", rule_gateway_alive, W(TOPIC_PRESENCE) },
-    { USER_ACTION_PUSH_REGISTERED, "PushRegistered", rule_push_registered, W(TOPIC_PUSH_TARGETS) },
+    { USER_ACTION_PUSH_CLAIMED, "PushClaimed", rule_push_claimed,
+      W(TOPIC_PUSH_CLAIMS) | W(TOPIC_USER_INBOX) },
+    { USER_ACTION_PUSH_SETTLED, "PushSettled", rule_push_settled,
+      W(TOPIC_PUSH_CLAIMS) | W(TOPIC_USER_INBOX) },
+    { USER_ACTION_PUSH_REGISTERED, "PushRegistered", rule_push_registered,
+      W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
     { USER_ACTION_PUSH_UNREGISTERED, "PushUnregistered", rule_push_unregistered,
-      W(TOPIC_PUSH_TARGETS) },
+      W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
+    { USER_ACTION_PUSH_MOVED, "PushMoved", rule_push_moved,
+      W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
     { USER_ACTION_CHAT_MUTED, "ChatMuted", rule_chat_muted, W(TOPIC_USER_EVENTS) },
 };
 

@@ -7,6 +7,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/bus/frontier.h"
+#include "processors/user/claims.h"
 #include "processors/user/sessions.h"
 #include "schemas/records.gen.h"
 #include "schemas/topics.h"
@@ -17,6 +18,7 @@ struct user_state {
     int32_t partition;
     int32_t slots_n;
     struct sessions sessions;
+    struct claims claims; /* of the tokens of this partition, not of its users */
     struct frontier held; /* chat.actions: first source not yet held; older items are repeats */
     struct frontier
         events;         /* chat.actions: the same for items that the view will show; sent as `at` */
@@ -46,6 +48,8 @@ CQ_MUST_CHECK enum cq_status user_restore_push(struct user_state *s,
                                                const struct push_target *value);
 void user_restore_push_gone(struct user_state *s, struct cq_id user, struct cq_id device);
 
+/* Topic push.claims: claims_restore, claims_remove. */
+
 struct user_output {
     enum topic topic;
     union {
@@ -66,6 +70,15 @@ struct user_output {
             struct mobile_push value; /* for one user */
             bool joins; /* the one before, in one record: a message for the same group */
         } mobile;       /* TOPIC_MOBILE_PUSH */
+        struct {
+            struct push_claim value; /* token is always set */
+            bool gone;
+        } claim; /* TOPIC_PUSH_CLAIMS */
+        struct {
+            struct cq_id key;
+            int32_t partition;
+            struct user_action action;
+        } inbox; /* TOPIC_USER_INBOX */
     } u;
 };
 
@@ -77,6 +90,7 @@ struct user_outputs {
 struct user_step {
     struct user_state *state;
     int64_t offset; /* of the record in user.inbox */
+    uint64_t turn;  /* rises with each turn of the process: what earlier ones made is published */
     int64_t log_ms;
     struct cq_arena *arena;
     struct user_outputs *out;
@@ -165,6 +179,15 @@ struct user_event *user_emit_event(struct user_step *step, const struct user_act
 CQ_MUST_CHECK enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
                                               struct known_device *d);
 
+/** What became of claim `claim` of `address` at this device, for the partition of the token. */
+CQ_MUST_CHECK enum cq_status user_emit_settled(struct user_step *step, struct cq_id user,
+                                               struct cq_id device,
+                                               const struct push_address *address, int64_t claim,
+                                               bool kept);
+
+CQ_MUST_CHECK enum cq_status rule_push_claimed(struct user_step *step, const struct user_action *a);
+CQ_MUST_CHECK enum cq_status rule_push_settled(struct user_step *step, const struct user_action *a);
+CQ_MUST_CHECK enum cq_status rule_push_moved(struct user_step *step, const struct user_action *a);
 CQ_MUST_CHECK enum cq_status rule_push_registered(struct user_step *step,
                                                   const struct user_action *a);
 CQ_MUST_CHECK enum cq_status rule_push_unregistered(struct user_step *step,

@@ -148,7 +148,7 @@ static struct cq_span put_text(uint8_t **to, struct cq_span text)
 }
 
 enum cq_status device_set_push(struct known_device *d, int64_t source_offset, int64_t at_ms,
-                               const struct push_address *address)
+                               int64_t claim, const struct push_address *address)
 {
     size_t texts_n = address->token.n + address->app.n + address->locale.n;
     struct known_push *push = malloc(sizeof *push + texts_n);
@@ -157,8 +157,9 @@ enum cq_status device_set_push(struct known_device *d, int64_t source_offset, in
     if (!push)
         return CQ_FATAL;
     to = (uint8_t *)(push + 1);
-    *push =
-        (struct known_push){ .source_offset = source_offset, .at_ms = at_ms, .address = *address };
+    *push = (struct known_push){
+        .source_offset = source_offset, .at_ms = at_ms, .claim = claim, .address = *address
+    };
     push->address.token = put_text(&to, address->token);
     push->address.app = put_text(&to, address->app);
     push->address.locale = put_text(&to, address->locale);

@@ -26,6 +26,7 @@ struct live_session {
 struct known_push {
     int64_t source_offset; /* of its PushRegistered */
     int64_t at_ms;
+    int64_t claim; /* offset of its PushClaimed in the partition of the token; -1: none */
     struct push_address address;
 };
 
@@ -64,7 +65,8 @@ struct known_device *user_device(const struct user_entry *u, struct cq_id device
 
 /** Replace where a device can be woken; the texts are copied. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status device_set_push(struct known_device *d, int64_t source_offset,
-                                             int64_t at_ms, const struct push_address *address);
+                                             int64_t at_ms, int64_t claim,
+                                             const struct push_address *address);
 void device_drop_push(struct known_device *d);
 
 /** Opened at this offset of user.inbox, or before: in a replay one may be known that opened later.

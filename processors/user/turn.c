@@ -17,6 +17,7 @@ struct shared_push {
 };
 
 struct user_turn {
+    uint64_t no;              /* of the turn, from 1 */
     struct cq_arena *arena;   /* owned; of the turn */
     struct user_outputs outs; /* of one step; v is owned */
     struct pushes *pushes;
@@ -30,6 +31,7 @@ struct user_turn *user_turn_new(int32_t slots)
 
     if (!t)
         return NULL;
+    t->no = 1;
     t->arena = arena_new(USER_TURN_MEMORY_MAX);
     t->outs.max = USER_OUTPUTS_MAX;
     t->pushes = pushes_new(slots);
@@ -138,6 +140,7 @@ static enum cq_status emit_output(struct user_turn *t, const struct output_port 
                                   const struct user_output *o, int32_t partition)
 {
     char key[USER_KEY_MAX];
+    struct user_inbox record;
 
     switch (o->topic) {
     case TOPIC_USER_EVENTS:
@@ -153,6 +156,17 @@ static enum cq_status emit_output(struct user_turn *t, const struct output_port 
         return o->u.target.gone ? emit_tombstone(port, o->topic, partition, key)
                                 : emit_record(t, port, o->topic, &push_target_codec,
                                               &o->u.target.value, partition, key);
+    case TOPIC_PUSH_CLAIMS:
+        id_format(o->u.claim.value.token, key);
+        return o->u.claim.gone ? emit_tombstone(port, o->topic, partition, key)
+                               : emit_record(t, port, o->topic, &push_claim_codec,
+                                             &o->u.claim.value, partition, key);
+    case TOPIC_USER_INBOX:
+        record = (struct user_inbox){ .body = { USER_INBOX_USER_ACTION,
+                                                .u.user_action = o->u.inbox.action } };
+        id_format(o->u.inbox.key, key);
+        return emit_record(t, port, o->topic, &user_inbox_codec, &record, o->u.inbox.partition,
+                           key);
     case TOPIC_MOBILE_PUSH:
         return share_push(t, port, &o->u.mobile.value, o->u.mobile.joins, partition);
     default:
@@ -181,6 +195,7 @@ enum cq_status user_turn_step(struct user_turn *t, const struct user_input *in,
     struct user_step step = {
         .state = in->state,
         .offset = in->offset,
+        .turn = t->no,
         .log_ms = in->log_ms,
         .arena = t->arena,
         .out = &t->outs,
@@ -215,5 +230,6 @@ enum cq_status user_turn_end(struct user_turn *t, const struct output_port *port
     enum cq_status st = pushes_flush(t->pushes, emit_push, (void *)(uintptr_t)port);
 
     arena_reset(t->arena);
+    t->no++; /* the next one begins when all of this one is published */
     return st;
 }

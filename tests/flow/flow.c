@@ -206,13 +206,13 @@ static void do_unlink(struct world *w, struct script *s, const struct words *v)
     world_user(w, &a);
 }
 
-/* push bob phone TOKEN */
+/* push bob phone TOKEN: as an edge says it */
 static void do_push(struct world *w, struct script *s, const struct words *v)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_PUSH_REGISTERED);
+    struct user_action a = user_of(w, s, v, USER_ACTION_PUSH_CLAIMED);
 
     a.device_id = world_id(w, word(s, v, 2));
-    a.action.u.push_registered.address.token = span_str(word(s, v, 3));
+    a.action.u.push_claimed.address.token = span_str(word(s, v, 3));
     world_user(w, &a);
 }
 

@@ -170,6 +170,20 @@ static struct text tokens(const struct mobile_push *m)
     return t;
 }
 
+static void print_action(struct world *w, const struct user_action *a)
+{
+    const char *user = world_name(w, a->user_id), *device = world_name(w, a->device_id);
+
+    if (a->action.kind == USER_ACTION_PUSH_REGISTERED)
+        world_line(w, "user.inbox registered %s/%s %.*s", user, device,
+                   SPAN_FMT(a->action.u.push_registered.address.token));
+    else if (a->action.kind == USER_ACTION_PUSH_SETTLED)
+        world_line(w, "user.inbox settled %s/%s %s", user, device,
+                   a->action.u.push_settled.kept ? "kept" : "gone");
+    else
+        world_line(w, "user.inbox moved %s/%s", user, device);
+}
+
 void print_user_output(struct world *w, const struct user_output *o)
 {
     const struct presence *p = &o->u.presence.value;
@@ -189,6 +203,16 @@ void print_user_output(struct world *w, const struct user_output *o)
         world_line(w, "push.targets %s/%s%s%.*s", world_name(w, o->u.target.value.user_id),
                    world_name(w, o->u.target.value.device_id), o->u.target.gone ? " gone" : " ",
                    SPAN_FMT(o->u.target.value.address.token));
+        break;
+    case TOPIC_PUSH_CLAIMS:
+        if (o->u.claim.gone)
+            world_line(w, "push.claims gone");
+        else
+            world_line(w, "push.claims %s/%s", world_name(w, o->u.claim.value.user_id),
+                       world_name(w, o->u.claim.value.device_id));
+        break;
+    case TOPIC_USER_INBOX:
+        print_action(w, &o->u.inbox.action);
         break;
     case TOPIC_MOBILE_PUSH:
         world_line(w, "mobile.push %s %s#%lld devices%s%s",

@@ -48,6 +48,7 @@ void world_release(struct world *w)
     log_release(&w->inbox);
     log_release(&w->presence);
     log_release(&w->targets);
+    log_release(&w->claims);
     for (size_t i = 0; i < w->lines_n; i++)
         free(w->lines[i]);
 }
@@ -137,11 +138,40 @@ static void keep_target(struct world *w, const struct user_output *o)
     k->entry = t->device_id;
 }
 
+static void keep_claim(struct world *w, const struct user_output *o)
+{
+    struct kept *k = keep_record(w, &w->claims, &push_claim_codec, &o->u.claim.value);
+
+    k->gone = o->u.claim.gone;
+    k->entry = o->u.claim.value.token;
+}
+
+static void keep_action(struct world *w, const struct user_output *o)
+{
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION,
+                                           .u.user_action = o->u.inbox.action } };
+
+    keep_record(w, &w->inbox, &user_inbox_codec, &record);
+}
+
+static void keep_user_output(struct world *w, const struct user_output *o)
+{
+    if (o->topic == TOPIC_PRESENCE)
+        keep_presence(w, o);
+    if (o->topic == TOPIC_PUSH_TARGETS)
+        keep_target(w, o);
+    if (o->topic == TOPIC_PUSH_CLAIMS)
+        keep_claim(w, o);
+    if (o->topic == TOPIC_USER_INBOX)
+        keep_action(w, o);
+}
+
 static void step_inbox(struct world *w, int64_t offset)
 {
     struct user_inbox record;
     struct user_step step = { .state = &w->user,
                               .offset = offset,
+                              .turn = ++w->turn,
                               .log_ms = w->log_ms,
                               .arena = w->arena,
                               .out = &w->user_outs,
@@ -156,12 +186,16 @@ static void step_inbox(struct world *w, int64_t offset)
         return;
     }
     for (size_t i = 0; i < w->user_outs.n; i++) {
-        if (w->user_outs.v[i].topic == TOPIC_PRESENCE)
-            keep_presence(w, &w->user_outs.v[i]);
-        if (w->user_outs.v[i].topic == TOPIC_PUSH_TARGETS)
-            keep_target(w, &w->user_outs.v[i]);
+        keep_user_output(w, &w->user_outs.v[i]);
         print_user_output(w, &w->user_outs.v[i]);
     }
+}
+
+/* The last record, and what its steps write to the inbox in turn. */
+static void step_last(struct world *w)
+{
+    for (size_t i = w->inbox.n - 1; i < w->inbox.n; i++)
+        step_inbox(w, (int64_t)i);
 }
 
 static enum cq_status on_batch(void *arg, int32_t partition, struct cq_span value)
@@ -244,7 +278,7 @@ void world_user(struct world *w, const struct user_action *a)
 
     arena_reset(w->arena);
     keep_record(w, &w->inbox, &user_inbox_codec, &record);
-    step_inbox(w, (int64_t)w->inbox.n - 1);
+    step_last(w);
 }
 
 void world_deliver(struct world *w, enum delivery_origin origin, struct delivery_item *item)
@@ -255,7 +289,7 @@ void world_deliver(struct world *w, enum delivery_origin origin, struct delivery
 
     arena_reset(w->arena);
     keep_record(w, &w->inbox, &user_inbox_codec, &record);
-    step_inbox(w, (int64_t)w->inbox.n - 1);
+    step_last(w);
 }
 
 void world_replay_chat(struct world *w, int64_t from)
@@ -317,6 +351,21 @@ static void restore_targets(struct world *w)
     }
 }
 
+static void restore_claims(struct world *w)
+{
+    struct push_claim value;
+
+    for (size_t i = 0; i < w->claims.n; i++) {
+        const struct kept *k = &w->claims.v[i];
+
+        if (k->gone)
+            claims_remove(&w->user.claims, k->entry);
+        else if (codec_decode(&push_claim_codec, k->bytes, w->arena, &value, NULL) != CQ_OK ||
+                 claims_restore(&w->user.claims, &value, (int64_t)w->inbox.n) != CQ_OK)
+            die("push claims cannot be restored");
+    }
+}
+
 void world_restart_user(struct world *w)
 {
     struct frontier held = w->user.held, events = w->user.events; /* the text of the commit */
@@ -337,5 +386,6 @@ void world_restart_user(struct world *w)
             die("presence cannot be restored");
     }
     restore_targets(w);
+    restore_claims(w);
     user_restore_end(&w->user);
 }

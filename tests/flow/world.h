@@ -30,9 +30,10 @@ struct world {
     struct chat_outputs chat_outs;
     struct user_outputs user_outs;
     struct delivery *delivery;
-    struct topic_log actions, events, members, inbox, presence, targets;
+    struct topic_log actions, events, members, inbox, presence, targets, claims;
     int64_t written; /* highest source in chat.events at the last restart of chat */
     int64_t log_ms;
+    uint64_t turn;             /* of user */
     char names[NAMES_MAX][32]; /* alice, phone, s1, gw1 → ids derived from the name */
     size_t names_n;
     char *lines[LINES_MAX]; /* owned; what came out and was not asked for yet */

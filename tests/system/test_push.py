@@ -397,6 +397,47 @@ async def test_a_token_is_one_device_and_ends_with_its_log_out(pushing, doubles,
     await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE device_id = %s", second.device_id, enough=lambda r: not r)
 
 
+async def only_the_last_is_woken(stack, alice, phones: list, token: str) -> None:
+    """A message to each of them: one push, to whoever claimed the token last."""
+    claims = [r for _, _, r in await records(stack, "push.claims") if r["userId"] in {p.user_id for p in phones}]
+    owner = max(claims, key=lambda r: r["source"]["offset"])["userId"]
+    told = {p: await alice.told(f"{MARK} whose phone is it", peer=p.user_id) for p in phones}
+    for out, p in ((told[p], p) for p in phones):
+        await routed(stack, out.id, p.user_id)
+    ids = {o.id for o in told.values()}
+    made = [r for _, _, r in await records(stack, "mobile.push") if r["messageId"] in ids]
+    assert [(r["userId"], [t["address"]["token"] for t in r["targets"]]) for r in made] == [(owner, [token])], (owner, made)
+
+
+@scenario(stack="pushing")
+async def test_a_token_that_two_users_register_at_once_is_one_device(pushing, net):
+    (alice,) = await net.people("alice")
+    for i in range(5):
+        phones = [(await net.user(f"both{i}{k}"))[1] for k in range(2)]
+        token = f"ok:one-phone-{i}"
+        await asyncio.gather(*(register(p, "fcm_token", token) for p in phones))
+        await rows_when(pushing, "SELECT 1 FROM view.push_targets WHERE token = %s", token, enough=lambda r: len(r) == 1)
+        await only_the_last_is_woken(pushing, alice, phones, token)
+
+
+@scenario(stack="pushing")
+async def test_a_token_moves_while_the_view_stands_still(pushing, net):
+    (alice,) = await net.people("alice")
+    phones = [(await net.user(f"late{k}"))[1] for k in range(3)]
+    token = await register(phones[0], "fcm_token", "ok:phone-of-the-late")
+    persistence = pushing.role("persistence")
+    await paused(persistence)
+    try:
+        for p in phones[1:]:  # stored, though nobody can show it yet
+            r = await p.rest.call("PUT", f"/api/devices/{p.device_id}/push", {"kind": "fcm_token", "token": token})
+            assert (r.status, r.code) == (503, "unavailable"), r
+        await only_the_last_is_woken(pushing, alice, phones, token)
+    finally:
+        persistence.cont()
+    await rows_when(pushing, "SELECT user_id FROM view.push_targets WHERE token = %s", token,
+                    enough=lambda rows: [str(r["user_id"]) for r in rows] == [phones[2].user_id])
+
+
 # ---- services in trouble
 
 

@@ -169,6 +169,7 @@ static inline size_t kind_of(enum topic topic, struct cq_span value, struct cq_a
     case TOPIC_REJECTIONS:
     case TOPIC_USER_INBOX:
     case TOPIC_PUSH_TARGETS:
+    case TOPIC_PUSH_CLAIMS:
     case TOPIC_MOBILE_PUSH:
     case TOPIC_PUSH_OUTCOMES:
     case TOPIC_N:
@@ -568,6 +569,18 @@ static inline void draw_user_action(struct cq_arena *a, int draw, enum user_acti
         return;
     case USER_ACTION_PUSH_REGISTERED: /* the token that all its other devices have */
         ret->action.u.push_registered.address = draw_address(a, draw);
+        return;
+    case USER_ACTION_PUSH_CLAIMED: /* by somebody else: the road has it that draw 0 has the token */
+        ret->device_id = id_of(A_DEVICE, (uint32_t)draw);
+        ret->action.u.push_claimed.address = draw_address(a, draw);
+        return;
+    case USER_ACTION_PUSH_MOVED:
+        ret->action.u.push_moved =
+            (struct push_moved){ push_token_id(PUSH_KIND_FCM_TOKEN, draw_address(a, 0).token),
+                                 INT64_MAX };
+        return;
+    case USER_ACTION_PUSH_SETTLED: /* a claim that nobody knows of is told that it ended */
+        ret->action.u.push_settled = (struct push_settled){ id_of(A_MESSAGE, 1), 5, true };
         return;
     case USER_ACTION_PUSH_UNREGISTERED:
         ret->action.u.push_unregistered =

@@ -331,6 +331,16 @@ static const char *restore_target(struct cq_arena *a, const struct kept *k, stru
                : "an address is forgotten";
 }
 
+static const char *restore_claim(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct push_claim t;
+
+    (void)c;
+    return !k->value.n || codec_decode(&push_claim_codec, k->value, a, &t, NULL) == CQ_OK
+               ? NULL
+               : "a claim is forgotten";
+}
+
 /* ---- the pairs
  * -------------------------------------------------------------------------------------- */
 
@@ -353,6 +363,7 @@ static const struct pair {
     { "user", TOPIC_PRESENCE, restore_presence, USER_RESTORE_ARENA, PRESENCE_ENTRY_KIND_N },
     { "edge-ws", TOPIC_WS_PUSH, route_push, FEED_ARENA, WS_ENTRY_KIND_N },
     { "user", TOPIC_PUSH_TARGETS, restore_target, USER_RESTORE_ARENA, 1 },
+    { "user", TOPIC_PUSH_CLAIMS, restore_claim, USER_RESTORE_ARENA, 1 },
     { "persistence", TOPIC_PUSH_TARGETS, persist_target, FEED_ARENA, 1 },
     { "mobile", TOPIC_MOBILE_PUSH, push_phone, FEED_ARENA, 1 },
     { "mobile", TOPIC_PUSH_OUTCOMES, read_outcome, FEED_ARENA, 0 },

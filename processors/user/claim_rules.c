@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/user/claim_rules.c - one token wakes one device. Whoever registers a token claims it
+ * in the partition of the token; there the claims have one order. The claim then goes to the
+ * partition of its user as PushRegistered, and the one who had the token is told by PushMoved. Both
+ * leave through one producer, so that each user's partition has them in the order of the claims.
+ * A device says by PushSettled what it made of a claim: that frees tokens that nobody uses any
+ * more, and finds a registration that came too late (of a processor that had lost its partition).
+ */
+#include "processors/user/rules.h"
+
+#include "schemas/names.h"
+
+/* A record for user.inbox: in the partition of `key`. */
+static struct user_action *emit_inbox(struct user_step *step, struct cq_id key, struct cq_id user,
+                                      struct cq_id device, int64_t at_ms)
+{
+    struct user_output *o = user_emit(step, TOPIC_USER_INBOX);
+
+    if (!o)
+        return NULL;
+    o->u.inbox.key = key;
+    o->u.inbox.partition = topic_partition(key, step->state->held.n);
+    o->u.inbox.action =
+        (struct user_action){ .user_id = user, .device_id = device, .at_ms = at_ms };
+    return &o->u.inbox.action;
+}
+
+enum cq_status user_emit_settled(struct user_step *step, struct cq_id user, struct cq_id device,
+                                 const struct push_address *address, int64_t claim, bool kept)
+{
+    struct cq_id token = push_token_id(address->kind, address->token);
+    struct user_action *a;
+
+    if (claim < 0)
+        return CQ_OK; /* of an edge that claimed nothing */
+    a = emit_inbox(step, token, user, device, step->log_ms);
+    if (!a)
+        return CQ_FATAL;
+    a->action.kind = USER_ACTION_PUSH_SETTLED;
+    a->action.u.push_settled = (struct push_settled){ token, claim, kept };
+    return CQ_OK;
+}
+
+static enum cq_status emit_moved(struct user_step *step, struct cq_id token, struct cq_id user,
+                                 struct cq_id device, int64_t below)
+{
+    struct user_action *a = emit_inbox(step, user, user, device, step->log_ms);
+
+    if (!a)
+        return CQ_FATAL;
+    a->action.kind = USER_ACTION_PUSH_MOVED;
+    a->action.u.push_moved = (struct push_moved){ token, below };
+    return CQ_OK;
+}
+
+/* The token as it is now; nobody's is a tombstone, unless the turn has something to say again that
+ * only this value tells of. */
+static enum cq_status emit_claim(struct user_step *step, struct cq_id token,
+                                 const struct token_claim *t)
+{
+    struct user_output *o = user_emit(step, TOPIC_PUSH_CLAIMS);
+
+    if (!o)
+        return CQ_FATAL;
+    o->u.claim.gone = !claim_owned(&t->now) && !claim_owned(&t->before);
+    o->u.claim.value = (struct push_claim){
+        .token = token,
+        .source = { TOPIC_GENERATION, step->state->partition, t->now.claim },
+        .user_id = t->now.user_id,
+        .device_id = t->now.device_id,
+        .has_before = claim_owned(&t->before),
+        .before = t->before,
+    };
+    return CQ_OK;
+}
+
+enum cq_status rule_push_claimed(struct user_step *step, const struct user_action *a)
+{
+    const struct push_address *address = &a->action.u.push_claimed.address;
+    struct cq_id token = push_token_id(address->kind, address->token);
+    struct token_claim *t = claims_make(&step->state->claims, token);
+    struct push_owner old;
+    struct user_action *to;
+    enum cq_status st;
+
+    if (!t)
+        return CQ_POISON; /* CLAIMS_MAX */
+    old = t->now;
+    if (old.claim > step->offset)
+        return CQ_OK; /* a replay from long before: what came of it is published */
+    claim_begin(t, step->turn);
+    t->now = (struct push_owner){ a->user_id, a->device_id, step->offset };
+    st = emit_claim(step, token, t);
+    if (st == CQ_OK && claim_owned(&old) && !claim_is_of(&old, a->user_id, a->device_id))
+        st = emit_moved(step, token, old.user_id, old.device_id, step->offset);
+    if (st != CQ_OK)
+        return st;
+    to = emit_inbox(step, a->user_id, a->user_id, a->device_id, a->at_ms);
+    if (!to)
+        return CQ_FATAL;
+    to->action.kind = USER_ACTION_PUSH_REGISTERED;
+    to->action.u.push_registered = (struct push_registered){ *address, step->offset };
+    return CQ_OK;
+}
+
+enum cq_status rule_push_settled(struct user_step *step, const struct user_action *a)
+{
+    const struct push_settled *s = &a->action.u.push_settled;
+    struct token_claim *t = claims_get(&step->state->claims, s->token);
+    bool owns = t && claim_is_of(&t->now, a->user_id, a->device_id) && t->now.claim == s->claim;
+    bool same_turn = t && t->turn == step->turn;
+    enum cq_status st;
+
+    if (s->kept)
+        return owns ? CQ_OK : emit_moved(step, s->token, a->user_id, a->device_id, s->claim + 1);
+    if (!owns)
+        return CQ_OK;
+    if (!same_turn)
+        t->before = (struct push_owner){ 0 }; /* all was said */
+    t->now = (struct push_owner){ .claim = s->claim };
+    st = emit_claim(step, s->token, t);
+    if (!claim_owned(&t->before))
+        claims_remove(&step->state->claims, s->token);
+    return st;
+}
