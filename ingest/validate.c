@@ -134,7 +134,9 @@ const char *validate_push(const struct push_address *a)
         return "environment";
     if (!push_text_good(a->locale, 0, INGEST_LOCALE_MAX))
         return "locale";
-    return (unsigned)a->privacy < PUSH_PRIVACY_N ? NULL : "privacy";
+    if ((unsigned)a->privacy >= PUSH_PRIVACY_N)
+        return "privacy";
+    return (unsigned)a->mode < PUSH_MODE_N ? NULL : "mode";
 }
 
 const char *validate_user(const struct user_action *a)

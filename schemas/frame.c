@@ -273,18 +273,20 @@ void frame_excerpt(struct cq_buf *out, struct cq_span frame)
     static const char mark[] = "\xE2\x80\xA6"; /* an ellipsis */
     enum { AROUND = 64 };                      /* bytes beside the content, at most */
     struct cq_span name, value, type = { NULL, 0 }, content = { NULL, 0 };
+    bool caption = false;
 
     while (frame.n && take_member(&frame, &name, &value)) {
         if (span_eq_str(name, "type"))
             type = value;
-        if (span_eq_str(name, "content"))
+        if (span_eq_str(name, "content") || span_eq_str(name, "caption"))
             content = value;
+        caption |= span_eq_str(name, "mediaId") || span_eq_str(name, "caption");
     }
     if (frame.n || !type.n || type.n > AROUND / 2)
         return;
     PUT(out, "\"type\":\"");
     buf_add_span(out, type);
-    PUT(out, "\",\"content\":\"");
+    buf_add_str(out, caption ? "\",\"caption\":\"" : "\",\"content\":\"");
     if (content.n > FRAME_EXCERPT_MAX - AROUND) {
         buf_add_span(out, cut_escaped(content, FRAME_EXCERPT_MAX - AROUND - sizeof mark));
         buf_add_str(out, mark);

@@ -65,7 +65,8 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
     static const char *const kinds[] = { "fcm_token", "fcm_fid", "apns", NULL };
     static const char *const environments[] = { "production", "sandbox", NULL };
     static const char *const privacies[] = { "full", "name", "none", NULL };
-    unsigned kind, environment, privacy;
+    static const char *const modes[] = { "data", "notification", NULL };
+    unsigned kind, environment, privacy, mode;
     const char *field = NULL;
 
     if (!parse_word(text_of(c, "kind"), kinds, &kind))
@@ -74,6 +75,8 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
         field = "environment";
     else if (!word_of(c, "privacy", privacies, &privacy))
         field = "privacy";
+    else if (!word_of(c, "mode", modes, &mode))
+        field = "mode";
     else if (!is_text_or_absent(c, "app"))
         field = "app";
     else if (!is_text_or_absent(c, "locale"))
@@ -86,6 +89,7 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
             .environment = (enum push_environment)environment,
             .locale = text_of(c, "locale"),
             .privacy = (enum push_privacy)privacy,
+            .mode = mode ? PUSH_MODE_NOTIFICATION : PUSH_MODE_DATA,
         };
         if (a->kind == PUSH_KIND_APNS)
             a->token = lower(c, a->token);

@@ -80,15 +80,32 @@ static size_t push_bytes(const struct mobile_push *push, const struct push_devic
     return devices->bytes + (joins ? message * devices->n / SHARED_MIN : message);
 }
 
+/* The devices, who know of the mute; in the arena. NULL: it is full. */
+static struct push_device *muted_devices(struct user_step *step, const struct push_devices *devices,
+                                         int64_t until_ms)
+{
+    struct push_device *v = ARENA_ARRAY(step->arena, struct push_device, devices->n);
+
+    for (size_t i = 0; v && i < devices->n; i++) {
+        v[i] = devices->v[i];
+        v[i].muted_until_ms = until_ms;
+    }
+    return v;
+}
+
 /* Fills in whose push it is and where it comes from; one for no devices is none. */
 static enum cq_status emit_push(struct user_step *step, const struct user_entry *u,
                                 const struct push_devices *devices, const struct mobile_push *push,
                                 bool joins)
 {
+    int64_t until_ms = user_muted_until(step, u, push->chat_id);
+    struct push_device *targets = devices->v;
     struct user_output *o;
 
     if (!devices->n)
         return CQ_OK;
+    if (until_ms && !(targets = muted_devices(step, devices, until_ms)))
+        return CQ_AGAIN;
     o = user_emit(step, TOPIC_MOBILE_PUSH);
     if (!o)
         return CQ_FATAL;
@@ -99,7 +116,7 @@ static enum cq_status emit_push(struct user_step *step, const struct user_entry 
         (struct source){ TOPIC_GENERATION, step->state->partition, step->offset };
     o->u.mobile.value.devices = devices->ids;
     o->u.mobile.value.devices_n = devices->n;
-    o->u.mobile.value.targets = devices->v;
+    o->u.mobile.value.targets = targets;
     o->u.mobile.value.targets_n = devices->n;
     step->bytes += push_bytes(push, devices, joins);
     return CQ_OK;

@@ -184,14 +184,95 @@ enum cq_status rule_push_unregistered(struct user_step *step, const struct user_
     return user_forget_push(step, u, d);
 }
 
+/* ---- muted chats
+ * -------------------------------------------------------------------------------- */
+
+enum cq_status user_restore_mute(struct user_state *s, const struct chat_mute *value)
+{
+    struct user_entry *u = sessions_user_make(&s->sessions, value->user_id);
+    const struct muted_chat *known = u ? user_muted(u, value->chat_id) : NULL;
+
+    if (!u)
+        return CQ_FATAL;
+    if (known && known->source_offset > value->source.offset)
+        return CQ_OK; /* a zombie's late word */
+    if (!known && u->mutes_n == USER_MUTES_MAX)
+        user_unmute(u, user_muted_least(u)->chat);
+    return user_mute(u,
+                     &(struct muted_chat){ value->chat_id, value->until_ms, value->source.offset });
+}
+
+void user_restore_unmuted(struct user_state *s, struct cq_id user, struct cq_id chat)
+{
+    struct user_entry *u = sessions_user(&s->sessions, user);
+
+    if (u)
+        user_unmute(u, chat);
+}
+
+static enum cq_status emit_mute(struct user_step *step, struct cq_id user,
+                                const struct muted_chat *m, bool gone)
+{
+    struct user_output *o = user_emit(step, TOPIC_PUSH_MUTES);
+
+    if (!o)
+        return CQ_FATAL;
+    o->u.mute.gone = gone;
+    o->u.mute.value = (struct chat_mute){
+        .user_id = user,
+        .source = { TOPIC_GENERATION, step->state->partition, m->source_offset },
+        .chat_id = m->chat,
+        .until_ms = m->until_ms,
+    };
+    return CQ_OK;
+}
+
+static enum cq_status unmute(struct user_step *step, struct user_entry *u, struct cq_id chat)
+{
+    const struct muted_chat *known = user_muted(u, chat);
+    enum cq_status st = known ? emit_mute(step, u->id, known, true) : CQ_OK;
+
+    if (st == CQ_OK)
+        user_unmute(u, chat);
+    return st;
+}
+
+/* What this user's pushes carry from now on. */
+static enum cq_status keep_mute(struct user_step *step, struct user_entry *u,
+                                const struct muted_chat *m)
+{
+    const struct muted_chat *known = user_muted(u, m->chat);
+    enum cq_status st = CQ_OK;
+
+    if (known && known->source_offset > m->source_offset)
+        return CQ_OK; /* a replay: a later wish is known */
+    if (m->until_ms <= step->log_ms)
+        return unmute(step, u, m->chat);
+    if (!known && u->mutes_n == USER_MUTES_MAX)
+        st = unmute(step, u, user_muted_least(u)->chat);
+    if (st == CQ_OK)
+        st = user_mute(u, m);
+    return st == CQ_OK ? emit_mute(step, u->id, m, false) : st;
+}
+
+int64_t user_muted_until(const struct user_step *step, const struct user_entry *u,
+                         struct cq_id chat)
+{
+    const struct muted_chat *m = user_muted(u, chat);
+
+    return m && m->source_offset <= step->offset ? m->until_ms : 0;
+}
+
 enum cq_status rule_chat_muted(struct user_step *step, const struct user_action *a)
 {
     const struct chat_muted *m = &a->action.u.chat_muted;
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
     struct user_event *e = user_emit_event(step, a, 0);
 
     if (!e)
         return CQ_FATAL;
     e->event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
     e->event.u.chat_mute_changed = (struct chat_mute_changed){ m->chat_id, m->until_ms };
-    return CQ_OK;
+    return u ? keep_mute(step, u, &(struct muted_chat){ m->chat_id, m->until_ms, step->offset })
+             : CQ_OK; /* no device of his is left to be woken */
 }

@@ -79,6 +79,30 @@ static enum cq_status on_target(void *arg, const struct bus_record *rec)
     return user_restore_push(r->state, &value);
 }
 
+/* "user/other", for tombstones. */
+static bool parse_pair(struct cq_span key, struct cq_id *user, struct cq_id *other)
+{
+    return key.n == 2 * CQ_ID_TEXT_LEN + 1 && id_parse(span_of(key.p, CQ_ID_TEXT_LEN), user) &&
+           id_parse(span_of(key.p + CQ_ID_TEXT_LEN + 1, CQ_ID_TEXT_LEN), other);
+}
+
+static enum cq_status on_mute(void *arg, const struct bus_record *rec)
+{
+    struct restore *r = arg;
+    struct chat_mute value;
+    struct cq_id user, chat;
+
+    if (!rec->value.p) {
+        if (parse_pair(rec->key, &user, &chat))
+            user_restore_unmuted(r->state, user, chat);
+        return CQ_OK;
+    }
+    arena_reset(r->arena);
+    if (codec_decode(&chat_mute_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
+        return CQ_OK; /* whoever wrote it spoke of no chat */
+    return user_restore_mute(r->state, &value);
+}
+
 static enum cq_status on_claim(void *arg, const struct bus_record *rec)
 {
     struct restore *r = arg;
@@ -160,6 +184,8 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
         st = scan_all(r->reader, TOPIC_PUSH_TARGETS, partition, on_target, &restore);
     if (st == CQ_OK)
         st = scan_all(r->reader, TOPIC_PUSH_CLAIMS, partition, on_claim, &restore);
+    if (st == CQ_OK)
+        st = scan_all(r->reader, TOPIC_PUSH_MUTES, partition, on_mute, &restore);
     user_restore_end(s);
     log_info("assigned", LOG_S("topic", topic_name(TOPIC_USER_INBOX)),
              LOG_I("partition", partition), LOG_I("committed", committed),

@@ -321,7 +321,8 @@ static const struct rule {
       W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
     { USER_ACTION_PUSH_MOVED, "PushMoved", rule_push_moved,
       W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
-    { USER_ACTION_CHAT_MUTED, "ChatMuted", rule_chat_muted, W(TOPIC_USER_EVENTS) },
+    { USER_ACTION_CHAT_MUTED, "ChatMuted", rule_chat_muted,
+      W(TOPIC_USER_EVENTS) | W(TOPIC_PUSH_MUTES) },
 };
 
 static const uint32_t delivery_writes = W(TOPIC_WS_PUSH) | W(TOPIC_MOBILE_PUSH);

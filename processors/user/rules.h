@@ -50,6 +50,10 @@ void user_restore_push_gone(struct user_state *s, struct cq_id user, struct cq_i
 
 /* Topic push.claims: claims_restore, claims_remove. */
 
+/** Take over one value of topic push.mutes. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status user_restore_mute(struct user_state *s, const struct chat_mute *value);
+void user_restore_unmuted(struct user_state *s, struct cq_id user, struct cq_id chat);
+
 struct user_output {
     enum topic topic;
     union {
@@ -74,6 +78,10 @@ struct user_output {
             struct push_claim value; /* token is always set */
             bool gone;
         } claim; /* TOPIC_PUSH_CLAIMS */
+        struct {
+            struct chat_mute value; /* user_id and chat_id are always set */
+            bool gone;
+        } mute; /* TOPIC_PUSH_MUTES */
         struct {
             struct cq_id key;
             int32_t partition;
@@ -152,6 +160,11 @@ struct push_devices {
 /** Fill in those of `u`, or, with `only`, that one. CQ_AGAIN: the arena is full. */
 CQ_MUST_CHECK enum cq_status user_push_devices(struct user_step *step, const struct user_entry *u,
                                                const struct cq_id *only, struct push_devices *ret);
+
+/** Until when the user wants no pushes from the chat, ms; 0 for not muted. A wish that stands
+ * behind this record in the log does not count. */
+int64_t user_muted_until(const struct user_step *step, const struct user_entry *u,
+                         struct cq_id chat);
 
 /** What a push for this frame carries: an excerpt in the arena. {NULL,0}: nothing can be shown, or
  * the arena is full. */

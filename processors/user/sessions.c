@@ -20,6 +20,7 @@ void sessions_release(struct sessions *s)
         for (int i = 0; i < u->devices_n; i++)
             free(u->devices[i].push);
         free(u->devices);
+        free(u->mutes);
         free(u);
     }
     idmap_release(&s->users);
@@ -172,4 +173,49 @@ void device_drop_push(struct known_device *d)
 {
     free(d->push);
     d->push = NULL;
+}
+
+struct muted_chat *user_muted(const struct user_entry *u, struct cq_id chat)
+{
+    for (int i = 0; i < u->mutes_n; i++)
+        if (id_eq(u->mutes[i].chat, chat))
+            return &u->mutes[i];
+    return NULL;
+}
+
+struct muted_chat *user_muted_least(const struct user_entry *u)
+{
+    struct muted_chat *least = NULL;
+
+    for (int i = 0; i < u->mutes_n; i++)
+        if (!least || u->mutes[i].until_ms < least->until_ms)
+            least = &u->mutes[i];
+    return least;
+}
+
+enum cq_status user_mute(struct user_entry *u, const struct muted_chat *x)
+{
+    struct muted_chat *known = user_muted(u, x->chat);
+    struct muted_chat *v;
+
+    if (known) {
+        *known = *x;
+        return CQ_OK;
+    }
+    if (u->mutes_n >= USER_MUTES_MAX)
+        return CQ_FATAL;
+    v = realloc(u->mutes, (u->mutes_n + 1u) * sizeof *v);
+    if (!v)
+        return CQ_FATAL;
+    u->mutes = v;
+    u->mutes[u->mutes_n++] = *x;
+    return CQ_OK;
+}
+
+void user_unmute(struct user_entry *u, struct cq_id chat)
+{
+    struct muted_chat *known = user_muted(u, chat);
+
+    if (known)
+        *known = u->mutes[--u->mutes_n];
 }

@@ -11,6 +11,7 @@ enum {
     USERS_MAX = 16 * 1024 * 1024, /* with a device, in one partition */
     USER_SESSIONS_MAX = 32,       /* the oldest is closed for a new one */
     USER_DEVICES_MAX = 16,        /* the oldest is logged out for a new one */
+    USER_MUTES_MAX = 512,         /* the one that ends first goes for a new one */
     INCARNATIONS_MAX = 4096,
 };
 
@@ -36,11 +37,19 @@ struct known_device {
     struct known_push *push; /* owned by the entry; NULL: it cannot be woken */
 };
 
+struct muted_chat {
+    struct cq_id chat;
+    int64_t until_ms;
+    int64_t source_offset; /* of its ChatMuted */
+};
+
 struct user_entry {
     struct cq_id id;
     struct live_session *sessions; /* owned; oldest first */
     struct known_device *devices;  /* owned; oldest first */
+    struct muted_chat *mutes;      /* owned; in no order */
     uint8_t sessions_n, devices_n;
+    uint16_t mutes_n;
 };
 
 struct sessions {
@@ -68,6 +77,16 @@ CQ_MUST_CHECK enum cq_status device_set_push(struct known_device *d, int64_t sou
                                              int64_t at_ms, int64_t claim,
                                              const struct push_address *address);
 void device_drop_push(struct known_device *d);
+
+struct muted_chat *user_muted(const struct user_entry *u, struct cq_id chat);
+
+/** The one that ends first; NULL: none is muted. */
+struct muted_chat *user_muted_least(const struct user_entry *u);
+
+/** Add, or replace the one of the same chat. The caller made room first. CQ_FATAL without memory.
+ */
+CQ_MUST_CHECK enum cq_status user_mute(struct user_entry *u, const struct muted_chat *x);
+void user_unmute(struct user_entry *u, struct cq_id chat);
 
 /** Opened at this offset of user.inbox, or before: in a replay one may be known that opened later.
  */

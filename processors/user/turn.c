@@ -161,6 +161,12 @@ static enum cq_status emit_output(struct user_turn *t, const struct output_port 
         return o->u.claim.gone ? emit_tombstone(port, o->topic, partition, key)
                                : emit_record(t, port, o->topic, &push_claim_codec,
                                              &o->u.claim.value, partition, key);
+    case TOPIC_PUSH_MUTES:
+        snprintf(key, sizeof key, "%s/%s", id_text(o->u.mute.value.user_id).s,
+                 id_text(o->u.mute.value.chat_id).s);
+        return o->u.mute.gone ? emit_tombstone(port, o->topic, partition, key)
+                              : emit_record(t, port, o->topic, &chat_mute_codec, &o->u.mute.value,
+                                            partition, key);
     case TOPIC_USER_INBOX:
         record = (struct user_inbox){ .body = { USER_INBOX_USER_ACTION,
                                                 .u.user_action = o->u.inbox.action } };

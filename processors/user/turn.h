@@ -36,7 +36,7 @@ CQ_MUST_CHECK enum cq_status user_turn_step(struct user_turn *t, const struct us
 CQ_MUST_CHECK enum cq_status user_turn_end(struct user_turn *t, const struct output_port *port);
 
 /** Keys of topics presence and push.targets: user/session/id, user/device/id; user/device. (That of
- * push.claims is the token's hash.) */
+ * push.claims is the token's hash, that of push.mutes user/chat.) */
 enum { USER_KEY_MAX = 2 * CQ_ID_TEXT_LEN + 16 };
 void user_presence_key(const struct presence *p, char out[USER_KEY_MAX]);
 void user_target_key(const struct push_target *t, char out[USER_KEY_MAX]);

@@ -61,7 +61,9 @@ enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
     if (json_parse(span_of(whole, frame.n + 1), &root, NULL) != CQ_OK ||
         !json_get_text(root, "type", &word) || !message_type_parse(word, &ret->type))
         return CQ_POISON;
-    if (ret->type == MESSAGE_TYPE_TEXT && json_get_text(root, "content", &text))
+    /* what is no text has a caption only where its content is one: beside a file */
+    if (json_get_text(root, ret->type == MESSAGE_TYPE_TEXT ? "content" : "caption", &text) &&
+        text.n)
         ret->text = arena_copy(arena, text);
     return CQ_OK;
 }
@@ -138,6 +140,7 @@ static void put_cut(struct cq_buf *out, struct cq_span s, size_t max)
 struct said {
     struct cq_span title;
     struct cq_span before; /* of the body: who says it, in a group */
+    struct cq_span kind;   /* of the body: what has this caption */
     struct cq_span body;
 };
 
@@ -155,25 +158,36 @@ static struct said say(const struct push_content *c, const struct push_address *
         s.body = span_str(t->fresh);
         return s;
     }
-    if (c->text.n)
+    if (c->text.n) {
+        if (c->type != MESSAGE_TYPE_TEXT)
+            s.kind = s.body;
         s.body = c->text;
+    }
     if (c->is_group && c->chat_name.n)
         s.before = c->sender;
     return s;
 }
 
-/* "Ann: text" as one JSON string of at most `max` bytes. */
+static void put_part(struct cq_buf *out, struct cq_span part)
+{
+    if (!part.n)
+        return;
+    buf_add_span(out, part);
+    buf_add_str(out, ": ");
+}
+
+/* "Ann: Photo: text" as one JSON string of at most `max` bytes. */
 static void put_body(struct cq_buf *out, const struct said *s, size_t max)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf whole;
 
-    buf_init(&whole, s->before.n + 2 + s->body.n);
-    if (!s->before.n) {
+    buf_init(&whole, s->before.n + s->kind.n + 4 + s->body.n);
+    if (!s->before.n && !s->kind.n) {
         put_cut(out, s->body, max);
         return;
     }
-    buf_add_span(&whole, s->before);
-    buf_add_str(&whole, ": ");
+    put_part(&whole, s->before);
+    put_part(&whole, s->kind);
     buf_add_span(&whole, s->body);
     put_cut(out, buf_span(&whole), max);
 }
@@ -203,15 +217,21 @@ static void fcm_head(const struct push_address *to, bool dry_run, struct cq_buf 
     frame_json_string(out, to->token);
 }
 
-static void fcm_tail(const struct push_content *c, struct cq_buf *out)
+static void fcm_ids(const struct push_content *c, struct cq_buf *out)
 {
-    buf_add_str(out, ",\"data\":{");
     put_id(out, "chatId", c->chat_id);
     buf_add_byte(out, ',');
     put_id(out, "messageId", c->message_id);
     buf_printf(out, ",\"seq\":\"%lld\"", (long long)c->seq);
     if (c->badge_known)
         buf_printf(out, ",\"badge\":\"%lld\"", (long long)c->badge);
+}
+
+/* The system shows it, and the app learns of it when it is opened. */
+static void fcm_tail(const struct push_content *c, struct cq_buf *out)
+{
+    buf_add_str(out, ",\"data\":{");
+    fcm_ids(c, out);
     buf_printf(out,
                "},\"android\":{\"priority\":\"HIGH\",\"ttl\":\"%llds\",\"collapseKey\":\"c%u\"",
                (long long)c->ttl_s, collapse_key(c->chat_id));
@@ -278,6 +298,14 @@ void payload_fcm(const struct push_content *c, const struct push_address *to, bo
         return;
     }
     fcm_head(to, dry_run, &head);
+    if (to->mode == PUSH_MODE_DATA) { /* nothing collapses: the app is woken for each one */
+        buf_add_str(&head, ",\"data\":{\"kind\":\"" PAYLOAD_KIND_MESSAGE "\",");
+        fcm_ids(c, &head);
+        buf_printf(&tail, ",\"android\":{\"priority\":\"HIGH\",\"ttl\":\"%llds\"}}}",
+                   (long long)c->ttl_s);
+        put_whole(&s, buf_span(&head), buf_span(&tail), ",\"title\":", "}", out);
+        return;
+    }
     fcm_tail(c, &tail);
     put_whole(&s, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}", out);
 }

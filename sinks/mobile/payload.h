@@ -20,7 +20,7 @@ struct push_content {
     struct cq_id chat_id, message_id;
     int64_t seq;
     enum message_type type;
-    struct cq_span text;   /* of a text message; {NULL,0}: none, or encrypted */
+    struct cq_span text;   /* of a text message, or a file's caption; {NULL,0}: none */
     struct cq_span sender; /* display name; {NULL,0}: not known */
     bool is_group;
     struct cq_span chat_name; /* of a group */
@@ -38,6 +38,9 @@ CQ_MUST_CHECK enum cq_status payload_read_frame(struct cq_span frame, struct cq_
 
 /** What a silent push says of itself, beside chat, seq and badge: {"kind":"read"}. */
 #define PAYLOAD_KIND_READ "read"
+
+/** What an alert for an app that shows it itself says of itself: {"kind":"message"}. */
+#define PAYLOAD_KIND_MESSAGE "message"
 
 /** The body for messages:send, at most PAYLOAD_MAX bytes. `dry_run`: validate, send nothing. */
 void payload_fcm(const struct push_content *c, const struct push_address *to, bool dry_run,

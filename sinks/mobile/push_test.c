@@ -116,14 +116,19 @@ static bool test_row(const struct push_test *t, const struct pg_result *rows, in
         .environment = (enum push_environment)pg_i64(rows, i, 4),
         .locale = pg_bytes(rows, i, 5),
         .privacy = (enum push_privacy)pg_i64(rows, i, 6),
+        .mode = pg_i64(rows, i, 7) ? PUSH_MODE_DATA : PUSH_MODE_NOTIFICATION,
     };
     struct provider *p = to.kind == PUSH_KIND_APNS ? t->apns : t->fcm;
 
     if ((unsigned)to.kind >= PUSH_KIND_N || (unsigned)to.privacy >= PUSH_PRIVACY_N)
         return false;
-    fprintf(t->out, "device %s: %s of %zu bytes%s, privacy %s\n", id_text(pg_uuid(rows, i, 0)).s,
+    fprintf(t->out, "device %s: %s of %zu bytes%s%s, privacy %s\n", id_text(pg_uuid(rows, i, 0)).s,
             kinds[to.kind], to.token.n,
-            to.environment == PUSH_ENVIRONMENT_SANDBOX ? ", sandbox" : "", privacies[to.privacy]);
+            to.environment == PUSH_ENVIRONMENT_SANDBOX ? ", sandbox" : "",
+            to.kind == PUSH_KIND_APNS   ? ""
+            : to.mode == PUSH_MODE_DATA ? ", data"
+                                        : ", notification",
+            privacies[to.privacy]);
     if (!p) {
         fprintf(t->out, "    its provider is not configured, or wrongly\n");
         return false;
@@ -137,9 +142,9 @@ static bool test_row(const struct push_test *t, const struct pg_result *rows, in
 
 enum cq_status push_test_run(const struct push_test *t)
 {
-    static const char sql[] =
-        "SELECT device_id, kind, token, app, environment, locale, privacy FROM view.push_targets "
-        "WHERE user_id = $1 ORDER BY registered_at";
+    static const char sql[] = "SELECT device_id, kind, token, app, environment, locale, privacy, "
+                              "mode FROM view.push_targets "
+                              "WHERE user_id = $1 ORDER BY registered_at";
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
     bool good = true;

@@ -119,9 +119,14 @@ static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *
     return true;
 }
 
-static bool is_muted(const struct view_fact *f, const struct push_content *c, int64_t wall_ms)
+/* By what came with the push, or by what the view knows of since. Without the view nobody knows the
+ * user's name, which would pass the mute. */
+static bool is_muted(const struct push_device *to, const struct view_fact *f,
+                     const struct push_content *c, int64_t wall_ms)
 {
-    return f && f->muted_until_ms > wall_ms && !payload_mentions(c->text, f->user);
+    if (to->muted_until_ms <= wall_ms && !(f && f->muted_until_ms > wall_ms))
+        return false;
+    return !f || !payload_mentions(c->text, f->user);
 }
 
 static struct cq_id push_id(const struct mobile_push *m, struct cq_id device)
@@ -166,7 +171,7 @@ static void start(struct lane *l, struct job *j, const struct mobile_push *m,
     }
     if (!c.silent && payload_read_frame(m->frame, l->arena, &c) != CQ_OK)
         c.type = MESSAGE_TYPE_TEXT; /* it still wakes */
-    if (is_muted(f, &c, wall_ms)) {
+    if (is_muted(to, f, &c, wall_ms)) {
         lane_end(l, j, PUSH_RESULT_MUTED, 0, "the chat is muted");
         return;
     }

@@ -225,13 +225,14 @@ static const char sql_mute[] =
 
 static const char sql_push[] =
     "INSERT INTO view.push_targets AS t (device_id, user_id, kind, token, app, environment, "
-    "locale, privacy, registered_at, src_offset, claim) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+    "locale, privacy, registered_at, src_offset, claim, mode) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
     "ON CONFLICT (device_id) DO UPDATE SET user_id = excluded.user_id, kind = excluded.kind, "
     "token = excluded.token, app = excluded.app, environment = excluded.environment, "
     "locale = excluded.locale, privacy = excluded.privacy, "
     "registered_at = excluded.registered_at, src_offset = excluded.src_offset, "
-    "claim = excluded.claim WHERE excluded.src_offset >= t.src_offset";
+    "claim = excluded.claim, mode = excluded.mode "
+    "WHERE excluded.src_offset >= t.src_offset";
 
 static const char sql_push_gone[] = "DELETE FROM view.push_targets WHERE device_id = $1";
 
@@ -248,6 +249,7 @@ static enum cq_status write_push(const struct push_target *t, struct pg *c, stru
     pg_add_i64(p, t->at_ms);
     pg_add_i64(p, seq_make(t->source.generation, t->source.offset));
     pg_add_i64(p, t->claim);
+    pg_add_i32(p, (int32_t)t->address.mode);
     return pg_run(c, sql_push, p, NULL);
 }
 

@@ -251,13 +251,14 @@ static void do_read(struct world *w, struct script *s, const struct words *v)
     world_deliver(w, DELIVERY_ORIGIN_DELIVERY_STATUS, &item);
 }
 
-/* mute bob CHAT 1000 */
+/* mute bob alice 1000: their direct chat */
 static void do_mute(struct world *w, struct script *s, const struct words *v)
 {
     struct user_action a = user_of(w, s, v, USER_ACTION_CHAT_MUTED);
 
     a.action.u.chat_muted =
-        (struct chat_muted){ world_id(w, word(s, v, 2)), strtoll(word(s, v, 3), NULL, 10) };
+        (struct chat_muted){ chat_id_direct(a.user_id, world_id(w, word(s, v, 2))),
+                             strtoll(word(s, v, 3), NULL, 10) };
     world_user(w, &a);
 }
 

@@ -137,9 +137,8 @@ static void print_user_event(struct world *w, const struct user_event *e)
                               : e->event.u.device_removed.device_id;
 
     if (e->event.kind == USER_EVENT_CHAT_MUTE_CHANGED)
-        world_line(w, "user.events %s %s %s until %lld", world_name(w, e->user_id),
-                   kinds[e->event.kind], world_name(w, e->event.u.chat_mute_changed.chat_id),
-                   (long long)e->event.u.chat_mute_changed.until_ms);
+        world_line(w, "user.events %s %s a chat until %lld", world_name(w, e->user_id),
+                   kinds[e->event.kind], (long long)e->event.u.chat_mute_changed.until_ms);
     else if (e->event.kind >= USER_EVENT_DEVICE_ADDED)
         world_line(w, "user.events %s %s %s", world_name(w, e->user_id), kinds[e->event.kind],
                    world_name(w, device));
@@ -167,6 +166,16 @@ static struct text tokens(const struct mobile_push *m)
     for (size_t i = 0; i < m->targets_n; i++)
         at += (size_t)snprintf(t.s + at, sizeof t.s - at, "%s %.*s", i ? "" : " at",
                                SPAN_FMT(m->targets[i].address.token));
+    return t;
+}
+
+/* " muted until N": as the first device has it */
+static struct text muted(const struct mobile_push *m)
+{
+    struct text t = { "" };
+
+    if (m->targets_n && m->targets[0].muted_until_ms)
+        snprintf(t.s, sizeof t.s, " muted until %lld", (long long)m->targets[0].muted_until_ms);
     return t;
 }
 
@@ -211,15 +220,22 @@ void print_user_output(struct world *w, const struct user_output *o)
             world_line(w, "push.claims %s/%s", world_name(w, o->u.claim.value.user_id),
                        world_name(w, o->u.claim.value.device_id));
         break;
+    case TOPIC_PUSH_MUTES:
+        if (o->u.mute.gone)
+            world_line(w, "push.mutes %s gone", world_name(w, o->u.mute.value.user_id));
+        else
+            world_line(w, "push.mutes %s until %lld", world_name(w, o->u.mute.value.user_id),
+                       (long long)o->u.mute.value.until_ms);
+        break;
     case TOPIC_USER_INBOX:
         print_action(w, &o->u.inbox.action);
         break;
     case TOPIC_MOBILE_PUSH:
-        world_line(w, "mobile.push %s %s#%lld devices%s%s",
-                   world_name(w, o->u.mobile.value.user_id),
-                   o->u.mobile.value.read_after >= 0 ? "read " : "",
-                   (long long)seq_offset(o->u.mobile.value.seq),
-                   target_names(w, &o->u.mobile.value).s, tokens(&o->u.mobile.value).s);
+        world_line(
+            w, "mobile.push %s %s#%lld devices%s%s%s", world_name(w, o->u.mobile.value.user_id),
+            o->u.mobile.value.read_after >= 0 ? "read " : "",
+            (long long)seq_offset(o->u.mobile.value.seq), target_names(w, &o->u.mobile.value).s,
+            tokens(&o->u.mobile.value).s, muted(&o->u.mobile.value).s);
         break;
     default:
         print_push(w, o->u.push.slot, &o->u.push.entry);

@@ -49,6 +49,7 @@ void world_release(struct world *w)
     log_release(&w->presence);
     log_release(&w->targets);
     log_release(&w->claims);
+    log_release(&w->mutes);
     for (size_t i = 0; i < w->lines_n; i++)
         free(w->lines[i]);
 }
@@ -146,6 +147,15 @@ static void keep_claim(struct world *w, const struct user_output *o)
     k->entry = o->u.claim.value.token;
 }
 
+static void keep_mute(struct world *w, const struct user_output *o)
+{
+    struct kept *k = keep_record(w, &w->mutes, &chat_mute_codec, &o->u.mute.value);
+
+    k->gone = o->u.mute.gone;
+    k->user = o->u.mute.value.user_id;
+    k->entry = o->u.mute.value.chat_id;
+}
+
 static void keep_action(struct world *w, const struct user_output *o)
 {
     struct user_inbox record = { .body = { USER_INBOX_USER_ACTION,
@@ -162,6 +172,8 @@ static void keep_user_output(struct world *w, const struct user_output *o)
         keep_target(w, o);
     if (o->topic == TOPIC_PUSH_CLAIMS)
         keep_claim(w, o);
+    if (o->topic == TOPIC_PUSH_MUTES)
+        keep_mute(w, o);
     if (o->topic == TOPIC_USER_INBOX)
         keep_action(w, o);
 }
@@ -366,6 +378,21 @@ static void restore_claims(struct world *w)
     }
 }
 
+static void restore_mutes(struct world *w)
+{
+    struct chat_mute value;
+
+    for (size_t i = 0; i < w->mutes.n; i++) {
+        const struct kept *k = &w->mutes.v[i];
+
+        if (k->gone)
+            user_restore_unmuted(&w->user, k->user, k->entry);
+        else if (codec_decode(&chat_mute_codec, k->bytes, w->arena, &value, NULL) != CQ_OK ||
+                 user_restore_mute(&w->user, &value) != CQ_OK)
+            die("mutes cannot be restored");
+    }
+}
+
 void world_restart_user(struct world *w)
 {
     struct frontier held = w->user.held, events = w->user.events; /* the text of the commit */
@@ -387,5 +414,6 @@ void world_restart_user(struct world *w)
     }
     restore_targets(w);
     restore_claims(w);
+    restore_mutes(w);
     user_restore_end(&w->user);
 }

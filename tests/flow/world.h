@@ -30,7 +30,7 @@ struct world {
     struct chat_outputs chat_outs;
     struct user_outputs user_outs;
     struct delivery *delivery;
-    struct topic_log actions, events, members, inbox, presence, targets, claims;
+    struct topic_log actions, events, members, inbox, presence, targets, claims, mutes;
     int64_t written; /* highest source in chat.events at the last restart of chat */
     int64_t log_ms;
     uint64_t turn;             /* of user */

@@ -50,9 +50,11 @@ class Outcomes:
 
 
 class Pushes:
-    """`tokens`: (kind, token) of one device each. Offsets, ids and times are made up; of the messages the view knows nothing."""
+    """`tokens`: (kind, token) of one device each. Offsets, ids and times are made up; of the messages the view knows nothing.
+    `muted_ms`: their users have muted the chat for so long."""
 
-    def __init__(self, stack, tokens: list[tuple[str, str]]):
+    def __init__(self, stack, tokens: list[tuple[str, str]], muted_ms: int = 0, mode: str = "NOTIFICATION"):
+        self.muted_ms, self.mode = muted_ms, mode
         self.stack, self.partitions = stack, int(stack.services.settings["PARTITIONS"])
         self.rows = [(str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), kind, token) for kind, token in tokens]
 
@@ -73,11 +75,13 @@ class Pushes:
             self._register(at)
         for n, (user, device, message, kind, token) in enumerate(self.rows):
             frame = FRAME.format(id=message, chat=user, seq=n + 1, sender=device, n=n, at=at)
-            address = {"kind": kind, "token": token, "app": "", "environment": "PRODUCTION", "locale": "en", "privacy": "FULL"}
+            address = {"kind": kind, "token": token, "app": "", "environment": "PRODUCTION", "locale": "en", "privacy": "FULL",
+                       "mode": self.mode}
             record = {"userId": uuid.UUID(user), "source": {"generation": 1, "partition": 0, "offset": n}, "atMs": at,
                       "chatId": uuid.UUID(user), "seq": n + 1, "messageId": uuid.UUID(message), "senderId": uuid.UUID(device),
                       "frame": frame.encode(), "devices": [uuid.UUID(device)], "attempt": 0, "notBeforeMs": 0,
-                      "targets": [{"deviceId": uuid.UUID(device), "registered": n, "registeredMs": at, "address": address}]}
+                      "targets": [{"deviceId": uuid.UUID(device), "registered": n, "registeredMs": at, "address": address,
+                                   "mutedUntilMs": at + self.muted_ms if self.muted_ms else 0}]}
             out = io.BytesIO()
             fastavro.schemaless_writer(out, schema, _plain(record))
             producer.produce("mobile.push", b"\0" + number.to_bytes(4, "big") + out.getvalue(), key=user,

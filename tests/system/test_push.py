@@ -35,6 +35,12 @@ def all_is_well(doubles):
     doubles.control(fcm="ok", apns="ok", oauth="ok")
 
 
+def alert(request: dict) -> dict:
+    """What a request to Google has to show: by the system, or by the app itself."""
+    message = json.loads(request["body"])["message"]
+    return message.get("notification") or {k: message["data"][k] for k in ("title", "body")}
+
+
 async def register(device, kind: str, token: str, **more):
     await device.rest.call("PUT", f"/api/devices/{device.device_id}/push", {"kind": kind, "token": token, **more}, expect=200)
     return token
@@ -95,7 +101,7 @@ async def news(stack, event: str, **fields) -> dict:
 async def test_a_message_wakes_the_phone_of_either_kind(pushing, doubles, net):
     (alice,) = await net.people("alice")
     android = await woken(net, "andrea", "fcm_token", "ok:andrea-1234")
-    fid = await woken(net, "fida", "fcm_fid", "fid-of-fida-99")
+    fid = await woken(net, "fida", "fcm_fid", "fid-of-fida-99", mode="notification")
     ios = await woken(net, "ingo", "apns", apns_token("AA"), app=TOPIC, locale="de-AT")
     text = f"{MARK} hello \"there\" \N{WAVING HAND SIGN}"
     told = [await alice.told(text, peer=d.user_id) for d in (android, fid, ios)]
@@ -105,12 +111,16 @@ async def test_a_message_wakes_the_phone_of_either_kind(pushing, doubles, net):
         assert o["provider"] == ("APNS" if d is ios else "FCM")
     (by_google,) = await asked(doubles, told[0].id)
     body = json.loads(by_google["body"])["message"]
-    assert body["token"] == "ok:andrea-1234" and body["notification"] == {"title": "alice", "body": text}
-    assert body["data"] == {"chatId": told[0].chat_id, "messageId": told[0].id, "seq": str(told[0].seq), "badge": "1"}
-    assert body["android"]["priority"] == "HIGH" and body["android"]["notification"]["tag"] == told[0].chat_id
-    assert 86000 < int(body["android"]["ttl"][:-1]) <= 86400
+    # the app itself is woken, which syncs and shows it: nothing for the system to show, nothing that gives way to another
+    assert body["token"] == "ok:andrea-1234" and set(body) == {"token", "data", "android"} and set(body["android"]) == {"priority", "ttl"}
+    ids = {"chatId": told[0].chat_id, "messageId": told[0].id, "seq": str(told[0].seq), "badge": "1"}
+    assert body["data"] == {"kind": "message", **ids, "title": "alice", "body": text}
+    assert body["android"]["priority"] == "HIGH" and 86000 < int(body["android"]["ttl"][:-1]) <= 86400
+    # an app that has the system show it says so
     (by_fid,) = await asked(doubles, told[1].id)
-    assert json.loads(by_fid["body"])["message"]["fid"] == "fid-of-fida-99"
+    body = json.loads(by_fid["body"])["message"]
+    assert body["fid"] == "fid-of-fida-99" and body["notification"] == {"title": "alice", "body": text} and "kind" not in body["data"]
+    assert body["android"]["priority"] == "HIGH" and body["android"]["notification"]["tag"] == told[1].chat_id
     (by_apple,) = await asked(doubles, told[2].id)
     said, h = json.loads(by_apple["body"]), by_apple["headers"]
     assert said["aps"]["alert"] == {"title": "alice", "body": text} and said["aps"]["badge"] == 1
@@ -132,10 +142,14 @@ async def test_privacy_and_languages(pushing, doubles, net):
     one, two = await alice.told(secret, peer=name.user_id), await alice.told(secret, peer=none.user_id)
     three = await alice.acked(alice.send(f"{MARK} media/1", peer=photo.user_id, type="image"))
     await alice.verdict(three)
+    captioned = await alice.acked(alice.send(f"{MARK} the sea", peer=photo.user_id, type="image", media_id=str(uuid.uuid4())))
+    await alice.verdict(captioned)
     (a,), (b,), (c,) = await asked(doubles, one.id), await asked(doubles, two.id), await asked(doubles, three.id)
-    assert json.loads(a["body"])["message"]["notification"] == {"title": "alice", "body": "Neue Nachricht"}
+    assert alert(a) == {"title": "alice", "body": "Neue Nachricht"}
     assert json.loads(b["body"])["aps"]["alert"] == {"title": "Chasqui", "body": "Nouveau message"}
-    assert json.loads(c["body"])["message"]["notification"] == {"title": "alice", "body": "Foto"}
+    assert alert(c) == {"title": "alice", "body": "Foto"}
+    (d,) = await asked(doubles, captioned.id)
+    assert alert(d) == {"title": "alice", "body": f"Foto: {MARK} the sea"}
     assert MARK not in a["body"] + b["body"] + c["body"] and "alice" not in b["body"]
 
 
@@ -195,7 +209,7 @@ async def test_what_a_device_may_say(pushing, net):
     r = await other.rest.call("DELETE", path)
     assert (r.status, r.code) == (403, "forbidden")
     for wrong in ({**good, "kind": "carrier pigeon"}, {**good, "token": "short"}, {**good, "token": "x" * 2000}, {**good, "token": 'a"b' * 9},
-                  {**good, "kind": "apns"}, {**good, "privacy": "loud"}, {**good, "environment": "moon"}, {}):
+                  {**good, "kind": "apns"}, {**good, "privacy": "loud"}, {**good, "mode": "shout"}, {**good, "environment": "moon"}, {}):
         r = await alice.rest.call("PUT", path, wrong)
         assert (r.status, r.code) == (400, "bad_request"), (wrong, r)
     await alice.rest.call("PUT", path, good, expect=200)

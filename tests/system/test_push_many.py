@@ -198,6 +198,9 @@ def test_the_view_away(pushing, doubles):
         r = [json.loads(r["body"])["message"] for r in doubles.requests("fcm") if "ok:blind-" in r["body"]]
         assert len(r) == 50 and all("badge" not in m["data"] and m["notification"]["title"] == "New message" for m in r)
         assert [x for x in pushing.role("mobile").log_lines() if x["event"] == "database_away"]
+        # what is muted came with the push, and needs nobody to say so
+        ends = Pushes(pushing, [("FCM_TOKEN", f"ok:hush-{n:05d}") for n in range(20)], muted_ms=3600_000).produce(register=False).wait(60)
+        assert all(got == ["MUTED"] for got in ends.values()) and not [r for r in doubles.requests("fcm") if "ok:hush-" in r["body"]]
     finally:
         pushing.postgres.start().wait_ready(60)
     ends = Pushes(pushing, [("FCM_TOKEN", f"ok:seeing-{n:05d}") for n in range(50)]).produce().wait(60)
@@ -220,6 +223,8 @@ def test_poison_goes_to_the_dead_letters_once(pushing):
 
 
 def test_requests_are_what_googles_own_schema_says(pushing, doubles):
+    ends = Pushes(pushing, [("FCM_TOKEN", f"ok:data-{n:05d}") for n in range(20)], mode="DATA").produce().wait(60)
+    assert all(got == ["ACCEPTED"] for got in ends.values())
     schemas = google_schema()
     request = schemas["SendMessageRequest"]
     for wrong in ({"to": "x"}, {"message": {"data": {"a": 1}}}, {"message": {"android": {"priority": "urgent"}}},

@@ -170,6 +170,7 @@ static inline size_t kind_of(enum topic topic, struct cq_span value, struct cq_a
     case TOPIC_USER_INBOX:
     case TOPIC_PUSH_TARGETS:
     case TOPIC_PUSH_CLAIMS:
+    case TOPIC_PUSH_MUTES:
     case TOPIC_MOBILE_PUSH:
     case TOPIC_PUSH_OUTCOMES:
     case TOPIC_N:

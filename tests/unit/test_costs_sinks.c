@@ -341,6 +341,16 @@ static const char *restore_claim(struct cq_arena *a, const struct kept *k, struc
                : "a claim is forgotten";
 }
 
+static const char *restore_mute(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct chat_mute m;
+
+    (void)c;
+    return !k->value.n || codec_decode(&chat_mute_codec, k->value, a, &m, NULL) == CQ_OK
+               ? NULL
+               : "a mute is forgotten";
+}
+
 /* ---- the pairs
  * -------------------------------------------------------------------------------------- */
 
@@ -364,6 +374,7 @@ static const struct pair {
     { "edge-ws", TOPIC_WS_PUSH, route_push, FEED_ARENA, WS_ENTRY_KIND_N },
     { "user", TOPIC_PUSH_TARGETS, restore_target, USER_RESTORE_ARENA, 1 },
     { "user", TOPIC_PUSH_CLAIMS, restore_claim, USER_RESTORE_ARENA, 1 },
+    { "user", TOPIC_PUSH_MUTES, restore_mute, USER_RESTORE_ARENA, 1 },
     { "persistence", TOPIC_PUSH_TARGETS, persist_target, FEED_ARENA, 1 },
     { "mobile", TOPIC_MOBILE_PUSH, push_phone, FEED_ARENA, 1 },
     { "mobile", TOPIC_PUSH_OUTCOMES, read_outcome, FEED_ARENA, 0 },

@@ -436,6 +436,13 @@ TEST(an_excerpt_of_a_frame)
     CHECK_STR(
         excerpt("\"t\":\"message\",\"content\":\"\\\"type\\\":\\\"image\\\"\",\"type\":\"text\"}"),
         "\"type\":\"text\",\"content\":\"\\\"type\\\":\\\"image\\\"\"}");
+    /* what stands beside a file is a caption; beside no file it may be anything */
+    CHECK_STR(excerpt("\"type\":\"image\",\"content\":\"the sea\",\"mediaId\":\"x\",\"sentAt\":5}"),
+              "\"type\":\"image\",\"caption\":\"the sea\"}");
+    CHECK_STR(excerpt("\"type\":\"image\",\"caption\":\"the sea\"}"),
+              "\"type\":\"image\",\"caption\":\"the sea\"}");
+    CHECK_STR(excerpt("\"type\":\"image\",\"content\":\"https://x\",\"sentAt\":5}"),
+              "\"type\":\"image\",\"content\":\"https://x\"}");
     CHECK_STR(excerpt(""), "");
     CHECK_STR(excerpt("\"type\":\"text\",\"content\":\"no end"), "");
     CHECK_STR(excerpt("\"type"), "");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where a user can be woken travels with each of his pushes: what all of his devices register is
- * bounded together, and the newest stay.
+ * bounded together, and the newest stay. So do his muted chats.
  */
 #include "tests/unit/test.h"
 
@@ -124,5 +124,67 @@ TEST(of_the_longest_addresses_the_newest_stay)
         CHECK_EQ(can_be_woken(&k, n), n >= USER_DEVICES_MAX - 3);
     CHECK_EQ(k.told - k.gone, USER_DEVICES_MAX);
     CHECK_EQ(k.gone, USER_DEVICES_MAX - 3);
+    known_close(&k);
+}
+
+/* ---- muted chats
+ * --------------------------------------------------------------------------- */
+
+static struct cq_id chat_of(int n)
+{
+    const struct cq_span part = span_of(&n, sizeof n);
+
+    return id_derive("chat", &part, 1);
+}
+
+static enum cq_status mutes(struct known *k, int chat, int64_t until_ms)
+{
+    struct user_inbox record = {
+        .body = { USER_INBOX_USER_ACTION,
+                  .u.user_action = { .user_id = user,
+                                     .action = { USER_ACTION_CHAT_MUTED,
+                                                 .u.chat_muted = { chat_of(chat), until_ms } } } }
+    };
+    struct user_step step = { .state = &k->state,
+                              .offset = 10 + k->offset++,
+                              .log_ms = 1000,
+                              .arena = k->arena,
+                              .out = &k->out,
+                              .room = SIZE_MAX };
+    const char *why = "";
+
+    k->out.n = 0;
+    return user_step(&step, &record, &why);
+}
+
+static int64_t muted_until(struct known *k, int chat)
+{
+    const struct user_step step = { .state = &k->state, .offset = INT64_MAX };
+
+    return user_muted_until(&step, sessions_user(&k->state.sessions, user), chat_of(chat));
+}
+
+TEST(of_many_muted_chats_those_that_last_longest_stay)
+{
+    struct known k;
+    const struct user_entry *u;
+
+    CHECK(known_open(&k));
+    for (int n = 0; n < USER_MUTES_MAX; n++)
+        CHECK_EQ(mutes(&k, n, 2000 + n), CQ_OK);
+    u = sessions_user(&k.state.sessions, user);
+    CHECK_EQ(u->mutes_n, USER_MUTES_MAX);
+    CHECK_EQ(mutes(&k, 9999, 5000), CQ_OK); /* one more: the first to end goes, and its key */
+    CHECK_EQ(u->mutes_n, USER_MUTES_MAX);
+    CHECK_EQ(k.out.n, 3);
+    CHECK(k.out.v[1].u.mute.gone && id_eq(k.out.v[1].u.mute.value.chat_id, chat_of(0)));
+    CHECK_EQ(muted_until(&k, 0), 0);
+    CHECK_EQ(muted_until(&k, 1), 2001);
+    CHECK_EQ(muted_until(&k, 9999), 5000);
+    CHECK_EQ(mutes(&k, 1, 0), CQ_OK);
+    CHECK_EQ(mutes(&k, 2, 1000), CQ_OK); /* over already */
+    CHECK_EQ(mutes(&k, 0, 0), CQ_OK);    /* not muted: nothing to say but the event */
+    CHECK_EQ(k.out.n, 1);
+    CHECK_EQ(u->mutes_n, USER_MUTES_MAX - 2);
     known_close(&k);
 }
