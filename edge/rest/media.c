@@ -52,15 +52,22 @@ const char *media_allowed(enum message_type type, const char *sniffed)
         { MESSAGE_TYPE_IMAGE, "image/png", NULL },
         { MESSAGE_TYPE_IMAGE, "image/webp", NULL },
         { MESSAGE_TYPE_IMAGE, "image/gif", NULL },
+        { MESSAGE_TYPE_IMAGE, "image/heic", NULL },
+        { MESSAGE_TYPE_IMAGE, "image/avif", NULL },
         { MESSAGE_TYPE_VIDEO, "video/mp4", NULL },
         { MESSAGE_TYPE_VIDEO, "video/webm", NULL },
+        { MESSAGE_TYPE_VIDEO, "video/quicktime", NULL },
+        { MESSAGE_TYPE_VIDEO, "video/3gpp", NULL },
         { MESSAGE_TYPE_AUDIO, "audio/ogg", NULL },
         { MESSAGE_TYPE_AUDIO, "audio/mpeg", NULL },
         { MESSAGE_TYPE_AUDIO, "audio/mp4", NULL },
         { MESSAGE_TYPE_AUDIO, "audio/wav", NULL },
+        { MESSAGE_TYPE_AUDIO, "audio/aac", NULL },
+        { MESSAGE_TYPE_AUDIO, "audio/flac", NULL },
         /* a container that names what is in it only deep inside */
         { MESSAGE_TYPE_AUDIO, "video/webm", "audio/webm" },
         { MESSAGE_TYPE_AUDIO, "video/mp4", "audio/mp4" },
+        { MESSAGE_TYPE_AUDIO, "video/3gpp", "audio/3gpp" },
         { MESSAGE_TYPE_DOCUMENT, "application/pdf", NULL },
     };
 

@@ -9,9 +9,9 @@ const TUS = "1.0.0";
 
 /** What it is sent as: pictures, video and audio that browsers show, anything else as a document. */
 function typeOf(file) {
-  if (["image/jpeg", "image/png", "image/webp", "image/gif"].includes(file.type)) return "image";
-  if (["video/mp4", "video/webm"].includes(file.type)) return "video";
-  if (/^audio\/(ogg|mpeg|mp4|x-m4a|wav|x-wav|webm)$/.test(file.type)) return "audio";
+  if (["image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/avif"].includes(file.type)) return "image";
+  if (["video/mp4", "video/webm", "video/quicktime", "video/3gpp"].includes(file.type)) return "video";
+  if (/^audio\/(ogg|mpeg|mp4|x-m4a|wav|x-wav|webm|aac|flac|x-flac|3gpp)$/.test(file.type)) return "audio";
   return "document";
 }
 

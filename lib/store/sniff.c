@@ -13,24 +13,49 @@ static bool is_at(struct cq_span head, size_t at, const void *want, size_t n)
 /* ---- kinds that say only a little further in what they are
  * ------------------------------------ */
 
-/* ISO media files: the brand says whether it is video. */
+static size_t number(const uint8_t *p)
+{
+    return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+}
+
+/* HEIF pictures may say by their first brand no more than that they are some: then one of those
+ * that they are compatible with says how they are coded. */
+static const char *sniff_compatible(struct cq_span head)
+{
+    size_t end = number(head.p) < head.n ? number(head.p) : head.n;
+
+    for (size_t at = 16; at + 4 <= end; at += 4) {
+        if (is_at(head, at, BYTES("heic")) || is_at(head, at, BYTES("heix")))
+            return "image/heic";
+        if (is_at(head, at, BYTES("avif")))
+            return "image/avif";
+    }
+    return unknown;
+}
+
+/* ISO media files: the brand says what it is. */
 static const char *sniff_brand(struct cq_span head)
 {
     static const struct {
         char brand[5];
         const char *type;
     } rows[] = {
-        { "isom", "video/mp4" }, { "iso2", "video/mp4" }, { "iso4", "video/mp4" },
-        { "iso5", "video/mp4" }, { "iso6", "video/mp4" }, { "mp41", "video/mp4" },
-        { "mp42", "video/mp4" }, { "avc1", "video/mp4" }, { "dash", "video/mp4" },
-        { "mmp4", "video/mp4" }, { "M4V ", "video/mp4" }, { "MSNV", "video/mp4" },
-        { "M4A ", "audio/mp4" }, { "M4B ", "audio/mp4" },
+        { "isom", "video/mp4" },  { "iso2", "video/mp4" },  { "iso4", "video/mp4" },
+        { "iso5", "video/mp4" },  { "iso6", "video/mp4" },  { "mp41", "video/mp4" },
+        { "mp42", "video/mp4" },  { "avc1", "video/mp4" },  { "dash", "video/mp4" },
+        { "mmp4", "video/mp4" },  { "M4V ", "video/mp4" },  { "MSNV", "video/mp4" },
+        { "M4A ", "audio/mp4" },  { "M4B ", "audio/mp4" },  { "qt  ", "video/quicktime" },
+        { "3gp4", "video/3gpp" }, { "3gp5", "video/3gpp" }, { "3gp6", "video/3gpp" },
+        { "3gp7", "video/3gpp" }, { "3ge6", "video/3gpp" }, { "3ge7", "video/3gpp" },
+        { "3gg6", "video/3gpp" }, { "3gr6", "video/3gpp" }, { "3gs6", "video/3gpp" },
+        { "heic", "image/heic" }, { "heix", "image/heic" }, { "avif", "image/avif" },
+        { "avis", "image/avif" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (is_at(head, 8, rows[i].brand, 4))
             return rows[i].type;
-    return unknown;
+    return is_at(head, 8, BYTES("mif1")) ? sniff_compatible(head) : unknown;
 }
 
 /* The first packet of an Ogg file names its codec; it begins behind the page's table of lengths. */
@@ -77,13 +102,29 @@ static size_t mpeg_frame(struct cq_span head, size_t at)
     return (version == 3 ? 144000 : 72000) * kbit / rate + (p[2] >> 1 & 1);
 }
 
+/* The same of AAC, as ADTS has it. */
+static size_t adts_frame(struct cq_span head, size_t at)
+{
+    const uint8_t *p = head.p + at;
+    size_t n;
+
+    if (at > head.n || head.n - at < 7 || p[0] != 0xff || (p[1] & 0xf6) != 0xf0 ||
+        (p[2] >> 2 & 15) > 12)
+        return 0;
+    n = (size_t)(p[3] & 3) << 11 | (size_t)p[4] << 3 | p[5] >> 5;
+    return n >= 7 ? n : 0;
+}
+
 /* Two frames one behind the other, where the second one is within what is looked at. */
 static const char *sniff_mpeg(struct cq_span head)
 {
-    size_t n = mpeg_frame(head, 0);
+    size_t n = adts_frame(head, 0);
 
     if (is_at(head, 0, BYTES("ID3")))
         return "audio/mpeg";
+    if (n)
+        return head.n < n + 7 || adts_frame(head, n) ? "audio/aac" : unknown;
+    n = mpeg_frame(head, 0);
     return n && (head.n < n + 4 || mpeg_frame(head, n)) ? "audio/mpeg" : unknown;
 }
 
@@ -107,6 +148,7 @@ const char *sniff(struct cq_span head)
         { 8, BYTES("WAVE"), "audio/wav", NULL },
         { 0, BYTES("%PDF-"), "application/pdf", NULL },
         { 4, BYTES("ftyp"), NULL, sniff_brand },
+        { 0, BYTES("fLaC"), "audio/flac", NULL },
         { 0, BYTES("OggS"), NULL, sniff_ogg },
         { 0, BYTES("\x1a\x45\xdf\xa3"), NULL, sniff_matroska },
         { 0, BYTES("ID3"), NULL, sniff_mpeg },

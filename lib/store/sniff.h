@@ -2,7 +2,8 @@
 /*
  * lib/store/sniff.h - what some bytes are, whatever their name says (pure). It knows only the kinds
  * that may be sent as a picture, a video, audio or PDF. It compares fixed bytes, and follows one
- * length field of MP3 and one of Ogg; whether a decoder agrees is found in chasqui-thumbnail.
+ * length field of MP3, of AAC and of Ogg, and the list of brands of a picture; whether a decoder
+ * agrees is found in chasqui-thumbnail.
  */
 #pragma once
 

@@ -35,10 +35,11 @@ static _Noreturn void fault(const char *why)
 /* libvips would take any loader that knows the bytes: it has to be the one of the type. */
 static bool loader_fits(VipsSource *source, const char *type)
 {
-    static const char *const rows[][2] = { { "image/jpeg", "VipsForeignLoadJpeg" },
-                                           { "image/png", "VipsForeignLoadPng" },
-                                           { "image/webp", "VipsForeignLoadWebp" },
-                                           { "image/gif", "VipsForeignLoadNsgif" } };
+    static const char *const rows[][2] = {
+        { "image/jpeg", "VipsForeignLoadJpeg" }, { "image/png", "VipsForeignLoadPng" },
+        { "image/webp", "VipsForeignLoadWebp" }, { "image/gif", "VipsForeignLoadNsgif" },
+        { "image/heic", "VipsForeignLoadHeif" }, { "image/avif", "VipsForeignLoadHeif" }
+    };
     const char *loader = vips_foreign_find_load_source(source);
 
     for (size_t i = 0; loader && i < sizeof rows / sizeof *rows; i++)

@@ -10,15 +10,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const char *const known[] = { "application/octet-stream",
                                          "application/pdf",
+                                         "audio/aac",
+                                         "audio/flac",
                                          "audio/mp4",
                                          "audio/mpeg",
                                          "audio/ogg",
                                          "audio/wav",
+                                         "image/avif",
                                          "image/gif",
+                                         "image/heic",
                                          "image/jpeg",
                                          "image/png",
                                          "image/webp",
+                                         "video/3gpp",
                                          "video/mp4",
+                                         "video/quicktime",
                                          "video/webm" };
     const char *type = sniff(span_of(data, n));
     size_t i = 0;

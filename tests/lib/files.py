@@ -153,7 +153,34 @@ def opus(seconds=3.0):
             page(int(seconds * 48000) + 312, 4, 2, bytes(200)))
 
 
-def mp4(seconds=4.0, width=320, height=240):
+def heic():
+    """A picture of 64 by 48, as a phone codes it. Always the same."""
+    return zlib.decompress(base64.b64decode(
+        "eNpjYGCQSSupLMhIzUxmAILczDRDEDs3MzGNgYFxbW5qSSIDBChmpOQUQdkMBZnJJQxogK8gsyQXzGICYoHMlESIEgcGAyBpkZmTn8wIZLg4AOUZIVoYL8JYDCIIUTjNAdaX"
+        "mZcGN1UUyEllAqkAqskoSzZkQBIEK0kvykwBMW9kFhQVAOltmQXJ+UC6DKjamZG5AO5cuQ8Mf/7++MHAwM+sADRNwoGRh/H/f5ACZoYJIAKI5HYxOSgCJbWcGBnRZBYoNLJO"
+        "e/Vk2c4dAgIGCiAhMKGoBFTO5sJ4sPhAJ8hXmcUFqVALHaAYXQwUOgIFmRWZIAFmDg6Qr6UyC3JhAQ8MF6ZGJgYmJuYWsExRahosxFMyc9PB4QYKMZlcSIgLaDCul2x4p+IV"
+        "/39b1gE2mQMAzIVPOA=="))
+
+
+def avif(width=400, height=300):
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.effect_noise((width, height), 40).convert("RGB").save(out, "AVIF", quality=60)
+    return out.getvalue()
+
+
+def flac(seconds=2.5, rate=44100):
+    """A head that says how long it is, and nothing else."""
+    return b"fLaC" + bytes([0x80, 0, 0, 34]) + bytes(10) + struct.pack(">Q", rate << 44 | 1 << 41 | 15 << 36 | int(seconds * rate)) + bytes(16)
+
+
+def aac(frames=43):
+    """Frames of 1,024 samples at 44,100 Hz, with no sound in them."""
+    return b"\xff\xf1\x50\x80\x19\x1f\xfc".ljust(200, b"\0") * frames
+
+
+def mp4(seconds=4.0, width=320, height=240, brand=b"isom"):
     """The boxes of a video, with no frame in them."""
     def box(name, body):
         return struct.pack(">I", 8 + len(body)) + name + body
@@ -161,4 +188,4 @@ def mp4(seconds=4.0, width=320, height=240):
     mvhd = box(b"mvhd", struct.pack(">IIIII", 0, 0, 0, 1000, int(seconds * 1000)) + bytes(80))
     matrix = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
     tkhd = box(b"tkhd", bytes(40) + matrix + struct.pack(">II", width << 16, height << 16))
-    return box(b"ftyp", b"isom" + bytes(4) + b"isomiso2mp41") + box(b"moov", mvhd + box(b"trak", tkhd)) + box(b"mdat", bytes(1000))
+    return box(b"ftyp", brand + bytes(4) + b"isomiso2mp41") + box(b"moov", mvhd + box(b"trak", tkhd)) + box(b"mdat", bytes(1000))

@@ -91,6 +91,27 @@ async def test_thumbnail_length_and_what_is_told(stack, net):
 
 
 @scenario()
+async def test_what_phones_send(stack, net):
+    from files import aac, avif, flac, heic, mp4
+
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    for type, data, content_type, width, length in (
+            ("image", heic(), "image/heic", 64, 0), ("image", avif(), "image/avif", 400, 0),
+            ("video", mp4(4.0, brand=b"qt  "), "video/quicktime", 320, 4000), ("video", mp4(3.0, brand=b"3gp5"), "video/3gpp", 320, 3000),
+            ("audio", mp4(2.0, brand=b"3gp4"), "audio/3gpp", 320, 2000), ("audio", aac(), "audio/aac", 0, 998), ("audio", flac(), "audio/flac", 0, 2500)):
+        media = await do(a.send, chat, data, type)
+        found = await do(a.found, media)
+        assert (found["contentType"], found["width"], found["durationMs"], found["thumbnail"]) == (content_type, width, length, type == "image")
+        got = await do(a.get, media)
+        assert got.content == data and got.headers["content-type"] == content_type
+        if type == "image":
+            small = await do(a.call, "GET", f"/api/media/{media}/thumbnail")
+            assert small.headers["content-type"] == "image/jpeg" and small.content[:2] == b"\xff\xd8"
+
+
+@scenario()
 async def test_ranges_and_keeping(stack, net):
     alice, bob = await net.people("alice", "bob")
     chat = await net.direct(alice, bob)

@@ -242,7 +242,29 @@ TEST(bytes_say_what_they_are)
           "audio/mp4" },
         { HEAD("\0\0\0\x20"
                "ftypheic"),
+          "image/heic" },
+        { HEAD("\0\0\0\x20"
+               "ftypavif"),
+          "image/avif" },
+        { HEAD("\0\0\0\x1c"
+               "ftypmif1\0\0\0\0miafheicmif1"),
+          "image/heic" },
+        { HEAD("\0\0\0\x18"
+               "ftypmif1\0\0\0\0miafmif1heic"), /* behind the list */
           "application/octet-stream" },
+        { HEAD("\xff\xff\xff\xff"
+               "ftypmif1\0\0\0\0mif1avi"), /* cut */
+          "application/octet-stream" },
+        { HEAD("\0\0\0\x14"
+               "ftypqt  "),
+          "video/quicktime" },
+        { HEAD("\0\0\0\x14"
+               "ftyp3gp5"),
+          "video/3gpp" },
+        { HEAD("fLaC\0\0\0\x22"), "audio/flac" },
+        { HEAD("\xff\xf1\x50\x80\x19\x1f\xfc"), "audio/aac" },
+        { HEAD("\xff\xf1\x50\x80\0\x1f\xfc"), "application/octet-stream" },   /* a frame of 0 */
+        { HEAD("\xff\xf1\x7c\x80\x19\x1f\xfc"), "application/octet-stream" }, /* no such rate */
         { HEAD("\0\0\0\x20"
                "ftyp"),
           "application/octet-stream" },
@@ -279,6 +301,16 @@ TEST(one_frame_is_no_mp3)
     CHECK_STR(sniff(span_of(bytes, sizeof bytes)), "application/octet-stream");
     memcpy(bytes + 417, bytes, 4);
     CHECK_STR(sniff(span_of(bytes, sizeof bytes)), "audio/mpeg");
+}
+
+TEST(one_frame_is_no_aac)
+{
+    static uint8_t bytes[1000] = { 0xff, 0xf1, 0x50, 0x80, 0x19, 0x1f, 0xfc }; /* of 200 bytes */
+
+    CHECK_STR(sniff(span_of(bytes, 206)), "audio/aac");
+    CHECK_STR(sniff(span_of(bytes, sizeof bytes)), "application/octet-stream");
+    memcpy(bytes + 200, bytes, 7);
+    CHECK_STR(sniff(span_of(bytes, sizeof bytes)), "audio/aac");
 }
 
 /* Nothing behind the bound is looked at. */
