@@ -9,6 +9,7 @@
 #include "ingest/validate.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
+#include "schemas/frame.h"
 
 enum { LOOKUP_MAX = 100 };
 
@@ -334,6 +335,18 @@ enum call_next handle_me_edit(struct call *c, struct pg *db)
 /* ---- config
  * -------------------------------------------------------------------------------------- */
 
+static void out_file_limits(struct call *c)
+{
+    const struct media_conf *m = &c->conf->media;
+
+    out_i64(&c->out, "partBytes", media_piece_most(m));
+    out_key(&c->out, "fileBytes");
+    buf_add_byte(&c->out, '{');
+    for (int t = MESSAGE_TYPE_TEXT + 1; t < MESSAGE_TYPE_N; t++)
+        out_i64(&c->out, message_type_word((enum message_type)t), m->max_bytes[t]);
+    buf_add_byte(&c->out, '}');
+}
+
 enum call_next handle_config(struct call *c, struct pg *db)
 {
     (void)db;
@@ -347,6 +360,8 @@ enum call_next handle_config(struct call *c, struct pg *db)
     out_i64(&c->out, "clientIdChars", INGEST_CLIENT_ID_MAX);
     out_i64(&c->out, "groupMembers", INGEST_GROUP_MAX);
     out_i64(&c->out, "nameChars", INGEST_NAME_MAX);
+    if (c->conf->media.store.where[0])
+        out_file_limits(c);
     buf_add_str(&c->out, "}}");
     return call_reply(c, 200);
 }

@@ -38,6 +38,7 @@ struct http {
     h2o_socket_t *listener;
     struct http_ops ops;
     const char *origins;
+    int64_t tus_part_bytes, tus_max_bytes;
     char csp[768];
     h2o_headers_command_t page_headers[4];
     struct watch watches[WATCHES_MAX];
@@ -129,7 +130,8 @@ static void add_cors(const struct http *h, h2o_req_t *req)
               "authorization, content-type, range, tus-resumable, upload-offset, upload-length, "
               "upload-metadata, upload-checksum");
     add_named(req, "access-control-expose-headers",
-              "location, retry-after, tus-resumable, upload-offset, upload-length");
+              "location, retry-after, tus-resumable, tus-version, tus-extension, tus-max-size, "
+              "tus-checksum-algorithm, upload-limit, upload-offset, upload-length");
     add_named(req, "access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
     add_named(req, "access-control-max-age", "600");
     add_named(req, "vary", "origin");
@@ -451,6 +453,26 @@ static bool is_read(const h2o_req_t *req)
            h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
 }
 
+/* What a client may ask before it uploads: tus 1.0 and, for the size of a piece, which tus has no
+ * word for, draft-ietf-httpbis-resumable-upload. */
+static void reply_options(const struct http *h, h2o_req_t *req, struct cq_span path)
+{
+    char text[96];
+
+    if (h->tus_part_bytes && starts_with(path, "/api/media")) {
+        add_named(req, "tus-resumable", "1.0.0");
+        add_named(req, "tus-version", "1.0.0");
+        add_named(req, "tus-extension", "creation,creation-with-upload,checksum,termination");
+        add_named(req, "tus-checksum-algorithm", "sha256,sha1");
+        snprintf(text, sizeof text, "%lld", (long long)h->tus_max_bytes);
+        add_named(req, "tus-max-size", text);
+        snprintf(text, sizeof text, "max-size=%lld, max-append-size=%lld",
+                 (long long)h->tus_max_bytes, (long long)h->tus_part_bytes);
+        add_named(req, "upload-limit", text);
+    }
+    reply(h, req, 204, 0, span_str(""));
+}
+
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct http *h = ((struct api_handler *)self)->http;
@@ -477,7 +499,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     } else if (!starts_with(path, "/api/")) {
         return -1; /* the page's, or nobody's */
     } else if (h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"))) {
-        reply(h, req, 204, 0, span_str(""));
+        reply_options(h, req, path);
     } else {
         handle_api(h, req, path, query);
     }
@@ -621,6 +643,8 @@ enum cq_status http_new(const struct http_conf *conf, struct http **ret)
     }
     h->ops = conf->ops;
     h->origins = conf->origins;
+    h->tus_part_bytes = conf->tus_part_bytes;
+    h->tus_max_bytes = conf->tus_max_bytes;
     configure(h, conf);
     h->loop = h2o_evloop_create();
     h2o_context_init(&h->ctx, h->loop, &h->config);

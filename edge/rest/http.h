@@ -46,8 +46,10 @@ struct http_conf {
     const char *ws_upstream; /* host:port of the tunnel for /ws, "" for none */
     const char *origins;     /* allowed, comma-separated */
     const char
-        *media_origin;     /* where files are redirected to, for the page's policy; "": nowhere */
-    struct door_conf door; /* all but `grant` */
+        *media_origin;      /* where files are redirected to, for the page's policy; "": nowhere */
+    int64_t tus_part_bytes; /* largest piece of a file, 0: no files; what OPTIONS says of tus */
+    int64_t tus_max_bytes;  /* largest file */
+    struct door_conf door;  /* all but `grant` */
     struct http_ops ops;
 };
 

@@ -216,7 +216,7 @@ static enum call_next reply_created(struct call *c, const struct upload *u)
     snprintf(url, sizeof url, "/api/media/%s/upload", id_text(u->id).s);
     out_text(&c->out, "url", span_str(url));
     out_i64(&c->out, "offset", 0);
-    out_i64(&c->out, "partSize", c->conf->media.part_bytes - MEDIA_HEAD_ROOM);
+    out_i64(&c->out, "partSize", media_piece_most(&c->conf->media));
     out_direct(c, u);
     buf_add_str(&c->out, "}}");
     return call_reply(c, 201);

@@ -10,13 +10,10 @@
 
 enum {
     MEDIA_TYPE_MAX = 127,
-    MEDIA_HEAD_ROOM = 8 * 1024, /* a piece of the size we name and its head fill one buffer of
-                                   h2o's: with a byte more it would take one of twice the size */
-    MEDIA_LINK_S = 1800,        /* a link of ours lives this long at least */
+    MEDIA_LINK_S = 1800, /* a link of ours lives this long at least */
     MEDIA_LINK_STEP_S =
         3600, /* it ends on a multiple of this, so that it stays the same for a while */
     MEDIA_DIRECT_PUT_S = 900, /* a link of the store's to upload with */
-    MEDIA_DIRECT_GET_S = 60,  /* and to download with: nobody is asked when it is used */
     MEDIA_LEFT_LINK_S = 60,   /* a link of ours for somebody who is not in the chat any more */
     MEDIA_LINK_KEEP_S = 30,   /* how long an answer to a link may be kept without asking again */
 };

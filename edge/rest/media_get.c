@@ -196,19 +196,26 @@ static enum call_next send_local(struct call *c, struct sending *s, const char *
     return c->is_head ? call_reply(c, c->status) : next_piece(c);
 }
 
+/* Links begin on a step, so that all who ask within it get the same one, which a cache can keep. */
 static enum call_next redirect(struct call *c, struct sending *s, bool small)
 {
-    char keep[48];
+    int64_t now_s = c->now_ms / 1000, step_s = c->conf->media.link_s;
+    char keep[48], cache[64];
     struct cq_buf url, text;
+    struct store_answer answer = { .type = "image/jpeg", .disposition = "inline", .cache = cache };
     bool good;
 
     buf_init(&url, STORE_URL_MAX);
     buf_init(&text, TEXT_MAX);
     disposition(&s->m, &text);
     snprintf(s->type, sizeof s->type, "%.*s", SPAN_FMT(s->m.content_type));
-    good = store_link_get(c->store, s->key, small ? "image/jpeg" : s->type,
-                          small || text.failed ? "inline" : (const char *)text.p, c->now_ms / 1000,
-                          MEDIA_DIRECT_GET_S, &url);
+    snprintf(cache, sizeof cache, "public, max-age=%" PRId64, step_s);
+    if (!small)
+        answer.type = s->type;
+    if (!small && !text.failed)
+        answer.disposition = (const char *)text.p;
+    good = store_link_get(c->store, s->key, c->is_head, &answer, now_s - now_s % step_s,
+                          (int)(2 * step_s), &url);
     if (good)
         call_header(c, "location", buf_span(&url));
     buf_release(&url);

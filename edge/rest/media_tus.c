@@ -8,17 +8,24 @@
 #include "lib/base/log.h"
 #include "schemas/frame.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { PIECE_TYPE_MAX = 64, VALUE_MAX = 512 };
 
-/* Every answer says which version is spoken; false: c has its reply. */
+/* Every answer says which version is spoken, and how large a piece may be, which tus 1.0 has no
+ * word for: Upload-Limit is the word of its successor (draft-ietf-httpbis-resumable-upload). False:
+ * c has its reply. */
 static bool tus_begin(struct call *c)
 {
+    char limit[64];
+
     call_header(c, "tus-resumable", span_str("1.0.0"));
     if (!media_there(c))
         return false;
+    snprintf(limit, sizeof limit, "max-append-size=%" PRId64, media_piece_most(&c->conf->media));
+    call_header(c, "upload-limit", span_str(limit));
     if (span_eq_str(c->in[IN_TUS_RESUMABLE], "1.0.0"))
         return true;
     call_header(c, "tus-version", span_str("1.0.0"));
@@ -115,26 +122,6 @@ static bool parse_creation(struct call *c, struct upload *u, enum call_next *ret
     return true;
 }
 
-enum call_next handle_tus_create(struct call *c, struct pg *db)
-{
-    struct upload u;
-    enum call_next next;
-    char url[96];
-
-    if (!tus_begin(c))
-        return CALL_REPLY;
-    if (c->body.n)
-        return call_bad_request(c, "no body here: send it by PATCH");
-    if (!parse_creation(c, &u, &next))
-        return next;
-    next = upload_begin(c, db, &u);
-    if (next != CALL_REPLY || c->status)
-        return next;
-    snprintf(url, sizeof url, "/api/media/%s/upload", id_text(u.id).s);
-    call_header(c, "location", span_str(url));
-    return call_reply(c, 201);
-}
-
 /* ---- how much is held
  * ------------------------------------------------------------------------------ */
 
@@ -186,17 +173,23 @@ static bool checksum_good(struct call *c, enum call_next *ret)
     return false;
 }
 
-static bool piece_good(struct call *c, int64_t *ret_at, enum call_next *ret)
+static bool body_good(struct call *c, enum call_next *ret)
 {
     *ret = CALL_REPLY;
     if (!span_eq_str(c->in[IN_CONTENT_TYPE], "application/offset+octet-stream"))
         *ret = call_error(c, 415, "bad_request", "Content-Type: application/offset+octet-stream");
-    else if (!number(c->in[IN_UPLOAD_OFFSET], ret_at))
-        *ret = call_bad_request(c, "Upload-Offset is needed");
     else if ((int64_t)c->body.n > c->conf->media.part_bytes)
-        *ret = call_error(c, 413, "too_large", "send it in smaller pieces");
+        *ret = call_error(c, 413, "too_large", c->conf->media.piece_words);
     else
         return checksum_good(c, ret);
+    return false;
+}
+
+static bool piece_good(struct call *c, int64_t *ret_at, enum call_next *ret)
+{
+    if (number(c->in[IN_UPLOAD_OFFSET], ret_at))
+        return body_good(c, ret);
+    *ret = call_bad_request(c, "Upload-Offset is needed");
     return false;
 }
 
@@ -223,7 +216,10 @@ static enum call_next start_over(struct call *c, struct pg *db, struct upload *u
     return call_error(c, 409, "conflict", "what was held is lost: begin again");
 }
 
-static enum call_next take_piece(struct call *c, struct pg *db, struct upload *u)
+/* The body is the next piece. *ret_store: what the store said; when that is CQ_OK, what the
+ * database said is returned, and the transaction is over when that is CQ_OK, too. */
+static enum cq_status hold_piece(struct call *c, struct pg *db, struct upload *u,
+                                 enum cq_status *ret_store)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf memo;
     char type[MEDIA_TYPE_MAX + 1];
@@ -233,17 +229,24 @@ static enum call_next take_piece(struct call *c, struct pg *db, struct upload *u
     buf_init(&memo, STORE_MEMO_MAX);
     buf_add_span(&memo, u->memo);
     snprintf(type, sizeof type, "%.*s", SPAN_FMT(u->declared_type));
-    st = store_grow(c->store, u->key, &memo, u->received, c->body, last, type, &u->hash);
-    if (st == CQ_POISON)
-        return start_over(c, db, u);
-    if (st != CQ_OK)
-        return media_rollback(db, call_store(c, st));
+    *ret_store = store_grow(c->store, u->key, &memo, u->received, c->body, last, type, &u->hash);
+    if (*ret_store != CQ_OK)
+        return CQ_AGAIN;
     u->received += (int64_t)c->body.n;
     st = upload_moved(c, db, u, buf_span(&memo));
     /* a database that loses its machine may forget the last offsets: the client is told the older
      * one and sends those pieces again. The bytes themselves are safe already. */
-    if (st == CQ_OK)
-        st = pg_script(db, "SET LOCAL synchronous_commit = off; COMMIT");
+    return st == CQ_OK ? pg_script(db, "SET LOCAL synchronous_commit = off; COMMIT") : st;
+}
+
+static enum call_next take_piece(struct call *c, struct pg *db, struct upload *u)
+{
+    enum cq_status store, st = hold_piece(c, db, u, &store);
+
+    if (store == CQ_POISON)
+        return start_over(c, db, u);
+    if (store != CQ_OK)
+        return media_rollback(db, call_store(c, store));
     if (st != CQ_OK)
         return media_rollback(db, call_database(c, st));
     call_header_i64(c, "upload-offset", u->received);
@@ -252,13 +255,14 @@ static enum call_next take_piece(struct call *c, struct pg *db, struct upload *u
 
 /* Locked by the row, so that pieces come one after the other, whichever copy of edge-rest has them.
  */
-static bool begin_locked(struct call *c, struct pg *db, struct upload *u, enum call_next *ret)
+static bool begin_locked(struct call *c, struct pg *db, struct cq_id id, struct upload *u,
+                         enum call_next *ret)
 {
     bool found = false, busy = false;
     enum cq_status st = pg_script(db, "BEGIN");
 
     if (st == CQ_OK)
-        st = upload_lock(c, db, c->path_id[0], u, &found, &busy);
+        st = upload_lock(c, db, id, u, &found, &busy);
     if (busy)
         *ret = media_rollback(db, call_error(c, 423, "busy", "another request is at it"));
     else if (st != CQ_OK)
@@ -270,6 +274,51 @@ static bool begin_locked(struct call *c, struct pg *db, struct upload *u, enum c
     return false;
 }
 
+/* ---- creation, with the first piece where the client sends one along
+ * ------------------------------------------ */
+
+/* Whatever becomes of the piece, the upload is there: the client goes on at the offset it is told,
+ * and hears of any trouble then. */
+static int64_t hold_first_piece(struct call *c, struct pg *db, struct cq_id id)
+{
+    enum cq_status store = CQ_OK, st;
+    enum call_next next;
+    struct upload u;
+
+    if (!c->body.n)
+        return 0;
+    if (!begin_locked(c, db, id, &u, &next)) {
+        buf_clear(&c->out);
+        return 0;
+    }
+    st = hold_piece(c, db, &u, &store);
+    if (st == CQ_OK && store == CQ_OK)
+        return u.received;
+    media_rollback(db, CALL_REPLY);
+    return 0;
+}
+
+enum call_next handle_tus_create(struct call *c, struct pg *db)
+{
+    struct upload u;
+    enum call_next next;
+    char url[96];
+
+    if (!tus_begin(c) || (c->body.n && !body_good(c, &next)))
+        return CALL_REPLY;
+    if (!parse_creation(c, &u, &next))
+        return next;
+    if ((int64_t)c->body.n > u.size)
+        return call_error(c, 413, "too_large", "more than Upload-Length announces");
+    next = upload_begin(c, db, &u);
+    if (next != CALL_REPLY || c->status)
+        return next;
+    call_header_i64(c, "upload-offset", hold_first_piece(c, db, u.id));
+    snprintf(url, sizeof url, "/api/media/%s/upload", id_text(u.id).s);
+    call_header(c, "location", span_str(url));
+    return call_reply(c, 201);
+}
+
 enum call_next handle_tus_patch(struct call *c, struct pg *db)
 {
     struct upload u;
@@ -278,7 +327,7 @@ enum call_next handle_tus_patch(struct call *c, struct pg *db)
 
     if (!tus_begin(c))
         return CALL_REPLY;
-    if (!piece_good(c, &at, &next) || !begin_locked(c, db, &u, &next))
+    if (!piece_good(c, &at, &next) || !begin_locked(c, db, c->path_id[0], &u, &next))
         return next;
     if (at != u.received)
         return wrong_offset(c, db, &u);
@@ -299,7 +348,7 @@ enum call_next handle_tus_delete(struct call *c, struct pg *db)
 
     if (!tus_begin(c))
         return CALL_REPLY;
-    if (!begin_locked(c, db, &u, &next))
+    if (!begin_locked(c, db, c->path_id[0], &u, &next))
         return next;
     if (u.stored)
         return media_rollback(db, call_error(c, 409, "conflict", "it is complete"));

@@ -21,9 +21,23 @@ struct media_conf {
     const char *origin;      /* of its links; "" for none */
     int64_t max_bytes[MESSAGE_TYPE_N];
     int64_t daily_bytes, part_bytes;
+    char piece_words[112]; /* what is said to a larger piece */
+    int64_t link_s;        /* a link of the store's to download with lives that long at least */
     uint8_t link_key[32];
     int workers_n;
 };
+
+enum {
+    /* a piece of the size we name and its head fill one buffer of h2o's: with a byte more it would
+     * take one of twice the size */
+    MEDIA_HEAD_ROOM = 8 * 1024,
+};
+
+/** The largest piece that clients are told of. */
+static inline int64_t media_piece_most(const struct media_conf *m)
+{
+    return m->part_bytes - MEDIA_HEAD_ROOM;
+}
 
 /** Fixed at start; read by every thread. */
 struct rest_conf {

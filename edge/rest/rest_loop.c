@@ -382,7 +382,7 @@ static struct door_grant on_grant(void *arg, const struct request_head *head)
 
     if (r && r->flags & ROUTE_RAW) {
         grant.body_max = (size_t)s->conf->media.part_bytes;
-        grant.limit = "send it in smaller pieces";
+        grant.limit = s->conf->media.piece_words;
     }
     grant.has_user = check_token(s, head->authorization, &who);
     grant.user = who.user;
@@ -443,14 +443,26 @@ static void give_back(struct rest_loop *s)
 /* ---- life
  * ---------------------------------------------------------------------------------------- */
 
+static int64_t media_most(const struct media_conf *m)
+{
+    int64_t most = 0;
+
+    for (int t = 0; t < MESSAGE_TYPE_N; t++)
+        most = m->max_bytes[t] > most ? m->max_bytes[t] : most;
+    return most;
+}
+
 static enum cq_status open_parts(struct rest_loop *s, const char *listen)
 {
+    bool has_files = s->conf->media.store.where[0];
     struct http_conf hc = {
         .listen = listen,
         .web_root = s->conf->web_root,
         .ws_upstream = s->conf->ws_upstream,
         .origins = s->conf->origins,
         .media_origin = s->conf->media.origin,
+        .tus_part_bytes = has_files ? media_piece_most(&s->conf->media) : 0,
+        .tus_max_bytes = media_most(&s->conf->media),
         .door = s->conf->door,
         .ops = { s, on_request, on_grant, on_start, on_more, on_ended, on_failed, on_ready },
     };

@@ -39,8 +39,12 @@ static void read_media(struct media_conf *m)
                        [MESSAGE_TYPE_DOCUMENT] = setting_int(SET_MEDIA_DOCUMENT_MAX_MB) * mib },
         .daily_bytes = setting_int(SET_MEDIA_DAILY_MB) * mib,
         .part_bytes = setting_int(SET_MEDIA_PART_MB) * mib,
+        .link_s = setting_int(SET_S3_LINK_S),
         .workers_n = (int)setting_int(SET_MEDIA_WORKERS),
     };
+    snprintf(m->piece_words, sizeof m->piece_words,
+             "%lld bytes in one request at most (partBytes in /api/config): send it in pieces",
+             (long long)media_piece_most(m));
     hmac_sha256(span_str(setting_text(SET_JWT_SECRET)), &label, 1, m->link_key);
 }
 

@@ -55,6 +55,8 @@ static const struct route routes[] = {
       ROUTE_MEDIA | ROUTE_LINK },
     { "GET", "/api/media/{}/thumbnail", false, handle_media_thumbnail, "a small picture of it",
       ROUTE_MEDIA | ROUTE_LINK },
+    { "HEAD", "/api/media/{}/thumbnail", false, handle_media_thumbnail, "its size",
+      ROUTE_MEDIA | ROUTE_LINK },
     { "GET", "/api/config", false, handle_config, "what a client needs to know", 0 },
 };
 

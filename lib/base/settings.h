@@ -97,6 +97,8 @@ enum role_bit {
     X(S3_REGION, TEXT, "us-east-1", 1, 63, 0, ROLE_STORE, "Region of an S3 store")                 \
     X(S3_PUBLIC_URL, TEXT, "", 0, 255, 0, ROLE_STORE,                                              \
       "The S3 store as clients reach it, http(s)://host[:port]; empty: as we do")                  \
+    X(S3_LINK_S, INT, "60", 60, 3600, 0, ROLE_EDGE_REST,                                           \
+      "Seconds that a link of an S3 store lives at least, and at most twice; the same for all")    \
     X(MEDIA_IMAGE_MAX_MB, INT, "16", 1, 4096, 0, ROLE_EDGE_REST, "Largest image, MiB")             \
     X(MEDIA_VIDEO_MAX_MB, INT, "100", 1, 4096, 0, ROLE_EDGE_REST, "Largest video, MiB")            \
     X(MEDIA_AUDIO_MAX_MB, INT, "16", 1, 4096, 0, ROLE_EDGE_REST, "Largest audio, MiB")             \
@@ -107,7 +109,8 @@ enum role_bit {
       "Largest piece of an upload in one request, MiB: what a connection may hold in memory")      \
     X(MEDIA_WORKERS, INT, "4", 1, 64, 0, ROLE_EDGE_REST, "Threads that talk to the store")         \
     X(MEDIA_PENDING_HOURS, INT, "24", 1, 8760, 0, ROLE_MEDIA,                                      \
-      "Hours after which an upload that was not finished is swept")                                \
+      "Hours without a byte after which an unfinished upload is swept; seven times as many in "    \
+      "all")                                                                                       \
     X(MEDIA_PIXELS_MAX, INT, "100", 1, 1000, 0, ROLE_MEDIA,                                        \
       "Millions of pixels above which no thumbnail is made")                                       \
     X(MEDIA_LOOKERS, INT, "2", 1, 16, 0, ROLE_MEDIA,                                               \

@@ -569,40 +569,54 @@ static enum cq_status s3_ungrow(struct store *s, const char *key, const char *te
 /* ---- links
  * ---------------------------------------------------------------------------------------- */
 
-bool s3_link(struct store *s, const char *method, const char *key, const char *type, int64_t length,
-             const uint8_t *sha256, const char *disposition, int64_t now_s, int seconds,
-             struct cq_buf *ret)
+static bool sign_link(const struct s3 *x, struct sigv4 *v, const char *key, int seconds,
+                      struct cq_buf *ret)
 {
-    const struct s3 *x = s->own;
-    char path[STORE_KEY_MAX + 80], number[32], hash[STORE_HASH_TEXT];
-    const char *pairs[2][2];
+    char path[STORE_KEY_MAX + 80];
+
+    path_of(x, key, path, sizeof path);
+    v->access_key = x->access_key;
+    v->secret_key = x->secret_key;
+    v->region = x->region;
+    v->host = x->origin_host;
+    v->path = path;
+    buf_printf(ret, "%s%s?", x->origin, path);
+    return sigv4_query(v, seconds, ret);
+}
+
+bool s3_link_put(struct store *s, const char *key, const char *type, int64_t length,
+                 const uint8_t *sha256, int64_t now_s, int seconds, struct cq_buf *ret)
+{
+    char number[32], hash[STORE_HASH_TEXT];
     const char *headers[3][2] = { { "content-length", number },
                                   { "content-type", type },
                                   { STORE_HASH_HEADER, hash } };
-    bool put = strcmp(method, "PUT") == 0;
-    struct sigv4 v = { .access_key = x->access_key,
-                       .secret_key = x->secret_key,
-                       .region = x->region,
-                       .method = method,
-                       .host = x->origin_host,
-                       .path = path,
+    struct sigv4 v = { .method = "PUT",
                        .headers = (const char *const(*)[2])headers,
-                       .headers_n = !put     ? 0
-                                    : sha256 ? 3
-                                             : 2,
-                       .query = (const char *const(*)[2])pairs,
+                       .headers_n = sha256 ? 3 : 2,
                        .now_s = now_s };
 
     if (sha256)
         store_hash_text(sha256, hash);
-    path_of(x, key, path, sizeof path);
     snprintf(number, sizeof number, "%lld", (long long)length);
-    if (!put && disposition)
-        pairs[v.query_n][0] = "response-content-disposition", pairs[v.query_n++][1] = disposition;
-    if (!put && type)
-        pairs[v.query_n][0] = "response-content-type", pairs[v.query_n++][1] = type;
-    buf_printf(ret, "%s%s?", x->origin, path);
-    return sigv4_query(&v, seconds, ret);
+    return sign_link(s->own, &v, key, seconds, ret);
+}
+
+bool s3_link_get(struct store *s, const char *method, const char *key,
+                 const struct store_answer *answer, int64_t now_s, int seconds, struct cq_buf *ret)
+{
+    const char *wanted[3][2] = { { "response-cache-control", answer->cache },
+                                 { "response-content-disposition", answer->disposition },
+                                 { "response-content-type", answer->type } };
+    const char *pairs[3][2];
+    struct sigv4 v = { .method = method, .query = (const char *const(*)[2])pairs, .now_s = now_s };
+
+    for (size_t i = 0; i < 3; i++)
+        if (wanted[i][1]) {
+            pairs[v.query_n][0] = wanted[i][0];
+            pairs[v.query_n++][1] = wanted[i][1];
+        }
+    return sign_link(s->own, &v, key, seconds, ret);
 }
 
 /* ---- life

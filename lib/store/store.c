@@ -196,12 +196,13 @@ void store_hash_text(const uint8_t sha256[32], char out[STORE_HASH_TEXT])
 bool store_link_put(struct store *s, const char *key, const char *type, int64_t length,
                     const uint8_t *sha256, int64_t now_s, int seconds, struct cq_buf *ret)
 {
-    return begin(s, key) && s3_link(s, "PUT", key, type, length, sha256, NULL, now_s, seconds, ret);
+    return begin(s, key) && s3_link_put(s, key, type, length, sha256, now_s, seconds, ret);
 }
 
-bool store_link_get(struct store *s, const char *key, const char *type, const char *disposition,
-                    int64_t now_s, int seconds, struct cq_buf *ret)
+bool store_link_get(struct store *s, const char *key, bool is_head,
+                    const struct store_answer *answer, int64_t now_s, int seconds,
+                    struct cq_buf *ret)
 {
     return begin(s, key) &&
-           s3_link(s, "GET", key, type, -1, NULL, disposition, now_s, seconds, ret);
+           s3_link_get(s, is_head ? "HEAD" : "GET", key, answer, now_s, seconds, ret);
 }

@@ -127,17 +127,22 @@ bool store_has_links(const struct store *s);
 /** `http://host` of the links, for a page's policy; "" without links. */
 const char *store_origin(const struct store *s);
 
+/** What a GET or HEAD is answered with. */
+struct store_answer {
+    const char *type, *disposition; /* NULL: as it is kept */
+    const char *cache;              /* Cache-Control */
+};
+
 /**
  * A URL with which anybody may PUT (exactly this type and length, which become part of the
  * signature, and with `sha256`, which may be NULL, exactly these bytes: the header
- * STORE_HASH_HEADER, as store_hash_text() has it) or GET for `seconds`; `disposition` (may be NULL)
- * and `type` are what a GET is answered with. `now_s`: seconds since the epoch. False when it does
- * not fit.
+ * STORE_HASH_HEADER, as store_hash_text() has it) or GET, or HEAD, for `seconds`. `now_s`: seconds
+ * since the epoch. False when it does not fit.
  */
 CQ_MUST_CHECK bool store_link_put(struct store *s, const char *key, const char *type,
                                   int64_t length, const uint8_t *sha256, int64_t now_s, int seconds,
                                   struct cq_buf *ret);
-CQ_MUST_CHECK bool store_link_get(struct store *s, const char *key, const char *type,
-                                  const char *disposition, int64_t now_s, int seconds,
+CQ_MUST_CHECK bool store_link_get(struct store *s, const char *key, bool is_head,
+                                  const struct store_answer *answer, int64_t now_s, int seconds,
                                   struct cq_buf *ret);
 void store_hash_text(const uint8_t sha256[32], char out[STORE_HASH_TEXT]);

@@ -78,3 +78,38 @@ test("tus-js-client: made, broken off, gone on with by its address, complete", a
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test("tus-js-client as it comes, and with the one option that large files need", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tus-"));
+  try {
+    const [ana, ben] = [await person("Ana"), await person("Ben")];
+    const { chat } = await call("POST", "/api/chats", { userId: ben.userId }, ana.accessToken);
+    const headers = { Authorization: `Bearer ${ana.accessToken}` };
+    const { partBytes } = (await call("GET", "/api/config")).limits;
+
+    const send = (size, options) => {
+      const file = join(folder, `${size}.bin`);
+      writeFileSync(file, randomBytes(size));
+      return upload(file, {
+        endpoint: new URL("/api/media/uploads", PAGE).href, headers, uploadSize: size, chunkSize: Infinity, // its default
+        metadata: { chatId: chat.chatId, filename: "as it comes.bin", filetype: "application/octet-stream" }, ...options,
+      });
+    };
+    const complete = async ({ url }) => {
+      const { media } = await call("POST", `/api/media/${new URL(url).pathname.split("/").at(-2)}/complete`, undefined, ana.accessToken);
+      return media.size;
+    };
+    assert.equal(await complete(await send(partBytes)), partBytes);
+    await assert.rejects(send(partBytes * 2, { retryDelays: [] }), (e) => {
+      assert.equal(e.originalResponse.getStatus(), 413);
+      assert.match(e.originalResponse.getBody(), new RegExp(`${partBytes} bytes.*partBytes`));
+      return true;
+    });
+    const pieces = await send(partBytes * 2 + 1, { chunkSize: partBytes });
+    assert.deepEqual(pieces.sizes, [partBytes, partBytes, 1]);
+    assert.equal(await complete(pieces), partBytes * 2 + 1);
+    assert.equal(await complete(await send(partBytes + 7, { chunkSize: partBytes, uploadDataDuringCreation: true })), partBytes + 7);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -598,27 +598,85 @@ def retry(fn, *words):
 
 @scenario()
 async def test_tuspy_uploads(stack, net):
-    """An outside client of the protocol, with checksums and a cut in the middle."""
+    """An outside client of the protocol: as it comes, which is one piece; with the one option that large files need; and with
+    checksums and a cut in the middle."""
     import io
 
     from tusclient import client as tus
+    from tusclient.exceptions import TusUploadFailed
 
     alice, bob = await net.people("alice", "bob")
     chat = await net.direct(alice, bob)
     a = files_of(net, alice)
-    data = png(seed=91) + bytes(3_300_000)
     outside = tus.TusClient(f"{net.rest_url}/api/media/uploads", headers={"Authorization": f"Bearer {alice.tokens.access}"})
+    part = (await alice.rest.get("/api/config", expect=200)).body["limits"]["partBytes"]
+    large = png(seed=92) + bytes(2 * part)
 
-    def upload():
-        up = outside.uploader(file_stream=io.BytesIO(data), chunk_size=1 << 20, upload_checksum=True, metadata={
-            "chatId": chat, "filename": "sent by tuspy.png", "filetype": "image/png", "sha256": sha256(data)})
+    def upload(data, **options):
+        up = outside.uploader(file_stream=io.BytesIO(data), metadata={
+            "chatId": chat, "filename": "sent by tuspy.png", "filetype": "image/png", "sha256": sha256(data)}, **options)
+        up.upload()
+        return up.url.split("/")[-2]
+
+    async def complete(media, data):
+        r = await do(a.complete, media)
+        assert r.status_code == 200 and r.json()["media"]["name"] == "sent by tuspy.png"
+        assert (await do(a.read, media)).content == data
+
+    small = png(seed=91) + bytes(part - 5000)
+    await complete(await do(upload, small[:part]), small[:part])
+    with pytest.raises(TusUploadFailed) as refused:
+        await do(upload, large)
+    assert refused.value.status_code == 413 and str(part).encode() in refused.value.response_content
+    await complete(await do(upload, large, chunk_size=part), large)
+
+    def cut():
+        up = outside.uploader(file_stream=io.BytesIO(large), chunk_size=1 << 20, upload_checksum=True, metadata={
+            "chatId": chat, "filename": "sent by tuspy.png", "filetype": "image/png", "sha256": sha256(large)})
         up.upload_chunk()
-        again = outside.uploader(file_stream=io.BytesIO(data), chunk_size=500_000, url=up.url, upload_checksum=True)
+        again = outside.uploader(file_stream=io.BytesIO(large), chunk_size=500_000, url=up.url, upload_checksum=True)
         again.upload()
-        return again.url
+        return again.url.split("/")[-2]
 
-    url = await do(upload)
-    media = url.split("/")[-2]
-    r = await do(a.complete, media)
-    assert r.status_code == 200 and r.json()["media"]["name"] == "sent by tuspy.png"
-    assert (await do(a.read, media)).content == data
+    await complete(await do(cut), large)
+
+
+@scenario()
+async def test_what_tus_clients_can_ask(stack, net):
+    """How large a piece may be is told by OPTIONS, at the creation, by HEAD and in /api/config; a first piece may come with the creation."""
+    from files import TUS, b64
+
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    a = files_of(net, alice)
+    limits = (await alice.rest.get("/api/config", expect=200)).body["limits"]
+    part = limits["partBytes"]
+    assert part == (4 << 20) - 8192 and limits["fileBytes"] == {"image": 16 << 20, "video": 100 << 20, "audio": 16 << 20, "document": 100 << 20}
+    for path in ("/api/media/uploads", f"/api/media/{chat}/upload"):
+        r = await do(a.call, "OPTIONS", path, headers={"Authorization": ""})
+        assert r.status_code == 204 and r.headers["tus-version"] == r.headers["tus-resumable"] == "1.0.0"
+        assert r.headers["tus-extension"] == "creation,creation-with-upload,checksum,termination"
+        assert r.headers["tus-checksum-algorithm"] == "sha256,sha1" and r.headers["tus-max-size"] == str(100 << 20)
+        assert r.headers["upload-limit"] == f"max-size={100 << 20}, max-append-size={part}"
+    assert "tus-version" not in (await do(a.call, "OPTIONS", "/api/chats")).headers
+
+    data = png(seed=95) + bytes(2 * part)
+
+    def create(body, **headers):
+        meta = ",".join(f"{k} {b64(v)}" for k, v in {"chatId": chat, "filetype": "image/png", "sha256": sha256(data)}.items())
+        return a.call("POST", "/api/media/uploads", data=body, headers={
+            **TUS, "Upload-Length": str(len(data)), "Upload-Metadata": meta, "Content-Type": "application/offset+octet-stream", **headers})
+
+    r = await do(create, data[:part], **{"Upload-Checksum": "sha256 " + b64(bytes.fromhex(sha256(data[:part])))})
+    assert (r.status_code, r.headers["upload-offset"]) == (201, str(part)) and r.headers["upload-limit"] == f"max-append-size={part}"
+    media = r.headers["location"].split("/")[-2]
+    r = await do(a.offset, media)
+    assert r.headers["upload-offset"] == str(part) and r.headers["upload-limit"] == f"max-append-size={part}"
+    await do(a.push, media, data, part, part)
+    assert (await do(a.complete, media)).status_code == 200 and (await do(a.read, media)).content == data
+    r = await do(create, b"", **{"Content-Type": None})
+    assert (r.status_code, r.headers["upload-offset"]) == (201, "0")
+    for body, more, status in ((data[:10], {"Content-Type": "image/png"}, 415), (data[:10], {"Upload-Length": "9"}, 413),
+                               (data[:10], {"Upload-Checksum": "sha256 " + b64(bytes(32))}, 460), (data[: part + 8193], {}, 413)):
+        r = await do(create, body, **more)
+        assert r.status_code == status and "location" not in r.headers, (status, r.status_code, r.text)

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import subprocess
+import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -146,11 +148,24 @@ async def test_straight_to_the_store(stack, bucket, net):
     assert got.headers["content-disposition"] == "inline; filename*=UTF-8''cusco.jpg"
     assert (await do(outside, "GET", r.headers["location"][:-1] + "0")).status_code == 403 or \
         (await do(outside, "GET", r.headers["location"][:-1] + "1")).status_code == 403
-    assert (await do(outside, "GET", r.headers["location"].replace("X-Amz-Expires=60", "X-Amz-Expires=61"))).status_code == 403
+    assert (await do(outside, "GET", r.headers["location"].replace("X-Amz-Expires=120", "X-Amz-Expires=121"))).status_code == 403
     assert (await do(outside, "PUT", r.headers["location"], data=b"x")).status_code == 403, "bound to GET"
+    assert got.headers["cache-control"] == "public, max-age=60"
+    # whoever asks within a step gets the same link, so that a cache between them and the store can keep what is behind it
+    started = time.time() // 60
+    both = [(await do(f.get, media)).headers["location"] for f in (a, b)]
+    assert both[0] == both[1] or time.time() // 60 != started
+    assert int(parse_qs(urlsplit(both[0]).query)["X-Amz-Date"][0][-3:-1]) == 0, "links begin on a step"
+    r = await do(b.call, "HEAD", f"/api/media/{media}")
+    assert r.status_code == 302 and (await do(outside, "GET", r.headers["location"])).status_code == 403, "bound to HEAD"
+    got = await do(outside, "HEAD", r.headers["location"])
+    assert got.status_code == 200 and got.headers["content-length"] == str(len(data)) and not got.content
+    assert got.headers["content-type"] == "image/jpeg" and got.headers["content-disposition"].startswith("inline")
     assert (await do(m.get, media)).status_code == 404
     found = await do(a.found, media)
     assert found["thumbnail"] and found["width"] == 1200
+    r = await do(b.call, "HEAD", f"/api/media/{media}/thumbnail")
+    assert r.status_code == 302 and (await do(outside, "HEAD", r.headers["location"])).headers["content-type"] == "image/jpeg"
     small = await do(b.call, "GET", (await do(b.link, media)).json()["thumbnailUrl"], headers={"Authorization": ""})
     assert small.status_code == 302 and (await do(outside, "GET", small.headers["location"])).content[:2] == b"\xff\xd8"
     # boto3 sees the same bucket
