@@ -155,8 +155,9 @@ int consumer_fd(struct consumer *c);
 
 /** Commit `next` (offset of the first record not done) with `meta` (text, may be NULL). What was
  * gathered leaves in one request, and nobody waits for it: with the next consumer_poll(), when
- * partitions are taken away, or when the consumer is freed. Order of calls is kept; losing one only
- * means more replay. */
+ * partitions are taken away, or when the consumer is freed. Order of calls is kept. One that fails
+ * leaves again with a poll half a second later, unless a newer one was asked for or the partition
+ * was taken away: losing the last one then only means more replay. */
 void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
                      const char *meta);
 

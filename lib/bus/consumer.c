@@ -28,9 +28,10 @@ enum {
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
     SPELL_MS = 1000,
-    SPELL_BUSY = 2000,   /* records in one spell: much was held at a time ... */
-    SPELL_CALM = 1000,   /* ... and now no more */
-    TROUBLE_MS = 120000, /* fenced so soon after the broker was away: by our own earlier self */
+    SPELL_BUSY = 2000,     /* records in one spell: much was held at a time ... */
+    SPELL_CALM = 1000,     /* ... and now no more */
+    COMMIT_AGAIN_MS = 500, /* after one that failed */
+    TROUBLE_MS = 120000,   /* fenced so soon after the broker was away: by our own earlier self */
 };
 
 /* A partition that is ours. The paused bit is our own: resuming one that is not paused can move
@@ -39,8 +40,11 @@ struct owned {
     char topic[BUS_NAME_MAX];
     int32_t partition;
     bool paused;
-    int64_t next; /* the record that is taken next … */
-    int64_t end;  /* … and the end of the partition when it was taken over */
+    int64_t next;  /* the record that is taken next … */
+    int64_t end;   /* … and the end of the partition when it was taken over */
+    bool again;    /* the last consumer_commit() failed: it leaves once more */
+    int64_t asked; /* its offset; -1: none, or one that was waited for came after it … */
+    char *meta;    /* … and its text; owned; NULL: none */
 };
 
 struct consumer {
@@ -52,6 +56,7 @@ struct consumer {
     int owned_n;
     int owned_last; /* the one of the last record: the next is of the same, as a rule */
     rd_kafka_topic_partition_list_t *commits; /* owned; gathered for one request, NULL for none */
+    int64_t again_ms;                         /* when those that failed leave once more; 0: none */
     enum cq_status failed; /* what a callback or a seek said; CQ_AGAIN: the next poll joins anew */
     int resets; /* times that it joined anew because of its place, without a record since */
     int fd;
@@ -74,33 +79,13 @@ static void set_why(struct consumer *c, const char *what, rd_kafka_resp_err_t er
              detail ? detail : "");
 }
 
-/* Takes the list. */
 static rd_kafka_resp_err_t commit(struct consumer *c, rd_kafka_topic_partition_list_t *list,
                                   bool async)
 {
     /* The member id is gone already: a broker that has just come back would call the commit of a
      * stable name without it a stranger's, and that is fatal to this client. */
-    rd_kafka_resp_err_t err = rd_kafka_assignment_lost(c->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
-                                                              : rd_kafka_commit(c->rk, list, async);
-
-    rd_kafka_topic_partition_list_destroy(list);
-    return err;
-}
-
-/* What consumer_commit() gathered, in one request. */
-static void flush_commits(struct consumer *c)
-{
-    rd_kafka_topic_partition_list_t *list = c->commits;
-    rd_kafka_resp_err_t err;
-
-    if (!list)
-        return;
-    c->commits = NULL;
-    err = commit(c, list, true);
-    if (err) {
-        count_add(COUNT_COMMITS_FAILED, 1);
-        log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
-    }
+    return rd_kafka_assignment_lost(c->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
+                                           : rd_kafka_commit(c->rk, list, async);
 }
 
 static void set_position(rd_kafka_topic_partition_list_t *list, const char *topic,
@@ -125,6 +110,78 @@ static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t
     return list;
 }
 
+static bool owned_is(const struct owned *o, const char *topic, int32_t partition)
+{
+    return o->partition == partition && strcmp(o->topic, topic) == 0;
+}
+
+static struct owned *find_owned(struct consumer *c, const char *topic, int32_t partition)
+{
+    for (int i = 0; i < c->owned_n; i++)
+        if (owned_is(&c->owned[i], topic, partition))
+            return &c->owned[i];
+    return NULL;
+}
+
+static void forget_asked(struct owned *o)
+{
+    free(o->meta);
+    o->meta = NULL;
+    o->asked = -1;
+    o->again = false;
+}
+
+/* A commit of these did not happen. What was asked for last leaves once more: on a partition that
+ * gets nothing more, nobody else would ask for it. */
+static void note_failed(struct consumer *c, const rd_kafka_topic_partition_list_t *list,
+                        rd_kafka_resp_err_t err)
+{
+    for (int i = 0; list && i < list->cnt; i++) {
+        struct owned *o = find_owned(c, list->elems[i].topic, list->elems[i].partition);
+
+        if (!o || o->asked < 0 || (!err && !list->elems[i].err))
+            continue;
+        o->again = true;
+        c->again_ms = clock_mono_ms() + COMMIT_AGAIN_MS;
+    }
+}
+
+/* What failed joins what is gathered. */
+static void gather_again(struct consumer *c)
+{
+    if (!c->again_ms || clock_mono_ms() < c->again_ms)
+        return;
+    c->again_ms = 0;
+    if (!c->commits)
+        c->commits = rd_kafka_topic_partition_list_new(8);
+    for (int i = 0; i < c->owned_n; i++)
+        if (c->owned[i].again) {
+            set_position(c->commits, c->owned[i].topic, c->owned[i].partition, c->owned[i].asked,
+                         c->owned[i].meta);
+            c->owned[i].again = false;
+        }
+}
+
+/* What consumer_commit() gathered, in one request. */
+static void flush_commits(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t err;
+
+    gather_again(c);
+    list = c->commits;
+    if (!list)
+        return;
+    c->commits = NULL;
+    err = list->cnt ? commit(c, list, true) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (err) {
+        note_failed(c, list, err);
+        count_add(COUNT_COMMITS_FAILED, 1);
+        log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void set_paused(struct consumer *c, struct owned *o, bool paused)
 {
     rd_kafka_topic_partition_list_t *list =
@@ -138,6 +195,14 @@ static void set_paused(struct consumer *c, struct owned *o, bool paused)
     o->paused = paused;
 }
 
+static void forget_owned(struct consumer *c)
+{
+    for (int i = 0; i < c->owned_n; i++)
+        forget_asked(&c->owned[i]);
+    c->owned_n = 0;
+    c->again_ms = 0;
+}
+
 static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
     flush_commits(c);
@@ -149,7 +214,7 @@ static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t
     for (int i = 0; i < list->cnt; i++)
         if (c->ops && c->ops->revoked)
             c->ops->revoked(c->arg, list->elems[i].topic, list->elems[i].partition, lost);
-    c->owned_n = 0; /* the eager protocol takes everything at once */
+    forget_owned(c); /* the eager protocol takes everything at once */
 }
 
 /* One question of a take-over: asked again while that may help, for as long as the group can wait,
@@ -266,6 +331,7 @@ static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *t
     if (c->owned_n == OWNED_MAX)
         return CQ_FATAL;
     c->owned[c->owned_n] = (struct owned){ .partition = tp->partition,
+                                           .asked = -1,
                                            .next = from == BUS_FROM_START ? first : from,
                                            .end = next };
     snprintf(c->owned[c->owned_n++].topic, BUS_NAME_MAX, "%s", tp->topic);
@@ -286,7 +352,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
         rd_kafka_assign(rk, NULL);
         return;
     }
-    c->owned_n = 0;
+    forget_owned(c);
     if (list->cnt)
         c->failed = read_committed(c, list);
     for (int i = 0; i < list->cnt && c->failed == CQ_OK; i++)
@@ -302,9 +368,10 @@ static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *list, void *arg)
 {
     (void)rk;
-    (void)list;
-    (void)arg;
-    if (err && err != RD_KAFKA_RESP_ERR__NO_OFFSET) {
+    if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
+        return;
+    note_failed(arg, list, err);
+    if (err) {
         count_add(COUNT_COMMITS_FAILED, 1);
         log_debug("commit_failed", LOG_S("code", rd_kafka_err2name(err)));
     }
@@ -470,7 +537,7 @@ static void give_up_all(struct consumer *c)
     for (int i = 0; i < c->owned_n; i++)
         if (c->ops && c->ops->revoked)
             c->ops->revoked(c->arg, c->owned[i].topic, c->owned[i].partition, true);
-    c->owned_n = 0;
+    forget_owned(c);
     if (c->queue) {
         rd_kafka_queue_io_event_enable(c->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(c->queue);
@@ -541,6 +608,7 @@ void consumer_free(struct consumer *c)
     if (c->queue)
         rd_kafka_queue_destroy(c->queue);
     rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    forget_owned(c);
     if (c->fd >= 0)
         close(c->fd);
     free(c);
@@ -602,11 +670,6 @@ static void give_back(struct consumer *c)
         return;
     c->slack = false;
     malloc_trim(0);
-}
-
-static bool owned_is(const struct owned *o, const char *topic, int32_t partition)
-{
-    return o->partition == partition && strcmp(o->topic, topic) == 0;
 }
 
 /* What is read next, for the display of lag. */
@@ -681,18 +744,30 @@ int consumer_fd(struct consumer *c)
 void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
                      const char *meta)
 {
+    struct owned *o = find_owned(c, topic, partition);
+
     if (!c->commits)
         c->commits = rd_kafka_topic_partition_list_new(8);
     set_position(c->commits, topic, partition, next, meta);
+    if (!o)
+        return;
+    forget_asked(o);
+    o->asked = next;
+    o->meta = meta && *meta ? strdup(meta) : NULL;
 }
 
 enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32_t partition,
                                     int64_t next, const char *meta)
 {
+    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next, meta);
+    struct owned *o = find_owned(c, topic, partition);
     rd_kafka_resp_err_t err;
 
     flush_commits(c); /* the order of calls is kept */
-    err = commit(c, one_partition(topic, partition, next, meta), false);
+    if (o)
+        forget_asked(o); /* this one is newer, and the caller hears what becomes of it */
+    err = commit(c, list, false);
+    rd_kafka_topic_partition_list_destroy(list);
     if (err == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
         count_add(COUNT_COMMITS_FAILED, 1); /* others are counted by on_committed */
     return err ? CQ_AGAIN : CQ_OK;
@@ -719,12 +794,10 @@ void consumer_seek(struct consumer *c, const char *topic, int32_t partition, int
 
 void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bool pause)
 {
-    for (int i = 0; i < c->owned_n; i++) {
-        struct owned *o = &c->owned[i];
+    struct owned *o = find_owned(c, topic, partition);
 
-        if (owned_is(o, topic, partition) && o->paused != pause)
-            set_paused(c, o, pause);
-    }
+    if (o && o->paused != pause)
+        set_paused(c, o, pause);
 }
 
 int consumer_owned(const struct consumer *c)
