@@ -15,13 +15,19 @@ enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 200 };
 /* ---- sending ------------------------------------------------------------------------------------
  */
 
-static enum call_next reply_message(struct call *c, struct pg *db, struct cq_id id, bool *ret_found)
+/* 201, or 409 when the client id stands for another message already; *ret_found false: neither. */
+static enum call_next reply_message(struct call *c, struct pg *db, struct cq_id id,
+                                    const struct message_sent *want, bool *ret_found)
 {
+    enum view_found found;
     enum cq_status st;
 
     buf_clear(&c->out);
     buf_add_str(&c->out, "{\"message\":");
-    st = view_message_by_id(c, db, id, ret_found);
+    st = view_message_by_id(c, db, id, want, &found);
+    *ret_found = found != VIEW_ABSENT;
+    if (found == VIEW_OTHER)
+        return call_rejected(c, span_str("conflict"));
     buf_add_byte(&c->out, '}');
     return st == CQ_OK ? call_reply(c, 201) : call_database(c, st);
 }
@@ -114,7 +120,7 @@ static enum call_next send_first(struct call *c, struct pg *db)
         if (!there)
             return call_error(c, 404, "not_found", "mediaId: upload it first, it must be your own");
     }
-    next = reply_message(c, db, s->id, &found);
+    next = reply_message(c, db, s->id, &m, &found);
     if (found || c->status >= 400)
         return next; /* the same clientId again, or no answer */
     c->status = 0;
@@ -141,7 +147,8 @@ enum call_next handle_message_send(struct call *c, struct pg *db)
         return send_first(c, db);
     if (c->step == 1)
         return call_wait_for(c, 0, 2);
-    next = reply_message(c, db, s->id, &found);
+    /* what stands there may be what another request said with the same clientId */
+    next = reply_message(c, db, s->id, &c->submits[0].u.chat.action.u.message_sent, &found);
     if (found || c->status >= 400)
         return next;
     c->status = 0;

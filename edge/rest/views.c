@@ -144,7 +144,17 @@ void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int
     buf_add_byte(out, '}');
 }
 
-enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id, bool *ret_found)
+/* As processors/chat compares them: type, content and file. */
+static bool is_same(const struct pg_result *row, const struct message_sent *want)
+{
+    struct cq_id media = want->has_media_id ? want->media_id : (struct cq_id){ 0 };
+
+    return pg_i64(row, 0, 5) == (int64_t)want->type &&
+           span_eq(pg_bytes(row, 0, 6), want->content) && id_eq(pg_uuid(row, 0, 11), media);
+}
+
+enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id,
+                                  const struct message_sent *want, enum view_found *ret)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
@@ -157,8 +167,10 @@ enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id
                 " FROM (SELECT l.*, NULL::int8 AS until FROM view.messages l WHERE l.id = $1) m",
                 &p, &rows);
     pg_params_release(&p);
-    *ret_found = st == CQ_OK && pg_rows(rows) == 1;
-    if (*ret_found)
+    *ret = VIEW_ABSENT;
+    if (st == CQ_OK && pg_rows(rows) == 1) {
+        *ret = is_same(rows, want) ? VIEW_SAME : VIEW_OTHER;
         view_message(&c->out, rows, 0, 0);
+    }
     return st;
 }

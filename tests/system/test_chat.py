@@ -164,6 +164,30 @@ async def test_same_client_id_five_times_over_two_gateways(stack, net):
 
 
 @scenario()
+async def test_a_client_id_that_stands_for_something_else_is_a_conflict(stack, net):
+    """By REST and by WebSocket, whether the view has the first message or only the log; and two at once."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    said = {"chatId": chat, "type": "text", "content": f"{MARK} this", "clientId": "one-id"}
+    first = await alice.rest.post("/api/messages", said, expect=201)
+    same = await alice.rest.post("/api/messages", said, expect=201)
+    assert same.body == first.body
+    file = {**said, "type": "document"}
+    for other in ({**said, "content": f"{MARK} that"}, file, {**said, "content": f"{MARK} this "}):
+        r = await alice.rest.post("/api/messages", other)
+        assert (r.status, r.body["error"]["code"]) == (409, "conflict"), (other, r)
+    out = alice.send(f"{MARK} that", chat, client_id="one-id")
+    await alice.wait(lambda: out.verdict, 30, "a verdict")
+    assert out.verdict["t"] == "rejected" and out.verdict["code"] == "conflict"
+    # neither is in the view when both are asked
+    two = [{**said, "clientId": "at-once", "content": f"{MARK} {x}"} for x in ("left", "right")]
+    ends = await asyncio.gather(*(alice.rest.post("/api/messages", x) for x in two))
+    assert sorted(r.status for r in ends) == [201, 409], ends
+    (won,) = [r.body["message"]["content"] for r in ends if r.status == 201]
+    assert won == two[[r.status for r in ends].index(201)]["content"], "nobody is told that his words are what another said"
+
+
+@scenario()
 async def test_a_receipt_without_its_peer_is_refused_aloud_and_the_right_one_counts(stack, net):
     (alice,) = await net.people("alice")
     _, bob = await net.user("bob")
