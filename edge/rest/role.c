@@ -274,8 +274,7 @@ int edge_rest_role_run(const volatile int *stop)
         tell_room(&disk, &told_room);
     }
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)),
-                  LOG_S("why", s ? rest_loop_error(s) : "cannot start"));
+        log_ended(cq_status_name(st), s ? rest_loop_error(s) : "cannot start");
     if (s)
         rest_loop_drain(s);
     until_ms = clock_mono_ms() + DRAIN_MS;

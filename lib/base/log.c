@@ -3,6 +3,8 @@
 
 #include "lib/base/clock.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@ enum { LINE_MAX_BYTES = 4096, FIELDS_MAX = 16 };
 
 static const char *log_role = "chasqui";
 static enum log_level log_least = LOG_INFO;
+static _Atomic(const char *) log_last; /* event of the last line, printed or not */
 
 void log_init(const char *role, enum log_level least)
 {
@@ -82,12 +85,22 @@ static void put_name(struct line *l, const char *name)
     put(l, ":", 1);
 }
 
+void log_ended(const char *status, const char *why)
+{
+    const char *last = atomic_load(&log_last);
+    char text[128];
+
+    snprintf(text, sizeof text, "no reason was given; noted last: %s", last ? last : "nothing");
+    log_error("ended", LOG_S("status", status), LOG_S("why", *why ? why : text));
+}
+
 void log_write(enum log_level lv, const char *event, const struct log_field *f, size_t n)
 {
     static const char *const names[] = { "debug", "info", "warn", "error" };
     struct line l = { .n = 0 };
     size_t fields = 0;
 
+    atomic_store(&log_last, event);
     if (lv < log_least)
         return;
     put(&l, "{\"ts\":", 6);

@@ -34,6 +34,11 @@ enum log_level log_level_parse(const char *name); /* unknown: LOG_INFO */
 /** Any thread. Fields beyond 16 are dropped; a line is one write(2). */
 void log_write(enum log_level lv, const char *event, const struct log_field *f, size_t n);
 
+/** The one line of a role that ends by itself: event `ended` with `status` and `why`. There is
+ * always a reason in it: with an empty `why`, the event that was written last at any level, printed
+ * or not. Event names are constants. */
+void log_ended(const char *status, const char *why);
+
 #define LOG_FIELDS_(...) ((const struct log_field[]){ __VA_ARGS__ })
 #define LOG_N_(...) (sizeof(LOG_FIELDS_(__VA_ARGS__)) / sizeof(struct log_field))
 #define LOG_LINE_(lv, event, ...)                                       \

@@ -520,7 +520,7 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
     from = s->place;
     st = step_turn(s, &done);
     if (st != CQ_OK && st != CQ_AGAIN)
-        return CQ_FATAL;
+        return *s->why ? CQ_FATAL : fatal(s, "a turn", "its outputs do not fit");
     if (publish(s) != CQ_OK)
         return CQ_FATAL;
     finish_records(s, done);

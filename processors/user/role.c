@@ -298,8 +298,7 @@ int user_role_run(const volatile int *stop)
         st = stage_run(stage, stop);
     }
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)),
-                  LOG_S("why", stage ? stage_error(stage) : "no memory, or bad settings"));
+        log_ended(cq_status_name(st), stage ? stage_error(stage) : "no memory, or bad settings");
     stage_free(stage);
     role_free(r);
     return st == CQ_OK ? 0 : 1;

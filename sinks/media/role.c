@@ -569,6 +569,13 @@ static enum cq_status run(struct media_role *m, const volatile int *stop)
     return st;
 }
 
+static const char *why_of(const struct media_role *m)
+{
+    if (!m->consumer)
+        return "no memory, or bad settings";
+    return *consumer_error(m->consumer) ? consumer_error(m->consumer) : ingest_error(m->ingest);
+}
+
 int media_role_run(const volatile int *stop)
 {
     struct media_role m = { 0 };
@@ -581,9 +588,7 @@ int media_role_run(const volatile int *stop)
     if (st == CQ_OK)
         st = run(&m, stop);
     if (st != CQ_OK)
-        log_error(
-            "ended", LOG_S("status", cq_status_name(st)),
-            LOG_S("why", m.consumer ? consumer_error(m.consumer) : "no memory, or bad settings"));
+        log_ended(cq_status_name(st), why_of(&m));
     close_parts(&m);
     return st == CQ_OK ? 0 : 1;
 }
