@@ -174,7 +174,7 @@ static const struct verb {
       "create the topics that are missing, check those that are there and their settings" },
     { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
     { "rebuild", run_rebuild, ROLE_ADMIN,
-      "drop the view; the sinks replay it from the log (stop them first)" },
+      "drop the view; the sinks replay it from the log, and it is not read meanwhile" },
     { "push-test", run_push_test, ROLE_ADMIN,
       "--user ID [--send]: what pushes to this user's devices meet" },
     { "print", run_print, 0,

@@ -237,9 +237,9 @@ enum call_next handle_verify(struct call *c, struct pg *db)
     case 1: /* stored: the account is of use once the view knows it */
         return call_wait_for(c, c->submits_n - 1, 2);
     default:
-        if (c->timed_out)
+        if (c->timed_out && !c->in_vain)
             return call_unavailable(c, "logged in, but the view is late: log in again");
-        if (!c->passed)
+        if (!c->passed && !c->in_vain)
             return call_wait_for(c, c->submits_n - 1, 2);
         st = write_tokens(c, db, v->user, v->device);
         return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);

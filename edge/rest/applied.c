@@ -2,6 +2,7 @@
 #include "edge/rest/rest.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 
 #include <pthread.h>
@@ -20,7 +21,8 @@ struct applied {
     _Atomic int64_t next[WATCH_N][PARTITIONS_MAX];
     struct pg *db; /* owned; the listener thread's */
     pthread_t thread;
-    atomic_bool stop, up;
+    atomic_bool stop, up, incomplete;
+    int64_t asked_ms; /* whether it is; of the thread */
     int fd;
 };
 
@@ -77,6 +79,24 @@ static enum cq_status begin(struct applied *a)
     return st;
 }
 
+/* About once a second. */
+static enum cq_status ask_whole(struct applied *a)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    int64_t now_ms = clock_mono_ms();
+    enum cq_status st;
+
+    if (a->asked_ms && now_ms - a->asked_ms < WAIT_MS)
+        return CQ_OK;
+    st = pg_run(a->db, "SELECT EXISTS (SELECT 1 FROM view.incomplete)", NULL, &rows);
+    if (st != CQ_OK)
+        return st;
+    a->asked_ms = now_ms;
+    atomic_store(&a->incomplete, pg_bool(rows, 0, 0));
+    count_set(COUNT_VIEW_INCOMPLETE, pg_bool(rows, 0, 0));
+    return CQ_OK;
+}
+
 static void *listen_main(void *arg)
 {
     struct applied *a = arg;
@@ -88,6 +108,8 @@ static void *listen_main(void *arg)
 
         if (st == CQ_OK && !listening)
             st = begin(a);
+        if (st == CQ_OK)
+            st = ask_whole(a);
         if (st == CQ_OK) {
             listening = true;
             attempt = 0;
@@ -142,6 +164,11 @@ int64_t applied_next(const struct applied *a, enum watched topic, int32_t partit
 bool applied_is_up(const struct applied *a)
 {
     return atomic_load(&a->up);
+}
+
+bool applied_is_whole(const struct applied *a)
+{
+    return !atomic_load(&a->incomplete);
 }
 
 int applied_fd(struct applied *a)

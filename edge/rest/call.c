@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
+#include "lib/pg/view_guard.h"
 #include "schemas/frame.h"
 
 #include <stdio.h>
@@ -141,8 +142,17 @@ enum call_next call_unknown(struct call *c)
                             "unknown whether it was stored: send it again with the same clientId");
 }
 
+enum call_next call_view_incomplete(struct call *c)
+{
+    c->retry_after_s = CALL_INCOMPLETE_S;
+    return call_error(c, 503, "view_incomplete",
+                      "the view is being filled from the log: ask again later");
+}
+
 enum call_next call_database(struct call *c, enum cq_status st)
 {
+    if (st == CQ_AGAIN && c->db && view_is_incomplete(c->db))
+        return call_view_incomplete(c);
     if (st == CQ_AGAIN)
         return call_unavailable(c, "the view cannot be read now");
     if (st == CQ_POISON)

@@ -26,6 +26,7 @@ enum {
     CALL_HEADERS_MAX = 12,
     CALL_WHY_MAX = 160,
     CALL_DEADLINE_MS = 5000, /* for the broker's report, and again for the view */
+    CALL_INCOMPLETE_S = 5,   /* when to ask a view again that is being filled */
 };
 
 /** What the loop does after a step. */
@@ -97,6 +98,7 @@ struct call {
     struct cq_span in[IN_N];        /* headers of the request; {NULL,0}: absent; in the arena */
     bool is_head, is_media, is_raw; /* raw: the body is no JSON */
     struct store *store;            /* of the worker, during a step of a media call */
+    struct pg *db;                  /* of the worker, during a step: what call_database() asks */
     struct json *json;              /* the body, parsed; owned; NULL when there is none */
     struct token_claims who;        /* zero for routes without a token */
     struct cq_id client;            /* key of the client's address (lib/base/address.h) */
@@ -113,6 +115,7 @@ struct call {
     bool refused;   /* a submit was refused before it left */
     bool timed_out; /* the deadline of a wait has passed */
     bool passed;    /* a wait is passed: the view has applied a source above it */
+    bool in_vain;   /* it is not, and will not be soon: the view is being filled */
     void *state;    /* the handler's own, in the arena */
     struct call_submit submits[CALL_SUBMITS_MAX];
     int submits_n;
@@ -156,8 +159,12 @@ enum call_next call_bad_request(struct call *c, const char *message);
 #define CALL_NAME_RULE "no control or direction characters, joiners only behind a character"
 #define CALL_NAME_TEXT "name: 1 to 100 characters, at least one of them visible; " CALL_NAME_RULE
 
-/** What a database status means for the client: 503 when it is away, 500 when we are wrong. */
+/** What the status of the last statement means for the client: 503 when the database is away or the
+ * view is being filled, 500 when we are wrong. */
 enum call_next call_database(struct call *c, enum cq_status st);
+
+/** 503: the view is being filled from the log. */
+enum call_next call_view_incomplete(struct call *c);
 
 /** Unknown outcome or a view that is late: 503, ask again. */
 enum call_next call_unavailable(struct call *c, const char *message);

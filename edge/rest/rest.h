@@ -102,6 +102,9 @@ int64_t applied_next(const struct applied *a, enum watched topic, int32_t partit
 /** The database answers. Any thread. */
 bool applied_is_up(const struct applied *a);
 
+/** The view was whole when it was last asked, about a second ago; true before that. Any thread. */
+bool applied_is_whole(const struct applied *a);
+
 /** Readable when something moved. */
 int applied_fd(struct applied *a);
 
@@ -202,10 +205,13 @@ enum { VIEW_MESSAGE_COLUMNS_N = 14 };
 /** One message as JSON from the columns at `col` and after. */
 void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int col);
 
-/** A message by its id; *ret_found false when it is not (yet) in the view. Appends its JSON to
- * c->out. */
+enum view_found { VIEW_ABSENT, VIEW_SAME, VIEW_OTHER };
+
+/** A message by its id: not (yet) in the view, what `want` says, or another one that has the id
+ * because the same client id was used for it. Appends its JSON to c->out. */
 CQ_MUST_CHECK enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id,
-                                                bool *ret_found);
+                                                const struct message_sent *want,
+                                                enum view_found *ret);
 
 /** Whether the media is ready and this user's own: only then a message may show it. */
 CQ_MUST_CHECK enum cq_status view_media_owned(struct pg *db, struct cq_id media, struct cq_id user,

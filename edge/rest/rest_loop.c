@@ -98,6 +98,7 @@ static void unpark(struct rest_loop *s, struct call *c)
 
 static void look_at_waiting(struct rest_loop *s)
 {
+    bool whole = applied_is_whole(s->applied);
     struct call *next;
 
     for (struct call *c = s->waiting; c; c = next) {
@@ -105,6 +106,7 @@ static void look_at_waiting(struct rest_loop *s)
 
         next = c->next;
         c->passed |= passed;
+        c->in_vain = c->waits_n && !c->passed && !whole;
         c->timed_out = s->now_ms >= c->deadline_ms;
         if (!passed && !c->timed_out && s->now_ms < c->again_ms)
             continue;
@@ -427,6 +429,9 @@ static const char *on_ready(void *arg, bool *ret_ready)
     *ret_ready = rest_loop_is_ready(s);
     if (!*ret_ready)
         return "not ready";
+    *ret_ready = applied_is_whole(s->applied);
+    if (!*ret_ready)
+        return "not ready: the view is being filled from the log";
     /* still 200: reads go on, and every other edge sees the same disk */
     return s->conf->log_disk->room == LOG_ROOM_ENOUGH ? "ready" : "ready, log full";
 }

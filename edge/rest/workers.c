@@ -2,6 +2,8 @@
 #include "edge/auth/devices.h"
 #include "edge/rest/rest.h"
 
+#include "lib/pg/view_guard.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +56,7 @@ static enum call_next run_step(struct worker *w, struct call *c)
     enum cq_status st;
 
     c->store = w->store;
+    c->db = w->db;
     if (c->streaming) /* the answer is on its way: only bytes are wanted */
         return c->fn(c, w->db);
     st = pg_ready(w->db, NULL);
@@ -64,11 +67,14 @@ static enum call_next run_step(struct worker *w, struct call *c)
     }
     if (c->unknown)
         return call_unknown(c);
+    if (c->in_vain && c->fn != handle_verify) /* a log-in shows nothing of the view */
+        return call_view_incomplete(c);
     if (device_refused(c, w->db, &next))
         return next;
     if (!c->step && c->body.n && !c->is_raw && json_parse(c->body, &c->json, &why) != CQ_OK)
         return call_bad_request(c, why);
-    next = c->fn(c, database_for(w, c));
+    c->db = database_for(w, c);
+    next = c->fn(c, c->db);
     if (next == CALL_REPLY && c->status >= 500)
         snprintf(c->why, sizeof c->why, "%s", pg_error(w->db));
     return next;
@@ -121,6 +127,9 @@ enum cq_status workers_start(const struct rest_conf *conf, int n, bool media, st
         w->v[i].db = pg_new(conf->database_url, "chasqui-edge-rest");
         if (*conf->database_read_url)
             w->v[i].replica = pg_new(conf->database_read_url, "chasqui-edge-rest-read");
+        view_guard(w->v[i].db);
+        if (w->v[i].replica)
+            view_guard(w->v[i].replica);
         if ((media && !open_media(&w->v[i])) ||
             pthread_create(&w->v[i].thread, NULL, worker_main, &w->v[i]) != 0) {
             worker_close(&w->v[i]);

@@ -245,6 +245,7 @@ static void show(struct feed *f)
         return;
     f->shown_ms = now_ms;
     count_set(COUNT_DATABASE_AWAY, f->stats.database_away);
+    count_set(COUNT_VIEW_INCOMPLETE, f->stats.incomplete);
     consumer_show(f->consumer);
 }
 
@@ -409,9 +410,12 @@ static void turn_refused(struct feed *f)
 
 static enum cq_status apply(struct feed *f)
 {
-    enum cq_status st = own_database(f);
+    enum cq_status st;
 
+    f->doing = "greeting the database";
+    st = own_database(f);
     if (st == CQ_OK && f->unsure) {
+        f->doing = "reading the positions anew: they went back or are gone, or";
         st = parts_reload(&f->parts, f->pg, own_moved, f);
         f->unsure = st != CQ_OK;
         count_add(COUNT_LATE_CONFIRMATIONS, f->confirmed);
@@ -419,6 +423,7 @@ static enum cq_status apply(struct feed *f)
             f->asked_commit = false;
         f->confirmed = false;
     }
+    f->doing = st == CQ_OK ? "asking what may be applied" : f->doing;
     if (st == CQ_OK)
         st = ask_admission(f);
     if (st != CQ_OK || !f->held_n)
@@ -435,6 +440,7 @@ static enum cq_status apply(struct feed *f)
         note_stall(f);
         return CQ_OK;
     }
+    f->doing = "writing";
     st = transact(f);
     if (st == CQ_OK) {
         turn_applied(f);
@@ -446,8 +452,19 @@ static enum cq_status apply(struct feed *f)
     return st;
 }
 
+/* What is known of a failure: by PostgreSQL, when it failed since `failures`, or by Kafka. */
+static const char *words_of(const struct feed *f, uint64_t failures)
+{
+    if (pg_failures(f->pg) != failures)
+        return pg_error(f->pg);
+    if (*producer_error(f->producer))
+        return producer_error(f->producer);
+    return f->refused_why ? f->refused_why : "no room in memory";
+}
+
 enum cq_status feed_turn(struct feed *f, int wait_ms)
 {
+    uint64_t failures = pg_failures(f->pg);
     enum cq_status st = gather(f, wait_ms);
 
     if (st != CQ_OK)
@@ -455,6 +472,9 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
     producer_serve(f->producer, 0);
     if (producer_is_fatal(f->producer)) /* though nothing is to be told now */
         return feed_fatal(f, "the producer ended", producer_error(f->producer));
+    st = whole_look(f); /* CQ_AGAIN: in a second */
+    if (st == CQ_FATAL)
+        return feed_fatal(f, "looking what the view lacks", words_of(f, failures));
     show(f);
     if (!f->held_n) {
         if (f->again || f->stalled_since_ms)
@@ -471,7 +491,7 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
         set_again(f, f->again + 1);
         note_stall(f);
     } else if (st != CQ_OK) {
-        return CQ_FATAL;
+        return feed_fatal(f, f->doing, words_of(f, failures));
     }
     commit_progress(f);
     return CQ_OK;

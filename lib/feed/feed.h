@@ -68,6 +68,7 @@ struct feed_conf {
     const char *instance; /* "" or NULL: dynamic membership */
     const struct feed_topic *topics;
     size_t topics_n;
+    int32_t partitions; /* of each topic */
     const char *notify; /* channel told `<topic>:<partition>:<source_next>`; NULL: none */
     const struct feed_ops *ops;
     void *arg;
@@ -81,6 +82,8 @@ CQ_MUST_CHECK enum cq_status feed_tell(struct producer *p, const struct bus_send
 /** What has happened so far; borrowed for the feed's life. */
 struct feed_stats {
     bool database_away;
+    int64_t incomplete; /* partitions of this consumer that lack what the log had when the view was
+                           made anew; 0: none */
     int64_t turns;
     int64_t records; /* applied, dead letters included */
     int64_t dead_letters;

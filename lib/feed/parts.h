@@ -17,6 +17,7 @@ struct feed_part {
     int64_t polled;    /* one past the last record that was taken from the consumer */
     int64_t sources;   /* end of the partition of feed_topic.sources when it was last asked for */
     int64_t committed; /* told to Kafka, for the display of lag */
+    int64_t looked;    /* `polled` when it was last asked what the view lacks */
     int held;          /* records gathered and not applied */
     /* of the turn that is running */
     int64_t turn_next;   /* -1: not touched */

@@ -33,6 +33,7 @@ struct feed {
     bool asked_commit; /* … and it was the commit that was not answered */
     bool confirmed;    /* the positions say that it happened all the same */
     bool failed_report;
+    const char *doing;        /* for the words of a failure; static */
     const char *refused_why;  /* of a CQ_POISON of ops->write; NULL: the database's SQLSTATE */
     int tries;                /* of the first record, which finds no room in an empty turn */
     bool source_unknown;      /* the broker did not say where the log of the sources ends */
@@ -42,6 +43,8 @@ struct feed {
     int64_t turn_ms; /* when the last turn with records began … */
     int pace_ms;     /* … and how long after it the next one may */
     int64_t shown_ms;
+    int64_t looked_ms; /* whether the view is whole; 0: never */
+    int64_t view; /* id of its table of positions; 0: not known. Another one: it was replaced */
     struct feed_stats stats;
     char why[320]; /* of CQ_FATAL, where it is not PostgreSQL's; "" for none */
 };
@@ -55,6 +58,12 @@ CQ_MUST_CHECK enum cq_status feed_map(struct feed *f);
 
 /** A usable connection, greeted when it is new; what was in flight on the old one is not known. */
 CQ_MUST_CHECK enum cq_status own_database(struct feed *f);
+
+/** About once a second, between turns (whole.c): say where the partitions end if nobody did since
+ * the view was made, and take away from what is lacking what is passed. CQ_AGAIN: later; the
+ * database or the broker does not answer. CQ_FATAL: the view was made anew since this feed began,
+ * or the statement is wrong. */
+CQ_MUST_CHECK enum cq_status whole_look(struct feed *f);
 
 /** What the consumer calls. */
 extern const struct consumer_ops own_ops;

@@ -31,14 +31,16 @@ struct pg {
     char *url; /* owned */
     char *app; /* owned */
     PGconn *conn;
-    int wake_fd;                      /* eventfd that pg_cancel() writes */
-    pthread_mutex_t cancel_lock;      /* guards `cancel` */
-    PGcancel *cancel;                 /* owned; NULL while not connected */
-    const char *sql[STATEMENT_SLOTS]; /* open addressing on the constant's address */
-    int statements_n;                 /* slots in use */
-    int64_t answer_ms;                /* how long to wait for an answer; < 0: for ever */
-    int64_t limit_ms;                 /* what answer_ms is on a new connection */
-    bool uncounted;                   /* its statements are nobody's contact */
+    int wake_fd;                         /* eventfd that pg_cancel() writes */
+    pthread_mutex_t cancel_lock;         /* guards `cancel` */
+    PGcancel *cancel;                    /* owned; NULL while not connected */
+    const char *sql[STATEMENT_SLOTS];    /* open addressing on the constant's address */
+    int statements_n;                    /* slots in use */
+    int64_t answer_ms;                   /* how long to wait for an answer; < 0: for ever */
+    int64_t limit_ms;                    /* what answer_ms is on a new connection */
+    const char *guard_word, *guard_term; /* borrowed; NULL: none */
+    uint64_t failures_n;
+    bool uncounted; /* its statements are nobody's contact */
     char error[ERROR_MAX];
     char sqlstate[6];
 };
@@ -92,9 +94,20 @@ void pg_uncounted(struct pg *c)
     c->uncounted = true;
 }
 
+void pg_guard(struct pg *c, const char *word, const char *term)
+{
+    c->guard_word = word;
+    c->guard_term = term;
+}
+
 const char *pg_error(const struct pg *c)
 {
     return c->error;
+}
+
+uint64_t pg_failures(const struct pg *c)
+{
+    return c->failures_n;
 }
 
 const char *pg_sqlstate(const struct pg *c)
@@ -105,6 +118,7 @@ const char *pg_sqlstate(const struct pg *c)
 /** Keep the first line of `text` as the error. */
 static void error_set(struct pg *c, const char *sqlstate, const char *text)
 {
+    c->failures_n++;
     snprintf(c->sqlstate, sizeof c->sqlstate, "%s", sqlstate ? sqlstate : "");
     snprintf(c->error, sizeof c->error, "%.*s", (int)strcspn(text, "\n"), text);
 }
@@ -335,19 +349,44 @@ static int statement_slot(const struct pg *c, const char *sql)
     return -1;
 }
 
+/** The text that goes to the server, owned by caller; NULL: it may not. A term without columns is
+ * asked before the first row is looked for; OFFSET 0 keeps the planner from asking it after terms
+ * of the statement's own that have none either. */
+static char *statement_text(const struct pg *c, const char *sql)
+{
+    char *text = NULL;
+
+    if (!c->guard_word || !strstr(sql, c->guard_word))
+        return strdup(sql);
+    if (strncmp(sql, "SELECT", 6) != 0 && strncmp(sql, "WITH", 4) != 0)
+        return NULL;
+    return asprintf(&text,
+                    "SELECT guarded.* FROM (SELECT * FROM (%s) bare OFFSET 0) guarded WHERE %s",
+                    sql, c->guard_term) < 0
+               ? NULL
+               : text;
+}
+
 static enum cq_status statement_prepare(struct pg *c, int slot, const char *name, const char *sql,
                                         const struct pg_params *params)
 {
     cq_auto(pqresult) PGresult *res = NULL;
     int n = params ? params->n : 0;
     enum cq_status st;
+    char *text;
 
     if (c->statements_n == STATEMENTS_MAX) {
         error_set(c, "54000", "too many prepared statements");
         return CQ_FATAL;
     }
-    st = answer_take(c, PQsendPrepare(c->conn, name, sql, n, params ? params->type : NULL), false,
+    text = statement_text(c, sql);
+    if (!text) {
+        error_set(c, "0A000", "a statement that cannot be guarded");
+        return CQ_FATAL;
+    }
+    st = answer_take(c, PQsendPrepare(c->conn, name, text, n, params ? params->type : NULL), false,
                      &res);
+    free(text);
     if (st != CQ_OK)
         return st;
     c->sql[slot] = sql;

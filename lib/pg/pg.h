@@ -28,8 +28,17 @@ void pg_limit(struct pg *c, int64_t ms);
 /** Its statements say nothing of the role's own (lib/base/contact.h): for a watch. */
 void pg_uncounted(struct pg *c);
 
+/** From here on a statement of pg_run() whose text has `word` answers only where `term` (an
+ * expression without columns or parameters, stable) is true; it may raise instead. It has to be a
+ * SELECT: others with the word are CQ_FATAL. Both borrowed for c's life; before the first
+ * statement. */
+void pg_guard(struct pg *c, const char *word, const char *term);
+
 /** Words of the last failure for a log line (no parameters in it); borrowed until the next call. */
 const char *pg_error(const struct pg *c);
+
+/** How many failures there were: whether pg_error() is of this try or of one long ago. */
+uint64_t pg_failures(const struct pg *c);
 
 /** SQLSTATE of the last failure, "" when there was none. */
 const char *pg_sqlstate(const struct pg *c);

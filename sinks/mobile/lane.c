@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
+#include "lib/pg/view_guard.h"
 #include "sinks/mobile/lane_state.h"
 
 #include <stdio.h>
@@ -94,6 +95,7 @@ enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
     buf_init(&l->encoded, TOPIC_RECORD_MAX);
     pg_params_init(&l->params, PARAMS_BYTES);
     l->db = pg_new(conf->database_url, "chasqui-mobile");
+    view_guard(l->db); /* a view that is being filled knows of no device: as good as away */
     pg_limit(l->db, ANSWER_MS);
     l->batch = lane_batch_new();
     if (!l->batch || jobs_init(&l->jobs) != CQ_OK || open_clients(l) != CQ_OK) {
@@ -102,6 +104,15 @@ enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
     }
     *ret = l;
     return CQ_OK;
+}
+
+const char *lane_error(const struct lane *l)
+{
+    if (*consumer_error(l->consumer))
+        return consumer_error(l->consumer);
+    if (*producer_error(l->producer))
+        return producer_error(l->producer);
+    return l->failed ? "an outcome was not stored" : "a push could not be kept: no memory";
 }
 
 void lane_free(struct lane *l)

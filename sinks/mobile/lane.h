@@ -54,6 +54,10 @@ struct lane_health {
 
 struct lane_health lane_health(const struct lane *l);
 
+/** Words for the status that ended it, of Kafka's client or ours; borrowed. When its thread has
+ * ended. */
+const char *lane_error(const struct lane *l);
+
 /** All of them as one: the oldest beat, or `now_ms` without any; the sums. */
 static inline struct lane_health lane_health_of(const struct lane_health *v, int n, int64_t now_ms)
 {

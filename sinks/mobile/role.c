@@ -5,6 +5,7 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
+#include "lib/pg/view_guard.h"
 #include "sinks/mobile/lane.h"
 #include "sinks/mobile/push_test.h"
 
@@ -25,6 +26,7 @@ struct lane_thread {
 struct mobile_role {
     struct lane_thread lanes[LANES];
     volatile int ended; /* the process is to end; read by the lanes */
+    char why[320];      /* of the lane that failed first; "" for none */
 };
 
 static void on_news(void *arg, enum lane_news news, const char *lane, const char *why)
@@ -164,8 +166,10 @@ static enum cq_status end_lanes(struct mobile_role *r, enum cq_status st)
 
         if (t->running)
             pthread_join(t->thread, NULL);
-        if (st == CQ_OK)
+        if (st == CQ_OK && t->st != CQ_OK) {
             st = t->st;
+            snprintf(r->why, sizeof r->why, "%s", lane_error(t->lane));
+        }
         lane_free(t->lane);
         provider_free(t->provider);
     }
@@ -201,7 +205,7 @@ int mobile_role_run(const volatile int *stop)
     if (r)
         st = end_lanes(r, st);
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)));
+        log_ended(cq_status_name(st), r ? r->why : "no memory");
     free(r);
     return st == CQ_OK ? 0 : 1;
 }
@@ -218,6 +222,7 @@ static void say_provider(FILE *out, const char *name, enum cq_status st, const c
 int mobile_push_test(struct cq_id user, bool send, FILE *out)
 {
     cq_auto(pg) struct pg *db = pg_new(setting_text(SET_DATABASE_URL), "chasqui-push-test");
+    view_guard(db);
     struct push_test t = {
         .db = db, .ca_file = setting_text(SET_PUSH_CA_FILE), .user = user, .send = send, .out = out
     };

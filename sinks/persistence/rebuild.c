@@ -3,6 +3,10 @@
 
 #include "sinks/persistence/migrate.h"
 
+#include <string.h>
+
+enum { TRIES_MAX = 10 };
+
 static const char sql_is_there[] = "SELECT to_regclass('view.rebuild') IS NOT NULL";
 
 /* A rebuild may come before the one before it is through: the higher mark counts. */
@@ -11,6 +15,9 @@ static const char sql_keep[] =
     "SELECT consumer, topic, partition, "
     "GREATEST(COALESCE(p.next, 0), COALESCE(r.until, 0)) AS until "
     "FROM view.positions p FULL JOIN view.rebuild r USING (consumer, topic, partition)";
+
+/* The first statement of each turn of a sink takes a row of it: none is half-way from here on. */
+static const char sql_wait[] = "LOCK TABLE view.positions IN ACCESS EXCLUSIVE MODE";
 
 static const char sql_drop[] =
     "DROP SCHEMA IF EXISTS model CASCADE; DROP SCHEMA IF EXISTS view CASCADE";
@@ -24,6 +31,8 @@ static enum cq_status replace_view(struct pg *c, FILE *out)
     bool there = st == CQ_OK && pg_bool(res, 0, 0);
 
     if (st == CQ_OK && there)
+        st = pg_script(c, sql_wait);
+    if (st == CQ_OK && there)
         st = pg_script(c, sql_keep);
     if (st == CQ_OK)
         st = pg_script(c, sql_drop);
@@ -34,20 +43,33 @@ static enum cq_status replace_view(struct pg *c, FILE *out)
     return st;
 }
 
+/* Readers may stand in each other's way and in ours; PostgreSQL ends one of those who wait. */
+static bool met_readers(struct pg *c, enum cq_status st)
+{
+    return st == CQ_AGAIN && strcmp(pg_sqlstate(c), "40P01") == 0 &&
+           pg_script(c, "ROLLBACK") == CQ_OK;
+}
+
 enum cq_status rebuild_view(struct pg *c, FILE *out)
 {
     enum cq_status st = migrate_up(c, out); /* also makes what the drop and the marks need */
+    int tries = 0;
 
     if (st == CQ_OK)
         st = migrate_lock(c);
-    if (st == CQ_OK)
+    if (st != CQ_OK)
+        return st;
+    do {
         st = pg_script(c, "BEGIN");
-    if (st == CQ_OK)
-        st = replace_view(c, out);
-    if (st == CQ_OK)
-        st = pg_script(c, "COMMIT");
+        if (st == CQ_OK)
+            st = replace_view(c, out);
+        if (st == CQ_OK)
+            st = pg_script(c, "COMMIT");
+    } while (met_readers(c, st) && ++tries < TRIES_MAX);
     if (st != CQ_OK)
         return st; /* the connection ends with the command, and with it transaction and lock */
-    fputs("the view is empty; start persistence and status to fill it from the log\n", out);
+    fputs("the view is empty: persistence and status fill it from the log, those that run begin "
+          "again with it; until then it is not read\n",
+          out);
     return migrate_unlock(c);
 }

@@ -11,7 +11,8 @@
 /**
  * In one transaction: drop the schemas view and model, apply their migrations again, and note in
  * view.rebuild how far each consumer had come. The sinks then read from the log's start, and tell
- * nothing outside of the view until they are past that. Sinks that run meanwhile find their
- * positions gone and end.
+ * nothing outside of the view until they are past that. Sinks that run meanwhile, idle ones too,
+ * find within a second that it is another view, end, and begin again with it (lib/feed/whole.c).
+ * Until they have filled it, it is not read: the migrations leave it incomplete.
  */
 CQ_MUST_CHECK enum cq_status rebuild_view(struct pg *c, FILE *out);

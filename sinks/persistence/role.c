@@ -148,6 +148,7 @@ static enum cq_status open_feed(struct persistence *x, const volatile int *stop,
                                          .instance = setting_text(SET_INSTANCE),
                                          .topics = topics,
                                          .topics_n = ARRAY_LEN(topics),
+                                         .partitions = (int32_t)setting_int(SET_PARTITIONS),
                                          .notify = "applied",
                                          .ops = &ops,
                                          .arg = x,
@@ -155,10 +156,24 @@ static enum cq_status open_feed(struct persistence *x, const volatile int *stop,
                     ret);
 }
 
+static void tell_whole(const struct feed *f, bool *incomplete)
+{
+    int64_t left = feed_stats(f)->incomplete;
+
+    if ((left != 0) == *incomplete)
+        return;
+    *incomplete = left != 0;
+    if (left)
+        log_info("view_incomplete", LOG_I("partitions", left));
+    else
+        log_info("view_filled");
+}
+
 int persistence_role_run(const volatile int *stop)
 {
     struct persistence x = { .rows = rows_new(), .arena = arena_new(ARENA_BYTES) };
     struct feed *feed = NULL;
+    bool incomplete = false;
     enum cq_status st;
 
     pg_params_init(&x.params, PARAMS_BYTES);
@@ -167,11 +182,13 @@ int persistence_role_run(const volatile int *stop)
         st = feed_join(feed);
     if (st == CQ_OK)
         log_info("ready");
-    while (st == CQ_OK && !*stop)
+    while (st == CQ_OK && !*stop) {
         st = feed_turn(feed, WAIT_MS);
+        tell_whole(feed, &incomplete);
+    }
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)),
-                  LOG_S("why", feed ? feed_error(feed) : "no feed"));
+        log_ended(cq_status_name(st),
+                  feed ? feed_error(feed) : "no memory, or Kafka's client refused its settings");
     feed_free(feed);
     rows_free(x.rows);
     arena_free(x.arena);

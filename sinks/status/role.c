@@ -212,16 +212,31 @@ static enum cq_status open_feed(struct status_role *x, const volatile int *stop,
                                          .instance = setting_text(SET_INSTANCE),
                                          .topics = topics,
                                          .topics_n = ARRAY_LEN(topics),
+                                         .partitions = (int32_t)setting_int(SET_PARTITIONS),
                                          .ops = &ops,
                                          .arg = x,
                                          .stop = stop },
                     ret);
 }
 
+static void tell_whole(const struct feed *f, bool *incomplete)
+{
+    int64_t left = feed_stats(f)->incomplete;
+
+    if ((left != 0) == *incomplete)
+        return;
+    *incomplete = left != 0;
+    if (left)
+        log_info("ticks_incomplete", LOG_I("partitions", left));
+    else
+        log_info("ticks_filled");
+}
+
 int status_role_run(const volatile int *stop)
 {
     static struct status_role x;
     struct feed *feed = NULL;
+    bool incomplete = false;
     enum cq_status st;
 
     x.ticks = ticks_new();
@@ -235,11 +250,13 @@ int status_role_run(const volatile int *stop)
         st = feed_join(feed);
     if (st == CQ_OK)
         log_info("ready");
-    while (st == CQ_OK && !*stop)
+    while (st == CQ_OK && !*stop) {
         st = feed_turn(feed, WAIT_MS);
+        tell_whole(feed, &incomplete);
+    }
     if (st != CQ_OK)
-        log_error("ended", LOG_S("status", cq_status_name(st)),
-                  LOG_S("why", feed ? feed_error(feed) : "no feed"));
+        log_ended(cq_status_name(st),
+                  feed ? feed_error(feed) : "no memory, or Kafka's client refused its settings");
     feed_free(feed);
     reader_free(x.reader);
     ticks_free(x.ticks);

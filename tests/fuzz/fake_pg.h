@@ -78,6 +78,13 @@ void pg_limit(struct pg *c, int64_t ms)
     (void)ms;
 }
 
+void pg_guard(struct pg *c, const char *word, const char *term)
+{
+    (void)c;
+    (void)word;
+    (void)term;
+}
+
 void pg_cancel(struct pg *c)
 {
     (void)c;

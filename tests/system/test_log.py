@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The log as others see it, and the view made anew from it."""
 import asyncio
+import base64
 import json
 import uuid
 import subprocess
 from pathlib import Path
 
 import fastavro
-from client import MARK, scenario
-from look import ends_now, partition_of, records, rows, started, view_is_level
+import requests
+from client import MARK, scenario, until
+from look import ends_now, partition_of, records, rows, rows_now, started, view_is_level
 from stack import ROOT
 
 TABLES = {  # what is compared after a rebuild, and its order
@@ -68,6 +70,136 @@ async def dump(stack) -> dict[str, list[dict]]:
     return {t: await rows(stack, f"SELECT * FROM view.{t} ORDER BY {order}") for t, order in TABLES.items()}
 
 
+# ---- the view made anew ---------------------------------------------------------------------------
+
+SINKS = ("persistence", "status")
+TUS = {"Tus-Resumable": "1.0.0"}
+# What does not read the view, and answers while it is being filled. Logging in and out do not depend on it.
+ANSWERS = {
+    "POST /api/register", "POST /api/login", "POST /api/verify", "POST /api/token/refresh", "POST /api/logout", "DELETE /api/devices/{}",
+    "DELETE /api/devices/{}/push", "GET /api/config", "HEAD /api/media/{}/upload", "PATCH /api/media/{}/upload", "DELETE /api/media/{}/upload",
+}
+
+
+def asked(me, other, direct, group, message) -> dict[str, tuple]:
+    """How each route is asked so that it comes to read the view: ids in its path, body, more headers."""
+    nothing = str(uuid.uuid4())
+    file = {"chatId": direct, "type": "document", "size": 5, "contentType": "text/plain", "name": "a.txt", "sha256": "0" * 64}
+    meta = ",".join(f"{k} {base64.b64encode(str(v).encode()).decode()}" for k, v in
+                    {"chatId": direct, "type": "document", "filetype": "text/plain", "filename": "a.txt", "sha256": "0" * 64}.items())
+    return {
+        "GET /api/devices": (), "GET /api/me": (), "GET /api/chats": (), "GET /api/sync": (),
+        "PATCH /api/me": ((), {"name": "Alice"}),
+        "POST /api/contacts/lookup": ((), {"phoneNumbers": ["+4915112345678"]}),
+        "POST /api/chats": ((), {"userId": other}),
+        "GET /api/chats/{}": ((group,),),
+        "PATCH /api/chats/{}": ((group,), {"name": "again"}),
+        "POST /api/chats/{}/members": ((group,), {"members": [other]}),
+        "DELETE /api/chats/{}/members/{}": ((group, other),),
+        "PUT /api/chats/{}/members/{}": ((group, other), {"role": "admin"}),
+        "POST /api/messages": ((), {"chatId": direct, "type": "text", "content": f"{MARK} unseen", "clientId": "unseen"}),
+        "GET /api/chats/{}/messages": ((direct,),),
+        "POST /api/chats/{}/read": ((direct,), {"seq": 1}),
+        "GET /api/messages/{}/receipts": ((message,),),
+        "PUT /api/devices/{}/push": ((me.tokens.device_id,), {"kind": "fcm_token", "token": "t" * 140}),
+        "PUT /api/chats/{}/mute": ((direct,), {"until": 9_999_999_999_999}),
+        "DELETE /api/chats/{}/mute": ((direct,),),
+        "POST /api/media": ((), file),
+        "POST /api/media/uploads": ((), None, {**TUS, "Upload-Length": "5", "Upload-Metadata": meta}),
+        "POST /api/media/{}/complete": ((nothing,), {}), "GET /api/media/{}/link": ((nothing,),), "GET /api/media/{}": ((nothing,),), "HEAD /api/media/{}": ((nothing,),),
+        "GET /api/media/{}/thumbnail": ((nothing,),),
+    }
+
+
+def ask(stack, device, method, path, body=None, headers=None):
+    return requests.request(method, stack.rest_url() + path, json=body, timeout=30,
+                            headers={"Authorization": f"Bearer {device.tokens.access}", **(headers or {})})
+
+
+async def every_route_refuses(stack, net, alice, bob, direct, group, message) -> None:
+    await until(lambda: requests.get(stack.rest_url() + "/readyz", timeout=5).status_code == 503, 10, "/readyz to say 503")
+    printed = subprocess.run([stack.services.executable, "admin", "print", "routes"], capture_output=True, text=True, check=True).stdout
+    routes = [" ".join(line.split("\t")[:2]) for line in printed.splitlines()]
+    how = asked(alice, bob.user_id, direct, group, message)
+    assert set(routes) == ANSWERS | set(how), "a route is new, or gone: say here whether it reads the view"
+    for route in routes:
+        method, path = route.split()
+        if route == "POST /api/logout":
+            continue
+        ids, body, headers = (*how.get(route, ()), *((), None, None)[len(how.get(route, ())):])
+        for i in ids or [str(uuid.uuid4())] * path.count("{}"):
+            path = path.replace("{}", i, 1)
+        r = await asyncio.to_thread(ask, stack, alice, method, path, body, headers)
+        if route in ANSWERS:
+            assert r.status_code != 503, (route, r.text)
+            continue
+        assert r.status_code == 503 and int(r.headers["Retry-After"]) >= 1, (route, r.status_code, r.text)
+        assert method == "HEAD" or r.json()["error"]["code"] == "view_incomplete", (route, r.text)
+    _, late = await net.user("who logs in meanwhile")  # with a token at the end, though nothing shows him
+    assert (await late.rest.get("/api/me")).body["error"]["code"] == "view_incomplete"
+
+
+@scenario(limit_s=240)
+async def test_no_route_reads_a_view_that_is_being_filled(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    direct, group = await net.direct(alice, bob), await net.group(alice, bob)
+    out = await alice.told(f"{MARK} seen by nobody for a while", direct)
+    for role in SINKS:
+        await asyncio.to_thread(stack.role(role).stop)
+    try:
+        await asyncio.to_thread(stack.admin, "rebuild")
+        await every_route_refuses(stack, net, alice, bob, direct, group, out.id)
+        await started(stack.role("persistence"))
+        await until(lambda: lacking(stack) == {"status"}, 60, "the persistence sink to have filled its part")
+        await asks_503(stack, alice, "a view without its ticks is not whole")
+    finally:
+        for role in SINKS:
+            await started(stack.role(role))
+    await is_whole(stack)
+    assert (await alice.rest.get("/api/me", expect=200)).body["name"] == "Alice", "what was said meanwhile is there"
+
+
+async def asks_503(stack, device, why) -> None:
+    for path in ("/api/sync", "/api/sync?cursor=latest", "/api/chats", "/readyz"):
+        r = await asyncio.to_thread(ask, stack, device, "GET", path)
+        assert r.status_code == 503, f"{why}: {path} {r.status_code} {r.text}"
+
+
+def lacking(stack) -> set[str]:
+    return {r["consumer"] for r in rows_now(stack, "SELECT consumer FROM view.incomplete")}
+
+
+async def is_whole(stack) -> None:
+    await until(lambda: not lacking(stack), 60, "the view to be whole")
+    await until(lambda: requests.get(stack.rest_url() + "/readyz", timeout=5).status_code == 200, 10, "/readyz to say 200")
+
+
+@scenario(limit_s=240)
+async def test_a_rebuild_under_idle_sinks_fills_the_view(stack, net):
+    """They read nothing, so nothing but a look tells them that their view is gone."""
+    alice, bob = await net.people("alice", "bob")
+    out = await alice.told(f"{MARK} before", peer=bob.user_id)
+    await view_is_level(stack)
+    before = await dump(stack)
+    for role in SINKS:
+        stack.role(role).auto_restart = True
+    try:
+        starts = [stack.role(role).starts for role in SINKS]
+        await asyncio.to_thread(stack.admin, "rebuild")
+        seen = await asyncio.to_thread(ask, stack, alice, "GET", f"/api/chats/{out.chat_id}/messages")
+        assert seen.status_code == 503 or [m["id"] for m in seen.json()["messages"]] == [out.id], seen.text
+        await is_whole(stack)
+        assert [stack.role(role).starts for role in SINKS] == [n + 1 for n in starts], "each began again, once"
+        assert all("made anew" in [x for x in stack.role(role).log_lines() if x.get("event") == "ended"][-1]["why"] for role in SINKS)
+    finally:
+        for role in SINKS:
+            stack.role(role).auto_restart = False
+    after = await dump(stack)
+    for table in TABLES:
+        lost = [r for r in before[table] if r not in after[table]]
+        assert not lost, f"{table}: {lost[:2]}"
+
+
 @scenario(limit_s=240)
 async def test_rebuild_gives_the_same_rows_and_no_ticks(stack, net):
     alice, bob, carol = await net.people("alice", "bob", "carol", auto_read=True)
@@ -88,11 +220,12 @@ async def test_rebuild_gives_the_same_rows_and_no_ticks(stack, net):
         assert before[table], f"nothing in {table}"
     inbox_at = await asyncio.to_thread(ends_now, stack, ["user.inbox"])
 
-    for role in ("persistence", "status"):
+    for role in SINKS:
         await asyncio.to_thread(stack.role(role).stop)
     await asyncio.to_thread(stack.admin, "rebuild")
-    for role in ("persistence", "status"):
+    for role in SINKS:
         await started(stack.role(role))
+    await is_whole(stack)
     await view_is_level(stack)
     after = await dump(stack)
     for table in TABLES:
