@@ -380,6 +380,7 @@ def i7_ticks(d: Data) -> Line:
     line.bad += _ticks_that_lie(d)
     line.bad += _cursors_that_differ(d)
     line.bad += _ticks_not_told(d)
+    line.bad += _receipts_lost(d)
     line.n = f"{len(d.lines('tick'))} ticks told, {len(d.tables['cursors'])} cursors"
     return line
 
@@ -457,6 +458,38 @@ def _ticks_not_told(d: Data) -> list[str]:
     return bad
 
 
+def _receipts_lost(d: Data) -> list[str]:
+    """What a client said is what delivery.status has: of each device that stayed until all was quiet, and of nobody more."""
+    bad = []
+    have: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])
+    for r in d.records("delivery.status"):
+        v = r["v"]
+        if v["kind"] == "MEMBERS":
+            continue
+        h = have[v["chatId"], v["userId"]]
+        h[0] = max(h[0], v["seq"])
+        if v["kind"] == "READ":
+            h[1] = max(h[1], v["seq"])
+    quiet, up = d.marks["quiet"], _ready_at(d, d.marks["quiet"])
+    last = collections.defaultdict(int)  # chat → its last message: what lies beyond is refused
+    for m in d.messages.values():
+        last[m["chat"]] = max(last[m["chat"]], m["seq"])
+    said: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])
+    chats = _unchanging(d)
+    for x in d.lines("receipt"):
+        s, seqs = said[x["chat"], x["user"]], (max(x["delivered"], x["read"]), x["read"])
+        s[0], s[1] = max(s[0], seqs[0]), max(s[1], seqs[1])
+        if not up.get(x["device"], quiet) < x["n"] <= quiet or x["user"] not in chats.get(x["chat"], ()):
+            continue
+        h = have[x["chat"], x["user"]]
+        bad += [f"{x['c']} said {kind} {seq} of {x['chat']}, delivery.status has {h[k]}"
+                for k, (kind, seq) in enumerate(zip(("delivered", "read"), seqs)) if h[k] < seq <= last[x["chat"]]]
+    users = {x["user"] for x in d.devices.values()}
+    bad += [f"nobody said {kind} {h[k]} of {chat} for {user}, who said {said[chat, user][k]}" for (chat, user), h in have.items()
+            if user in users for k, kind in enumerate(("delivered", "read")) if h[k] > said[chat, user][k]]
+    return bad
+
+
 def i8_none_or_one(d: Data) -> Line:
     line = Line("I8", "a send whose outcome was unknown ends as none or one; the same client id has one id for all")
     unknown = repeated = 0
@@ -477,6 +510,9 @@ def i9_positions(d: Data) -> Line:
     line = Line("I9", "positions only go forward and reach the ends; dead letters are the injected poison, each and only")
     line.bad += [f"went back: {short(r)}" for r in d.meta.get("audit", ()) if r["what"] in ("positions", "messages")]
     line.bad += [f"behind: {short(x)}" for x in d.meta.get("behind", ())]
+    commits = d.meta.get("commits", ())
+    line.bad += [f"outside of its log: {short(x)}" for x in commits if x["at"] >= 0 and not x["first"] <= x["at"] <= x["end"]]
+    line.bad += _standing_still(d)
     want: collections.Counter = collections.Counter((x["topic"], x["partition"], x["raw"]) for x in d.lines("poison"))
     got: collections.Counter = collections.Counter()
     for name, records in d.topics.items():
@@ -487,8 +523,27 @@ def i9_positions(d: Data) -> Line:
                     line.bad.append(f"accused of killing its process: {name} partition {r['h']['src_partition']} offset {r['h'].get('src_offset')}")
     line.bad += [f"no dead letter: {short(k)}" for k in want if not got[k]]
     line.bad += [f"a dead letter that nobody injected: {short(k)}" for k in got if not want[k]]
-    line.n = f"{len(d.tables.get('positions', ()))} positions, {sum(want.values())} poison, {sum(got.values())} dead letters"
+    line.n = f"{len(d.tables.get('positions', ()))} positions, {len(commits)} commits, {sum(want.values())} poison, {sum(got.values())} dead letters"
     return line
+
+
+STILL_S = {"edge-ws": 100.0}  # a socket that says no ok holds its slot for so long …
+STILL_MOST_S = 20.0  # … nothing else holds anything
+
+
+def _standing_still(d: Data) -> list[str]:
+    """A partition that stands before its end shows it: records not read, turns that repeat, a database that is away."""
+    bad: dict[tuple, str] = {}
+    since: dict[tuple, tuple[int, float]] = {}  # place → where it stands, and since when that is shown by nothing
+    for x in sorted(d.lines("lag"), key=lambda x: x["n"]):
+        behind = {(x["group"], b["topic"], b["partition"]): b["next"] for b in x["behind"]}
+        for place in [p for p in since if p[0] == x["group"] and (x["shown"] or behind.get(p) != since[p][0])]:
+            del since[place]
+        for place, at in behind.items() if not x["shown"] else ():
+            begun = since.setdefault(place, (at, x["at"]))[1]
+            if x["at"] - begun > STILL_S.get(x["group"], STILL_MOST_S):
+                bad[place] = f"{place} stands at {at} since {begun} s, and no number shows it"
+    return list(bad.values())
 
 
 def i10_rebuilt(d: Data) -> Line:

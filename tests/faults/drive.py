@@ -36,6 +36,7 @@ RECOVER_S = 90.0
 COME_DOWN_S = 15.0
 RECOVER_PLANTED_S = 20.0
 SETTLE_S = 240.0
+STANDING_EVERY_S = 4.0
 # Twelve partitions, three times, in five Java machines are more than two cores keep in sync under load.
 THREE_BROKERS = {"PARTITIONS": "6", "SLOTS": "4"}
 LOG_TOPICS = ("chat.actions", "chat.events", "rejections", "members", "user.inbox", "user.events", "presence", "delivery.status",
@@ -143,6 +144,7 @@ class Drive:
         for p in stack.roles():
             p.auto_restart = True
         watching = asyncio.create_task(memory.watch())
+        looking = asyncio.create_task(self.look_who_stands(stack))
         numbers = Watch(stack, every=1.0)
         numbers.__enter__()
         try:
@@ -158,6 +160,7 @@ class Drive:
             await self.finish(stack, cast)
         finally:
             watching.cancel()
+            looking.cancel()
             await asyncio.to_thread(numbers.__exit__)
             self.meta["numbers"] = {f"{role} {name}": n for (role, name), n in numbers.all_seen().items()}
             await cast.close()
@@ -169,6 +172,12 @@ class Drive:
             self.say(f"{self.at()} {e}")  # the checker looks at the same numbers
         memory.end()
         self.meta["memory"] = memory.seen
+
+    async def look_who_stands(self, stack) -> None:
+        while True:
+            for x in await asyncio.to_thread(dump.standing, stack):
+                self.h.add("lag", **x)
+            await asyncio.sleep(STANDING_EVERY_S)
 
     async def harm(self, m: nem.Nemesis, cast: Cast) -> None:
         o = self.o
@@ -303,6 +312,7 @@ class Drive:
     def judge(self, stack) -> list[Line]:
         self.h.close()
         self.meta["behind"] = dump.behind(stack)
+        self.meta["commits"] = dump.commits(stack)
         self.meta["audit"] = [{k: str(v) for k, v in r.items()} for r in rows_now(stack, "SELECT * FROM audit.backwards")]
         self.meta["log_faults"] = log_faults(stack)
         topics, tables = dump.read_log(stack), dump.read_tables(stack)

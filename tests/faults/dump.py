@@ -22,6 +22,8 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content FR
           "positions": "SELECT * FROM view.positions"}
 NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, or repeats are folded
 CONSUMED = {"chat.actions": "chat", "user.inbox": "user", "mobile.push": "mobile", "ws.push": "edge-ws"}
+IN_THE_VIEW = {"chat.events": "persistence", "rejections": "persistence", "user.events": "persistence", "delivery.status": "status"}
+STUCK = ("lag_records", "turns_repeated", "database_away")  # the numbers that show a partition which stands still
 
 # Triggers that note whatever goes back; what the nemesis does itself (application_name nemesis) is left out.
 AUDIT = """
@@ -128,7 +130,7 @@ def read_tables(stack, names=TABLES) -> dict[str, list[dict]]:
 
 def behind(stack) -> list[dict]:
     """Partitions of which a consumer lacks something: positions in the view, commits of everybody else."""
-    ends = ends_now(stack, [*CONSUMED, "chat.events", "rejections", "user.events", "delivery.status"])
+    ends = ends_now(stack, [*CONSUMED, *IN_THE_VIEW])
     have = {(r["topic"], r["partition"]): r["next"] for r in rows_now(stack, "SELECT * FROM view.positions")}
     for topic, group in CONSUMED.items():
         with Group(stack.broker, group) as g:
@@ -136,6 +138,47 @@ def behind(stack) -> list[dict]:
                 have[topic, c.partition] = c.offset
     return [{"topic": t, "partition": p, "end": end, "next": have.get((t, p), 0)} for (t, p), end in sorted(ends.items())
             if have.get((t, p), 0) != end and end > 0]
+
+
+def standing(stack) -> list[dict]:
+    """Each group, what it lacks, and whether a number of one of its copies shows that; a copy that does not answer shows it, too,
+    and so does a broker or a database that is away."""
+    groups = sorted({*CONSUMED.values(), *IN_THE_VIEW.values()})
+    try:
+        lacking = behind(stack)
+    except Exception:  # noqa: BLE001  (whichever of the two is away)
+        return [{"group": g, "shown": True, "behind": []} for g in groups]
+    group_of = {**CONSUMED, **IN_THE_VIEW}
+    return [{"group": g, "shown": _shows(stack, g), "behind": [x for x in lacking if group_of[x["topic"]] == g]} for g in groups]
+
+
+def _shows(stack, role: str) -> bool:
+    for i in range(stack.services.copies.get(role, 1)):
+        try:
+            numbers = stack.metrics(role, i)
+        except (OSError, AssertionError):
+            return True
+        if any(numbers.get(name) for name in STUCK):
+            return True
+    return False
+
+
+def commits(stack) -> list[dict]:
+    """How far each group has committed in Kafka (-1: nothing), beside the ends of the log."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    found = []
+    c = Consumer({"bootstrap.servers": stack.broker, "group.id": "faults-dump", "enable.auto.commit": False})
+    try:
+        meta = c.list_topics(timeout=30).topics
+        for topic, group in {**CONSUMED, **IN_THE_VIEW}.items():
+            with Group(stack.broker, group) as g:
+                for x in g.read(topic, len(meta[topic].partitions)):
+                    first, end = c.get_watermark_offsets(TopicPartition(topic, x.partition), timeout=30)
+                    found.append({"group": group, "topic": topic, "partition": x.partition, "at": x.offset, "first": first, "end": end})
+    finally:
+        c.close()
+    return found
 
 
 def save(folder: Path, topics: dict, tables: dict, meta: dict) -> None:

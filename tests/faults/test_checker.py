@@ -314,6 +314,44 @@ def plant_left_behind(w):
     w.meta["behind"].append({"topic": "chat.events", "partition": 3, "end": 7, "next": 6})
 
 
+def plant_commit_outside_of_its_log(w):
+    """Beyond the end: what comes there would be skipped. And before the beginning."""
+    good = {"group": "chat", "topic": "chat.actions", "partition": 0, "first": 2, "end": 9}
+    w.meta["commits"] = [{**good, "at": -1}, {**good, "at": 2}, {**good, "at": 9}]
+    assert "I9" not in broken(w)
+    w.meta["commits"] = [{**good, "at": 1}]
+    assert "I9" in broken(w)
+    w.meta["commits"] = [{**good, "at": 10}]
+
+
+def lag(w, at, next, shown=False, group="user"):
+    w.n += 1
+    w.history.append({"n": w.n, "at": at, "e": "lag", "group": group, "shown": shown,
+                      "behind": [{"topic": "user.inbox", "partition": 3, "next": next}] if next else []})
+
+
+def plant_standing_still_unseen(w):
+    """Not when it moves, when a number shows it, or when it was level in between."""
+    for at, next, shown in ((100, 5, False), (115, 5, False), (119, 6, False), (130, 6, True), (145, 6, False), (160, 6, False), (162, None, False),
+                            (170, 7, False), (185, 7, False)):
+        lag(w, at, next, shown)
+    assert "I9" not in broken(w)
+    for at in (200, 299):
+        lag(w, at, 5, group="edge-ws")
+    assert "I9" not in broken(w)
+    lag(w, 191, 7)
+
+
+def plant_receipt_lost_at_the_door(w):
+    w.topics["delivery.status"] = [r for r in w.topics["delivery.status"] if r["v"]["kind"] != "READ"]
+
+
+def plant_receipt_in_another_chat(w):
+    moved = next(r for r in w.topics["delivery.status"] if r["v"]["kind"] != "MEMBERS")
+    moved["v"]["chatId"] = GROUP if moved["v"]["chatId"] == CHAT else CHAT
+    moved["v"]["seq"] += 50
+
+
 def plant_poison_swallowed(w):
     w.topics["chat.events.dlq"].clear()
 
@@ -419,7 +457,8 @@ PLANTS = {  # what is planted → the invariant that must say so (others may, to
     plant_not_shown_live: "I3", plant_shown_twice: "I3", plant_sync_lacks_one: "I4", plant_never_back: "I4", plant_other_order: "I5",
     plant_other_order_and_a_refusal: "I5", plant_reader_sees_another_place: "I5", plant_shown_to_a_stranger: "I6", plant_pushed_to_a_stranger: "I6",
     plant_routed_to_a_stranger: "I6", plant_tick_back: "I7", plant_tick_that_lies: "I7", plant_tick_never_told: "I7",
-    plant_cursor_behind: "I7", plant_second_id: "I8", plant_second_seq: "I8", plant_position_back: "I9", plant_left_behind: "I9",
+    plant_receipt_lost_at_the_door: "I7", plant_receipt_in_another_chat: "I7", plant_commit_outside_of_its_log: "I9",
+    plant_standing_still_unseen: "I9", plant_cursor_behind: "I7", plant_second_id: "I8", plant_second_seq: "I8", plant_position_back: "I9", plant_left_behind: "I9",
     plant_poison_swallowed: "I9", plant_good_record_dead_lettered: "I9",
     plant_poison_accused_of_killing: "I9", plant_other_rows_after_rebuild: "I10", plant_memory: "I11",
     plant_descriptors: "I11", plant_memory_after_a_fault: "I11", plant_descriptors_after_a_fault: "I11",

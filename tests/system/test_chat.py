@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Messages, acknowledgements, verdicts and ticks between people, on the whole road."""
 import asyncio
+import collections
 
 from client import MARK, scenario, until
-from look import paused, records, rows, rows_when
+from look import paused, records, rows, rows_when, started
 
 
 @scenario()
@@ -161,6 +162,27 @@ async def test_same_client_id_five_times_over_two_gateways(stack, net):
     assert row["seq"] == first.seq
     events = [e for _, _, e in await records(stack, "chat.events") if e["event"][1].get("id") == first.id]
     assert [e["seq"] for e in events] == [first.seq]
+
+
+@scenario()
+async def test_client_ids_are_known_after_a_restart(stack, net):
+    """Those of just now, too: the processor reads what it had accepted back from its own events, up to their end."""
+    alice, bob = await net.people("alice", "bob")
+    said = [await alice.told(f"{MARK} number {i}", peer=bob.user_id) for i in range(3)]
+    chat = stack.role("chat")
+    await asyncio.to_thread(chat.stop)
+    await started(chat)
+    ws = await net.raw(alice.tokens, auto_ok=True)
+    await ws.ready()
+    for out in said:
+        await ws.send({"t": "message.send", "clientId": out.client_id, "peer": bob.user_id, "chatId": out.chat_id, "content": out.content, "type": "text"})
+    for out in said:  # the verdict on a repeat is the message that there is
+        again = await ws.expect(lambda f, out=out: f["t"] == "message" and f["clientId"] == out.client_id, "the verdict on the repeat")
+        assert (again["id"], again["seq"]) == (out.id, out.seq)
+    marker = await alice.told(f"{MARK} behind them", peer=bob.user_id)
+    await bob.sees(marker.content)
+    ids = collections.Counter(e["event"][1].get("id") for _, _, e in await records(stack, "chat.events"))
+    assert [ids[out.id] for out in said] == [1, 1, 1]
 
 
 @scenario()

@@ -48,6 +48,20 @@ async def groups_of(owner, victim, n: int) -> list[str]:
     return chats
 
 
+@scenario()
+async def test_no_message_is_lost_between_two_pages(stack, net):
+    """One chat, two full pages and some more: each message once, in its order, and the page's bound is met exactly."""
+    alice, = await net.people("alice")
+    _, bob = await net.user("bob")
+    first = await alice.told(f"{MARK} 0", peer=bob.user_id)
+    sent = [first] + [alice.send(f"{MARK} {i}", first.chat_id) for i in range(1, 2 * SYNC_ROWS + 3)]
+    await alice.wait(lambda: all(m.verdict for m in sent), 60, "all messages")
+    await view_is_level(stack)
+    told = [[m["id"] for m in body["messages"]] async for body, _ in pages(bob.rest, "/api/sync")]
+    assert [i for page in told for i in page] == [m.id for m in sorted(sent, key=lambda m: m.seq)]
+    assert [len(page) for page in told if page] == [SYNC_ROWS, SYNC_ROWS, 3]
+
+
 @scenario(300)
 async def test_everybody_comes_to_the_end_of_many_chats(stack, net):
     """The list, a sync from the beginning and one from `latest` tell each chat, each message and each tick once, in bounded pages."""

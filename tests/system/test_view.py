@@ -397,6 +397,36 @@ def test_kills_and_a_database_that_goes_away(view):
         assert (a, chat, last[chat], last[chat]) in ticks
 
 
+def test_a_tick_that_the_log_refuses_is_told_later(view):
+    """Its position stands where it was: what was not told is not done."""
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+    a, b, chat = an_id(), an_id(), an_id()
+    one = view.message(chat, a, peer=b)
+    view.settle()
+    ticks, role = view.ticks(), view.stack.role("status")
+    admin = AdminClient({"bootstrap.servers": view.stack.broker})
+
+    def most(value):
+        entry = ConfigEntry("max.message.bytes", value, incremental_operation=AlterConfigOpType.SET)
+        done = admin.incremental_alter_configs([ConfigResource(ConfigResource.Type.TOPIC, "user.inbox", incremental_configs=[entry])])
+        for future in done.values():
+            future.result(30)
+
+    most("1")
+    try:
+        view.status(chat, b, "DELIVERED", one, peer=a)
+        view.flush()
+        wait_until(lambda: not role.alive(), 60, "the role to end because a tick is refused")
+    finally:
+        most("1048576")
+    assert view.rows("SELECT 1 FROM view.cursors WHERE chat_id = %s", chat) == [], "nothing of the turn is there"
+    assert [x for x in role.log_lines() if x.get("event") == "ended"][-1]["why"].startswith("telling failed")
+    role.start().wait_ready(60)
+    view.settle()
+    assert view.ticks(ticks) == [(a, chat, one, 0)]
+
+
 def test_rebuild(view):
     view.settle()
     rows, ticks, dead = view.dump(), view.ticks(), letters(view, "chat.events")

@@ -582,6 +582,39 @@ TEST(receipts_with_and_without_a_peer_are_two)
     receipts_release(&r);
 }
 
+/* Two chats of one place of the memory, and of one partition: what is said of one is never taken
+ * for the other. */
+TEST(receipts_of_two_chats_are_told_apart)
+{
+    struct receipts r;
+    struct receipt_memory m = { 0 };
+    struct receipt *list, one = receipt_of(1, 9, 9), other = one;
+    size_t n;
+
+    for (uint8_t i = 1;
+         id_eq(other.chat_id, one.chat_id) ||
+         id_hash(other.chat_id) % RECEIPT_MEMORY != id_hash(one.chat_id) % RECEIPT_MEMORY;
+         i++)
+        other.chat_id.b[15] = i;
+    other.delivered_seq = 5;
+    other.read_seq = 4;
+    receipt_memory_keep(&m, &one);
+    CHECK(receipt_memory_advances(&m, &other));
+    receipt_memory_keep(&m, &other);
+    CHECK(!receipt_memory_advances(&m, &other));
+    CHECK_EQ(receipts_init(&r, 1, 0), CQ_OK);
+    CHECK(receipts_add(&r, 0, &one, 0));
+    CHECK(receipts_add(&r, 0, &other, 0));
+    CHECK_EQ(receipts_take(&r, 0, &list, &n), 0);
+    CHECK_EQ(n, 2);
+    CHECK(id_eq(list[0].chat_id, one.chat_id));
+    CHECK_EQ(list[0].read_seq, 9);
+    CHECK(id_eq(list[1].chat_id, other.chat_id));
+    CHECK_EQ(list[1].delivered_seq, 5);
+    CHECK_EQ(list[1].read_seq, 4);
+    receipts_release(&r);
+}
+
 TEST(receipt_memory_stops_repeats)
 {
     struct receipt_memory m = { 0 };

@@ -6,6 +6,7 @@ A plant is a patch whose first lines say which bug it is and who catches it:
     Bug: …
     Caught-By: faults --fault NAME … : I7          a run of tests/faults, and the invariant that must be broken
     Caught-By: ctest unit.NAME                     a unit test
+    Caught-By: ctest flow.NAME                     a flow
     Caught-By: system FILE::TEST                   a system test
 
 The patched files are copied, patched and compiled anew; everything else is linked as it was built. So a plant takes
@@ -111,12 +112,14 @@ class Plant:
         raise Broken(f"unknown catcher: {self.catcher}")
 
     def _by_unit(self, folder: Path, objects: list[Path], name: str) -> str:
-        test = "test_" + name.removeprefix("unit.")
-        self.link(f"tests/unit/{test}", objects, folder / test)
-        good = subprocess.run([BUILD / "tests/unit" / test], capture_output=True, timeout=120, check=False)
+        kind, _, what = name.partition(".")
+        test = "tests/flow/flow" if kind == "flow" else f"tests/unit/test_{what}"
+        words = [ROOT / f"tests/flow/{what}.flow"] if kind == "flow" else []
+        self.link(test, objects, folder / "test")
+        good = subprocess.run([BUILD / test, *words], capture_output=True, timeout=120, check=False)
         if good.returncode != 0:
             raise Broken(f"{name} fails without the bug, too")
-        done = subprocess.run([folder / test], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([folder / "test", *words], capture_output=True, text=True, timeout=120, check=False)
         if done.returncode == 0:
             raise Broken(f"{name} noticed nothing")
         lines = [x for x in (done.stdout + done.stderr).splitlines() if x.strip()]
