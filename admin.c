@@ -2,6 +2,7 @@
 #include "admin.h"
 #include "security.h"
 
+#include "edge/auth/doors.h"
 #include "edge/rest/role.h"
 #include "edge/ws/role.h"
 #include "lib/base/log.h"
@@ -109,11 +110,35 @@ static int with_database(enum cq_status (*fn)(struct pg *c, FILE *out))
     return st == CQ_OK ? 0 : 1;
 }
 
+static enum cq_status close_doors(struct pg *c, FILE *out)
+{
+    (void)out;
+    return doors_close(c);
+}
+
+static enum cq_status open_doors(struct pg *c, FILE *out)
+{
+    (void)out;
+    return doors_open(c);
+}
+
 static int run_migrate(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
     return with_database(migrate_up);
+}
+
+static int run_doors(int argc, char **argv)
+{
+    const char *what = argc ? argv[0] : "";
+
+    if (strcmp(what, "close") == 0)
+        return with_database(close_doors);
+    if (strcmp(what, "open") == 0)
+        return with_database(open_doors);
+    fputs("chasqui: admin doors close | open\n", stderr);
+    return 2;
 }
 
 static int run_rebuild(int argc, char **argv)
@@ -175,6 +200,8 @@ static const struct verb {
     { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
     { "rebuild", run_rebuild, ROLE_ADMIN,
       "drop the view; the sinks replay it from the log, and it is not read meanwhile" },
+    { "doors", run_doors, ROLE_ADMIN,
+      "close | open: no log-ins while accounts are restored, and nobody is logged out" },
     { "push-test", run_push_test, ROLE_ADMIN,
       "--user ID [--send]: what pushes to this user's devices meet" },
     { "print", run_print, 0,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""compose/up, compose/down and compose/reset, once the packages are there. Standard library only."""
+"""compose/up, down, reset and restore, once the packages are there. Standard library only."""
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -67,7 +68,7 @@ def check_settings(state, settings):
             raise Failure("check the settings", f"{state / 'settings.env'}: nobody knows {name}; docs/settings.md has the names")
 
 
-def up(state, rebuild):
+def up(state, rebuild, closed=False):
     began = time.monotonic()
     progress = Printed()
     state.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def up(state, rebuild):
         kafka_fetch((state / "kafka").resolve(), progress)
     build(state, progress)
     check_settings(state, settings)
-    start_supervisor(state, progress, ["--rebuild"] if rebuild else [])
+    start_supervisor(state, progress, ["--rebuild"] * rebuild + ["--closed"] * closed)
     print(f"Chasqui is up after {time.monotonic() - began:.1f} s.\n")
     print_addresses(settings, state)
 
@@ -175,6 +176,35 @@ def reset(state, sure):
         print(f"What {name} names is not ours: it is left as it is.")
 
 
+def restore(state, dump):
+    """With everything running, or started for it with closed doors: nobody is let into a database that does not know him yet."""
+    if not dump.is_file():
+        raise Failure("read the dump", f"there is no file {dump}")
+    if supervisor_pid(state) is None:
+        up(state, rebuild=False, closed=True)
+    services = services_of(state, settings_file.load(state), progress=Printed())
+    services.restore(dump)
+    print("The rows that were missing are back, and the doors are open.")
+
+
+@contextlib.contextmanager
+def alone(state, verb):
+    """One verb at a time on a state folder: the others wait, and say so. The lock is the kernel's, so a killed one leaves none."""
+    path = state / "run/compose.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            print(f"compose/{lock.read().strip() or '…'} is at work on {state}: waiting until it is done.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(f"{verb} (process {os.getpid()})\n")
+        lock.flush()
+        yield
+
+
 def chasqui(state, words):
     """Become the executable, with the settings of the running Chasqui."""
     settings = settings_file.load(state)
@@ -191,22 +221,28 @@ def main():
             print(f"compose/chasqui: {error}", file=sys.stderr)
             return 1
     args = argparse.ArgumentParser(prog="compose/" + sys.argv[1])
-    args.add_argument("verb", choices=["up", "down", "reset"], help=argparse.SUPPRESS)
+    args.add_argument("verb", choices=["up", "down", "reset", "restore"], help=argparse.SUPPRESS)
     args.add_argument("--state", type=Path, default=Path(os.environ.get("CHASQUI_STATE") or ROOT / ".state"),
                       help="folder for data, logs and settings (default: .state)")
     if sys.argv[1] == "reset":
         args.add_argument("--yes", action="store_true", help="do not ask")
     if sys.argv[1] == "up":
         args.add_argument("--rebuild", action="store_true", help="forget the view in PostgreSQL and read the log again")
+        args.add_argument("--closed", action="store_true", help="with closed doors: nobody logs in before compose/restore is done")
+    if sys.argv[1] == "restore":
+        args.add_argument("dump", type=Path, help="of schemas auth and media, by pg_dump -Fc")
     options = args.parse_args()
     state = options.state.resolve()
     try:
-        if options.verb == "up":
-            up(state, options.rebuild)
-        elif options.verb == "down":
-            down(state)
-        else:
-            reset(state, options.yes)
+        with alone(state, options.verb):
+            if options.verb == "up":
+                up(state, options.rebuild, options.closed)
+            elif options.verb == "down":
+                down(state)
+            elif options.verb == "reset":
+                reset(state, options.yes)
+            else:
+                restore(state, options.dump.resolve())
     except Failure as failure:
         print(f"\ncompose/{options.verb} failed at: {failure}", file=sys.stderr)
         return 1

@@ -27,8 +27,15 @@ install_packages() {
     shift
     missing=$(package_names "$@" | packages_missing)
     [ -n "$missing" ] || return 0
-    echo "packages: installing $(echo "$missing" | wc -l): $(echo "$missing" | tr '\n' ' ')"
     mkdir -p "$(dirname "$log")"
+    exec 9>>"$log.lock"
+    if ! flock -n 9; then
+        echo "packages: another one installs them: waiting until it is done"
+        flock 9
+        missing=$(package_names "$@" | packages_missing)
+        [ -n "$missing" ] || { exec 9>&-; return 0; }
+    fi
+    echo "packages: installing $(echo "$missing" | wc -l): $(echo "$missing" | tr '\n' ' ')"
     {
         # We make a database cluster of our own; Debian's package would start one on the usual port.
         if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
@@ -37,12 +44,13 @@ install_packages() {
         fi
         as_root apt-get update &&
             # shellcheck disable=SC2086  # names, to be split
-            as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -y --no-install-recommends \
+            as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends \
                 -o Dpkg::Options::=--force-confold $missing
     } >"$log" 2>&1 || {
         tail -n 15 "$log" >&2
         echo "packages: apt-get failed; whole log: $log" >&2
         return 1
     }
+    exec 9>&- # or whatever is started from here on would hold it
     echo "packages: done in $((SECONDS - began)) s"
 }

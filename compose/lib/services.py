@@ -468,6 +468,37 @@ class Services:
         with self.progress.step("forget the view"):
             self.admin("rebuild")
 
+    def restore(self, dump):
+        """The rows of a dump of schemas auth and media that are missing come back, with the doors closed meanwhile. They stay
+        closed when it fails: `chasqui admin doors open` opens them."""
+        log, tools = self.log_dir / "restore.log", postgres_bin()
+        pg_restore = [tools / "pg_restore", "--data-only", "--schema=auth", "--schema=media", "-f", "-", dump]
+        with self.progress.step("read the dump"):
+            rows = subprocess.run(pg_restore, capture_output=True, check=False)
+            if rows.returncode != 0 or b"COPY auth.accounts " not in rows.stdout:
+                why = rows.stderr.decode(errors="replace").strip() or "it has no table auth.accounts"
+                raise Failure("read the dump", f"{dump} is no dump of schema auth by pg_dump -Fc: {why}")
+        with self.progress.step("close the doors"):
+            self.admin("doors", "close")
+        with self.progress.step("wait for the view"):
+            while self._lines("SELECT consumer FROM view.incomplete"):
+                time.sleep(0.2)
+        script = b"".join(((ROOT / "compose/restore-begin.sql").read_bytes(), rows.stdout,
+                           (ROOT / "compose/restore-end.sql").read_bytes()))
+        with self.progress.step("put rows back"), open(log, "ab") as out:
+            done = subprocess.run([*self._psql(), "--single-transaction", "-v", "ON_ERROR_STOP=1"], input=script, stdout=out, stderr=out,
+                                  check=False)
+            if done.returncode != 0:
+                raise Failure("put rows back", f"nothing was changed, and the doors are still closed\n{log_tail(log)}", log)
+        with self.progress.step("open the doors"):
+            self.admin("doors", "open")
+
+    def _psql(self):
+        return [postgres_bin() / "psql", "-X", "-q", "-d", self.database_url]
+
+    def _lines(self, sql):
+        return subprocess.run([*self._psql(), "-At", "-c", sql], capture_output=True, text=True, check=True).stdout.split()
+
     def start_roles(self):
         """Start every copy at once, then wait for each ready line."""
         with self.progress.step("roles"):

@@ -41,8 +41,8 @@ static const char sql_revoke[] =
     "= $1) "
     "UPDATE auth.devices SET revoked_at = coalesce(revoked_at, $2) WHERE device_id = $1";
 
-static const char sql_live[] =
-    "SELECT 1 FROM auth.devices WHERE device_id = $1 AND revoked_at IS NULL";
+static const char sql_live[] = "SELECT EXISTS (SELECT 1 FROM auth.closed), EXISTS (SELECT 1 FROM "
+                               "auth.devices WHERE device_id = $1 AND revoked_at IS NULL)";
 
 static const char sql_refresh[] =
     "INSERT INTO auth.refresh_tokens (token_hash, device_id, user_id, created_at, expires_at) "
@@ -189,7 +189,7 @@ enum cq_status device_revoke(struct pg *c, struct cq_id device, int64_t now_ms)
     return st;
 }
 
-enum cq_status device_is_live(struct pg *c, struct cq_id device, bool *ret)
+enum cq_status device_look(struct pg *c, struct cq_id device, enum device_state *ret)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
@@ -199,7 +199,9 @@ enum cq_status device_is_live(struct pg *c, struct cq_id device, bool *ret)
     pg_add_uuid(&p, device);
     st = pg_run(c, sql_live, &p, &rows);
     if (st == CQ_OK)
-        *ret = pg_rows(rows) == 1;
+        *ret = pg_bool(rows, 0, 0)   ? DEVICE_DOORS_CLOSED
+               : pg_bool(rows, 0, 1) ? DEVICE_LIVE
+                                     : DEVICE_LOGGED_OUT;
     pg_params_release(&p);
     return st;
 }

@@ -41,8 +41,11 @@ CQ_MUST_CHECK enum cq_status device_list(struct pg *c, struct cq_id user, struct
 /** Revoke it and its refresh tokens. */
 CQ_MUST_CHECK enum cq_status device_revoke(struct pg *c, struct cq_id device, int64_t now_ms);
 
-/** Whether it is logged in. */
-CQ_MUST_CHECK enum cq_status device_is_live(struct pg *c, struct cq_id device, bool *ret);
+/** Whether a device is logged in; while the doors are closed (doors.h) that is not known. */
+enum device_state { DEVICE_LOGGED_OUT, DEVICE_LIVE, DEVICE_DOORS_CLOSED };
+
+/** A zero device is never logged in: asked for where there is none yet. */
+CQ_MUST_CHECK enum cq_status device_look(struct pg *c, struct cq_id device, enum device_state *ret);
 
 /** A new refresh token of the device, in text. */
 CQ_MUST_CHECK enum cq_status refresh_make(struct pg *c, struct cq_id device, struct cq_id user,

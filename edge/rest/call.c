@@ -142,6 +142,12 @@ enum call_next call_unknown(struct call *c)
                             "unknown whether it was stored: send it again with the same clientId");
 }
 
+enum call_next call_doors_closed(struct call *c)
+{
+    c->retry_after_s = CALL_INCOMPLETE_S;
+    return call_error(c, 503, "restoring", "accounts are being restored: ask again later");
+}
+
 enum call_next call_view_incomplete(struct call *c)
 {
     c->retry_after_s = CALL_INCOMPLETE_S;

@@ -97,6 +97,7 @@ struct call {
     void (*body_free)(void *body_owner);
     struct cq_span in[IN_N];        /* headers of the request; {NULL,0}: absent; in the arena */
     bool is_head, is_media, is_raw; /* raw: the body is no JSON */
+    bool is_login;                  /* needs no token, and open doors */
     struct store *store;            /* of the worker, during a step of a media call */
     struct pg *db;                  /* of the worker, during a step: what call_database() asks */
     struct json *json;              /* the body, parsed; owned; NULL when there is none */
@@ -162,6 +163,9 @@ enum call_next call_bad_request(struct call *c, const char *message);
 /** What the status of the last statement means for the client: 503 when the database is away or the
  * view is being filled, 500 when we are wrong. */
 enum call_next call_database(struct call *c, enum cq_status st);
+
+/** 503: schema auth is being restored (edge/auth/doors.h). */
+enum call_next call_doors_closed(struct call *c);
 
 /** 503: the view is being filled from the log. */
 enum call_next call_view_incomplete(struct call *c);

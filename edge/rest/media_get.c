@@ -229,21 +229,22 @@ static enum call_next redirect(struct call *c, struct sending *s, bool small)
 static bool find_reader(struct call *c, struct pg *db, const char *path, struct media_proof *proof,
                         bool *ret_by_link, enum call_next *ret)
 {
-    bool live = true;
+    enum device_state state = DEVICE_LOGGED_OUT;
     enum cq_status st = CQ_OK;
 
     *proof = (struct media_proof){ .user = c->who.user, .has_left = true };
     *ret_by_link = id_is_zero(c->who.user);
     if (!*ret_by_link)
         return true;
-    live = media_link_good(c, path, proof);
-    if (live)
-        st = device_is_live(db, proof->device, &live);
+    if (media_link_good(c, path, proof))
+        st = device_look(db, proof->device, &state);
     if (st != CQ_OK)
         *ret = call_database(c, st);
-    else if (!live)
+    else if (state == DEVICE_DOORS_CLOSED)
+        *ret = call_doors_closed(c);
+    else if (state == DEVICE_LOGGED_OUT)
         *ret = call_error(c, 401, "unauthorized", "a token, or a link that is still good");
-    return st == CQ_OK && live;
+    return st == CQ_OK && state == DEVICE_LIVE;
 }
 
 static enum call_next get_first(struct call *c, struct pg *db, bool small)

@@ -116,6 +116,7 @@ enum {
     ROUTE_RAW = 2,    /* the body is no JSON, and may be as large as a part of a file */
     ROUTE_LINK = 4,   /* a signed link does in place of a token */
     ROUTE_FANOUT = 8, /* all members are told: fewer at once */
+    ROUTE_LOGIN = 16, /* the way in: not while the doors are closed */
 };
 
 struct route {

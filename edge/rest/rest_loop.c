@@ -361,6 +361,7 @@ static struct call *on_request(void *arg, const struct http_request *in, struct 
     c->route = r;
     c->is_media = r->flags & ROUTE_MEDIA;
     c->is_raw = r->flags & ROUTE_RAW;
+    c->is_login = r->flags & ROUTE_LOGIN;
     if (r->needs_token || r->flags & ROUTE_LINK)
         c->who = who;
     c->client = in->client;

@@ -9,10 +9,10 @@
 
 static const struct route routes[] = {
     { "POST", "/api/register", false, handle_register,
-      "send a code; the name is set when it is used", 0 },
-    { "POST", "/api/login", false, handle_login, "send a code", 0 },
-    { "POST", "/api/verify", false, handle_verify, "use the code: tokens", 0 },
-    { "POST", "/api/token/refresh", false, handle_refresh, "a new pair of tokens", 0 },
+      "send a code; the name is set when it is used", ROUTE_LOGIN },
+    { "POST", "/api/login", false, handle_login, "send a code", ROUTE_LOGIN },
+    { "POST", "/api/verify", false, handle_verify, "use the code: tokens", ROUTE_LOGIN },
+    { "POST", "/api/token/refresh", false, handle_refresh, "a new pair of tokens", ROUTE_LOGIN },
     { "POST", "/api/logout", true, handle_logout, "end this device", 0 },
     { "GET", "/api/devices", true, handle_devices, "my devices", 0 },
     { "DELETE", "/api/devices/{}", true, handle_device_end, "end one of my devices", 0 },

@@ -23,20 +23,26 @@ struct workers {
     int n;
 };
 
-/* A token outlives a log-out by minutes; the device's row does not. */
+/* A token outlives a log-out by minutes; the device's row does not. Who has none yet is let in
+ * while the doors are open. */
 static bool device_refused(struct call *c, struct pg *db, enum call_next *ret)
 {
-    bool live = false;
+    bool has_device = !id_is_zero(c->who.device);
+    enum device_state state;
     enum cq_status st;
 
-    if (id_is_zero(c->who.device) || c->step)
+    if (c->step || !(has_device || c->is_login))
         return false;
-    st = device_is_live(db, c->who.device, &live);
+    st = device_look(db, c->who.device, &state);
     if (st != CQ_OK)
         *ret = call_database(c, st);
-    else if (!live)
+    else if (state == DEVICE_DOORS_CLOSED)
+        *ret = call_doors_closed(c);
+    else if (state == DEVICE_LOGGED_OUT && has_device)
         *ret = call_error(c, 401, "unauthorized", "this device is logged out");
-    return st != CQ_OK || !live;
+    else
+        return false;
+    return true;
 }
 
 /* Sync alone reads from a replica: it reads the applied positions in the same snapshot as the rows

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """compose/up, down and reset as a person uses them, on ports and in a state folder of their own. One story, in order."""
 
+import fcntl
 import json
 import os
 import re
@@ -122,6 +123,26 @@ class Compose:
         return found
 
 
+@pytest.mark.parametrize("verb", ["down", "up", "reset", "restore"])
+def test_one_verb_at_a_time_and_the_others_say_that_they_wait(verb, tmp_path):
+    """The lock in the test's hand is what another verb holds. Let go, the verb does what it would have done."""
+    (tmp_path / "run").mkdir()
+    words = {"reset": ["--yes"], "restore": ["no-such-file"]}.get(verb, [])
+    (tmp_path / "settings.env").write_text("NOBODY_KNOWS_THIS=1\n")  # so that `up` ends early, with words
+    with open(tmp_path / "run/compose.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("up (process 1)\n")
+        lock.flush()
+        waits = subprocess.Popen([sys.executable, ROOT / "compose/lib/control.py", verb, "--state", tmp_path, *words], text=True,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        line = waits.stdout.readline()
+        assert line == f"compose/up (process 1) is at work on {tmp_path}: waiting until it is done.\n"
+        assert waits.poll() is None
+    said = waits.communicate(timeout=120)[0]
+    expected = {"down": "Not running.", "reset": "All data is forgotten", "restore": "there is no file", "up": "compose/up failed at"}
+    assert expected[verb] in said, said
+
+
 @pytest.fixture(scope="module")
 def compose(tmp_path_factory):
     state = tmp_path_factory.mktemp("compose-state")
@@ -171,6 +192,16 @@ def test_up_again_changes_nothing(first, compose):
     before = compose.pids()
     assert "Already running" in compose.run("up")
     assert compose.pids() == before and "chat-0" in before
+
+
+def test_a_dump_is_restored_into_what_runs(first, compose, tmp_path):
+    url = f"postgresql://chasqui:{SECRETS['POSTGRES_PASSWORD']}@127.0.0.1:{PORTS['POSTGRES_PORT']}/chasqui"
+    subprocess.run(["pg_dump", "-Fc", "--schema=auth", "--schema=media", "-f", tmp_path / "auth.dump", url], check=True)
+    lost = ["psql", "-X", "-At", "-d", url, "-c"]
+    before = subprocess.run([*lost, "SELECT count(*) FROM auth.accounts"], capture_output=True, text=True, check=True).stdout
+    subprocess.run([*lost, "DELETE FROM auth.accounts"], check=True)
+    assert "the doors are open" in compose.run("restore", tmp_path / "auth.dump")
+    assert subprocess.run([*lost, "SELECT count(*) FROM auth.accounts"], capture_output=True, text=True, check=True).stdout == before != "0\n"
 
 
 def test_a_second_one_is_told_which_port_is_taken(first, tmp_path):
