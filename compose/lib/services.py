@@ -494,7 +494,7 @@ class Services:
             self.admin("doors", "open")
 
     def _psql(self):
-        return [postgres_bin() / "psql", "-X", "-q", "-d", self.database_url]
+        return [postgres_bin() / "psql", "-X", "-q", "-d", self.role_env("admin")["DATABASE_URL"]]
 
     def _lines(self, sql):
         return subprocess.run([*self._psql(), "-At", "-c", sql], capture_output=True, text=True, check=True).stdout.split()
