@@ -476,10 +476,12 @@ def _receipts_lost(d: Data) -> list[str]:
         last[m["chat"]] = max(last[m["chat"]], m["seq"])
     said: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])
     chats = _unchanging(d)
+    # a gateway makes one of what a device says of a chat in a moment: with a bad one in it all of it is refused, and that is told
+    spoilt = {(x["device"], x["chat"]) for x in d.lines("bad_receipt")}
     for x in d.lines("receipt"):
         s, seqs = said[x["chat"], x["user"]], (max(x["delivered"], x["read"]), x["read"])
         s[0], s[1] = max(s[0], seqs[0]), max(s[1], seqs[1])
-        if not up.get(x["device"], quiet) < x["n"] <= quiet or x["user"] not in chats.get(x["chat"], ()):
+        if not up.get(x["device"], quiet) < x["n"] <= quiet or x["user"] not in chats.get(x["chat"], ()) or (x["device"], x["chat"]) in spoilt:
             continue
         h = have[x["chat"], x["user"]]
         bad += [f"{x['c']} said {kind} {seq} of {x['chat']}, delivery.status has {h[k]}"

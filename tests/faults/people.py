@@ -373,6 +373,7 @@ class Cast:
             if rng.random() < 0.02:  # of what has not been said yet: refused, and by no means a tick
                 chat = rng.choice(p.chats)
                 f = {"t": "receipt", "chatId": chat, "read": (1 << 48) + (1 << 40)}
+                d.note("bad_receipt", chat=chat)
                 Device._post(d, {**f, "peer": d.peers[chat]} if chat in d.peers else f)
 
     async def _churning(self) -> None:
