@@ -107,7 +107,7 @@ def asked(me, other, direct, group, message) -> dict[str, tuple]:
         "POST /api/media": ((), file),
         "POST /api/media/uploads": ((), None, {**TUS, "Upload-Length": "5", "Upload-Metadata": meta}),
         "POST /api/media/{}/complete": ((nothing,), {}), "GET /api/media/{}/link": ((nothing,),), "GET /api/media/{}": ((nothing,),), "HEAD /api/media/{}": ((nothing,),),
-        "GET /api/media/{}/thumbnail": ((nothing,),),
+        "GET /api/media/{}/thumbnail": ((nothing,),), "HEAD /api/media/{}/thumbnail": ((nothing,),),
     }
 
 
