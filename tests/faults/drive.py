@@ -140,7 +140,7 @@ class Drive:
         memory = Memory(stack)
         memory.base()
         cast = Cast(stack, self.h, o.seed, self.rig.ws_urls(stack), o.users, o.rate)
-        m = nem.Nemesis(stack, cast, self.h, self.rig.proxies, self.rig.disk)
+        m = nem.Nemesis(stack, cast, self.h, self.rig.proxies, self.rig.disk, self.rig.preloads)
         for p in stack.roles():
             p.auto_restart = True
         watching = asyncio.create_task(memory.watch())
@@ -383,7 +383,7 @@ def parse(argv) -> argparse.Namespace:
     if o.brokers > 1:
         o.fault, o.want = o.fault or ["F6"], {"brokers"}
         return o
-    o.want = {"fatal"} if o.profile == "short" else {"fatal", *([] if o.plain else ["disk", "proxies"])}
+    o.want = {"fatal"} if o.profile == "short" else {"fatal", *([] if o.plain else ["disk", "proxies", "slow", "clock"])}
     return o
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import random
 import re
 import signal
@@ -76,8 +77,9 @@ def plan(seed: str, n: int, have: set[str], short: bool) -> list[tuple[Fault, st
 
 
 class Nemesis:
-    def __init__(self, stack, cast, history, proxies=None, disk=None):
+    def __init__(self, stack, cast, history, proxies=None, disk=None, preloads=None):
         self.stack, self.cast, self.h, self.proxies, self.disk = stack, cast, history, proxies, disk
+        self.preloads = preloads or {}
         self.extras: list = []  # copies added for a while
         self.small = False  # the short profile: shorter outages
 
@@ -448,6 +450,68 @@ toxic("slicer", "bytes come one by one", 8, average_size=1, size_variation=0, de
 toxic("reset_peer", "connections are reset", 5, timeout=100)
 toxic("timeout", "nothing comes through, and nothing says so", 12, timeout=0)
 toxic("down", "nothing listens", 20)
+
+
+def one_way(stream: str, what: str):
+    @fault(f"F10.one-way.{stream}", what, short=False, needs="proxies")
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        where = rng.choice(("kafka", "postgres", "ws"))
+        await asyncio.to_thread(m.proxies.harm, where, "timeout", {"timeout": 0}, (stream,))
+        try:
+            await asyncio.sleep(12)
+        finally:
+            await asyncio.to_thread(m.proxies.reset)
+        return f"{where} for 12 s"
+
+
+one_way("upstream", "nothing gets there, and answers come")
+one_way("downstream", "all gets there, and no answer comes")
+
+
+# ---- F20 and slow disks ----------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def in_another_world(m: Nemesis, proc, preload, **env):
+    """The process dies, runs with a library and settings of its own, dies again, and is as before."""
+    before = proc.env
+
+    async def start(with_env):
+        proc.auto_restart = False
+        await asyncio.to_thread(proc.kill9)
+        proc.env = with_env
+        await m.start_again(proc)
+
+    restarts = proc.auto_restart
+    try:
+        base = dict(before if before is not None else os.environ)
+        loaded = ":".join(x for x in (str(preload), base.get("LD_PRELOAD", "")) if x)
+        await start({**base, "LD_PRELOAD": loaded, **env})
+        yield
+    finally:
+        await start(before)
+        proc.auto_restart = restarts
+
+
+@fault("F20", "a role's clock goes up to 50 s wrong, and right again", short=False, needs="clock")
+async def clock_wrong(m: Nemesis, rng: random.Random) -> str:
+    """Beyond a minute a gateway refuses the others' tokens, as it should."""
+    proc, shift = m.pick(rng), rng.choice((-1, 1)) * rng.randint(5, 50)
+    async with in_another_world(m, proc, m.preloads["clock"], FAKETIME=f"{shift:+d}s", FAKETIME_DONT_FAKE_MONOTONIC="1"):
+        await asyncio.sleep(12)
+    return f"{proc.name} by {shift:+d} s"
+
+
+def slow_disk(name: str):
+    @fault(f"F9.slow.{name}", f"each write of {name} takes 30 ms more", short=False, needs="slow")
+    async def do(m: Nemesis, rng: random.Random) -> str:
+        async with in_another_world(m, getattr(m.stack, name), m.preloads["slow"], SLOW_DISK_MS="30"):
+            await asyncio.sleep(15)
+        return "for 15 s"
+
+
+slow_disk("kafka")
+slow_disk("postgres")
 
 
 # ---- F11, F13, F15: the log ----------------------------------------------------------------------------

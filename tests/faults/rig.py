@@ -19,6 +19,7 @@ from stack import ROOT, Failure, Proc
 from process import Guard  # (stack has put its folder on the path)
 
 DISK_MB = 2500
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"  # Debian's libfaketime
 TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
 
 
@@ -91,12 +92,12 @@ class Proxies:
         with urllib.request.urlopen(request, timeout=10) as answer:
             answer.read()
 
-    def harm(self, where: str, kind: str, attributes: dict) -> None:
+    def harm(self, where: str, kind: str, attributes: dict, streams=("upstream", "downstream")) -> None:
         for name in [w for w in self.wires if w.startswith(where)]:
             if kind == "down":
                 self.call("POST", f"/proxies/{name}", {"enabled": False})
                 continue
-            for stream in ("upstream", "downstream"):
+            for stream in streams:
                 self.call("POST", f"/proxies/{name}/toxics", {"name": f"{kind}-{stream}", "type": kind, "stream": stream,
                                                               "toxicity": 1.0, "attributes": attributes})
 
@@ -131,6 +132,7 @@ class Rig:
         self.disk = self.proxies = None
         self.ports: dict[str, int] = {}
         preload = build / "tests/faults/faults_fatal.so"
+        self.preloads: dict[str, Path] = {}  # what a fault starts a process with
         (out / "log").mkdir(parents=True, exist_ok=True)
         try:
             if "fatal" in want and preload.exists():
@@ -138,6 +140,12 @@ class Rig:
                 self.have.add("fatal")
             elif "fatal" in want:
                 say(f"left out: F16, {preload} is not built")
+            for name, file in (("slow", build / "tests/faults/faults_slow.so"), ("clock", Path(FAKETIME))):
+                if name in want and file.exists():
+                    self.preloads[name] = file
+                    self.have.add(name)
+                elif name in want:
+                    say(f"left out: what needs {file}, which is not there")
             if "disk" in want:
                 self.disk = Disk()
                 # the disk is the services'; whoever writes logs shall not meet its end
