@@ -116,6 +116,12 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Tokens that their provider says are dead")                                                  \
     X(PROVIDERS_PAUSED, GAUGE, "providers_paused", ROLE_MOBILE,                                    \
       "Providers whose pushes wait, because they or their configuration do not work")              \
+    X(PROVIDERS_SLOWED, GAUGE, "providers_slowed", ROLE_MOBILE,                                    \
+      "Providers whose pushes wait because they asked for it (Retry-After, a quota)")              \
+    X(PROVIDERS_NARROWED, GAUGE, "providers_narrowed", ROLE_MOBILE,                                \
+      "Providers with a quarter of PUSH_IN_FLIGHT or less under way, as their connections die")    \
+    X(PUSHES_UNKNOWN, COUNTER, "pushes_unknown_total", ROLE_MOBILE,                                \
+      "Requests that ended without an answer: sent again, and may arrive twice")                   \
     X(CODES_SENT, COUNTER, "codes_sent_total", ROLE_EDGE_REST,                                     \
       "One-time codes that their provider took")                                                   \
     X(CODES_FAILED, COUNTER, "codes_failed_total", ROLE_EDGE_REST,                                 \

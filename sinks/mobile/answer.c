@@ -15,8 +15,8 @@ static const struct row fcm_rows[] = {
     { "UNREGISTERED", PUSH_DEAD },
     { "SENDER_ID_MISMATCH", PUSH_FOREIGN },
     { "INVALID_ARGUMENT", PUSH_REFUSED },
-    { "THIRD_PARTY_AUTH_ERROR", PUSH_MISCONFIGURED },
-    { "APNS_AUTH_ERROR", PUSH_MISCONFIGURED },
+    { "THIRD_PARTY_AUTH_ERROR", PUSH_UNREACHED },
+    { "APNS_AUTH_ERROR", PUSH_UNREACHED },
     { "QUOTA_EXCEEDED", PUSH_SLOWER },
     { "UNAVAILABLE", PUSH_DOWN },
     { "INTERNAL", PUSH_DOWN },
@@ -61,9 +61,9 @@ static const struct row apns_rows[] = {
     { NULL, 0 }, /* every other 400, 404, 405, 413 is a push that will never be taken */
 };
 
-static const char *const verdict_names[] = { "taken",   "dead",       "foreign",
-                                             "refused", "later",      "slower",
-                                             "down",    "credential", "misconfigured" };
+static const char *const verdict_names[] = { "taken",      "dead",         "foreign", "unreached",
+                                             "refused",    "later",        "slower",  "down",
+                                             "credential", "misconfigured" };
 _Static_assert(ARRAY_LEN(verdict_names) == PUSH_VERDICT_N, "a name for each verdict");
 
 const char *push_verdict_name(enum push_verdict v)
@@ -111,7 +111,13 @@ static void add_words(struct push_answer *ret, struct cq_span s)
 /* What every answer begins with; false: nothing came, or there is nothing more to read. */
 static bool begin(const struct http_answer *a, struct push_answer *ret)
 {
-    *ret = (struct push_answer){ .status = a->status, .retry_after_s = a->retry_after_s };
+    int64_t after_s = a->retry_after_s;
+
+    if (after_s < 0)
+        after_s = 0;
+    if (after_s > RETRY_AFTER_MAX_S)
+        after_s = RETRY_AFTER_MAX_S;
+    *ret = (struct push_answer){ .status = a->status, .retry_after_s = after_s };
     ret->verdict = a->st == CQ_OK ? by_status(a->status) : PUSH_DOWN;
     if (a->st != CQ_OK)
         add_words(ret, span_str(a->error));

@@ -11,6 +11,7 @@ enum push_verdict {
     PUSH_TAKEN,         /* the provider has it */
     PUSH_DEAD,          /* this token will never work again */
     PUSH_FOREIGN,       /* this token is not ours: dead too, if our own configuration is right */
+    PUSH_UNREACHED,     /* we cannot reach this token's platform; those of others we may */
     PUSH_REFUSED,       /* this push will never be taken; the next one may */
     PUSH_LATER,         /* this device, later */
     PUSH_SLOWER,        /* everybody, later: a quota */
@@ -20,7 +21,10 @@ enum push_verdict {
     PUSH_VERDICT_N
 };
 
-enum { PUSH_WORDS_MAX = 200 };
+enum {
+    PUSH_WORDS_MAX = 200,
+    RETRY_AFTER_MAX_S = 366 * 24 * 3600, /* what is asked for beyond that is read as this */
+};
 
 struct push_answer {
     enum push_verdict verdict;

@@ -3,6 +3,7 @@
  * sinks/mobile/apns.c - Apple: HTTP/2 with a token that we sign ourselves, one for all requests.
  */
 #include "lib/base/clock.h"
+#include "lib/base/hash.h"
 #include "lib/jwt/signer.h"
 #include "sinks/mobile/provider.h"
 
@@ -174,6 +175,10 @@ static const char *read_conf(struct apns *a, const struct apns_conf *conf)
     snprintf(a->team, sizeof a->team, "%s", conf->team_id);
     snprintf(a->base[PUSH_ENVIRONMENT_PRODUCTION], sizeof a->base[0], "%s", conf->base_url);
     snprintf(a->base[PUSH_ENVIRONMENT_SANDBOX], sizeof a->base[0], "%s", conf->sandbox_url);
+    a->provider.fingerprint = murmur2_positive(conf->topics, strlen(conf->topics)) ^
+                              murmur2_positive(conf->key_id, NAME_MAX_N) * 3 ^
+                              murmur2_positive(conf->team_id, NAME_MAX_N) * 5 ^
+                              murmur2_positive(conf->base_url, strlen(conf->base_url)) * 7;
     return NULL;
 }
 

@@ -73,10 +73,14 @@ bool breaker_bad(struct breaker *b, bool at_once, int64_t now_ms, uint32_t dice)
     return was_closed;
 }
 
-void breaker_wait(struct breaker *b, int64_t wait_ms, int64_t now_ms)
+int64_t breaker_wait(struct breaker *b, int64_t wait_ms, int64_t now_ms)
 {
+    if (wait_ms > BREAKER_WAIT_CAP_MS)
+        wait_ms =
+            BREAKER_WAIT_CAP_MS; /* a day's wait would be a silent end; then it is asked again */
     if (b->until_ms < now_ms + wait_ms)
         b->until_ms = now_ms + wait_ms;
     if (b->state == BREAKER_TRIAL)
         b->state = BREAKER_OPEN; /* it was an answer, but not one that says: go on */
+    return wait_ms;
 }

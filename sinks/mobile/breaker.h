@@ -16,6 +16,7 @@ enum {
     BREAKER_FAILURES = 10, /* in a row */
     BREAKER_BASE_MS = 1000,
     BREAKER_CAP_MS = 60 * 1000,
+    BREAKER_WAIT_CAP_MS = 10 * 60 * 1000, /* of what a provider asks for */
 };
 
 /** Wait before attempt `attempt` (1 is the second try): at least what the provider asked for, else
@@ -51,5 +52,6 @@ bool breaker_good(struct breaker *b);
  * just now. */
 bool breaker_bad(struct breaker *b, bool at_once, int64_t now_ms, uint32_t dice);
 
-/** Nothing goes for `wait_ms`: a quota. Not a failure. */
-void breaker_wait(struct breaker *b, int64_t wait_ms, int64_t now_ms);
+/** Nothing goes for `wait_ms`, of which BREAKER_WAIT_CAP_MS count: a quota. Not a failure. Returns
+ * the wait. */
+int64_t breaker_wait(struct breaker *b, int64_t wait_ms, int64_t now_ms);

@@ -3,6 +3,7 @@
  * sinks/mobile/fcm.c - Google: HTTP v1, with an access token that a signed assertion buys.
  */
 #include "lib/base/clock.h"
+#include "lib/base/hash.h"
 #include "lib/json/json.h"
 #include "lib/jwt/signer.h"
 #include "sinks/mobile/provider.h"
@@ -124,13 +125,14 @@ static bool fcm_refused(struct provider *p, int64_t now_ms)
 {
     struct fcm *f = (struct fcm *)p;
 
+    bool fresh = f->refused_ms && now_ms - f->refused_ms < FRESH_MS;
+
     if (!f->bearer[0])
         return true; /* dropped already, for another push */
-    if (f->refused_ms && now_ms - f->refused_ms < FRESH_MS)
-        return false;
+    /* whatever is wrong, this one is dead: the next try is made with another one */
     f->refused_ms = now_ms;
     f->bearer[0] = '\0';
-    return true;
+    return !fresh;
 }
 
 static enum cq_status fcm_request(struct provider *p, const struct provider_push *push,
@@ -202,7 +204,11 @@ static const char *read_account(struct fcm *f, const struct fcm_conf *conf, stru
     f->token_uri = text_copy(uri);
     snprintf(f->url, sizeof f->url, "%s/v1/projects/%.*s/messages:send", conf->base_url,
              SPAN_FMT(project));
-    return f->email && f->token_uri ? NULL : "no memory";
+    if (!f->email || !f->token_uri)
+        return "no memory";
+    f->provider.fingerprint =
+        murmur2_positive(f->url, strlen(f->url)) ^ murmur2_positive(f->email, strlen(f->email));
+    return NULL;
 }
 
 enum cq_status fcm_new(const struct fcm_conf *conf, struct provider **ret, char *reterr,

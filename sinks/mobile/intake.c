@@ -56,18 +56,6 @@ static enum cq_status on_outcome(void *arg, const struct bus_record *rec)
     return CQ_OK;
 }
 
-/* The text of a commit: "o" and where to begin in push.outcomes. */
-static int64_t said_of(const char *meta)
-{
-    char *end;
-    int64_t v;
-
-    if (meta[0] != 'o')
-        return BUS_FROM_START;
-    v = strtoll(meta + 1, &end, 10);
-    return *end || v < 0 ? BUS_FROM_START : v;
-}
-
 static enum cq_status read_outcomes(struct lane *l, struct lane_part *part, int32_t partition,
                                     int64_t from, int64_t said)
 {
@@ -92,7 +80,7 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
 {
     struct lane *l = arg;
     struct lane_part *part;
-    int64_t first, next;
+    int64_t first, next, said;
     enum cq_status st;
 
     if (partition < 0 || partition >= LANE_PARTITIONS_MAX)
@@ -110,7 +98,8 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     part->committed = committed;
     log_debug("lane_assigned", LOG_S("lane", l->conf.name), LOG_I("partition", partition),
               LOG_I("from", committed), LOG_S("meta", meta));
-    return read_outcomes(l, part, partition, committed, said_of(meta));
+    said = evidence_parse(&l->evidence, meta, l->conf.provider ? l->conf.provider->fingerprint : 0);
+    return read_outcomes(l, part, partition, committed, said < 0 ? BUS_FROM_START : said);
 }
 
 /* Jobs of it that nothing is under way for go at once, the others when they come back. */
@@ -130,11 +119,11 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
 {
     struct lane *l = arg;
     struct lane_part *part = &l->parts[partition];
-    char meta[32];
+    char meta[EVIDENCE_TEXT_MAX];
 
     if (!part->owned)
         return;
-    snprintf(meta, sizeof meta, "o%lld", (long long)undone_said(&part->undone));
+    lane_meta(l, part, meta);
     if (!lost && part->undone.next > part->committed &&
         consumer_commit_wait(l->consumer, topic, partition, part->undone.next, meta) != CQ_OK)
         log_debug("commit_at_revoke_failed", LOG_I("partition", partition));

@@ -91,6 +91,7 @@ enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
     if (!l)
         return CQ_FATAL;
     l->conf = *conf;
+    flight_init(&l->flight, conf->in_flight, conf->connections);
     l->arena = arena_new(ARENA_BYTES);
     buf_init(&l->encoded, TOPIC_RECORD_MAX);
     pg_params_init(&l->params, PARAMS_BYTES);
@@ -136,13 +137,19 @@ void lane_free(struct lane *l)
     free(l);
 }
 
+void lane_meta(const struct lane *l, const struct lane_part *part, char out[EVIDENCE_TEXT_MAX])
+{
+    evidence_format(&l->evidence, undone_said(&part->undone),
+                    l->conf.provider ? l->conf.provider->fingerprint : 0, out);
+}
+
 /* ---- turns
  * --------------------------------------------------------------------------------------------- */
 
 static void commit_progress(struct lane *l, int64_t now_ms)
 {
     int64_t owned, lag;
-    char meta[32];
+    char meta[EVIDENCE_TEXT_MAX];
 
     if (now_ms - l->committed_ms < COMMIT_EVERY_MS)
         return;
@@ -152,7 +159,7 @@ static void commit_progress(struct lane *l, int64_t now_ms)
 
         if (!part->owned || part->undone.next <= part->committed)
             continue;
-        snprintf(meta, sizeof meta, "o%lld", (long long)undone_said(&part->undone));
+        lane_meta(l, part, meta);
         consumer_commit(l->consumer, topic_name(TOPIC_MOBILE_PUSH), p, part->undone.next, meta);
         part->committed = part->undone.next;
     }

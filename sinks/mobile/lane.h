@@ -19,6 +19,11 @@ enum lane_news {
     LANE_PAUSED, /* the provider does not work: its pushes wait */
     LANE_STILL,  /* it still does not, for another reason */
     LANE_RESUMED,
+    LANE_SLOWED,    /* it asks for a wait; `why` says for how long, and how long that is */
+    LANE_GOES_ON,   /* the wait is over */
+    LANE_UNREACHED, /* it cannot reach one platform's devices: those pushes are dropped */
+    LANE_NARROWED,  /* connections die: far fewer pushes are under way at once */
+    LANE_WIDENED,
     LANE_VIEW_AWAY, /* pushes leave without a look at what the device has */
     LANE_VIEW_BACK,
 };

@@ -12,6 +12,8 @@
 #include "schemas/delivery.h"
 #include "schemas/topics.h"
 #include "sinks/mobile/breaker.h"
+#include "sinks/mobile/evidence.h"
+#include "sinks/mobile/flight.h"
 #include "sinks/mobile/jobs.h"
 #include "sinks/mobile/lane.h"
 #include "sinks/mobile/undone.h"
@@ -56,9 +58,12 @@ struct lane {
     struct lane_part parts[LANE_PARTITIONS_MAX];
     struct breaker breaker;
     enum push_verdict paused_for;
-    bool paused; /* told so */
-    bool proven; /* the provider took something: the configuration is right */
-    int foreign; /* refused as not ours before that, in a row */
+    bool paused;              /* told so */
+    struct evidence evidence; /* that the configuration is right, or wrong */
+    struct flight flight;
+    bool narrow;           /* told so */
+    int64_t slow_until_ms; /* at the provider's wish; 0: not. Told so */
+    int64_t unreached_ms;  /* when that was said last; 0: never */
     bool fetching;
     int64_t view_since_ms; /* 0: the view answers */
     int64_t view_again_ms; /* not asked before */
@@ -79,6 +84,9 @@ CQ_MUST_CHECK enum cq_status lane_decode_job(struct lane *l, const struct job *j
 
 /** Whether the job's partition is still ours since it was taken. */
 bool lane_owns(const struct lane *l, const struct job *j);
+
+/** The text of a commit of this partition. */
+void lane_meta(const struct lane *l, const struct lane_part *part, char out[EVIDENCE_TEXT_MAX]);
 
 /* ---- intake.c */
 extern const struct consumer_ops lane_consumer_ops;

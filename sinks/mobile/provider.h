@@ -36,8 +36,8 @@ struct provider_ops {
     /** The answer to a fetch. CQ_OK: there is a credential; else *ret says what is wrong. */
     enum cq_status (*fetched)(struct provider *p, const struct http_answer *a, int64_t now_ms,
                               struct push_answer *ret);
-    /** The credential was refused. True: it is dropped, another one may help. False: it was made a
-     * moment ago, so another one will not. */
+    /** The credential was refused. True: it is dropped, another one may help. False: one was
+     * refused a moment ago, so it is not the credential; Google's is dropped all the same. */
     bool (*refused)(struct provider *p, int64_t now_ms);
     /** CQ_POISON with static words in *ret_why: this address can never be asked. */
     enum cq_status (*request)(struct provider *p, const struct provider_push *push,
@@ -50,6 +50,7 @@ struct provider_ops {
 struct provider {
     const struct provider_ops *ops;
     int64_t credential_no; /* rises with each new credential */
+    uint32_t fingerprint;  /* of what is configured, but for secrets: who we are to whom */
 };
 
 struct fcm_conf {

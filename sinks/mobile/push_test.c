@@ -44,6 +44,8 @@ static const char *what_now(enum push_verdict v)
         [PUSH_TAKEN] = "taken",
         [PUSH_DEAD] = "this token is dead: the app has to register anew",
         [PUSH_FOREIGN] = "not a token of this project, app or environment",
+        [PUSH_UNREACHED] =
+            "the project cannot reach this platform: its certificate or key is missing there",
         [PUSH_REFUSED] = "refused; the next one may be taken",
         [PUSH_LATER] = "this device gets too many: later",
         [PUSH_SLOWER] = "the quota is used up: later",

@@ -44,6 +44,25 @@ static void on_news(void *arg, enum lane_news news, const char *lane, const char
         count_add(COUNT_PROVIDERS_PAUSED, -1);
         log_info("provider_resumed", LOG_S("provider", lane));
         break;
+    case LANE_SLOWED:
+        count_add(COUNT_PROVIDERS_SLOWED, 1);
+        log_warn("provider_slowed", LOG_S("provider", lane), LOG_S("why", why));
+        break;
+    case LANE_GOES_ON:
+        count_add(COUNT_PROVIDERS_SLOWED, -1);
+        log_info("provider_goes_on", LOG_S("provider", lane));
+        break;
+    case LANE_UNREACHED:
+        log_error("platform_unreached", LOG_S("provider", lane), LOG_S("why", why));
+        break;
+    case LANE_NARROWED:
+        count_add(COUNT_PROVIDERS_NARROWED, 1);
+        log_warn("provider_narrowed", LOG_S("provider", lane), LOG_S("why", why));
+        break;
+    case LANE_WIDENED:
+        count_add(COUNT_PROVIDERS_NARROWED, -1);
+        log_info("provider_widened", LOG_S("provider", lane));
+        break;
     case LANE_VIEW_AWAY:
         count_set(COUNT_DATABASE_AWAY, 1);
         log_warn("database_away", LOG_S("provider", lane), LOG_S("why", why));

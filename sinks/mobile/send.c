@@ -14,7 +14,7 @@ enum {
     VIEW_RETRY_MS = 250, /* while pushes wait for the view … */
     VIEW_AWAY_MS = 5000, /* … and once they do not */
     VIEW_LAG_MS = 30000, /* a registration younger than this may not be in the view yet */
-    FOREIGN_MAX = 20,    /* tokens in a row that are not ours: then it is we who are wrong */
+    UNREACHED_EVERY_MS = 60 * 1000, /* it is said again */
 };
 
 static uint32_t dice(void)
@@ -234,21 +234,32 @@ static bool has_credential(struct lane *l)
     return false;
 }
 
+/* The wait that the provider asked for is over. */
+static void look_at_slow(struct lane *l, int64_t now_ms)
+{
+    if (!l->slow_until_ms || now_ms < l->slow_until_ms)
+        return;
+    l->slow_until_ms = 0;
+    l->conf.tell(l->conf.arg, LANE_GOES_ON, l->conf.name, "");
+}
+
 enum cq_status lane_send(struct lane *l, int64_t now_ms)
 {
     struct lane_batch *b = l->batch;
     cq_auto(pgresult) struct pg_result *rows = NULL;
     int32_t room = breaker_room(&l->breaker, now_ms);
+    int free_n = l->flight.size - http_pool_in_flight(l->pool);
     struct job *j;
     size_t i = 0;
     enum cq_status st;
 
+    look_at_slow(l, now_ms);
     while ((j = jobs_due(&l->jobs, now_ms))) {
         j->phase = JOB_READY;
         job_list_add(&l->jobs, &l->jobs.ready, j);
     }
-    if (room > l->conf.in_flight - http_pool_in_flight(l->pool))
-        room = l->conf.in_flight - http_pool_in_flight(l->pool);
+    if (room > free_n)
+        room = free_n;
     if (!l->jobs.ready.n || room <= 0 || !has_credential(l))
         return CQ_OK;
     arena_reset(l->arena);
@@ -333,19 +344,82 @@ static void token_dead(struct lane *l, struct job *j, const struct push_answer *
         lane_bury(l, j, a->status, a->words);
 }
 
+/* Whether what was said of this user's token has been said of so many users' that the configuration
+ * must be wrong: then it is paused, and the push waits. */
+static bool is_our_fault(struct lane *l, struct job *j, struct push_answer *a)
+{
+    struct mobile_push m;
+
+    arena_reset(l->arena);
+    if (lane_decode_job(l, j, &m) != CQ_OK || !evidence_foreign(&l->evidence, m.user_id)) {
+        tell_good(l);
+        return false;
+    }
+    a->verdict = PUSH_MISCONFIGURED;
+    tell_bad(l, a);
+    again_now(l, j);
+    return true;
+}
+
 /* Not one of ours: true of one phone that moved, or of all when the configuration is wrong. */
 static void token_foreign(struct lane *l, struct job *j, struct push_answer *a)
 {
-    if (l->proven) {
-        tell_good(l);
+    if (is_our_fault(l, j, a))
+        return;
+    if (l->evidence.proven)
         lane_bury(l, j, a->status, a->words);
-    } else if (++l->foreign < FOREIGN_MAX) {
-        tell_good(l);
+    else
         lane_end(l, j, PUSH_RESULT_DROPPED, a->status, a->words);
+}
+
+/* Nothing is wrong with the token, and anybody can have one of that platform. */
+static void platform_unreached(struct lane *l, struct job *j, struct push_answer *a)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (is_our_fault(l, j, a))
+        return;
+    if (!l->unreached_ms || now_ms - l->unreached_ms > UNREACHED_EVERY_MS)
+        l->conf.tell(l->conf.arg, LANE_UNREACHED, l->conf.name, a->words);
+    l->unreached_ms = now_ms;
+    lane_end(l, j, PUSH_RESULT_DROPPED, a->status, a->words);
+}
+
+/* Everybody later, as the provider asks; its wish has a bound, and is said. */
+static void slower(struct lane *l, const struct push_answer *a)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t wait_ms = breaker_wait(&l->breaker, a->retry_after_s * 1000, now_ms);
+    char words[PUSH_WORDS_MAX + 64];
+
+    if (!l->slow_until_ms) {
+        snprintf(words, sizeof words, "asks for %lld s, gets %lld s: %s",
+                 (long long)a->retry_after_s, (long long)(wait_ms / 1000), a->words);
+        l->conf.tell(l->conf.arg, LANE_SLOWED, l->conf.name, words);
+    }
+    if (l->slow_until_ms < now_ms + wait_ms)
+        l->slow_until_ms = now_ms + wait_ms;
+}
+
+/* How many may be under way follows what becomes of connections. */
+static void note_answer(struct lane *l, const struct http_answer *http)
+{
+    struct flight *w = &l->flight;
+    char words[96];
+
+    if (http->st == CQ_OK) {
+        flight_answered(w);
     } else {
-        a->verdict = PUSH_MISCONFIGURED;
-        tell_bad(l, a);
-        again_now(l, j);
+        count_add(COUNT_PUSHES_UNKNOWN, 1);
+        flight_lost(w, clock_mono_ms());
+    }
+    if (!l->narrow && w->size <= w->most / 4 && w->size < w->most) {
+        l->narrow = true;
+        snprintf(words, sizeof words, "%d at once, of %d", w->size, w->most);
+        l->conf.tell(l->conf.arg, LANE_NARROWED, l->conf.name, words);
+    } else if (l->narrow && w->size >= w->most / 2) {
+        l->narrow = false;
+        l->conf.tell(l->conf.arg, LANE_WIDENED, l->conf.name, "");
     }
 }
 
@@ -385,11 +459,11 @@ void lane_answered(void *arg, uint64_t opaque, const struct http_answer *http)
         return;
     }
     j = &l->jobs.v[opaque];
+    note_answer(l, http);
     l->conf.provider->ops->answer(http, &a);
     switch (a.verdict) {
     case PUSH_TAKEN:
-        l->proven = true;
-        l->foreign = 0;
+        evidence_taken(&l->evidence);
         tell_good(l);
         lane_end(l, j, PUSH_RESULT_ACCEPTED, a.status, "");
         break;
@@ -400,6 +474,9 @@ void lane_answered(void *arg, uint64_t opaque, const struct http_answer *http)
     case PUSH_FOREIGN:
         token_foreign(l, j, &a);
         break;
+    case PUSH_UNREACHED:
+        platform_unreached(l, j, &a);
+        break;
     case PUSH_REFUSED:
         tell_good(l);
         lane_end(l, j, PUSH_RESULT_DROPPED, a.status, a.words);
@@ -409,7 +486,7 @@ void lane_answered(void *arg, uint64_t opaque, const struct http_answer *http)
         again_later(l, j, &a);
         break;
     case PUSH_SLOWER:
-        breaker_wait(&l->breaker, a.retry_after_s * 1000, clock_mono_ms());
+        slower(l, &a);
         again_now(l, j);
         break;
     case PUSH_CREDENTIAL:

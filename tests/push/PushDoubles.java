@@ -244,6 +244,10 @@ public class PushDoubles {
             if (isFirst(token, n))
                 return new Reply(429, googleError(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded", false), "1");
             break;
+        case "quota-for-days":
+            if (isFirst(token, n))
+                return new Reply(429, googleError(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded", false), "999999");
+            break;
         case "unavailable":
             if (isFirst(token, n))
                 return Reply.error(503, "UNAVAILABLE", "UNAVAILABLE", "The service is currently unavailable");
@@ -280,6 +284,10 @@ public class PushDoubles {
             return STALL;
         case "reset":
             return RESET;
+        case "reset-tenth":
+            if (stats.get("fcm").get() % 10 == 0)
+                return RESET;
+            break;
         case "denied":
             return Reply.error(403, "PERMISSION_DENIED", null, "Permission denied on this project");
         default:

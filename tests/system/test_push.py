@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Phones are woken: through the whole road, by doubles of Google's and Apple's services."""
 import asyncio
+import collections
 import functools
 import json
 import subprocess
@@ -522,6 +523,14 @@ async def test_an_expired_access_token_is_renewed_once(pushing, doubles, net):
     for out, p in zip(told, phones):
         await outcome(pushing, out.id, p, "ACCEPTED", timeout_s=100)
     assert len(doubles.requests("oauth")) == before + 1
+    # revoked again within the minute: it is paused for a second or two, and then tried with another one, not with the dead one
+    doubles.control(expire=1)
+    told = [await alice.told(f"{MARK} and again", peer=p.user_id) for p in phones]
+    for out, p in zip(told, phones):
+        await outcome(pushing, out.id, p, "ACCEPTED", timeout_s=100)
+    assert len(doubles.requests("oauth")) == before + 2
+    refused = collections.Counter(r["headers"]["authorization"] for r in doubles.requests("fcm") if r["status"] == 401)
+    assert max(refused.values()) <= len(phones), "a dead bearer was used again"
 
 
 def push_test(stack, *words) -> tuple[int, str]:

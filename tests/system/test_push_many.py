@@ -5,11 +5,12 @@ import collections
 import json
 import random
 import time
+import uuid
 
 import pytest
 from conftest import BASE_PORT
 from look import all_end_in_good_order, log_faults, records
-from push import Doubles, apns_token, faults_of, google_schema
+from push import TOPIC, Doubles, apns_token, faults_of, google_schema
 from push_load import Pushes
 from stack import Proc, Stack, wait_until
 
@@ -163,6 +164,68 @@ def test_google_fails(pushing, doubles, mode):
         doubles.control(fcm="ok")
     ends = p.wait(120)
     assert all(got == ["ACCEPTED"] for got in ends.values())
+
+
+def lines(stack, event: str, since: int = 0) -> list[dict]:
+    return [x for x in stack.role("mobile").log_lines()[since:] if x["event"] == event]
+
+
+def test_one_connection_in_ten_requests_is_reset(pushing, doubles):
+    """Each takes all its streams along, and they are sent again: fewer are under way then, and that is said."""
+    unknown = pushing.metrics("mobile")["pushes_unknown_total"]
+    doubles.control(fcm="reset-tenth")
+    try:
+        p = Pushes(pushing, [("FCM_TOKEN", f"ok:tenth-{n:05d}") for n in range(300)]).produce()
+        ends = p.wait(150)
+    finally:
+        doubles.control(fcm="ok")
+    assert all(got == ["ACCEPTED"] for got in ends.values())
+    assert lines(pushing, "provider_narrowed") and pushing.metrics("mobile")["pushes_unknown_total"] > unknown
+    answered = collections.Counter(doubles.token_of(r) for r in doubles.requests("fcm") if "ok:tenth-" in r["body"] and r["status"] == 200)
+    twice = sum(answered.values()) - len(answered)
+    assert len(answered) == 300 and twice < IN_FLIGHT, f"{twice} were taken more than once"
+
+
+def test_a_retry_after_of_days_is_said_and_cut(pushing):
+    mobile = pushing.role("mobile")
+    since = len(mobile.log_lines())
+    p = Pushes(pushing, [("FCM_TOKEN", f"quota-for-days:1:{n:05d}") for n in range(3)]).produce()
+    wait_until(lambda: lines(pushing, "provider_slowed", since), 30, "what Google asks for")
+    (line,) = lines(pushing, "provider_slowed", since)
+    assert line["level"] == "warn" and "asks for 999999 s, gets 600 s" in line["why"] and "QUOTA_EXCEEDED" in line["why"]
+    wait_until(lambda: pushing.metrics("mobile")["providers_slowed"] == 1, 10, "the gauge")
+    ends = Pushes(pushing, [("APNS", apns_token("a5", n)) for n in range(20)]).produce().wait(30)
+    assert all(got == ["ACCEPTED"] for got in ends.values())  # Apple goes on
+    mobile.kill9()  # rather than ten minutes
+    mobile.start().wait_ready(60)
+    assert all(got == ["ACCEPTED"] for got in p.wait(60).values()) and pushing.metrics("mobile")["providers_slowed"] == 0
+
+
+def test_bogus_tokens_hold_up_nobody_after_a_restart(pushing):
+    """What was taken before the restart has proven the configuration: only the tokens can be wrong."""
+    ends = Pushes(pushing, [("APNS", apns_token("a6", n)) for n in range(50)]).produce().wait(60)
+    assert all(got == ["ACCEPTED"] for got in ends.values())
+    mobile = pushing.role("mobile")
+    wait_until(lambda: proven(pushing), 30, "the proof to be committed")
+    mobile.kill9()
+    mobile.start().wait_ready(60)
+    since = len(mobile.log_lines())
+    p = Pushes(pushing, [("APNS", apns_token("bad", n)) for n in range(60)] + [("APNS", apns_token("a7", n)) for n in range(60)]).produce()
+    for token, got in p.wait(60).items():
+        assert got == (["TOKEN_DEAD"] if token.startswith("bad") else ["ACCEPTED"]), (token, got)
+    assert not lines(pushing, "provider_paused", since)
+
+
+def proven(stack) -> bool:
+    """The commit of one partition says so."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    c = Consumer({"bootstrap.servers": stack.broker, "group.id": "mobile-apns", "enable.auto.commit": False})
+    try:
+        places = [TopicPartition("mobile.push", p) for p in range(int(stack.services.settings["PARTITIONS"]))]
+        return any("p" in (place.metadata or "") for place in c.committed(places, timeout=20))
+    finally:
+        c.close()
 
 
 def test_both_services_gone_and_back(pushing, doubles):
@@ -335,6 +398,20 @@ def test_a_wrong_key_keeps_the_place_and_the_other_goes_on(pushing, key, why):
         assert (line["event"], line["provider"]) == ("provider_paused", "fcm") and why in line["why"]
         assert not waiting.ends()
     assert all(got == ["ACCEPTED"] for got in waiting.wait(60).values())
+
+
+def test_a_few_users_prove_nothing_where_nothing_was_taken_yet(pushing):
+    """Tokens of a few users, however many, do not pause a provider that has taken nothing; those of twenty users do, until it takes one."""
+    with Otherwise(pushing, APNS_TOPIC=f"{TOPIC},org.example.other") as mobile:  # another configuration: it has still to be proven
+        few = [str(uuid.uuid4()) for _ in range(4)]
+        p = Pushes(pushing, [("APNS", apns_token("bad", n)) for n in range(64)])
+        p.rows = [(few[n % 4], *row[1:]) for n, row in enumerate(p.rows)]
+        assert all(got == ["DROPPED"] for got in p.produce().wait(60).values())
+        assert not [x for x in mobile.log_lines() if x["event"] == "provider_paused"]
+        q = Pushes(pushing, [("APNS", apns_token("bad", n)) for n in range(30)]).produce()
+        wait_until(lambda: [x for x in mobile.log_lines() if x["event"] == "provider_paused" and "BadDeviceToken" in x["why"]], 30, "a pause")
+    # with the configuration of before they are what they are
+    assert all(set(got) <= {"DROPPED", "TOKEN_DEAD"} for got in q.wait(60).values())
 
 
 def test_apple_needs_its_three_names(pushing):

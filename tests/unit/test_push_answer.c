@@ -40,8 +40,8 @@ TEST(google)
                  "The registration token is not a valid FCM registration token"),
           PUSH_DEAD },
         { 400, OURS, PUSH_REFUSED },
-        { 401, GOOGLE("UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR", "m"), PUSH_MISCONFIGURED },
-        { 401, GOOGLE("UNAUTHENTICATED", "APNS_AUTH_ERROR", "m"), PUSH_MISCONFIGURED },
+        { 401, GOOGLE("UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR", "m"), PUSH_UNREACHED },
+        { 401, GOOGLE("UNAUTHENTICATED", "APNS_AUTH_ERROR", "m"), PUSH_UNREACHED },
         { 429, GOOGLE("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "m"), PUSH_SLOWER },
         { 503, GOOGLE("UNAVAILABLE", "UNAVAILABLE", "m"), PUSH_DOWN },
         { 500, GOOGLE("INTERNAL", "INTERNAL", "m"), PUSH_DOWN },
@@ -177,4 +177,20 @@ TEST(the_token_endpoint)
     a = answered(429, "");
     answer_oauth(&a, &got);
     CHECK_EQ(got.verdict, PUSH_DOWN);
+}
+
+TEST(what_is_asked_for_has_a_bound)
+{
+    struct http_answer a = answered(429, GOOGLE("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "m"));
+    struct push_answer got;
+
+    a.retry_after_s = 120;
+    answer_fcm(&a, &got);
+    CHECK_EQ(got.retry_after_s, 120);
+    a.retry_after_s = INT64_MAX;
+    answer_fcm(&a, &got);
+    CHECK_EQ(got.retry_after_s, RETRY_AFTER_MAX_S);
+    a.retry_after_s = -5;
+    answer_fcm(&a, &got);
+    CHECK_EQ(got.retry_after_s, 60); /* nothing said */
 }

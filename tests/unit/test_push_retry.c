@@ -3,6 +3,8 @@
  * When it is tried again, and how far the commit may go: against a clock and dice of our own.
  */
 #include "sinks/mobile/breaker.h"
+#include "sinks/mobile/evidence.h"
+#include "sinks/mobile/flight.h"
 #include "sinks/mobile/lane.h"
 #include "sinks/mobile/undone.h"
 #include "tests/unit/test.h"
@@ -93,12 +95,115 @@ TEST(a_quota_is_a_pause_and_no_failure)
 {
     struct breaker b = { 0 };
 
-    breaker_wait(&b, 5000, 100);
-    breaker_wait(&b, 1000, 100); /* the longest counts */
+    CHECK_EQ(breaker_wait(&b, 5000, 100), 5000);
+    CHECK_EQ(breaker_wait(&b, 1000, 100), 1000); /* the longest counts */
     CHECK_EQ(breaker_room(&b, 5099), 0);
     CHECK_EQ(breaker_room(&b, 5100), INT32_MAX);
     breaker_good(&b);
     CHECK_EQ(breaker_room(&b, 5099), 0); /* what ends meanwhile does not end it */
+}
+
+TEST(a_quota_of_eleven_days_is_asked_again_in_ten_minutes)
+{
+    struct breaker b = { 0 };
+
+    CHECK_EQ(breaker_wait(&b, 999999000, 100), BREAKER_WAIT_CAP_MS);
+    CHECK_EQ(breaker_room(&b, 99 + BREAKER_WAIT_CAP_MS), 0);
+    CHECK_EQ(breaker_room(&b, 100 + BREAKER_WAIT_CAP_MS), INT32_MAX);
+}
+
+/* ---- whose fault it is
+ * ------------------------------------------------------------------------- */
+
+static struct cq_id someone(int n)
+{
+    const struct cq_span part = span_of(&n, sizeof n);
+
+    return id_derive("user", &part, 1);
+}
+
+TEST(a_few_users_with_many_bogus_tokens_prove_nothing)
+{
+    struct evidence e = { 0 };
+
+    for (int n = 0; n < 5000; n++)
+        CHECK(!evidence_foreign(&e, someone(n % (EVIDENCE_USERS - 1))));
+    CHECK(evidence_foreign(&e, someone(EVIDENCE_USERS))); /* so many, and none was taken */
+    CHECK(evidence_foreign(&e, someone(1)));
+    evidence_taken(&e);
+    for (int n = 0; n < 5000; n++)
+        CHECK(!evidence_foreign(&e, someone(n)));
+}
+
+TEST(a_restart_need_not_prove_it_again)
+{
+    struct evidence e = { 0 }, after = { 0 }, other = { 0 }, old = { 0 };
+    char text[EVIDENCE_TEXT_MAX];
+
+    evidence_format(&e, INT64_MAX, UINT32_MAX, text);
+    CHECK_STR(text, "o9223372036854775807");
+    CHECK_EQ(evidence_parse(&after, text, UINT32_MAX), INT64_MAX);
+    CHECK(!after.proven);
+    evidence_taken(&e);
+    evidence_format(&e, INT64_MAX, UINT32_MAX, text);
+    CHECK_STR(text, "o9223372036854775807pffffffff");
+    CHECK_EQ(evidence_parse(&after, text, UINT32_MAX), INT64_MAX);
+    CHECK(after.proven);
+    CHECK_EQ(evidence_parse(&other, text, 7), INT64_MAX); /* another key, topic or service */
+    CHECK(!other.proven);
+    CHECK_EQ(evidence_parse(&old, "o12", 7), 12);
+    CHECK_EQ(evidence_parse(&old, "", 7), -1);
+    CHECK_EQ(evidence_parse(&old, "o12x", 7), -1);
+    CHECK_EQ(evidence_parse(&old, "o-1", 7), -1);
+    CHECK(!old.proven);
+}
+
+/* ---- connections that die
+ * ---------------------------------------------------------------------- */
+
+/* Pushes sent more than once when one request in ten kills its connection, and half of all that is
+ * under way with it: with a window, or with all that may be. */
+static int doubled(bool windowed, int pushes)
+{
+    struct flight w;
+    unsigned seed = 1;
+    int done = 0, extra = 0;
+
+    flight_init(&w, 500, 2);
+    for (int64_t now = 1; done < pushes; now += FLIGHT_EVENT_MS) {
+        bool dies = rand_r(&seed) % 10 == 0;
+
+        if (dies) {
+            extra += (windowed ? w.size : 500) / 2;
+            flight_lost(&w, now);
+        } else {
+            flight_answered(&w);
+            done++;
+        }
+    }
+    return extra;
+}
+
+TEST(few_are_under_way_while_connections_die)
+{
+    struct flight w;
+
+    CHECK(doubled(false, 10000) > 20 * 10000);
+    CHECK(doubled(true, 10000) < 10000 / 2);
+    flight_init(&w, 500, 2);
+    CHECK(flight_lost(&w, 1000));
+    for (int n = 0; n < 250; n++)
+        CHECK(!flight_lost(&w, 1000 + FLIGHT_EVENT_MS - 1)); /* the streams of one connection */
+    CHECK_EQ(w.size, 250);
+    for (int n = 0; n < 40; n++)
+        flight_lost(&w, 2000 + n * FLIGHT_EVENT_MS);
+    CHECK_EQ(w.size, 2); /* one a connection: never none */
+    for (int n = 0; n < 500 * 500; n++)
+        flight_answered(&w);
+    CHECK_EQ(w.size, 500);
+    flight_init(&w, 1, 2);
+    flight_lost(&w, 1);
+    CHECK_EQ(w.size, 1);
 }
 
 TEST(a_credential_that_came_lets_the_trial_follow)

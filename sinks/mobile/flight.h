@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinks/mobile/flight.h - how many requests may be under way (pure). A connection that dies takes
+ * all its streams along, and each of them is sent again: the provider may have taken it already. So
+ * fewer are under way while connections die, and one more for each round of answers.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { FLIGHT_EVENT_MS = 100 }; /* what is lost within this was lost by one death */
+
+struct flight {
+    int most;       /* as configured */
+    int least;      /* one a connection */
+    int size;       /* now */
+    int answers;    /* since it grew */
+    int64_t cut_ms; /* when it was halved; 0: never */
+};
+
+/** At most `most` requests over `connections`. */
+void flight_init(struct flight *w, int most, int connections);
+
+/** A request ended without an answer. True: the window was halved for it. */
+bool flight_lost(struct flight *w, int64_t now_ms);
+
+/** An answer came, whatever it says. */
+void flight_answered(struct flight *w);
