@@ -6,6 +6,7 @@
 #include "lib/http/transfer.h"
 #include "lib/json/json.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +20,13 @@ enum {
 
 /* Written once by token_service_use, before any thread; read-only after that. */
 static struct token_service service;
+
+/* The last token, for all clients of the process: each of them asks when it is made. */
+static struct {
+    pthread_mutex_t lock; /* held during a request, too: who waits for it wants its answer */
+    struct bus_token token;
+    int64_t renew_ms; /* Unix time from which another one is got; 0: there is none */
+} last = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void token_service_use(const struct token_service *s)
 {
@@ -82,7 +90,7 @@ static enum cq_status read_answer(const struct transfer_reply *a, int64_t now_ms
     return CQ_OK;
 }
 
-enum cq_status token_service_get(struct bus_token *ret, char *reterr, size_t reterr_n)
+static enum cq_status request_token(struct bus_token *ret, char *reterr, size_t reterr_n)
 {
     char basic[BASIC_MAX + 32], scope[FIELD_MAX], body[FIELD_MAX + 64];
     const char *headers[] = { basic, "content-type: application/x-www-form-urlencoded",
@@ -113,5 +121,25 @@ enum cq_status token_service_get(struct bus_token *ret, char *reterr, size_t ret
     else
         snprintf(reterr, reterr_n, "the token service does not answer: %s", transfer_why(t));
     transfer_free(t);
+    return st;
+}
+
+/* The library asks when four fifths of a token's life are over: that is another one, always. */
+enum cq_status token_service_get(struct bus_token *ret, char *reterr, size_t reterr_n)
+{
+    enum cq_status st = CQ_OK;
+
+    pthread_mutex_lock(&last.lock);
+    if (clock_wall_ms() >= last.renew_ms) {
+        int64_t now_ms = clock_wall_ms();
+
+        last.renew_ms = 0;
+        st = request_token(&last.token, reterr, reterr_n);
+        if (st == CQ_OK)
+            last.renew_ms = now_ms + (last.token.until_ms - now_ms) / 2;
+    }
+    if (st == CQ_OK)
+        *ret = last.token;
+    pthread_mutex_unlock(&last.lock);
     return st;
 }

@@ -16,6 +16,7 @@ struct token_service {
 /** Call once, before any thread. */
 void token_service_use(const struct token_service *s);
 
-/** One request to the service, at most 13 s without a sign of life; a bus_token_fn. */
+/** The last token of this process while less than half of its life is over, else another one by a
+ * request, which takes at most 13 s without a sign of life. A bus_token_fn. */
 CQ_MUST_CHECK enum cq_status token_service_get(struct bus_token *ret, char *reterr,
                                                size_t reterr_n);

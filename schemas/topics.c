@@ -296,13 +296,16 @@ static void print_rights(FILE *out)
     static const char *const roles[] = { "edge-rest",   "edge-ws", "chat",   "user",
                                          "persistence", "status",  "mobile", "media" };
 
-    fputs("\n## Rights\n\nWhere brokers ask who a role is, it needs Read on these topics, Write on "
-          "those, Describe on every topic, and Read on the groups that begin with its name and on "
-          "the group `chasqui-reader`:\n\n| role | reads | writes |\n|---|---|---|\n",
-          out);
+    fputs(
+        "\n## Rights\n\nWhere brokers ask who a role is, it needs Read on these topics, Write on "
+        "those, Describe and DescribeConfigs on every topic, and Read on the groups that begin "
+        "with "
+        "its name and on the group `chasqui-reader`:\n\n| role | reads | writes |\n|---|---|---|\n",
+        out);
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
         print_rights_of(out, roles[i]);
-    fputs("\n`chasqui admin topics` needs Create on the topics, or on the cluster, and Describe.\n",
+    fputs("\n`chasqui admin topics` needs Create on the topics, or on the cluster, Describe and "
+          "DescribeConfigs.\n",
           out);
 }
 

@@ -59,6 +59,7 @@ class TokenService:
         from cryptography.hazmat.primitives.asymmetric import rsa
 
         self.life_s, self.asked = life_s, []  # (client, form) of each request, refused ones too
+        self.short = {}  # client → [tokens it may still have, seconds that each lives]; others: any number, life_s
         self._jwt, self._key = jwt, rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         self.keys = Path(folder) / "jwks.json"
@@ -91,12 +92,15 @@ class TokenService:
         pair = base64.b64decode(basic).decode() if scheme == "Basic" else ":"
         client, _, secret = (urllib.parse.unquote_plus(part) for part in pair.partition(":"))
         self.asked.append((client, form))
-        if path != "/token" or form.get("grant_type") != "client_credentials" or secret != password(client):
+        left, life_s = self.short.get(client, (1, self.life_s))
+        if client in self.short:
+            self.short[client][0] -= 1
+        if path != "/token" or form.get("grant_type") != "client_credentials" or secret != password(client) or left < 1:
             return 401, b'{"error":"invalid_client"}'
         now = int(time.time())
-        token = self._jwt.encode({"sub": client, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + self.life_s,
+        token = self._jwt.encode({"sub": client, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + life_s,
                                   "scope": form.get("scope", "")}, self._key, algorithm="RS256", headers={"kid": "one"})
-        return 200, json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": self.life_s}).encode()
+        return 200, json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": life_s}).encode()
 
     def close(self):
         self._server.shutdown()
@@ -152,7 +156,8 @@ def grant(admin, of_roles):
 
     rules = []
     for role, (reads, writes) in of_roles.items():
-        rules.append(rule(ResourceType.TOPIC, "*", ResourcePatternType.LITERAL, role, AclOperation.DESCRIBE))
+        rules += [rule(ResourceType.TOPIC, "*", ResourcePatternType.LITERAL, role, operation)
+                  for operation in (AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)]
         rules += [rule(ResourceType.TOPIC, t, ResourcePatternType.LITERAL, role, AclOperation.READ) for t in reads]
         rules += [rule(ResourceType.TOPIC, t, ResourcePatternType.LITERAL, role, AclOperation.WRITE) for t in writes]
         rules.append(rule(ResourceType.GROUP, role, ResourcePatternType.PREFIXED, role, AclOperation.READ))

@@ -137,9 +137,12 @@ async def test_a_message_goes_the_whole_road_behind_tls_on_the_rights_of_each_ro
     # every way in was used
     assert {client for client, _ in secured.tokens.asked} >= set(BY_TOKEN)
     assert all(form["scope"] == "kafka all" for _, form in secured.tokens.asked)
+    # nobody lacked a right
+    odd = [(p.name, line) for p in locked.roles() for line in p.log_lines() if line["level"] in ("warn", "error")]
+    assert not odd, odd
 
 
-@scenario(stack="locked", limit_s=90)
+@scenario(stack="locked", limit_s=150)
 async def test_a_broker_behind_tls_comes_back(secured, locked, net):
     """Its death is no end of a connection in the sense of TLS: every role waits all the same, and none ends."""
     alice, bob = await net.people("alice", "bob")
@@ -227,6 +230,20 @@ def test_a_role_that_cannot_come_in_waits_and_says_so(secured):
         assert proc.alive() and not proc.is_ready()
 
 
+def test_a_running_role_that_is_refused_says_so_and_goes_on_when_it_may(secured):
+    """A service that gives one short token, for all clients of the process, and the next one only later."""
+    secured.tokens.short["mobile"] = [1, 10]
+    with secured.process("mobile") as proc:
+        proc.wait_ready(30)
+        line = wait_until(lambda: next((x for x in proc.log_lines() if x["event"] == "kafka_refused"), None), 40, "it to say that it is refused")
+        assert line["level"] == "warn" and "KAFKA_TOKEN_URL" in line["look_at"] and "401" in line["why"]
+        asked = len(secured.tokens.asked)
+        secured.tokens.short["mobile"] = [1, 3600]
+        wait_until(lambda: len(secured.tokens.asked) > asked, 30, "it to ask again")
+        assert proc.alive()
+    del secured.tokens.short["mobile"]
+
+
 def test_postgresql_by_tls_with_the_right_authority_only(secured):
     code, words = secured.admin("migrate")
     assert code == 0, words
@@ -293,7 +310,8 @@ def test_t40_without_a_name_nothing_is_shown(secured):
         assert AdminClient(stranger).list_topics(timeout=20).topics == {}
     with secured.process("chat", KAFKA_BROKER=f"127.0.0.1:{secured.doors['open']}", KAFKA_CERT_FILE=None, KAFKA_KEY_FILE=None) as proc:
         assert proc.wait(30) == 1
-        assert "does not let us Describe it" in proc.log_lines()[-1]["why"]
+        (line,) = [x for x in proc.log_lines() if x["event"] == "topics_wrong"]
+        assert "does not let us Describe it" in line["why"]
 
 
 def test_t40_a_role_under_another_roles_name_ends_and_says_why(secured):
@@ -302,7 +320,7 @@ def test_t40_a_role_under_another_roles_name_ends_and_says_why(secured):
         assert any("AUTHORIZATION_FAILED" in line.get("why", "") for line in proc.log_lines() if line["level"] == "error"), proc.log_lines()
 
 
-def test_the_check_of_rights_bites():
+def test_the_checks_bite():
     for told in ({}, {("write", "members"): None}, {("write", "members"): "_MSG_TIMED_OUT"}):
         with pytest.raises(AssertionError):
             refused_all(told)
