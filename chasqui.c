@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/bus/bus.h"
+#include "lib/jwt/token.h"
 #include "lib/pg/pg.h"
 #include "processors/chat/role.h"
 #include "processors/user/role.h"
@@ -162,6 +163,12 @@ static int run_watched(const struct role *r)
     }
 }
 
+static void log_misspelt(void *arg, const char *name, const char *ours)
+{
+    (void)arg;
+    log_warn("setting_unknown", LOG_S("name", name), LOG_S("meant", ours));
+}
+
 static int run_role(const struct role *r)
 {
     struct watches watches = { 0 };
@@ -172,6 +179,7 @@ static int run_role(const struct role *r)
     log_init(r->name, log_level_parse(setting_text(SET_LOG_LEVEL)));
     catch_signals();
     raise_file_limit();
+    settings_misspelt(log_misspelt, NULL);
     log_info("starting", LOG_S("version", CHASQUI_VERSION), LOG_I("pid", getpid()));
     if (!open_private_door(r))
         return 1;
@@ -183,13 +191,38 @@ static int run_role(const struct role *r)
     return code;
 }
 
+static void print_misspelt(void *arg, const char *name, const char *ours)
+{
+    (void)arg;
+    fprintf(stderr, "chasqui: nobody knows the setting %s; %s is meant?\n", name, ours);
+}
+
+/* What a role would find out only when it uses it. */
+static bool check_token_key(void)
+{
+    struct token_keys *keys = NULL;
+    enum cq_status st = token_keys_new(setting_text(SET_JWT_SECRET), &keys);
+
+    if (st != CQ_OK)
+        fputs(
+            "chasqui: setting JWT_SECRET must be one secret, or a list of name:secret, each secret "
+            "of at least 32 bytes\n",
+            stderr);
+    token_keys_free(keys);
+    return st == CQ_OK;
+}
+
 static int check_config(bool markdown)
 {
+    bool good;
+
     if (markdown) {
         settings_print_markdown(stdout);
         return 0;
     }
-    if (settings_load(ROLE_ALL, stderr) != CQ_OK || security_load(stderr) != CQ_OK)
+    good = settings_load(ROLE_ALL, stderr) == CQ_OK;
+    good = !settings_misspelt(print_misspelt, NULL) && good;
+    if (!good || security_load(stderr) != CQ_OK || !check_token_key())
         return 2;
     settings_print_values(stdout);
     return 0;

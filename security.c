@@ -73,12 +73,6 @@ static bool judge_tls(FILE *err)
     good = readable(SET_KAFKA_CA_FILE, "KAFKA_CA_FILE", err) && good;
     good = readable(SET_KAFKA_CERT_FILE, "KAFKA_CERT_FILE", err) && good;
     good = readable(SET_KAFKA_KEY_FILE, "KAFKA_KEY_FILE", err) && good;
-    if (strstr(setting_text(SET_KAFKA_BROKER), "://")) {
-        fputs("chasqui: setting KAFKA_BROKER has host:port without a scheme; KAFKA_TLS=1 makes it "
-              "TLS\n",
-              err);
-        good = false;
-    }
     return good;
 }
 

@@ -3,6 +3,7 @@
 
 import argparse
 import contextlib
+import difflib
 import fcntl
 import json
 import os
@@ -24,14 +25,19 @@ DOWN_MOST_S = 120
 class Printed(Progress):
     """Progress for a person: a line a step."""
 
+    _in_step = False
+
     def begin(self, what):
+        self._in_step = True
         print(f"  {what} ", end="", flush=True)
 
     def end(self, what, seconds):
+        self._in_step = False
         print("." * max(3, 58 - len(what)) + f" {seconds:6.1f} s", flush=True)
 
     def note(self, text):
-        print(f"  {text}", flush=True)
+        """In the middle of a step, on a line of its own."""
+        print(f"\n    {text} " if self._in_step else f"  {text}", end="" if self._in_step else "\n", flush=True)
 
     tell = note
 
@@ -62,10 +68,18 @@ def check_settings(state, settings):
     """Every name must be somebody's, or a misspelt setting would be silently without effect."""
     table = subprocess.run([ROOT / "build/release/chasqui", "check-config", "--markdown"], capture_output=True, text=True,
                            check=True).stdout
-    known = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    known = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")} | settings_file.OURS
     for name in settings:
-        if name not in known and name not in settings_file.OURS:
-            raise Failure("check the settings", f"{state / 'settings.env'}: nobody knows {name}; docs/settings.md has the names")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f" ({near[0]}?)" if near else ""
+            raise Failure("check the settings",
+                          f"{state / 'settings.env'}: nobody knows {name}{meant}; docs/settings.md has the names")
+    services = services_of(state, settings)
+    done = subprocess.run([services.executable, "check-config"], capture_output=True, text=True, env=services.role_env("all"),
+                          check=False)
+    if done.returncode:
+        raise Failure("check the settings", f"{state / 'settings.env'}:\n{done.stderr.strip()}")
 
 
 def up(state, rebuild, closed=False):

@@ -19,6 +19,10 @@ RESTART_FIRST_S = 0.2
 RESTART_MOST_S = 10.0
 STEADY_S = 30.0  # up this long: the next death starts again with the shortest delay
 TAIL_BYTES = 4000
+LOOK_EVERY_S = 10.0  # at what a start that takes long does
+WORKS_SHARE = 0.05  # of one core; what an idle Java machine uses is far below
+WORKS_BYTES = 1024 * 1024  # read or written since the last look
+PATIENCE_MOST_S = 3600.0
 
 
 class Failure(Exception):
@@ -48,6 +52,45 @@ def log_tail(path, lines=15):
             return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
     except OSError:
         return ""
+
+
+def work_of(session):
+    """CPU seconds and bytes read and written so far by the processes of a session (a Proc has one of its own)."""
+    cpu, moved = 0.0, 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) != session:
+                continue
+            cpu += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            io = dict(line.split(": ") for line in (folder / "io").read_text().splitlines())
+            moved += int(io["rchar"]) + int(io["wchar"])
+        except (OSError, ValueError, KeyError):
+            pass  # it has ended, or does not show
+    return cpu, moved
+
+
+class Patience:
+    """Time does not run out for a start that works: CPU is used, or bytes are moved. Says every few seconds what it does."""
+
+    def __init__(self, name, session, say, every=LOOK_EVERY_S):
+        self.name, self.session, self.say, self.every = name, session, say, every
+        self.began = self.looked = time.monotonic()
+        self.cpu, self.moved = work_of(session)
+
+    def works(self):
+        """Whether it did something since the last look; None: it is too early to look."""
+        now = time.monotonic()
+        if now - self.looked < self.every:
+            return None
+        cpu, moved = work_of(self.session)
+        used, bytes_n, passed = cpu - self.cpu, moved - self.moved, now - self.looked
+        self.looked, self.cpu, self.moved = now, cpu, moved
+        works = used >= WORKS_SHARE * passed or bytes_n >= WORKS_BYTES
+        self.say(f"{self.name} is not ready after {now - self.began:.0f} s, "
+                 + (f"but works: {used:.1f} s of CPU and {bytes_n >> 20} MiB read and written in the last {passed:.0f} s" if works
+                    else f"and does nothing since {passed:.0f} s"))
+        return works and now - self.began < PATIENCE_MOST_S
 
 
 class Proc:
@@ -120,10 +163,14 @@ class Proc:
         except OSError:
             return False
 
-    def wait_ready(self, timeout=30.0):
-        """Until the ready line is there. Failure when it dies first (unless it is restarted) or time runs out."""
+    def wait_ready(self, timeout=30.0, say=None, every=LOOK_EVERY_S):
+        """Until the ready line is there. Failure when it dies first (unless it is restarted) or time runs out. With `say`, a
+        function of a line of text, time begins anew whenever it is seen to work, for an hour at most."""
         end = time.monotonic() + timeout
+        patience = Patience(self.name, self.pid, say, every) if say and self.alive() else None
         while not self.is_ready():
+            if patience and patience.works():
+                end = time.monotonic() + timeout
             if not self.alive() and not self.auto_restart:
                 raise Failure(f"start {self.name}", f"it ended at once with {self._how_it_ended()}\n{log_tail(self.log_path)}",
                               self.log_path)

@@ -509,7 +509,7 @@ class Services:
                 self.procs.append(proc)
                 started.append(proc.start())
             for proc in started:
-                proc.wait_ready(60)
+                proc.wait_ready(60, self.progress.tell)
 
     def kafkas(self):
         """Kafka's processes, the one there is."""
@@ -533,7 +533,7 @@ class Services:
         except KeyError:
             proc = Proc(name, argv, self.log_dir / f"{name}.log", ready, guard=self.guard, **kwargs)
             self.procs.append(proc)
-        return proc.start().wait_ready(timeout)
+        return proc.start().wait_ready(timeout, self.progress.tell)
 
     def watch(self):
         """From now on, restart whatever has auto_restart and dies."""

@@ -11,7 +11,28 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum setting_type { SETTING_TEXT, SETTING_INT, SETTING_BOOL };
+/** What a value looks like (lib/base/settings_forms.h). TEXT is for secrets, and for what has no
+ * form of its own; all but INT and BOOL are texts with a length. */
+enum setting_type {
+    SETTING_TEXT,
+    SETTING_INT,
+    SETTING_BOOL,
+    SETTING_BROKERS,  /* host:port, comma-separated */
+    SETTING_LISTEN,   /* address:port; no address: all */
+    SETTING_HOST,     /* host:port */
+    SETTING_URL,      /* http or https */
+    SETTING_WS_URL,   /* ws or wss */
+    SETTING_DATABASE, /* what libpq takes */
+    SETTING_STORE,    /* where files are kept */
+    SETTING_PATH,
+    SETTING_NAME,
+    SETTING_APPS,    /* bundle ids, comma-separated */
+    SETTING_RANGES,  /* addresses and address/bits, comma-separated */
+    SETTING_ORIGINS, /* of browsers, comma-separated */
+    SETTING_LEVEL,   /* of the log */
+    SETTING_DRIVER,  /* of one-time codes */
+    SETTING_LOGIN,   /* to Kafka */
+};
 
 enum role_bit {
     ROLE_EDGE_REST = 1u << 0,
@@ -33,37 +54,37 @@ enum role_bit {
 /** X(enum name, environment name, type, default or NULL when required, min, max, secret, roles,
  * help). min and max bound an int's value or a text's length in bytes. */
 #define SETTINGS(X)                                                                                \
-    X(KAFKA_BROKER, TEXT, "127.0.0.1:9092", 1, 1024, 0, ROLE_ALL,                                  \
+    X(KAFKA_BROKER, BROKERS, "127.0.0.1:9092", 1, 1024, 0, ROLE_ALL,                               \
       "Kafka bootstrap servers, host:port, comma-separated")                                       \
     X(KAFKA_TLS, BOOL, "0", 0, 1, 0, ROLE_ALL,                                                     \
       "1: TLS to Kafka; the certificates of brokers are verified, with their names")               \
-    X(KAFKA_CA_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                               \
+    X(KAFKA_CA_FILE, PATH, "", 0, 1024, 0, ROLE_ALL,                                               \
       "PEM file of the certificates that brokers are checked against; empty: the system's")        \
-    X(KAFKA_CERT_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                             \
+    X(KAFKA_CERT_FILE, PATH, "", 0, 1024, 0, ROLE_ALL,                                             \
       "PEM file of the certificate that we show to brokers (mTLS); empty: none")                   \
-    X(KAFKA_KEY_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL, "PEM file of the key of KAFKA_CERT_FILE")    \
+    X(KAFKA_KEY_FILE, PATH, "", 0, 1024, 0, ROLE_ALL, "PEM file of the key of KAFKA_CERT_FILE")    \
     X(KAFKA_KEY_PASSWORD, TEXT, "", 0, 1024, 1, ROLE_ALL,                                          \
       "Password of KAFKA_KEY_FILE; empty: the key is not encrypted")                               \
-    X(KAFKA_SASL, TEXT, "none", 4, 11, 0, ROLE_ALL,                                                \
+    X(KAFKA_SASL, LOGIN, "none", 4, 11, 0, ROLE_ALL,                                               \
       "How we log in to Kafka: none, plain or oauthbearer")                                        \
     X(KAFKA_USER, TEXT, "", 0, 255, 0, ROLE_ALL, "User for plain, client id for oauthbearer")      \
     X(KAFKA_PASSWORD, TEXT, "", 0, 1024, 1, ROLE_ALL,                                              \
       "Password for plain, client secret for oauthbearer; or KAFKA_PASSWORD_FILE")                 \
-    X(KAFKA_PASSWORD_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                         \
+    X(KAFKA_PASSWORD_FILE, PATH, "", 0, 1024, 0, ROLE_ALL,                                         \
       "File that holds what KAFKA_PASSWORD would, at most 1024 bytes and a line end; read at the " \
       "start")                                                                                     \
-    X(KAFKA_TOKEN_URL, TEXT, "", 0, 1024, 0, ROLE_ALL,                                             \
+    X(KAFKA_TOKEN_URL, URL, "", 0, 1024, 0, ROLE_ALL,                                              \
       "Token endpoint for oauthbearer (client credentials, RFC 6749 4.4)")                         \
     X(KAFKA_TOKEN_SCOPE, TEXT, "", 0, 255, 0, ROLE_ALL,                                            \
       "Scope asked for at KAFKA_TOKEN_URL; empty: none")                                           \
-    X(KAFKA_TOKEN_CA_FILE, TEXT, "", 0, 1024, 0, ROLE_ALL,                                         \
+    X(KAFKA_TOKEN_CA_FILE, PATH, "", 0, 1024, 0, ROLE_ALL,                                         \
       "PEM file of the certificates that KAFKA_TOKEN_URL is checked against; empty: the system's") \
     X(KAFKA_LOGIN_IN_CLEAR, BOOL, "0", 0, 1, 0, ROLE_ALL,                                          \
       "1: allow KAFKA_SASL without KAFKA_TLS, and http in KAFKA_TOKEN_URL: passwords cross the "   \
       "network readable")                                                                          \
-    X(DATABASE_URL, TEXT, NULL, 1, 1024, 1, ROLE_VIEW | ROLE_MOBILE | ROLE_MEDIA,                  \
+    X(DATABASE_URL, DATABASE, NULL, 1, 1024, 1, ROLE_VIEW | ROLE_MOBILE | ROLE_MEDIA,              \
       "PostgreSQL connection string (writes)")                                                     \
-    X(DATABASE_READ_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                     \
+    X(DATABASE_READ_URL, DATABASE, "", 0, 1024, 1, ROLE_EDGE_REST,                                 \
       "Optional read replica for sync, which waits until it is fresh enough; empty: DATABASE_URL") \
     X(JWT_SECRET, TEXT, NULL, 32, 1024, 1, ROLE_EDGES,                                             \
       "Key for access tokens, at least 32 bytes; `kid1:secret,kid0:secret` rotates: the first "    \
@@ -72,30 +93,30 @@ enum role_bit {
       "Key that turns a phone number into a user id; must never change")                           \
     X(FCM_SERVER_KEY, TEXT, "", 0, 16384, 1, ROLE_PUSH,                                            \
       "Path to, or inline JSON of, a Google service account; empty: no pushes by Google")          \
-    X(FCM_BASE_URL, TEXT, "https://fcm.googleapis.com", 8, 200, 0, ROLE_PUSH,                      \
+    X(FCM_BASE_URL, URL, "https://fcm.googleapis.com", 8, 200, 0, ROLE_PUSH,                       \
       "Where Google's HTTP v1 API is")                                                             \
     X(APNS_KEY, TEXT, "", 0, 16384, 1, ROLE_PUSH,                                                  \
       "Path to, or inline PEM of, the .p8 signing key; empty: no pushes by Apple")                 \
-    X(APNS_KEY_ID, TEXT, "", 0, 10, 0, ROLE_PUSH, "Name of the signing key, ten characters")       \
-    X(APNS_TEAM_ID, TEXT, "", 0, 10, 0, ROLE_PUSH, "Name of the team, ten characters")             \
-    X(APNS_TOPIC, TEXT, "", 0, 1024, 0, ROLE_PUSH,                                                 \
+    X(APNS_KEY_ID, NAME, "", 0, 10, 0, ROLE_PUSH, "Name of the signing key, ten characters")       \
+    X(APNS_TEAM_ID, NAME, "", 0, 10, 0, ROLE_PUSH, "Name of the team, ten characters")             \
+    X(APNS_TOPIC, APPS, "", 0, 1024, 0, ROLE_PUSH,                                                 \
       "Bundle ids of the apps, comma-separated; the first is for devices that name none")          \
-    X(APNS_BASE_URL, TEXT, "https://api.push.apple.com", 8, 200, 0, ROLE_PUSH,                     \
+    X(APNS_BASE_URL, URL, "https://api.push.apple.com", 8, 200, 0, ROLE_PUSH,                      \
       "Where Apple's service is")                                                                  \
-    X(APNS_SANDBOX_URL, TEXT, "https://api.sandbox.push.apple.com", 8, 200, 0, ROLE_PUSH,          \
+    X(APNS_SANDBOX_URL, URL, "https://api.sandbox.push.apple.com", 8, 200, 0, ROLE_PUSH,           \
       "Where Apple's service for development builds is")                                           \
-    X(PUSH_CA_FILE, TEXT, "", 0, 1024, 0, ROLE_PUSH,                                               \
+    X(PUSH_CA_FILE, PATH, "", 0, 1024, 0, ROLE_PUSH,                                               \
       "Certificates that push services are checked against; empty: the system's")                  \
     X(PUSH_IN_FLIGHT, INT, "500", 1, 4000, 0, ROLE_PUSH, "Pushes under way at once, a provider")   \
     X(PUSH_CONNECTIONS, INT, "2", 1, 16, 0, ROLE_PUSH, "Connections to a push service at most")    \
     X(PUSH_MAX_AGE_S, INT, "86400", 1, 2419200, 0, ROLE_PUSH,                                      \
       "A message older than this wakes nobody any more")                                           \
-    X(MEDIA_STORE, TEXT, "", 0, 512, 0, ROLE_STORE,                                                \
+    X(MEDIA_STORE, STORE, "", 0, 512, 0, ROLE_STORE,                                               \
       "Where files are kept: `local:PATH` or `s3:http(s)://host[:port]/bucket`; empty: no files")  \
     X(S3_ACCESS_KEY, TEXT, "", 0, 127, 1, ROLE_STORE, "Access key of an S3 store")                 \
     X(S3_SECRET_KEY, TEXT, "", 0, 159, 1, ROLE_STORE, "Secret key of an S3 store")                 \
-    X(S3_REGION, TEXT, "us-east-1", 1, 63, 0, ROLE_STORE, "Region of an S3 store")                 \
-    X(S3_PUBLIC_URL, TEXT, "", 0, 255, 0, ROLE_STORE,                                              \
+    X(S3_REGION, NAME, "us-east-1", 1, 63, 0, ROLE_STORE, "Region of an S3 store")                 \
+    X(S3_PUBLIC_URL, URL, "", 0, 255, 0, ROLE_STORE,                                               \
       "The S3 store as clients reach it, http(s)://host[:port]; empty: as we do")                  \
     X(S3_LINK_S, INT, "60", 60, 3600, 0, ROLE_EDGE_REST,                                           \
       "Seconds that a link of an S3 store lives at least, and at most twice; the same for all")    \
@@ -117,7 +138,7 @@ enum role_bit {
       "Processes that look into files at once; one user gets half of them at most")                \
     X(MEDIA_USER_LOOK_S, INT, "30", 1, 600, 0, ROLE_MEDIA,                                         \
       "Seconds of CPU a minute for looking into the files of one user; a MiB counts as 10 ms")     \
-    X(THUMBNAIL_PROGRAM, TEXT, "", 0, 1024, 0, ROLE_MEDIA,                                         \
+    X(THUMBNAIL_PROGRAM, PATH, "", 0, 1024, 0, ROLE_MEDIA,                                         \
       "The program that looks into files; empty: chasqui-thumbnail beside this one")               \
     X(PARTITIONS, INT, "2", 1, 256, 0, ROLE_ALL,                                                   \
       "Partitions of every topic on the message road; fixed for its life")                         \
@@ -125,17 +146,17 @@ enum role_bit {
       "Partitions of ws.push; bounds the number of WebSocket gateways")                            \
     X(REPLICATION, INT, "1", 1, 7, 0, ROLE_ADMIN,                                                  \
       "Replication factor of topics that `admin topics` creates")                                  \
-    X(INSTANCE, TEXT, "", 0, 64, 0, ROLE_ALL,                                                      \
+    X(INSTANCE, NAME, "", 0, 64, 0, ROLE_ALL,                                                      \
       "Stable name of this copy (static membership); empty: a new one each start")                 \
-    X(REST_LISTEN, TEXT, "127.0.0.1:8080", 3, 64, 0, ROLE_EDGE_REST,                               \
+    X(REST_LISTEN, LISTEN, "127.0.0.1:8080", 3, 64, 0, ROLE_EDGE_REST,                             \
       "Address and port of the REST API and the page")                                             \
-    X(WS_LISTEN, TEXT, "127.0.0.1:8081", 3, 64, 0, ROLE_EDGE_WS,                                   \
+    X(WS_LISTEN, LISTEN, "127.0.0.1:8081", 3, 64, 0, ROLE_EDGE_WS,                                 \
       "Address and port of the WebSocket gateway")                                                 \
-    X(WS_UPSTREAM, TEXT, "127.0.0.1:8081", 0, 64, 0, ROLE_EDGE_REST,                               \
+    X(WS_UPSTREAM, HOST, "127.0.0.1:8081", 0, 64, 0, ROLE_EDGE_REST,                               \
       "Where edge-rest tunnels /ws to; empty: no tunnel")                                          \
-    X(WS_PUBLIC_URL, TEXT, "ws://127.0.0.1:8081/ws", 0, 256, 0, ROLE_EDGE_REST,                    \
+    X(WS_PUBLIC_URL, WS_URL, "ws://127.0.0.1:8081/ws", 0, 256, 0, ROLE_EDGE_REST,                  \
       "WebSocket address told to the page")                                                        \
-    X(WEB_ROOT, TEXT, "", 0, 1024, 0, ROLE_EDGE_REST, "Folder of the web page; empty: no page")    \
+    X(WEB_ROOT, PATH, "", 0, 1024, 0, ROLE_EDGE_REST, "Folder of the web page; empty: no page")    \
     X(REST_WORKERS, INT, "4", 1, 64, 0, ROLE_EDGE_REST, "Threads that talk to PostgreSQL")         \
     X(REST_CONNECTIONS, INT, "4096", 16, 262144, 0, ROLE_EDGE_REST,                                \
       "Connections at most; at that number the one waiting longest for its client is closed")      \
@@ -144,16 +165,16 @@ enum role_bit {
       "a token")                                                                                   \
     X(BODY_MEMORY_MB, INT, "256", 8, 1048576, 0, ROLE_EDGE_REST,                                   \
       "MiB that the bodies of all requests may hold; 8 KiB a connection of it are for small ones") \
-    X(TRUSTED_PROXIES, TEXT, "", 0, 1024, 0, ROLE_EDGES,                                           \
+    X(TRUSTED_PROXIES, RANGES, "", 0, 1024, 0, ROLE_EDGES,                                         \
       "Proxies in front whose word about the client's address is taken: addresses and "            \
       "address/bits, comma-separated; empty: none")                                                \
     X(PROXY_PROTOCOL, BOOL, "0", 0, 1, 0, ROLE_EDGES,                                              \
       "1: connections of TRUSTED_PROXIES begin with a PROXY protocol header, version 1 or 2")      \
-    X(ALLOWED_ORIGINS, TEXT, "*", 0, 1024, 0, ROLE_EDGES,                                          \
+    X(ALLOWED_ORIGINS, ORIGINS, "*", 0, 1024, 0, ROLE_EDGES,                                       \
       "Origins that browsers may connect from, comma-separated; *: any")                           \
-    X(CODE_DRIVER, TEXT, "log", 3, 16, 0, ROLE_EDGE_REST,                                          \
+    X(CODE_DRIVER, DRIVER, "log", 3, 16, 0, ROLE_EDGE_REST,                                        \
       "How one-time codes leave: log (development) or webhook")                                    \
-    X(CODE_WEBHOOK_URL, TEXT, "", 0, 1024, 1, ROLE_EDGE_REST,                                      \
+    X(CODE_WEBHOOK_URL, URL, "", 0, 1024, 1, ROLE_EDGE_REST,                                       \
       "Where the webhook driver posts {phoneNumber, code}")                                        \
     X(CODE_PER_NUMBER_HOUR, INT, "3", 1, 100000, 0, ROLE_EDGE_REST,                                \
       "One-time codes an hour and phone number, for all strangers together and for each place "    \
@@ -179,15 +200,16 @@ enum role_bit {
     X(LOOKUP_TOTAL_DAY, INT, "200000", 100, 100000000, 0, ROLE_EDGE_REST, "The same a day in all") \
     X(RATE_PER_MINUTE, INT, "600", 1, 100000000, 0, ROLE_EDGES,                                    \
       "Requests or frames a minute and user or address")                                           \
-    X(LOG_DISK, TEXT, "", 0, 1024, 0, ROLE_EDGES,                                                  \
+    X(LOG_DISK, PATH, "", 0, 1024, 0, ROLE_EDGES,                                                  \
       "Folders of Kafka's log whose free space the edges watch, comma-separated; empty: none")     \
     X(LOG_DISK_FREE_MIN_MB, INT, "1024", 1, 100000000, 0, ROLE_EDGES,                              \
       "MiB to be left free there: below, sends are refused with `log_full`")                       \
     X(DIRECT_PEERS_DAY, INT, "500", 1, 100000000, 0, ROLE_EDGE_WS,                                 \
       "People that a user may write to in direct chats a day (UTC) and gateway")                   \
-    X(METRICS_LISTEN, TEXT, "", 0, 64, 0, ROLE_ALL,                                                \
+    X(METRICS_LISTEN, LISTEN, "", 0, 64, 0, ROLE_ALL,                                              \
       "Address and port of the private door: /metrics and /healthz; empty: none")                  \
-    X(LOG_LEVEL, TEXT, "info", 4, 5, 0, ROLE_ALL, "debug, info, warn or error")
+    X(LOG_LEVEL, LEVEL, "info", 4, 5, 0, ROLE_ALL,                                                 \
+      "Least level that is logged: debug, info, warn or error")
 
 enum setting_key {
 #define X(name, ...) SET_##name,
@@ -199,6 +221,10 @@ enum setting_key {
 /** Read and check every setting that a role of `roles` uses. On anything but CQ_OK the reasons, one
  * clear line each, are on `err`. Call once, before any thread. */
 CQ_MUST_CHECK enum cq_status settings_load(uint32_t roles, FILE *err);
+
+/** Call `fn` for each name of the environment that is no setting but nearly one (`ours`): a
+ * misspelt one would be without effect. Returns how many. */
+int settings_misspelt(void (*fn)(void *arg, const char *name, const char *ours), void *arg);
 
 /** Whether a role of settings_load() has this setting. */
 bool setting_is_declared(enum setting_key key);

@@ -90,6 +90,25 @@ def test_containers_are_closed():
     assert re.search(r"^USER chasqui$", docker, re.M)
 
 
+def test_containers_say_how_they_are():
+    for name, service in containers().items():
+        assert "healthcheck" in service or name in ("topics", "tables"), name  # these two do one thing and end
+
+
+def test_the_settings_file_of_compose_up_fits_the_container_file(tmp_path):
+    """As its first lines say: docker compose --env-file .state/settings.env. There S3_PORT=0 means no S3, not any port."""
+    done = subprocess.run([sys.executable, "-c", "import sys; sys.path.insert(0, 'compose/lib'); import settings_file as s; "
+                           "s.load(__import__('pathlib').Path(sys.argv[1]))", tmp_path], cwd=ROOT, check=True, capture_output=True)
+    assert done.returncode == 0
+    file = dict(line.split("=", 1) for line in (tmp_path / "settings.env").read_text().splitlines()
+                if line and not line.startswith("#"))
+    assert file["S3_PORT"] == "0"
+    done = container_file(**file)
+    assert done.returncode == 0, done.stderr
+    ports = re.findall(r"127\.0\.0\.1:(\d+):\d+|published: \"?(\d+)", done.stdout)
+    assert len(ports) >= 5 and all(int(a or b) > 0 for a, b in ports), ports
+
+
 def test_the_container_file_wants_its_secrets():
     done = container_file("-q")
     assert done.returncode != 0 and "POSTGRES_PASSWORD" in done.stderr
@@ -236,10 +255,24 @@ def test_a_killed_supervisor_takes_everything_with_it(first, compose):
     assert "Chasqui is up" in compose.run("up")
 
 
-def test_a_misspelt_setting_is_refused(first, compose):
+def test_the_health_of_a_container_is_what_its_role_says(first):
+    """The command of the container file, asked of a role that runs here, and where nobody listens."""
+    test = containers()["chat-0"]["healthcheck"]["test"]
+    assert test[0] == "CMD" and "9100" in test[-1]
+    for port, code in ((PORTS["METRICS_PORT"], 0), (PORTS["METRICS_PORT"] + 9, 1)):
+        words = [*test[1:-1], test[-1].replace("$$", "$").replace("9100", str(port))]
+        assert subprocess.run(words, timeout=10, check=False, capture_output=True).returncode == code, port
+
+
+def test_wrong_settings_are_refused_before_anything_starts(first, compose):
     compose.run("down")
     compose.settings(LOG_LEVLE="debug")
-    assert "nobody knows LOG_LEVLE" in compose.run("up", fails=True)
+    assert "nobody knows LOG_LEVLE (LOG_LEVEL?)" in compose.run("up", fails=True)
+    compose.settings(LOG_LEVEL="loud", CODE_DRIVER="sms", MEDIA_STORE="ftp:x")
+    said = compose.run("up", fails=True)
+    for name in ("LOG_LEVEL", "CODE_DRIVER", "MEDIA_STORE"):
+        assert f"setting {name} must be" in said, said
+    assert compose.pids() == {}
     compose.settings()
 
 

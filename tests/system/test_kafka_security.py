@@ -156,7 +156,7 @@ async def test_a_broker_behind_tls_comes_back(secured, locked, net):
 
 
 @pytest.mark.parametrize(("settings", "said"), [
-    ({"KAFKA_BROKER": "SSL://127.0.0.1:9092"}, "KAFKA_BROKER has host:port without a scheme"),
+    ({"KAFKA_BROKER": "SSL://127.0.0.1:9092"}, "KAFKA_BROKER must be host:port without a scheme"),
     ({"KAFKA_CA_FILE": "{ca}"}, "KAFKA_CA_FILE has no effect: KAFKA_TLS is 0"),
     ({"KAFKA_TLS": "1", "KAFKA_CA_FILE": "{folder}/none.pem"}, "KAFKA_CA_FILE: {folder}/none.pem: No such file"),
     ({"KAFKA_TLS": "1", "KAFKA_CA_FILE": "{folder}/ca.key"}, "KAFKA_CA_FILE cannot be used"),
@@ -179,7 +179,7 @@ async def test_a_broker_behind_tls_comes_back(secured, locked, net):
 def test_check_config_judges_settings_together(authority, settings, said):
     """One line a mistake, with the setting's name and no secret; None: it is taken."""
     known = {"folder": authority.folder, "ca": authority.authority}
-    env = {**TEST_SETTINGS, "DATABASE_URL": "x", **{name: value.format(**known) for name, value in settings.items()}}
+    env = {**TEST_SETTINGS, "DATABASE_URL": "host=x", **{name: value.format(**known) for name, value in settings.items()}}
     done = subprocess.run([Path(os.environ.get("CHASQUI_BUILD") or ROOT / "build/release") / "chasqui", "check-config"], env=env, text=True,
                           capture_output=True, timeout=30, check=False)
     assert "hush" not in done.stdout + done.stderr
