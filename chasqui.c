@@ -152,10 +152,14 @@ static void start_watches(struct watches *w)
 
 static int run_watched(const struct role *r)
 {
+    int code;
+
     switch (await_topics()) {
     case CQ_OK:
         look_at_topics();
-        return r->run(&stop);
+        code = r->run(&stop);
+        log_info("stopped", LOG_I("code", code));
+        return code;
     case CQ_AGAIN:
         return 0; /* told to stop while waiting */
     default:
@@ -187,7 +191,6 @@ static int run_role(const struct role *r)
     code = run_watched(r);
     pg_watch_stop(watches.pg);
     bus_watch_stop(watches.bus);
-    log_info("stopped", LOG_I("code", code));
     return code;
 }
 

@@ -134,6 +134,8 @@ async def test_a_message_goes_the_whole_road_behind_tls_on_the_rights_of_each_ro
     bob.read(got.chat_id)
     await alice.wait(lambda: alice.ticks[got.chat_id]["read"] >= got.seq, 30, "the read tick")
     assert await rows_when(locked, "SELECT * FROM view.messages WHERE id = %s", out.id)
+    said = [x for p in locked.roles() for x in p.log_lines() if x.get("event") in ("topic_settings_unknown", "topic_drift", "not_watched")]
+    assert not said, "the rights are enough to look at the topics"
     # every way in was used
     assert {client for client, _ in secured.tokens.asked} >= set(BY_TOKEN)
     assert all(form["scope"] == "kafka all" for _, form in secured.tokens.asked)
