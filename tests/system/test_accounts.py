@@ -575,7 +575,7 @@ async def test_what_is_over_is_swept(stack, net):
             return one, sorted(bytes(t[0]) for t in tokens)
 
         await until(lambda: left() == ((0, 0, 1, 1, 0), [b"fresh"]), 40, lambda: f"what is over to be gone, there is {left()}")
-        assert stack.metrics("edge-rest")["auth_swept_total"] >= 1206
+        await until(lambda: stack.metrics("edge-rest")["auth_swept_total"] >= 1206, 10, "what went to be counted")
         db.execute("DELETE FROM auth.refresh_tokens WHERE token_hash = 'fresh'")
     assert await device.refresh()
 
