@@ -25,19 +25,22 @@ DOWN_MOST_S = 120
 class Printed(Progress):
     """Progress for a person: a line a step."""
 
-    _in_step = False
+    _in_step = _said_more = False
 
     def begin(self, what):
         self._in_step = True
         print(f"  {what} ", end="", flush=True)
 
     def end(self, what, seconds):
-        self._in_step = False
+        if self._said_more:
+            print(f"\n  {what} ", end="")
+        self._in_step = self._said_more = False
         print("." * max(3, 58 - len(what)) + f" {seconds:6.1f} s", flush=True)
 
     def note(self, text):
-        """In the middle of a step, on a line of its own."""
-        print(f"\n    {text} " if self._in_step else f"  {text}", end="" if self._in_step else "\n", flush=True)
+        """In the middle of a step on a line of its own; the step's own line is said again at its end."""
+        print(f"\n    {text}" if self._in_step else f"  {text}", end="" if self._in_step else "\n", flush=True)
+        self._said_more = self._in_step
 
     tell = note
 
