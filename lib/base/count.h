@@ -117,7 +117,7 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(PROVIDERS_PAUSED, GAUGE, "providers_paused", ROLE_MOBILE,                                    \
       "Providers whose pushes wait, because they or their configuration do not work")              \
     X(PROVIDERS_SLOWED, GAUGE, "providers_slowed", ROLE_MOBILE,                                    \
-      "Providers whose pushes wait because they asked for it (Retry-After, a quota)")              \
+      "Providers that asked for a wait within the last minute, or still (Retry-After, a quota)")   \
     X(PROVIDERS_NARROWED, GAUGE, "providers_narrowed", ROLE_MOBILE,                                \
       "Providers with a quarter of PUSH_IN_FLIGHT or less under way, as their connections die")    \
     X(PUSHES_UNKNOWN, COUNTER, "pushes_unknown_total", ROLE_MOBILE,                                \

@@ -20,7 +20,8 @@ enum lane_news {
     LANE_STILL,  /* it still does not, for another reason */
     LANE_RESUMED,
     LANE_SLOWED,    /* it asks for a wait; `why` says for how long, and how long that is */
-    LANE_GOES_ON,   /* the wait is over */
+    LANE_SLOWER,    /* it does so still, and for far longer */
+    LANE_GOES_ON,   /* it has asked for none for a minute */
     LANE_UNREACHED, /* it cannot reach one platform's devices: those pushes are dropped */
     LANE_NARROWED,  /* connections die: far fewer pushes are under way at once */
     LANE_WIDENED,

@@ -62,7 +62,8 @@ struct lane {
     struct evidence evidence; /* that the configuration is right, or wrong */
     struct flight flight;
     bool narrow;           /* told so */
-    int64_t slow_until_ms; /* at the provider's wish; 0: not. Told so */
+    int64_t slow_until_ms; /* it counts as slowed at its own wish; 0: not. Told so */
+    int64_t slow_said_ms;  /* the wait that was told */
     int64_t unreached_ms;  /* when that was said last; 0: never */
     bool fetching;
     int64_t view_since_ms; /* 0: the view answers */

@@ -48,6 +48,9 @@ static void on_news(void *arg, enum lane_news news, const char *lane, const char
         count_add(COUNT_PROVIDERS_SLOWED, 1);
         log_warn("provider_slowed", LOG_S("provider", lane), LOG_S("why", why));
         break;
+    case LANE_SLOWER:
+        log_warn("provider_slowed", LOG_S("provider", lane), LOG_S("why", why));
+        break;
     case LANE_GOES_ON:
         count_add(COUNT_PROVIDERS_SLOWED, -1);
         log_info("provider_goes_on", LOG_S("provider", lane));

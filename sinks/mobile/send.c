@@ -15,6 +15,7 @@ enum {
     VIEW_AWAY_MS = 5000, /* … and once they do not */
     VIEW_LAG_MS = 30000, /* a registration younger than this may not be in the view yet */
     UNREACHED_EVERY_MS = 60 * 1000, /* it is said again */
+    SLOW_QUIET_MS = 60 * 1000,      /* one wish after another is one quota, until it is quiet */
 };
 
 static uint32_t dice(void)
@@ -234,7 +235,7 @@ static bool has_credential(struct lane *l)
     return false;
 }
 
-/* The wait that the provider asked for is over. */
+/* What the provider asked for is over, and it has asked for nothing more. */
 static void look_at_slow(struct lane *l, int64_t now_ms)
 {
     if (!l->slow_until_ms || now_ms < l->slow_until_ms)
@@ -392,11 +393,15 @@ static void slower(struct lane *l, const struct push_answer *a)
     int64_t wait_ms = breaker_wait(&l->breaker, a->retry_after_s * 1000, now_ms);
     char words[PUSH_WORDS_MAX + 64];
 
-    if (!l->slow_until_ms) {
+    if (!l->slow_until_ms || wait_ms > 2 * l->slow_said_ms) {
         snprintf(words, sizeof words, "asks for %lld s, gets %lld s: %s",
                  (long long)a->retry_after_s, (long long)(wait_ms / 1000), a->words);
-        l->conf.tell(l->conf.arg, LANE_SLOWED, l->conf.name, words);
+        l->conf.tell(l->conf.arg, l->slow_until_ms ? LANE_SLOWER : LANE_SLOWED, l->conf.name,
+                     words);
+        l->slow_said_ms = wait_ms;
     }
+    if (wait_ms < SLOW_QUIET_MS)
+        wait_ms = SLOW_QUIET_MS;
     if (l->slow_until_ms < now_ms + wait_ms)
         l->slow_until_ms = now_ms + wait_ms;
 }
