@@ -65,7 +65,7 @@ async def test_the_road_in_the_image(road, net, doubles):
     await alice.wait(lambda: alice.tick(out) == "delivered", 30, "the second tick")
 
     _, phone = await net.user("carol")
-    await phone.rest.call("PUT", f"/api/devices/{phone.device_id}/push", {"kind": "fcm", "token": "token-of-carol"}, expect=200)
+    await phone.rest.call("PUT", f"/api/devices/{phone.device_id}/push", {"kind": "fcm_token", "token": "ok:carol-1234"}, expect=200)
     pushed = await alice.told(f"{MARK} wake up", peer=phone.user_id)
     await until(lambda: asyncio.to_thread(doubles.pushes, pushed.id), 60, "Google's double to be asked")
 
@@ -73,6 +73,9 @@ async def test_the_road_in_the_image(road, net, doubles):
     mine, theirs = (Files(f"http://127.0.0.1:{road.services.rest_port(0)}", d.tokens.access) for d in (alice, bob))
     try:
         media = await asyncio.to_thread(mine.send, chat, picture)
+        body = {"chatId": chat, "content": f"{MARK} look", "type": "image", "mediaId": media, "clientId": "picture"}
+        await alice.rest.call("POST", "/api/messages", body, expect=201)
+        await bob.sees(f"{MARK} look")
         r = await asyncio.to_thread(theirs.call, "GET", f"/api/media/{media}")
         assert r.status_code == 200 and sha256(r.content) == sha256(picture)
 
