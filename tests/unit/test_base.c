@@ -6,6 +6,10 @@
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/id.h"
+#include "lib/base/log.h"
+
+#include <string.h>
+#include <unistd.h>
 
 TEST(sha256_and_hmac_are_those_of_the_standards)
 {
@@ -201,4 +205,32 @@ TEST(backoff_stays_in_its_bounds)
         if (attempt == 0)
             CHECK(ms <= 10);
     }
+}
+
+/* What log_ended() writes, read back from where standard error went meanwhile. */
+static void ended_line(const char *why, char *ret, size_t cap)
+{
+    int ends[2], kept = dup(STDERR_FILENO);
+    ssize_t n;
+
+    CHECK_EQ(pipe(ends), 0);
+    CHECK(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_debug("commit_failed");
+    log_ended("fatal", why);
+    CHECK(dup2(kept, STDERR_FILENO) >= 0);
+    n = read(ends[0], ret, cap - 1);
+    ret[n > 0 ? n : 0] = '\0';
+    close(ends[0]);
+    close(ends[1]);
+    close(kept);
+}
+
+TEST(no_role_ends_without_a_reason)
+{
+    char line[512];
+
+    ended_line("the producer ended", line, sizeof line);
+    CHECK(strstr(line, "\"event\":\"ended\",\"status\":\"fatal\",\"why\":\"the producer ended\""));
+    ended_line("", line, sizeof line);
+    CHECK(strstr(line, "\"why\":\"no reason was given; noted last: commit_failed\""));
 }
