@@ -29,6 +29,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Records that can never succeed, sent to their dlq topic")                                   \
     X(EXPIRED, COUNTER, "expired_total", ROLE_READERS,                                             \
       "Records that the log gave up before this group had read them")                              \
+    X(FILLERS, COUNTER, "fillers_total", ROLE_READERS,                                             \
+      "Records passed over that `admin log-was-cut` wrote only to take up offsets")                \
     X(KILLERS, COUNTER, "killers_total", ROLE_STAGES,                                              \
       "Dead letters that had killed their process again and again")                                \
     X(REJOINS, COUNTER, "rejoins_total", ROLE_READERS,                                             \
@@ -69,6 +71,11 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(LOG_FULL, GAUGE, "log_full", ROLE_EDGES,                                                     \
       "1 while sends are refused because Kafka's disk is nearly full, 2 while all that clients "   \
       "write is; see LOG_DISK")                                                                    \
+    X(LOG_CUT, GAUGE, "log_cut", ROLE_ALL,                                                         \
+      "1 while nothing is written because a partition ends before what was stored in it; see "     \
+      "`admin log-was-cut`")                                                                       \
+    X(LOG_CUT_REFUSED, COUNTER, "log_cut_refused_total", ROLE_EDGES,                               \
+      "Actions refused because a partition lost its tail")                                         \
     X(LOG_FREE, GAUGE, "log_free_bytes", ROLE_EDGES,                                               \
       "Bytes free where LOG_DISK has least; -1: a folder cannot be seen")                          \
     X(LOG_REFUSED, COUNTER, "log_full_refused_total", ROLE_EDGES,                                  \

@@ -15,6 +15,21 @@ struct consumer; /* opaque; one thread */
 
 enum { BUS_NAME_MAX = 64, BUS_META_MAX = 4000 /* Kafka takes 4,096 */, BUS_HEADERS_MAX = 8 };
 
+/* The key of a record that only takes up an offset, see record_is_filler(). */
+#define BUS_FILLER_KEY "chasqui/filler"
+
+/* A group without members. Its commits say how far partitions once reached that have lost their
+ * ends: whoever finds out notes it there, and all who write look there. */
+#define BUS_FLOOR_GROUP "chasqui-floor"
+
+/* A partition that ends before a place that somebody has spoken of: it lost its tail. */
+struct bus_cut {
+    char topic[BUS_NAME_MAX];
+    int32_t partition;
+    int64_t end;   /* where it ends now: its next offset, or that of a record just stored */
+    int64_t floor; /* where it ended once, at least */
+};
+
 struct bus_header {
     const char *name;
     struct cq_span value;
@@ -25,7 +40,8 @@ struct bus_header {
 
 /** The broker's verdict on one record, on the producer's thread inside producer_serve().
  *  CQ_OK: stored by acks=all, `offset` is its position. CQ_AGAIN: unknown, it may or may not be
- * stored. */
+ * stored; also where it was stored below a record that this producer was told of before (see
+ * producer_take_cut()), because consumers will pass over it. */
 typedef void producer_report_fn(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                                 enum cq_status st);
 
@@ -84,6 +100,20 @@ bool producer_answers(const struct producer *p);
 
 /** The library's words for the last record that failed; "" for none. Borrowed. */
 const char *producer_error(const struct producer *p);
+
+/** True once after a report of a partition fell below an earlier one: the log was cut while we were
+ * connected to it. `*ret` says where. */
+bool producer_take_cut(struct producer *p, struct bus_cut *ret);
+
+/** Inside a report: the topic of its record. Borrowed. */
+const char *producer_reporting(const struct producer *p);
+
+/** One past the highest offset that was reported for a partition; 0: none was. */
+int64_t producer_reached(const struct producer *p, const char *topic, int32_t partition);
+
+/** Connections begun so far, counted before anything is sent on a new one. While this number is the
+ * same, every broker we talked to is still the one it was. Any thread. */
+uint64_t producer_connects(const struct producer *p);
 
 /** After a fatal error of the idempotent producer this says true; nothing further will be stored.
  */
@@ -147,6 +177,10 @@ void consumer_free(struct consumer *c);
 CQ_MUST_CHECK enum cq_status consumer_poll(struct consumer *c, int timeout_ms,
                                            struct bus_record *ret);
 void record_release(struct bus_record *rec);
+
+/** A record that `admin log-was-cut` wrote: no value, and BUS_FILLER_KEY as its key.
+ * consumer_poll() passes over them and counts them; a scan of a reader shows them. */
+bool record_is_filler(const struct bus_record *rec);
 
 /** The library's words for the last CQ_FATAL of poll; "" for none. Borrowed. */
 const char *consumer_error(const struct consumer *c);
@@ -212,6 +246,67 @@ typedef enum cq_status reader_scan_fn(void *arg, const struct bus_record *rec);
  *  silent for 30 s. */
 CQ_MUST_CHECK enum cq_status reader_scan(struct reader *r, const char *topic, int32_t partition,
                                          int64_t from, int64_t to, reader_scan_fn *fn, void *arg);
+
+/** Next offsets of partitions [0, n) of a topic, in one request a broker. */
+CQ_MUST_CHECK enum cq_status reader_ends(struct reader *r, const char *topic, int32_t n,
+                                         int64_t *ret_next);
+
+/** Called for each partition that has a commit; `meta` is borrowed. */
+typedef void reader_commit_fn(void *arg, int32_t partition, int64_t next, const char *meta);
+
+/** What `group` has committed for partitions [0, n) of a topic. CQ_AGAIN: its coordinator does not
+ * answer within 10 s. */
+CQ_MUST_CHECK enum cq_status reader_commits(struct reader *r, const char *group, const char *topic,
+                                            int32_t n, reader_commit_fn *fn, void *arg);
+
+/** The record before each of `next` (from reader_ends; 0: the partition is left out), read at once
+ * from all partitions. Where compaction or age took it away nothing is shown for its partition. */
+CQ_MUST_CHECK enum cq_status reader_lasts(struct reader *r, const char *topic, int32_t n,
+                                          const int64_t *next, reader_scan_fn *fn, void *arg);
+
+/** Set the commit of a group that has no members now; `meta` may be NULL. CQ_AGAIN: not done, and
+ * `reterr` says why. */
+CQ_MUST_CHECK enum cq_status reader_move_group(struct reader *r, const char *group,
+                                               const char *topic, int32_t partition, int64_t next,
+                                               const char *meta, char *reterr, size_t reterr_n);
+
+/** Members of a group now; 0 when there is no such group. */
+CQ_MUST_CHECK enum cq_status reader_group_members(struct reader *r, const char *group,
+                                                  int *ret_members);
+
+/** Note in BUS_FLOOR_GROUP that a partition once reached `next`; never lowers it. */
+CQ_MUST_CHECK enum cq_status reader_raise_floor(struct reader *r, const char *topic,
+                                                int32_t partition, int64_t next);
+
+/* A topic and those who keep a place in it, for reader_check(). */
+struct bus_watched {
+    const char *topic;
+    int32_t partitions;
+    const char *const *groups;
+    size_t groups_n;
+};
+
+/** Whether partitions of `n` topics end before what their groups have committed, or before what
+ * BUS_FLOOR_GROUP says. CQ_FATAL: `*ret_cut` does. CQ_AGAIN: not known. */
+CQ_MUST_CHECK enum cq_status reader_check(struct reader *r, const struct bus_watched *w, size_t n,
+                                          struct bus_cut *ret_cut);
+
+/* Outputs that are looked at before the first record is written to them, and after each new
+ * connection to a broker. One thread. */
+struct bus_guard {
+    const struct bus_watched *outputs; /* borrowed, as is the reader; used on that thread */
+    size_t outputs_n;
+    struct reader *reader;
+    uint64_t connects; /* of the producer, behind which they were looked at last */
+    bool looked;
+};
+
+/** To be called before records are sent with `p`, and once more when all are reported and before
+ * anybody relies on that. Asks nobody while there is no new connection; else blocks for up to a
+ * minute. CQ_FATAL, and `reterr` says why: an output ends before what its readers have read
+ * (`log_was_cut`), or nobody can say. */
+CQ_MUST_CHECK enum cq_status bus_guard_check(struct bus_guard *g, const struct producer *p,
+                                             char *reterr, size_t reterr_n);
 
 /* ---- whether Kafka answers
  * -------------------------------------------------------------------------

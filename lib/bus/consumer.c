@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/bus.h"
+#include "lib/bus/places.h"
 #include "lib/bus/rdkafka_conf.h"
 
 #include "lib/base/clock.h"
@@ -27,6 +28,7 @@ enum {
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
+    FILLERS_MS = 500, /* of passing over fillers; then the caller's loop goes round */
     SPELL_MS = 1000,
     SPELL_BUSY = 2000,     /* records in one spell: much was held at a time ... */
     SPELL_CALM = 1000,     /* ... and now no more */
@@ -278,6 +280,16 @@ static enum cq_status read_end(struct consumer *c, const char *topic, int32_t pa
     return CQ_OK;
 }
 
+/* To all who write there. */
+static void tell_cut(const struct consumer *c, const char *topic, int32_t partition, int64_t at)
+{
+    rd_kafka_t *rk = places_open(c->conf.brokers, BUS_FLOOR_GROUP);
+
+    if (!rk || places_raise(rk, topic, partition, at) != CQ_OK)
+        log_debug("cut_not_told", LOG_S("topic", topic)); /* at the next start, then */
+    places_close(rk);
+}
+
 /* Bring `*at` into the log. What expired before it was read is passed over, counted and said. A
  * log that ends before `*at` lost its tail: going on would skip what is written from now on, so
  * nobody does. */
@@ -288,6 +300,7 @@ static bool fit_into_log(struct consumer *c, const rd_kafka_topic_partition_t *t
         snprintf(c->why, sizeof c->why,
                  "log_was_cut: %s partition %d ends at %lld, before position %lld; it lost records",
                  tp->topic, tp->partition, (long long)next, (long long)*at);
+        tell_cut(c, tp->topic, tp->partition, *at);
         return false;
     }
     if (*at >= 0 && *at < first) {
@@ -686,13 +699,17 @@ static void note_place(struct consumer *c, const char *topic, int32_t partition,
     c->owned[i].next = next;
 }
 
-enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
+bool record_is_filler(const struct bus_record *rec)
 {
-    rd_kafka_message_t *m;
+    return !rec->value.p && span_eq_str(rec->key, BUS_FILLER_KEY);
+}
+
+/* One message, or none with `ret->topic` NULL. */
+static enum cq_status poll_one(struct consumer *c, int timeout_ms, struct bus_record *ret)
+{
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, timeout_ms);
 
     *ret = (struct bus_record){ 0 };
-    flush_commits(c);
-    m = rd_kafka_consumer_poll(c->rk, timeout_ms);
     if (c->failed != CQ_OK) {
         if (m)
             rd_kafka_message_destroy(m);
@@ -708,8 +725,6 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
         rd_kafka_message_destroy(m);
         return st == CQ_AGAIN ? join_anew(c) : st;
     }
-    count_add(COUNT_RECORDS_IN, 1);
-    c->spell_n++;
     c->resets = 0;
     *ret = (struct bus_record){
         .topic = rd_kafka_topic_name(m->rkt),
@@ -722,6 +737,32 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
     };
     note_place(c, ret->topic, ret->partition, ret->offset + 1);
     return CQ_OK;
+}
+
+enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
+{
+    static const uint64_t one = 1;
+    int64_t until_ms = 0;
+    enum cq_status st;
+
+    flush_commits(c);
+    while ((st = poll_one(c, timeout_ms, ret)) == CQ_OK && ret->topic && record_is_filler(ret)) {
+        record_release(ret);
+        count_add(COUNT_FILLERS, 1);
+        timeout_ms = 0;
+        if (!until_ms)
+            until_ms = clock_mono_ms() + FILLERS_MS;
+        if (clock_left_ms(until_ms))
+            continue;
+        if (c->fd >= 0 && write(c->fd, &one, sizeof one) < 0)
+            log_debug("no_wakeup"); /* the counter is full, so it is readable */
+        return CQ_OK;
+    }
+    if (st == CQ_OK && ret->topic) {
+        count_add(COUNT_RECORDS_IN, 1);
+        c->spell_n++;
+    }
+    return st;
 }
 
 void record_release(struct bus_record *rec)

@@ -7,11 +7,13 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,7 @@ struct target {
     struct target *next_free; /* in producer.free … */
     bool is_free;             /* … if it is in it */
     bool failed;              /* one of those under way: what is held may not pass its next try */
+    int64_t reached;          /* one past the highest offset reported */
 };
 
 struct topic_slot {
@@ -65,8 +68,11 @@ struct producer {
     void *arg; /* borrowed */
     int fd;    /* eventfd, -1 until asked for */
     int pending;
-    int reported;  /* since producer_serve began */
-    char why[256]; /* of the last failure */
+    int reported;       /* since producer_serve began */
+    char why[256];      /* of the last failure */
+    struct bus_cut cut; /* not taken yet; topic "": none */
+    _Atomic uint64_t connects;
+    const char *reporting; /* topic of the report that is told now */
     struct probe probe;
 };
 
@@ -114,38 +120,75 @@ static void set_free(struct producer *p, struct target *t)
     p->free = t;
 }
 
-static void note_report(struct producer *p, const rd_kafka_message_t *m)
+/* A partition's reports come in order, and its offsets rise: one that falls was given twice. An
+ * offset below 0 is a repeat that the broker knew. False: it fell. */
+static bool note_offset(struct producer *p, struct target *t, const rd_kafka_message_t *m)
+{
+    if (m->err || m->offset < 0)
+        return true;
+    if (m->offset >= t->reached) {
+        t->reached = m->offset + 1;
+        return true;
+    }
+    p->cut = (struct bus_cut){ .partition = t->partition, .end = m->offset, .floor = t->reached };
+    snprintf(p->cut.topic, sizeof p->cut.topic, "%s", rd_kafka_topic_name(t->rkt));
+    snprintf(p->why, sizeof p->why,
+             "log_was_cut: %s partition %d took a record at %lld, below %lld that it had before",
+             p->cut.topic, p->cut.partition, (long long)p->cut.end, (long long)p->cut.floor);
+    return false;
+}
+
+/* False: the record is stored where consumers will pass over it. */
+static bool note_report(struct producer *p, const rd_kafka_message_t *m)
 {
     struct topic_slot *slot = slot_of_report(p, m);
     struct target *t = slot && m->partition >= 0 && m->partition < slot->targets_n
                            ? slot->targets[m->partition]
                            : NULL;
 
+    bool good;
+
     if (!t)
-        return;
+        return true;
+    good = note_offset(p, t, m);
     t->failed |= m->err != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (backlog_reported(&t->backlog))
         set_free(p, t);
     else if (!t->backlog.in_flight)
         t->failed = false;
+    return good;
 }
 
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
 {
     struct producer *p = arg;
+    bool good;
 
     (void)rk;
     p->pending--;
     p->reported++;
-    note_report(p, m);
+    good = note_report(p, m);
     count_add(m->err ? COUNT_SENDS_FAILED : COUNT_RECORDS_OUT, 1);
     if (m->err) {
         set_why(p, rd_kafka_topic_name(m->rkt), m->partition, m->err);
         log_debug("produce_failed", LOG_S("why", p->why));
     }
+    p->reporting = rd_kafka_topic_name(m->rkt);
     if (p->report)
         p->report(p->arg, (uint64_t)(uintptr_t)m->_private, m->partition, m->offset,
-                  m->err ? CQ_AGAIN : CQ_OK);
+                  m->err || !good ? CQ_AGAIN : CQ_OK);
+}
+
+/* On a thread of the library's. What it would do itself, and a number: a broker that was away comes
+ * back by a new connection, and its log may be shorter. */
+static int on_connect(int fd, const struct sockaddr *address, int address_n, const char *id,
+                      void *arg)
+{
+    struct producer *p = arg;
+
+    (void)id;
+    p->connects++;
+    return connect(fd, address, (socklen_t)address_n) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
 static bool probe_sleeps(struct probe *b)
@@ -255,6 +298,7 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
     p->report = conf->report;
     p->arg = conf->arg;
     rd_kafka_conf_set_dr_msg_cb(rc, on_report);
+    rd_kafka_conf_set_connect_cb(rc, on_connect);
     rd_kafka_conf_set_opaque(rc, p);
     p->rk = rdkafka_client_new(RD_KAFKA_PRODUCER, rc);
     if (!p->rk) {
@@ -438,6 +482,7 @@ static void give_up(struct producer *p, struct target *t)
     p->pending--;
     p->reported++;
     count_add(COUNT_SENDS_FAILED, 1);
+    p->reporting = rd_kafka_topic_name(t->rkt);
     if (p->report)
         p->report(p->arg, opaque, t->partition, -1, CQ_AGAIN);
 }
@@ -529,6 +574,37 @@ int producer_pending(const struct producer *p)
 const char *producer_error(const struct producer *p)
 {
     return p->why;
+}
+
+bool producer_take_cut(struct producer *p, struct bus_cut *ret)
+{
+    if (!*p->cut.topic)
+        return false;
+    *ret = p->cut;
+    *p->cut.topic = '\0';
+    return true;
+}
+
+const char *producer_reporting(const struct producer *p)
+{
+    return p->reporting;
+}
+
+int64_t producer_reached(const struct producer *p, const char *topic, int32_t partition)
+{
+    for (size_t i = 0; i < p->topics_n; i++) {
+        const struct topic_slot *slot = &p->topics[i];
+
+        if (partition < slot->targets_n && slot->targets[partition] &&
+            strcmp(rd_kafka_topic_name(slot->rkt), topic) == 0)
+            return slot->targets[partition]->reached;
+    }
+    return 0;
+}
+
+uint64_t producer_connects(const struct producer *p)
+{
+    return p->connects;
 }
 
 bool producer_is_fatal(const struct producer *p)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/bus.h"
+#include "lib/bus/places.h"
 #include "lib/bus/rdkafka_conf.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -13,19 +15,21 @@ enum {
     LEADER_AGAIN_MS = 200,
     CALL_MS = 10000,
     SILENCE_MS = 30000,
-    POLL_MS = 100
+    POLL_MS = 100,
+    WATCHED_MAX = 1024, /* partitions */
 };
 
 struct reader {
     rd_kafka_t *rk; /* owned */
+    char *brokers;  /* owned */
 };
 
 enum cq_status reader_new(const char *brokers, struct reader **ret)
 {
-    /* A group is named because assigning asks for one; nothing is ever committed to it. */
+    /* Assigning asks for a group. It is never joined; what is committed to it are floors. */
     static const char *const pairs[] = {
         "group.id",
-        "chasqui-reader",
+        BUS_FLOOR_GROUP,
         "enable.auto.commit",
         "false",
         "enable.auto.offset.store",
@@ -51,8 +55,9 @@ enum cq_status reader_new(const char *brokers, struct reader **ret)
         return CQ_FATAL;
     }
     r->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
-    if (!r->rk) {
-        free(r);
+    r->brokers = strdup(brokers);
+    if (!r->rk || !r->brokers) {
+        reader_free(r);
         return CQ_FATAL;
     }
     rd_kafka_poll_set_consumer(r->rk);
@@ -64,8 +69,10 @@ void reader_free(struct reader *r)
 {
     if (!r)
         return;
-    rd_kafka_assign(r->rk, NULL);
-    rd_kafka_destroy_flags(r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (r->rk)
+        rd_kafka_assign(r->rk, NULL);
+    places_close(r->rk);
+    free(r->brokers);
     free(r);
 }
 
@@ -179,4 +186,151 @@ enum cq_status reader_scan(struct reader *r, const char *topic, int32_t partitio
     rd_kafka_assign(r->rk, NULL);
     rd_kafka_topic_partition_list_destroy(list);
     return st;
+}
+
+/* ---- many partitions at once ------------------------------------------------------------ */
+
+enum cq_status reader_ends(struct reader *r, const char *topic, int32_t n, int64_t *ret_next)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+    int64_t until_ms = clock_mono_ms() + LEADER_WITHIN_MS;
+    rd_kafka_resp_err_t err;
+
+    rd_kafka_topic_partition_list_add_range(list, topic, 0, n - 1);
+    do {
+        for (int i = 0; i < list->cnt; i++)
+            list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        err = rd_kafka_offsets_for_times(r->rk, list, CALL_MS);
+        for (int i = 0; !err && i < list->cnt; i++)
+            err = list->elems[i].err;
+    } while (has_no_leader_yet(err, until_ms));
+    for (int i = 0; !err && i < list->cnt; i++)
+        ret_next[list->elems[i].partition] = list->elems[i].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return err ? CQ_AGAIN : CQ_OK;
+}
+
+enum cq_status reader_commits(struct reader *r, const char *group, const char *topic, int32_t n,
+                              reader_commit_fn *fn, void *arg)
+{
+    bool is_own = strcmp(group, BUS_FLOOR_GROUP) == 0;
+    rd_kafka_t *rk = is_own ? r->rk : places_open(r->brokers, group);
+    enum cq_status st = rk ? places_commits(rk, topic, 0, n, fn, arg) : CQ_FATAL;
+
+    if (!is_own)
+        places_close(rk);
+    return st;
+}
+
+/* Which partitions have shown their last record, or have none to show. */
+struct lasts {
+    const int64_t *next;
+    bool done[WATCHED_MAX];
+    int32_t left;
+};
+
+static void last_done(struct lasts *l, int32_t partition)
+{
+    if (!l->done[partition])
+        l->left--;
+    l->done[partition] = true;
+}
+
+/* One poll of reader_lasts. */
+static enum cq_status last_step(struct reader *r, struct lasts *l, reader_scan_fn *fn, void *arg,
+                                bool *heard)
+{
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, POLL_MS);
+    enum cq_status st = CQ_OK;
+
+    *heard = m && (!m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF);
+    if (!m)
+        return CQ_OK;
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
+        m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+        last_done(l, m->partition); /* compacted away, or expired, if it was not shown */
+    } else if (m->err == RD_KAFKA_RESP_ERR__FATAL) {
+        st = CQ_FATAL;
+    } else if (!m->err && !l->done[m->partition]) {
+        struct bus_record rec = {
+            .topic = rd_kafka_topic_name(m->rkt),
+            .partition = m->partition,
+            .offset = m->offset,
+            .at_ms = rd_kafka_message_timestamp(m, NULL),
+            .key = span_of(m->key, m->key_len),
+            .value = span_of(m->payload, m->len),
+        };
+        if (m->offset < l->next[m->partition])
+            st = fn(arg, &rec);
+        last_done(l, m->partition);
+    }
+    rd_kafka_message_destroy(m);
+    return st;
+}
+
+enum cq_status reader_lasts(struct reader *r, const char *topic, int32_t n, const int64_t *next,
+                            reader_scan_fn *fn, void *arg)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+    int64_t last_heard_ms = clock_mono_ms();
+    struct lasts lasts = { .next = next };
+    enum cq_status st = CQ_OK;
+
+    for (int32_t p = 0; p < n && p < WATCHED_MAX; p++)
+        if (next[p] > 0)
+            rd_kafka_topic_partition_list_add(list, topic, p)->offset = next[p] - 1;
+    lasts.left = list->cnt;
+    if (lasts.left && rd_kafka_assign(r->rk, list))
+        st = CQ_AGAIN;
+    while (st == CQ_OK && lasts.left > 0) {
+        bool heard;
+
+        st = last_step(r, &lasts, fn, arg, &heard);
+        if (heard)
+            last_heard_ms = clock_mono_ms();
+        else if (st == CQ_OK && clock_mono_ms() - last_heard_ms > SILENCE_MS)
+            st = CQ_AGAIN;
+    }
+    rd_kafka_assign(r->rk, NULL);
+    rd_kafka_topic_partition_list_destroy(list);
+    return st;
+}
+
+/* ---- groups from outside ---------------------------------------------------------------- */
+
+enum cq_status reader_move_group(struct reader *r, const char *group, const char *topic,
+                                 int32_t partition, int64_t next, const char *meta, char *reterr,
+                                 size_t reterr_n)
+{
+    rd_kafka_t *rk = places_open(r->brokers, group);
+    rd_kafka_resp_err_t err =
+        rk ? places_move(rk, topic, partition, next, meta) : RD_KAFKA_RESP_ERR__FAIL;
+
+    places_close(rk);
+    if (err)
+        snprintf(reterr, reterr_n, "the commit of group %s in %s partition %d cannot be set: %s",
+                 group, topic, partition, rd_kafka_err2name(err));
+    return err ? CQ_AGAIN : CQ_OK;
+}
+
+enum cq_status reader_raise_floor(struct reader *r, const char *topic, int32_t partition,
+                                  int64_t next)
+{
+    return places_raise(r->rk, topic, partition, next);
+}
+
+enum cq_status reader_group_members(struct reader *r, const char *group, int *ret_members)
+{
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_list_groups(r->rk, group, &list, CALL_MS);
+
+    *ret_members = 0;
+    for (int i = 0; !err && i < list->group_cnt; i++) {
+        err = list->groups[i].err;
+        if (strcmp(list->groups[i].group, group) == 0)
+            *ret_members += list->groups[i].member_cnt;
+    }
+    if (list)
+        rd_kafka_group_list_destroy(list);
+    return err ? CQ_AGAIN : CQ_OK;
 }

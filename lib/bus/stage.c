@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/bus/places.h"
 #include "lib/bus/suspect.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ enum {
     SERVE_MS = 100,
     LINGER_MS = 1000, /* the outputs of a turn leave together, with the flush at its end */
     JOIN_MS = 10000,
+    ACQUIT_TRIES = 6,
     /* Under load turns do not begin more often: each costs a request for each partition it writes
      * to, however few records are in it. The more there are, the less it matters to wait for more.
      */
@@ -28,6 +30,10 @@ enum {
     TURN_SLOWER = 4,     /* records of the last turn that make the pace a millisecond slower … */
     TURN_SLOWEST_MS = 4, /* … up to this */
 };
+
+/* Has no members. Its commits name a record that was stepped carefully, their texts the number of
+ * its words that count for nothing. */
+static const char ACQUITTED_GROUP[] = "chasqui-acquitted";
 
 struct output {
     const char *topic;
@@ -70,6 +76,7 @@ struct stage {
     uint64_t place;  /* inside the first record: where its next step begins */
     int tries;       /* steps of the first record that found no room in an empty turn */
     int again;       /* turns in a row that did nothing */
+    struct bus_guard guard;
     bool failed_report;
     bool in_turn;    /* the state behind ops->meta is ahead of `next` */
     char why[320];   /* of CQ_FATAL */
@@ -189,6 +196,9 @@ enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret)
     if (!s)
         return CQ_FATAL;
     s->conf = *conf;
+    s->guard = (struct bus_guard){ .outputs = conf->outputs,
+                                   .outputs_n = conf->outputs_n,
+                                   .reader = conf->reader };
     if (s->conf.batch_max <= 0 || s->conf.batch_max > BATCH_MAX)
         s->conf.batch_max = BATCH_MAX;
     s->out.arena = arena_new(OUT_BYTES_MAX);
@@ -363,6 +373,80 @@ static void note_starts(struct stage *s)
     }
 }
 
+/* ---- words that outlive a step that nobody died in. A partition that was lost in the middle keeps
+ * the word in the commit's text, which is its next owner's now: so it is said elsewhere, in a group
+ * without members, how many of a record's words count for nothing. */
+
+struct acquitted {
+    int64_t at;
+    int32_t n;
+};
+
+static void on_acquitted(void *arg, int32_t partition, int64_t next, const char *meta)
+{
+    struct acquitted *a = arg;
+
+    (void)partition;
+    if (next == a->at)
+        a->n = (int32_t)strtol(meta, NULL, 10);
+}
+
+static enum cq_status read_acquitted(struct stage *s, rd_kafka_t *rk, int32_t partition, int64_t at,
+                                     int32_t *ret)
+{
+    struct acquitted a = { .at = at };
+    enum cq_status st =
+        rk ? places_commits(rk, s->conf.topic, partition, 1, on_acquitted, &a) : CQ_AGAIN;
+
+    *ret = a.n;
+    return st;
+}
+
+static enum cq_status acquit(struct stage *s, int32_t partition, int64_t at)
+{
+    rd_kafka_t *rk = places_open(s->conf.brokers, ACQUITTED_GROUP);
+    int32_t n;
+    char text[16];
+    enum cq_status st = read_acquitted(s, rk, partition, at, &n);
+
+    snprintf(text, sizeof text, "%d", n + 1);
+    if (st == CQ_OK && places_move(rk, s->conf.topic, partition, at, text))
+        st = CQ_AGAIN;
+    places_close(rk);
+    return st;
+}
+
+/* The step is over: its word goes, or is said to count for nothing. */
+static void take_back(struct stage *s, int32_t partition, int64_t at, const char *before)
+{
+    for (int i = 0; i < ACQUIT_TRIES; i++) {
+        if (consumer_commit_wait(s->consumer, s->conf.topic, partition, s->progress[partition].next,
+                                 before) == CQ_OK ||
+            acquit(s, partition, at) == CQ_OK)
+            return;
+        clock_sleep_ms(backoff_ms(i, 50, 1000));
+    }
+    log_debug("word_not_taken_back", LOG_I("partition", partition));
+}
+
+/* Whether the record's words say that it killed its process. CQ_AGAIN: they cannot be counted. */
+static enum cq_status judge(struct stage *s, const struct bus_record *rec, bool *ret_guilty)
+{
+    const struct suspect *suspect = &s->progress[rec->partition].suspect;
+    rd_kafka_t *rk;
+    int32_t n;
+    enum cq_status st;
+
+    *ret_guilty = suspect->at == rec->offset && suspect->kills >= SUSPECT_KILLS;
+    if (!*ret_guilty)
+        return CQ_OK;
+    rk = places_open(s->conf.brokers, ACQUITTED_GROUP);
+    st = read_acquitted(s, rk, rec->partition, rec->offset, &n);
+    places_close(rk);
+    *ret_guilty = suspect->kills - n >= SUSPECT_KILLS;
+    return st;
+}
+
 /* One record, with a word around its step that a death leaves behind. */
 static enum cq_status step_carefully(struct stage *s, int *ret_done)
 {
@@ -370,9 +454,12 @@ static enum cq_status step_carefully(struct stage *s, int *ret_done)
     struct progress *pr = &s->progress[rec->partition];
     char text[BUS_META_MAX + 1], front[SUSPECT_TEXT_MAX], before[BUS_META_MAX + 1];
     struct suspect none, before_step;
-    enum cq_status st;
+    bool guilty;
+    enum cq_status st = judge(s, rec, &guilty);
 
-    if (pr->suspect.at == rec->offset && pr->suspect.kills >= SUSPECT_KILLS) {
+    if (st != CQ_OK)
+        return st;
+    if (guilty) {
         pr->suspect.at = -1;
         pr->suspect.kills = 0;
         count_add(COUNT_KILLERS, 1);
@@ -398,8 +485,7 @@ static enum cq_status step_carefully(struct stage *s, int *ret_done)
     suspect_format(&pr->suspect, front);
     snprintf(before, sizeof before, "%s%.*s", front, BUS_META_MAX - SUSPECT_TEXT_MAX,
              suspect_parse(text, &none));
-    if (consumer_commit_wait(s->consumer, s->conf.topic, rec->partition, pr->next, before) != CQ_OK)
-        log_debug("word_not_taken_back", LOG_I("partition", rec->partition));
+    take_back(s, rec->partition, rec->offset, before);
     return CQ_OK;
 }
 
@@ -426,10 +512,18 @@ static enum cq_status send_output(struct stage *s, const struct output *o)
                                                           .at_ms = o->at_ms });
 }
 
+/* Outputs that ended before what their readers have read would be passed over by them. */
+static enum cq_status check_outputs(struct stage *s)
+{
+    return s->out.n ? bus_guard_check(&s->guard, s->producer, s->why, sizeof s->why) : CQ_OK;
+}
+
 /* Everything out, every report in. A delivery error is fatal: the turn is repeated after a restart.
  */
 static enum cq_status publish(struct stage *s)
 {
+    if (check_outputs(s) != CQ_OK)
+        return CQ_FATAL;
     for (size_t i = 0; i < s->out.n; i++) {
         enum cq_status st;
 
@@ -443,7 +537,9 @@ static enum cq_status publish(struct stage *s)
         if (producer_is_fatal(s->producer))
             return fatal(s, "the producer ended", producer_error(s->producer));
     }
-    return s->failed_report ? fatal(s, "an output failed", producer_error(s->producer)) : CQ_OK;
+    if (s->failed_report)
+        return fatal(s, "an output failed", producer_error(s->producer));
+    return check_outputs(s); /* the broker may have been away meanwhile */
 }
 
 static void commit_progress(struct stage *s, bool now)

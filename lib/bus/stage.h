@@ -43,6 +43,12 @@ struct stage_conf {
     size_t batch_max_bytes;
     int32_t session_timeout_ms; /* 0: the consumer's default */
     int32_t fetch_wait_ms;      /* as consumer_conf.fetch_wait_ms */
+    /* What it writes to, looked at before the first output and after each new connection to a
+     * broker: where one of these ends before what its readers have read, the stage ends with
+     * `log_was_cut`. The reader is borrowed, and used on the stage's thread. NULL: nothing. */
+    const struct bus_watched *outputs;
+    size_t outputs_n;
+    struct reader *reader;
     int tries_max; /* of a record without progress; 0: its step waits for what is outside */
     const struct stage_ops *ops;
     void *arg;

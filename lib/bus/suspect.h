@@ -6,7 +6,9 @@
  * A start at an offset where two starts before it made no progress is careful: one record a turn,
  * and around each step a word in the commit's text. A record whose word was found there three times
  * killed its process each time, and is not stepped again. A process killed from outside leaves the
- * word only when that happened during the step itself. Pure.
+ * word only when that happened during the step itself. A word that cannot be taken back after its
+ * step, because the partition went to somebody else or the broker is away, is said to count for
+ * nothing in the group chasqui-acquitted (stage.c). Pure.
  */
 #pragma once
 

@@ -57,8 +57,9 @@ static inline void world_close(struct bus_world *w)
     rd_kafka_destroy(w->rk);
 }
 
-/* Write one record to partition 0. False: not stored. */
-static inline bool world_put_to(struct bus_world *w, const char *topic, const char *value)
+/* Write one record to partition 0; a key without a value is a tombstone. False: not stored. */
+static inline bool world_put_keyed(struct bus_world *w, const char *topic, const char *key,
+                                   const char *value)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *p;
@@ -68,11 +69,17 @@ static inline bool world_put_to(struct bus_world *w, const char *topic, const ch
     rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
     p = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     rd_kafka_producev(p, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
-                      RD_KAFKA_V_VALUE((void *)(uintptr_t)value, strlen(value)),
+                      RD_KAFKA_V_KEY(key, key ? strlen(key) : 0),
+                      RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value ? strlen(value) : 0),
                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     done = rd_kafka_flush(p, CALL_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_destroy(p);
     return done;
+}
+
+static inline bool world_put_to(struct bus_world *w, const char *topic, const char *value)
+{
+    return world_put_keyed(w, topic, NULL, value);
 }
 
 /* The same to "in"; its value says what the stage does with it. */
@@ -130,7 +137,9 @@ struct paper_stage {
     _Atomic int64_t first; /* offset of the first record stepped; -1 */
     int late;
     bool die_at_commit;
-    const char *instance; /* NULL: dynamic membership */
+    const char *instance;              /* NULL: dynamic membership */
+    const struct bus_watched *outputs; /* one, looked at before it writes; NULL: none */
+    struct reader *reader;             /* for that */
 };
 
 static inline bool paper_is(const struct bus_record *in, const char *word)
@@ -188,6 +197,9 @@ static inline enum cq_status paper_open(struct paper_stage *p, const char *broke
                                            .session_timeout_ms = 4000, /* a dead member's place */
                                            .batch_max = 100,
                                            .batch_max_bytes = 1 << 20,
+                                           .outputs = p->outputs,
+                                           .outputs_n = p->outputs ? 1 : 0,
+                                           .reader = p->reader,
                                            .tries_max = STAGE_TRIES_MAX,
                                            .ops = &ops,
                                            .arg = p },

@@ -234,6 +234,26 @@ TEST(what_expired_is_passed_over_and_counted)
     world_close(&w);
 }
 
+static void take_floor(void *arg, int32_t partition, int64_t next, const char *meta)
+{
+    (void)meta;
+    if (partition == 0)
+        *(int64_t *)arg = next;
+}
+
+/* What is noted of partition 0; -1: nothing; -2: no answer. */
+static int64_t floor_of(struct bus_world *w, const char *topic)
+{
+    struct reader *r = NULL;
+    int64_t floor = -1;
+
+    if (reader_new(w->brokers, &r) != CQ_OK ||
+        reader_commits(r, BUS_FLOOR_GROUP, topic, 1, take_floor, &floor) != CQ_OK)
+        floor = -2;
+    reader_free(r);
+    return floor;
+}
+
 /* What is written from now on would stand below the commit, and be skipped without a word. */
 TEST(a_log_that_ends_before_the_commit_is_refused)
 {
@@ -252,5 +272,73 @@ TEST(a_log_that_ends_before_the_commit_is_refused)
               "position 5; it lost records");
     paper_end(&p);
     CHECK_EQ(world_committed(&w), 5);
+    CHECK_EQ(floor_of(&w, "in"), 5); /* for those who write there */
+    world_close(&w);
+}
+
+/* What is written now would be passed over by those who have read further. */
+TEST(an_output_that_ends_before_its_readers_is_not_written_to)
+{
+    static const char *const groups[] = { "readers" };
+    const struct bus_watched out = { "out", 2, groups, 1 };
+    struct bus_world w;
+    struct paper_stage p = { .outputs = &out };
+    char why[128];
+
+    world_open(&w);
+    CHECK_EQ(reader_new(w.brokers, &p.reader), CQ_OK);
+    CHECK_EQ(reader_move_group(p.reader, "readers", "out", 1, 7, NULL, why, sizeof why), CQ_OK);
+    CHECK(world_put(&w, "one"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(p.ended));
+    CHECK_EQ(p.ended, 1 + CQ_FATAL);
+    CHECK_STR(stage_error(p.stage),
+              "log_was_cut: out partition 1 ends at 0, before position 7; it lost records");
+    paper_end(&p);
+    CHECK_EQ(world_count(&w, "out", 0), 0);
+    CHECK_EQ(world_count(&w, "out", 1), 0);
+    CHECK(world_committed(&w) < 1);
+    reader_free(p.reader);
+    world_close(&w);
+}
+
+TEST(an_output_that_somebody_noted_as_cut_is_not_written_to)
+{
+    const struct bus_watched out = { "out", 2, NULL, 0 };
+    struct bus_world w;
+    struct paper_stage p = { .outputs = &out };
+
+    world_open(&w);
+    CHECK_EQ(reader_new(w.brokers, &p.reader), CQ_OK);
+    CHECK_EQ(reader_raise_floor(p.reader, "out", 0, 3), CQ_OK);
+    CHECK_EQ(reader_raise_floor(p.reader, "out", 0, 2), CQ_OK); /* never lowers */
+    CHECK_EQ(floor_of(&w, "out"), 3);
+    CHECK(world_put(&w, "one"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(p.ended));
+    CHECK_EQ(p.ended, 1 + CQ_FATAL);
+    paper_end(&p);
+    CHECK_EQ(world_count(&w, "out", 0), 0);
+    reader_free(p.reader);
+    world_close(&w);
+}
+
+TEST(fillers_are_passed_over_and_counted)
+{
+    struct bus_world w;
+    struct paper_stage p = { 0 };
+    int64_t fillers = count_get(COUNT_FILLERS);
+
+    world_open(&w);
+    CHECK(world_put(&w, "one"));
+    for (int i = 0; i < 3; i++)
+        CHECK(world_put_keyed(&w, "in", BUS_FILLER_KEY, NULL));
+    CHECK(world_put(&w, "two"));
+    CHECK(paper_start(&p, &w));
+    CHECK(EVENTUALLY(world_committed(&w) == 5));
+    CHECK_EQ(p.steps, 2);
+    CHECK_EQ(count_get(COUNT_FILLERS), fillers + 3);
+    CHECK_EQ(world_count(&w, "in.dlq", 0), 0);
+    paper_end(&p);
     world_close(&w);
 }

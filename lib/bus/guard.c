@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/bus/bus.h"
+
+#include "lib/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PARTITIONS_MAX = 1024, TRIES = 6 };
+
+static void take_highest(void *arg, int32_t partition, int64_t next, const char *meta)
+{
+    int64_t *floor = arg;
+
+    (void)meta;
+    if (next > floor[partition])
+        floor[partition] = next;
+}
+
+static enum cq_status check_one(struct reader *r, const struct bus_watched *w,
+                                struct bus_cut *ret_cut)
+{
+    int64_t floor[PARTITIONS_MAX] = { 0 }, end[PARTITIONS_MAX];
+    int32_t n = w->partitions < PARTITIONS_MAX ? w->partitions : PARTITIONS_MAX;
+    enum cq_status st = reader_commits(r, BUS_FLOOR_GROUP, w->topic, n, take_highest, floor);
+
+    for (size_t g = 0; st == CQ_OK && g < w->groups_n && w->groups[g]; g++)
+        st = reader_commits(r, w->groups[g], w->topic, n, take_highest, floor);
+    if (st == CQ_OK) /* after the commits: nobody commits what is not there yet */
+        st = reader_ends(r, w->topic, n, end);
+    for (int32_t p = 0; st == CQ_OK && p < n; p++) {
+        if (end[p] >= floor[p])
+            continue;
+        *ret_cut = (struct bus_cut){ .partition = p, .end = end[p], .floor = floor[p] };
+        snprintf(ret_cut->topic, sizeof ret_cut->topic, "%s", w->topic);
+        st = CQ_FATAL;
+    }
+    return st;
+}
+
+enum cq_status reader_check(struct reader *r, const struct bus_watched *w, size_t n,
+                            struct bus_cut *ret_cut)
+{
+    enum cq_status st = CQ_OK;
+
+    for (size_t i = 0; st == CQ_OK && i < n; i++)
+        st = check_one(r, &w[i], ret_cut);
+    return st;
+}
+
+enum cq_status bus_guard_check(struct bus_guard *g, const struct producer *p, char *reterr,
+                               size_t reterr_n)
+{
+    uint64_t connects = producer_connects(p);
+    struct bus_cut cut;
+    enum cq_status st = CQ_AGAIN;
+
+    if (!g->outputs_n || (g->looked && g->connects == connects))
+        return CQ_OK;
+    for (int i = 0; i < TRIES && st == CQ_AGAIN; i++) {
+        if (i)
+            clock_sleep_ms(backoff_ms(i, 50, 1000));
+        st = reader_check(g->reader, g->outputs, g->outputs_n, &cut);
+    }
+    g->looked = st == CQ_OK;
+    g->connects = connects;
+    if (st == CQ_AGAIN)
+        snprintf(reterr, reterr_n, "places of the readers of its outputs cannot be read");
+    else if (st != CQ_OK)
+        snprintf(reterr, reterr_n,
+                 "log_was_cut: %s partition %d ends at %lld, before position %lld; it lost records",
+                 cut.topic, cut.partition, (long long)cut.end, (long long)cut.floor);
+    return st == CQ_OK ? CQ_OK : CQ_FATAL;
+}
