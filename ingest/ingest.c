@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ingest/ingest.h"
 
+#include "ingest/log_check.h"
 #include "ingest/validate.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -42,9 +43,24 @@ struct bank {
     struct cq_buf bytes; /* keys and values of the held ones */
 };
 
+/* A report that waits for a check. */
+struct waiting {
+    uint64_t opaque;
+    int64_t offset;
+    int32_t partition;
+    int topic; /* of struct trust */
+    enum cq_status st;
+};
+
 struct ingest {
     struct ingest_conf conf;
     struct producer *producer; /* owned */
+    struct log_check *check;   /* owned */
+    struct trust trust;
+    struct waiting *waiting; /* owned; QUEUE_RECORDS */
+    size_t waiting_n;
+    struct log_question question; /* too large for a stack, as is this */
+    struct trust_found found;
     struct cq_buf encoded;
     int64_t heard_ms; /* last report, or the moment something was queued into an empty producer */
     bool refusing;
@@ -55,15 +71,66 @@ struct ingest {
     bool letting_out;
 };
 
+static void tell(struct ingest *in, const struct waiting *w, enum trust_verdict verdict)
+{
+    if (w->st == CQ_OK)
+        in->heard_ms = clock_mono_ms();
+    in->conf.ack(in->conf.arg, w->opaque, w->partition, w->offset,
+                 verdict == TRUST_PASS ? w->st : CQ_AGAIN);
+}
+
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
 {
     struct ingest *in = arg;
+    struct waiting w = { opaque, offset, partition, 0, st };
+    enum trust_verdict verdict;
+    struct bus_cut cut;
 
-    if (st == CQ_OK)
-        in->heard_ms = clock_mono_ms();
-    if (opaque != NOBODY)
-        in->conf.ack(in->conf.arg, opaque, partition, offset, st);
+    if (st != CQ_OK && producer_take_cut(in->producer, &cut))
+        trust_fell(&in->trust, &cut);
+    if (opaque == NOBODY)
+        return;
+    verdict = trust_judge(&in->trust, producer_connects(in->producer));
+    if (verdict != TRUST_HOLD || in->waiting_n == QUEUE_RECORDS) {
+        tell(in, &w, verdict);
+        return;
+    }
+    w.topic = strcmp(producer_reporting(in->producer), log_check_topic(0)) == 0 ? 0 : 1;
+    in->waiting[in->waiting_n++] = w;
+}
+
+/* In their order; an ack may submit again, but makes no report. */
+static void tell_waiting(struct ingest *in)
+{
+    size_t n = in->waiting_n;
+
+    if (in->trust.state == TRUST_CHECKING)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const struct waiting *w = &in->waiting[i];
+
+        tell(in, w, trust_judge_held(&in->trust, w->topic, w->partition, w->offset));
+    }
+    in->waiting_n = 0;
+}
+
+/* Ask whether the log is whole where that is due, and take the answer. */
+static void keep_trust(struct ingest *in)
+{
+    struct log_question *q = &in->question;
+    int64_t now_ms = clock_mono_ms();
+
+    if (in->trust.asking && log_check_take(in->check, &in->found))
+        trust_take(&in->trust, &in->found, now_ms);
+    tell_waiting(in);
+    q->connects = producer_connects(in->producer);
+    if (!trust_begin(&in->trust, q->connects, now_ms, &q->full))
+        return;
+    for (int t = 0; t < TRUST_TOPICS; t++)
+        for (int32_t p = 0; p < in->conf.partitions && p < TRUST_PARTITIONS_MAX; p++)
+            q->reached[t][p] = producer_reached(in->producer, log_check_topic(t), p);
+    log_check_ask(in->check, q);
 }
 
 static enum cq_status open_producer(struct ingest *in)
@@ -91,10 +158,15 @@ enum cq_status ingest_new(const struct ingest_conf *conf, struct ingest **ret)
     buf_init(&in->encoded, TOPIC_CUT_BYTES);
     for (int i = 0; i < 2; i++)
         buf_init(&in->banks[i].bytes, HELD_BYTES + TOPIC_CUT_BYTES);
-    if (open_producer(in) != CQ_OK) {
-        free(in);
+    trust_init(&in->trust);
+    in->waiting = calloc(QUEUE_RECORDS, sizeof *in->waiting);
+    if (!in->waiting || open_producer(in) != CQ_OK ||
+        !(in->check =
+              log_check_start(conf->brokers, conf->partitions, producer_fd(in->producer)))) {
+        ingest_free(in);
         return CQ_FATAL;
     }
+    keep_trust(in);
     *ret = in;
     return CQ_OK;
 }
@@ -103,7 +175,9 @@ void ingest_free(struct ingest *in)
 {
     if (!in)
         return;
+    log_check_stop(in->check);
     producer_free(in->producer);
+    free(in->waiting);
     buf_release(&in->encoded);
     for (int i = 0; i < 2; i++)
         buf_release(&in->banks[i].bytes);
@@ -180,6 +254,7 @@ static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *m)
 void ingest_serve(struct ingest *in)
 {
     producer_serve(in->producer, 0);
+    keep_trust(in);
     if (!ingest_wait_ms(in))
         flush_held(in);
 }
@@ -208,14 +283,24 @@ const char *ingest_error(const struct ingest *in)
     return producer_error(in->producer);
 }
 
+bool ingest_log_is_cut(const struct ingest *in, struct bus_cut *ret)
+{
+    if (in->trust.state != TRUST_CUT)
+        return false;
+    *ret = in->trust.cut;
+    return true;
+}
+
 bool ingest_overloaded(struct ingest *in)
 {
-    int pending = producer_pending(in->producer) + (int)in->banks[in->taking].n;
+    int pending =
+        producer_pending(in->producer) + (int)in->banks[in->taking].n + (int)in->waiting_n;
     bool silent = pending && clock_mono_ms() - in->heard_ms > SILENCE_MS;
 
     if (!pending)
         in->heard_ms = clock_mono_ms();
-    if (pending > REFUSE_ABOVE || silent || producer_is_fatal(in->producer))
+    if (pending > REFUSE_ABOVE || silent || producer_is_fatal(in->producer) ||
+        in->trust.state == TRUST_CUT)
         in->refusing = true;
     else if (pending < ADMIT_BELOW)
         in->refusing = false;
@@ -228,6 +313,8 @@ static enum cq_status send_record(struct ingest *in, enum topic topic, struct cq
 {
     char text[CQ_ID_TEXT_LEN + 1];
 
+    if (in->trust.state == TRUST_CUT)
+        return CQ_AGAIN;
     buf_clear(&in->encoded);
     if (codec_encode(codec, record, &in->encoded) != CQ_OK)
         return CQ_POISON;
@@ -293,6 +380,8 @@ enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation, int32_t
     };
     enum cq_status st = CQ_OK;
 
+    if (in->trust.state == TRUST_CUT)
+        return CQ_AGAIN;
     buf_clear(&in->encoded);
     if (codec_encode(&user_inbox_codec, &record, &in->encoded) != CQ_OK)
         return CQ_FATAL;

@@ -25,9 +25,10 @@ enum {
     INGEST_PUSH_TOKEN_MAX = 1024,
     INGEST_PUSH_APP_MAX = 155,
     INGEST_LOCALE_MAX = 35,
-    INGEST_KEY_ID_MAX = 255, /* bytes of a key's name */
-    INGEST_REASON_MAX = 64,  /* bytes of a word of our own */
-    INGEST_LOST_MAX = 512,   /* messages of one SessionLost */
+    INGEST_KEY_ID_MAX = 255,    /* bytes of a key's name */
+    INGEST_REASON_MAX = 64,     /* bytes of a word of our own */
+    INGEST_LOST_MAX = 512,      /* messages of one SessionLost */
+    INGEST_CUT_RETRY_MS = 5000, /* what a client is told whose action a cut log does not take */
 };
 
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,
@@ -65,6 +66,11 @@ bool ingest_is_dead(const struct ingest *in);
 /** The broker answered a question of ours within the last seconds, whether or not there was
  * anything to store. Only with `probe`. */
 bool ingest_answers(const struct ingest *in);
+
+/** Whether nothing is taken because a partition that we write to ends before what was stored in it:
+ * it lost its tail. `*ret` says which. Until an operator runs `admin log-was-cut`, every submit is
+ * refused with CQ_AGAIN, and what was under way is told to be unknown. */
+bool ingest_log_is_cut(const struct ingest *in, struct bus_cut *ret);
 
 /** The library's words for the last record that failed; "" for none. Borrowed. */
 const char *ingest_error(const struct ingest *in);

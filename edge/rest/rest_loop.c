@@ -151,6 +151,7 @@ static bool has_room(const struct rest_loop *s, const struct call *c)
 /* A refusal after an accepted one is unknown too: the client does it all again. */
 static void submit(struct rest_loop *s, struct call *c)
 {
+    struct bus_cut cut;
     struct pending *p;
     uint32_t index;
 
@@ -158,6 +159,13 @@ static void submit(struct rest_loop *s, struct call *c)
         count_add(COUNT_LOG_REFUSED, 1);
         c->retry_after_s = LOG_DISK_RETRY_MS / 1000;
         call_error(c, 503, "log_full", "not taken: there is no room now, send it again later");
+        finish(s, c);
+        return;
+    }
+    if (ingest_log_is_cut(s->ingest, &cut)) {
+        count_add(COUNT_LOG_CUT_REFUSED, 1);
+        c->retry_after_s = INGEST_CUT_RETRY_MS / 1000;
+        call_error(c, 503, "log_cut", "not taken: the log lost records, send it again later");
         finish(s, c);
         return;
     }
@@ -574,6 +582,11 @@ enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms)
     expire_submits(s);
     give_back(s);
     return ingest_is_dead(s->ingest) ? CQ_FATAL : CQ_OK;
+}
+
+bool rest_loop_log_is_cut(const struct rest_loop *s, struct bus_cut *ret)
+{
+    return ingest_log_is_cut(s->ingest, ret);
 }
 
 const char *rest_loop_error(const struct rest_loop *s)

@@ -21,6 +21,9 @@ CQ_MUST_CHECK enum cq_status rest_loop_turn(struct rest_loop *s, int wait_ms);
 /** Words for CQ_FATAL. Borrowed. */
 const char *rest_loop_error(const struct rest_loop *s);
 
+/** As ingest_log_is_cut(). */
+bool rest_loop_log_is_cut(const struct rest_loop *s, struct bus_cut *ret);
+
 /** No new connections from here on. */
 void rest_loop_drain(struct rest_loop *s);
 

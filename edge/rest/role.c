@@ -243,6 +243,21 @@ static void tell_room(const struct log_disk *d, enum log_room *told)
     *told = d->room;
 }
 
+static void tell_cut(const struct rest_loop *s, bool *told)
+{
+    struct bus_cut cut;
+    bool is_cut = rest_loop_log_is_cut(s, &cut);
+
+    if (is_cut && !*told)
+        log_error("log_was_cut", LOG_S("topic", cut.topic), LOG_I("partition", cut.partition),
+                  LOG_I("end", cut.end), LOG_I("floor", cut.floor),
+                  LOG_S("refused", "all that clients write"),
+                  LOG_S("do", "stop every role, run chasqui admin log-was-cut, start them"));
+    if (!is_cut && *told)
+        log_info("log_is_whole");
+    *told = is_cut;
+}
+
 int edge_rest_role_run(const volatile int *stop)
 {
     struct rest_conf conf;
@@ -252,6 +267,7 @@ int edge_rest_role_run(const volatile int *stop)
     struct told told = { 0 };
     struct keeper *keeper = NULL;
     enum log_room told_room = LOG_ROOM_ENOUGH;
+    bool told_cut = false;
     struct log_disk disk;
     struct store *store = NULL;
     enum cq_status st = read_conf(&conf, &disk) && open_store(&conf.media, &store)
@@ -272,6 +288,7 @@ int edge_rest_role_run(const volatile int *stop)
         st = rest_loop_turn(s, TURN_MS);
         tell_codes(&told);
         tell_room(&disk, &told_room);
+        tell_cut(s, &told_cut);
     }
     if (st != CQ_OK)
         log_ended(cq_status_name(st), s ? rest_loop_error(s) : "cannot start");

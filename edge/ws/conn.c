@@ -289,6 +289,7 @@ static void on_send(struct conn *c, const struct client_frame *f)
 {
     struct gateway *g = c->g;
     struct cq_id id = message_id(f->chat, c->claims.user, f->client_id);
+    struct bus_cut cut;
     int64_t wait_ms;
 
     if (g->draining) {
@@ -311,6 +312,11 @@ static void on_send(struct conn *c, const struct client_frame *f)
     if (!wait_ms && !log_disk_takes(&g->log_disk, LOG_USE_FANOUT)) {
         count_add(COUNT_LOG_REFUSED, 1);
         push_back(c, f, id, "log_full", LOG_DISK_RETRY_MS);
+        return;
+    }
+    if (!wait_ms && ingest_log_is_cut(g->ingest, &cut)) {
+        count_add(COUNT_LOG_CUT_REFUSED, 1);
+        push_back(c, f, id, "log_cut", INGEST_CUT_RETRY_MS);
         return;
     }
     if (!wait_ms && ingest_overloaded(g->ingest)) {
@@ -349,10 +355,16 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
                            .peer = f->peer,
                            .delivered_seq = f->delivered,
                            .read_seq = f->read };
+    struct bus_cut cut;
 
     if (!log_disk_takes(&g->log_disk, LOG_USE_SMALL)) {
         count_add(COUNT_LOG_REFUSED, 1);
         refuse_receipt(c, "log_full", "receipt not taken, send it again later");
+        return;
+    }
+    if (ingest_log_is_cut(g->ingest, &cut)) {
+        count_add(COUNT_LOG_CUT_REFUSED, 1);
+        refuse_receipt(c, "log_cut", "receipt not taken, send it again later");
         return;
     }
     if (!c->cursors)

@@ -39,6 +39,7 @@ struct role {
     int64_t phase_ms; /* when it began */
     int64_t started_ms, stats_ms;
     enum log_room told_room;
+    bool told_cut;
 };
 
 /* ---- drain ---------------------------------------------------------------------------- */
@@ -139,6 +140,21 @@ static void tell_room(struct role *r)
     r->told_room = d->room;
 }
 
+static void tell_cut(struct role *r)
+{
+    struct bus_cut cut;
+    bool is_cut = ingest_log_is_cut(r->g.ingest, &cut);
+
+    if (is_cut && !r->told_cut)
+        log_error("log_was_cut", LOG_S("topic", cut.topic), LOG_I("partition", cut.partition),
+                  LOG_I("end", cut.end), LOG_I("floor", cut.floor),
+                  LOG_S("refused", "all that clients write"),
+                  LOG_S("do", "stop every role, run chasqui admin log-was-cut, start them"));
+    if (!is_cut && r->told_cut)
+        log_info("log_is_whole");
+    r->told_cut = is_cut;
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
     struct role *r = w->data;
@@ -150,6 +166,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
     say_ready(r);
     say_stats(r);
     tell_room(r);
+    tell_cut(r);
     if (*r->stop || r->g.failed != CQ_OK)
         drain(r);
 }

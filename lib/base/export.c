@@ -101,6 +101,8 @@ static const char *health(void)
         return "away: Kafka does not answer\n";
     if (contact_away(CONTACT_DATABASE, now_ms))
         return "away: PostgreSQL does not answer\n";
+    if (count_get(COUNT_LOG_CUT))
+        return "log cut: the log lost records, nothing is written\n";
     return "ok\n";
 }
 

@@ -50,6 +50,7 @@ struct media_role {
     int64_t committed_ms;
     char program[PROGRAM_MAX];
     bool away, stuck; /* the store; anything else that looking needs; as logged */
+    bool told_cut;
 };
 
 /* ---- what operators hear
@@ -68,6 +69,21 @@ static void tell_trouble(struct media_role *m, const struct pool_job *job)
         log_warn("look_stuck", LOG_S("why", job->why));
     m->away = away || (stuck && m->away);
     m->stuck = stuck || (away && m->stuck);
+}
+
+static void tell_cut(struct media_role *m)
+{
+    struct bus_cut cut;
+    bool is_cut = ingest_log_is_cut(m->ingest, &cut);
+
+    if (is_cut && !m->told_cut)
+        log_error("log_was_cut", LOG_S("topic", cut.topic), LOG_I("partition", cut.partition),
+                  LOG_I("end", cut.end), LOG_I("floor", cut.floor),
+                  LOG_S("refused", "what is found in files"),
+                  LOG_S("do", "stop every role, run chasqui admin log-was-cut, start them"));
+    if (!is_cut && m->told_cut)
+        log_info("log_is_whole");
+    m->told_cut = is_cut;
 }
 
 static void show(const struct media_role *m)
@@ -351,6 +367,7 @@ static enum cq_status turn(struct media_role *m)
 
     count_beat(now_ms);
     ingest_serve(m->ingest);
+    tell_cut(m);
     take_looks(m, now_ms);
     tell_all(m, now_ms);
     begin_looks(m, now_ms);

@@ -229,7 +229,7 @@ void sending_nack(struct load *l, struct sock *s, const struct scan *f, int64_t 
     if (number < 0 || l->w.messages[number].acked)
         return;
     if (!span_eq_str(f->code, "retry") && !span_eq_str(f->code, "slow_down") &&
-        !span_eq_str(f->code, "log_full")) {
+        !span_eq_str(f->code, "log_full") && !span_eq_str(f->code, "log_cut")) {
         l->refused++; /* final: this one is not sent again */
         l->w.messages[number].acked = true;
         return;

@@ -524,7 +524,7 @@ class Device:
         if not out:
             return self._odd(f"nack for {f['clientId']}, which was not sent")
         out.nacks.append(f["code"])
-        if f["code"] not in ("retry", "slow_down", "log_full"):
+        if f["code"] not in ("retry", "slow_down", "log_full", "log_cut"):
             if out in self.waiting:
                 self.waiting.remove(out)
             return self._pump()
