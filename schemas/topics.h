@@ -38,6 +38,8 @@ enum {
 
 enum topic_width { TOPIC_BY_PARTITIONS, TOPIC_BY_SLOTS };
 
+enum { TOPIC_GROUPS_MAX = 2 };
+
 struct topic_spec {
     const char *name;
     const char *schema; /* record name in schemas/, "" for none */
@@ -49,7 +51,11 @@ struct topic_spec {
     bool may_lose;   /* what is oldest may go for want of room: retention.bytes is the operator's */
     bool append_time; /* record times are the broker's, not the writer's */
     bool has_dlq;     /* somebody consumes it, so what can never succeed goes to <name>.dlq */
-    const char *key;  /* for the docs */
+    /* Who keeps a place in it: Kafka groups. Their names are contracts, too. */
+    const char *groups[TOPIC_GROUPS_MAX];
+    /* Whose turn writes it, so that what it lost can be made once more; TOPIC_N: nobody's. */
+    enum topic made_from;
+    const char *key; /* for the docs */
     const char *writers;
     const char *readers;
 };

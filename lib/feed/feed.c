@@ -79,6 +79,7 @@ static enum cq_status open_clients(struct feed *f)
     if (reader_new(f->conf.brokers, &f->reader) != CQ_OK ||
         producer_new(&pc, &f->producer) != CQ_OK || consumer_new(&cc, &f->consumer) != CQ_OK)
         return CQ_FATAL;
+    f->guard.reader = f->reader;
     return CQ_OK;
 }
 
@@ -90,6 +91,7 @@ enum cq_status feed_new(const struct feed_conf *conf, struct feed **ret)
     if (!f)
         return CQ_FATAL;
     f->conf = *conf;
+    f->guard = (struct bus_guard){ .outputs = conf->outputs, .outputs_n = conf->outputs_n };
     snprintf(app, sizeof app, "chasqui-%s", conf->consumer);
     f->pg = pg_new(conf->database_url, app);
     f->held = calloc(BATCH_MAX + BATCH_SLACK, sizeof *f->held);
@@ -330,12 +332,23 @@ static enum cq_status await_reports(struct feed *f)
     return f->failed_report ? feed_fatal(f, "telling failed", producer_error(f->producer)) : CQ_OK;
 }
 
+static enum cq_status check_outputs(struct feed *f)
+{
+    char why[256];
+
+    return bus_guard_check(&f->guard, f->producer, why, sizeof why) == CQ_OK
+               ? CQ_OK
+               : feed_fatal(f, "telling", why);
+}
+
 static enum cq_status transact(struct feed *f)
 {
     bool moved = false;
     enum cq_status st = send_letters(f);
 
     f->refused_why = NULL;
+    if (st == CQ_OK)
+        st = check_outputs(f);
     if (st == CQ_OK)
         st = pg_script(f->pg, "BEGIN");
     if (st == CQ_OK)
@@ -349,6 +362,8 @@ static enum cq_status transact(struct feed *f)
         st = f->conf.ops->write(f->conf.arg, f->pg, f->producer, &f->refused_why);
     if (st == CQ_OK)
         st = await_reports(f);
+    if (st == CQ_OK)
+        st = check_outputs(f); /* the broker may have been away meanwhile */
     if (st == CQ_OK) {
         st = pg_script(f->pg, "COMMIT");
         f->asked_commit = st == CQ_AGAIN;

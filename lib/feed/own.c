@@ -45,6 +45,43 @@ static bool may_expire(const struct feed *f, const char *topic)
     return false;
 }
 
+/* A log ended once where the view has been. One that ends before lost its tail, or was made anew:
+ * what is written there now would be passed over. Said to all who write, too. */
+static enum cq_status say_cut(struct feed *f, const char *topic, int32_t partition, int64_t end,
+                              int64_t position)
+{
+    snprintf(f->why, sizeof f->why,
+             "log_was_cut: %s partition %d ends at %lld, before position %lld of the view; it lost "
+             "records",
+             topic, partition, (long long)end, (long long)position);
+    if (reader_raise_floor(f->reader, topic, partition, position) != CQ_OK)
+        log_debug("cut_not_told", LOG_S("topic", topic)); /* at the next start, then */
+    return CQ_FATAL;
+}
+
+static enum cq_status check_ends(struct feed *f, const char *topic, int32_t partition, int64_t end,
+                                 const struct feed_part *p)
+{
+    const char *sources = NULL;
+    int64_t first, next;
+    enum cq_status st = CQ_OK, known;
+
+    for (size_t t = 0; t < f->conf.topics_n; t++)
+        if (strcmp(f->conf.topics[t].name, topic) == 0)
+            sources = f->conf.topics[t].sources;
+    if (p->next > end)
+        st = say_cut(f, topic, partition, end, p->next);
+    if (!sources || p->source < 0)
+        return st;
+    known = reader_watermarks(f->reader, sources, partition, &first, &next);
+    if (known == CQ_FATAL)
+        snprintf(f->why, sizeof f->why, "ends of partition %d of %s cannot be read", partition,
+                 sources);
+    if (known != CQ_OK)
+        return known;
+    return p->source < next ? st : say_cut(f, sources, partition, next, p->source + 1);
+}
+
 static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
                                   int64_t committed, const char *meta, int64_t *ret_from)
 {
@@ -64,10 +101,12 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
         return st;
     *p = (struct feed_part){ .turn_next = -1, .turn_source = -1, .committed = committed };
     st = load_position(f, topic, partition, first, p);
+    if (st == CQ_OK)
+        st = check_ends(f, topic, partition, end, p);
     if (st != CQ_OK)
         return st;
-    /* The topic was made anew, or lost what was not applied: a person has to look. */
-    if (p->next > end || (p->next < first && !may_expire(f, topic))) {
+    /* It lost what was not applied: a person has to look. */
+    if (p->next < first && !may_expire(f, topic)) {
         snprintf(f->why, sizeof f->why,
                  "position %lld is outside partition %d of %s, which has %lld to %lld",
                  (long long)p->next, partition, topic, (long long)first, (long long)end);

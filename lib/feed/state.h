@@ -21,6 +21,7 @@ struct feed {
     struct producer *producer;
     struct reader *reader;
     struct pg *pg;
+    struct bus_guard guard; /* of what it tells */
     struct feed_parts parts;
     struct held *held;       /* owned; in order of arrival */
     struct bus_record *recs; /* owned; the same as `admit` wants to see it */

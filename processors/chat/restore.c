@@ -3,6 +3,9 @@
 
 #include "schemas/codec.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
 
 struct restore {
@@ -89,4 +92,22 @@ enum cq_status chat_restore(struct reader *r, struct chat_state *s)
     if (st == CQ_OK)
         st = reader_scan(r, events, s->partition, from, next, on_event, &restore);
     return st;
+}
+
+int64_t chat_again_parse(const char *meta)
+{
+    char *end;
+    long long v;
+
+    if (*meta != 'a')
+        return 0;
+    v = strtoll(meta + 1, &end, 10);
+    return *end || v < 0 ? 0 : v;
+}
+
+size_t chat_again_format(int64_t again, char *buf, size_t cap)
+{
+    int n = again ? snprintf(buf, cap, "a%lld", (long long)again) : 0;
+
+    return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }

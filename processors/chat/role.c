@@ -14,14 +14,17 @@ enum {
     PARTITIONS_MAX = 1024,
     TURN_RECORDS = 1000,
     TURN_BYTES = 2 * 1024 * 1024,
+    OUTPUTS_N = 5,
 };
 
 struct chat_role {
     struct reader *reader;                     /* owned */
     struct chat_state *states[PARTITIONS_MAX]; /* owned; NULL: not ours */
     int64_t written[PARTITIONS_MAX]; /* highest source in the tail of chat.events at assignment */
+    int64_t again[PARTITIONS_MAX]; /* sources below are written though they may be there: 0 none */
     int32_t partitions_n;
     struct chat_turn *turn; /* owned */
+    struct bus_watched outputs[OUTPUTS_N];
 };
 
 static void drop_state(struct chat_role *r, int32_t partition)
@@ -33,13 +36,30 @@ static void drop_state(struct chat_role *r, int32_t partition)
     r->states[partition] = NULL;
 }
 
+/* chat.events may know actions that chat.actions does not have: it lost its tail. What is written
+ * there from now on would be taken for them. */
+static enum cq_status check_sources(struct chat_role *r, const struct chat_state *s)
+{
+    const char *actions = topic_name(TOPIC_CHAT_ACTIONS);
+    int64_t first, next, floor = s->last_event + 1;
+    enum cq_status st = reader_watermarks(r->reader, actions, s->partition, &first, &next);
+
+    if (st != CQ_OK || next >= floor)
+        return st;
+    log_error("log_was_cut", LOG_S("topic", actions), LOG_I("partition", s->partition),
+              LOG_I("end", next), LOG_I("floor", floor),
+              LOG_S("do", "stop every role, run chasqui admin log-was-cut, start them"));
+    if (reader_raise_floor(r->reader, actions, s->partition, floor) != CQ_OK)
+        log_warn("cut_not_told", LOG_S("topic", actions));
+    return CQ_FATAL;
+}
+
 static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committed, const char *meta)
 {
     struct chat_role *r = arg;
     struct chat_state *s = calloc(1, sizeof *s);
     enum cq_status st;
 
-    (void)meta;
     if (!s || partition >= r->partitions_n) {
         free(s);
         return CQ_FATAL;
@@ -48,7 +68,12 @@ static enum cq_status on_assigned(void *arg, int32_t partition, int64_t committe
     drop_state(r, partition);
     r->states[partition] = s;
     st = chat_restore(r->reader, s);
+    if (st == CQ_OK)
+        st = check_sources(r, s);
     r->written[partition] = s->last_event;
+    r->again[partition] = chat_again_parse(meta);
+    if (r->again[partition] <= committed)
+        r->again[partition] = 0;
     log_info("assigned", LOG_S("topic", topic_name(TOPIC_CHAT_ACTIONS)),
              LOG_I("partition", partition), LOG_I("committed", committed),
              LOG_I("last_event", s->last_event), LOG_I("groups", s->groups.by_id.n),
@@ -65,8 +90,9 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *
                               struct stage_out *out, const char **ret_why)
 {
     struct chat_role *r = arg;
+    const int64_t written = in->offset < r->again[in->partition] ? -1 : r->written[in->partition];
     const struct chat_input input = { r->states[in->partition], in->value, in->offset, in->at_ms,
-                                      r->written[in->partition] };
+                                      written };
     const struct output_port port = stage_port(out);
 
     if (!input.state)
@@ -82,10 +108,26 @@ static enum cq_status on_turn_end(void *arg, struct stage_out *out)
     return chat_turn_end(r->turn, &port);
 }
 
-static const struct stage_ops ops = { on_assigned, on_revoked, on_step, on_turn_end, NULL };
+/* Only while there is something to be written again. */
+static size_t on_meta(void *arg, int32_t partition, char *buf, size_t cap)
+{
+    struct chat_role *r = arg;
+
+    return chat_again_format(r->again[partition], buf, cap);
+}
+
+static const struct stage_ops ops = { on_assigned, on_revoked, on_step, on_turn_end, on_meta };
 
 static enum cq_status open_stage(struct chat_role *r, struct stage **ret)
 {
+    const int32_t n = r->partitions_n;
+    struct bus_watched outputs[] = {
+        stage_watched(TOPIC_CHAT_EVENTS, n), stage_watched(TOPIC_MEMBERS, n),
+        stage_watched(TOPIC_REJECTIONS, n),  stage_watched(TOPIC_DELIVERY_STATUS, n),
+        stage_watched(TOPIC_USER_INBOX, n),
+    };
+
+    memcpy(r->outputs, outputs, sizeof outputs);
     return stage_new(&(struct stage_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
                                            .client_id = "chasqui-chat",
                                            .group = "chat",
@@ -95,6 +137,9 @@ static enum cq_status open_stage(struct chat_role *r, struct stage **ret)
                                            .worker = "chat",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,
+                                           .outputs = r->outputs,
+                                           .outputs_n = OUTPUTS_N,
+                                           .reader = r->reader,
                                            .tries_max = STAGE_TRIES_MAX,
                                            .ops = &ops,
                                            .arg = r },

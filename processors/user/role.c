@@ -14,6 +14,7 @@ enum {
     TURN_RECORDS = 1000,
     TURN_BYTES = 2 * 1024 * 1024,
     RESTORE_ARENA_BYTES = 64 * 1024,
+    OUTPUTS_N = 5,
 };
 
 struct user_role {
@@ -21,6 +22,7 @@ struct user_role {
     struct user_state *states[PARTITIONS_MAX]; /* owned; NULL: not ours */
     int32_t partitions_n, slots_n;
     struct user_turn *turn; /* owned */
+    struct bus_watched outputs[OUTPUTS_N];
 };
 
 /* ---- restore
@@ -243,6 +245,14 @@ static const struct stage_ops ops = { on_assigned, on_revoked, on_step, on_turn_
 
 static enum cq_status open_stage(struct user_role *r, struct stage **ret)
 {
+    const int32_t n = r->partitions_n;
+    struct bus_watched outputs[] = {
+        stage_watched(TOPIC_USER_EVENTS, n),      stage_watched(TOPIC_PRESENCE, n),
+        stage_watched(TOPIC_PUSH_TARGETS, n),     stage_watched(TOPIC_MOBILE_PUSH, n),
+        stage_watched(TOPIC_WS_PUSH, r->slots_n),
+    };
+
+    memcpy(r->outputs, outputs, sizeof outputs);
     return stage_new(&(struct stage_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
                                            .client_id = "chasqui-user",
                                            .group = "user",
@@ -252,6 +262,9 @@ static enum cq_status open_stage(struct user_role *r, struct stage **ret)
                                            .worker = "user",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,
+                                           .outputs = r->outputs,
+                                           .outputs_n = OUTPUTS_N,
+                                           .reader = r->reader,
                                            .tries_max = STAGE_TRIES_MAX,
                                            .ops = &ops,
                                            .arg = r },

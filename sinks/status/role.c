@@ -21,6 +21,7 @@ enum {
 };
 
 struct status_role {
+    struct bus_watched inbox; /* what it tells to */
     struct ticks *ticks;
     struct delivery *delivery;
     struct cq_arena *arena; /* of the turn */
@@ -206,6 +207,10 @@ static enum cq_status open_feed(struct status_role *x, const volatile int *stop,
     static const struct feed_topic topics[] = { { "delivery.status", "delivery.status.dlq", false,
                                                   "chat.actions" } };
 
+    x->inbox = (struct bus_watched){ .topic = topic_name(TOPIC_USER_INBOX),
+                                     .partitions = (int32_t)setting_int(SET_PARTITIONS),
+                                     .groups = topic_spec(TOPIC_USER_INBOX)->groups,
+                                     .groups_n = TOPIC_GROUPS_MAX };
     return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
                                          .database_url = setting_text(SET_DATABASE_URL),
                                          .consumer = "status",
@@ -213,6 +218,8 @@ static enum cq_status open_feed(struct status_role *x, const volatile int *stop,
                                          .topics = topics,
                                          .topics_n = ARRAY_LEN(topics),
                                          .partitions = (int32_t)setting_int(SET_PARTITIONS),
+                                         .outputs = &x->inbox,
+                                         .outputs_n = 1,
                                          .ops = &ops,
                                          .arg = x,
                                          .stop = stop },
