@@ -2,6 +2,7 @@
 #include "admin.h"
 #include "security.h"
 
+#include "admin_cut.h"
 #include "edge/auth/doors.h"
 #include "edge/rest/role.h"
 #include "edge/ws/role.h"
@@ -202,6 +203,9 @@ static const struct verb {
       "drop the view; the sinks replay it from the log, and it is not read meanwhile" },
     { "doors", run_doors, ROLE_ADMIN,
       "close | open: no log-ins while accounts are restored, and nobody is logged out" },
+    { "log-was-cut", admin_log_was_cut, ROLE_ADMIN,
+      "[--yes]: go on with a log that lost its tail, as by a loss of power (stop every role "
+      "first)" },
     { "push-test", run_push_test, ROLE_ADMIN,
       "--user ID [--send]: what pushes to this user's devices meet" },
     { "print", run_print, 0,
@@ -211,7 +215,7 @@ static const struct verb {
 void admin_usage(FILE *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(out, "  admin %-9s %s\n", verbs[i].name, verbs[i].help);
+        fprintf(out, "  admin %-11s %s\n", verbs[i].name, verbs[i].help);
 }
 
 int admin_run(int argc, char **argv)

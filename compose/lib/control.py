@@ -85,11 +85,11 @@ def check_settings(state, settings):
         raise Failure("check the settings", f"{state / 'settings.env'}:\n{done.stderr.strip()}")
 
 
-def up(state, rebuild, closed=False):
+def up(state, rebuild, log_was_cut=False, closed=False):
     began = time.monotonic()
     progress = Printed()
     state.mkdir(parents=True, exist_ok=True)
-    if rebuild:
+    if rebuild or log_was_cut:
         down(state)
     if pid := supervisor_pid(state):
         print(f"Already running (supervisor {pid}); compose/down first to start a new build or other settings.")
@@ -100,7 +100,7 @@ def up(state, rebuild, closed=False):
         kafka_fetch((state / "kafka").resolve(), progress)
     build(state, progress)
     check_settings(state, settings)
-    start_supervisor(state, progress, ["--rebuild"] * rebuild + ["--closed"] * closed)
+    start_supervisor(state, progress, ["--rebuild"] * rebuild + ["--log-was-cut"] * log_was_cut + ["--closed"] * closed)
     print(f"Chasqui is up after {time.monotonic() - began:.1f} s.\n")
     print_addresses(settings, state)
 
@@ -245,6 +245,7 @@ def main():
         args.add_argument("--yes", action="store_true", help="do not ask")
     if sys.argv[1] == "up":
         args.add_argument("--rebuild", action="store_true", help="forget the view in PostgreSQL and read the log again")
+        args.add_argument("--log-was-cut", action="store_true", help="go on with a log that lost its tail, as by a loss of power")
         args.add_argument("--closed", action="store_true", help="with closed doors: nobody logs in before compose/restore is done")
     if sys.argv[1] == "restore":
         args.add_argument("dump", type=Path, help="of schemas auth and media, by pg_dump -Fc")
@@ -253,7 +254,7 @@ def main():
     try:
         with alone(state, options.verb):
             if options.verb == "up":
-                up(state, options.rebuild, options.closed)
+                up(state, options.rebuild, options.log_was_cut, options.closed)
             elif options.verb == "down":
                 down(state)
             elif options.verb == "reset":

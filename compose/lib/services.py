@@ -451,9 +451,9 @@ class Services:
         first = self.ports.get("metrics", 0)
         return first + ROLES.index(role) + PORT_STEP * i if first and role in ROLES else None
 
-    def admin(self, *words):
+    def admin(self, *words, timeout=120):
         """Run `chasqui admin …` to its end."""
-        run_step(f"chasqui admin {' '.join(words)}", [self.executable, "admin", *words], self.log_dir / "admin.log", timeout=120,
+        run_step(f"chasqui admin {' '.join(words)}", [self.executable, "admin", *words], self.log_dir / "admin.log", timeout=timeout,
                  env=self.role_env("admin"))
 
     def prepare(self):
@@ -467,6 +467,16 @@ class Services:
         """Forget the view; the sinks, when they start, read the log from its beginning."""
         with self.progress.step("forget the view"):
             self.admin("rebuild")
+
+    def check_log(self):
+        """Failure when a partition ends before what is spoken of: before any role can write to it."""
+        with self.progress.step("is the log whole"):
+            self.admin("log-was-cut")
+
+    def mend_log(self):
+        """Go on with a log that lost its tail; does nothing to one that is whole."""
+        with self.progress.step("go on with the log as it is"):
+            self.admin("log-was-cut", "--yes", timeout=3600)
 
     def restore(self, dump):
         """The rows of a dump of schemas auth and media that are missing come back, with the doors closed meanwhile. They stay

@@ -14,7 +14,7 @@ def topics(tree):
     names = {json.loads(tree.text(f))["name"] for f in tree.files if re.fullmatch(r"schemas/[a-z_]+\.avsc", f)}
     source = tree.text("schemas/topics.c")
     listed = re.findall(r"\bTOPIC_(?!N\b)[A-Z_]+\b", re.search(r"enum topic \{(.*?)\}", tree.text("schemas/topics.h"), re.S)[1])
-    rows = dict(re.findall(r"\[(TOPIC_(?!N\])\w+)\]\s*=\s*\{(.*?)\}", source, re.S))
+    rows = dict(re.findall(r"\[(TOPIC_(?!N\])\w+)\]\s*=\s*\{(.*?)\},?\n(?=\s*(?:/\*|\[TOPIC_|\};))", source, re.S))
     others = "\n".join(tree.text(f) for f in tree.c_files if not f.startswith(("tests/", "schemas/")))
     for constant in listed:
         fields = dict(re.findall(r"\.(\w+)\s*=\s*\"([^\"]*)\"", rows.get(constant, "")))
