@@ -65,6 +65,15 @@ static void speak(struct plan *p, enum topic t, int32_t partition, int64_t next)
         told->target[partition] = next;
 }
 
+/* A source that a record claims. */
+static void claim(struct plan *p, enum topic t, int32_t partition, int64_t offset)
+{
+    const struct told *told = &p->told[t];
+
+    if (partition >= 0 && partition < told->n && offset < told->end[partition] + BUS_TAIL_MAX)
+        speak(p, t, partition, offset + 1);
+}
+
 /* Positions are named by the topic's name. */
 static bool topic_named(struct cq_span name, enum topic *ret)
 {
@@ -184,7 +193,7 @@ static enum cq_status on_last(void *arg, const struct bus_record *rec)
 
     p->told[p->now].last_ms[rec->partition] = rec->at_ms;
     if (rec->value.p && source_of(p, p->now, rec->value, &s) && s.generation == TOPIC_GENERATION)
-        speak(p, sources_of(p->now), s.partition, s.offset + 1);
+        claim(p, sources_of(p->now), s.partition, s.offset);
     return CQ_OK;
 }
 
@@ -200,10 +209,10 @@ static enum cq_status on_inbox(void *arg, const struct bus_record *rec)
         record.body.kind != USER_INBOX_DELIVERY_BATCH)
         return CQ_OK;
     for (size_t i = 0; i < batch->items_n; i++)
-        speak(p,
+        claim(p,
               batch->origin == DELIVERY_ORIGIN_CHAT_ACTIONS ? TOPIC_CHAT_ACTIONS
                                                             : TOPIC_DELIVERY_STATUS,
-              batch->items[i].partition, batch->items[i].offset + 1);
+              batch->items[i].partition, batch->items[i].offset);
     return CQ_OK;
 }
 

@@ -86,13 +86,18 @@ static enum cq_status on_user_event(void *arg, const struct bus_record *rec)
 static enum cq_status ask_made(struct log_check *lc, int topic, int64_t *spoken)
 {
     const char *made = topic_name(watched[topic].made);
-    struct sources s = { lc->arena, spoken };
-    int64_t end[TRUST_PARTITIONS_MAX];
+    int64_t end[TRUST_PARTITIONS_MAX], sources[TRUST_PARTITIONS_MAX] = { 0 };
+    struct sources s = { lc->arena, sources };
     enum cq_status st = reader_ends(lc->reader, made, lc->partitions, end);
 
     if (st == CQ_OK)
         st = reader_lasts(lc->reader, made, lc->partitions, end,
                           watched[topic].made == TOPIC_CHAT_EVENTS ? on_event : on_user_event, &s);
+    if (st == CQ_OK)
+        st = reader_ends(lc->reader, log_check_topic(topic), lc->partitions, end);
+    for (int32_t p = 0; st == CQ_OK && p < lc->partitions; p++)
+        if (sources[p] - end[p] <= BUS_TAIL_MAX)
+            take_highest(spoken, p, sources[p], "");
     return st;
 }
 

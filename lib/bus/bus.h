@@ -22,6 +22,10 @@ enum { BUS_NAME_MAX = 64, BUS_META_MAX = 4000 /* Kafka takes 4,096 */, BUS_HEADE
  * ends: whoever finds out notes it there, and all who write look there. */
 #define BUS_FLOOR_GROUP "chasqui-floor"
 
+/* A source that lies further beyond the end of its log is no sign of a lost tail: nobody of ours
+ * wrote it. (What groups and the view have is believed whatever it is.) */
+enum { BUS_TAIL_MAX = 10 * 1000 * 1000 };
+
 /* A partition that ends before a place that somebody has spoken of: it lost its tail. */
 struct bus_cut {
     char topic[BUS_NAME_MAX];

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PARTITIONS_MAX = 1024, TRIES = 6 };
+enum { PARTITIONS_MAX = 1024, WITHIN_MS = 60 * 1000 };
 
 static void take_highest(void *arg, int32_t partition, int64_t next, const char *meta)
 {
@@ -52,15 +52,17 @@ enum cq_status bus_guard_check(struct bus_guard *g, const struct producer *p, ch
                                size_t reterr_n)
 {
     uint64_t connects = producer_connects(p);
+    int64_t until_ms = clock_mono_ms() + WITHIN_MS;
     struct bus_cut cut;
     enum cq_status st = CQ_AGAIN;
 
     if (!g->outputs_n || (g->looked && g->connects == connects))
         return CQ_OK;
-    for (int i = 0; i < TRIES && st == CQ_AGAIN; i++) {
-        if (i)
-            clock_sleep_ms(backoff_ms(i, 50, 1000));
+    for (int i = 0; st == CQ_AGAIN; i++) {
         st = reader_check(g->reader, g->outputs, g->outputs_n, &cut);
+        if (st != CQ_AGAIN || !clock_left_ms(until_ms))
+            break;
+        clock_sleep_ms(backoff_ms(i, 50, 1000));
     }
     g->looked = st == CQ_OK;
     g->connects = connects;

@@ -11,6 +11,7 @@ enum { ARENA_BYTES = 4 * 1024 * 1024 };
 struct restore {
     struct chat_state *state;
     struct cq_arena *arena;
+    int64_t beyond; /* sources from here on are nothing that we wrote */
 };
 
 static enum cq_status on_members(void *arg, const struct bus_record *rec)
@@ -33,6 +34,8 @@ static enum cq_status on_event(void *arg, const struct bus_record *rec)
 
     arena_reset(r->arena);
     if (codec_decode(&chat_event_codec, rec->value, r->arena, &e, NULL) != CQ_OK)
+        return CQ_OK;
+    if (e.source.offset >= r->beyond)
         return CQ_OK;
     if (e.source.offset > r->state->last_event)
         r->state->last_event = e.source.offset;
@@ -77,11 +80,15 @@ static enum cq_status tail_start(struct reader *r, int32_t partition, int64_t fi
 enum cq_status chat_restore(struct reader *r, struct chat_state *s)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(ARENA_BYTES);
-    struct restore restore = { s, arena };
+    struct restore restore = { s, arena, 0 };
     const char *members = topic_name(TOPIC_MEMBERS), *events = topic_name(TOPIC_CHAT_EVENTS);
     int64_t first, next, from;
-    enum cq_status st = reader_watermarks(r, members, s->partition, &first, &next);
+    enum cq_status st =
+        reader_watermarks(r, topic_name(TOPIC_CHAT_ACTIONS), s->partition, &first, &next);
 
+    restore.beyond = st == CQ_OK ? next + BUS_TAIL_MAX : 0;
+    if (st == CQ_OK)
+        st = reader_watermarks(r, members, s->partition, &first, &next);
     if (st == CQ_OK && next > first)
         st = reader_scan(r, members, s->partition, first, next, on_members, &restore);
     if (st == CQ_OK)
