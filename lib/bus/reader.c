@@ -195,6 +195,7 @@ enum cq_status reader_ends(struct reader *r, const char *topic, int32_t n, int64
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
     int64_t until_ms = clock_mono_ms() + LEADER_WITHIN_MS;
     rd_kafka_resp_err_t err;
+    bool again;
 
     rd_kafka_topic_partition_list_add_range(list, topic, 0, n - 1);
     do {
@@ -203,7 +204,10 @@ enum cq_status reader_ends(struct reader *r, const char *topic, int32_t n, int64
         err = rd_kafka_offsets_for_times(r->rk, list, CALL_MS);
         for (int i = 0; !err && i < list->cnt; i++)
             err = list->elems[i].err;
-    } while (has_no_leader_yet(err, until_ms));
+        again = rdkafka_heals(err) && clock_left_ms(until_ms);
+        if (again)
+            clock_sleep_ms(LEADER_AGAIN_MS);
+    } while (again);
     for (int i = 0; !err && i < list->cnt; i++)
         ret_next[list->elems[i].partition] = list->elems[i].offset;
     rd_kafka_topic_partition_list_destroy(list);
