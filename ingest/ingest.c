@@ -23,6 +23,8 @@ enum {
     PACE_SLOWER = 4, /* records that left together which make the pace a millisecond slower … */
     PACE_SLOWEST_MS = 3, /* … up to this */
     HELD_MAX = 4096,
+    FIRST_CHECK_MS = 3000,
+    FIRST_LOOK_MS = 5,
     HELD_BYTES = 2 * 1024 * 1024,
 };
 
@@ -133,6 +135,18 @@ static void keep_trust(struct ingest *in)
     log_check_ask(in->check, q);
 }
 
+/* So that who says "ready" takes what comes. With the broker away it is refused for now. */
+static void await_first_check(struct ingest *in)
+{
+    int64_t until_ms = clock_mono_ms() + FIRST_CHECK_MS;
+
+    keep_trust(in);
+    while (!in->trust.known && clock_left_ms(until_ms)) {
+        clock_sleep_ms(FIRST_LOOK_MS);
+        keep_trust(in);
+    }
+}
+
 static enum cq_status open_producer(struct ingest *in)
 {
     return producer_new(&(struct producer_conf){ .brokers = in->conf.brokers,
@@ -166,7 +180,7 @@ enum cq_status ingest_new(const struct ingest_conf *conf, struct ingest **ret)
         ingest_free(in);
         return CQ_FATAL;
     }
-    keep_trust(in);
+    await_first_check(in);
     *ret = in;
     return CQ_OK;
 }
@@ -300,7 +314,7 @@ bool ingest_overloaded(struct ingest *in)
     if (!pending)
         in->heard_ms = clock_mono_ms();
     if (pending > REFUSE_ABOVE || silent || producer_is_fatal(in->producer) ||
-        in->trust.state == TRUST_CUT)
+        !trust_takes(&in->trust))
         in->refusing = true;
     else if (pending < ADMIT_BELOW)
         in->refusing = false;
@@ -313,7 +327,7 @@ static enum cq_status send_record(struct ingest *in, enum topic topic, struct cq
 {
     char text[CQ_ID_TEXT_LEN + 1];
 
-    if (in->trust.state == TRUST_CUT)
+    if (!trust_takes(&in->trust))
         return CQ_AGAIN;
     buf_clear(&in->encoded);
     if (codec_encode(codec, record, &in->encoded) != CQ_OK)
@@ -380,7 +394,7 @@ enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation, int32_t
     };
     enum cq_status st = CQ_OK;
 
-    if (in->trust.state == TRUST_CUT)
+    if (!trust_takes(&in->trust))
         return CQ_AGAIN;
     buf_clear(&in->encoded);
     if (codec_encode(&user_inbox_codec, &record, &in->encoded) != CQ_OK)

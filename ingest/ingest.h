@@ -46,6 +46,8 @@ struct ingest_conf {
     void *arg;
 };
 
+/** Waits up to 3 s for the broker to say that the log is whole; until it does, every submit is
+ * refused. CQ_FATAL: no memory, or bad settings. */
 CQ_MUST_CHECK enum cq_status ingest_new(const struct ingest_conf *conf, struct ingest **ret);
 void ingest_free(struct ingest *in);
 

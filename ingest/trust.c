@@ -36,6 +36,7 @@ void trust_take(struct trust *t, const struct trust_found *found, int64_t now_ms
     t->due_ms = now_ms + TRUST_AGAIN_MS;
     if (found->st == CQ_AGAIN)
         return;
+    t->known = true;
     if (found->st != CQ_OK) {
         t->cut = found->cut;
         t->due_ms = now_ms + TRUST_CUT_EVERY_MS;

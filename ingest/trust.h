@@ -36,6 +36,7 @@ struct trust_found {
 struct trust {
     enum trust_state state;
     uint64_t connects; /* looked behind; meaningless before the first answer */
+    bool known;        /* there was an answer */
     bool asking;
     int64_t due_ms;
     int64_t spoken[TRUST_TOPICS][TRUST_PARTITIONS_MAX];
@@ -53,6 +54,12 @@ void trust_take(struct trust *t, const struct trust_found *found, int64_t now_ms
 
 /** A report fell below an earlier one. */
 void trust_fell(struct trust *t, const struct bus_cut *cut);
+
+/** Whether anything may be written: not into a log that is cut, nor before the first answer. */
+static inline bool trust_takes(const struct trust *t)
+{
+    return t->known && t->state != TRUST_CUT;
+}
 
 enum trust_verdict {
     TRUST_PASS,  /* as the broker says */

@@ -214,3 +214,29 @@ async def test_an_output_that_lost_its_tail_is_made_again(cut_stack, net):
     assert {s: e for s, e in after.items() if s in before} == before, "what chat.events had lost is not there again"
     assert (await asyncio.to_thread(stack.metrics, "persistence"))["fillers_total"] >= 0
     assert not any(line.get("event") == "dead_letter" for role in ROLES for line in by_role(stack, role)[0].log_lines())
+
+
+@scenario(limit_s=200, stack="cut_stack")
+async def test_what_was_on_its_way_to_users_is_sent_again(cut_stack, net):
+    stack = cut_stack
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    sent = await talk(alice, bob, "old", 5)
+    await view_is_level(stack)
+    await asyncio.gather(alice.stop(), bob.stop())
+    partition = partition_of(bob.user_id, 2)
+    reached = await asyncio.to_thread(committed, stack, "user", "user.inbox", partition)
+    end = await lose_tail(stack, "user.inbox", partition, reached - 8)
+    edges = ("edge-ws", "edge-rest")
+    for role in edges:
+        await started(by_role(stack, role)[0])
+    await until(lambda: asyncio.to_thread(lambda: [stack.metrics(r)["log_cut"] for r in edges] == [1, 1]), 20, "both edges to see it")
+    await ends_with(stack, "user", "log_was_cut", "user.inbox")
+    await all_stop(stack)
+    code, words = await asyncio.to_thread(admin, stack, "--yes")
+    assert code == 0 and f"user.inbox partition {partition} ends at {end}" in words and "group chat in chat.actions" in words, words
+    await all_start(stack)
+    await asyncio.gather(alice.online(), bob.online())
+    new = await talk(alice, bob, "new", 5)
+    await all_in_view(stack, chat, sent + new)
+    assert not await records(stack, "user.inbox.dlq")

@@ -46,9 +46,11 @@ TEST(nothing_is_believed_before_the_first_check)
     found.st = CQ_AGAIN; /* nobody to ask */
     trust_take(&trust, &found, 1000);
     CHECK_EQ(trust_judge(&trust, 1), TRUST_HOLD);
+    CHECK(!trust_takes(&trust));
     CHECK(!trust_begin(&trust, 1, 1000, &full));
     find_whole(1, 1000 + TRUST_AGAIN_MS, 0);
     CHECK_EQ(trust_judge(&trust, 1), TRUST_PASS);
+    CHECK(trust_takes(&trust));
 }
 
 TEST(a_new_connection_is_looked_behind_before_it_is_believed)
@@ -62,6 +64,7 @@ TEST(a_new_connection_is_looked_behind_before_it_is_believed)
     CHECK(trust_begin(&trust, 2, 1, &full));
     CHECK(full);
     CHECK_EQ(trust_judge_held(&trust, CHAT, 3, 100), TRUST_HOLD);
+    CHECK(trust_takes(&trust)); /* meanwhile only the answers wait */
     memset(&found, 0, sizeof found);
     found.connects = 2;
     found.spoken[CHAT][3] = 100;
@@ -96,6 +99,7 @@ TEST(a_cut_log_takes_nothing_until_it_is_whole)
     trust_init(&trust);
     find_cut(0);
     CHECK_EQ(count_get(COUNT_LOG_CUT), 1);
+    CHECK(!trust_takes(&trust));
     CHECK_EQ(trust_judge(&trust, 1), TRUST_DOUBT);
     CHECK_EQ(trust_judge_held(&trust, CHAT, 3, 1000), TRUST_DOUBT);
     CHECK_STR(trust.cut.topic, "chat.actions");
