@@ -172,6 +172,8 @@ static bool source_of(struct plan *p, enum topic t, struct cq_span value, struct
     case TOPIC_CHAT_ACTIONS:
     case TOPIC_USER_INBOX:
     case TOPIC_PRESENCE:
+    case TOPIC_PUSH_CLAIMS:
+    case TOPIC_PUSH_MUTES:
     case TOPIC_WS_PUSH:
     case TOPIC_MOBILE_PUSH:
     case TOPIC_N:

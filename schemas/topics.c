@@ -36,7 +36,8 @@ static const struct topic_spec specs[TOPIC_N] = {
                             .made_from = TOPIC_CHAT_ACTIONS,
                             .key = "chat",
                             .writers = "chat",
-                            .readers = "persistence, media, chat (its tail)" },
+                            .readers = "persistence, media, chat (its tail), edge-rest (its "
+                                       "end), edge-ws (its end)" },
     [TOPIC_MEMBERS] = { .name = "members",
                         .schema = "ChatMembers",
                         .width = TOPIC_BY_PARTITIONS,
@@ -96,7 +97,8 @@ static const struct topic_spec specs[TOPIC_N] = {
                             .made_from = TOPIC_USER_INBOX,
                             .key = "user",
                             .writers = "user",
-                            .readers = "persistence" },
+                            .readers = "persistence, edge-rest (its end), edge-ws (its "
+                                       "end), media (its end)" },
     /* The lag keeps each session's opening and end visible for a while to those who watch. */
     [TOPIC_PRESENCE] = { .name = "presence",
                          .schema = "Presence",
@@ -140,6 +142,7 @@ static const struct topic_spec specs[TOPIC_N] = {
                             .cleanup = "compact",
                             .retention_ms = EVER,
                             .compaction_lag_ms = 1 * HOURS,
+                            .made_from = TOPIC_USER_INBOX,
                             .key = "token",
                             .writers = "user",
                             .readers = "user (restore)" },
@@ -149,6 +152,7 @@ static const struct topic_spec specs[TOPIC_N] = {
                            .cleanup = "compact",
                            .retention_ms = EVER,
                            .compaction_lag_ms = 1 * HOURS,
+                           .made_from = TOPIC_USER_INBOX,
                            .key = "user/chat",
                            .writers = "user",
                            .readers = "user (restore)" },
@@ -317,12 +321,12 @@ static void print_rights(FILE *out)
     static const char *const roles[] = { "edge-rest",   "edge-ws", "chat",   "user",
                                          "persistence", "status",  "mobile", "media" };
 
-    fputs(
-        "\n## Rights\n\nWhere brokers ask who a role is, it needs Read on these topics, Write on "
-        "those, Describe and DescribeConfigs on every topic, and Read on the groups that begin "
-        "with "
-        "its name and on the group `chasqui-reader`:\n\n| role | reads | writes |\n|---|---|---|\n",
-        out);
+    fputs("\n## Rights\n\nWhere brokers ask who a role is, it needs Read on these topics, Write on "
+          "those, Describe and DescribeConfigs on every topic, Describe on every group, and Read "
+          "on the groups that begin with "
+          "its name and on `chasqui-floor` and `chasqui-acquitted`:\n\n| role | reads | writes "
+          "|\n|---|---|---|\n",
+          out);
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
         print_rights_of(out, roles[i]);
     fputs("\n`chasqui admin topics` needs Create on the topics, or on the cluster, Describe and "

@@ -68,7 +68,7 @@ struct feed_conf {
     const char *instance; /* "" or NULL: dynamic membership */
     const struct feed_topic *topics;
     size_t topics_n;
-    int32_t partitions; /* of each topic */
+    int32_t partitions;                /* of each topic */
     const struct bus_watched *outputs; /* what it tells to, see bus_guard_check(); NULL: nothing */
     size_t outputs_n;
     const char *notify; /* channel told `<topic>:<partition>:<source_next>`; NULL: none */

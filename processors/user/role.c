@@ -14,7 +14,7 @@ enum {
     TURN_RECORDS = 1000,
     TURN_BYTES = 2 * 1024 * 1024,
     RESTORE_ARENA_BYTES = 64 * 1024,
-    OUTPUTS_N = 5,
+    OUTPUTS_N = 8,
 };
 
 struct user_role {
@@ -249,7 +249,8 @@ static enum cq_status open_stage(struct user_role *r, struct stage **ret)
     struct bus_watched outputs[] = {
         stage_watched(TOPIC_USER_EVENTS, n),      stage_watched(TOPIC_PRESENCE, n),
         stage_watched(TOPIC_PUSH_TARGETS, n),     stage_watched(TOPIC_MOBILE_PUSH, n),
-        stage_watched(TOPIC_WS_PUSH, r->slots_n),
+        stage_watched(TOPIC_WS_PUSH, r->slots_n), stage_watched(TOPIC_USER_INBOX, n),
+        stage_watched(TOPIC_PUSH_CLAIMS, n),      stage_watched(TOPIC_PUSH_MUTES, n),
     };
 
     memcpy(r->outputs, outputs, sizeof outputs);

@@ -161,7 +161,8 @@ def grant(admin, of_roles):
         rules += [rule(ResourceType.TOPIC, t, ResourcePatternType.LITERAL, role, AclOperation.READ) for t in reads]
         rules += [rule(ResourceType.TOPIC, t, ResourcePatternType.LITERAL, role, AclOperation.WRITE) for t in writes]
         rules.append(rule(ResourceType.GROUP, role, ResourcePatternType.PREFIXED, role, AclOperation.READ))
-        rules.append(rule(ResourceType.GROUP, "chasqui-reader", ResourcePatternType.LITERAL, role, AclOperation.READ))
+        rules.append(rule(ResourceType.GROUP, "*", ResourcePatternType.LITERAL, role, AclOperation.DESCRIBE))
+        rules += [rule(ResourceType.GROUP, g, ResourcePatternType.LITERAL, role, AclOperation.READ) for g in ("chasqui-floor", "chasqui-acquitted")]
     for future in admin.create_acls(rules, request_timeout=30).values():
         future.result(30)
     everything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY)

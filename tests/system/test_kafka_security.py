@@ -270,7 +270,7 @@ def asked_for_everything(client, topics):
     for topic in topics["write"]:
         producer.produce(topic, b"not yours", on_delivery=lambda error, _, t=topic: told.update({("write", t): error and error.name()}))
     producer.flush(30)
-    consumer = Consumer({**client, "group.id": "chasqui-reader", "enable.auto.commit": False})
+    consumer = Consumer({**client, "group.id": "chasqui-floor", "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, 0, OFFSET_END) for topic in topics["read"]])
     try:
         def all_told():
