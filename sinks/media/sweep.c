@@ -27,11 +27,13 @@ static const char sql_pending[] =
     "AND (greatest(created_at, touched_at) < $1 OR created_at < $2) ORDER BY greatest(created_at, "
     "touched_at) LIMIT 1 FOR UPDATE SKIP LOCKED";
 
-static const char sql_linked[] =
-    "SELECT media_id, CASE WHEN stored THEN key ELSE '' END, links_until, stored FROM "
-    "media.uploads WHERE links_until > 0 AND (stored OR ended_at IS NOT NULL) AND "
-    "(links_until < $1 AND NOT links_swept OR links_until < $2) ORDER BY links_until LIMIT 1 FOR "
-    "UPDATE SKIP LOCKED";
+#define LINKED(which)                                                                          \
+    "SELECT media_id, CASE WHEN stored THEN key ELSE '' END, stored FROM media.uploads WHERE " \
+    "links_until > 0 AND " which " AND (stored OR ended_at IS NOT NULL) AND links_until < $1 " \
+    "ORDER BY links_until LIMIT 1 FOR UPDATE SKIP LOCKED"
+
+static const char sql_linked_soon[] = LINKED("NOT links_swept");
+static const char sql_linked_late[] = LINKED("links_swept");
 
 static const char sql_end[] = "UPDATE media.uploads SET ended_at = $2, received = 0, memo = '', "
                               "hash = '' WHERE media_id = $1";
@@ -54,30 +56,21 @@ static enum cq_status run_id(struct sweep *s, const char *sql, struct cq_id id, 
     return st;
 }
 
-static enum cq_status ask(struct sweep *s, const char *sql, int64_t first_ms, int64_t second_ms,
-                          struct pg_result **ret)
-{
-    struct pg_params p;
-    enum cq_status st;
-
-    pg_params_init(&p, 64);
-    pg_add_i64(&p, first_ms);
-    pg_add_i64(&p, second_ms);
-    st = pg_run(s->db, sql, &p, ret);
-    pg_params_release(&p);
-    return st;
-}
-
 /* Nobody finished it. In a transaction, as the next one. *ret_one: there was one. */
 static enum cq_status sweep_pending(struct sweep *s, bool *ret_one)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     char memo[STORE_MEMO_MAX + 1];
     int64_t now_ms = clock_wall_ms(), pending_ms = s->conf.pending_ms;
-    enum cq_status st =
-        ask(s, sql_pending, now_ms - pending_ms, now_ms - SWEEP_PENDING_TIMES * pending_ms, &rows);
+    struct pg_params p;
     struct cq_id id;
+    enum cq_status st;
 
+    pg_params_init(&p, 64);
+    pg_add_i64(&p, now_ms - pending_ms);
+    pg_add_i64(&p, now_ms - SWEEP_PENDING_TIMES * pending_ms);
+    st = pg_run(s->db, sql_pending, &p, &rows);
+    pg_params_release(&p);
     *ret_one = st == CQ_OK && pg_rows(rows) == 1;
     if (!*ret_one)
         return st;
@@ -90,15 +83,18 @@ static enum cq_status sweep_pending(struct sweep *s, bool *ret_one)
 }
 
 /* It is stored, or ended, and so is the link that it might have been sent by. */
-static enum cq_status sweep_linked(struct sweep *s, bool *ret_one)
+static enum cq_status sweep_linked(struct sweep *s, bool late, bool *ret_one)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    int64_t now_ms = clock_wall_ms();
     char keep[STORE_KEY_MAX];
-    enum cq_status st =
-        ask(s, sql_linked, now_ms - SWEEP_LINK_SOON_MS, now_ms - SWEEP_LINK_LATE_MS, &rows);
+    struct pg_params p;
     struct cq_id id;
+    enum cq_status st;
 
+    pg_params_init(&p, 64);
+    pg_add_i64(&p, clock_wall_ms() - (late ? SWEEP_LINK_LATE_MS : SWEEP_LINK_SOON_MS));
+    st = pg_run(s->db, late ? sql_linked_late : sql_linked_soon, &p, &rows);
+    pg_params_release(&p);
     *ret_one = st == CQ_OK && pg_rows(rows) == 1;
     if (!*ret_one)
         return st;
@@ -107,9 +103,19 @@ static enum cq_status sweep_linked(struct sweep *s, bool *ret_one)
     st = *keep ? store_forget_links(s->store, id, keep) : store_forget(s->store, id, "", "");
     if (st != CQ_OK)
         return st;
-    if (pg_i64(rows, 0, 2) >= now_ms - SWEEP_LINK_LATE_MS)
+    if (!late)
         return run_id(s, sql_soon, id, 0);
-    return run_id(s, pg_bool(rows, 0, 3) ? sql_late : sql_delete, id, 0);
+    return run_id(s, pg_bool(rows, 0, 2) ? sql_late : sql_delete, id, 0);
+}
+
+static enum cq_status sweep_soon(struct sweep *s, bool *ret_one)
+{
+    return sweep_linked(s, false, ret_one);
+}
+
+static enum cq_status sweep_late(struct sweep *s, bool *ret_one)
+{
+    return sweep_linked(s, true, ret_one);
 }
 
 static bool sweep_one(struct sweep *s, enum cq_status (*sweep)(struct sweep *s, bool *ret_one))
@@ -146,7 +152,9 @@ static void sweep_all(struct sweep *s)
 
     while (!is_stopped(s) && sweep_one(s, sweep_pending))
         count_add(COUNT_FILES_SWEPT, 1);
-    while (!is_stopped(s) && sweep_one(s, sweep_linked))
+    while (!is_stopped(s) && sweep_one(s, sweep_soon))
+        ;
+    while (!is_stopped(s) && sweep_one(s, sweep_late))
         ;
     if (!is_stopped(s) && pg_ready(s->db, NULL) == CQ_OK && settle_all(&settle) != CQ_OK)
         log_debug("not_settled", LOG_S("database", pg_error(s->db)),
