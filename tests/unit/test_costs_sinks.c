@@ -19,6 +19,7 @@ enum {
     FEED_ARENA = 64 << 20,
     MEDIA_ARENA = 32 << 20,
     CHAT_RESTORE_ARENA = 4 << 20,
+    LOOK_ARENA = 4 << 20, /* as ingest/log_check.c has it */
     USER_RESTORE_ARENA = 64 * 1024,
     TOLD_MAX = 4096,
     HANDED_BACK = 256, /* bytes beside an excerpt */
@@ -293,6 +294,16 @@ static const char *media_event(struct cq_arena *a, const struct kept *k, struct 
                                                                            : "again or poison";
 }
 
+/* A gateway looks at the last records of a partition, for the source they name. */
+static const char *look_at_user(struct cq_arena *a, const struct kept *k, struct cost *c)
+{
+    struct user_event e;
+
+    (void)c;
+    return codec_decode(&user_event_codec, k->value, a, &e, NULL) == CQ_OK ? NULL
+                                                                           : "again or poison";
+}
+
 static const char *restore_members(struct cq_arena *a, const struct kept *k, struct cost *c)
 {
     struct chat_members m;
@@ -366,6 +377,11 @@ static const struct pair {
     { "persistence", TOPIC_CHAT_EVENTS, persist_event, FEED_ARENA, CHAT_EVENT_EVENT_KIND_N },
     { "media", TOPIC_CHAT_EVENTS, media_event, MEDIA_ARENA, CHAT_EVENT_EVENT_KIND_N },
     { "chat", TOPIC_CHAT_EVENTS, media_event, CHAT_RESTORE_ARENA, CHAT_EVENT_EVENT_KIND_N },
+    { "edge-rest", TOPIC_CHAT_EVENTS, media_event, LOOK_ARENA, CHAT_EVENT_EVENT_KIND_N },
+    { "edge-ws", TOPIC_CHAT_EVENTS, media_event, LOOK_ARENA, CHAT_EVENT_EVENT_KIND_N },
+    { "edge-rest", TOPIC_USER_EVENTS, look_at_user, LOOK_ARENA, USER_EVENT_EVENT_KIND_N },
+    { "edge-ws", TOPIC_USER_EVENTS, look_at_user, LOOK_ARENA, USER_EVENT_EVENT_KIND_N },
+    { "media", TOPIC_USER_EVENTS, look_at_user, LOOK_ARENA, USER_EVENT_EVENT_KIND_N },
     { "chat", TOPIC_MEMBERS, restore_members, CHAT_RESTORE_ARENA, 1 },
     { "persistence", TOPIC_REJECTIONS, persist_rejection, FEED_ARENA, 1 },
     { "status", TOPIC_DELIVERY_STATUS, tick, FEED_ARENA, RECEIPT_KIND_N },
