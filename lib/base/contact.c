@@ -6,7 +6,8 @@
 #include <stdatomic.h>
 
 static _Atomic int64_t heard_ms[CONTACT_N]; /* 0: not expected */
-static _Atomic int64_t answered_ms;         /* of the role's own statements */
+static _Atomic bool ever[CONTACT_N];
+static _Atomic int64_t answered_ms; /* of the role's own statements */
 static _Atomic int under_way;
 
 /* Each of the one thread that tells of it. */
@@ -22,7 +23,13 @@ void contact_expect(enum contact which, int64_t now_ms)
 
 void contact_heard(enum contact which, int64_t now_ms)
 {
+    atomic_store(&ever[which], true);
     contact_expect(which, now_ms);
+}
+
+bool contact_was_heard(enum contact which)
+{
+    return atomic_load(&ever[which]);
 }
 
 /* The time is written before the number rises: who sees a statement under way sees a time that is

@@ -20,6 +20,9 @@ void contact_expect(enum contact which, int64_t now_ms);
 /** An answer came to a watch. */
 void contact_heard(enum contact which, int64_t now_ms);
 
+/** Whether there ever was an answer. */
+bool contact_was_heard(enum contact which);
+
 /** A statement of the role's own leaves, and its answer came (or its connection is given up). While
  * one is under way and none has been answered for CONTACT_AWAY_MS, the database is away, whatever
  * the watch hears: a lock that nobody releases, say. */

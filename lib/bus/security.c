@@ -2,6 +2,7 @@
 #include "lib/bus/security.h"
 #include "lib/bus/rdkafka_conf.h"
 
+#include "lib/base/contact.h"
 #include "lib/base/log.h"
 
 #include <stdio.h>
@@ -109,8 +110,9 @@ const char *security_settings(int err, const char *reason)
     /* With TLS 1.3 a broker judges our certificate after its own part of the handshake is over. */
     if (strstr(reason, "SSL routines") && strstr(reason, "alert"))
         return "KAFKA_CERT_FILE and KAFKA_KEY_FILE";
-    /* The library's own guess, when a broker hangs up on the first request. */
-    if (strstr(reason, "security.protocol"))
+    /* The library's own guess, when a broker hangs up on the first request. One that answered
+     * before is only away, behind a balancer that still listens. */
+    if (strstr(reason, "security.protocol") && !contact_was_heard(CONTACT_KAFKA))
         return "KAFKA_TLS, KAFKA_SASL and KAFKA_CERT_FILE";
     return NULL;
 }

@@ -232,6 +232,7 @@ class Device:
         self._ws = None
         self._task: asyncio.Task | None = None
         self._sync_task: asyncio.Task | None = None
+        self._refreshing: asyncio.Task | None = None
         self._stopping = False
         self._n = 0
         self._ok_sent = 0
@@ -416,6 +417,12 @@ class Device:
         self._news.set()
 
     async def refresh(self) -> bool:
+        """A refresh token works once: whoever else asks meanwhile waits for the same answer, and who gives up does not lose it."""
+        if not self._refreshing or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh())
+        return await asyncio.shield(self._refreshing)
+
+    async def _refresh(self) -> bool:
         r = await self.rest.call("POST", "/api/token/refresh", {"refreshToken": self.tokens.refresh})
         if r.status == 200:
             self.tokens.access, self.tokens.refresh = r.body["accessToken"], r.body["refreshToken"]

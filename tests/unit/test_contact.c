@@ -3,7 +3,11 @@
 #include "lib/base/contact.h"
 #include "lib/base/count.h"
 #include "lib/base/settings.h"
+#include "lib/bus/rdkafka_conf.h"
 #include "tests/unit/test.h"
+
+static const char hung_up[] = "Disconnected while requesting ApiVersion: might be caused by "
+                              "incorrect security.protocol configuration";
 
 /* In the order of the file: nothing is expected before the first says so. */
 
@@ -21,7 +25,11 @@ TEST(who_is_needed_is_away_without_a_first_answer)
     contact_expect(CONTACT_KAFKA, 1000);
     CHECK(!contact_away(CONTACT_KAFKA, 1000 + CONTACT_AWAY_MS));
     CHECK(contact_away(CONTACT_KAFKA, 1001 + CONTACT_AWAY_MS));
+    CHECK(!contact_was_heard(CONTACT_KAFKA));
+    CHECK(security_settings(0, hung_up) != NULL);
     contact_heard(CONTACT_KAFKA, 50000);
+    CHECK(contact_was_heard(CONTACT_KAFKA));
+    CHECK(security_settings(0, hung_up) == NULL); /* its settings were good: it is away */
     CHECK(!contact_away(CONTACT_KAFKA, 50000 + CONTACT_AWAY_MS));
     CHECK_EQ(contact_silence_ms(CONTACT_KAFKA, 51000), 1000);
 }
