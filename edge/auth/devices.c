@@ -22,10 +22,12 @@ static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1
 static const char sql_evict[] =
     "WITH over AS (SELECT device_id FROM auth.devices WHERE user_id = $1 AND revoked_at IS NULL "
     "ORDER BY device_id = $2 DESC, created_at DESC OFFSET $4), gone AS (UPDATE auth.refresh_tokens "
-    "SET used_at = coalesce(used_at, $3) WHERE device_id IN (SELECT device_id FROM over)), ended "
-    "AS (UPDATE auth.devices SET revoked_at = $3 WHERE device_id IN (SELECT device_id FROM over) "
-    "RETURNING device_id, created_at) SELECT device_id FROM ended ORDER BY created_at DESC LIMIT "
-    "$5";
+    "SET used_at = coalesce(used_at, $3) WHERE device_id IN (SELECT device_id FROM over)) "
+    "UPDATE auth.devices SET revoked_at = $3 WHERE device_id IN (SELECT device_id FROM over)";
+
+static const char sql_over[] =
+    "SELECT device_id FROM auth.devices WHERE user_id = $1 AND revoked_at IS NULL "
+    "ORDER BY created_at DESC OFFSET $2 LIMIT $3";
 
 static const char sql_own[] =
     "SELECT 1 FROM auth.devices WHERE device_id = $1 AND user_id = $2 AND revoked_at IS NULL";
@@ -112,21 +114,39 @@ static enum cq_status insert_device(struct pg *c, struct pg_params *p, struct cq
 }
 
 static enum cq_status evict_devices(struct pg *c, struct pg_params *p, struct cq_id device,
-                                    struct cq_id user, int64_t now_ms, struct pg_result **ret)
+                                    struct cq_id user, int64_t now_ms)
 {
     pg_params_clear(p);
     pg_add_uuid(p, user);
     pg_add_uuid(p, device);
     pg_add_i64(p, now_ms);
     pg_add_i64(p, DEVICES_MAX);
-    pg_add_i64(p, DEVICES_EVICTED_MAX);
-    return pg_run(c, sql_evict, p, ret);
+    return pg_run(c, sql_evict, p, NULL);
 }
 
-enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms,
-                          struct cq_id ret_evicted[DEVICES_EVICTED_MAX], size_t *ret_evicted_n)
+enum cq_status devices_over(struct pg *c, struct cq_id user,
+                            struct cq_id ret_over[DEVICES_EVICTED_MAX], size_t *ret_over_n)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, PARAMS_BYTES);
+    pg_add_uuid(&p, user);
+    pg_add_i64(&p, DEVICES_MAX - 1);
+    pg_add_i64(&p, DEVICES_EVICTED_MAX);
+    st = pg_run(c, sql_over, &p, &rows);
+    pg_params_release(&p);
+    if (st != CQ_OK)
+        return st;
+    *ret_over_n = (size_t)pg_rows(rows);
+    for (int i = 0; i < pg_rows(rows); i++)
+        ret_over[i] = pg_uuid(rows, i, 0);
+    return CQ_OK;
+}
+
+enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms)
+{
     enum cq_status st = pg_script(c, "BEGIN");
     struct pg_params p;
 
@@ -135,16 +155,11 @@ enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user, 
     pg_params_init(&p, PARAMS_BYTES);
     st = insert_device(c, &p, device, user, now_ms);
     if (st == CQ_OK)
-        st = evict_devices(c, &p, device, user, now_ms, &rows);
+        st = evict_devices(c, &p, device, user, now_ms);
     pg_params_release(&p);
     if (st == CQ_OK)
         st = pg_script(c, "COMMIT"); /* else pg_ready() rolls back */
-    if (st != CQ_OK)
-        return st;
-    *ret_evicted_n = (size_t)pg_rows(rows);
-    for (int i = 0; i < pg_rows(rows); i++)
-        ret_evicted[i] = pg_uuid(rows, i, 0);
-    return CQ_OK;
+    return st;
 }
 
 enum cq_status device_is_own(struct pg *c, struct cq_id device, struct cq_id user, bool *ret)

@@ -22,12 +22,15 @@ enum {
     DEVICES_EVICTED_MAX = 2 /* reported of one log-in; more only where there were too many before */
 };
 
+/** The devices that one more would end, the newest of them: for the log. Nothing changes. */
+CQ_MUST_CHECK enum cq_status devices_over(struct pg *c, struct cq_id user,
+                                          struct cq_id ret_over[DEVICES_EVICTED_MAX],
+                                          size_t *ret_over_n);
+
 /** Add a device and end the user's oldest above DEVICES_MAX with their refresh tokens, all or
- * nothing. The newest of those go to `ret_evicted`, for the log. */
+ * nothing. Once the log has the new one: a log-in that fails must end nobody's device. */
 CQ_MUST_CHECK enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user,
-                                        int64_t now_ms,
-                                        struct cq_id ret_evicted[DEVICES_EVICTED_MAX],
-                                        size_t *ret_evicted_n);
+                                        int64_t now_ms);
 
 /** Whether it is logged in and this user's own. */
 CQ_MUST_CHECK enum cq_status device_is_own(struct pg *c, struct cq_id device, struct cq_id user,

@@ -217,7 +217,7 @@ static enum call_next check_code(struct call *c, struct pg *db)
     if (st == CQ_OK)
         st = place_remember(db, &c->conf->limits, v->user, c->client, c->now_ms);
     if (st == CQ_OK)
-        st = device_add(db, v->device, v->user, c->now_ms, evicted, &evicted_n);
+        st = devices_over(db, v->user, evicted, &evicted_n);
     if (st != CQ_OK)
         return call_database(c, st);
     submit_login(c, v, is_new, evicted, evicted_n);
@@ -234,7 +234,11 @@ enum call_next handle_verify(struct call *c, struct pg *db)
     switch (c->step) {
     case 0:
         return check_code(c, db);
-    case 1: /* stored: the account is of use once the view knows it */
+    case 1: /* stored: only now may it end another device */
+        st = device_add(db, v->device, v->user, c->now_ms);
+        if (st != CQ_OK)
+            return call_database(c, st);
+        /* the account is of use once the view knows it */
         return call_wait_for(c, c->submits_n - 1, 2);
     default:
         if (c->timed_out && !c->in_vain)

@@ -10,6 +10,12 @@ from look import Load, Supervised, paused, rows_when, started
 from metrics import get
 
 
+async def log_in(rest, phone: str):
+    """One try, whatever comes of it."""
+    asked = await rest.post("/api/login", {"phoneNumber": phone}, expect=200)
+    return await rest.post("/api/verify", {"challenge": asked.body["challenge"], "code": asked.body["devCode"]})
+
+
 def starts(stack) -> dict[str, int]:
     return {p.name: p.starts for p in stack.roles()}
 
@@ -38,6 +44,11 @@ async def test_the_broker_away(stack, net):
             r = await carol.rest.post("/api/messages", body)
             assert r.status == 503 and int(r.headers["retry-after"]) >= 1
             assert not by_ws.acks
+            # more log-ins than one may have devices: none succeeds, and none ends a device
+            phone = net.users[-1].phone
+            failed = await asyncio.gather(*(log_in(net.rest, phone) for _ in range(17)))
+            assert [r.status for r in failed] == [503] * 17
+            assert (await carol.rest.get("/api/me")).status == 200 and await carol.refresh()
             assert not stack.kafka.alive()
             counts = {role: stack.metrics(role) for role in ("edge-ws", "edge-rest")}
             assert counts["edge-ws"]["unknown_answers_total"] >= 1
