@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from client import MARK, by_role, scenario, until
 from conftest import BASE_PORT
-from look import committed, partition_of, records, rows_when, started, view_is_level
+from look import committed, ends_now, partition_of, records, rows_when, started, view_is_level
 from stack import Stack
 
 ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
@@ -101,6 +101,15 @@ async def talk(a, b, label, n):
     return sent
 
 
+async def all_committed(stack, group, topic, partition):
+    """The end of the partition, once the group has committed all of it."""
+    async def level():
+        end = (await asyncio.to_thread(ends_now, stack, [topic]))[topic, partition]
+        return end if await asyncio.to_thread(committed, stack, group, topic, partition) == end else None
+
+    return await until(level, 20, f"{group} to commit the end of {topic}")
+
+
 async def all_in_view(stack, chat, sent):
     """Each is a row, once; what the positions are."""
     wanted = sorted(o.client_id for o in sent)
@@ -132,9 +141,9 @@ async def test_a_log_that_lost_its_tail_goes_on_when_told_to(cut_stack, net):
     partition = partition_of(chat, 2)
     sent = await talk(alice, bob, "old", 10)
     await view_is_level(stack)
-    reached = await asyncio.to_thread(committed, stack, "chat", "chat.actions", partition)
     old = await all_in_view(stack, chat, sent)
     await asyncio.gather(alice.stop(), bob.stop())
+    reached = await all_committed(stack, "chat", "chat.actions", partition)
     assert (await asyncio.to_thread(admin, stack))[0] == 0, "nothing is cut"
 
     end = await lose_tail(stack, "chat.actions", partition, reached - 6)
@@ -225,7 +234,7 @@ async def test_what_was_on_its_way_to_users_is_sent_again(cut_stack, net):
     await view_is_level(stack)
     await asyncio.gather(alice.stop(), bob.stop())
     partition = partition_of(bob.user_id, 2)
-    reached = await asyncio.to_thread(committed, stack, "user", "user.inbox", partition)
+    reached = await all_committed(stack, "user", "user.inbox", partition)
     end = await lose_tail(stack, "user.inbox", partition, reached - 8)
     edges = ("edge-ws", "edge-rest")
     for role in edges:

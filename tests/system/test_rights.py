@@ -99,7 +99,7 @@ TABLE = [
     Row("DELETE", "/api/media/{}/upload", "/api/media/{upload}/upload", each(404, 404, 404, 404, 204, 404), target="upload", headers=TUS),
     *(Row(method, "/api/media/{}" + rest, "/api/media/{" + which + "}" + rest, each(404, first, 200, 200, 200, 200), target=which)
       for which, first in (("media", 200), ("later", 404))
-      for method, rest in (("GET", "/link"), ("GET", ""), ("HEAD", ""), ("GET", "/thumbnail"))),
+      for method, rest in (("GET", "/link"), ("GET", ""), ("HEAD", ""), ("GET", "/thumbnail"), ("HEAD", "/thumbnail"))),
     # at last: each ends the device that asks, and no other (see below)
     Row("POST", "/api/logout", "/api/logout", each(0)),
 ]
