@@ -20,6 +20,7 @@ from services import ROOT, Progress, kafka_fetch, postgres_home, run_step
 from settings_file import services_of
 
 DOWN_MOST_S = 120
+FORGET_S = 10
 
 
 class Printed(Progress):
@@ -179,6 +180,17 @@ def down(state):
     print(f"Ended after {time.monotonic() - began:.1f} s; the data is kept.")
 
 
+def forget(folder):
+    """Remove it wholly. A process of PostgreSQL's that is just ending may still write a file: then once more."""
+    end = time.monotonic() + FORGET_S
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            if time.monotonic() > end:
+                raise Failure("forget the data", f"{folder} is still there after {FORGET_S} s: remove it by hand")
+            time.sleep(0.1)
+
+
 def reset(state, sure):
     if not sure:
         print(f"This forgets every message, file and user in {state}. Type yes to go on: ", end="", flush=True)
@@ -187,7 +199,7 @@ def reset(state, sure):
             return
     down(state)
     for folder in (state / "kafka-data", postgres_home(state), state / "media", state / "s3", state / "log"):
-        shutil.rmtree(folder, ignore_errors=True)
+        forget(folder)
     print("All data is forgotten; settings and secrets are kept.")
     for name in settings_file.elsewhere(state):
         print(f"What {name} names is not ours: it is left as it is.")

@@ -489,7 +489,7 @@ def test_an_empty_run_is_not_a_good_one():
 
 
 def test_the_plan_is_the_seeds_alone():
-    have = {"fatal", "disk", "proxies"}
+    have = {"fatal", "disk", "proxies", "slow", "clock"}
     one = [(f.name, s) for f, s in nemesis.plan("7", 200, have, False)]
     assert one == [(f.name, s) for f, s in nemesis.plan("7", 200, have, False)]
     assert one != [(f.name, s) for f, s in nemesis.plan("8", 200, have, False)]
