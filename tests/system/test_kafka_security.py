@@ -140,7 +140,8 @@ async def test_a_message_goes_the_whole_road_behind_tls_on_the_rights_of_each_ro
     assert {client for client, _ in secured.tokens.asked} >= set(BY_TOKEN)
     assert all(form["scope"] == "kafka all" for _, form in secured.tokens.asked)
     # nobody lacked a right
-    odd = [(p.name, line) for p in locked.roles() for line in p.log_lines() if line["level"] in ("warn", "error")]
+    odd = [(p.name, line) for p in locked.roles() for line in p.log_lines()
+           if line["level"] in ("warn", "error") and line["event"] != "large_buffers_not_kept"]  # which a sanitizer's malloc does not know
     assert not odd, odd
 
 
