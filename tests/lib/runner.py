@@ -2,11 +2,13 @@
 """What tests/run does once everything is installed: steps in order, their seconds, and the count of all tests."""
 
 import argparse
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import xml.etree.ElementTree as xml
@@ -18,6 +20,8 @@ BUDGET_S = {True: 8 * 60, False: 40 * 60}  # quick?
 HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90 minutes
 
 # Left out under the address and undefined-behaviour sanitizers: tests of the tests, and thousands of pushes (test_push.py is in).
+SHARDS = 3  # how many pytests share the system tests, file by file (tests/system/conftest.py)
+PORTS_BETWEEN = 2000
 NOT_ASAN = ["test_checkers.py", "test_push_many.py"]
 FAULT_SEEDS = ("11", "12")  # of the short profile
 TSAN_TESTS = [f"tests/system/test_{name}.py" for name in ("connect", "framing", "chat", "zz_logs")]
@@ -60,6 +64,8 @@ class Run:
     def __init__(self, results=RESULTS, hard_s=HARD_S, quick=False):
         self.quick, self.results, self.hard_s, self.began = quick, results, hard_s, time.monotonic()
         self.count, self.lines, self.broken = Count(), [], set()
+        self.live = set()  # processes of steps
+        self.lock, self.side = threading.Lock(), threading.local()  # the lock: of the four above, and of a line of output
         results.mkdir(parents=True, exist_ok=True)
 
     def step(self, name, what, argv, timeout, junit=None, shown=True, needs=(), folder=None, env=None, is_test=True):
@@ -68,7 +74,7 @@ class Run:
 
         A step whose `folder` is not there yet, or one of whose `needs` failed, is skipped out loud.
         """
-        print(f"\n=== {name}: {what}", flush=True)
+        self.say(f"\n=== {name}: {what}")
         missing = folder and not (ROOT / folder).exists()
         if missing or self.broken & set(needs):
             why = f"{folder} is not there yet" if missing else f"{', '.join(sorted(self.broken & set(needs)))} failed"
@@ -101,22 +107,56 @@ class Run:
         if failed:
             self.broken.add(name)
             if not shown:
-                print("\n".join(log.read_text(errors="replace").splitlines()[-25:]))
+                self.say("\n".join(log.read_text(errors="replace").splitlines()[-25:]))
         self._done(name, seconds, count, f"FAILED: {', '.join(failed)} (log: {log.relative_to(ROOT)})" if failed else "")
 
     def _done(self, name, seconds, count, remark):
-        self.count.add(count)
-        self.lines.append(f"{name:14} {seconds:7.1f} s   {count}" + (f"   {remark}" if remark else ""))
-        print(f"--- {self.lines[-1]}", flush=True)
+        line = f"{name:14} {seconds:7.1f} s   {count}" + (f"   {remark}" if remark else "")
+        with self.lock:
+            self.count.add(count)
+            self.lines.append(line)
+        self.say(f"--- {line}")
 
-    @staticmethod
-    def _command(argv, log, timeout, shown, env):
+    def say(self, text):
+        """Print whole lines; beside others, each begins with the name of its lane."""
+        lane = getattr(self.side, "name", "")
+        with self.lock:
+            print("\n".join(f"{lane}{line}" if line else "" for line in text.split("\n")), flush=True)
+
+    def side_by_side(self, *lanes):
+        """Run `lanes` (name, function) at once, each in a thread; what a lane raises is raised here."""
+        above, raised = getattr(self.side, "name", ""), []
+
+        def follow(name, function):
+            self.side.name = f"{above}{name}| " if len(lanes) > 1 else above
+            try:
+                function()
+            except BaseException as error:  # pylint: disable=broad-except
+                raised.append(error)
+
+        threads = [threading.Thread(target=follow, args=lane) for lane in lanes]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            with self.lock:
+                for process in self.live:
+                    os.killpg(process.pid, signal.SIGTERM)
+            raise
+        if raised:
+            raise raised[0]
+
+    def _command(self, argv, log, timeout, shown, env):
         """Run to the end, output to the log and, when `shown`, here too. The return code, or why there is none."""
         try:
             process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        text=True, errors="replace", start_new_session=True, env={**os.environ, **(env or {})})
         except OSError as error:
             return str(error)
+        with self.lock:
+            self.live.add(process)
         late = threading.Event()
 
         def end():
@@ -133,7 +173,7 @@ class Run:
                 for line in process.stdout:
                     out.write(line)
                     if shown:
-                        print(line, end="", flush=True)
+                        self.say(line.rstrip("\n"))
             code = process.wait()
         except BaseException:
             os.killpg(process.pid, signal.SIGTERM)
@@ -141,6 +181,8 @@ class Run:
             raise
         finally:
             timer.cancel()
+            with self.lock:
+                self.live.discard(process)
         return f"a time-out after {timeout:.0f} s" if late.is_set() else code
 
 
@@ -180,9 +222,22 @@ def step_units(run):
 
 
 def step_system(run):
-    which = ("-m", "not thorough") if run.quick else ()
-    pytest(run, "system", "one system test of each kind" if run.quick else "all system tests", ["tests/system"], 1500, *which,
-           needs=["build-release"], folder="tests/system", env={"CHASQUI_BUILD": str(ROOT / "build/release")})
+    system_tests(run, "system", "release", "one system test of each kind" if run.quick else "all system tests", 1500,
+                 *(("-m", "not thorough") if run.quick else ()))
+
+
+def system_tests(run, name, build_name, what, timeout, *more, env=None):
+    """Several pytests share the files of tests/system: whoever is done with one takes the next that nobody took."""
+    with contextlib.ExitStack() as until:
+        claims = until.enter_context(tempfile.TemporaryDirectory())
+
+        def shard(number):
+            own = {"CHASQUI_BUILD": str(ROOT / "build" / build_name), "CHASQUI_CLAIMS": claims,
+                   "CHASQUI_TEST_PORT": str(int(os.environ.get("CHASQUI_TEST_PORT", "25000")) + PORTS_BETWEEN * number)}
+            pytest(run, f"{name}-{number + 1}", what, ["tests/system"], timeout, *more, needs=[f"build-{build_name}"],
+                   folder="tests/system", env={**own, **(env or {})})
+
+        run.side_by_side(*[(f"{name}-{n + 1}", lambda n=n: shard(n)) for n in range(SHARDS)])
 
 
 def step_compose(run):
@@ -231,27 +286,48 @@ def step_units_asan(run):
 
 
 def step_system_asan(run):
-    pytest(run, "system-asan", "system tests under the sanitizers",
-           ["tests/system", *[f"--ignore=tests/system/{name}" for name in NOT_ASAN]], 1200, needs=["build-asan"], folder="tests/system",
-           env={"CHASQUI_BUILD": str(ROOT / "build/asan"), "ASAN_OPTIONS": ASAN_OPTIONS})
+    system_tests(run, "system-asan", "asan", "system tests under the sanitizers", 1200,
+                 *[f"--ignore=tests/system/{name}" for name in NOT_ASAN], env={"ASAN_OPTIONS": ASAN_OPTIONS})
+
+
+def step_build_tsan(run):
+    build(run, "tsan", 900)
 
 
 def step_tsan(run):
     """What has threads, under the thread sanitizer: units, then all roles over a few tests; their logs are looked at last."""
-    build(run, "tsan", 900)
     options = {"TSAN_OPTIONS": f"suppressions={ROOT}/tests/lib/tsan.supp:exitcode=66:history_size=4"}
     ctest(run, "tsan-units", "tsan", "units that have threads", 600, "-R", "^unit[.](export|stage|push_reader)", env=options)
     pytest(run, "tsan", "a short system run under the thread sanitizer", TSAN_TESTS, 600, needs=["build-tsan"], folder="tests/system",
-           env={**options, "CHASQUI_BUILD": str(ROOT / "build/tsan"),
+           env={**options, "CHASQUI_BUILD": str(ROOT / "build/tsan"), "CHASQUI_TEST_PORT": "22500",
                 "CHASQUI_PRELOAD": str(ROOT / "build/tsan/tests/tsan/libtsan_threads.so")})
 
 
-# name → (step, also in a quick run?)
 STEPS = {
-    "release": (step_release, True), "units": (step_units, True), "system": (step_system, True), "compose": (step_compose, False),
-    "faults": (step_faults, False), "planted": (step_planted, False), "openapi": (step_openapi, False), "browser": (step_browser, False), "bench": (step_bench, False), "asan": (step_asan, False),
-    "units-asan": (step_units_asan, False), "system-asan": (step_system_asan, False), "tsan": (step_tsan, False),
+    "release": step_release, "units": step_units, "system": step_system, "compose": step_compose, "faults": step_faults,
+    "planted": step_planted, "openapi": step_openapi, "browser": step_browser, "bench": step_bench, "asan": step_asan,
+    "units-asan": step_units_asan, "system-asan": step_system_asan, "build-tsan": step_build_tsan, "tsan": step_tsan,
 }
+QUICK = ("release", "units", "system")
+# What runs one after the other, and in each of these, what side by side: tests that mostly wait share the processors, builds have them
+# for themselves.
+PHASES = (
+    (("release", "units"),),
+    (("system",), ("compose", "faults", "planted", "openapi", "browser", "bench")),
+    (("asan", "build-tsan", "units-asan"),),
+    (("system-asan",), ("tsan",)),
+)
+assert sorted(name for phase in PHASES for lane in phase for name in lane) == sorted(STEPS)
+
+
+def run_phase(run, phase, wanted):
+    lanes = [[name for name in lane if name in wanted] for lane in phase]
+
+    def follow(lane):
+        for name in lane:
+            STEPS[name](run)
+
+    run.side_by_side(*[(lane[0] if len(lane) == 1 else "more", lambda lane=lane: follow(lane)) for lane in lanes if lane])
 
 
 def main():
@@ -263,14 +339,14 @@ def main():
     if options.list:
         print("\n".join(STEPS))
         return 0
-    wanted = options.only.split(",") if options.only else [name for name, (_, quick) in STEPS.items() if quick or not options.quick]
+    wanted = options.only.split(",") if options.only else QUICK if options.quick else list(STEPS)
     for name in wanted:
         if name not in STEPS:
             args.error(f"no step {name}; there are: {', '.join(STEPS)}")
     run = Run(quick=options.quick)
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    for name in wanted:
-        STEPS[name][0](run)
+    for phase in PHASES:
+        run_phase(run, phase, wanted)
     seconds = time.monotonic() - run.began
     print("\n" + "\n".join(run.lines))
     late = " OVER BUDGET" if seconds > BUDGET_S[options.quick] else ""

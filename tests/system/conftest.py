@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One Stack for all tests that kill nothing, or mend what they broke."""
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -71,6 +72,39 @@ def pytest_collection_modifyitems(items):
     for name in THOROUGH:
         for item in names.get(name, ()):
             item.add_marker(pytest.mark.thorough)
+
+
+def claimed(items, folder):
+    """The items of the files that this pytest may run: a file is of who made its name in `folder` first. Files that look back on a
+    whole run (test_zz_...) are everybody's.
+    """
+    for path, group in itertools.groupby(items, key=lambda item: item.path):
+        try:
+            if not path.stem.startswith("test_zz_"):
+                (folder / path.stem).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        yield from group
+
+
+def pytest_runtestloop(session):
+    """As pytest's own, but of several pytests side by side (CHASQUI_CLAIMS, a folder of theirs) each file is run by one."""
+    folder = os.environ.get("CHASQUI_CLAIMS")
+    if not folder or session.config.option.collectonly:
+        return None
+    if session.testsfailed:
+        raise session.Interrupted(f"{session.testsfailed} errors while collecting")
+    mine = claimed(session.items, Path(folder))
+    item = next(mine, None)
+    while item:
+        following = next(mine, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        item = following
+    return True
 
 
 @pytest.fixture(scope="session")
