@@ -53,9 +53,18 @@ int64_t hist_quantile(const struct hist *h, double q)
 
 void hist_print_json(const struct hist *h, const char *name, FILE *out)
 {
+    const char *comma = "";
+
     fprintf(out,
             "\"%s\":{\"n\":%" PRIu64 ",\"p50\":%" PRId64 ",\"p99\":%" PRId64 ",\"p999\":%" PRId64
-            ",\"max\":%" PRId64 "}",
+            ",\"max\":%" PRId64 ",\"buckets\":[",
             name, h->n, hist_quantile(h, 0.5), hist_quantile(h, 0.99), hist_quantile(h, 0.999),
             h->max_us);
+    for (size_t i = 0; i < HIST_BUCKETS; i++) {
+        if (!h->bucket[i])
+            continue;
+        fprintf(out, "%s[%zu,%" PRIu64 "]", comma, i, h->bucket[i]);
+        comma = ",";
+    }
+    fputs("]}", out);
 }

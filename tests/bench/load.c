@@ -8,11 +8,13 @@
 #include "lib/base/clock.h"
 
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { OPEN_MS_MAX = 180 * 1000, TURN_MAX_US = 20 * 1000, LINGER_US = 500 * 1000 };
 
@@ -20,7 +22,8 @@ static void usage(void)
 {
     fputs("usage: load --plan FILE (--rate N | --window N) [--senders N] [--bytes N]\n"
           "  [--receipts none|delivered|read] [--receipts-ms N] [--settle S] [--warmup S]\n"
-          "  [--seconds S] [--drain S] [--messages-max N] [--seed N] [--impatient]\n",
+          "  [--seconds S] [--drain S] [--messages-max N] [--seed N] [--impatient]\n"
+          "  [--independent] [--go]\n",
           stderr);
     exit(2);
 }
@@ -58,6 +61,8 @@ static void options_parse(struct options *o, int argc, char **argv)
         { "messages-max", 1, NULL, 'M' },
         { "seed", 1, NULL, 'S' },
         { "impatient", 0, NULL, 'i' },
+        { "independent", 0, NULL, 'I' },
+        { "go", 0, NULL, 'g' },
         { NULL, 0, NULL, 0 },
     };
     int c;
@@ -105,6 +110,12 @@ static void options_parse(struct options *o, int argc, char **argv)
             break;
         case 'i':
             o->impatient = true;
+            break;
+        case 'I':
+            o->independent = true;
+            break;
+        case 'g':
+            o->waits = true;
             break;
         default:
             usage();
@@ -185,6 +196,15 @@ static void drain(struct load *l)
     run_until(l, clock_mono_us() + LINGER_US);
 }
 
+/* Serve the sockets until somebody writes to us: several generators begin together. */
+static void wait_for_go(struct load *l)
+{
+    struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+
+    while (l->o.waits && poll(&in, 1, 0) == 0)
+        run_until(l, clock_mono_us() + TURN_MAX_US);
+}
+
 int main(int argc, char **argv)
 {
     static struct load l; /* large histograms */
@@ -210,6 +230,7 @@ int main(int argc, char **argv)
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l.epoll < 0 || !open_all(&l))
         return 1;
+    wait_for_go(&l);
     run_until(&l, clock_mono_us() + l.o.settle_us);
 
     start_us = clock_mono_us();

@@ -20,6 +20,8 @@ struct options {
     int64_t settle_us, warmup_us, measure_us, drain_us;
     int64_t messages_max;
     unsigned seed;
+    bool independent; /* clients.c: each client by its own clock */
+    bool waits;       /* for a line on stdin before the first message */
     bool impatient; /* what falls due on a socket that was told to wait, or is full, is not sent */
 };
 
@@ -32,6 +34,22 @@ struct sock {
     size_t head, pending_n, cap; /* cap is a power of two */
     int64_t resend_at_us;        /* after a nack; 0: not waiting */
     bool asking;                 /* the first was sent again, the others wait for its answer */
+    int owed_n;                  /* independent: numbered frames since the last `ok` */
+    bool timed;                  /* independent: an alarm is set for the next `ok` */
+    bool says;                   /* independent: `ok` goes out with the next flush */
+};
+
+enum alarm_kind { ALARM_SAY, ALARM_SEND };
+
+struct alarm {
+    int64_t due_us;
+    enum alarm_kind kind;
+    int who; /* SAY: a user, SEND: a seat */
+};
+
+struct alarms {
+    struct alarm *heap; /* owned */
+    int n, max;
 };
 
 struct load {
@@ -51,6 +69,7 @@ struct load {
     int64_t due_us; /* of the next message, open loop */
     uint64_t random;
     bool sending;
+    struct alarms alarms; /* independent */
 
     int64_t skipped; /* by `impatient` */
     int64_t sent, complete, nacked, resent, refused, errors, table_full, last_news_us;
@@ -70,6 +89,9 @@ void sockets_turn(struct load *l, int64_t wait_us);
 /** Queue `ok` and due receipts and write everything that is queued. */
 void sockets_flush(struct load *l, int64_t now_us);
 
+/** Have `s` flushed at the end of this turn; of independent clients, of this event. */
+void sock_dirty(struct load *l, struct sock *s);
+void receipt_send(struct load *l, int seat);
 void sock_text(struct load *l, struct sock *s, struct cq_span text);
 
 /* ---- sending.c ---- */
@@ -84,11 +106,39 @@ void sending_start(struct load *l, int64_t now_us);
  * next. */
 int64_t sending_turn(struct load *l, int64_t now_us);
 
+/** One message of `seat`, unless its socket is closed or impatience forbids. */
+void message_send(struct load *l, int seat, int64_t due_us, int64_t now_us);
+
+/** Its sender holds the acknowledgement and its own copy: an independent one goes on. */
+void sending_own_done(struct load *l, int64_t message, int64_t now_us);
+
 /** A nack, an acknowledgement or completion of one's own message. */
 /** The server has it: what waited behind it may follow. */
 void sending_acked(struct load *l, int64_t message);
 void sending_nack(struct load *l, struct sock *s, const struct scan *f, int64_t now_us);
 void sending_complete(struct load *l, int64_t message, int64_t now_us);
+
+/* ---- clients.c ---- */
+
+/** Uniform in (0, 1). */
+double random_unit(struct load *l);
+void clients_start(struct load *l, int64_t now_us);
+
+/** A numbered frame came to `s`. */
+void client_owes(struct load *l, struct sock *s, int64_t now_us);
+
+/** What is due. Returns when the next is, INT64_MAX for never. */
+int64_t clients_turn(struct load *l, int64_t now_us);
+
+/* ---- alarms.c ---- */
+
+/** Room for `max`. False: out of memory. */
+bool alarms_init(struct alarms *a, int max);
+void alarms_add(struct alarms *a, struct alarm one);
+int64_t alarms_next_us(const struct alarms *a);
+
+/** The soonest; there is one. */
+struct alarm alarms_take(struct alarms *a);
 
 /* ---- report.c ---- */
 

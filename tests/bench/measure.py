@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One run of the load generator against a Stack: figures, checks of loss, order and view, and how they are printed."""
 
-import json
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 
 import meter
 import workloads
+from generators import Generators, added
 from stack import ROOT, wait_until
 import settings_file  # isort:skip  (stack finds compose/lib)
 
@@ -76,48 +76,49 @@ def stand_behind(pid):
 
 def generate(stack, options, workload, people, perf=None, seed=1, behind=False):
     """One run of the load generator. → its result with what the servers used meanwhile. `behind`: it has less of the CPU than they."""
-    run = uuid.uuid4().hex[:8]
     addresses = [re.sub(r"^ws://|/ws$", "", stack.ws_url(i)) for i in range(stack.services.copies["edge-ws"])]
-    file = stack.state / "plan.txt"
-    file.write_text(workloads.plan(workload, people, addresses, run))
+    idle = workload.name.startswith("idle")
+    words = workloads.arguments(workload, options.seconds, options.warmup, 2 if idle else 0.2, seed)
+    argvs = []
+    for i, text in enumerate(workloads.plans(workload, people, addresses, [uuid.uuid4().hex[:8] for _ in range(workload.processes)])):
+        file = stack.state / f"plan-{i}.txt"
+        file.write_text(text)
+        argvs.append([str(stack.build / "tests/bench/bench_load"), "--plan", str(file), *words])
     usage = meter.Meter(stack)
     perf = perf or Perf(stack, None, stack.state)
-    idle = workload.name.startswith("idle")
     before = usage.memory_kib() if idle else None
     log_before = log_bytes(stack)
-    argv = [str(stack.build / "tests/bench/bench_load"), "--plan", str(file),
-            *workloads.arguments(workload, options.seconds, options.warmup, 2 if idle else 0.2, seed)]
-    load = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    if behind:
-        stand_behind(load.pid)
-    cpu, whole, memory, result, ready_s, stopped = {}, {}, {}, None, 0, 0
-    for line in load.stdout:
-        event = json.loads(line)
+    seen = SimpleNamespace(cpu={}, whole={}, memory={}, ready_s=0, stopped=0)
+
+    def take(event):
         if event["event"] == "ready":
-            ready_s = event["value"]
-            whole = usage.cpu_s()
+            seen.ready_s, seen.whole = event["value"], usage.cpu_s()
         elif event["event"] == "window_start":
-            cpu = usage.cpu_s()
+            seen.cpu = usage.cpu_s()
             if idle:
-                memory = {name: kib - before[name] for name, kib in usage.memory_kib().items()}
+                seen.memory = {name: kib - before[name] for name, kib in usage.memory_kib().items()}
             perf.start()
         elif event["event"] == "window_end":
-            stopped = time.monotonic()
-            cpu = {name: s - cpu[name] for name, s in usage.cpu_s().items()}
+            seen.stopped = time.monotonic()
+            seen.cpu = {name: s - seen.cpu[name] for name, s in usage.cpu_s().items()}
             perf.stop()
-        elif event["event"] == "result":
-            result = event
-    if load.wait() != 0 or not result:
-        raise SystemExit(f"{workload.name}: the load generator ended with {load.returncode}")
+
+    loads = Generators(argvs)
+    if behind:
+        for load in loads.loads:
+            stand_behind(load.pid)
+    results = loads.run(take)
+    result = added(results)
     result["log_bytes"] = {topic: size - log_before.get(topic, 0) for topic, size in log_bytes(stack).items()}
     level_at, level = view_level(stack)
-    view = view_check(stack, result)
+    views = [view_check(stack, r) for r in results]
+    view = {name: sum(v[name] for v in views) for name in views[0]}
     if view_position(stack) != level:
         level_at = time.monotonic()  # it had only paused
-    result.update(cpu_s=cpu, ready_s=ready_s, view=view, view_behind_s=level_at - stopped)
-    result["cpu_to_the_end_s"] = sum(usage.cpu_s().values()) - sum(whole.values())
+    result.update(cpu_s=seen.cpu, ready_s=seen.ready_s, view=view, view_behind_s=level_at - seen.stopped)
+    result["cpu_to_the_end_s"] = sum(usage.cpu_s().values()) - sum(seen.whole.values())
     if idle:
-        result["memory_kib_a_connection"] = {name: round(kib / workload.users, 2) for name, kib in memory.items()
+        result["memory_kib_a_connection"] = {name: round(kib / workload.users, 2) for name, kib in seen.memory.items()
                                              if name not in ("kafka", "postgres")}  # caches of their own choosing
     return result
 

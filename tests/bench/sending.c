@@ -6,15 +6,6 @@
 
 enum { PENDING_FIRST = 64, IMPATIENT_MAX = 64, RETRY_DEFAULT_MS = 500, FAR_US = 1000000 };
 
-static uint64_t random_next(struct load *l)
-{
-    /* xorshift64*: the same run from the same seed */
-    l->random ^= l->random >> 12;
-    l->random ^= l->random << 25;
-    l->random ^= l->random >> 27;
-    return l->random * 0x2545F4914F6CDD1Dull;
-}
-
 void sending_prepare(struct load *l)
 {
     struct world *w = &l->w;
@@ -28,8 +19,10 @@ void sending_prepare(struct load *l)
     for (int i = 0; i < w->seats_n; i++)
         if (!l->o.senders || w->seats[i].slot < l->o.senders)
             l->senders[l->senders_n++] = i;
+    if (l->o.independent && !alarms_init(&l->alarms, w->users_n + l->senders_n * (l->o.window + 1)))
+        abort();
     for (int i = l->senders_n - 1; i > 0; i--) {
-        int j = (int)(random_next(l) % (uint64_t)(i + 1)), kept = l->senders[i];
+        int j = (int)(random_unit(l) * (i + 1)) % (i + 1), kept = l->senders[i];
         l->senders[i] = l->senders[j];
         l->senders[j] = kept;
     }
@@ -116,7 +109,7 @@ static void message_write(struct load *l, int64_t number)
     sock_text(l, &l->socks[seat->user], span_of(frame, n));
 }
 
-static void message_send(struct load *l, int seat, int64_t due_us, int64_t now_us)
+void message_send(struct load *l, int seat, int64_t due_us, int64_t now_us)
 {
     struct sock *s = &l->socks[l->w.seats[seat].user];
     int64_t number;
@@ -144,9 +137,7 @@ static void message_send(struct load *l, int seat, int64_t due_us, int64_t now_u
 
 static int64_t gap_us(struct load *l)
 {
-    double u = ((double)(random_next(l) >> 11) + 1.0) / 9007199254740993.0;
-
-    return (int64_t)(-log(u) * 1e6 / l->o.rate);
+    return (int64_t)(-log(random_unit(l)) * 1e6 / l->o.rate);
 }
 
 void sending_start(struct load *l, int64_t now_us)
@@ -154,6 +145,8 @@ void sending_start(struct load *l, int64_t now_us)
     l->sending = true;
     if (l->senders_n == 0) {
         l->sending = false;
+    } else if (l->o.independent) {
+        clients_start(l, now_us);
     } else if (l->o.rate > 0) {
         l->due_us = now_us + gap_us(l);
     } else {
@@ -208,7 +201,10 @@ int64_t sending_turn(struct load *l, int64_t now_us)
         l->blocked[i] = l->blocked[--l->blocked_n];
         resend(l, s);
     }
-    if (l->sending && l->o.rate > 0) {
+    if (l->o.independent) {
+        int64_t due_us = clients_turn(l, now_us);
+        next_us = due_us < next_us ? due_us : next_us;
+    } else if (l->sending && l->o.rate > 0) {
         while (l->due_us <= now_us) {
             message_send(l, l->senders[l->sender_next++ % l->senders_n], l->due_us, now_us);
             l->due_us += gap_us(l);
@@ -245,6 +241,12 @@ void sending_complete(struct load *l, int64_t message, int64_t now_us)
 {
     l->complete++;
     pending_trim(l, &l->socks[l->w.seats[l->w.messages[message].seat].user]);
-    if (l->sending && l->o.rate <= 0)
+    if (l->sending && l->o.rate <= 0 && !l->o.independent)
+        message_send(l, l->w.messages[message].seat, now_us, now_us);
+}
+
+void sending_own_done(struct load *l, int64_t message, int64_t now_us)
+{
+    if (l->sending && l->o.rate <= 0 && l->o.independent)
         message_send(l, l->w.messages[message].seat, now_us, now_us);
 }

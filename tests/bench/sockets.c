@@ -15,7 +15,7 @@ enum {
     FRAME_MAX = 512, /* of what is rendered here */
 };
 
-static void mark_dirty(struct load *l, struct sock *s)
+void sock_dirty(struct load *l, struct sock *s)
 {
     if (!s->dirty) {
         s->dirty = true;
@@ -26,7 +26,7 @@ static void mark_dirty(struct load *l, struct sock *s)
 void sock_text(struct load *l, struct sock *s, struct cq_span text)
 {
     if (s->conn.state == WS_OPEN && ws_text(&s->conn, text))
-        mark_dirty(l, s);
+        sock_dirty(l, s);
 }
 
 static void sock_gone(struct load *l, struct sock *s)
@@ -115,8 +115,18 @@ static void receipt_owe(struct load *l, int seat, int64_t seq)
         s->delivered = seq;
     if (!s->receipt_due && l->o.receipts != RECEIPTS_NONE) {
         s->receipt_due = true;
+        if (l->o.independent)
+            return; /* with its client's next `ok` */
         l->receipts_due[l->receipts_due_n++] = seat;
     }
+}
+
+static void news_take(struct load *l, enum world_news news, int64_t number, int64_t now_us)
+{
+    if (news != NEWS_NONE)
+        l->last_news_us = now_us;
+    if (news == NEWS_COMPLETE)
+        sending_complete(l, number, now_us);
 }
 
 static void message_take(struct load *l, struct sock *s, const struct scan *f, int64_t now_us)
@@ -127,10 +137,9 @@ static void message_take(struct load *l, struct sock *s, const struct scan *f, i
 
     if (seat >= 0 && (number < 0 || l->w.messages[number].seat != seat))
         receipt_owe(l, seat, f->seq);
-    if (news != NEWS_NONE)
-        l->last_news_us = now_us;
-    if (news == NEWS_COMPLETE)
-        sending_complete(l, number, now_us);
+    news_take(l, news, number, now_us);
+    if (news != NEWS_NONE && l->w.messages[number].seat == seat && l->w.messages[number].acked)
+        sending_own_done(l, number, now_us);
 }
 
 static void ack_take(struct load *l, const struct scan *f, int64_t now_us)
@@ -142,10 +151,9 @@ static void ack_take(struct load *l, const struct scan *f, int64_t now_us)
         return;
     news = world_ack(&l->w, number, now_us);
     sending_acked(l, number);
-    if (news != NEWS_NONE)
-        l->last_news_us = now_us;
-    if (news == NEWS_COMPLETE)
-        sending_complete(l, number, now_us);
+    news_take(l, news, number, now_us);
+    if (news != NEWS_NONE && l->w.messages[number].echoed)
+        sending_own_done(l, number, now_us);
 }
 
 struct reading {
@@ -185,8 +193,10 @@ static void text_take(void *arg, struct ws_conn *c, struct cq_span text)
         l->w.all.rejected++;
     else if (span_eq_str(f.t, "error"))
         l->errors++;
-    if (r->s->ok_n > r->s->ok_sent)
-        mark_dirty(l, r->s);
+    if (f.n && l->o.independent)
+        client_owes(l, r->s, r->now_us);
+    else if (r->s->ok_n > r->s->ok_sent)
+        sock_dirty(l, r->s);
 }
 
 static void event_take(struct load *l, const struct epoll_event *ev)
@@ -201,12 +211,12 @@ static void event_take(struct load *l, const struct epoll_event *ev)
             sock_gone(l, s);
             return;
         }
-        mark_dirty(l, s);
+        sock_dirty(l, s);
         epoll_want(l, s, false, EPOLL_CTL_MOD);
         return;
     }
     if (ev->events & EPOLLOUT)
-        mark_dirty(l, s);
+        sock_dirty(l, s);
     if (ev->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
         r.now_us = clock_mono_us();
         if (!ws_read(&s->conn, text_take, &r))
@@ -220,11 +230,14 @@ void sockets_turn(struct load *l, int64_t wait_us)
     struct timespec wait = { wait_us / 1000000, wait_us % 1000000 * 1000 };
     int n = epoll_pwait2(l->epoll, events, EVENTS_MAX, &wait, NULL);
 
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         event_take(l, &events[i]);
+        if (l->o.independent)
+            sockets_flush(l, 0);
+    }
 }
 
-static void receipt_send(struct load *l, int at)
+void receipt_send(struct load *l, int at)
 {
     struct seat *seat = &l->w.seats[at];
     const struct chat *chat = &l->w.chats[seat->chat];
@@ -257,12 +270,13 @@ void sockets_flush(struct load *l, int64_t now_us)
         s->dirty = false;
         if (s->conn.state == WS_CLOSED)
             continue;
-        if (s->ok_n > s->ok_sent) {
+        if (s->ok_n > s->ok_sent && (s->says || !l->o.independent)) {
             char frame[64];
             int n = snprintf(frame, sizeof frame, "{\"t\":\"ok\",\"n\":%lld}", (long long)s->ok_n);
             s->ok_sent = s->ok_n;
             ws_text(&s->conn, span_of(frame, (size_t)n));
         }
+        s->says = false;
         if (!ws_flush(&s->conn))
             sock_gone(l, s);
         else if ((s->conn.out.n > 0) != s->conn.wants_out)

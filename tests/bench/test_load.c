@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The load generator's own judgement: what it is fed wrongly it has to notice. */
-#include "tests/bench/world.h"
+#include "tests/bench/load.h"
 #include "tests/unit/test.h"
 
 #include <stdio.h>
@@ -136,6 +136,31 @@ TEST(frames_are_scanned)
         CHECK(!scan_frame(span_of(cut, n), &f));
         free(cut);
     }
+}
+
+TEST(alarms_come_in_the_order_of_their_time)
+{
+    enum { MANY = 500 };
+    struct alarms a;
+    int64_t last_us = -1;
+    unsigned drawn = 1;
+
+    CHECK(alarms_init(&a, MANY));
+    CHECK_EQ(alarms_next_us(&a), INT64_MAX);
+    for (int i = 0; i < MANY; i++) {
+        drawn = drawn * 1103515245u + 12345u;
+        alarms_add(&a, (struct alarm){ .due_us = drawn >> 8, .who = i });
+    }
+    for (int i = 0; i < MANY; i++) {
+        int64_t next_us = alarms_next_us(&a);
+        struct alarm one = alarms_take(&a);
+
+        CHECK_EQ(one.due_us, next_us);
+        CHECK(one.due_us >= last_us);
+        last_us = one.due_us;
+    }
+    CHECK_EQ(alarms_next_us(&a), INT64_MAX);
+    free(a.heap);
 }
 
 TEST(quantiles_are_those_of_the_values)

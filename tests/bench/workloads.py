@@ -16,6 +16,8 @@ class Workload:
     window: int = 0  # or messages in flight a sender, closed loop
     receipts: str = "delivered"
     bytes: int = 100
+    independent: bool = False  # each client by its own clock; else one loop says what all have to say, as bursts
+    processes: int = 1  # load generators that share the chats
     impatient: bool = False  # what falls due while the server says to wait is not sent
     about: str = ""
 
@@ -48,11 +50,20 @@ def idle(users, rate=100, **more):
     return Workload(f"idle-{users}", "pairs", users, 50, rate=rate, about="connections that say nothing, 50 pairs that do", **more)
 
 
-FULL = [pairs(500), pairs(2000), pairs(5000), pairs(500, users=200), pairs(5000, users=200), closed(1), closed(8),
+def clients(name, about, **more):
+    """Independent clients: what people with phones do. `pairs`, `max` and the others move in lockstep."""
+    return Workload(f"clients-{name}", "pairs", 200, 100, independent=True, processes=2, about=f"200 independent clients, {about}", **more)
+
+
+CLIENTS = [*(clients(f"{rate}", "1:1, Poisson arrivals", rate=rate) for rate in (50, 500, 5000)),
+           *(clients(f"max-{window}", "1:1, as much as is taken", window=window) for window in (1, 8)),
+           replace(clients("gmax-100x10", "", window=1), kind="group", users=100, chats=1, size=100, senders=10, processes=1,
+                   about="100 independent clients, one group, ten send as much as is taken")]
+FULL = [*CLIENTS, pairs(500), pairs(2000), pairs(5000), pairs(500, users=200), pairs(5000, users=200), closed(1), closed(8),
         group(10, 200), group(100, 50), group(100, 50, senders=10), group(1000, 4),
         group_closed(100, 16), group_closed(100, 4, senders=10), group_closed(1024, 8),
         *(replace(w, name=f"{w.name}-read", receipts="read") for w in (pairs(500), closed(1), closed(8))), idle(10000, rate=500)]
-QUICK = [pairs(200, users=100), closed(8, users=50), group(50, 20), idle(300, rate=50)]
+QUICK = [replace(clients("200", "1:1, Poisson arrivals", rate=200), users=100, chats=50), pairs(200, users=100), closed(8, users=50), group(50, 20), idle(300, rate=50)]
 
 
 def chosen(names, quick, rate, users):
@@ -67,22 +78,31 @@ def chosen(names, quick, rate, users):
     return found
 
 
-def plan(workload, people, ws_addresses, run):
-    """Text of the plan file for the load generator."""
+def plans(workload, people, ws_addresses, runs):
+    """Texts of the plan files, one for each load generator and its `run`: they share the chats, and the users who have none."""
     people.need(workload.users)
     if workload.kind == "pairs":
         chats = [(chat, "direct", pair) for chat, pair in people.pairs(workload.chats)]
     else:
         chats = [(chat, "group", members) for chat, members in people.some_groups(workload.chats, workload.size)]
+    talking = {user for _, _, members in chats for user in members}
+    silent = [user for user in range(workload.users) if user not in talking]
+    return [plan(run, people, ws_addresses, chats[i::len(runs)], silent[i::len(runs)]) for i, run in enumerate(runs)]
+
+
+def plan(run, people, ws_addresses, chats, silent):
+    users = sorted({user for _, _, members in chats for user in members}) + silent
+    place = {user: i for i, user in enumerate(users)}
     lines = [f"run {run}"]
     lines += [f"ws {address}" for address in ws_addresses]
-    lines += [f"user {u['userId']} {u['accessToken']}" for u in people.users[:workload.users]]
-    lines += [f"chat {chat} {kind} {','.join(map(str, members))}" for chat, kind, members in chats]
+    lines += [f"user {people.users[u]['userId']} {people.users[u]['accessToken']}" for u in users]
+    lines += [f"chat {chat} {kind} {','.join(str(place[u]) for u in members)}" for chat, kind, members in chats]
     return "\n".join(lines) + "\n"
 
 
 def arguments(workload, seconds, warmup, settle, seed):
-    pace = ["--rate", str(workload.rate)] if workload.rate else ["--window", str(workload.window)]
+    """Of one of its processes."""
+    pace = ["--rate", str(workload.rate / workload.processes)] if workload.rate else ["--window", str(workload.window)]
     return [*pace, "--senders", str(workload.senders), "--bytes", str(workload.bytes), "--receipts", workload.receipts,
             "--seconds", str(seconds), "--warmup", str(warmup), "--settle", str(settle), "--seed", str(seed), "--messages-max", "6000000",
-            *(["--impatient"] if workload.impatient else [])]
+            *(["--independent"] if workload.independent else []), *(["--impatient"] if workload.impatient else [])]

@@ -98,6 +98,7 @@ static bool content_fits(struct cq_span content, int64_t message)
 static void own_message(struct world *w, struct seat *s, int64_t number)
 {
     COUNT(w, echoes);
+    w->messages[number].echoed = true;
     if (number < s->own_last)
         w->all.overtaken++;
     s->own_last = number;

@@ -42,6 +42,7 @@ struct message {
     int32_t seat;     /* sender */
     int32_t left;     /* acknowledgement and seats that have not shown it */
     bool acked, measured;
+    bool echoed; /* shown to its sender */
 };
 
 struct counts {

@@ -58,7 +58,7 @@ def main() -> int:
     a.add_argument("--base-port", type=int, default=int(os.environ.get("CHASQUI_FAULTS_PORT", "30000")) + 800)
     o = a.parse_args()
     pieces = math.ceil(o.minutes / PIECE_MIN)
-    bench = subprocess.Popen([sys.executable, ROOT / "tests/bench/run", "--workload", o.workload, "--rate", str(o.rate), "--seconds",
+    bench = subprocess.Popen([sys.executable, ROOT / "tests/bench/bench.py", "--workload", o.workload, "--rate", str(o.rate), "--seconds",
                               str(o.minutes * 60 / pieces), "--repeats", str(pieces), "--base-port", str(o.base_port)],
                              stdout=subprocess.PIPE, text=True)
     limit_s = o.minutes * 60 + START_S + pieces * BETWEEN_S

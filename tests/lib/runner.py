@@ -268,13 +268,13 @@ def step_faults(run):
         junit = RESULTS / f"faults-{seed}.xml"
         run.step(f"faults-{seed}", f"faults drawn from seed {seed}", ["tests/faults/run", "--profile", "short", "--minutes", "1", "--seed",
                                                                       seed, "--junit", junit],
-                 400, junit=junit, needs=["build-release"], folder="tests/faults")
+                 400, junit=junit, needs=["build-release"], folder="tests/faults", env={"CHASQUI_BUILD": str(ROOT / "build/release")})
 
 
 def step_planted(run):
     junit = RESULTS / "planted.xml"
     run.step("planted", "planted bugs, each to be caught by name", ["tests/faults/planted/run", "--quick", "--junit", junit], 500,
-             junit=junit, needs=["build-release"], folder="tests/faults/planted")
+             junit=junit, needs=["build-release"], folder="tests/faults/planted", env={"CHASQUI_BUILD": str(ROOT / "build/release")})
 
 
 def step_asan(run):

@@ -40,7 +40,8 @@ def old_tree(commit):
 
 def measure(tree, out, options):
     state = os.environ.get("CHASQUI_STATE") or str(ROOT / ".state")
-    run([sys.executable, "tests/bench/run", "--workload", options.workloads, "--repeats", 1, "--seconds", options.seconds, "--base-port",
+    program = "tests/bench/bench.py" if (tree / "tests/bench/bench.py").exists() else "tests/bench/run"  # of an older tree
+    run([sys.executable, program, "--workload", options.workloads, "--repeats", 1, "--seconds", options.seconds, "--base-port",
          options.base_port, "--json", out], tree, CHASQUI_BUILD=str(tree / "build/release"), CHASQUI_STATE=state)
     return json.loads(out.read_text())
 

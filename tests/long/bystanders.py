@@ -3,7 +3,7 @@
 """What ordinary people notice while somebody does the worst that the limits allow.
 
 Calm and attack alternate three times. In each phase at least --messages messages of bystanders are sent, by pairs on the attacked gateway and by pairs on the
-other one; a few others send by REST. For each attack the median of the three ratios of the p99 latencies (attack / calm before it) is at most that of RATIOS, and
+other one; a few others send by REST. For each attack the median of the three ratios of the p99 latencies (attack / calm before it) is at most RATIO, and
 no bystander's message is refused, lost or doubled. Prints a line an attack, and ends with 1 when one is worse. Times on a machine with other work on it
 mean nothing, ratios little: the calm phases of the same run say how quiet it was.
 """
@@ -29,10 +29,7 @@ from websockets.asyncio.client import connect  # noqa: E402
 PAIRS, CALLERS = 20, 4
 EVERY_S = 0.2  # a sender's pause: half of what the limits allow
 LOST_AFTER_S = 30.0
-# Thirty messages at once to a thousand phones are ten thousand requests a second to doubles on the same cores: docs/performance.md has the profile.
-RATIOS = collections.defaultdict(lambda: 3.0, {"pushes": 20.0})
-
-
+RATIO = 3.0
 
 class Bystanders:
     """Pairs who write to each other, and a few who send by REST."""
@@ -161,10 +158,10 @@ async def try_attack(people, world, name, options):
     total = collections.Counter()
     for s in said:
         total.update(s)
-    print(f"{name:12} p99 x {ratio:5.2f} of {RATIOS[name]:.0f} ({', '.join(f'{r:.2f}' for r in ratios)})  REST x {statistics.median(rest_ratios):5.2f}  "
+    print(f"{name:12} p99 x {ratio:5.2f} of {RATIO:.0f} ({', '.join(f'{r:.2f}' for r in ratios)})  REST x {statistics.median(rest_ratios):5.2f}  "
           f"p50/p99 ms: calm {' '.join(numbers['calm'])}, attack {' '.join(numbers['attack'])}; {min(numbers['n'])}+ messages a phase", flush=True)
     print(f"{'':12} the attack: {dict(total)}; bystanders refused or lost: {bad or 'none'}", flush=True)
-    return ratio <= RATIOS[name] and not bad
+    return ratio <= RATIO and not bad
 
 
 async def run(stack, options):
