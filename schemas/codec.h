@@ -32,6 +32,7 @@ enum {
     CODEC_FRAMING = 5,           /* bytes before the body */
     CODEC_ARRAY_MAX = 64 * 1024, /* items in one array, and never more than bytes left */
     CODEC_DEPTH_MAX = 8,
+    CODEC_HISTORY_MAX = 192, /* versions in schemas/history */
 };
 
 /** The embedded schema id of `r`. */

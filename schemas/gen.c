@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FILES_MAX = 64, TYPES_MAX = 256, NAME_MAX_BYTES = 128 };
+enum { FILES_MAX = 64 + CODEC_HISTORY_MAX, TYPES_MAX = 256, NAME_MAX_BYTES = 128 };
 
 static struct schema_doc *docs[FILES_MAX];
 static size_t docs_n, own_n;                  /* the first own_n are ours, the rest is history */
@@ -186,12 +186,13 @@ static void collect(const struct schema *s, int depth)
     types[types_n++] = s;
 }
 
-static bool is_own_root(const struct schema *s)
+/* Our own schema of that record; NULL: it is none of ours. */
+static const struct schema *own_root(const struct schema *s)
 {
     for (size_t i = 0; i < own_n; i++)
         if (strcmp(schema_root(docs[i])->full_name, s->full_name) == 0)
-            return true;
-    return false;
+            return schema_root(docs[i]);
+    return NULL;
 }
 
 /* ---- the header
@@ -401,14 +402,17 @@ static void say_tables(void)
     }
     say("\nconst struct codec_record *const codec_records[] = {\n");
     for (size_t i = 0; i < types_n; i++)
-        if (is_own_root(types[i]))
+        if (own_root(types[i]))
             say("    &%s_codec,\n", SNAKE(types[i]->name));
     say("    NULL,\n};\n\nconst char *const codec_history[] = {\n");
     for (size_t i = own_n; i < docs_n; i++) {
+        const struct schema *s = schema_root(docs[i]);
         cq_auto(buf) struct cq_buf b;
 
+        if (schema_id(s) == schema_id(own_root(s)))
+            continue; /* the version of today, which needs no second reading */
         buf_init(&b, SCHEMA_TEXT_MAX);
-        schema_write(&b, schema_root(docs[i]), SCHEMA_WHOLE);
+        schema_write(&b, s, SCHEMA_WHOLE);
         buf_add_byte(&b, 0);
         say("    ");
         say_c_string((const char *)b.p);
@@ -464,8 +468,10 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < own_n; i++)
         collect(schema_root(docs[i]), 1);
+    if (docs_n - own_n > CODEC_HISTORY_MAX)
+        die("more than %d versions in history", CODEC_HISTORY_MAX);
     for (size_t i = own_n; i < docs_n; i++)
-        if (!is_own_root(schema_root(docs[i])))
+        if (!own_root(schema_root(docs[i])))
             die("history: %s is no record of ours", schema_root(docs[i])->full_name);
     print_to(argv[1], say_header);
     print_to(argv[2], say_tables);

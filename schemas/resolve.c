@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { WRITERS_MAX = 64 };
+enum { WRITERS_MAX = CODEC_HISTORY_MAX + 64 };
 
 struct writer {
     uint32_t id;
