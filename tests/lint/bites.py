@@ -34,6 +34,9 @@ GOOD = {
     "tests/package-lock.json": '{"packages": {"": {}, "node_modules/a": {"integrity": "sha512-x"}}}\n',
     "docs/settings.md": "printed check-config --markdown\n",
     "docs/topics.md": "printed admin print topics\n",
+    "docs/start.md": "# One road\n\n`f()` in `processors/chat/rules.c`, see [there](settings.md).\n\n- by [itself](#one-road)\n",
+    "docs/glossary.md": "`enum topic` of `schemas/topics.h`.\n\n```\nTOPIC_A\n```\n",
+    "docs/add-a-kind.md": "In `processors/chat/`.\n",
     "docs/security.md": "".join(f"| T{i} | what{'. **P**' if i == 9 else ''} | `test_t{i}_x` |\n" for i in range(1, 46)),
     "tests/threats/spoiled.py": "# SPDX-License-Identifier: MIT\n" + "".join(f'"::test_t{i}_x"\n' for i in range(1, 46) if i != 9),
     "tests/threats/planted/t9-x.patch": "Bug: x\n",
@@ -86,6 +89,14 @@ BAD = [
     ("statements", "edge/rest/good.c", None, 'void g(void)\n{\n    pg_run(db, text, NULL, NULL);\n}\n', "no constant"),
     ("statements", "edge/rest/good.c", None, 'void g(void)\n{\n    snprintf(b, n, "SELECT 1 FROM %s", s);\n}\n', "put together by snprintf"),
     ("settings", "build/chasqui", "#!/bin/sh\nexit 3\n", "", "ended with 3"),
+    ("links", "docs/start.md", None, "[x](gone.md)\n", "gone.md leads nowhere"),
+    ("links", "docs/start.md", None, "[x](settings.md#gone)\n", "there is no such heading"),
+    ("paths", "docs/start.md", None, "\n`lib/base/gone.c` is read.\n", "lib/base/gone.c: no such file"),
+    ("paths", "docs/start.md", None, "\n`gone()` in `processors/chat/rules.c`.\n", "gone() is in none"),
+    ("paths", "docs/start.md", None, "\n`f()` in `lib/json/json.c`.\n", "f() is in none"),
+    ("paths", "docs/start.md", None, "\n`g()` in `processors/chat/rules.c`.\n", "g() is in none"),
+    ("paths", "schemas/topics.h", LICENCE + "enum topic { TOPIC_A, TOPIC_B, TOPIC_N };\n", "", "TOPIC_B: is in only one of enum topic"),
+    ("paths", "docs/glossary.md", "`enum gone` of `schemas/topics.h`.\n\n```\nGONE_A\n```\n", "", "has no enum gone"),
 ]
 
 
