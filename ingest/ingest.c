@@ -203,8 +203,7 @@ int ingest_fd(struct ingest *in)
     return producer_fd(in->producer);
 }
 
-/* ---- few requests under load, none waited for when idle
- * ------------------------------------------- */
+/* ---- few requests under load, none waited for when idle ------------------------------- */
 
 /* As Nagle did for TCP: while nothing is under way a record leaves at once; what comes while
  * reports are awaited leaves together with the next report. A request to the broker costs more than

@@ -57,8 +57,8 @@ void ingest_free(struct ingest *in);
 int ingest_fd(struct ingest *in);
 void ingest_serve(struct ingest *in);
 
-/** When the pump must be called though the descriptor is silent: after so many ms, or -1: no need.
- */
+/** When the pump must be called though the descriptor is silent: after so many ms, or -1: no
+ * need. */
 int ingest_wait_ms(const struct ingest *in);
 
 /** The producer is dead for good (a fatal error of the idempotent producer): nothing further will

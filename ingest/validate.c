@@ -101,8 +101,8 @@ const char *validate_chat(const struct chat_action *a)
     }
 }
 
-/* A token is kept as the provider gave it: printable, so that it can stand in a URL path or JSON.
- */
+/* A token is kept as the provider gave it: printable, so that it can stand in a URL path or
+ * JSON. */
 static bool push_text_good(struct cq_span s, size_t least, size_t most)
 {
     if (s.n < least || s.n > most)
@@ -144,8 +144,8 @@ const char *validate_user(const struct user_action *a)
     if (id_is_zero(a->user_id) && a->action.kind != USER_ACTION_GATEWAY_ALIVE)
         return "userId";
     switch (a->action.kind) {
-    case USER_ACTION_USER_SIGNED_UP: /* empty: whoever logs in without registering has no name yet
-                                      */
+    case USER_ACTION_USER_SIGNED_UP: /* empty: whoever logs in without registering has no name
+                                      * yet */
         return !a->action.u.user_signed_up.name.n ||
                        display_name_good(a->action.u.user_signed_up.name)
                    ? NULL

@@ -3,8 +3,7 @@
 
 #include "lib/base/status.h"
 
-/* ---- words
- * ---------------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------- */
 
 static const char *const type_words[] = { "text", "image", "video", "audio", "document" };
 static const char *const role_words[] = { "member", "admin", "owner" };
@@ -39,8 +38,7 @@ bool message_type_parse(struct cq_span word, enum message_type *ret)
     return false;
 }
 
-/* ---- JSON
- * ----------------------------------------------------------------------------------------- */
+/* ---- JSON ----------------------------------------------------------------------------- */
 
 enum { ESCAPED_MAX = 6 }; /* bytes that one byte may become */
 
@@ -172,8 +170,7 @@ static void put_word(struct cq_buf *out, const char *word)
     buf_add_byte(out, '"');
 }
 
-/* ---- frames
- * --------------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------- */
 
 void frame_message(struct cq_buf *out, const struct chat_event *e)
 {
@@ -208,8 +205,7 @@ void frame_message(struct cq_buf *out, const struct chat_event *e)
     buf_add_byte(out, '}');
 }
 
-/* ---- excerpts
- * ------------------------------------------------------------------------------------- */
+/* ---- excerpts ------------------------------------------------------------------------- */
 
 /* Take a JSON string off the front of `*s`; `*ret` is what stands between its quotes. */
 static bool take_string(struct cq_span *s, struct cq_span *ret)

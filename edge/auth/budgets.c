@@ -14,9 +14,9 @@ static const int64_t period_ms[BUDGET_N] = {
 
 /* Where a clock was set back, a bucket is empty for one period at most. */
 static const char sql_take[] =
-    "INSERT INTO auth.budgets AS b (kind, key, full_at) VALUES ($1, $2, $3 + $4) ON CONFLICT "
-    "(kind, key) DO UPDATE SET full_at = greatest(least(b.full_at, $3 + $5), $3) + $4 WHERE "
-    "greatest(least(b.full_at, $3 + $5), $3) + $4 - $3 <= $6";
+    "INSERT INTO auth.budgets AS b (kind, key, full_at) VALUES ($1, $2, $3 + $4) "
+    "ON CONFLICT (kind, key) DO UPDATE SET full_at = greatest(least(b.full_at, $3 + $5), $3) + $4 "
+    "WHERE greatest(least(b.full_at, $3 + $5), $3) + $4 - $3 <= $6";
 
 static const char sql_look[] = "SELECT full_at FROM auth.budgets WHERE kind = $1 AND key = $2";
 

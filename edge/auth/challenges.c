@@ -36,8 +36,8 @@ static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1
 /* When the last but so many was made, 0 for never: within the hour or the day, one more is too
  * many. */
 static const char sql_earlier[] =
-    "SELECT coalesce((SELECT created_at FROM auth.challenges WHERE phone_number = $1 AND lane IS "
-    "NOT DISTINCT FROM $2 ORDER BY created_at DESC OFFSET $3 LIMIT 1), 0), coalesce((SELECT "
+    "SELECT coalesce((SELECT created_at FROM auth.challenges WHERE phone_number = $1 AND lane "
+    "IS NOT DISTINCT FROM $2 ORDER BY created_at DESC OFFSET $3 LIMIT 1), 0), coalesce((SELECT "
     "created_at FROM auth.challenges WHERE phone_number = $1 AND lane IS NOT DISTINCT FROM $2 "
     "ORDER BY created_at DESC OFFSET $4 LIMIT 1), 0)";
 
@@ -206,8 +206,8 @@ static const char sql_whose[] =
 
 /* A try is taken before the code is looked at, so that guesses at once cannot share one. */
 static const char sql_take[] =
-    "UPDATE auth.challenges SET tries_left = tries_left - 1 WHERE challenge = $1 AND used_at IS "
-    "NULL "
+    "UPDATE auth.challenges SET tries_left = tries_left - 1 "
+    "WHERE challenge = $1 AND used_at IS NULL "
     "AND tries_left > $3 AND expires_at > $2 RETURNING phone_number, coalesce(name, ''), code_hash";
 
 static const char sql_use[] =

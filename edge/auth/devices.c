@@ -13,8 +13,8 @@ static const char sql_account[] = "INSERT INTO auth.accounts (user_id, phone_num
 
 static const char sql_number[] = "SELECT phone_number FROM auth.accounts WHERE user_id = $1";
 
-static const char sql_device[] = "INSERT INTO auth.devices (device_id, user_id, created_at) VALUES "
-                                 "($1, $2, $3) ON CONFLICT DO NOTHING";
+static const char sql_device[] = "INSERT INTO auth.devices (device_id, user_id, created_at) "
+                                 "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
 static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
 
@@ -43,21 +43,20 @@ static const char sql_revoke[] =
     "= $1) "
     "UPDATE auth.devices SET revoked_at = coalesce(revoked_at, $2) WHERE device_id = $1";
 
-static const char sql_live[] = "SELECT EXISTS (SELECT 1 FROM auth.closed), EXISTS (SELECT 1 FROM "
-                               "auth.devices WHERE device_id = $1 AND revoked_at IS NULL)";
+static const char sql_live[] = "SELECT EXISTS (SELECT 1 FROM auth.closed), EXISTS (SELECT 1 "
+                               "FROM auth.devices WHERE device_id = $1 AND revoked_at IS NULL)";
 
 static const char sql_refresh[] =
     "INSERT INTO auth.refresh_tokens (token_hash, device_id, user_id, created_at, expires_at) "
     "VALUES ($1, $2, $3, $4, $5)";
 
-static const char sql_use[] =
-    "UPDATE auth.refresh_tokens t SET used_at = $2 FROM auth.devices d WHERE t.token_hash = $1 AND "
-    "t.used_at IS NULL AND t.expires_at > $2 AND d.device_id = t.device_id AND d.revoked_at IS "
-    "NULL "
-    "RETURNING t.device_id, t.user_id";
+static const char sql_use[] = "UPDATE auth.refresh_tokens t SET used_at = $2 FROM auth.devices d "
+                              "WHERE t.token_hash = $1 AND t.used_at IS NULL AND t.expires_at > $2 "
+                              "AND d.device_id = t.device_id AND d.revoked_at IS NULL "
+                              "RETURNING t.device_id, t.user_id";
 
-static const char sql_used[] = "SELECT device_id, user_id FROM auth.refresh_tokens WHERE "
-                               "token_hash = $1 AND used_at IS NOT NULL";
+static const char sql_used[] = "SELECT device_id, user_id FROM auth.refresh_tokens "
+                               "WHERE token_hash = $1 AND used_at IS NOT NULL";
 
 enum cq_status account_of(struct pg *c, struct cq_span pepper, const char *number, int64_t now_ms,
                           struct cq_id *ret_user, bool *ret_new)

@@ -10,12 +10,12 @@ static const char sql_known[] =
 
 /* Once a day is often enough. */
 static const char sql_remember[] =
-    "INSERT INTO auth.known_places AS k (user_id, place, seen_at) VALUES ($1, $2, $3) ON CONFLICT "
-    "(user_id, place) DO UPDATE SET seen_at = $3 WHERE k.seen_at < $4";
+    "INSERT INTO auth.known_places AS k (user_id, place, seen_at) VALUES ($1, $2, $3) "
+    "ON CONFLICT (user_id, place) DO UPDATE SET seen_at = $3 WHERE k.seen_at < $4";
 
 static const char sql_trim[] =
-    "DELETE FROM auth.known_places WHERE user_id = $1 AND place IN (SELECT place FROM "
-    "auth.known_places WHERE user_id = $1 ORDER BY seen_at DESC OFFSET $2)";
+    "DELETE FROM auth.known_places WHERE user_id = $1 AND place IN (SELECT place "
+    "FROM auth.known_places WHERE user_id = $1 ORDER BY seen_at DESC OFFSET $2)";
 
 struct cq_id place_of(const struct auth_limits *l, struct cq_id user, struct cq_id from)
 {

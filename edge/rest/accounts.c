@@ -13,8 +13,7 @@
 
 enum { LOOKUP_MAX = 100 };
 
-/* ---- register and login
- * -------------------------------------------------------------------------- */
+/* ---- register and login --------------------------------------------------------------- */
 
 static enum call_next codes_limited(struct call *c, enum auth_verdict verdict, int64_t wait_ms)
 {
@@ -30,8 +29,8 @@ static enum call_next codes_limited(struct call *c, enum auth_verdict verdict, i
                                                 : "too many codes from this address");
 }
 
-/* A refresh token shown, of any age, says whose device asks: no stranger's requests count for it.
- */
+/* A refresh token shown, of any age, says whose device asks: no stranger's requests count for
+ * it. */
 static enum cq_status find_proof(struct call *c, struct pg *db, const char *number,
                                  struct cq_id *ret)
 {
@@ -117,8 +116,7 @@ enum call_next handle_login(struct call *c, struct pg *db)
     return start_challenge(c, db, span_of(NULL, 0));
 }
 
-/* ---- verify
- * -------------------------------------------------------------------------------------- */
+/* ---- verify --------------------------------------------------------------------------- */
 
 struct verified {
     struct cq_id user, device;
@@ -250,8 +248,7 @@ enum call_next handle_verify(struct call *c, struct pg *db)
     }
 }
 
-/* ---- refresh
- * -------------------------------------------------------------------------- */
+/* ---- refresh -------------------------------------------------------------------------- */
 
 enum call_next handle_refresh(struct call *c, struct pg *db)
 {
@@ -281,8 +278,7 @@ enum call_next handle_refresh(struct call *c, struct pg *db)
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
 }
 
-/* ---- me
- * ------------------------------------------------------------------------------------------ */
+/* ---- me ------------------------------------------------------------------------------- */
 
 static enum call_next reply_me(struct call *c, struct pg *db)
 {
@@ -336,8 +332,7 @@ enum call_next handle_me_edit(struct call *c, struct pg *db)
     }
 }
 
-/* ---- config
- * -------------------------------------------------------------------------------------- */
+/* ---- config --------------------------------------------------------------------------- */
 
 static void out_file_limits(struct call *c)
 {

@@ -67,8 +67,8 @@ static enum cq_status begin(struct applied *a)
 
     if (st == CQ_OK)
         st = pg_run(a->db,
-                    "SELECT topic, partition, source_next FROM view.positions WHERE consumer = "
-                    "'persistence'",
+                    "SELECT topic, partition, source_next FROM view.positions WHERE consumer "
+                    "= 'persistence'",
                     NULL, &rows);
     for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
         char topic[64];

@@ -37,8 +37,7 @@ void call_free(struct call *c)
     free(c);
 }
 
-/* ---- output -------------------------------------------------------------------------------------
- */
+/* ---- output --------------------------------------------------------------------------- */
 
 void out_key(struct cq_buf *b, const char *name)
 {
@@ -80,8 +79,7 @@ void out_time(struct cq_buf *b, const char *name, int64_t value)
         buf_add_str(b, "null");
 }
 
-/* ---- replies ------------------------------------------------------------------------------------
- */
+/* ---- replies -------------------------------------------------------------------------- */
 
 /* What was said of a file, before it came out that it cannot be sent, is not true of an error. A
  * browser keeps a 404 that says "immutable" for a year. */
@@ -209,8 +207,7 @@ void call_header_i64(struct call *c, const char *name, int64_t value)
     call_header(c, name, span_str(text));
 }
 
-/* ---- submits ------------------------------------------------------------------------------------
- */
+/* ---- submits -------------------------------------------------------------------------- */
 
 struct chat_action *call_submit_chat(struct call *c, struct cq_id chat, struct cq_span client_id)
 {
@@ -259,8 +256,7 @@ enum call_next call_look_again(struct call *c, int step)
     return CALL_WAIT;
 }
 
-/* ---- input --------------------------------------------------------------------------------------
- */
+/* ---- input ---------------------------------------------------------------------------- */
 
 static int hex_digit(uint8_t c)
 {

@@ -148,8 +148,7 @@ struct call {
 struct call *call_new(const struct rest_conf *conf);
 void call_free(struct call *c);
 
-/* ---- for handlers ------------------------------------------------------------------------------
- */
+/* ---- for handlers --------------------------------------------------------------------- */
 
 /** Reply with the error form: `code` is stable, `message` for people, both static. */
 enum call_next call_error(struct call *c, int status, const char *code, const char *message);

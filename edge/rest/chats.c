@@ -20,8 +20,7 @@ static enum call_next reply_chat(struct call *c, struct pg *db, struct cq_id cha
     return st == CQ_OK ? call_reply(c, status) : call_database(c, st);
 }
 
-/* ---- direct -------------------------------------------------------------------------------------
- */
+/* ---- direct --------------------------------------------------------------------------- */
 
 static const char sql_open[] = "INSERT INTO auth.direct_chats (chat_id, user_a, user_b, opened_by, "
                                "created_at) VALUES ($1, $2, $3, $2, $4) "
@@ -70,8 +69,7 @@ static enum call_next open_direct(struct call *c, struct pg *db, struct cq_id pe
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
 }
 
-/* ---- groups -------------------------------------------------------------------------------------
- */
+/* ---- groups --------------------------------------------------------------------------- */
 
 /* Distinct members other than oneself; NULL with *ret_n 0 when a word is no id or there are too
  * many. */
@@ -172,8 +170,7 @@ enum call_next handle_chat_make(struct call *c, struct pg *db)
     return call_bad_request(c, "userId for a direct chat, or name and members for a group");
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------- */
 
 /* `c` or `o`, the time, and the id: which row was the last of the page before. */
 static bool parse_list_cursor(struct cq_span text, struct chat_list *l)

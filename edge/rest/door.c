@@ -7,8 +7,7 @@ enum { USERS_MAX = 64 * 1024 };
 
 static const char chunks_behind[] = "chunked encoding behind a request that is not answered";
 
-/* ---- who waits, and who has left --------------------------------------------------------------
- */
+/* ---- who waits, and who has left ------------------------------------------------------ */
 
 static void stop_waiting(struct door *d, struct door_conn *c)
 {
@@ -81,8 +80,7 @@ static bool count_address(struct door *d, struct door_conn *c, struct cq_address
     return true;
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 /* What libh2o's buffer takes for a body: the pool is charged for memory, not for content. */
 static size_t room_for(size_t body_n)
@@ -173,8 +171,7 @@ void door_pay(struct door *d, struct cq_id user, size_t charge)
     add(&d->by_user, user, -(int64_t)charge);
 }
 
-/* ---- looking ----------------------------------------------------------------------------------
- */
+/* ---- looking -------------------------------------------------------------------------- */
 
 static struct door_answer refuse(int status, const char *code, const char *message)
 {
@@ -363,8 +360,7 @@ bool door_discard(struct door_conn *c, size_t more_n)
     return c->discarded <= DOOR_REFUSED_BYTES;
 }
 
-/* ---- the request is libh2o's ------------------------------------------------------------------
- */
+/* ---- the request is libh2o's ---------------------------------------------------------- */
 
 const char *door_run(struct door *d, struct door_conn *c, struct cq_span input, bool was_passed)
 {
@@ -401,8 +397,7 @@ void door_tunnel(struct door *d, struct door_conn *c)
     c->state = DOOR_TUNNEL;
 }
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------- */
 
 static struct door_answer too_slow(struct door *d, struct door_conn *c, int64_t now_ms)
 {

@@ -52,8 +52,7 @@ static struct cq_span input_of(const struct entry_conn *c)
     return span_of(c->sock->input->bytes, c->sock->input->size);
 }
 
-/* ---- whose turn it is -------------------------------------------------------------------------
- */
+/* ---- whose turn it is ----------------------------------------------------------------- */
 
 static void set_aside(struct entry_conn *c)
 {
@@ -99,8 +98,7 @@ static void close_conn(struct entry_conn *c)
     c->entry->http_read(c->sock, "closed");
 }
 
-/* ---- what door.h says -------------------------------------------------------------------------
- */
+/* ---- what door.h says ----------------------------------------------------------------- */
 
 static void rename_peer(const struct entry_conn *c)
 {
@@ -237,8 +235,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
     }
 }
 
-/* ---- connections ------------------------------------------------------------------------------
- */
+/* ---- connections ---------------------------------------------------------------------- */
 
 static struct cq_address address_of(h2o_socket_t *sock)
 {
@@ -337,8 +334,7 @@ void entry_turn(struct entry *e, int64_t now_ms)
     count_set(COUNT_BODY_BYTES, (int64_t)e->door.pool_used);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests ------------------------------------------------------------------------- */
 
 const char *entry_run(h2o_req_t *req)
 {
@@ -394,8 +390,7 @@ void entry_body_free(void *body)
     free(b);
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 enum cq_status entry_new(const struct entry_conf *conf, struct entry **ret)
 {

@@ -79,8 +79,7 @@ static struct cq_span trim(struct cq_span s)
     return s;
 }
 
-/* ---- the request line -------------------------------------------------------------------------
- */
+/* ---- the request line ----------------------------------------------------------------- */
 
 /* A path with a NUL in it would be cut there by whoever takes it for a C string. */
 static bool has_nul_in_path(struct cq_span target)
@@ -118,8 +117,7 @@ static const char *read_request_line(struct cq_span line, struct request_head *r
     return NULL;
 }
 
-/* ---- headers ----------------------------------------------------------------------------------
- */
+/* ---- headers -------------------------------------------------------------------------- */
 
 static const char *read_length(struct cq_span value, struct request_head *ret)
 {

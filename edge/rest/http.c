@@ -86,8 +86,7 @@ static struct cq_span header(const h2o_req_t *req, const h2o_token_t *token)
     return i < 0 ? span_of(NULL, 0) : span_of_iovec(req->headers.entries[i].value);
 }
 
-/* ---- answers ------------------------------------------------------------------------------------
- */
+/* ---- answers -------------------------------------------------------------------------- */
 
 static bool origin_allowed(const char *list, struct cq_span origin)
 {
@@ -335,8 +334,7 @@ static size_t write_refusal(void *arg, const struct door_answer *why, struct cq_
     return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }
 
-/* ---- requests -----------------------------------------------------------------------------------
- */
+/* ---- requests ------------------------------------------------------------------------- */
 
 /* Behind another request in the same read, the door has not seen this one: what two readers of one
  * stream may understand differently is refused here, and the connection ends with it (RFC 9112,
@@ -506,8 +504,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
-/* ---- the loop -----------------------------------------------------------------------------------
- */
+/* ---- the loop ------------------------------------------------------------------------- */
 
 static void on_accept(h2o_socket_t *listener, const char *err)
 {
@@ -664,8 +661,8 @@ void http_free(struct http *h)
     http_drain(h);
     for (int i = 0; i < h->watches_n; i++)
         h2o_socket_close(h->watches[i].sock);
-    /* libh2o 2.2 has no way to end a loop with connections open; what is left goes with the process
-     */
+    /* libh2o 2.2 has no way to end a loop with connections open; what is left goes with the
+     * process */
     entry_free(h->entry);
     free(h);
 }

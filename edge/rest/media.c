@@ -39,8 +39,7 @@ enum call_next call_store(struct call *c, enum cq_status st)
     return call_unavailable(c, "the store of files does not answer now");
 }
 
-/* ---- what may be sent as what
- * --------------------------------------------------------------------- */
+/* ---- what may be sent as what --------------------------------------------------------- */
 
 const char *media_allowed(enum message_type type, const char *sniffed)
 {
@@ -77,8 +76,7 @@ const char *media_allowed(enum message_type type, const char *sniffed)
     return type == MESSAGE_TYPE_DOCUMENT ? "application/octet-stream" : NULL;
 }
 
-/* ---- creating
- * ------------------------------------------------------------------------------------- */
+/* ---- creating ------------------------------------------------------------------------- */
 
 static bool type_text_good(struct cq_span s)
 {
@@ -281,8 +279,7 @@ enum call_next handle_media_create(struct call *c, struct pg *db)
     return next == CALL_REPLY && !c->status ? reply_created(c, &u) : next;
 }
 
-/* ---- ready
- * ---------------------------------------------------------------------------------------- */
+/* ---- ready ---------------------------------------------------------------------------- */
 
 /* It ends on a step, so that it stays the same for a while. */
 static struct media_proof proof_for(const struct call *c, const struct media *m)
@@ -365,8 +362,7 @@ enum call_next handle_media_link(struct call *c, struct pg *db)
     return found ? reply_media(c, &m, 200, true) : call_not_found(c);
 }
 
-/* ---- complete
- * ------------------------------------------------------------------------------------- */
+/* ---- complete ------------------------------------------------------------------------- */
 
 /* What was sent straight to the store, read once for its hash and its first bytes. */
 struct reading {

@@ -53,8 +53,7 @@ struct media_proof {
     bool has_left; /* made for somebody who was not in the chat any more: any stay will do */
 };
 
-/* ---- media_rows.c
- * --------------------------------------------------------------------------------- */
+/* ---- media_rows.c --------------------------------------------------------------------- */
 
 /** The keys that belong to an id. */
 void upload_keys(struct upload *u);
@@ -93,8 +92,7 @@ CQ_MUST_CHECK enum cq_status media_read(struct call *c, struct pg *db, struct cq
 CQ_MUST_CHECK enum cq_status media_same(struct call *c, struct pg *db, const struct upload *u,
                                         struct media *ret, bool *ret_found);
 
-/* ---- media.c
- * -------------------------------------------------------------------------------------- */
+/* ---- media.c -------------------------------------------------------------------------- */
 
 /** Whether a user of this deployment can send files; else c has its reply. */
 CQ_MUST_CHECK bool media_there(struct call *c);

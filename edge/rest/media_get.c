@@ -14,8 +14,7 @@
 
 enum { PIECE_BYTES = 256 * 1024, TEXT_MAX = 1024 };
 
-/* ---- links of ours
- * --------------------------------------------------------------------------------- */
+/* ---- links of ours -------------------------------------------------------------------- */
 
 /* Method, path, reader, device, end and kind are all in it. */
 static void link_signature(const struct call *c, const char *path, const struct media_proof *proof,
@@ -58,8 +57,7 @@ bool media_link_good(struct call *c, const char *path, struct media_proof *ret)
     return given.n == strlen(signature) && bytes_equal_ct(given.p, signature, given.n);
 }
 
-/* ---- what is sent
- * ---------------------------------------------------------------------------------- */
+/* ---- what is sent --------------------------------------------------------------------- */
 
 struct sending {
     struct media m;

@@ -223,8 +223,7 @@ enum cq_status upload_end(struct call *c, struct pg *db, const struct upload *u)
     return st;
 }
 
-/* ---- the view
- * ------------------------------------------------------------------------------------- */
+/* ---- the view ------------------------------------------------------------------------- */
 
 #define MEDIA_COLUMNS(reader)                                                      \
     "SELECT d.media_id, d.type, d.content_type, d.name, d.sha256, d.size, d.key, " \

@@ -48,8 +48,7 @@ static bool number(struct cq_span text, int64_t *ret)
     return true;
 }
 
-/* ---- creation
- * ------------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------- */
 
 /* The value under `key` in `key base64,key base64`, ended with a NUL, in the arena. */
 static bool metadata(struct call *c, const char *key, struct cq_span *ret)
@@ -122,8 +121,7 @@ static bool parse_creation(struct call *c, struct upload *u, enum call_next *ret
     return true;
 }
 
-/* ---- how much is held
- * ------------------------------------------------------------------------------ */
+/* ---- how much is held ----------------------------------------------------------------- */
 
 enum call_next handle_tus_head(struct call *c, struct pg *db)
 {
@@ -143,8 +141,7 @@ enum call_next handle_tus_head(struct call *c, struct pg *db)
     return call_reply(c, 200);
 }
 
-/* ---- a piece
- * -------------------------------------------------------------------------------------- */
+/* ---- a piece -------------------------------------------------------------------------- */
 
 /* `sha256 base64` or `sha1 base64` over the body; no header is fine. */
 static bool checksum_good(struct call *c, enum call_next *ret)
@@ -253,8 +250,8 @@ static enum call_next take_piece(struct call *c, struct pg *db, struct upload *u
     return call_reply(c, 204);
 }
 
-/* Locked by the row, so that pieces come one after the other, whichever copy of edge-rest has them.
- */
+/* Locked by the row, so that pieces come one after the other, whichever copy of edge-rest has
+ * them. */
 static bool begin_locked(struct call *c, struct pg *db, struct cq_id id, struct upload *u,
                          enum call_next *ret)
 {
@@ -274,8 +271,7 @@ static bool begin_locked(struct call *c, struct pg *db, struct cq_id id, struct 
     return false;
 }
 
-/* ---- creation, with the first piece where the client sends one along
- * ------------------------------------------ */
+/* ---- creation, with the first piece where the client sends one along ------------------ */
 
 /* Whatever becomes of the piece, the upload is there: the client goes on at the offset it is told,
  * and hears of any trouble then. */

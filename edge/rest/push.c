@@ -105,8 +105,8 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
 static enum cq_status submit_moved(struct call *c, struct pg *db, const struct push_address *a)
 {
     static const char sql[] =
-        "SELECT user_id, device_id, src_offset FROM view.push_targets WHERE token = $1 AND "
-        "kind = $2 AND device_id <> $3 AND claim < 0 ORDER BY registered_at LIMIT $4";
+        "SELECT user_id, device_id, src_offset FROM view.push_targets WHERE token = $1 "
+        "AND kind = $2 AND device_id <> $3 AND claim < 0 ORDER BY registered_at LIMIT $4";
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
     enum cq_status st;
@@ -201,8 +201,7 @@ enum call_next handle_push_drop(struct call *c, struct pg *db)
     return call_reply(c, 200);
 }
 
-/* ---- muting
- * ------------------------------------------------------------------------------------ */
+/* ---- muting --------------------------------------------------------------------------- */
 
 static enum call_next mute(struct call *c, struct pg *db, int64_t until_ms)
 {

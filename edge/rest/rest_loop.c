@@ -22,8 +22,8 @@ enum {
     FANOUT_BURST_SECONDS = 3,
 };
 
-/* A call whose submits are on their way. The slot outlives the call when the deadline comes first.
- */
+/* A call whose submits are on their way. The slot outlives the call when the deadline comes
+ * first. */
 struct pending {
     struct call *call; /* NULL: answered already */
     uint32_t generation;
@@ -62,8 +62,7 @@ static void run(struct rest_loop *s, struct call *c)
     finish(s, c);
 }
 
-/* ---- waiting for the view
- * ------------------------------------------------------------------------ */
+/* ---- waiting for the view ------------------------------------------------------------- */
 
 static bool is_passed(const struct rest_loop *s, const struct call *c)
 {
@@ -115,8 +114,7 @@ static void look_at_waiting(struct rest_loop *s)
     }
 }
 
-/* ---- submitting
- * ---------------------------------------------------------------------------------- */
+/* ---- submitting ----------------------------------------------------------------------- */
 
 static uint64_t opaque_of(uint32_t index, uint32_t generation, int submit)
 {
@@ -235,8 +233,8 @@ static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t off
     run(s, c);
 }
 
-/* The broker is silent: the client is told that the outcome is unknown; late reports find no call.
- */
+/* The broker is silent: the client is told that the outcome is unknown; late reports find no
+ * call. */
 static void expire_submits(struct rest_loop *s)
 {
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
@@ -250,8 +248,7 @@ static void expire_submits(struct rest_loop *s)
     }
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------------------------ */
+/* ---- the loop ------------------------------------------------------------------------- */
 
 static void on_done(void *arg)
 {
@@ -301,8 +298,7 @@ static void on_reports(void *arg)
     ingest_serve(s->ingest);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------------------------- */
 
 static bool check_token(struct rest_loop *s, struct cq_span authorization, struct token_claims *ret)
 {
@@ -454,8 +450,7 @@ static void give_back(struct rest_loop *s)
     malloc_trim(0);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static int64_t media_most(const struct media_conf *m)
 {

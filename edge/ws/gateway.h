@@ -3,9 +3,9 @@
  * edge/ws/gateway.h - one gateway process: its parts, and the one struct that ties them. One
  * thread, one loop.
  *
- *   server.c    sockets: libwebsockets on libev, the listener          (calls conn_*)
- *   conn.c      what a connection says and hears                       (calls socket_*, sink_*,
- * ingest_*) gateway.c   reports of the broker, the turn of the loop, time      (calls everybody)
+ *   server.c    sockets: libwebsockets on libev, the listener      (calls conn_*)
+ *   conn.c      what a connection says and hears                   (calls socket_*, sink_*, ingest_*)
+ *   gateway.c   reports of the broker, the turn of the loop, time  (calls everybody)
  *   role.c      settings, start, ready, drain
  */
 #pragma once

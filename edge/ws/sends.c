@@ -166,8 +166,8 @@ static void answer(struct sends *s, struct send *e, bool stored)
     s->answer(s->arg, copy.sender, stored, span_of(copy.client_id, copy.client_id_n), copy.id);
 }
 
-/* This one and what its socket sent after it. Those before it keep waiting for their own verdict.
- */
+/* This one and what its socket sent after it. Those before it keep waiting for their own
+ * verdict. */
 static void fail_from(struct sends *s, struct send *e)
 {
     struct sender *sender = e->sender;

@@ -54,8 +54,7 @@ static struct cq_span trim(struct cq_span s)
     return s;
 }
 
-/* ---- ranges -----------------------------------------------------------------------------------
- */
+/* ---- ranges --------------------------------------------------------------------------- */
 
 static bool parse_bits(struct cq_span text, unsigned max, unsigned *ret)
 {
@@ -121,8 +120,7 @@ bool address_is_in(const struct address_ranges *ranges, struct cq_address a)
     return false;
 }
 
-/* ---- X-Forwarded-For --------------------------------------------------------------------------
- */
+/* ---- X-Forwarded-For ------------------------------------------------------------------ */
 
 /* Cut the last item off `list`. */
 static struct cq_span take_last(struct cq_span *list)

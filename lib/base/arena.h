@@ -32,8 +32,8 @@ bool arena_full(const struct cq_arena *a);
 /** The most bytes that were handed out between two resets so far. */
 size_t arena_most(const struct cq_arena *a);
 
-/** Zeroed bytes aligned for any type, valid until reset. NULL when the arena's maximum is reached.
- */
+/** Zeroed bytes aligned for any type, valid until reset. NULL when the arena's maximum is
+ * reached. */
 void *arena_alloc(struct cq_arena *a, size_t n);
 
 /** A copy of `s` in the arena ({NULL,0} for an empty one or when the maximum is reached). */

@@ -11,8 +11,7 @@ static bool begins(struct cq_span raw, const void *with, size_t n)
     return memcmp(raw.p, with, raw.n < n ? raw.n : n) == 0;
 }
 
-/* ---- version 1: one line of text --------------------------------------------------------------
- */
+/* ---- version 1: one line of text ------------------------------------------------------ */
 
 /* Cut one word off `line` at its single space. */
 static struct cq_span take_word(struct cq_span *line)
@@ -74,8 +73,7 @@ static enum proxy_read read_v1(struct cq_span raw, size_t *ret_n, bool *ret_know
                                                                             : PROXY_BAD;
 }
 
-/* ---- version 2: binary ------------------------------------------------------------------------
- */
+/* ---- version 2: binary ---------------------------------------------------------------- */
 
 static enum proxy_read read_v2(struct cq_span raw, size_t *ret_n, bool *ret_known,
                                struct cq_address *ret)

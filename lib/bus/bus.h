@@ -39,8 +39,7 @@ struct bus_header {
     struct cq_span value;
 };
 
-/* ---- producer ----------------------------------------------------------------------------------
- */
+/* ---- producer ------------------------------------------------------------------------- */
 
 /** The broker's verdict on one record, on the producer's thread inside producer_serve().
  *  CQ_OK: stored by acks=all, `offset` is its position. CQ_AGAIN: unknown, it may or may not be
@@ -87,8 +86,8 @@ CQ_MUST_CHECK enum cq_status producer_send(struct producer *p, const struct bus_
 /** Deliver reports; waits up to `timeout_ms` for the first. Returns how many came. */
 int producer_serve(struct producer *p, int timeout_ms);
 
-/** The same, but what lingers leaves now, and it ends when nothing is pending or the time is over.
- */
+/** The same, but what lingers leaves now, and it ends when nothing is pending or the time is
+ * over. */
 int producer_flush(struct producer *p, int timeout_ms);
 
 /** A descriptor that becomes readable when producer_serve() has something to do (read 8 bytes off
@@ -119,12 +118,11 @@ int64_t producer_reached(const struct producer *p, const char *topic, int32_t pa
  * same, every broker we talked to is still the one it was. Any thread. */
 uint64_t producer_connects(const struct producer *p);
 
-/** After a fatal error of the idempotent producer this says true; nothing further will be stored.
- */
+/** After a fatal error of the idempotent producer this says true; nothing further will be
+ * stored. */
 bool producer_is_fatal(const struct producer *p);
 
-/* ---- consumer ----------------------------------------------------------------------------------
- */
+/* ---- consumer ------------------------------------------------------------------------- */
 
 struct bus_record {
     const char *topic; /* borrowed until the record is released */
@@ -162,8 +160,9 @@ struct consumer_conf {
     void *arg;
     bool nonblocking;           /* wanted: consumer_fd(), poll with timeout 0 */
     int32_t session_timeout_ms; /* 0: 10 s */
-    int32_t fetch_wait_ms;   /* 0: a record is fetched at once; else a fetch is answered with 64 KiB
-                              * or   after so long: in no hurry, few requests */
+    /* 0: a record is fetched at once. Otherwise a fetch is answered once there are 64 KiB, or after
+     * so long: few requests, for whoever is in no hurry. */
+    int32_t fetch_wait_ms;
     int32_t fetch_max_bytes; /* 0: library default; bounds what is prefetched */
 };
 
@@ -224,8 +223,7 @@ void consumer_look(const struct consumer *c, int64_t *ret_owned, int64_t *ret_la
  * nobody. */
 void consumer_show(const struct consumer *c);
 
-/* ---- looking at the log directly ---------------------------------------------------------------
- */
+/* ---- looking at the log directly ------------------------------------------------------ */
 
 struct reader; /* opaque; reads partitions outside any group; one thread */
 
@@ -323,8 +321,7 @@ struct bus_watch; /* a thread of its own */
 CQ_MUST_CHECK enum cq_status bus_watch_start(const char *brokers, struct bus_watch **ret);
 void bus_watch_stop(struct bus_watch *w); /* at most two seconds; NULL is fine */
 
-/* ---- dead letters ------------------------------------------------------------------------------
- */
+/* ---- dead letters --------------------------------------------------------------------- */
 
 /** Queue `rec` as it came for `dlq_topic` (same partition number), with headers src_topic,
  *  src_partition, src_offset, error, worker, ts. Of a record that does not fit into the topic with
@@ -338,8 +335,7 @@ CQ_MUST_CHECK enum cq_status dead_letter_send(struct producer *p, const char *dl
  * warning. */
 void expired_tell(const char *topic, int32_t partition, int64_t from, int64_t first);
 
-/* ---- topics ------------------------------------------------------------------------------------
- */
+/* ---- topics --------------------------------------------------------------------------- */
 
 struct bus_topic_wanted {
     const char *name;

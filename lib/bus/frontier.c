@@ -80,8 +80,7 @@ bool frontier_parse(struct cq_span text, int32_t generation, int32_t n, struct f
     return true;
 }
 
-/* ---- packed
- * --------------------------------------------------------------------------------------- */
+/* ---- packed --------------------------------------------------------------------------- */
 
 enum { PACK_BITS = 5, PACK_MORE = 1 << PACK_BITS, PACK_DIGITS_MAX = 10 };
 

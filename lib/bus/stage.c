@@ -518,8 +518,8 @@ static enum cq_status check_outputs(struct stage *s)
     return s->out.n ? bus_guard_check(&s->guard, s->producer, s->why, sizeof s->why) : CQ_OK;
 }
 
-/* Everything out, every report in. A delivery error is fatal: the turn is repeated after a restart.
- */
+/* Everything out, every report in. A delivery error is fatal: the turn is repeated after a
+ * restart. */
 static enum cq_status publish(struct stage *s)
 {
     if (check_outputs(s) != CQ_OK)

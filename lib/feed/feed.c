@@ -45,8 +45,7 @@ static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t off
         f->failed_report = true;
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static enum cq_status open_clients(struct feed *f)
 {
@@ -140,8 +139,7 @@ const char *feed_error(const struct feed *f)
     return *f->why ? f->why : pg_error(f->pg);
 }
 
-/* ---- gathering ---------------------------------------------------------------------------------
- */
+/* ---- gathering ------------------------------------------------------------------------ */
 
 static enum cq_status keep(struct feed *f, struct bus_record *rec)
 {
@@ -269,8 +267,7 @@ static void commit_progress(struct feed *f)
     }
 }
 
-/* ---- one turn ----------------------------------------------------------------------------------
- */
+/* ---- one turn ------------------------------------------------------------------------- */
 
 static enum cq_status ask_admission(struct feed *f)
 {

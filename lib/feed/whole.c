@@ -15,9 +15,9 @@ enum { LOOK_EVERY_MS = 1000, PARAMS_BYTES = 256 * 1024 };
 /* The table's id: another one is another view. A row with nulls when nothing is lacking. */
 static const char sql_look[] =
     "SELECT 'view.positions'::regclass::oid::int8, i.topic, i.partition, i.until, "
-    "coalesce(p.next >= i.until, false) FROM (SELECT 1) one LEFT JOIN view.incomplete i ON "
-    "i.consumer = $1 LEFT JOIN view.positions p ON p.consumer = i.consumer AND p.topic = i.topic "
-    "AND p.partition = i.partition";
+    "coalesce(p.next >= i.until, false) FROM (SELECT 1) one LEFT JOIN view.incomplete i "
+    "ON i.consumer = $1 LEFT JOIN view.positions p ON p.consumer = i.consumer "
+    "AND p.topic = i.topic AND p.partition = i.partition";
 
 /* Two copies may come to it at once: one finds the row. */
 static const char sql_begin[] = "DELETE FROM view.incomplete WHERE consumer = $1 AND topic = ''";
@@ -26,14 +26,13 @@ static const char sql_ends[] = "INSERT INTO view.incomplete (consumer, topic, pa
                                "SELECT $1, * FROM unnest($2::text[], $3::int4[], $4::int8[])";
 
 static const char sql_passed[] =
-    "DELETE FROM view.incomplete i USING view.positions p WHERE i.consumer = $1 AND "
-    "p.consumer = $1 AND p.topic = i.topic AND p.partition = i.partition AND p.next >= i.until";
+    "DELETE FROM view.incomplete i USING view.positions p WHERE i.consumer = $1 "
+    "AND p.consumer = $1 AND p.topic = i.topic AND p.partition = i.partition AND p.next >= i.until";
 
 static const char sql_nothing_left[] =
     "DELETE FROM view.incomplete WHERE consumer = $1 AND topic = $2 AND partition = $3";
 
-/* ---- where the partitions end -------------------------------------------------------------------
- */
+/* ---- where the partitions end --------------------------------------------------------- */
 
 struct ends {
     struct cq_span *topic;
@@ -96,8 +95,7 @@ static enum cq_status say_ends(struct feed *f, struct pg_params *p)
     return st;
 }
 
-/* ---- what is passed -----------------------------------------------------------------------------
- */
+/* ---- what is passed ------------------------------------------------------------------- */
 
 static enum cq_status found_one(void *arg, const struct bus_record *rec)
 {
@@ -151,8 +149,7 @@ static enum cq_status take_away(struct feed *f, struct pg_params *p, const struc
     return pg_run(f->pg, sql_passed, p, NULL);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------
- */
+/* ---- looking -------------------------------------------------------------------------- */
 
 static enum cq_status look(struct feed *f, struct pg_params *p)
 {

@@ -74,8 +74,7 @@ void token_keys_free(struct token_keys *k)
     free(k);
 }
 
-/* ---- signing ----------------------------------------------------------------------------------
- */
+/* ---- signing -------------------------------------------------------------------------- */
 
 static bool fill(jwt_t *jwt, const struct token_key *key, const struct token_claims *c)
 {
@@ -105,8 +104,7 @@ enum cq_status token_sign(const struct token_keys *k, const struct token_claims 
     return st;
 }
 
-/* ---- checking ---------------------------------------------------------------------------------
- */
+/* ---- checking ------------------------------------------------------------------------- */
 
 struct parts {
     struct cq_span header, payload; /* base64url */

@@ -43,8 +43,7 @@ uint64_t pg_failures(const struct pg *c);
 /** SQLSTATE of the last failure, "" when there was none. */
 const char *pg_sqlstate(const struct pg *c);
 
-/* ---- parameters: one builder a statement, reused; all sent in binary
- * ---------------------------------- */
+/* ---- parameters: one builder a statement, reused; all sent in binary ------------------ */
 
 enum { PG_PARAMS_MAX = 24 };
 struct pg_params {
@@ -75,8 +74,7 @@ void pg_add_uuid_array(struct pg_params *p, const struct cq_id *v, const bool *n
 void pg_add_text_array(struct pg_params *p, const struct cq_span *v, const bool *null_at, size_t n);
 void pg_add_bytea_array(struct pg_params *p, const struct cq_span *v, size_t n);
 
-/* ---- statements
- * --------------------------------------------------------------------------------------- */
+/* ---- statements ----------------------------------------------------------------------- */
 
 /**
  * Run one statement, prepared under its text the first time. `sql` must be a string constant (its
@@ -108,8 +106,7 @@ void pg_result_free(struct pg_result *r);
 CQ_DEFINE_AUTO(pg, struct pg *, pg_free)
 CQ_DEFINE_AUTO(pgresult, struct pg_result *, pg_result_free)
 
-/* ---- notifications
- * ------------------------------------------------------------------------------------- */
+/* ---- notifications -------------------------------------------------------------------- */
 
 /** Called for each NOTIFY; both borrowed. */
 typedef void pg_notify_fn(void *arg, const char *channel, const char *payload);
@@ -122,8 +119,7 @@ CQ_MUST_CHECK enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_not
 /** Ask a running pg_run/pg_wait_notify of another thread to end soon. Any thread. */
 void pg_cancel(struct pg *c);
 
-/* ---- whether PostgreSQL answers
- * ------------------------------------------------------------------------------- */
+/* ---- whether PostgreSQL answers ------------------------------------------------------- */
 
 struct pg_watch; /* a thread and a connection of its own */
 

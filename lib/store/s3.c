@@ -38,8 +38,7 @@ struct s3_request {
     void *arg;
 };
 
-/* ---- one request
- * ---------------------------------------------------------------------------------- */
+/* ---- one request ---------------------------------------------------------------------- */
 
 static void path_of(const struct s3 *x, const char *key, char *out, size_t cap)
 {
@@ -169,8 +168,7 @@ static enum cq_status s3_call(struct store *s, const struct s3_request *q,
     return st == CQ_OK ? run_once(s, q, ret) : st;
 }
 
-/* ---- whole objects
- * -------------------------------------------------------------------------------- */
+/* ---- whole objects -------------------------------------------------------------------- */
 
 static enum cq_status s3_prepare(struct store *s)
 {
@@ -284,8 +282,7 @@ static enum cq_status s3_copy(struct store *s, const char *from, const char *to)
     return st;
 }
 
-/* ---- growing
- * -------------------------------------------------------------------------------------- */
+/* ---- growing -------------------------------------------------------------------------- */
 
 /* The memo is `upload id, bytes that wait, where` and a line an etag, in the order of the parts.
  * Where: nothing or `b`. What waits is never overwritten before its successor is noted: not every
@@ -566,8 +563,7 @@ static enum cq_status s3_ungrow(struct store *s, const char *key, const char *te
     return st == CQ_OK ? remove_waiting(s, key) : st;
 }
 
-/* ---- links
- * ---------------------------------------------------------------------------------------- */
+/* ---- links ---------------------------------------------------------------------------- */
 
 static bool sign_link(const struct s3 *x, struct sigv4 *v, const char *key, int seconds,
                       struct cq_buf *ret)
@@ -619,8 +615,7 @@ bool s3_link_get(struct store *s, const char *method, const char *key,
     return sign_link(s->own, &v, key, seconds, ret);
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static void s3_release(struct store *s)
 {

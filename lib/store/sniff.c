@@ -10,8 +10,7 @@ static bool is_at(struct cq_span head, size_t at, const void *want, size_t n)
     return at <= head.n && n <= head.n - at && memcmp(head.p + at, want, n) == 0;
 }
 
-/* ---- kinds that say only a little further in what they are
- * ------------------------------------ */
+/* ---- kinds that say only a little further in what they are ---------------------------- */
 
 static size_t number(const uint8_t *p)
 {
@@ -128,8 +127,7 @@ static const char *sniff_mpeg(struct cq_span head)
     return n && (head.n < n + 4 || mpeg_frame(head, n)) ? "audio/mpeg" : unknown;
 }
 
-/* ---- all
- * -------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------ */
 
 const char *sniff(struct cq_span head)
 {

@@ -63,8 +63,8 @@ static bool key_good(const char *key)
     return n && n < STORE_KEY_MAX && !key[n] && key[0] != '/' && !strstr(key, "//");
 }
 
-/* Keys are ours: a bad one is a mistake of this program, and is kept away from paths all the same.
- */
+/* Keys are ours: a bad one is a mistake of this program, and is kept away from paths all the
+ * same. */
 static bool begin(struct store *s, const char *key)
 {
     s->fault = STORE_FINE;

@@ -77,8 +77,7 @@ CQ_MUST_CHECK enum cq_status store_copy(struct store *s, const char *from, const
 /** Deleting what is not there is fine. */
 CQ_MUST_CHECK enum cq_status store_delete(struct store *s, const char *key);
 
-/* ---- growing: an object that comes in pieces, over days and restarts
- * ------------------------------ */
+/* ---- growing: an object that comes in pieces, over days and restarts ------------------ */
 
 /* `memo` is text that the caller keeps between calls, with the number of bytes it was told are
  * held; both together or not at all. "" at first. The last piece makes the object appear. */
@@ -93,8 +92,7 @@ CQ_MUST_CHECK enum cq_status store_grow(struct store *s, const char *key, struct
 /** Forget what was held, also by a caller that died before it had noted its memo. */
 CQ_MUST_CHECK enum cq_status store_ungrow(struct store *s, const char *key, const char *memo);
 
-/* ---- uploads: one id, and the places where something of it may lie
- * -------------------------------- */
+/* ---- uploads: one id, and the places where something of it may lie -------------------- */
 
 enum store_place {
     STORE_MEDIA,    /* checked, or growing */
@@ -112,8 +110,7 @@ CQ_MUST_CHECK enum cq_status store_forget(struct store *s, struct cq_id id, cons
 /** The same of what links have brought only. */
 CQ_MUST_CHECK enum cq_status store_forget_links(struct store *s, struct cq_id id, const char *keep);
 
-/* ---- links: clients talk to the store themselves
- * -------------------------------------------------- */
+/* ---- links: clients talk to the store themselves -------------------------------------- */
 
 /** How large an object is, and whether the store itself has checked that these are its bytes (it
  * came by a link that said so). */

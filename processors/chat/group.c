@@ -162,8 +162,7 @@ enum cq_status group_join(struct group *g, struct cq_id user, enum member_role r
                     &(struct member_interval){ .user_id = user, .role = role, .joined_seq = seq });
 }
 
-/* ---- many changes at once
- * -------------------------------------------------------------------------- */
+/* ---- many changes at once ------------------------------------------------------------- */
 
 bool group_roster(const struct group *g, int64_t seq, struct idmap *ret)
 {

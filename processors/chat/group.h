@@ -39,8 +39,8 @@ bool groups_full(const struct groups *g);
 /** An empty group; CQ_AGAIN never. NULL without memory or at GROUPS_MAX. Owned by the table. */
 struct group *groups_add(struct groups *g, struct cq_id id);
 
-/** Take over a value of topic members unless what is here is from the same source or a newer one.
- */
+/** Take over a value of topic members unless what is here is from the same source or a newer
+ * one. */
 CQ_MUST_CHECK enum cq_status groups_restore(struct groups *g, const struct chat_members *value);
 
 /** The stay `user` is in just before `seq` (joined below it, not left before it), or NULL. */

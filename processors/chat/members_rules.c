@@ -133,8 +133,7 @@ enum cq_status rule_group_created(struct chat_step *step)
     return send_group(step, g, step->seq, to, to_n);
 }
 
-/* ---- changes
- * --------------------------------------------------------------------------------------- */
+/* ---- changes -------------------------------------------------------------------------- */
 
 /* Why `actor` may not do this, or NULL. Stays are asked as of just before the action. */
 static const char *refuse_change(const struct group *g, const struct idmap *roster,

@@ -137,8 +137,7 @@ enum cq_status chat_reject(struct chat_step *step, struct cq_id id, const char *
                           arena_copy(step->arena, buf_span(&buf)), one_user(step, a->user_id), 1);
 }
 
-/* ---- messages
- * -------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------- */
 
 uint64_t chat_content_fingerprint(enum message_type type, struct cq_span s, struct cq_id media)
 {
@@ -262,8 +261,7 @@ static enum cq_status rule_message_sent(struct chat_step *step)
                           .content = chat_content_fingerprint(m->type, m->content, m->media_id) });
 }
 
-/* ---- receipts
- * -------------------------------------------------------------------------------------- */
+/* ---- receipts ------------------------------------------------------------------------- */
 
 /* Whether this user may move a cursor in this chat, and has reason to. */
 static bool receipt_allowed(const struct chat_step *step, const struct receipt *r)
@@ -358,8 +356,7 @@ static enum cq_status rule_receipts_advanced(struct chat_step *step)
     return st;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------ */
 
 #define W(topic) (1u << (topic))
 

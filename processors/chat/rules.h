@@ -71,8 +71,7 @@ void chat_rules_print(FILE *out);
 uint64_t chat_content_fingerprint(enum message_type type, struct cq_span content,
                                   struct cq_id media);
 
-/* ---- shared by the rule files
- * ---------------------------------------------------------------------- */
+/* ---- shared by the rule files --------------------------------------------------------- */
 
 /** Next output of that topic, zeroed; NULL when CHAT_OUTPUTS_MAX is reached. */
 struct chat_output *chat_emit(struct chat_step *step, enum topic topic);

@@ -51,8 +51,7 @@ size_t chat_turn_memory(const struct chat_turn *t)
     return arena_most(t->arena);
 }
 
-/* ---- what is not fanned out
- * ------------------------------------------------------------------------ */
+/* ---- what is not fanned out ----------------------------------------------------------- */
 
 static enum cq_status emit_record(struct chat_turn *t, const struct output_port *port,
                                   enum topic topic, const struct codec_record *codec,
@@ -108,8 +107,7 @@ static enum cq_status emit_others(struct chat_turn *t, const struct output_port 
     return st;
 }
 
-/* ---- fan-out
- * --------------------------------------------------------------------------------------- */
+/* ---- fan-out -------------------------------------------------------------------------- */
 
 static enum cq_status emit_inbox(void *arg, int32_t partition, struct cq_span value)
 {
@@ -188,8 +186,7 @@ static enum cq_status fan_out_part(struct chat_turn *t, const struct output_port
     return CQ_OK;
 }
 
-/* ---- the turn
- * -------------------------------------------------------------------------------------- */
+/* ---- the turn ------------------------------------------------------------------------- */
 
 /* The verdict, in `outs`. */
 static enum cq_status give_verdict(struct chat_turn *t, const struct chat_input *in,

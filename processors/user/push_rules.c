@@ -184,8 +184,7 @@ enum cq_status rule_push_unregistered(struct user_step *step, const struct user_
     return user_forget_push(step, u, d);
 }
 
-/* ---- muted chats
- * -------------------------------------------------------------------------------- */
+/* ---- muted chats ---------------------------------------------------------------------- */
 
 enum cq_status user_restore_mute(struct user_state *s, const struct chat_mute *value)
 {

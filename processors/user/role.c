@@ -25,8 +25,7 @@ struct user_role {
     struct bus_watched outputs[OUTPUTS_N];
 };
 
-/* ---- restore
- * --------------------------------------------------------------------------------------- */
+/* ---- restore -------------------------------------------------------------------------- */
 
 struct restore {
     struct user_state *state;
@@ -200,8 +199,7 @@ static void on_revoked(void *arg, int32_t partition)
     drop_state(arg, partition);
 }
 
-/* ---- turns
- * ----------------------------------------------------------------------------------------- */
+/* ---- turns ---------------------------------------------------------------------------- */
 
 static enum cq_status on_step(void *arg, const struct bus_record *in, uint64_t *place,
                               struct stage_out *out, const char **ret_why)

@@ -84,8 +84,7 @@ void user_restore_end(struct user_state *s)
     idmap_release(&s->gone);
 }
 
-/* ---- outputs
- * --------------------------------------------------------------------------------------- */
+/* ---- outputs -------------------------------------------------------------------------- */
 
 bool user_step_full(const struct user_step *step)
 {
@@ -197,8 +196,7 @@ struct user_event *user_emit_event(struct user_step *step, const struct user_act
     return &o->u.event;
 }
 
-/* ---- users and devices
- * ----------------------------------------------------------------------------- */
+/* ---- users and devices ---------------------------------------------------------------- */
 
 static enum cq_status rule_signed_up(struct user_step *step, const struct user_action *a)
 {
@@ -286,8 +284,7 @@ static enum cq_status rule_device_unlinked(struct user_step *step, const struct 
              : CQ_FATAL;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------ */
 
 #define W(topic) (1u << (topic))
 

@@ -132,8 +132,7 @@ CQ_MUST_CHECK enum cq_status user_step(struct user_step *step, const struct user
 
 void user_rules_print(FILE *out);
 
-/* ---- shared by the rule files
- * ---------------------------------------------------------------------- */
+/* ---- shared by the rule files --------------------------------------------------------- */
 
 /** Whether this part should end before it takes anything more. */
 bool user_step_full(const struct user_step *step);

@@ -9,8 +9,7 @@
 
 enum { READY_FRAME_MAX = 32 * 1024 };
 
-/* ---- sessions
- * -------------------------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------------------- */
 
 static enum cq_status emit_ready(struct user_step *step, const struct live_session *s,
                                  struct cq_id user)
@@ -111,8 +110,7 @@ enum cq_status rule_session_lost(struct user_step *step, const struct user_actio
     return st;
 }
 
-/* ---- gateways
- * -------------------------------------------------------------------------------------- */
+/* ---- gateways ------------------------------------------------------------------------- */
 
 /* Sessions restored from the topic: the time of their gateways begins now. */
 static enum cq_status note_restored(struct user_step *step)

@@ -83,13 +83,13 @@ struct muted_chat *user_muted(const struct user_entry *u, struct cq_id chat);
 /** The one that ends first; NULL: none is muted. */
 struct muted_chat *user_muted_least(const struct user_entry *u);
 
-/** Add, or replace the one of the same chat. The caller made room first. CQ_FATAL without memory.
- */
+/** Add, or replace the one of the same chat. The caller made room first. CQ_FATAL without
+ * memory. */
 CQ_MUST_CHECK enum cq_status user_mute(struct user_entry *u, const struct muted_chat *x);
 void user_unmute(struct user_entry *u, struct cq_id chat);
 
-/** Opened at this offset of user.inbox, or before: in a replay one may be known that opened later.
- */
+/** Opened at this offset of user.inbox, or before: in a replay one may be known that opened
+ * later. */
 bool session_opened_by(const struct live_session *s, int64_t offset);
 
 /** It has a session that was opened by then. */

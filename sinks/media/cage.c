@@ -20,8 +20,7 @@
 static int empty_folder = -1;
 static pid_t starter;
 
-/* ---- before libraries start
- * --------------------------------------------------------------------- */
+/* ---- before libraries start ----------------------------------------------------------- */
 
 /* A folder that is deleted while we hold it: it is empty, and nothing can be made in it. */
 static int make_empty_folder(void)
@@ -50,8 +49,7 @@ unsigned cage_open(void)
     return alone ? CAGE_NAMESPACES : 0;
 }
 
-/* ---- the second wall
- * ----------------------------------------------------------------------------- */
+/* ---- the second wall ------------------------------------------------------------------ */
 
 static bool enter_empty_root(void)
 {
@@ -76,8 +74,7 @@ static bool forbid_paths(void)
     return good;
 }
 
-/* ---- the first wall
- * ------------------------------------------------------------------------------ */
+/* ---- the first wall ------------------------------------------------------------------- */
 
 static bool drop_user(unsigned *layers)
 {

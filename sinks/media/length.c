@@ -53,8 +53,7 @@ void length_set_sides(struct length *ret, uint64_t width, uint64_t height)
     ret->height = (int32_t)height;
 }
 
-/* ---- Ogg: the position that the last page ends at
- * ------------------------------------------------ */
+/* ---- Ogg: the position that the last page ends at ------------------------------------- */
 
 static void find_ogg(const struct length_source *s, struct length *ret)
 {
@@ -81,8 +80,7 @@ static void find_ogg(const struct length_source *s, struct length *ret)
         length_set_duration(ret, (double)(last - skip), (double)rate);
 }
 
-/* ---- MP3: what its first frame says, or its bytes by its bit rate
- * --------------------------------- */
+/* ---- MP3: what its first frame says, or its bytes by its bit rate --------------------- */
 
 static void find_mp3(const struct length_source *s, struct length *ret)
 {
@@ -117,8 +115,7 @@ static void find_mp3(const struct length_source *s, struct length *ret)
     length_set_duration(ret, (double)(s->size - at) * 8, kbit * 1000.0);
 }
 
-/* ---- AAC as ADTS has it: its frames, each of a thousand samples or a few
- * ---------------------------- */
+/* ---- AAC as ADTS has it: its frames, each of a thousand samples or a few -------------- */
 
 static void find_aac(const struct length_source *s, struct length *ret)
 {
@@ -148,8 +145,7 @@ static void find_aac(const struct length_source *s, struct length *ret)
         length_set_duration(ret, (double)samples, rate);
 }
 
-/* ---- FLAC: its STREAMINFO, which is the first block
- * ---------------------------------------------------- */
+/* ---- FLAC: its STREAMINFO, which is the first block ----------------------------------- */
 
 static void find_flac(const struct length_source *s, struct length *ret)
 {
@@ -162,8 +158,7 @@ static void find_flac(const struct length_source *s, struct length *ret)
     length_set_duration(ret, (double)(v & (((uint64_t)1 << 36) - 1)), (double)(v >> 44));
 }
 
-/* ---- WAV
- * ------------------------------------------------------------------------------------------ */
+/* ---- WAV ------------------------------------------------------------------------------ */
 
 static void find_wav(const struct length_source *s, struct length *ret)
 {
@@ -186,8 +181,7 @@ static void find_wav(const struct length_source *s, struct length *ret)
     }
 }
 
-/* ---- WebM: its Duration, or, as recorders do not know it, the last block's time
- * ------------------- */
+/* ---- WebM: its Duration, or, as recorders do not know it, the last block's time ------- */
 
 struct webm {
     const struct length_source *s;

@@ -122,8 +122,7 @@ static void read_trex(struct mp4 *m, int64_t at, int64_t end)
         t->sample_default = (uint32_t)length_big(b + 12, 4);
 }
 
-/* ---- fragments
- * ------------------------------------------------------------------------------------ */
+/* ---- fragments ------------------------------------------------------------------------ */
 
 static void read_tfhd(struct mp4 *m, int64_t at, int64_t end)
 {
@@ -191,8 +190,7 @@ static void read_trun(struct mp4 *m, int64_t at, int64_t end)
         m->fragment->end = m->at;
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------ */
+/* ---- all ------------------------------------------------------------------------------ */
 
 static bool goes_in(const uint8_t *type)
 {

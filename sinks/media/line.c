@@ -8,8 +8,7 @@ void line_init(struct line *l, int64_t budget_ms, int32_t at_once)
     *l = (struct line){ .budget_ms = budget_ms, .at_once = at_once };
 }
 
-/* ---- owners
- * -------------------------------------------------------------------------------------- */
+/* ---- owners --------------------------------------------------------------------------- */
 
 /* What the owner has left now: it grows by the budget each minute, up to the budget. */
 static int64_t owner_left(const struct line *l, const struct line_owner *o, int64_t now_ms)
@@ -47,8 +46,7 @@ static struct line_owner *owner_of(struct line *l, struct cq_id id, int64_t now_
     return best;
 }
 
-/* ---- places
- * -------------------------------------------------------------------------------------- */
+/* ---- places --------------------------------------------------------------------------- */
 
 enum line_answer line_join(struct line *l, struct cq_id owner, int64_t now_ms, int32_t *ret)
 {

@@ -26,8 +26,7 @@ struct pool {
     atomic_bool stop;
 };
 
-/* ---- one file, on a thread
- * --------------------------------------------------------------------- */
+/* ---- one file, on a thread ------------------------------------------------------------ */
 
 struct fetched {
     int fd;
@@ -137,8 +136,7 @@ static void *seat_main(void *arg)
     return NULL;
 }
 
-/* ---- all of them
- * ------------------------------------------------------------------------------- */
+/* ---- all of them ---------------------------------------------------------------------- */
 
 static void set_state(struct seat *s, enum seat_state state)
 {

@@ -53,8 +53,7 @@ struct media_role {
     bool told_cut;
 };
 
-/* ---- what operators hear
- * ----------------------------------------------------------------------- */
+/* ---- what operators hear -------------------------------------------------------------- */
 
 static void tell_trouble(struct media_role *m, const struct pool_job *job)
 {
@@ -93,8 +92,7 @@ static void show(const struct media_role *m)
     consumer_show(m->consumer);
 }
 
-/* ---- looking
- * --------------------------------------------------------------------------------------- */
+/* ---- looking -------------------------------------------------------------------------- */
 
 static void begin_looks(struct media_role *m, int64_t now_ms)
 {
@@ -166,8 +164,7 @@ static void take_looks(struct media_role *m, int64_t now_ms)
     }
 }
 
-/* ---- into the log
- * --------------------------------------------------------------------------------- */
+/* ---- into the log --------------------------------------------------------------------- */
 
 /* Unknown means again, and a fact told twice is harmless. */
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
@@ -225,8 +222,7 @@ static void tell_all(struct media_role *m, int64_t now_ms)
             tell(m, &m->works->v[i], now_ms);
 }
 
-/* ---- records
- * --------------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------- */
 
 static bool fits(const struct chat_event *e)
 {
@@ -308,8 +304,7 @@ static enum cq_status take_records(struct media_role *m)
     return st;
 }
 
-/* ---- partitions
- * ------------------------------------------------------------------------------------ */
+/* ---- partitions ----------------------------------------------------------------------- */
 
 static void commit_progress(struct media_role *m, int64_t now_ms)
 {
@@ -376,8 +371,7 @@ static enum cq_status turn(struct media_role *m)
     return st == CQ_OK && ingest_is_dead(m->ingest) ? CQ_FATAL : st;
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static bool find_program(struct media_role *m)
 {

@@ -25,40 +25,40 @@ struct settle {
 
 /* Most are in the view long before: they are noted by the hundred. */
 static const char sql_note[] =
-    "UPDATE media.uploads SET logged = true WHERE media_id IN (SELECT u.media_id FROM "
-    "media.uploads u JOIN view.media d USING (media_id) WHERE u.stored AND NOT u.logged AND "
-    "u.ended_at IS NULL AND u.touched_at < $1 LIMIT 500)";
+    "UPDATE media.uploads SET logged = true WHERE media_id IN (SELECT u.media_id "
+    "FROM media.uploads u JOIN view.media d USING (media_id) WHERE u.stored AND NOT u.logged "
+    "AND u.ended_at IS NULL AND u.touched_at < $1 LIMIT 500)";
 
 /* Claimed for the time until its next turn, so that two copies of the role do not both submit. */
 static const char sql_claim[] =
-    "UPDATE media.uploads SET touched_at = $1, submit_tries = least(submit_tries + 1, 100) WHERE "
-    "media_id = (SELECT media_id FROM media.uploads WHERE stored AND NOT logged AND ended_at IS "
-    "NULL AND device_id IS NOT NULL AND touched_at < $1 - ($2::bigint << least(submit_tries, "
+    "UPDATE media.uploads SET touched_at = $1, submit_tries = least(submit_tries + 1, 100) "
+    "WHERE media_id = (SELECT media_id FROM media.uploads WHERE stored AND NOT logged AND ended_at "
+    "IS NULL AND device_id IS NOT NULL AND touched_at < $1 - ($2::bigint << least(submit_tries, "
     "$3::integer)) ORDER BY touched_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING media_id, "
     "user_id, device_id, chat_id, peer, type, content_type, size, sha256, name, key";
 
 static const char sql_verdict[] =
-    "SELECT EXISTS (SELECT 1 FROM view.media WHERE media_id = $1), EXISTS (SELECT 1 FROM "
-    "view.rejected WHERE src_partition = $2 AND src_offset = $3)";
+    "SELECT EXISTS (SELECT 1 FROM view.media WHERE media_id = $1), EXISTS (SELECT 1 "
+    "FROM view.rejected WHERE src_partition = $2 AND src_offset = $3)";
 
 static const char sql_give_up[] =
     "UPDATE media.uploads SET ended_at = $2 WHERE media_id = $1 AND NOT logged";
 
 /* Given up for so long that nobody submits it any more. */
 static const char sql_refused[] =
-    "SELECT media_id, chat_id, key FROM media.uploads WHERE ended_at < $1 AND stored ORDER BY "
-    "ended_at LIMIT 1 FOR UPDATE SKIP LOCKED";
+    "SELECT media_id, chat_id, key FROM media.uploads WHERE ended_at < $1 AND stored "
+    "ORDER BY ended_at LIMIT 1 FOR UPDATE SKIP LOCKED";
 
 static const char sql_applied[] =
-    "SELECT coalesce(max(next), 0)::bigint FROM view.positions WHERE consumer = 'persistence' AND "
-    "topic = $1 AND partition = $2";
+    "SELECT coalesce(max(next), 0)::bigint FROM view.positions WHERE consumer = 'persistence' "
+    "AND topic = $1 AND partition = $2";
 
 static const char sql_known[] = "SELECT 1 FROM view.media WHERE media_id = $1";
 
 /* What a link may still bring goes with the row, later. */
 static const char sql_gone[] =
-    "WITH kept AS (UPDATE media.uploads SET stored = false, received = 0 WHERE media_id = $1 AND "
-    "links_until > 0 RETURNING 1) DELETE FROM media.uploads WHERE media_id = $1 AND NOT EXISTS "
+    "WITH kept AS (UPDATE media.uploads SET stored = false, received = 0 WHERE media_id = $1 "
+    "AND links_until > 0 RETURNING 1) DELETE FROM media.uploads WHERE media_id = $1 AND NOT EXISTS "
     "(SELECT 1 FROM kept)";
 
 static enum cq_status run_id(struct settle *s, const char *sql, struct cq_id id,
@@ -87,8 +87,7 @@ static enum cq_status run_id_ms(struct settle *s, const char *sql, struct cq_id 
     return st;
 }
 
-/* ---- into the log
- * --------------------------------------------------------------------------------- */
+/* ---- into the log --------------------------------------------------------------------- */
 
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
@@ -204,8 +203,7 @@ static enum cq_status settle_one(struct settle *s, bool *ret_more)
     return CQ_OK;
 }
 
-/* ---- what the log refused
- * -------------------------------------------------------------------------- */
+/* ---- what the log refused ------------------------------------------------------------- */
 
 /* Whether the view has applied all that the partition of a chat holds now. A rebuild has not. */
 static enum cq_status ask_applied(struct settle *s, struct cq_id chat, bool *ret)
@@ -282,8 +280,7 @@ static enum cq_status take_away_one(struct settle *s, bool *ret_more)
     return pg_script(s->conf->db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------ */
 
 static enum cq_status note_all(struct settle *s)
 {
@@ -306,8 +303,8 @@ static enum cq_status note_all(struct settle *s)
 /* As sql_claim and sql_refused have it. */
 static const char sql_due[] =
     "SELECT EXISTS (SELECT 1 FROM media.uploads WHERE stored AND NOT logged AND ended_at IS NULL "
-    "AND device_id IS NOT NULL AND touched_at < $1) OR EXISTS (SELECT 1 FROM media.uploads WHERE "
-    "ended_at < $1 AND stored)";
+    "AND device_id IS NOT NULL AND touched_at < $1) OR EXISTS (SELECT 1 FROM media.uploads "
+    "WHERE ended_at < $1 AND stored)";
 
 static enum cq_status ask_due(struct settle *s, bool *ret)
 {

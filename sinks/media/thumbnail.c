@@ -29,8 +29,7 @@ static _Noreturn void fault(const char *why)
     _exit(0);
 }
 
-/* ---- pictures
- * ------------------------------------------------------------------------------------- */
+/* ---- pictures ------------------------------------------------------------------------- */
 
 /* libvips would take any loader that knows the bytes: it has to be the one of the type. */
 static bool loader_fits(VipsSource *source, const char *type)
@@ -99,8 +98,7 @@ static void shrink(void)
     }
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------ */
+/* ---- all ------------------------------------------------------------------------------ */
 
 static bool read_at(void *arg, int64_t at, void *to, size_t n)
 {

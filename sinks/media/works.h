@@ -61,6 +61,6 @@ bool works_has(const struct works *s, struct cq_id media);
 /** The lowest offset of a partition that is not done; `next` when all before it are. */
 int64_t works_undone(const struct works *s, int32_t partition, int64_t next);
 
-/** The partition is another's: what waits is forgotten, what is at work or on its way is dropped.
- */
+/** The partition is another's: what waits is forgotten, what is at work or on its way is
+ * dropped. */
 void works_drop(struct works *s, int32_t partition);

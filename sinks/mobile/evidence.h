@@ -21,8 +21,8 @@ struct evidence {
     struct cq_id users[EVIDENCE_USERS]; /* whose tokens were refused before that */
 };
 
-/** A token of `user` was called foreign. True: the configuration is wrong, as far as can be seen.
- */
+/** A token of `user` was called foreign. True: the configuration is wrong, as far as can be
+ * seen. */
 bool evidence_foreign(struct evidence *e, struct cq_id user);
 
 /** Something was taken. */

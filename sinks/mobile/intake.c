@@ -17,11 +17,10 @@ enum {
     WAITING_MAX = UNDONE_MAX / 4 /* … unless nearly all waits: that would turn in circles */
 };
 
-/* ---- what was done before
- * --------------------------------------------------------------------------- */
+/* ---- what was done before ------------------------------------------------------------- */
 
-/* One id for (record, device): device ids are random, so that folding the offset in keeps them so.
- */
+/* One id for (record, device): device ids are random, so that folding the offset in keeps them
+ * so. */
 static struct cq_id done_key(int64_t offset, struct cq_id device)
 {
     uint64_t x;
@@ -136,8 +135,7 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
 
 const struct consumer_ops lane_consumer_ops = { on_assigned, on_revoked };
 
-/* ---- records
- * -------------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------- */
 
 /* What one record asks of this lane. */
 struct wanted {
@@ -360,8 +358,7 @@ enum cq_status lane_take(struct lane *l)
     return CQ_OK;
 }
 
-/* ---- what waits at the front
- * --------------------------------------------------------------------------- */
+/* ---- what waits at the front ---------------------------------------------------------- */
 
 /* A few that wait must not keep the commit from following the many that are done. */
 void lane_relieve(struct lane *l, int64_t now_ms)

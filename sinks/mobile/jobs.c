@@ -109,8 +109,7 @@ struct job *job_list_take(struct jobs *js, struct job_list *l)
     return j;
 }
 
-/* ---- the heap -----------------------------------------------------------------------------------
- */
+/* ---- the heap ------------------------------------------------------------------------- */
 
 static bool before(const struct jobs *js, int a, int b)
 {

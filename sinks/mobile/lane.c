@@ -143,8 +143,7 @@ void lane_meta(const struct lane *l, const struct lane_part *part, char out[EVID
                     l->conf.provider ? l->conf.provider->fingerprint : 0, out);
 }
 
-/* ---- turns
- * --------------------------------------------------------------------------------------------- */
+/* ---- turns ---------------------------------------------------------------------------- */
 
 static void commit_progress(struct lane *l, int64_t now_ms)
 {

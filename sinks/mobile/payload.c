@@ -9,8 +9,7 @@
 static const char ELLIPSIS[] = "\xE2\x80\xA6";
 enum { ELLIPSIS_N = 3, COLLAPSE_KEYS = 4 /* distinct ones that FCM keeps for a device */ };
 
-/* ---- fixed texts
- * ------------------------------------------------------------------------------------ */
+/* ---- fixed texts ---------------------------------------------------------------------- */
 
 struct texts {
     const char *language;
@@ -43,8 +42,7 @@ static const struct texts *texts_of(struct cq_span locale)
     return &languages[0];
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------- */
 
 enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
                                   struct push_content *ret)
@@ -84,8 +82,7 @@ bool payload_mentions(struct cq_span text, struct cq_span name)
     return false;
 }
 
-/* ---- cutting
- * -------------------------------------------------------------------------------------- */
+/* ---- cutting -------------------------------------------------------------------------- */
 
 /* Bytes that `c` takes in a JSON string as frame_json_string writes it, at most. */
 static size_t escaped_bytes(uint8_t c)
@@ -134,8 +131,7 @@ static void put_cut(struct cq_buf *out, struct cq_span s, size_t max)
     buf_add_byte(out, '"');
 }
 
-/* ---- what is said
- * ---------------------------------------------------------------------------------- */
+/* ---- what is said --------------------------------------------------------------------- */
 
 struct said {
     struct cq_span title;
@@ -197,8 +193,7 @@ static void put_id(struct cq_buf *out, const char *name, struct cq_id id)
     buf_printf(out, "\"%s\":\"%s\"", name, id_text(id).s);
 }
 
-/* ---- Google
- * ---------------------------------------------------------------------------------------- */
+/* ---- Google --------------------------------------------------------------------------- */
 
 /* FCM keeps four collapse keys a device and drops others: chats share them. The tag, which replaces
  * on the screen, is the chat's own. */
@@ -310,8 +305,7 @@ void payload_fcm(const struct push_content *c, const struct push_address *to, bo
     put_whole(&s, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}", out);
 }
 
-/* ---- Apple
- * ----------------------------------------------------------------------------------------- */
+/* ---- Apple ---------------------------------------------------------------------------- */
 
 static void apns_silent(const struct push_content *c, struct cq_buf *out)
 {

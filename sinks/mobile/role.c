@@ -232,8 +232,7 @@ int mobile_role_run(const volatile int *stop)
     return st == CQ_OK ? 0 : 1;
 }
 
-/* ---- by hand
- * --------------------------------------------------------------------------------------------- */
+/* ---- by hand -------------------------------------------------------------------------- */
 
 static void say_provider(FILE *out, const char *name, enum cq_status st, const char *why,
                          const struct provider *p)

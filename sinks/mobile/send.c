@@ -26,8 +26,7 @@ static uint32_t dice(void)
     return x;
 }
 
-/* ---- the view
- * ------------------------------------------------------------------------------------------ */
+/* ---- the view ------------------------------------------------------------------------- */
 
 struct lane_batch {
     struct job *job[VIEW_BATCH_MAX];
@@ -92,8 +91,7 @@ static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now
     return goes_blind(l) ? CQ_OK : CQ_AGAIN;
 }
 
-/* ---- leaving
- * ------------------------------------------------------------------------------------------- */
+/* ---- leaving -------------------------------------------------------------------------- */
 
 /* Nothing has to be sent: the job is ended. */
 static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *m,
@@ -278,8 +276,7 @@ enum cq_status lane_send(struct lane *l, int64_t now_ms)
     return CQ_OK;
 }
 
-/* ---- answers
- * -------------------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------- */
 
 static void tell_good(struct lane *l)
 {

@@ -54,8 +54,7 @@ void lane_letter(struct lane *l, struct job *j, const char *why)
     enlist(l, j, JOB_LETTER);
 }
 
-/* ---- the records
- * ------------------------------------------------------------------------------------ */
+/* ---- the records ---------------------------------------------------------------------- */
 
 static enum cq_status send_value(struct lane *l, const struct job *j, enum topic topic,
                                  const struct codec_record *codec, const void *record,

@@ -36,8 +36,8 @@ bool undone_full(const struct undone *w);
 CQ_MUST_CHECK enum cq_status undone_add(struct undone *w, int64_t offset, int32_t left,
                                         int64_t first, uint64_t *ret);
 
-/** One push of record `name` is done, its outcome at `outcome` in push.outcomes (-1: it has none).
- */
+/** One push of record `name` is done, its outcome at `outcome` in push.outcomes (-1: it has
+ * none). */
 void undone_done(struct undone *w, uint64_t name, int64_t outcome);
 
 /** Where a reader of push.outcomes has to begin to find everything that was said about records at

@@ -34,8 +34,7 @@ struct status_role {
     int64_t asked_any_ms;
 };
 
-/* ---- waiting for the view
- * ------------------------------------------------------------------------- */
+/* ---- waiting for the view ------------------------------------------------------------- */
 
 static enum cq_status on_connected(void *arg, struct pg *c)
 {
@@ -46,8 +45,8 @@ static enum cq_status on_connected(void *arg, struct pg *c)
 static enum cq_status read_view(struct status_role *x, struct pg *c)
 {
     static const char sql[] =
-        "SELECT partition, source_next FROM view.positions WHERE consumer = 'persistence' AND "
-        "topic = 'chat.events'";
+        "SELECT partition, source_next FROM view.positions WHERE consumer = 'persistence' "
+        "AND topic = 'chat.events'";
     cq_auto(pgresult) struct pg_result *rows = NULL;
     enum cq_status st = pg_run(c, sql, NULL, &rows);
 
@@ -112,8 +111,8 @@ static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record 
             if (st != CQ_OK)
                 return st;
             asked = true;
-            i = -1; /* judge all by the same view: one that was moved back holds earlier ones, too
-                     */
+            i = -1; /* judge all by the same view: one that was moved back holds earlier ones,
+                     * too */
             continue;
         }
         hold[i] = offset >= x->view_next[recs[i].partition] &&
@@ -130,8 +129,7 @@ static void on_idle(void *arg, struct pg *c, int wait_ms)
         log_debug("listening_broke"); /* the next turn finds the connection gone */
 }
 
-/* ---- turns
- * --------------------------------------------------------------------------------------- */
+/* ---- turns ---------------------------------------------------------------------------- */
 
 static void on_begin(void *arg)
 {

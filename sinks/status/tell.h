@@ -17,7 +17,7 @@ CQ_MUST_CHECK enum cq_status tell_senders(struct ticks *t, struct pg *c, struct 
                                           struct cq_arena *a, struct delivery *d,
                                           struct producer *out);
 
-/** Queue for each user that read something one frame for the user's other devices, in the same way.
- */
+/** Queue for each user that read something one frame for the user's other devices, in the same
+ * way. */
 CQ_MUST_CHECK enum cq_status tell_readers(struct ticks *t, struct cq_arena *a, struct delivery *d,
                                           struct producer *out);

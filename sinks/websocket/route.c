@@ -18,8 +18,8 @@ static void note_tick(struct sink *s, int64_t late_ms)
     s->stats.ticks_late_ms += late_ms > 0 ? late_ms : 0;
 }
 
-/* A message that comes back to who wrote it tells how late the road is, a tick how late the view.
- */
+/* A message that comes back to who wrote it tells how late the road is, a tick how late the
+ * view. */
 static void note_late(struct sink *s, const struct session *x, const struct ws_entry *e)
 {
     int64_t late_ms = s->wall_ms - e->at_ms;

@@ -11,8 +11,8 @@
 #include "sinks/websocket/slots.h"
 
 struct sink;    /* opaque; one per gateway */
-struct session; /* opaque; one per authenticated socket, from sink_open to sink_close or port.close
-                 */
+struct session; /* opaque; one per authenticated socket, from sink_open to sink_close or
+                 * port.close */
 
 enum {
     SINK_OK_WITHIN_MS = 10 * 1000,    /* a frame without `ok` for this long closes its socket */
@@ -28,8 +28,8 @@ enum {
  * function. */
 struct sink_port {
     void *arg;
-    /** Write one frame, `head` then `body` (both borrowed). False: no room now, wait for sink_pump.
-     */
+    /** Write one frame, `head` then `body` (both borrowed). False: no room now, wait for
+     * sink_pump. */
     bool (*frame)(void *conn, struct cq_span head, struct cq_span body);
     /** There is something to write: call sink_pump soon. */
     void (*wake)(void *conn);
@@ -84,8 +84,8 @@ void sink_close(struct sink *s, struct session *x);
 /** The device holds everything up to n. False: that number was never written. */
 CQ_MUST_CHECK bool sink_ok(struct sink *s, struct session *x, int64_t n);
 
-/** Write what is unwritten until port.frame says no or nothing is left; true when nothing is left.
- */
+/** Write what is unwritten until port.frame says no or nothing is left; true when nothing is
+ * left. */
 bool sink_pump(struct sink *s, struct session *x);
 
 /** About once a second for each session: time-outs (may end in port.close). */

@@ -182,8 +182,8 @@ static void run_until(struct load *l, int64_t end_us)
     sockets_flush(l, now_us);
 }
 
-/* Until every message is over or nothing has come for the drain time; then a little for late ticks.
- */
+/* Until every message is over or nothing has come for the drain time; then a little for late
+ * ticks. */
 static void drain(struct load *l)
 {
     int64_t began_us = clock_mono_us();

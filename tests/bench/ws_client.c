@@ -122,8 +122,8 @@ static ssize_t upgrade_head(struct cq_span in)
     return end ? end + 4 - in.p : 0;
 }
 
-/* One frame off the front of `in`. Returns its whole size, 0 while incomplete, -1 when malformed.
- */
+/* One frame off the front of `in`. Returns its whole size, 0 while incomplete, -1 when
+ * malformed. */
 static ssize_t frame_parse(struct cq_span in, uint8_t *ret_opcode, struct cq_span *ret_body)
 {
     size_t head = 2, n;
@@ -132,8 +132,8 @@ static ssize_t frame_parse(struct cq_span in, uint8_t *ret_opcode, struct cq_spa
         return 0;
     n = in.p[1] & 0x7f;
     if (!(in.p[0] & 0x80) || (in.p[1] & 0x80) || n == 127)
-        return -1; /* fragments, masked server frames and frames of 64 KiB are not in the protocol
-                    */
+        return -1; /* fragments, masked server frames and frames of 64 KiB are not in the
+                    * protocol */
     if (n == 126) {
         if (in.n < 4)
             return 0;

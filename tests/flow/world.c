@@ -114,8 +114,7 @@ static struct kept *keep_record(struct world *w, struct topic_log *l,
     return keep(w, l, buf_span(&buf));
 }
 
-/* ---- user.inbox
- * ------------------------------------------------------------------------------------ */
+/* ---- user.inbox ----------------------------------------------------------------------- */
 
 static void keep_presence(struct world *w, const struct user_output *o)
 {
@@ -219,8 +218,7 @@ static enum cq_status on_batch(void *arg, int32_t partition, struct cq_span valu
     return CQ_OK;
 }
 
-/* ---- chat.actions
- * ---------------------------------------------------------------------------------- */
+/* ---- chat.actions --------------------------------------------------------------------- */
 
 static void keep_chat_output(struct world *w, const struct chat_output *o)
 {
@@ -311,8 +309,7 @@ void world_replay_chat(struct world *w, int64_t from)
         step_action(w, from);
 }
 
-/* ---- restarts
- * -------------------------------------------------------------------------------------- */
+/* ---- restarts ------------------------------------------------------------------------- */
 
 static void restore_event(struct world *w, const struct kept *k)
 {

@@ -3,10 +3,10 @@
  * tests/oracle/oracle_tool.c - our codec for another program to judge
  * (tests/oracle/test_fastavro.py).
  *
- *     oracle_tool records                  name, schema id and schema JSON of each record,
- * tab-separated oracle_tool random NAME SEED COUNT   hex of COUNT random records, one a line
- *     oracle_tool recode NAME              hex lines in; out each decoded and encoded again, or
- * "poison WHY"
+ *     oracle_tool records                  name, schema id and schema JSON of each, tab-separated
+ *     oracle_tool random NAME SEED COUNT   hex of COUNT random records, one a line
+ *     oracle_tool recode NAME              hex lines in; out: each decoded and encoded again, or
+ *                                          "poison WHY"
  */
 #include "lib/base/hash.h"
 #include "tests/oracle/records.h"

@@ -25,8 +25,7 @@ enum {
 
 static const int32_t widths[WIDTHS] = { 256, 2, 1 };
 
-/* ---- drawing
- * ---------------------------------------------------------------------------------------- */
+/* ---- drawing -------------------------------------------------------------------------- */
 
 static unsigned draw_seed;
 
@@ -76,8 +75,7 @@ static inline struct cq_span draw_word(struct cq_arena *a, int draw, size_t leas
     return span_of(text, n);
 }
 
-/* ---- what was found
- * ---------------------------------------------------------------------------------- */
+/* ---- what was found ------------------------------------------------------------------- */
 
 /* What a record of one kind cost, and the dearest of them so far. */
 struct cost {
@@ -117,8 +115,7 @@ static inline void cost_print(const char *consumer, const char *record, const st
            c->outputs, c->parts, c->memory, c->cpu_ms);
 }
 
-/* ---- what the processors wrote, by topic and kind
- * -------------------------------------------------------- */
+/* ---- what the processors wrote, by topic and kind ------------------------------------- */
 
 struct kept {
     struct cq_span key, value; /* in the arena of the road */
@@ -206,8 +203,7 @@ static inline void road_take(void *arg, enum topic topic, struct cq_span key, st
         (struct kept){ arena_copy(r->arena, key), arena_copy(r->arena, value) };
 }
 
-/* ---- chat.actions
- * ----------------------------------------------------------------------------------- */
+/* ---- chat.actions --------------------------------------------------------------------- */
 
 /* What draws of one partition share. */
 struct scene {
@@ -455,8 +451,7 @@ static inline void road_chat(struct road *r, enum chat_action_action_kind kind, 
     arena_free(s.arena);
 }
 
-/* ---- user.inbox
- * ------------------------------------------------------------------------------------- */
+/* ---- user.inbox ----------------------------------------------------------------------- */
 
 enum {
     SLOTS_WIDE = 1024,

@@ -17,8 +17,7 @@ enum {
     PARTS_MAX = 10000,
 };
 
-/* ---- a bus in memory
- * ------------------------------------------------------------------------------- */
+/* ---- a bus in memory ------------------------------------------------------------------ */
 
 struct memory_bus {
     size_t room;
@@ -102,8 +101,7 @@ static inline size_t all_bytes(const struct memory_bus *b)
     return n;
 }
 
-/* ---- the two stages
- * -------------------------------------------------------------------------------- */
+/* ---- the two stages ------------------------------------------------------------------- */
 
 /* One record, in as many turns as it takes. */
 static inline enum cq_status run_chat(struct chat_turn *t, const struct chat_input *in,

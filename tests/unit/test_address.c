@@ -119,8 +119,7 @@ TEST(a_household_is_one_key)
     CHECK(!id_eq(address_key(address("1.2.3.4")), address_key(address("1.2.3.5"))));
 }
 
-/* ---- the PROXY protocol -----------------------------------------------------------------------
- */
+/* ---- the PROXY protocol --------------------------------------------------------------- */
 
 /* In memory of exactly its length, so that a read past it is caught. */
 static enum proxy_read read_header(const void *raw, size_t n, size_t *ret_n, bool *ret_known,

@@ -45,8 +45,8 @@ static void tidy(void)
         closedir(folder);
 }
 
-/* Each attempt of cage_probe.c, inside. Returns how many failed as they have to; -1: one did not.
- */
+/* Each attempt of cage_probe.c, inside. Returns how many failed as they have to; -1: one did
+ * not. */
 static int attempt_all(void)
 {
     int tried = 0;

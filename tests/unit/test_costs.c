@@ -82,8 +82,7 @@ TEST(every_rule_has_a_way_to_draw_it)
     }
 }
 
-/* ---- the contract
- * ----------------------------------------------------------------------------------- */
+/* ---- the contract --------------------------------------------------------------------- */
 
 enum { MARK = 64 /* bytes by which a copy is known */, ENVELOPE = 1024, A_MEMBER = 200 };
 

@@ -28,8 +28,7 @@ enum {
 /* One consumer takes one record. NULL, or what is wrong; `c` gets outputs and bytes out. */
 typedef const char *take_fn(struct cq_arena *a, const struct kept *k, struct cost *c);
 
-/* ---- persistence
- * ------------------------------------------------------------------------------------ */
+/* ---- persistence ---------------------------------------------------------------------- */
 
 static struct rows *rows;
 
@@ -79,8 +78,7 @@ static const char *persist_rejection(struct cq_arena *a, const struct kept *k, s
     return rows_verdict(st == CQ_OK ? rows_rejection(rows, x) : st, c);
 }
 
-/* ---- status
- * ----------------------------------------------------------------------------------------- */
+/* ---- status --------------------------------------------------------------------------- */
 
 static struct ticks *ticks;
 
@@ -122,8 +120,7 @@ static const char *tick(struct cq_arena *a, const struct kept *k, struct cost *c
                : NULL;
 }
 
-/* ---- edge-ws
- * ---------------------------------------------------------------------------------------- */
+/* ---- edge-ws -------------------------------------------------------------------------- */
 
 static struct {
     uint64_t opaque[TOLD_MAX];
@@ -235,8 +232,7 @@ static const char *route_push(struct cq_arena *a, const struct kept *k, struct c
     return st == CQ_OK ? told.fault : cq_status_name(st);
 }
 
-/* ---- mobile
- * ----------------------------------------------------------------------------------------- */
+/* ---- mobile --------------------------------------------------------------------------- */
 
 static const char *push_phone(struct cq_arena *a, const struct kept *k, struct cost *c)
 {
@@ -282,8 +278,7 @@ static const char *read_outcome(struct cq_arena *a, const struct kept *k, struct
     return st == CQ_OK ? NULL : cq_status_name(st);
 }
 
-/* ---- media, and what the processors restore
- * --------------------------------------------------------- */
+/* ---- media, and what the processors restore ------------------------------------------- */
 
 static const char *media_event(struct cq_arena *a, const struct kept *k, struct cost *c)
 {
@@ -362,8 +357,7 @@ static const char *restore_mute(struct cq_arena *a, const struct kept *k, struct
                : "a mute is forgotten";
 }
 
-/* ---- the pairs
- * -------------------------------------------------------------------------------------- */
+/* ---- the pairs ------------------------------------------------------------------------ */
 
 static const struct pair {
     const char *reader; /* as the table of topics names it */

@@ -20,8 +20,7 @@ enum {
     COPY_TEXT = 64, /* bytes by which a copy of the content is known */
 };
 
-/* ---- a message to the largest group
- * ---------------------------------------------------------------- */
+/* ---- a message to the largest group --------------------------------------------------- */
 
 /* A chat whose partition is 0, so that one state serves. */
 static struct cq_id chat_in(int32_t partitions)
@@ -102,8 +101,8 @@ TEST(t38_a_message_to_the_largest_group_is_cut_at_a_turns_room)
     CHECK(narrow.sum == b.sum); /* the same bytes, wherever it was cut */
 }
 
-/* Readers of user.inbox drop by source what they have: a source never comes twice to a partition.
- */
+/* Readers of user.inbox drop by source what they have: a source never comes twice to a
+ * partition. */
 TEST(a_cut_never_takes_a_source_apart_in_one_partition)
 {
     struct memory_bus b = { 0 };
@@ -128,8 +127,7 @@ TEST(the_content_is_copied_once_for_each_partition)
     }
 }
 
-/* ---- users of one partition
- * ------------------------------------------------------------------------ */
+/* ---- users of one partition ----------------------------------------------------------- */
 
 struct crowd {
     struct user_state state;
@@ -374,8 +372,7 @@ TEST(every_session_of_the_largest_group_fits)
     }
 }
 
-/* ---- a gateway that fell silent
- * -------------------------------------------------------------------- */
+/* ---- a gateway that fell silent ------------------------------------------------------- */
 
 static enum cq_status say_alive(struct crowd *c, uint32_t gateway, int64_t offset, int64_t log_ms)
 {
@@ -407,8 +404,7 @@ TEST(more_silent_sessions_than_a_turn_has_outputs)
     crowd_close(&c);
 }
 
-/* ---- what a push may show
- * -------------------------------------------------------------------------- */
+/* ---- what a push may show ------------------------------------------------------------- */
 
 static const char *excerpt(const char *frame)
 {

@@ -127,8 +127,7 @@ TEST(of_the_longest_addresses_the_newest_stay)
     known_close(&k);
 }
 
-/* ---- muted chats
- * --------------------------------------------------------------------------- */
+/* ---- muted chats ---------------------------------------------------------------------- */
 
 static struct cq_id chat_of(int n)
 {

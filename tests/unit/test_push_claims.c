@@ -70,8 +70,7 @@ static struct push_address address_of(int token)
     return (struct push_address){ .kind = PUSH_KIND_FCM_TOKEN, .token = span_str(tokens[token]) };
 }
 
-/* ---- a broker
- * ------------------------------------------------------------------------------------ */
+/* ---- a broker ------------------------------------------------------------------------- */
 
 static void append(struct world *w, struct log *l, const struct said *s)
 {
@@ -130,8 +129,7 @@ static void claim(struct world *w, int device, int token)
     w->last_of_device[device] = token;
 }
 
-/* ---- a processor
- * --------------------------------------------------------------------------------- */
+/* ---- a processor ---------------------------------------------------------------------- */
 
 static size_t port_room(void *arg)
 {
@@ -289,8 +287,7 @@ static bool run_all(struct world *w)
     return true;
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------- */
 
 static bool has_token(const struct world *w, int device, int token)
 {

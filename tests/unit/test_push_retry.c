@@ -112,8 +112,7 @@ TEST(a_quota_of_eleven_days_is_asked_again_in_ten_minutes)
     CHECK_EQ(breaker_room(&b, 100 + BREAKER_WAIT_CAP_MS), INT32_MAX);
 }
 
-/* ---- whose fault it is
- * ------------------------------------------------------------------------- */
+/* ---- whose fault it is ---------------------------------------------------------------- */
 
 static struct cq_id someone(int n)
 {
@@ -158,8 +157,7 @@ TEST(a_restart_need_not_prove_it_again)
     CHECK(!old.proven);
 }
 
-/* ---- connections that die
- * ---------------------------------------------------------------------- */
+/* ---- connections that die ------------------------------------------------------------- */
 
 /* Pushes sent more than once when one request in ten kills its connection, and half of all that is
  * under way with it: with a window, or with all that may be. */

@@ -149,8 +149,7 @@ TEST(the_end_of_a_head_is_found_wherever_it_is_cut)
     CHECK_EQ(framing_scan(span_str("\r\n\r\n"), 0), HEAD_BAD);
 }
 
-/* ---- chunks -----------------------------------------------------------------------------------
- */
+/* ---- chunks --------------------------------------------------------------------------- */
 
 /* The state after all of `text`, which is fed in pieces of `piece` bytes; *ret_used as
  * chunks_feed() counts. */

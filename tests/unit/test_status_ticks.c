@@ -271,8 +271,7 @@ TEST(a_turn_has_a_maximum)
     CHECK_EQ(ticks_add(t, &s, 3, 9999, false, a), CQ_AGAIN);
 }
 
-/* ---- any cut of the log into turns gives the same rows -----------------------------------------
- */
+/* ---- any cut of the log into turns gives the same rows -------------------------------- */
 
 enum { STEPS = 400, USERS = 5 };
 

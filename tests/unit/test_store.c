@@ -291,8 +291,8 @@ TEST(bytes_say_what_they_are)
         CHECK_STR(sniff(span_of(rows[i].bytes, rows[i].n)), rows[i].want);
 }
 
-/* The second frame has to be there; where the first is longer than what is looked at, it need not.
- */
+/* The second frame has to be there; where the first is longer than what is looked at, it need
+ * not. */
 TEST(one_frame_is_no_mp3)
 {
     static uint8_t bytes[SNIFF_BYTES + 1000] = { 0xff, 0xfb, 0x90, 0x00 };
