@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-/* Blocks are kept over resets, so that a turn does not pay for what the last one had; but a need
- * that was once large and is long gone is given back. */
+/* Blocks are kept across resets, so that a turn need not allocate again what the last one had.
+ * Memory that has not been needed for many turns is freed. */
 struct block {
     struct block *next;
     size_t cap;
@@ -20,13 +20,13 @@ struct cq_arena {
     size_t held;         /* bytes of all blocks */
     bool full;           /* something was refused since the last reset */
     size_t most;         /* the most of `n` so far */
-    size_t need;         /* what resets of late found handed out, forgotten by and by */
+    size_t need;         /* the largest recent `n`, as seen by resets; it decays */
 };
 
 enum {
     BLOCK_BYTES = 64 * 1024,
     ALIGN = _Alignof(max_align_t),
-    FORGOTTEN = 64,  /* a reset forgets one part in this many of the need */
+    FORGOTTEN = 64,  /* each reset lowers `need` by one part in this many */
     HELD_FACTOR = 4, /* blocks are given back once they are this many times the need … */
     HELD_MIN = 16 * BLOCK_BYTES, /* … and this much more */
 };

@@ -16,8 +16,8 @@ int64_t clock_mono_us(void);
 int clock_left_ms(int64_t until_ms);
 
 /** How long after one batch of `records` the next may begin, ms: `least`, and one more for each
- * `slower` records in it, up to `most`. A batch costs the same however small it is: the more there
- * are, the less it matters to wait for more. */
+ * `slower` records in it, up to `most`. A batch has a fixed cost, however small it is, and after a
+ * large one waiting for more costs little in comparison. */
 int pace_ms(size_t records, int least, int slower, int most);
 
 /** Sleep for about `ms`; returns early on a signal. */

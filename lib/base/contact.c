@@ -10,7 +10,7 @@ static _Atomic bool ever[CONTACT_N];
 static _Atomic int64_t answered_ms; /* of the role's own statements */
 static _Atomic int under_way;
 
-/* Each of the one thread that tells of it. */
+/* Each belongs to the one thread that logs its changes. */
 static struct told {
     bool away;
     int64_t since_ms; /* the last answer before */

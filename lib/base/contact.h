@@ -25,7 +25,7 @@ bool contact_was_heard(enum contact which);
 
 /** A statement of the role's own leaves, and its answer came (or its connection is given up). While
  * one is under way and none has been answered for CONTACT_AWAY_MS, the database is away, whatever
- * the watch hears: a lock that nobody releases, say. */
+ * the watch hears: for example because of a lock that is never released. */
 void contact_asked(int64_t now_ms);
 void contact_answered(int64_t now_ms);
 

@@ -27,7 +27,7 @@ static const struct count_row {
 #undef X
 };
 
-/* Nobody draws a conclusion from two of them at once, so their order among threads is free. */
+/* Each is read by itself, so relaxed memory order is enough. */
 static _Atomic int64_t values[COUNT_N];
 static _Atomic int64_t beat_ms;
 static _Atomic int64_t repeats_since_ms; /* 0: the last turn did something */
@@ -76,8 +76,8 @@ int64_t count_repeating_ms(int64_t now_ms)
     return since_ms ? now_ms - since_ms : 0;
 }
 
-/* What is shown: who is away is asked of the last answers when somebody looks, so that it does not
- * depend on a loop that may be the one that waits. */
+/* The value to show. Whether a server is away is worked out from its last answer at the time of the
+ * request, not by the role's loop, which may itself be waiting for that server. */
 static int64_t shown(enum count_key key, int64_t now_ms)
 {
     if (key == COUNT_KAFKA_AWAY)
@@ -85,7 +85,7 @@ static int64_t shown(enum count_key key, int64_t now_ms)
     if (key == COUNT_DATABASE_AWAY && contact_away(CONTACT_DATABASE, now_ms))
         return 1;
     if (key == COUNT_LAG && contact_away(CONTACT_KAFKA, now_ms))
-        return -1; /* nobody knows where the log ends now */
+        return -1; /* where the log ends is not known now */
     return count_get(key);
 }
 

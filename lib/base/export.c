@@ -136,7 +136,7 @@ static void *door_main(void *arg)
         int fd = accept4(door.fd, NULL, NULL, SOCK_CLOEXEC);
 
         if (fd < 0) {
-            clock_sleep_ms(TIRED_MS); /* no descriptors: they are the clients' first */
+            clock_sleep_ms(TIRED_MS); /* out of descriptors: clients need them more */
             continue;
         }
         serve(fd);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/base/export.h - the private door of every role: GET /metrics (lib/base/count.h as Prometheus
- * text) and GET /healthz. One thread, one connection at a time, nothing allocated; it has nothing
- * to do with what clients reach.
+ * lib/base/export.h - the private HTTP endpoint of every role: GET /metrics (lib/base/count.h as
+ * Prometheus text) and GET /healthz. One thread, one connection at a time, nothing allocated; it
+ * has nothing to do with what clients reach.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/base/share.h - this process's share of a machine that has more to do than it can.
+ * lib/base/share.h - this process's share of the CPU of an overloaded machine.
  */
 #pragma once
 
@@ -8,12 +8,13 @@
 #include <stdint.h>
 
 /**
- * Whoever takes work in may stand behind whoever ends it: a gateway that refuses what is too much
- * loses nothing by it, while a view that falls behind has every tick wait. Cheap when `behind` is
- * as before; a change less than a second after the last one is left for a later call.
+ * Renice: lower this process's priority below the others' (`behind`), or restore it. Under overload
+ * what takes work in should yield to what finishes it: a gateway that sheds load loses nothing by
+ * being slower, while a view that falls behind delays every tick. Cheap when `behind` is as before;
+ * a change less than a second after the last one is left for a later call.
  *
  * Linux weighs sessions against each other (sched(7), "The autogroup feature"), and of all
- * priorities only that of a session can be taken back without privilege. A session that is not this
+ * priorities only that of a session can be restored without privilege. A session that is not this
  * process's own is left as it is, and so is a kernel without the feature. One thread.
  */
 void share_stand_behind(bool behind, int64_t mono_ms);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bus/backlog.h - what a producer has under way to one partition, and what waits behind it.
+ * lib/bus/backlog.h - what a producer has in flight to one partition, and the backlog that waits
+ * behind it.
  *
  * librdkafka 2.0.2 sends nothing more to a partition while five records or more of an idempotent
- * producer are under way to it, and for as long as others wait behind them its thread turns without
- * a pause: a whole core, taken from the broker it waits for. So it is given only what leaves at
+ * producer are in flight to it, and while others wait behind them its thread spins: it takes a
+ * whole core from the broker that it waits for. So the library is given only what it can send at
  * once: the records of one turn. Those of later turns are kept here until the earlier ones are
  * reported. Knows no Kafka and reads no clock.
  */

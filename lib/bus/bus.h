@@ -18,15 +18,17 @@ enum { BUS_NAME_MAX = 64, BUS_META_MAX = 4000 /* Kafka takes 4,096 */, BUS_HEADE
 /* The key of a record that only takes up an offset, see record_is_filler(). */
 #define BUS_FILLER_KEY "chasqui/filler"
 
-/* A group without members. Its commits say how far partitions once reached that have lost their
- * ends: whoever finds out notes it there, and all who write look there. */
+/* A consumer group without members. Its commits record how far partitions that lost their ends once
+ * reached. Whoever notices a loss commits it there, and every writer checks it. */
 #define BUS_FLOOR_GROUP "chasqui-floor"
 
-/* A source that lies further beyond the end of its log is no sign of a lost tail: nobody of ours
- * wrote it. (What groups and the view have is believed whatever it is.) */
+/* A source further than this beyond the end of its log is not taken for a sign of a lost tail: no
+ * role of this system wrote it. (The commits of groups and the positions of the view are believed
+ * in any case.) */
 enum { BUS_TAIL_MAX = 10 * 1000 * 1000 };
 
-/* A partition that ends before a place that somebody has spoken of: it lost its tail. */
+/* A partition that ends before an offset that a commit, a source or a report has named: it lost its
+ * tail. */
 struct bus_cut {
     char topic[BUS_NAME_MAX];
     int32_t partition;
@@ -86,8 +88,8 @@ CQ_MUST_CHECK enum cq_status producer_send(struct producer *p, const struct bus_
 /** Deliver reports; waits up to `timeout_ms` for the first. Returns how many came. */
 int producer_serve(struct producer *p, int timeout_ms);
 
-/** The same, but what lingers leaves now, and it ends when nothing is pending or the time is
- * over. */
+/** The same, but without lingering: it sends now, and returns when nothing is pending or the time
+ * is over. */
 int producer_flush(struct producer *p, int timeout_ms);
 
 /** A descriptor that becomes readable when producer_serve() has something to do (read 8 bytes off
@@ -172,11 +174,11 @@ CQ_MUST_CHECK enum cq_status consumer_new(const struct consumer_conf *conf, stru
 void consumer_free(struct consumer *c);
 
 /** Next record, waiting up to `timeout_ms`. CQ_OK with `ret->topic == NULL` when there is none.
- *  CQ_FATAL: another process has our stable name, the log was cut, reading is forbidden, or a
- * callback said so. What heals is no reason to end: where the broker's absence made the group take
- * us for another, where a take-over or a seek does not succeed, or the place in a partition was
- * lost, we join anew, and every partition is revoked as lost and assigned again. The caller
- * releases each record. */
+ * CQ_FATAL: another process has our stable name, the log was cut, reading is forbidden, or a
+ * callback said so. Errors that heal do not end it. When the group has taken this member for
+ * another one after the broker was away, when a partition cannot be taken over or a seek fails, or
+ * when the position in a partition was lost, it joins the group again, and every partition is
+ * revoked as lost and assigned again. The caller releases each record. */
 CQ_MUST_CHECK enum cq_status consumer_poll(struct consumer *c, int timeout_ms,
                                            struct bus_record *ret);
 void record_release(struct bus_record *rec);

@@ -20,7 +20,8 @@ enum {
     OWNED_MAX = 4096,
     CALL_MS = 10000,
     TAKE_WITHIN_MS = 30000, /* for each question of a take-over; the group waits for 300 s */
-    TRIES_ELSE = 6,         /* of a question whose error does not heal: the answer may be stale */
+    TRIES_ELSE = 6,         /* of a request with an error that does not heal: the answer may be
+                             * stale */
     RESETS_MAX = 3,
     CLOSE_SECONDS = 5,
     SESSION_MS = 10000,
@@ -84,8 +85,8 @@ static void set_why(struct consumer *c, const char *what, rd_kafka_resp_err_t er
 static rd_kafka_resp_err_t commit(struct consumer *c, rd_kafka_topic_partition_list_t *list,
                                   bool async)
 {
-    /* The member id is gone already: a broker that has just come back would call the commit of a
-     * stable name without it a stranger's, and that is fatal to this client. */
+    /* The member id is gone already. A broker that has just come back fences a static member that
+     * commits without its id, and that is fatal to this client. */
     return rd_kafka_assignment_lost(c->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
                                            : rd_kafka_commit(c->rk, list, async);
 }
@@ -148,7 +149,7 @@ static void note_failed(struct consumer *c, const rd_kafka_topic_partition_list_
     }
 }
 
-/* What failed joins what is gathered. */
+/* Commits that failed are added to those gathered for the next request. */
 static void gather_again(struct consumer *c)
 {
     if (!c->again_ms || clock_mono_ms() < c->again_ms)
@@ -219,8 +220,8 @@ static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t
     forget_owned(c); /* the eager protocol takes everything at once */
 }
 
-/* One question of a take-over: asked again while that may help, for as long as the group can wait,
- * and a few times when it cannot. */
+/* One request of a take-over. It is repeated while that may help: for as long as the group waits
+ * when the error can heal, otherwise a few times. */
 struct asking {
     int64_t began_ms;
     int tries;
@@ -280,13 +281,13 @@ static enum cq_status read_end(struct consumer *c, const char *topic, int32_t pa
     return CQ_OK;
 }
 
-/* To all who write there. */
+/* Record the floor, for every writer of the topic. */
 static void tell_cut(const struct consumer *c, const char *topic, int32_t partition, int64_t at)
 {
     rd_kafka_t *rk = places_open(c->conf.brokers, BUS_FLOOR_GROUP);
 
     if (!rk || places_raise(rk, topic, partition, at) != CQ_OK)
-        log_debug("cut_not_told", LOG_S("topic", topic)); /* at the next start, then */
+        log_debug("cut_not_told", LOG_S("topic", topic)); /* the next start does */
     places_close(rk);
 }
 
@@ -331,7 +332,7 @@ static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *t
         if (st != CQ_OK) {
             snprintf(c->why, sizeof c->why, "partition %d of %s cannot be taken", tp->partition,
                      tp->topic);
-            if (st == CQ_AGAIN && c->ops->revoked) /* what it had begun is not ours */
+            if (st == CQ_AGAIN && c->ops->revoked) /* undo what the callback had begun */
                 c->ops->revoked(c->arg, tp->topic, tp->partition, true);
             return st;
         }
@@ -541,7 +542,7 @@ static void *destroy_thread(void *arg)
     return NULL;
 }
 
-/* What is owned or gathered is no more: somebody else may have it. */
+/* Drop what is owned or gathered: another member may own it now. */
 static void give_up_all(struct consumer *c)
 {
     if (c->commits)
@@ -568,7 +569,7 @@ static bool fenced_by_ourselves(const struct consumer *c)
 }
 
 /* A new client, which takes everything over again from the commits; what the owner holds is given
- * up as lost. It mends what the old one cannot get out of, whatever that was. */
+ * up as lost. This recovers from any state that the old client is stuck in. */
 static enum cq_status join_anew(struct consumer *c)
 {
     rd_kafka_t *old = c->rk;
@@ -667,8 +668,8 @@ static enum cq_status take_error(struct consumer *c, const rd_kafka_message_t *m
                                                                                  : CQ_FATAL;
 }
 
-/* There is nothing to take. What busy spells held, in the queue and in what was made of it, lies
- * free in pieces that the heap keeps: it is given back once, when all is calm. */
+/* There is nothing to read. Memory that was used in a busy spell is free, but the heap keeps it: it
+ * is returned to the system once, when load is low. */
 static void give_back(struct consumer *c)
 {
     int64_t now = clock_mono_ms();
@@ -827,7 +828,8 @@ void consumer_seek(struct consumer *c, const char *topic, int32_t partition, int
         note_place(c, topic, partition, offset);
         return;
     }
-    /* Where it reads now nobody knows: the partition is in other hands, or between two leaders. */
+    /* The position is not known: another member owns the partition, or it is between two
+     * leaders. */
     set_why(c, "seeking", err, topic);
     if (c->failed == CQ_OK)
         c->failed = CQ_AGAIN;

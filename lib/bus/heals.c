@@ -33,7 +33,7 @@ bool rdkafka_heals(rd_kafka_resp_err_t err)
     case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
     case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
     case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__SSL: /* the same behind TLS: it died without a word of good-bye */
+    case RD_KAFKA_RESP_ERR__SSL: /* the same behind TLS: the connection broke without a TLS close */
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
     case RD_KAFKA_RESP_ERR__RESOLVE:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:

@@ -2,8 +2,8 @@
 /*
  * lib/bus/letter.c - dead letters: the record that can never succeed, with the reason in headers
  * and a line in the log of the role; and records that expired before anybody read them. It alone
- * may log above debug outside of a role.c: whoever gives a record up, the operator hears of it in
- * the same words.
+ * may log above debug outside of a role.c, so that an operator finds every dead letter by the same
+ * line, whichever role wrote it.
  */
 #include "lib/bus/bus.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lib/bus/places.h - private to lib/bus: what groups have committed, asked and set from outside of
- * them. Blocks for up to 10 s a call. Not by the library's Admin API, whose questions for offsets
- * of groups end the process when a coordinator is not found at once (librdkafka 2.0.2): a client
+ * them. Blocks for up to 10 s a call. The library's Admin API is not used: its requests for offsets
+ * of groups abort the process when a coordinator is not found at once (librdkafka 2.0.2). A client
  * that names the group and never joins it may ask as well.
  */
 #pragma once

@@ -19,7 +19,7 @@
 
 enum {
     TOPICS_MAX = 64,
-    PARTITIONS_MAX = 1024,       /* of others nothing is held back */
+    PARTITIONS_MAX = 1024,       /* no backlog is kept for partitions above it */
     MESSAGE_BYTES = 1024 * 1024, /* message.max.bytes */
     RECORDS_MAX = 20000,
     KIB_MAX = 64 * 1024,
@@ -45,7 +45,8 @@ struct target {
     int32_t partition;
     struct target *next_free; /* in producer.free … */
     bool is_free;             /* … if it is in it */
-    bool failed;              /* one of those under way: what is held may not pass its next try */
+    bool failed;              /* a record in flight failed: the backlog must not overtake its
+                               * retry */
     int64_t reached;          /* one past the highest offset reported */
 };
 
@@ -61,7 +62,7 @@ struct producer {
     struct topic_slot topics[TOPICS_MAX]; /* made at the first send to each */
     size_t topics_n;
     uint64_t turn;       /* one more with each producer_serve */
-    struct target *free; /* nothing is under way to them any more, something is held */
+    struct target *free; /* nothing is in flight to them any more, and they have a backlog */
     size_t held_bytes, held_bytes_max;
     int pending_max;
     producer_report_fn *report;
@@ -120,8 +121,8 @@ static void set_free(struct producer *p, struct target *t)
     p->free = t;
 }
 
-/* A partition's reports come in order, and its offsets rise: one that falls was given twice. An
- * offset below 0 is a repeat that the broker knew. False: it fell. */
+/* A partition's reports come in order, and its offsets rise. An offset below an earlier one was
+ * given twice. An offset below 0 is a repeat that the broker knew. False: it fell. */
 static bool note_offset(struct producer *p, struct target *t, const rd_kafka_message_t *m)
 {
     if (m->err || m->offset < 0)
@@ -179,8 +180,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
                   m->err || !good ? CQ_AGAIN : CQ_OK);
 }
 
-/* On a thread of the library's. What it would do itself, and a number: a broker that was away comes
- * back by a new connection, and its log may be shorter. */
+/* On a thread of the library. It connects as the library would, and counts: a broker that was away
+ * is reached by a new connection, and its log may be shorter. */
 static int on_connect(int fd, const struct sockaddr *address, int address_n, const char *id,
                       void *arg)
 {
@@ -472,7 +473,7 @@ enum cq_status producer_send(struct producer *p, const struct bus_send *m)
     return send_error(err);
 }
 
-/* The first that waits will not be stored: its owner is told that it is unknown. */
+/* The first of the backlog cannot be sent: its owner is told that its outcome is unknown. */
 static void give_up(struct producer *p, struct target *t)
 {
     uint64_t opaque = backlog_first(&t->backlog)->opaque;
@@ -505,7 +506,7 @@ static enum cq_status let_out(struct producer *p, struct target *t)
     return CQ_OK;
 }
 
-/* What was held where nothing is under way any more, all of a partition at once. */
+/* Send the backlog of each partition to which nothing is in flight any more, all of it at once. */
 static void let_out_held(struct producer *p)
 {
     while (p->free) {

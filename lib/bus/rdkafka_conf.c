@@ -33,10 +33,11 @@ static bool set_pairs(rd_kafka_conf_t *conf, const char *const *pairs)
     return true;
 }
 
-/* The first record of several wakes the thread that sends it. Where that one takes the processor
- * from the thread that is about to hand over the second, the first leaves in a request of its own:
- * under load every other request was one. A thread of this policy waits its turn (sched(7)); an
- * idle processor it has at once. Where it is not allowed, it costs only that. */
+/* The first record of several wakes the library's sending thread. If that preempts the thread that
+ * is about to hand over the second record, the first leaves in a request of its own: under load
+ * that was every other request. A thread with this policy (SCHED_BATCH, sched(7)) does not preempt,
+ * and still gets an idle processor at once. If setting it is not permitted, only this gain is
+ * lost. */
 static rd_kafka_resp_err_t on_thread_start(rd_kafka_t *rk, rd_kafka_thread_type_t type,
                                            const char *name, void *arg)
 {

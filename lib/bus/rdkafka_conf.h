@@ -16,8 +16,8 @@ rd_kafka_conf_t *rdkafka_conf_new(const char *brokers, const char *client_id,
                                   const char *const *pairs);
 
 /** Whether what failed so may succeed a little later, with nobody's help: a leader or a coordinator
- * moves, a broker is away, a group changes its members. Of every call that asks a broker this is
- * the one judge of "ask again". All other errors need a person, or a restart. */
+ * moves, a broker is away, a group changes its members. Every call that asks a broker decides by
+ * this function whether to ask again. All other errors need an operator, or a restart. */
 bool rdkafka_heals(rd_kafka_resp_err_t err);
 
 /** The offset of the first record at `at_ms` or later, or -1 for none; with

@@ -26,7 +26,7 @@ struct reader {
 
 enum cq_status reader_new(const char *brokers, struct reader **ret)
 {
-    /* Assigning asks for a group. It is never joined; what is committed to it are floors. */
+    /* Assigning needs a group. This one is never joined; only floors are committed to it. */
     static const char *const pairs[] = {
         "group.id",
         BUS_FLOOR_GROUP,

@@ -157,7 +157,8 @@ enum cq_status bus_security_use(const struct bus_security *how, char *reterr, si
         return CQ_OK;
     tried.sasl = BUS_SASL_NONE;
     conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0); /* that it is told of no broker */
+    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0); /* to silence the complaint that no broker
+                                                         * is configured */
     if (set_all(conf, &tried))
         rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!rk) {

@@ -31,8 +31,8 @@ enum {
     TURN_SLOWEST_MS = 4, /* … up to this */
 };
 
-/* Has no members. Its commits name a record that was stepped carefully, their texts the number of
- * its words that count for nothing. */
+/* A group without members. The offset of a commit names a record that was stepped carefully; its
+ * text is how many of the notes about that record do not count. */
 static const char ACQUITTED_GROUP[] = "chasqui-acquitted";
 
 struct output {
@@ -126,7 +126,7 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     *pr = (struct progress){ .owned = true, .next = committed, .committed = committed };
     meta = suspect_parse(meta, &pr->suspect);
     if (pr->suspect.starts >= SUSPECT_STARTS)
-        pr->careful = s->conf.batch_max; /* whatever kills, it is in the first turn */
+        pr->careful = s->conf.batch_max; /* the record that kills is in the first turn */
     return s->conf.ops->assigned ? s->conf.ops->assigned(s->conf.arg, partition, committed, meta)
                                  : CQ_OK;
 }
@@ -351,8 +351,8 @@ static enum cq_status step_records(struct stage *s, int most, int *ret_done)
     return s->conf.ops->turn_end ? s->conf.ops->turn_end(s->conf.arg, &s->out) : CQ_OK;
 }
 
-/* Before the first step after a start: one more that began here. Waits, or the word would be lost
- * with the process. */
+/* Before the first step after a start: note one more start at this position. Waits for the commit,
+ * or the note would be lost with the process. */
 static void note_starts(struct stage *s)
 {
     char meta[BUS_META_MAX + 1];
@@ -373,9 +373,9 @@ static void note_starts(struct stage *s)
     }
 }
 
-/* ---- words that outlive a step that nobody died in. A partition that was lost in the middle keeps
- * the word in the commit's text, which is its next owner's now: so it is said elsewhere, in a group
- * without members, how many of a record's words count for nothing. */
+/* ---- notes that outlive a step that went well. When a partition is lost in the middle of a step,
+ * its note stays in the text of the commit, which belongs to the next owner by then. So another
+ * group, without members, keeps how many of a record's notes do not count. */
 
 struct acquitted {
     int64_t at;
@@ -416,7 +416,7 @@ static enum cq_status acquit(struct stage *s, int32_t partition, int64_t at)
     return st;
 }
 
-/* The step is over: its word goes, or is said to count for nothing. */
+/* The step ended: remove its note, or record that it does not count. */
 static void take_back(struct stage *s, int32_t partition, int64_t at, const char *before)
 {
     for (int i = 0; i < ACQUIT_TRIES; i++) {
@@ -429,7 +429,8 @@ static void take_back(struct stage *s, int32_t partition, int64_t at, const char
     log_debug("word_not_taken_back", LOG_I("partition", partition));
 }
 
-/* Whether the record's words say that it killed its process. CQ_AGAIN: they cannot be counted. */
+/* Whether the notes about the record say that it killed its process. CQ_AGAIN: they cannot be
+ * counted now. */
 static enum cq_status judge(struct stage *s, const struct bus_record *rec, bool *ret_guilty)
 {
     const struct suspect *suspect = &s->progress[rec->partition].suspect;
@@ -447,7 +448,8 @@ static enum cq_status judge(struct stage *s, const struct bus_record *rec, bool 
     return st;
 }
 
-/* One record, with a word around its step that a death leaves behind. */
+/* Step one record, with a note in the text of the commit meanwhile, which stays there if the
+ * process dies. */
 static enum cq_status step_carefully(struct stage *s, int *ret_done)
 {
     const struct bus_record *rec = &s->recs[0];
@@ -466,15 +468,16 @@ static enum cq_status step_carefully(struct stage *s, int *ret_done)
         *ret_done = 1;
         return emit_dead(s, rec, "killed its process");
     }
-    /* The word counts this step as a death; it is taken back when the step ends. What is known
-     * stays as it was found, so that a commit that fails accuses nobody. */
+    /* The note counts this step as a death; it is removed when the step ends. If the commit fails,
+     * the state is put back as it was, so that no record is accused of a step that was never
+     * made. */
     before_step = pr->suspect;
     pr->suspect.kills = (pr->suspect.at == rec->offset ? pr->suspect.kills : 0) + 1;
     pr->suspect.at = rec->offset;
     meta_of(s, rec->partition, text, sizeof text);
     if (consumer_commit_wait(s->consumer, s->conf.topic, rec->partition, pr->next, text) != CQ_OK) {
         pr->suspect = before_step;
-        return CQ_AGAIN; /* without the word a death would teach nothing */
+        return CQ_AGAIN; /* without the note a death would leave no trace */
     }
     st = step_records(s, 1, ret_done);
     if (st != CQ_OK)
@@ -512,7 +515,8 @@ static enum cq_status send_output(struct stage *s, const struct output *o)
                                                           .at_ms = o->at_ms });
 }
 
-/* Outputs that ended before what their readers have read would be passed over by them. */
+/* An output that ends before what its readers have read: they would skip what is written to it
+ * now. */
 static enum cq_status check_outputs(struct stage *s)
 {
     return s->out.n ? bus_guard_check(&s->guard, s->producer, s->why, sizeof s->why) : CQ_OK;
@@ -606,7 +610,7 @@ enum cq_status stage_turn(struct stage *s, int wait_ms)
     show(s);
     if (!s->recs_n) {
         if (s->again)
-            note_turn(s, true); /* what was repeated went to another owner */
+            note_turn(s, true); /* the partition that repeated went to another owner */
         commit_progress(s, false);
         return CQ_OK;
     }

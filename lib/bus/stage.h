@@ -37,24 +37,26 @@ struct stage_ops {
 struct stage_conf {
     const char *brokers, *client_id, *group, *instance;
     const char *topic;     /* the one input */
-    const char *dlq_topic; /* where poison goes */
+    const char *dlq_topic; /* for dead letters */
     const char *worker;    /* named in dead-letter headers */
     int batch_max;         /* records a turn */
     size_t batch_max_bytes;
     int32_t session_timeout_ms; /* 0: the consumer's default */
     int32_t fetch_wait_ms;      /* as consumer_conf.fetch_wait_ms */
-    /* What it writes to, looked at before the first output and after each new connection to a
-     * broker: where one of these ends before what its readers have read, the stage ends with
+    /* The topics that it writes to. They are checked before the first output and after each new
+     * connection to a broker: when one ends before what its readers have read, the stage ends with
      * `log_was_cut`. The reader is borrowed, and used on the stage's thread. NULL: nothing. */
     const struct bus_watched *outputs;
     size_t outputs_n;
     struct reader *reader;
-    int tries_max; /* of a record without progress; 0: its step waits for what is outside */
+    int tries_max; /* of a record without progress; 0: no limit, its step may wait for another
+                    * service */
     const struct stage_ops *ops;
     void *arg;
 };
 
-/** tries_max of a pure step, over about three seconds. Waiting for the broker is no try. */
+/** tries_max of a pure step, over about three seconds. Waiting for the broker does not count as a
+ * try. */
 enum { STAGE_TRIES_MAX = 8 };
 
 CQ_MUST_CHECK enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret);

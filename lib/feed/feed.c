@@ -188,8 +188,9 @@ static void update_pauses(struct feed *f, bool all)
     }
 }
 
-/* Fill the batch. A full one polls once, so that the group sees us alive, and nothing may come of
- * it: while refused records are looked for one by one, a turn need not end with fewer held. */
+/* Fill the batch. When it is full already, poll once with all partitions paused, so that the group
+ * sees this member alive: while a refused batch is applied record by record, a turn may end with as
+ * many held as before. */
 static enum cq_status gather(struct feed *f, int wait_ms)
 {
     if (f->held_n >= BATCH_MAX)
@@ -448,7 +449,7 @@ static enum cq_status apply(struct feed *f)
             f->conf.ops->idle(f->conf.arg, f->pg, IDLE_MS);
         else
             clock_sleep_ms(IDLE_MS);
-        set_again(f, 0); /* their time has not come: that is no repeat */
+        set_again(f, 0); /* none is admitted yet: that does not count as a repeat */
         note_stall(f);
         return CQ_OK;
     }
@@ -464,7 +465,7 @@ static enum cq_status apply(struct feed *f)
     return st;
 }
 
-/* What is known of a failure: by PostgreSQL, when it failed since `failures`, or by Kafka. */
+/* The error message of a failure: PostgreSQL's, when it failed since `failures`, or Kafka's. */
 static const char *words_of(const struct feed *f, uint64_t failures)
 {
     if (pg_failures(f->pg) != failures)
@@ -482,7 +483,7 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
     if (st != CQ_OK)
         return feed_fatal(f, "the input ended", consumer_error(f->consumer));
     producer_serve(f->producer, 0);
-    if (producer_is_fatal(f->producer)) /* though nothing is to be told now */
+    if (producer_is_fatal(f->producer)) /* also when there is nothing to send now */
         return feed_fatal(f, "the producer ended", producer_error(f->producer));
     st = whole_look(f); /* CQ_AGAIN: in a second */
     if (st == CQ_FATAL)

@@ -18,7 +18,7 @@ struct feed; /* opaque; one thread */
 struct feed_ops {
     /** A new connection to PostgreSQL (LISTEN and the like). May be NULL. */
     enum cq_status (*connected)(void *arg, struct pg *c);
-    /** Set hold[i] for records whose time has not come; a partition is held from its first such
+    /** Set hold[i] for records that may not be applied yet; a partition is held from its first such
      * record on. May be NULL. CQ_AGAIN: ask again later. */
     enum cq_status (*admit)(void *arg, struct pg *c, const struct bus_record *recs, int n,
                             bool *hold);
@@ -52,13 +52,14 @@ struct feed_topic {
     const char *name;
     const char *dlq;
     bool may_expire; /* records below a position may be gone; for others that is fatal */
-    /* Where the sources of its records stand, in the same partition. One that claims a source far
-     * beyond is asked for there: believed, it would make all that follows a repeat. */
+    /* Where the sources of its records stand, in the same partition. A record that names a source
+     * far ahead is checked against the end of that log: if it were believed, every later record
+     * would be taken for a repeat. */
     const char *sources;
 };
 
 /** Tries of a record that finds no room in an empty turn, over about three seconds. Waiting for
- * PostgreSQL, Kafka or admission is no try. */
+ * PostgreSQL, Kafka or admission does not count as a try. */
 enum { FEED_TRIES_MAX = 8, FEED_SOURCE_JUMP = 4096 };
 
 struct feed_conf {
@@ -69,7 +70,8 @@ struct feed_conf {
     const struct feed_topic *topics;
     size_t topics_n;
     int32_t partitions;                /* of each topic */
-    const struct bus_watched *outputs; /* what it tells to, see bus_guard_check(); NULL: nothing */
+    const struct bus_watched *outputs; /* topics that it writes to, see bus_guard_check(); NULL:
+                                        * none */
     size_t outputs_n;
     const char *notify; /* channel told `<topic>:<partition>:<source_next>`; NULL: none */
     const struct feed_ops *ops;

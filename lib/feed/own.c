@@ -45,8 +45,9 @@ static bool may_expire(const struct feed *f, const char *topic)
     return false;
 }
 
-/* A log ended once where the view has been. One that ends before lost its tail, or was made anew:
- * what is written there now would be passed over. Said to all who write, too. */
+/* The view has applied this log up to a position. A log that ends before it lost its tail, or was
+ * created anew: what is written there from now on would be skipped. Recorded for all writers,
+ * too. */
 static enum cq_status say_cut(struct feed *f, const char *topic, int32_t partition, int64_t end,
                               int64_t position)
 {
@@ -55,7 +56,7 @@ static enum cq_status say_cut(struct feed *f, const char *topic, int32_t partiti
              "records",
              topic, partition, (long long)end, (long long)position);
     if (reader_raise_floor(f->reader, topic, partition, position) != CQ_OK)
-        log_debug("cut_not_told", LOG_S("topic", topic)); /* at the next start, then */
+        log_debug("cut_not_told", LOG_S("topic", topic)); /* the next start does */
     return CQ_FATAL;
 }
 
@@ -105,7 +106,7 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
         st = check_ends(f, topic, partition, end, p);
     if (st != CQ_OK)
         return st;
-    /* It lost what was not applied: a person has to look. */
+    /* Records that were not applied are gone: an operator has to act. */
     if (p->next < first && !may_expire(f, topic)) {
         snprintf(f->why, sizeof f->why,
                  "position %lld is outside partition %d of %s, which has %lld to %lld",

@@ -53,17 +53,17 @@ struct feed {
 /** Note why it ends, unless a cause is known already. */
 enum cq_status feed_fatal(struct feed *f, const char *what, const char *detail);
 
-/** Choose what this turn applies and map it (map.c). CQ_OK with f->taken_n 0: the time of all that
- * is held has not come. CQ_AGAIN: the turn has to be done again. */
+/** Choose what this turn applies and map it (map.c). CQ_OK with f->taken_n 0: nothing that is held
+ * may be applied yet. CQ_AGAIN: the turn has to be done again. */
 CQ_MUST_CHECK enum cq_status feed_map(struct feed *f);
 
 /** A usable connection, greeted when it is new; what was in flight on the old one is not known. */
 CQ_MUST_CHECK enum cq_status own_database(struct feed *f);
 
-/** About once a second, between turns (whole.c): say where the partitions end if nobody did since
- * the view was made, and take away from what is lacking what is passed. CQ_AGAIN: later; the
- * database or the broker does not answer. CQ_FATAL: the view was made anew since this feed began,
- * or the statement is wrong. */
+/** About once a second, between turns (whole.c): if it was not done since the view was made, note
+ * where the partitions end; then remove from view.incomplete what has been passed. CQ_AGAIN: later;
+ * the database or the broker does not answer. CQ_FATAL: the view was made anew since this feed
+ * began, or the statement is wrong. */
 CQ_MUST_CHECK enum cq_status whole_look(struct feed *f);
 
 /** What the consumer calls. */

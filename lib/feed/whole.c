@@ -2,7 +2,7 @@
 /*
  * lib/feed/whole.c - whether the view is whole: it has everything that the log had when its sinks
  * began to fill it. A fresh view says by itself that it is not (view.incomplete, which its
- * migration fills); the feeds say what is still to come, and take it away as they pass it.
+ * migration fills); the feeds add what is still to come, and remove it as they pass it.
  */
 #include "lib/base/clock.h"
 #include "lib/feed/state.h"

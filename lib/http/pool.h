@@ -2,8 +2,8 @@
 /*
  * lib/http/pool.h - many requests at once over few connections: libcurl's multi interface, HTTP/2
  * where it is spoken. Requests are queued by libcurl while the server allows no more streams;
- * connections are reopened by it when they go away. What is unknown after that stays unknown and is
- * said so.
+ * connections are reopened by it when they go away. A request whose outcome is unknown after that
+ * is reported as unknown.
  */
 #pragma once
 

@@ -320,8 +320,8 @@ static enum cq_status results_take(struct pg *c, bool sent, bool cached, PGresul
     return CQ_OK;
 }
 
-/** The same, and whoever asks whether the database answers sees that a statement waits. One that
- * may take for ever says nothing. */
+/** The same, and lib/base/contact.h knows meanwhile that a statement is under way. One without a
+ * time limit is not counted. */
 static enum cq_status answer_take(struct pg *c, bool sent, bool cached, PGresult **ret)
 {
     bool counted = !c->uncounted && c->answer_ms >= 0;

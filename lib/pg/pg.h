@@ -25,7 +25,7 @@ CQ_MUST_CHECK enum cq_status pg_ready(struct pg *c, bool *ret_fresh);
  * reopenings too. */
 void pg_limit(struct pg *c, int64_t ms);
 
-/** Its statements say nothing of the role's own (lib/base/contact.h): for a watch. */
+/** Its statements do not count as the role's own (lib/base/contact.h). For a watch. */
 void pg_uncounted(struct pg *c);
 
 /** From here on a statement of pg_run() whose text has `word` answers only where `term` (an

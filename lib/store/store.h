@@ -37,7 +37,7 @@ enum store_fault {
     STORE_FINE,
     STORE_AWAY,    /* no answer, or an error of its own: later */
     STORE_FULL,    /* no room */
-    STORE_REFUSED, /* our credentials are not good there */
+    STORE_REFUSED, /* it does not accept our credentials */
     STORE_MISSING, /* no such object */
     STORE_WRONG,   /* the bytes or their number are not what was announced */
 };
@@ -54,7 +54,7 @@ enum store_fault store_fault(const struct store *s);
 const char *store_why(const struct store *s); /* words for a log line, never a secret */
 
 /* All below: CQ_OK; CQ_AGAIN for AWAY, FULL and REFUSED; CQ_POISON for MISSING and WRONG. What a
- * call left half done is not seen under its key, and the same call again mends it. */
+ * call left half done is not visible under its key, and the same call again completes it. */
 
 /** A whole object, in place of what was there. */
 CQ_MUST_CHECK enum cq_status store_put(struct store *s, const char *key, const char *type,
