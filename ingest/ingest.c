@@ -18,9 +18,9 @@ enum {
     REFUSE_ABOVE = QUEUE_RECORDS / 10 * 8,
     SILENCE_MS = 5000, /* without any report while records wait: the broker is away */
     MESSAGE_TIMEOUT_MS = 30000,
-    FLUSH_EVERY_MS = 3, /* while some reports are awaited and others come */
-    PACE_MS = 1,        /* between what leaves, at least */
-    PACE_SLOWER = 4, /* records that left together which make the pace a millisecond slower … */
+    FLUSH_EVERY_MS = 3,  /* most time that records are held while reports are awaited */
+    PACE_MS = 1,         /* least time between two sends */
+    PACE_SLOWER = 4,     /* one millisecond more for each so many records that left together … */
     PACE_SLOWEST_MS = 3, /* … up to this */
     HELD_MAX = 4096,
     FIRST_CHECK_MS = 3000,
@@ -28,7 +28,7 @@ enum {
     HELD_BYTES = 2 * 1024 * 1024,
 };
 
-/* An opaque that stands for nobody: its report is swallowed. */
+/* An opaque for records whose report nobody awaits: it is dropped. */
 static const uint64_t NOBODY = UINT64_MAX;
 
 /* A record that waits for the report of one before it. */
@@ -66,7 +66,7 @@ struct ingest {
     struct cq_buf encoded;
     int64_t heard_ms; /* last report, or the moment something was queued into an empty producer */
     bool refusing;
-    struct bank banks[2]; /* one takes while the other is let out */
+    struct bank banks[2]; /* one collects while the other is sent */
     int taking;
     int64_t sent_ms; /* when records last left … */
     int pace_ms;     /* … and how long after it more may */
@@ -117,7 +117,7 @@ static void tell_waiting(struct ingest *in)
     in->waiting_n = 0;
 }
 
-/* Ask whether the log is whole where that is due, and take the answer. */
+/* Begin a check of the log when one is due, and take the answer of the last one. */
 static void keep_trust(struct ingest *in)
 {
     struct log_question *q = &in->question;
@@ -135,7 +135,8 @@ static void keep_trust(struct ingest *in)
     log_check_ask(in->check, q);
 }
 
-/* So that who says "ready" takes what comes. With the broker away it is refused for now. */
+/* An edge that says "ready" should take actions from then on. While the broker is away they are
+ * refused. */
 static void await_first_check(struct ingest *in)
 {
     int64_t until_ms = clock_mono_ms() + FIRST_CHECK_MS;
@@ -205,10 +206,10 @@ int ingest_fd(struct ingest *in)
 
 /* ---- few requests under load, none waited for when idle ------------------------------- */
 
-/* As Nagle did for TCP: while nothing is under way a record leaves at once; what comes while
- * reports are awaited leaves together with the next report. A request to the broker costs more than
- * a hundred records in it, here, there and at the one who fetches it: the more leave together, the
- * longer the next wait for company. */
+/* As Nagle's algorithm does for TCP: while nothing is in flight a record is sent at once; records
+ * that come while reports are awaited are sent together when the next report arrives. A request
+ * costs as much as a hundred records in it, for this process, for the broker and for the consumer:
+ * the more were sent together, the longer the next records are held. */
 
 static void note_sent(struct ingest *in, size_t records)
 {
@@ -237,7 +238,7 @@ static void flush_held(struct ingest *in)
         at += h->key_n + h->value_n;
         if (producer_send(in->producer, &m) != CQ_OK && h->opaque != NOBODY)
             in->conf.ack(in->conf.arg, h->opaque, h->partition, -1,
-                         CQ_AGAIN); /* it was taken: nobody knows */
+                         CQ_AGAIN); /* it was accepted before: its outcome is unknown */
     }
     b->n = 0;
     buf_clear(&b->bytes);
@@ -356,7 +357,8 @@ enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a, uint6
     st = send_record(in, TOPIC_CHAT_ACTIONS, a->chat_id, &chat_action_codec, a, opaque);
     if (st == CQ_POISON)
         *reterr_field = "size";
-    return st == CQ_FATAL ? CQ_AGAIN : st; /* the edge restarts on a dead producer: not now, then */
+    return st == CQ_FATAL ? CQ_AGAIN : st; /* the edge restarts when its producer is dead: refused
+                                            * until then */
 }
 
 enum cq_status ingest_user(struct ingest *in, const struct user_action *a, uint64_t opaque,

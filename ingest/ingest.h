@@ -28,7 +28,8 @@ enum {
     INGEST_KEY_ID_MAX = 255,    /* bytes of a key's name */
     INGEST_REASON_MAX = 64,     /* bytes of a word of our own */
     INGEST_LOST_MAX = 512,      /* messages of one SessionLost */
-    INGEST_CUT_RETRY_MS = 5000, /* what a client is told whose action a cut log does not take */
+    INGEST_CUT_RETRY_MS = 5000, /* retry-after of actions that are refused because the log was
+                                 * cut */
 };
 
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,
@@ -52,13 +53,12 @@ CQ_MUST_CHECK enum cq_status ingest_new(const struct ingest_conf *conf, struct i
 void ingest_free(struct ingest *in);
 
 /** Descriptor and pump for the edge's event loop (see producer_fd, producer_serve). The pump also
- * lets out what was held back while reports were awaited, so it must be called whenever the
- * descriptor is readable. */
+ * sends what was held while reports were awaited, so it must be called whenever the descriptor is
+ * readable. */
 int ingest_fd(struct ingest *in);
 void ingest_serve(struct ingest *in);
 
-/** When the pump must be called though the descriptor is silent: after so many ms, or -1: no
- * need. */
+/** After how many ms the pump must be called even if the descriptor is not readable; -1: no need. */
 int ingest_wait_ms(const struct ingest *in);
 
 /** The producer is dead for good (a fatal error of the idempotent producer): nothing further will
@@ -69,9 +69,9 @@ bool ingest_is_dead(const struct ingest *in);
  * anything to store. Only with `probe`. */
 bool ingest_answers(const struct ingest *in);
 
-/** Whether nothing is taken because a partition that we write to ends before what was stored in it:
- * it lost its tail. `*ret` says which. Until an operator runs `admin log-was-cut`, every submit is
- * refused with CQ_AGAIN, and what was under way is told to be unknown. */
+/** Whether submits are refused because a partition that is written to ends before what was stored
+ * in it: it lost its tail. `*ret` says which. Until an operator runs `admin log-was-cut`, every
+ * submit is refused with CQ_AGAIN, and the outcome of those in flight is reported as unknown. */
 bool ingest_log_is_cut(const struct ingest *in, struct bus_cut *ret);
 
 /** The library's words for the last record that failed; "" for none. Borrowed. */
@@ -93,6 +93,6 @@ CQ_MUST_CHECK enum cq_status ingest_chat(struct ingest *in, const struct chat_ac
 CQ_MUST_CHECK enum cq_status ingest_user(struct ingest *in, const struct user_action *a,
                                          uint64_t opaque, const char **reterr_field);
 
-/** One GatewayAlive on every partition of user.inbox; reports are swallowed. */
+/** One GatewayAlive on every partition of user.inbox; there are no reports. */
 CQ_MUST_CHECK enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation,
                                           int32_t slots, int64_t at_ms);

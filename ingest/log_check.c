@@ -68,7 +68,7 @@ static enum cq_status on_event(void *arg, const struct bus_record *rec)
     arena_reset(s->arena);
     if (codec_decode(&chat_event_codec, rec->value, s->arena, &e, NULL) == CQ_OK)
         take_highest(s->spoken, rec->partition, e.source.offset + 1, "");
-    return CQ_OK; /* what cannot be read speaks of nothing */
+    return CQ_OK; /* a record that cannot be decoded names no source */
 }
 
 static enum cq_status on_user_event(void *arg, const struct bus_record *rec)
@@ -82,7 +82,7 @@ static enum cq_status on_user_event(void *arg, const struct bus_record *rec)
     return CQ_OK;
 }
 
-/* The commits follow what was made by a moment, or are older than it after a loss of power. */
+/* Commits lag a little behind what was produced, or are older than it after a loss of power. */
 static enum cq_status ask_made(struct log_check *lc, int topic, int64_t *spoken)
 {
     const char *made = topic_name(watched[topic].made);
@@ -101,7 +101,7 @@ static enum cq_status ask_made(struct log_check *lc, int topic, int64_t *spoken)
     return st;
 }
 
-/* A place beyond the end is noted for all others, and for the operator's command. */
+/* A position beyond the end is recorded, for all other writers and for the operator's command. */
 static void note_cut(struct log_check *lc, int topic, int32_t partition, int64_t end, int64_t floor,
                      struct trust_found *found)
 {
@@ -129,7 +129,8 @@ static enum cq_status look_at(struct log_check *lc, int topic, const struct log_
                             spoken);
     if (st == CQ_OK && q->full)
         st = ask_made(lc, topic, spoken);
-    if (st == CQ_OK) /* last: nobody speaks of what is not there yet */
+    if (st == CQ_OK) /* ends are asked last, so that what was committed meanwhile cannot lie beyond
+                      * them */
         st = reader_ends(lc->reader, name, lc->partitions, end);
     for (int32_t p = 0; st == CQ_OK && p < lc->partitions; p++) {
         int64_t floor = spoken[p] > q->reached[topic][p] ? spoken[p] : q->reached[topic][p];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ingest/log_check.h - asks the broker, on a thread of its own, whether chat.actions and user.inbox
- * still reach as far as they are spoken of: by the commits of those who read them, by the sources
- * of what was made of them, by whoever noted a cut, and by our own reports.
+ * still reach as far as anything says that they did: commits of their consumers, sources of the
+ * records made from them, recorded floors, and our own reports.
  */
 #pragma once
 
@@ -14,7 +14,7 @@ struct log_check; /* opaque; one asks, its own thread works */
  * settings. */
 struct log_check *log_check_start(const char *brokers, int32_t partitions, int wake_fd);
 
-/** Ends soon; what waits for the broker then is left to itself. NULL is fine. */
+/** Ends soon: a check that waits for the broker is left behind and frees itself. NULL is fine. */
 void log_check_stop(struct log_check *lc);
 
 struct log_question {

@@ -45,7 +45,7 @@ static bool is_watching(const struct log_disk *d)
     return d->folders && *d->folders;
 }
 
-/* A bound that was met is left only some way above it, or the answers would flap. */
+/* Hysteresis: a bound that was met is left only some way above it. */
 static bool is_below(int64_t free_bytes, int64_t bound, bool was_below)
 {
     return free_bytes < (was_below ? bound + bound / LOG_DISK_BACK_PART : bound);

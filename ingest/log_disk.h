@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ingest/log_disk.h - watches the file systems that Kafka writes to, so that clients are refused
- * with a clear code before a broker ends for want of room. What was taken before still has to pass
- * the processors, and receipts and sessions go on: the room that is kept free is theirs.
+ * with a clear code before a broker ends for want of room. The room that is kept free is for the
+ * processors, which still write what follows from earlier actions, and for receipts and sessions.
  */
 #pragma once
 
@@ -14,16 +14,17 @@
 
 enum {
     LOG_DISK_LOOK_MS = 1000, /* between two looks */
-    LOG_DISK_SHUT_PART = 4,  /* below this part of the minimum nothing of clients is taken … */
-    LOG_DISK_BACK_PART = 4,  /* … and a bound is left this part above where it was met */
+    LOG_DISK_SHUT_PART = 4,  /* below this fraction of the minimum every write of a client is
+                              * refused … */
+    LOG_DISK_BACK_PART = 4,  /* … and a bound is left this fraction above where it was met */
     LOG_DISK_RETRY_MS = 5000 /* what a refused client is told */
 };
 
 /* Also the value of the gauge log_full. */
 enum log_room {
     LOG_ROOM_ENOUGH = 0,
-    LOG_ROOM_LOW = 1,  /* nothing that is fanned out is taken: messages, changes of chats */
-    LOG_ROOM_NONE = 2, /* receipts and changes of accounts neither */
+    LOG_ROOM_LOW = 1,  /* what is fanned out is refused: messages, changes of chats */
+    LOG_ROOM_NONE = 2, /* receipts and changes of accounts are refused, too */
 };
 
 /* What a client wants to write. */
@@ -51,7 +52,8 @@ CQ_MUST_CHECK enum cq_status log_disk_init(struct log_disk *d, const char *folde
  * nothing: what was known stays. */
 void log_disk_tick(struct log_disk *d, int64_t now_ms);
 
-/** The rule, without the look: `free_bytes` are free where there is least. */
+/** The rule by itself, without reading the file systems: `free_bytes` are free where there is
+ * least. */
 void log_disk_judge(struct log_disk *d, int64_t free_bytes);
 
 /** May `use` be written now? */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ingest/trust.h - whether what the broker calls stored will be read (pure). A log that lost its
- * tail takes records at offsets that were used before, and its consumers pass over them. So a
- * report is believed only when it came by connections that a check has looked behind since they
- * were begun. Until then reports are held; where the check finds that a partition ends before what
- * somebody has spoken of, nothing is taken any more until an operator ran `admin log-was-cut`.
+ * ingest/trust.h - whether records that the broker reports as stored will be read (pure). A log
+ * that lost its tail stores new records at offsets that were used before, and its consumers skip
+ * them. So a report is believed only if the ends of the partitions were checked after the
+ * connections to the brokers were made. Until then reports are held. When a check finds a partition
+ * that ends before an offset that was named anywhere, every submit is refused until an operator
+ * runs `admin log-was-cut`.
  */
 #pragma once
 
@@ -15,27 +16,28 @@ enum {
     TRUST_PARTITIONS_MAX = 1024,
     TRUST_EVERY_MS = 5000,     /* between two checks while all is well … */
     TRUST_CUT_EVERY_MS = 2000, /* … while a partition is short … */
-    TRUST_AGAIN_MS = 300,      /* … and after one that found nobody to ask */
+    TRUST_AGAIN_MS = 300,      /* … and after one that got no answer */
 };
 
 /* Written by set_state() of trust.c alone. */
 enum trust_state {
     TRUST_CHECKING, /* reports are held */
     TRUST_WHOLE,
-    TRUST_CUT, /* nothing is taken */
+    TRUST_CUT, /* submits are refused */
 };
 
 /* What a check found. */
 struct trust_found {
     enum cq_status st; /* CQ_OK: whole; CQ_FATAL: `cut` says what is not; CQ_AGAIN: not known */
-    uint64_t connects; /* of the producer, when it was asked for */
-    int64_t spoken[TRUST_TOPICS][TRUST_PARTITIONS_MAX]; /* one past what anybody has spoken of */
+    uint64_t connects; /* of the producer, when the check began */
+    int64_t spoken[TRUST_TOPICS][TRUST_PARTITIONS_MAX]; /* one past the highest offset named
+                                                         * anywhere */
     struct bus_cut cut;
 };
 
 struct trust {
     enum trust_state state;
-    uint64_t connects; /* looked behind; meaningless before the first answer */
+    uint64_t connects; /* those that a check covers; meaningless before the first answer */
     bool known;        /* there was an answer */
     bool asking;
     int64_t due_ms;
@@ -45,8 +47,8 @@ struct trust {
 
 void trust_init(struct trust *t);
 
-/** Whether a check should begin now; it is then taken for begun. `*ret_full`: all that speaks of
- * the log is to be asked, not only whether somebody has noted a cut. */
+/** Whether a check should begin now; if so, it counts as begun. `*ret_full`: ask everything that
+ * names offsets of the log, not only for recorded floors. */
 bool trust_begin(struct trust *t, uint64_t connects, int64_t now_ms, bool *ret_full);
 
 /** The answer of the check that was begun. */
@@ -75,7 +77,7 @@ static inline enum trust_verdict trust_judge(const struct trust *t, uint64_t con
     return t->state == TRUST_CUT ? TRUST_DOUBT : TRUST_HOLD;
 }
 
-/** A report that was held, after trust_take() found the log whole. Below what was spoken of it may
- * stand where consumers have been already. */
+/** A report that was held, after trust_take() found the log whole. A record below the highest
+ * offset named may be one that consumers have passed already. */
 enum trust_verdict trust_judge_held(const struct trust *t, int topic, int32_t partition,
                                     int64_t offset);
