@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * processors/chat/dedupe.h - the messages of the last ten minutes of one partition, so that a
- * client id sent twice is one message. Bounded: beyond DEDUPE_MAX the oldest are forgotten early
- * and the view's unique id is the last line.
+ * client id sent twice is one message. Bounded: beyond DEDUPE_MAX the oldest are dropped early, and
+ * only the view's unique index still finds a repeat.
  */
 #pragma once
 

@@ -243,7 +243,7 @@ static void chain_leave(const struct chains *c, struct group *g, struct cq_id us
             s->left_seq = seq;
 }
 
-/* The stay goes on as another one: roles are as exact as membership. */
+/* The stay ends and another one begins, so that roles are as exact as membership. */
 static bool chain_set_role(struct chains *c, struct group *g, struct cq_id user,
                            enum member_role role, int64_t seq)
 {

@@ -50,7 +50,7 @@ const struct member_interval *group_stay(const struct group *g, struct cq_id use
 struct cq_id *group_members(const struct group *g, int64_t seq, struct cq_arena *a, size_t *ret_n);
 size_t group_count(const struct group *g, int64_t seq);
 
-/** `user` is in it from `seq` on; saying it again changes nothing. CQ_FATAL without memory. */
+/** `user` is in it from `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status group_join(struct group *g, struct cq_id user, enum member_role role,
                                         int64_t seq);
 

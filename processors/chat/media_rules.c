@@ -25,8 +25,8 @@ enum cq_status rule_media_ready(struct chat_step *step)
     return CQ_OK;
 }
 
-/* Written by the media sink in the owner's name: whoever is in the chat now is told. The fact holds
- * even when the owner has left. */
+/* Submitted by the media sink in the owner's name. Everybody who is in the chat now is told; the
+ * fact holds also when the owner has left. */
 enum cq_status rule_media_processed(struct chat_step *step)
 {
     struct chat_event *e = chat_emit_event(step);

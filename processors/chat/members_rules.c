@@ -89,7 +89,7 @@ static enum cq_status fill_group(struct chat_step *step, struct group **ret)
     st = g->name ? CQ_OK : group_rename(g, c->name, step->seq);
     if (st == CQ_OK)
         st = group_join(g, a->user_id, MEMBER_ROLE_OWNER, step->seq);
-    if (st == CQ_OK) /* whoever is named twice, or has made it, is there already */
+    if (st == CQ_OK) /* who is named twice, or is the creator, is in it already */
         st = group_apply(g, joined, c->members_n, step->seq);
     *ret = g;
     return st;
@@ -110,7 +110,8 @@ enum cq_status rule_group_created(struct chat_step *step)
         return chat_reject(step, a->chat_id, "bad_request");
     if (c->members_n >= GROUP_MEMBERS_MAX)
         return chat_reject(step, a->chat_id, "too_many_members");
-    if (!g && groups_full(&step->state->groups)) /* not this one's fault, but no reason to end */
+    if (!g && groups_full(&step->state->groups)) /* the table is full: the action is refused, and
+                                                  * the process goes on */
         return chat_reject(step, a->chat_id, "too_large");
     if (g && g->created_seq != step->seq) { /* the same client id again: show what it made */
         to = arena_alloc(step->arena, sizeof *to);
@@ -204,7 +205,7 @@ static struct member_change *effective(struct chat_step *step, const struct grou
         if (c->change != MEMBER_CHANGE_KIND_REMOVE || actor->role != MEMBER_ROLE_OWNER ||
             !id_eq(c->user_id, actor->user_id))
             continue;
-        next = heir(g, roster, named); /* once at most: nobody is named twice */
+        next = heir(g, roster, named); /* at most once: no user is named twice */
         if (next)
             v[n++] = (struct member_change){ next->user_id, MEMBER_CHANGE_KIND_MAKE_OWNER };
     }
@@ -212,7 +213,7 @@ static struct member_change *effective(struct chat_step *step, const struct grou
     return v;
 }
 
-/* The new ones see the group; the others, and those who go, see what changed. */
+/* New members get the whole group; the others, and those who are removed, get the changes. */
 static enum cq_status tell_members(struct chat_step *step, const struct group *g,
                                    const struct chat_event *e)
 {
@@ -252,7 +253,7 @@ static enum cq_status accept_changes(struct chat_step *step, struct group *g,
         st = tell_members(step, g, e);
     if (st != CQ_OK)
         return st;
-    /* who leaves may have been the one everybody waited for */
+    /* the one who leaves may have had the lowest cursor, so ticks may advance */
     if (!(o = chat_emit(step, TOPIC_DELIVERY_STATUS)))
         return CQ_FATAL;
     o->u.status = (struct delivery_status){

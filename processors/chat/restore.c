@@ -11,7 +11,7 @@ enum { ARENA_BYTES = 4 * 1024 * 1024 };
 struct restore {
     struct chat_state *state;
     struct cq_arena *arena;
-    int64_t beyond; /* sources from here on are nothing that we wrote */
+    int64_t beyond; /* sources from here on were not written by this system */
 };
 
 static enum cq_status on_members(void *arg, const struct bus_record *rec)
@@ -23,7 +23,7 @@ static enum cq_status on_members(void *arg, const struct bus_record *rec)
         return CQ_OK;
     arena_reset(r->arena);
     if (codec_decode(&chat_members_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
-        return CQ_OK; /* not ours to judge: whoever wrote it wrote no member of any group */
+        return CQ_OK; /* not a value of ours: it names no member of any group */
     return groups_restore(&r->state->groups, &value);
 }
 

@@ -13,8 +13,8 @@
 CQ_MUST_CHECK enum cq_status chat_restore(struct reader *r, struct chat_state *s);
 
 /** The text of a commit that `admin log-was-cut` moved back: "a" and the offset of chat.actions
- * below which every event is written to chat.events again, though one of the same source may stand
- * there: where it stands, nobody reads it. 0 for any other text. */
+ * below which every event is written to chat.events again, although one with the same source may be
+ * there: if so, it is where no consumer reads any more. 0 for any other text. */
 int64_t chat_again_parse(const char *meta);
 
 /** The text of `again`, none for 0; its length. */

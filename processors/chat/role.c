@@ -21,7 +21,8 @@ struct chat_role {
     struct reader *reader;                     /* owned */
     struct chat_state *states[PARTITIONS_MAX]; /* owned; NULL: not ours */
     int64_t written[PARTITIONS_MAX]; /* highest source in the tail of chat.events at assignment */
-    int64_t again[PARTITIONS_MAX]; /* sources below are written though they may be there: 0 none */
+    int64_t again[PARTITIONS_MAX]; /* sources below it are written again although they may be there;
+                                    * 0: none */
     int32_t partitions_n;
     struct chat_turn *turn; /* owned */
     struct bus_watched outputs[OUTPUTS_N];
@@ -36,8 +37,8 @@ static void drop_state(struct chat_role *r, int32_t partition)
     r->states[partition] = NULL;
 }
 
-/* chat.events may know actions that chat.actions does not have: it lost its tail. What is written
- * there from now on would be taken for them. */
+/* When chat.events names sources beyond the end of chat.actions, chat.actions lost its tail: new
+ * actions would get the same offsets, and would be taken for the lost ones. */
 static enum cq_status check_sources(struct chat_role *r, const struct chat_state *s)
 {
     const char *actions = topic_name(TOPIC_CHAT_ACTIONS);
@@ -108,7 +109,7 @@ static enum cq_status on_turn_end(void *arg, struct stage_out *out)
     return chat_turn_end(r->turn, &port);
 }
 
-/* Only while there is something to be written again. */
+/* Not empty only while there is something to be written again. */
 static size_t on_meta(void *arg, int32_t partition, char *buf, size_t cap)
 {
     struct chat_role *r = arg;

@@ -82,7 +82,7 @@ enum cq_status chat_emit_item(struct chat_step *step, enum frame_class class, in
     struct chat_output *o;
 
     if (step->unrenderable)
-        return CQ_POISON; /* larger than any frame may be: no turn will hold it */
+        return CQ_POISON; /* larger than a frame may be: no turn can send it */
     if (!to || !frame.p)
         return CQ_AGAIN; /* the arena is full: the turn ends here and starts anew */
     o = chat_emit(step, TOPIC_USER_INBOX);
@@ -200,7 +200,7 @@ static void fill_message(struct message_accepted *to, const struct chat_action *
     };
 }
 
-/* The same client id again: the sender's devices are told of the first. */
+/* The same client id again: the sender's devices get the first message once more. */
 static enum cq_status repeat_message(struct chat_step *step, struct cq_id id,
                                      const struct dedupe_entry *first)
 {
@@ -303,7 +303,7 @@ static enum cq_status emit_cursor(struct chat_step *step, const struct receipt *
     return CQ_OK;
 }
 
-/* One record for the log and one frame for the devices of whoever said it. */
+/* One record for the log and one frame for the devices of the user who sent the receipt. */
 static enum cq_status refuse_receipt(struct chat_step *step, const struct receipt *r)
 {
     struct chat_output *o = chat_emit(step, TOPIC_REJECTIONS);
@@ -342,7 +342,7 @@ static enum cq_status rule_receipts_advanced(struct chat_step *step)
         const struct receipt *r = &all->receipts[i];
         int64_t least = r->delivered_seq > r->read_seq ? r->delivered_seq : r->read_seq;
 
-        /* nobody has what comes after their own word */
+        /* nobody can have what comes after their own receipt */
         if (least >= step->seq || r->delivered_seq < 0 || r->read_seq < 0 ||
             !receipt_allowed(step, r)) {
             st = refuse_receipt(step, r);
@@ -405,7 +405,7 @@ enum cq_status chat_step(struct chat_step *step, const char **ret_why)
         *ret_why = "a bound is broken";
     for (size_t i = 0; st == CQ_OK && i < step->out->n; i++)
         if (!(r->writes & W(step->out->v[i].topic)))
-            return CQ_FATAL; /* an arrow the table does not draw: a bug, not data */
+            return CQ_FATAL; /* an output that the rule's row does not name: a bug, not bad data */
     return st;
 }
 

@@ -15,7 +15,7 @@
 /** Everything one partition's verdicts depend on; rebuilt from topics members and chat.events. */
 struct chat_state {
     int32_t partition;
-    int32_t partitions_n; /* of the road: an action must stand in its chat's partition */
+    int32_t partitions_n; /* of chat.actions: an action must be in its chat's partition */
     struct groups groups;
     struct dedupe dedupe;
     int64_t last_event; /* offset of the last action that became an event, -1: none */
@@ -47,7 +47,7 @@ struct chat_step {
     const struct chat_action *action;
     int64_t offset; /* of the action */
     int64_t seq;
-    int64_t log_ms; /* when the log took it: the clock of the window */
+    int64_t log_ms; /* the broker's time of the action: the clock of the dedupe window */
     struct cq_arena *arena;
     struct chat_outputs *out;
     bool repeated;     /* out: a client id that was there already; zeroed by the caller */
@@ -64,7 +64,7 @@ enum { CHAT_OUTPUTS_MAX = 2 * 512 + 16 };
  */
 CQ_MUST_CHECK enum cq_status chat_step(struct chat_step *step, const char **ret_why);
 
-/** The rule table as a Mermaid diagram, for docs/architecture.md. */
+/** The rule table as a Mermaid diagram. */
 void chat_rules_print(FILE *out);
 
 /** What tells one content from another under the same client id. `media`: zero for none. */

@@ -64,7 +64,7 @@ static enum cq_status emit_record(struct chat_turn *t, const struct output_port 
                       in->log_ms);
 }
 
-/* The one place that knows which record each output becomes. Items are not its business. */
+/* The one place that maps an output to its record. Items are left to fan_out(). */
 static enum cq_status emit_output(struct chat_turn *t, const struct output_port *port,
                                   const struct chat_input *in, const struct chat_output *o)
 {
@@ -74,7 +74,7 @@ static enum cq_status emit_output(struct chat_turn *t, const struct output_port 
     case TOPIC_CHAT_EVENTS:
         if (o->u.event.source.offset <= in->written) {
             count_add(COUNT_DUPLICATES, 1);
-            return CQ_OK; /* in the log since before the restart */
+            return CQ_OK; /* it was written before the restart */
         }
         id_format(o->u.event.chat_id, key);
         return emit_record(t, port, o->topic, &chat_event_codec, &o->u.event, in, key);

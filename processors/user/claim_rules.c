@@ -2,10 +2,11 @@
 /*
  * processors/user/claim_rules.c - one token wakes one device. Whoever registers a token claims it
  * in the partition of the token; there the claims have one order. The claim then goes to the
- * partition of its user as PushRegistered, and the one who had the token is told by PushMoved. Both
- * leave through one producer, so that each user's partition has them in the order of the claims.
- * A device says by PushSettled what it made of a claim: that frees tokens that nobody uses any
- * more, and finds a registration that came too late (of a processor that had lost its partition).
+ * partition of its user as PushRegistered, and PushMoved goes to the partition of the previous
+ * owner. Both leave through one producer, so that each user's partition has them in the order of
+ * the claims. PushSettled tells the token's partition whether the device kept the claim: this frees
+ * tokens that no device uses any more, and finds a registration that came too late (of a processor
+ * that had lost its partition).
  */
 #include "processors/user/rules.h"
 
@@ -54,8 +55,8 @@ static enum cq_status emit_moved(struct user_step *step, struct cq_id token, str
     return CQ_OK;
 }
 
-/* The token as it is now; nobody's is a tombstone, unless the turn has something to say again that
- * only this value tells of. */
+/* The token as it is now. A token without an owner is a tombstone, unless a replay of this turn
+ * will need the value to tell the previous owner. */
 static enum cq_status emit_claim(struct user_step *step, struct cq_id token,
                                  const struct token_claim *t)
 {
@@ -88,7 +89,7 @@ enum cq_status rule_push_claimed(struct user_step *step, const struct user_actio
         return CQ_POISON; /* CLAIMS_MAX */
     old = t->now;
     if (old.claim > step->offset)
-        return CQ_OK; /* a replay from long before: what came of it is published */
+        return CQ_OK; /* a replay from long before: its outputs are published */
     claim_begin(t, step->turn);
     t->now = (struct push_owner){ a->user_id, a->device_id, step->offset };
     st = emit_claim(step, token, t);
@@ -117,7 +118,7 @@ enum cq_status rule_push_settled(struct user_step *step, const struct user_actio
     if (!owns)
         return CQ_OK;
     if (!same_turn)
-        t->before = (struct push_owner){ 0 }; /* all was said */
+        t->before = (struct push_owner){ 0 }; /* all outputs of that turn are published */
     t->now = (struct push_owner){ .claim = s->claim };
     st = emit_claim(step, s->token, t);
     if (!claim_owned(&t->before))

@@ -66,7 +66,7 @@ enum cq_status claims_restore(struct claims *c, const struct push_claim *value, 
         owner = value->before;
     }
     if (t && t->now.claim > owner.claim)
-        return CQ_OK; /* a zombie's late word: the highest source wins */
+        return CQ_OK; /* a late record of a zombie: the highest source wins */
     t = claims_make(c, value->token);
     if (!t)
         return CQ_FATAL;

@@ -46,9 +46,9 @@ static inline bool claim_is_of(const struct push_owner *o, struct cq_id user, st
 
 /**
  * Take over one value of topic push.claims. `from`: the offset at which this partition's replay
- * begins. A value that a record of the replay wrote may stand there although the
- * rest of its turn, which tells the one who lost the token, was never published: the replay begins
- * with what stood before that turn, and says all of it again. CQ_FATAL without memory.
+ * begins. A value that a record of the replay wrote may stand there although the rest of its turn,
+ * which tells the one who lost the token, was never published: the replay begins with what stood
+ * before that turn, and writes all of it again. CQ_FATAL without memory.
  */
 CQ_MUST_CHECK enum cq_status claims_restore(struct claims *c, const struct push_claim *value,
                                             int64_t from);

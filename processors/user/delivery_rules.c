@@ -80,7 +80,7 @@ static size_t push_bytes(const struct mobile_push *push, const struct push_devic
     return devices->bytes + (joins ? message * devices->n / SHARED_MIN : message);
 }
 
-/* The devices, who know of the mute; in the arena. NULL: it is full. */
+/* The devices with the end of the mute filled in, in the arena. NULL: it is full. */
 static struct push_device *muted_devices(struct user_step *step, const struct push_devices *devices,
                                          int64_t until_ms)
 {
@@ -253,7 +253,8 @@ static enum cq_status push_away(struct user_step *step, struct route *r, const s
     return st;
 }
 
-/* What was read on one device may still be shown by the others: those that can be woken. */
+/* What was read on one device may still be shown on the others: a silent push for those that can be
+ * woken. */
 static enum cq_status push_read(struct user_step *step, const struct user_entry *u,
                                 const struct delivery_item *item)
 {
@@ -283,14 +284,14 @@ static void add_hits(struct user_step *step, struct route *r, const struct user_
     const struct delivery_item *item = r->item;
 
     for (int k = 0; k < u->sessions_n; k++)
-        /* the sync of one that opened later has this */
+        /* a session that opened later has this in its sync */
         if (session_opened_by(&u->sessions[k], step->offset) &&
             !(item->has_read_by && id_eq(u->sessions[k].device, item->read_by)))
             add_hit(step, r, u, &u->sessions[k]);
 }
 
-/* To the sockets of its users from `*at` on, until the part is full. One user is routed whatever
- * the room: that is the progress of a part that begins in an empty turn. */
+/* To the sockets of its users from `*at` on, until the part is full. The first user is routed even
+ * if there is no room, so that a part that begins in an empty turn makes progress. */
 static enum cq_status route_sockets(struct user_step *step, struct route *r, size_t *at)
 {
     const struct delivery_item *item = r->item;
@@ -315,8 +316,8 @@ static enum cq_status route_sockets(struct user_step *step, struct route *r, siz
     return emit_hits(step, item, r->hits, r->hits_n);
 }
 
-/* To the phones of its users from `*at` on, group by group until the part is full. One group is
- * routed whatever the room. */
+/* To the phones of its users from `*at` on, group by group until the part is full. The first group
+ * is routed even if there is no room. */
 static enum cq_status route_pushes(struct user_step *step, struct route *r, size_t *at)
 {
     const struct delivery_item *item = r->item;
@@ -358,7 +359,7 @@ static bool is_held(const struct user_state *s, const struct delivery_batch *b,
            item->offset < s->held.next[item->partition];
 }
 
-/* Everything in the batch is with its devices: its sources are held. */
+/* Everything in the batch is routed: its sources are held from now on. */
 static void hold_sources(struct user_state *s, const struct delivery_batch *b)
 {
     for (size_t i = 0; b->origin == DELIVERY_ORIGIN_CHAT_ACTIONS && i < b->items_n; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * processors/user/push_rules.c - where devices can be woken, and which chats may not wake anybody.
- * A registration belongs to a device that is logged in and goes with it; one token belongs to one
- * device (claim_rules.c says whose it is).
+ * processors/user/push_rules.c - push addresses of devices, and muted chats. A registration belongs
+ * to a device that is logged in, and ends with it; one token belongs to one device (claim_rules.c
+ * says which).
  */
 #include "processors/user/rules.h"
 
@@ -14,7 +14,7 @@ enum cq_status user_restore_push(struct user_state *s, const struct push_target 
     struct known_device *d = u ? user_device(u, value->device_id) : NULL;
 
     if (!d || (d->push && d->push->source_offset > value->source.offset))
-        return CQ_OK; /* logged out meanwhile, or a zombie's late word */
+        return CQ_OK; /* logged out meanwhile, or a late record of a zombie */
     return device_set_push(d, value->source.offset, value->at_ms, value->claim, &value->address);
 }
 
@@ -78,8 +78,8 @@ static enum cq_status take_from_others(struct user_step *step, struct user_entry
     return st;
 }
 
-/* Every push of a user carries all of his addresses that are away: together they are bounded, and a
- * new one ends the oldest. One alone always fits. */
+/* Every push of a user carries the addresses of all devices that are offline. So together they are
+ * bounded, and a new one ends the oldest. One alone always fits. */
 static enum cq_status bound_addresses(struct user_step *step, const struct user_entry *u)
 {
     enum cq_status st = CQ_OK;
@@ -104,8 +104,8 @@ static enum cq_status bound_addresses(struct user_step *step, const struct user_
     return st;
 }
 
-/* The device has moved on since this was claimed: a processor that was killed says again what it
- * had said, or two requests of one device overtook each other. */
+/* The device has registered anew since this was claimed: a processor that was killed writes again
+ * what it had written, or two requests of one device overtook each other. */
 static bool is_late(const struct known_push *known, const struct user_action *a)
 {
     const struct push_registered *r = &a->action.u.push_registered;
@@ -116,7 +116,7 @@ static bool is_late(const struct known_push *known, const struct user_action *a)
                                                     : known->at_ms > a->at_ms;
 }
 
-/* Take it, as the claim says; another token of the device is given back. */
+/* Take the address of the claim; if the device had another token, that one is given back. */
 static enum cq_status take_address(struct user_step *step, const struct user_entry *u,
                                    struct known_device *d, const struct user_action *a)
 {
@@ -244,7 +244,7 @@ static enum cq_status keep_mute(struct user_step *step, struct user_entry *u,
     enum cq_status st = CQ_OK;
 
     if (known && known->source_offset > m->source_offset)
-        return CQ_OK; /* a replay: a later wish is known */
+        return CQ_OK; /* a replay: a later mute is known */
     if (m->until_ms <= step->log_ms)
         return unmute(step, u, m->chat);
     if (!known && u->mutes_n == USER_MUTES_MAX)
@@ -273,5 +273,5 @@ enum cq_status rule_chat_muted(struct user_step *step, const struct user_action 
     e->event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
     e->event.u.chat_mute_changed = (struct chat_mute_changed){ m->chat_id, m->until_ms };
     return u ? keep_mute(step, u, &(struct muted_chat){ m->chat_id, m->until_ms, step->offset })
-             : CQ_OK; /* no device of his is left to be woken */
+             : CQ_OK; /* the user has no device left */
 }

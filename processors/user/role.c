@@ -57,7 +57,7 @@ static enum cq_status on_presence(void *arg, const struct bus_record *rec)
     }
     arena_reset(r->arena);
     if (codec_decode(&presence_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
-        return CQ_OK; /* whoever wrote it spoke of no session and no device */
+        return CQ_OK; /* not a key of ours: it names no session and no device */
     return user_restore(r->state, &value);
 }
 
@@ -76,7 +76,7 @@ static enum cq_status on_target(void *arg, const struct bus_record *rec)
     }
     arena_reset(r->arena);
     if (codec_decode(&push_target_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
-        return CQ_OK; /* whoever wrote it spoke of no device */
+        return CQ_OK; /* not a key of ours: it names no device */
     return user_restore_push(r->state, &value);
 }
 
@@ -100,7 +100,7 @@ static enum cq_status on_mute(void *arg, const struct bus_record *rec)
     }
     arena_reset(r->arena);
     if (codec_decode(&chat_mute_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
-        return CQ_OK; /* whoever wrote it spoke of no chat */
+        return CQ_OK; /* not a key of ours: it names no chat */
     return user_restore_mute(r->state, &value);
 }
 
@@ -117,7 +117,7 @@ static enum cq_status on_claim(void *arg, const struct bus_record *rec)
     }
     arena_reset(r->arena);
     if (codec_decode(&push_claim_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
-        return CQ_OK; /* whoever wrote it spoke of no token */
+        return CQ_OK; /* not a key of ours: it names no token */
     return claims_restore(&r->state->claims, &value, r->from);
 }
 

@@ -5,8 +5,11 @@
 
 #include <stdlib.h>
 
-enum { OUTPUT_OVERHEAD = 200 };  /* bytes of an output that is not counted more closely */
-enum { GONE_MAX = 1024 * 1024 }; /* beyond it a zombie's word is believed, until it is swept */
+enum { OUTPUT_OVERHEAD = 200 }; /* bytes of an output that is not counted more closely */
+enum {
+    GONE_MAX = 1024 * 1024
+}; /* beyond it a late record of a zombie is believed, until the sweep
+                                  * of silent gateways */
 
 bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions_n, int32_t slots_n)
 {
@@ -49,7 +52,7 @@ enum cq_status user_restore(struct user_state *s, const struct presence *value)
         struct known_device *known = user_device(u, value->entry.u.device_entry.device_id);
 
         if (known && known->source_offset > value->source.offset)
-            return CQ_OK; /* a zombie's late word: the highest source wins */
+            return CQ_OK; /* a late record of a zombie: the highest source wins */
         if (!known && u->devices_n == USER_DEVICES_MAX)
             user_remove_device(u, u->devices[0].id);
         return user_add_device(u, &(struct known_device){ value->entry.u.device_entry.device_id,
@@ -330,7 +333,7 @@ static enum cq_status check_arrows(enum cq_status st, const struct user_outputs 
 {
     for (size_t i = 0; (st == CQ_OK || st == CQ_AGAIN) && i < out->n; i++)
         if (!(writes & W(out->v[i].topic)))
-            return CQ_FATAL; /* an arrow the table does not draw: a bug, not data */
+            return CQ_FATAL; /* an output that the rule's row does not name: a bug, not bad data */
     return st;
 }
 

@@ -22,9 +22,10 @@ struct user_state {
     struct frontier held; /* chat.actions: first source not yet held; older items are repeats */
     struct frontier
         events;         /* chat.actions: the same for items that the view will show; sent as `at` */
-    struct idmap alive; /* gateway incarnation → log time of its last word, ms */
+    struct idmap alive; /* gateway incarnation → log time of its last GatewayAlive or SessionOpened,
+                         * ms */
     bool swept;         /* every restored session's incarnation is in `alive` */
-    struct idmap gone;  /* while restoring: ids whose end was seen, which is final */
+    struct idmap gone; /* while restoring: ids whose end was seen, which is final */
 };
 
 /** False without memory. */
@@ -33,7 +34,7 @@ CQ_MUST_CHECK bool user_state_init(struct user_state *s, int32_t partition, int3
 void user_state_release(struct user_state *s);
 
 /** Take over one value of topic presence. An entry whose tombstone came before is not taken: ids of
- * sessions and devices are never used again, so a value after it is a zombie's late word. */
+ * sessions and devices are never used again, so a value after it is a late record of a zombie. */
 CQ_MUST_CHECK enum cq_status user_restore(struct user_state *s, const struct presence *value);
 
 /** The same for a tombstone: the session or device `id` of `user` is gone. */
@@ -42,7 +43,7 @@ void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, 
 /** After the last record: forget what was needed to restore only. */
 void user_restore_end(struct user_state *s);
 
-/** Take over one value of topic push.targets, after presence; what speaks of an unknown device is
+/** Take over one value of topic push.targets, after presence; one of an unknown device is
  * ignored. */
 CQ_MUST_CHECK enum cq_status user_restore_push(struct user_state *s,
                                                const struct push_target *value);
@@ -98,7 +99,8 @@ struct user_outputs {
 struct user_step {
     struct user_state *state;
     int64_t offset; /* of the record in user.inbox */
-    uint64_t turn;  /* rises with each turn of the process: what earlier ones made is published */
+    uint64_t turn;  /* rises with each turn of the process: the outputs of earlier ones are
+                     * published */
     int64_t log_ms;
     struct cq_arena *arena;
     struct user_outputs *out;
@@ -160,8 +162,8 @@ struct push_devices {
 CQ_MUST_CHECK enum cq_status user_push_devices(struct user_step *step, const struct user_entry *u,
                                                const struct cq_id *only, struct push_devices *ret);
 
-/** Until when the user wants no pushes from the chat, ms; 0 for not muted. A wish that stands
- * behind this record in the log does not count. */
+/** Until when the user wants no pushes from the chat, ms; 0 for not muted. A mute that comes after
+ * this record in the log does not count. */
 int64_t user_muted_until(const struct user_step *step, const struct user_entry *u,
                          struct cq_id chat);
 
@@ -187,7 +189,7 @@ CQ_MUST_CHECK enum cq_status user_emit_push(struct user_step *step, struct cq_id
 struct user_event *user_emit_event(struct user_step *step, const struct user_action *a,
                                    int32_t index);
 
-/** Nobody wakes this device any more: nothing when it cannot be woken. */
+/** End the device's registration; nothing when it has none. */
 CQ_MUST_CHECK enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
                                               struct known_device *d);
 

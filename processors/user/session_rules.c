@@ -35,7 +35,7 @@ enum cq_status rule_session_opened(struct user_step *step, const struct user_act
 
     if (o->slot < 0 || o->slot >= step->state->slots_n)
         return CQ_POISON;
-    if (!u || !user_device(u, a->device_id)) /* logged out, or never in */
+    if (!u || !user_device(u, a->device_id)) /* logged out, or never logged in */
         return user_emit_close(step, a->user_id, o->session_id, o->slot, "revoked");
     if (!user_session(u, s.id) && u->sessions_n == USER_SESSIONS_MAX) {
         struct live_session oldest = u->sessions[0];
@@ -84,7 +84,7 @@ enum cq_status rule_session_closed(struct user_step *step, const struct user_act
     return st;
 }
 
-/* What did not reach the device goes to the phone, never to another socket. */
+/* What did not reach the device becomes a push, and never goes to another socket. */
 enum cq_status rule_session_lost(struct user_step *step, const struct user_action *a)
 {
     const struct session_lost *lost = &a->action.u.session_lost;
@@ -112,7 +112,7 @@ enum cq_status rule_session_lost(struct user_step *step, const struct user_actio
 
 /* ---- gateways ------------------------------------------------------------------------- */
 
-/* Sessions restored from the topic: the time of their gateways begins now. */
+/* Sessions restored from the topic: the silence of their gateways counts from now. */
 static enum cq_status note_restored(struct user_step *step)
 {
     struct user_state *s = step->state;
@@ -145,8 +145,8 @@ static enum cq_status drop_silent_of(struct user_step *step, struct user_entry *
     for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
         struct live_session s = u->sessions[i];
 
-        /* In a replay its gateway may not have begun yet. Its end would be final for the next
-         * restore. */
+        /* In a replay its gateway may not have begun yet. A tombstone would end it for good at the
+         * next restore. */
         if (!session_opened_by(&s, step->offset) || !is_silent(step, s.incarnation))
             continue;
         st = user_emit_session(step, u->id, &s, true);
@@ -178,7 +178,7 @@ static enum cq_status drop_silent(struct user_step *step)
     enum cq_status st = CQ_OK;
 
     for (size_t at = 0; st == CQ_OK && idmap_next(&s->sessions.users, &at, &id, &value);) {
-        if (user_step_full(step)) { /* those that are gone by then are not found again */
+        if (user_step_full(step)) { /* sessions dropped by then are not found again */
             step->place++;
             return CQ_AGAIN;
         }

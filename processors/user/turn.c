@@ -113,8 +113,8 @@ static enum cq_status emit_shared(struct user_turn *t, const struct output_port 
     return emit_record(t, port, TOPIC_MOBILE_PUSH, &mobile_push_codec, m, partition, key);
 }
 
-/* The pushes of one message to a group of users become few records, cut between users. What they
- * say stands in the log once a record then, not once a user. */
+/* The pushes of one message to a group of users are put into few records, cut between users. So the
+ * excerpt is in the log once a record, not once a user. */
 static enum cq_status share_push(struct user_turn *t, const struct output_port *port,
                                  const struct mobile_push *push, bool joins, int32_t partition)
 {
