@@ -161,7 +161,7 @@ static bool allow_some(scmp_filter_ctx filter)
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
 }
 
-/* Libraries do not try these. Whoever does has broken out of one, and ends here. */
+/* Libraries never call these. Code that does has broken out of a decoder, and is killed. */
 static bool kill_hostile(scmp_filter_ctx filter)
 {
     static const int calls[] = {
@@ -188,13 +188,13 @@ static bool kill_hostile(scmp_filter_ctx filter)
     return good;
 }
 
-/* Whoever hangs ends with the process that started it; a change of user had undone that. */
+/* Set again, since a change of user clears it: the process is killed when its parent ends. */
 static bool end_with_starter(void)
 {
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == starter;
 }
 
-/* Whatever is not named is refused with EPERM; calls of another architecture end the process. */
+/* Calls that are not listed fail with EPERM; calls of another architecture kill the process. */
 static bool load_filter(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));

@@ -22,8 +22,8 @@ static int64_t owner_left(const struct line *l, const struct line_owner *o, int6
     return left_ms < l->budget_ms ? left_ms : l->budget_ms;
 }
 
-/* Its entry, or the one to be made anew: unused, else with nothing in line and most left, so that
- * as little as can be is forgotten. NULL: all have files in line. */
+/* The owner's entry, or one to be reused for it: an unused one, otherwise the one with no file in
+ * line and most of its budget left, so that least is forgotten. NULL: all have files in line. */
 static struct line_owner *owner_of(struct line *l, struct cq_id id, int64_t now_ms)
 {
     struct line_owner *best = NULL;

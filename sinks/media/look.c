@@ -31,7 +31,7 @@ static _Noreturn void become(const char *program, pid_t role, int in, int line, 
     char *env[] = { (char *)"LC_ALL=C", NULL };
     int fds[3] = { in, line, out };
 
-    for (int i = 0; i < 3; i++) /* out of each other's way first */
+    for (int i = 0; i < 3; i++) /* first move them out of each other's way */
         fds[i] = fcntl(fds[i], F_DUPFD, 10);
     if (dup2(fds[0], 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[2], 3) < 0)
         _exit(126);

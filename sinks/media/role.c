@@ -110,8 +110,8 @@ static void begin_looks(struct media_role *m, int64_t now_ms)
     }
 }
 
-/* A process that was killed may have been in somebody's way: the memory of the machine, an
- * operator. One that kills itself by its file does so each time. */
+/* A process may have been killed for a reason outside of its file (no memory on the machine, an
+ * operator), so it is tried again. A file that kills its process does so each time. */
 static bool try_again(struct media_role *m, struct work *w, const struct pool_job *job,
                       int64_t now_ms)
 {
@@ -166,7 +166,7 @@ static void take_looks(struct media_role *m, int64_t now_ms)
 
 /* ---- into the log --------------------------------------------------------------------- */
 
-/* Unknown means again, and a fact told twice is harmless. */
+/* An unknown outcome is tried again; the same fact twice is harmless. */
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
 {
@@ -336,7 +336,8 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     return CQ_OK;
 }
 
-/* What is at work or on its way ends without us; the new owner does it again. */
+/* The results of files at work or in flight are dropped; the new owner of the partition does them
+ * again. */
 static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
 {
     struct media_role *m = arg;
@@ -396,7 +397,8 @@ static bool find_program(struct media_role *m)
     return false;
 }
 
-/* Without its sandbox no file would be looked into: that is said at the start, not for each. */
+/* Without its sandbox no file would be looked into: this is checked at the start, and not said for
+ * each file. */
 static bool check_cage(const struct media_role *m)
 {
     cq_auto(buf) struct cq_buf none = { 0 };
@@ -428,7 +430,8 @@ static struct store_conf store_conf(void)
                                 .public_url = setting_text(SET_S3_PUBLIC_URL) };
 }
 
-/* Its folders or bucket, made when they are not there; when it is away now that is only said. */
+/* Make the store's folders or bucket when they are not there; if the store is away now, only log
+ * that. */
 static enum cq_status open_store(struct media_role *m)
 {
     const struct store_conf conf = store_conf();
@@ -523,7 +526,7 @@ static enum cq_status open_parts(struct media_role *m)
     return st == CQ_OK ? sweep_start(&sweep, &m->sweep) : st;
 }
 
-/* What the broker has not confirmed is waited for, so that it need not be done again. */
+/* Drain: wait for the broker's reports, so that finished files need not be looked into again. */
 static void drain(struct media_role *m)
 {
     int64_t until_ms = clock_mono_ms() + DRAIN_MS;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sinks/media/thumbnail.c - the program chasqui-thumbnail, which alone looks into files of
- * strangers: one file on descriptor 0, its thumbnail (image/jpeg) to descriptor 3, one line
- * `ok WIDTH HEIGHT DURATION_MS` or `fault WORDS` to descriptor 1. It is started for each file with
- * an empty environment and small limits, and reads no byte of the file before its cage is closed.
+ * strangers: one file on descriptor 0, its thumbnail (image/jpeg) to descriptor 3, one line `ok
+ * WIDTH HEIGHT DURATION_MS` or `fault WORDS` to descriptor 1. It is started for each file with an
+ * empty environment and small limits, and reads no byte of the file before its sandbox is closed.
  */
 #include "sinks/media/cage.h"
 #include "sinks/media/length.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/media/works.h - the files between their MediaReady and the broker's word that their
+ * sinks/media/works.h - the files between their MediaReady and the broker's report that their
  * MediaProcessed is stored (pure). One thread.
  */
 #pragma once
@@ -17,12 +17,12 @@ enum work_state {
     WORK_FREE,
     WORK_LOOK, /* in line, or at work in the pool */
     WORK_TELL, /* what was found is to be told, from `due_ms` on */
-    WORK_TOLD, /* the broker's word is awaited */
+    WORK_TOLD, /* the broker's report is awaited */
 };
 
 struct work {
     enum work_state state;
-    bool dropped; /* its partition is another's now: what comes of it is nobody's business */
+    bool dropped; /* its partition has another owner now: the result is dropped */
     int32_t partition;
     int64_t offset;
     int32_t place; /* in line; -1: none */

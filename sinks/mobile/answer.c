@@ -23,8 +23,8 @@ static const struct row fcm_rows[] = {
     { NULL, 0 },
 };
 
-/* The same without an FCM code: google.rpc.Code. NOT_FOUND may be the project: no token dies of
- * it. */
+/* The same without an FCM code: google.rpc.Code. NOT_FOUND may be about the project, so it ends no
+ * token. */
 static const struct row google_rows[] = {
     { "UNAUTHENTICATED", PUSH_CREDENTIAL },
     { "PERMISSION_DENIED", PUSH_MISCONFIGURED },

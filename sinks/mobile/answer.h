@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/answer.h - what an answer of FCM or APNs means for what comes next (pure).
+ * sinks/mobile/answer.h - what to do after an answer of FCM or APNs (pure).
  */
 #pragma once
 
@@ -15,9 +15,9 @@ enum push_verdict {
     PUSH_REFUSED,       /* this push will never be taken; the next one may */
     PUSH_LATER,         /* this device, later */
     PUSH_SLOWER,        /* everybody, later: a quota */
-    PUSH_DOWN,          /* the provider is in trouble, or nobody knows */
-    PUSH_CREDENTIAL,    /* our token is over: make another one */
-    PUSH_MISCONFIGURED, /* nothing will work until an operator mends it */
+    PUSH_DOWN,          /* the provider is in trouble, or the outcome is unknown */
+    PUSH_CREDENTIAL,    /* our access token has expired or was refused: make another one */
+    PUSH_MISCONFIGURED, /* nothing will work until an operator corrects the configuration */
     PUSH_VERDICT_N
 };
 

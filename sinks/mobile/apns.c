@@ -17,7 +17,7 @@ enum {
     TOPICS_MAX = 8,
     TOPIC_MAX = 155,
     RENEW_MS = 50 * 60 * 1000, /* Apple refuses tokens of more than an hour … */
-    YOUNG_MS = 20 * 60 * 1000, /* … and whoever makes another one within 20 minutes */
+    YOUNG_MS = 20 * 60 * 1000, /* … and more than one new token within 20 minutes */
 };
 
 struct apns {
@@ -68,7 +68,7 @@ static bool apns_refused(struct provider *p, int64_t now_ms)
     struct apns *a = (struct apns *)p;
 
     if (a->made_ms && now_ms - a->made_ms < YOUNG_MS)
-        return false; /* it is a clock that is wrong, here or there */
+        return false; /* a new token was refused: a clock is wrong, here or there */
     a->made_ms = 0;
     return true;
 }

@@ -63,7 +63,7 @@ bool breaker_bad(struct breaker *b, bool at_once, int64_t now_ms, uint32_t dice)
 
     b->failures++;
     if (b->state == BREAKER_OPEN)
-        return false; /* what was under way when it opened says nothing new */
+        return false; /* a request that was in flight when it opened is no news */
     if (was_closed && !at_once && b->failures < BREAKER_FAILURES)
         return false;
     b->state = BREAKER_OPEN;
@@ -77,10 +77,11 @@ int64_t breaker_wait(struct breaker *b, int64_t wait_ms, int64_t now_ms)
 {
     if (wait_ms > BREAKER_WAIT_CAP_MS)
         wait_ms =
-            BREAKER_WAIT_CAP_MS; /* a day's wait would be a silent end; then it is asked again */
+            BREAKER_WAIT_CAP_MS; /* a day's wait would look like a dead provider; after the cap it
+                                  * is tried again */
     if (b->until_ms < now_ms + wait_ms)
         b->until_ms = now_ms + wait_ms;
     if (b->state == BREAKER_TRIAL)
-        b->state = BREAKER_OPEN; /* it was an answer, but not one that says: go on */
+        b->state = BREAKER_OPEN; /* an answer, but not a success: the trial is not over */
     return wait_ms;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/evidence.h - whether it is we who are wrong when a provider says that a token is not
- * ours (pure). Anybody can register a made-up token, and one for another app, so such an answer
+ * sinks/mobile/evidence.h - whether our configuration is wrong when a provider says that a token is
+ * not ours (pure). Anybody can register a made-up token, and one for another app, so such an answer
  * says something about our configuration only when many users' tokens get it and none is taken.
  */
 #pragma once

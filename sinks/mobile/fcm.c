@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/fcm.c - Google: HTTP v1, with an access token that a signed assertion buys.
+ * sinks/mobile/fcm.c - Google: HTTP v1, with an access token that is fetched with a signed
+ * assertion.
  */
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/flight.h - how many requests may be under way (pure). A connection that dies takes
- * all its streams along, and each of them is sent again: the provider may have taken it already. So
- * fewer are under way while connections die, and one more for each round of answers.
+ * sinks/mobile/flight.h - how many requests may be in flight (pure). When a connection dies, all
+ * its streams end without an answer, and each is sent again although the provider may have taken
+ * it. So the number is halved for each such death, and grows by one for each round of answers.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FLIGHT_EVENT_MS = 100 }; /* what is lost within this was lost by one death */
+enum { FLIGHT_EVENT_MS = 100 }; /* requests lost within this time count as one death */
 
 struct flight {
     int most;       /* as configured */

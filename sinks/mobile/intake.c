@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 enum {
-    TAKE_MAX = 1000,            /* records a turn */
-    QUIET_MS = 3000,            /* a silent push waits for the next of its chat */
-    SPAN_HIGH = UNDONE_MAX / 2, /* from here on what waits at the front goes back to the topic … */
-    WAITING_MAX = UNDONE_MAX / 4 /* … unless nearly all waits: that would turn in circles */
+    TAKE_MAX = 1000,             /* records a turn */
+    QUIET_MS = 3000,             /* a silent push waits for the next of its chat */
+    SPAN_HIGH = UNDONE_MAX / 2,  /* above this, jobs that wait at the front are parked … */
+    WAITING_MAX = UNDONE_MAX / 4 /* … unless nearly all jobs wait: they would only go in circles */
 };
 
 /* ---- what was done before ------------------------------------------------------------- */
@@ -101,7 +101,8 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     return read_outcomes(l, part, partition, committed, said < 0 ? BUS_FROM_START : said);
 }
 
-/* Jobs of it that nothing is under way for go at once, the others when they come back. */
+/* Drop its waiting jobs at once; those with a request or record in flight are dropped when that
+ * ends. */
 static void drop_jobs(struct lane *l, int32_t partition)
 {
     for (int32_t i = 0; l->jobs.v && i < JOBS_MAX; i++) {
@@ -194,8 +195,8 @@ static struct cq_id quiet_key(struct cq_id device, struct cq_id chat)
     return device;
 }
 
-/* A silent push waits a little: what is read meanwhile in the same chat goes with it, so that a
- * chat that is read as it comes does not wake the phone for each message. */
+/* A silent push waits a little and takes along what is read in the same chat meanwhile, so that a
+ * chat that is read live does not wake the phone for each message. */
 static void start_quiet(struct lane *l, struct job *j, const struct mobile_push *m, int64_t due_ms)
 {
     struct cq_id key = quiet_key(j->device, m->chat_id);
@@ -296,7 +297,7 @@ static enum cq_status take_record(struct lane *l, struct bus_record *rec)
     if (l->conf.untargeted)
         return add_jobs(l, part, rec, NULL, &w);
     m = (struct mobile_push){ 0 };
-    return add_jobs(l, part, rec, &m, &w); /* the other lane writes the letter */
+    return add_jobs(l, part, rec, &m, &w); /* the other lane writes the dead letter */
 }
 
 static bool has_room(const struct lane *l)
@@ -304,7 +305,7 @@ static bool has_room(const struct lane *l)
     return l->jobs.n + LANE_WANTED_MAX < JOBS_MAX && l->jobs.bytes < LANE_HELD_BYTES;
 }
 
-/* A closed provider's pushes stay in the topic: a few are enough to try it with. */
+/* The pushes of a paused provider stay in the topic; a few in memory are enough for trials. */
 static bool is_idle(const struct lane *l)
 {
     return l->stopping || (l->paused && l->jobs.ready.n > l->conf.in_flight);
@@ -360,7 +361,7 @@ enum cq_status lane_take(struct lane *l)
 
 /* ---- what waits at the front ---------------------------------------------------------- */
 
-/* A few that wait must not keep the commit from following the many that are done. */
+/* A few jobs that wait must not hold back the commit of the many that are done. */
 void lane_relieve(struct lane *l, int64_t now_ms)
 {
     for (int i = 0; i < l->jobs.heap_n; i++) {

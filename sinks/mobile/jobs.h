@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/jobs.h - the pushes that a lane has in its hands: a fixed table, a queue of those
- * that may go, a heap of those that wait.
+ * sinks/mobile/jobs.h - the pushes that a lane holds: a fixed table, a queue of those that are
+ * ready, a heap of those that wait.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ enum job_phase {
     JOB_FLYING,  /* the provider has it */
     JOB_LETTER,  /* being written to the dead letters */
     JOB_PARKING, /* being written back to mobile.push */
-    JOB_BURYING, /* its token's end is being written to user.inbox */
+    JOB_BURYING, /* the end of its token is being written to user.inbox */
     JOB_TELLING, /* its outcome is being written */
 };
 

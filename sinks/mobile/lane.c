@@ -96,7 +96,7 @@ enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
     buf_init(&l->encoded, TOPIC_RECORD_MAX);
     pg_params_init(&l->params, PARAMS_BYTES);
     l->db = pg_new(conf->database_url, "chasqui-mobile");
-    view_guard(l->db); /* a view that is being filled knows of no device: as good as away */
+    view_guard(l->db); /* a view that is being filled knows no device yet: treated as away */
     pg_limit(l->db, ANSWER_MS);
     l->batch = lane_batch_new();
     if (!l->batch || jobs_init(&l->jobs) != CQ_OK || open_clients(l) != CQ_OK) {
@@ -120,8 +120,8 @@ void lane_free(struct lane *l)
 {
     if (!l)
         return;
-    http_pool_free(l->pool); /* first: what is under way names jobs */
-    jobs_release(&l->jobs);  /* records go before whom they came from */
+    http_pool_free(l->pool); /* first: requests in flight refer to jobs */
+    jobs_release(&l->jobs);  /* records are released before their consumer */
     consumer_free(l->consumer);
     free(l->batch);
     producer_free(l->producer);
@@ -170,7 +170,7 @@ static void commit_progress(struct lane *l, int64_t now_ms)
     l->lag = lag;
 }
 
-/* How long nothing can happen that no descriptor tells of. */
+/* How long to wait at most: until something is due that no descriptor signals. */
 static int wait_ms(const struct lane *l, int64_t now_ms)
 {
     int64_t due_ms = jobs_next_due(&l->jobs);
@@ -219,7 +219,7 @@ enum cq_status lane_join(struct lane *l)
 
     while (st == CQ_OK && !*l->conf.stop && !consumer_owned(l->consumer) &&
            clock_mono_ms() < until_ms) {
-        count_beat(clock_mono_ms()); /* the role is not there yet to do it */
+        count_beat(clock_mono_ms()); /* the role's loop, which does this, has not begun yet */
         st = lane_turn(l);
     }
     return st;
@@ -230,7 +230,7 @@ struct lane_health lane_health(const struct lane *l)
     return (struct lane_health){ l->beat_ms, l->partitions, l->lag };
 }
 
-/* What the provider has is waited for, so that it need not be sent again. */
+/* Drain: wait for the answers to requests in flight, so that they need not be sent again. */
 static enum cq_status drain(struct lane *l)
 {
     int64_t until_ms = clock_mono_ms() + DRAIN_MS;

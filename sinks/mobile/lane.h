@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/lane.h - one provider's way from mobile.push to push.outcomes.
+ * sinks/mobile/lane.h - one provider's path from mobile.push to push.outcomes.
  *
  * Each provider reads mobile.push with a consumer group of its own, so that one that is paused
  * keeps its place and does not hold up the other. A lane has hundreds of pushes under way; they end
@@ -25,7 +25,7 @@ enum lane_news {
     LANE_UNREACHED, /* it cannot reach one platform's devices: those pushes are dropped */
     LANE_NARROWED,  /* connections die: far fewer pushes are under way at once */
     LANE_WIDENED,
-    LANE_VIEW_AWAY, /* pushes leave without a look at what the device has */
+    LANE_VIEW_AWAY, /* pushes leave without asking what the device has */
     LANE_VIEW_BACK,
 };
 
@@ -39,7 +39,8 @@ struct lane_conf {
     struct provider *provider; /* NULL: none is configured, its pushes end as NO_PROVIDER */
     enum push_provider id;
     uint32_t kinds;  /* 1 << enum push_kind: the addresses it serves */
-    bool untargeted; /* it also speaks for devices that nobody can wake, and for poison */
+    bool untargeted; /* it also writes the outcomes of devices without an address, and dead
+                      * letters */
     int in_flight, connections;
     const char *ca_file;
     int64_t max_age_ms; /* of a message that still wakes somebody */
@@ -60,7 +61,7 @@ struct lane_health {
 
 struct lane_health lane_health(const struct lane *l);
 
-/** Words for the status that ended it, of Kafka's client or ours; borrowed. When its thread has
+/** Why it ended, in the words of Kafka's client or ours; borrowed. Only after its thread has
  * ended. */
 const char *lane_error(const struct lane *l);
 

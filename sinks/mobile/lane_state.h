@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/lane_state.h - a lane from the inside, for the files of this folder: lane.c turns,
- * intake.c takes records, send.c asks and hears, tell.c writes what came of it.
+ * sinks/mobile/lane_state.h - a lane from the inside, for the files of this folder: lane.c has the
+ * turn, intake.c reads records, send.c posts requests and takes answers, tell.c writes the
+ * outcomes.
  */
 #pragma once
 
@@ -24,7 +25,8 @@ enum {
     LANE_WANTED_MAX = 2 * MOBILE_PUSH_TARGETS_MAX, /* targets of a record, and devices without */
     LANE_DONE_MAX = 1024 * 1024, /* outcomes of unfinished records read at a start */
     LANE_HELD_BYTES = 64 * 1024 * 1024,
-    LANE_HOLD_MS = 10 * 1000,     /* longer waits are not ours to hold: back to the topic */
+    LANE_HOLD_MS = 10 * 1000,     /* longer waits are not held in memory: the push is parked in the
+                                   * topic */
     LANE_VIEW_PATIENCE_MS = 5000, /* pushes leave without the view after this */
     LANE_FETCH = 0x7fffffff,      /* opaque of a request for a credential */
 };
@@ -62,7 +64,7 @@ struct lane {
     struct evidence evidence; /* that the configuration is right, or wrong */
     struct flight flight;
     bool narrow;           /* told so */
-    int64_t slow_until_ms; /* it counts as slowed at its own wish; 0: not. Told so */
+    int64_t slow_until_ms; /* it counts as slowed (Retry-After) until then; 0: not. Told so */
     int64_t slow_said_ms;  /* the wait that was told */
     int64_t unreached_ms;  /* when that was said last; 0: never */
     bool fetching;
@@ -105,7 +107,7 @@ void lane_answered(void *arg, uint64_t opaque, const struct http_answer *a);
 void lane_end(struct lane *l, struct job *j, enum push_result result, int status,
               const char *words);
 
-/** The same as TOKEN_DEAD, and processors/user is asked to forget it. */
+/** End the push as TOKEN_DEAD, and have processors/user remove the registration. */
 void lane_bury(struct lane *l, struct job *j, int status, const char *words);
 
 /** Back to mobile.push, not to be sent for `wait_ms`. */

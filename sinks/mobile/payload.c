@@ -32,7 +32,7 @@ static const struct texts languages[] = {
         "Mensagem de voz", "Documento" } },
 };
 
-/* By the language alone: "pt-BR" is "pt". Unknown ones read English. */
+/* By the language alone: "pt-BR" is "pt". Unknown languages get English. */
 static const struct texts *texts_of(struct cq_span locale)
 {
     for (size_t i = 0; i < ARRAY_LEN(languages); i++)
@@ -293,7 +293,7 @@ void payload_fcm(const struct push_content *c, const struct push_address *to, bo
         return;
     }
     fcm_head(to, dry_run, &head);
-    if (to->mode == PUSH_MODE_DATA) { /* nothing collapses: the app is woken for each one */
+    if (to->mode == PUSH_MODE_DATA) { /* no collapse key: the app is woken for each one */
         buf_add_str(&head, ",\"data\":{\"kind\":\"" PAYLOAD_KIND_MESSAGE "\",");
         fcm_ids(c, &head);
         buf_printf(&tail, ",\"android\":{\"priority\":\"HIGH\",\"ttl\":\"%llds\"}}}",

@@ -31,7 +31,8 @@ enum provider_state {
 struct provider_ops {
     const char *name;
     enum push_provider id;
-    /** Whether a credential is at hand at wall time `now_ms`; makes one where that needs nobody. */
+    /** Whether a credential is at hand at wall time `now_ms`; makes one where that needs no
+     * request. */
     enum provider_state (*credential)(struct provider *p, int64_t now_ms, struct http_request *ret);
     /** The answer to a fetch. CQ_OK: there is a credential; else *ret says what is wrong. */
     enum cq_status (*fetched)(struct provider *p, const struct http_answer *a, int64_t now_ms,
@@ -66,10 +67,9 @@ struct apns_conf {
 };
 
 /**
- * CQ_OK: `*ret` is owned by the caller, NULL when nothing is configured.
- * CQ_POISON: what is configured can never work and is not to be waited for (a legacy key).
- * CQ_FATAL: what is configured is wrong and has to be mended. The reason is in `reterr`, without
- * anything secret.
+ * CQ_OK: `*ret` is owned by the caller, NULL when nothing is configured. CQ_POISON: what is
+ * configured can never work and is not to be waited for (a legacy key). CQ_FATAL: what is
+ * configured is wrong and has to be corrected. The reason is in `reterr`, without anything secret.
  */
 CQ_MUST_CHECK enum cq_status fcm_new(const struct fcm_conf *conf, struct provider **ret,
                                      char *reterr, size_t reterr_n);

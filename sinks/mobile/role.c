@@ -77,7 +77,8 @@ static void on_news(void *arg, enum lane_news news, const char *lane, const char
     }
 }
 
-/* What is configured; false: it is wrong, and its pushes wait in the topic until it is mended. */
+/* Reads the configuration. False: it is wrong, and its pushes wait in the topic until it is
+ * corrected. */
 static bool open_provider(const char *name, enum cq_status st, const char *why,
                           struct provider *provider)
 {
@@ -198,14 +199,15 @@ static enum cq_status end_lanes(struct mobile_role *r, enum cq_status st)
     return st;
 }
 
-/* The process is as well as its worst lane; its gauges speak of both. */
+/* The process is as healthy as its worst lane; its gauges add up both. A lane that is wrongly
+ * configured only waits, and is not counted. */
 static void show_lanes(const struct mobile_role *r)
 {
     struct lane_health v[LANES], all;
     int n = 0;
 
     for (int i = 0; i < LANES; i++)
-        if (r->lanes[i].running) /* one that is wrongly configured waits, and that is all */
+        if (r->lanes[i].running)
             v[n++] = lane_health(r->lanes[i].lane);
     all = lane_health_of(v, n, clock_mono_ms());
     count_beat(all.beat_ms);

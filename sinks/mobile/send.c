@@ -15,7 +15,8 @@ enum {
     VIEW_AWAY_MS = 5000, /* … and once they do not */
     VIEW_LAG_MS = 30000, /* a registration younger than this may not be in the view yet */
     UNREACHED_EVERY_MS = 60 * 1000, /* it is said again */
-    SLOW_QUIET_MS = 60 * 1000,      /* one wish after another is one quota, until it is quiet */
+    SLOW_QUIET_MS = 60 * 1000,      /* waits asked for in a row count as one, until there was none
+                                     * for so long */
 };
 
 static uint32_t dice(void)
@@ -52,7 +53,7 @@ static enum cq_status look(struct lane *l, struct lane_batch *b, struct pg_resul
     return view_look(l->db, &l->params, asks, b->n, b->fact, rows);
 }
 
-/* Whether pushes leave without the view, which is said when it begins. */
+/* Whether pushes leave without the view because it has been away for too long. Tells so once. */
 static bool goes_blind(struct lane *l)
 {
     if (clock_mono_ms() - l->view_since_ms < LANE_VIEW_PATIENCE_MS)
@@ -63,8 +64,8 @@ static bool goes_blind(struct lane *l)
     return true;
 }
 
-/* Ask the view, unless it has been away for so long that nobody waits for it any more. CQ_AGAIN:
- * the batch has to wait. */
+/* Ask the view, unless it has been away for too long to wait for it. CQ_AGAIN: the batch has to
+ * wait. */
 static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now_ms,
                                struct pg_result **rows)
 {
@@ -118,8 +119,8 @@ static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *
     return true;
 }
 
-/* By what came with the push, or by what the view knows of since. Without the view nobody knows the
- * user's name, which would pass the mute. */
+/* By the mute that came with the push, or by a later one in the view. A message that mentions the
+ * user passes a mute; without the view the user's name is not known, so none does. */
 static bool is_muted(const struct push_device *to, const struct view_fact *f,
                      const struct push_content *c, int64_t wall_ms)
 {
@@ -156,7 +157,7 @@ static void start(struct lane *l, struct job *j, const struct mobile_push *m,
     if (is_settled(l, j, m, f, to, wall_ms))
         return;
     j->registered = to->registered;
-    if (f && f->registered && f->registration > to->registered) { /* it moved on: so do we */
+    if (f && f->registered && f->registration > to->registered) { /* registered again since */
         j->registered = f->registration;
         address.token = f->token;
         address.kind = f->kind;
@@ -233,7 +234,7 @@ static bool has_credential(struct lane *l)
     return false;
 }
 
-/* What the provider asked for is over, and it has asked for nothing more. */
+/* The wait that the provider asked for is over, and it has not asked for another. */
 static void look_at_slow(struct lane *l, int64_t now_ms)
 {
     if (!l->slow_until_ms || now_ms < l->slow_until_ms)
@@ -293,7 +294,7 @@ static void tell_bad(struct lane *l, const struct push_answer *a)
     breaker_bad(&l->breaker, at_once, clock_mono_ms(), dice());
     if (l->paused && l->paused_for == a->verdict)
         return;
-    /* one bad moment is no alarm: the trial after it has to fail, too */
+    /* one short failure raises no alarm: the trial after it has to fail, too */
     if (l->breaker.state == BREAKER_CLOSED || (!at_once && l->breaker.opened < 2))
         return;
     l->conf.tell(l->conf.arg, l->paused ? LANE_STILL : LANE_PAUSED, l->conf.name, a->words);
@@ -308,7 +309,7 @@ static void again_now(struct lane *l, struct job *j)
     job_list_add(&l->jobs, &l->jobs.ready, j);
 }
 
-/* Later: here when it is soon, else in the topic. */
+/* Try again later: wait in memory if that is soon, otherwise park it in the topic. */
 static void again_later(struct lane *l, struct job *j, const struct push_answer *a)
 {
     int64_t wait_ms = retry_wait_ms(j->attempt, a->retry_after_s, dice());
@@ -342,8 +343,8 @@ static void token_dead(struct lane *l, struct job *j, const struct push_answer *
         lane_bury(l, j, a->status, a->words);
 }
 
-/* Whether what was said of this user's token has been said of so many users' that the configuration
- * must be wrong: then it is paused, and the push waits. */
+/* Whether the tokens of so many users got this answer that the configuration must be wrong. Then
+ * the provider is paused, and the push waits. */
 static bool is_our_fault(struct lane *l, struct job *j, struct push_answer *a)
 {
     struct mobile_push m;
@@ -359,7 +360,7 @@ static bool is_our_fault(struct lane *l, struct job *j, struct push_answer *a)
     return true;
 }
 
-/* Not one of ours: true of one phone that moved, or of all when the configuration is wrong. */
+/* Not a token of ours: true of one phone that moved, or of all when the configuration is wrong. */
 static void token_foreign(struct lane *l, struct job *j, struct push_answer *a)
 {
     if (is_our_fault(l, j, a))
@@ -370,7 +371,8 @@ static void token_foreign(struct lane *l, struct job *j, struct push_answer *a)
         lane_end(l, j, PUSH_RESULT_DROPPED, a->status, a->words);
 }
 
-/* Nothing is wrong with the token, and anybody can have one of that platform. */
+/* The token is fine, so it is not ended; anybody can register one of that platform, so the provider
+ * is not paused for it. */
 static void platform_unreached(struct lane *l, struct job *j, struct push_answer *a)
 {
     int64_t now_ms = clock_mono_ms();
@@ -383,7 +385,7 @@ static void platform_unreached(struct lane *l, struct job *j, struct push_answer
     lane_end(l, j, PUSH_RESULT_DROPPED, a->status, a->words);
 }
 
-/* Everybody later, as the provider asks; its wish has a bound, and is said. */
+/* The whole provider later, as it asks. The wait has a bound, and is told. */
 static void slower(struct lane *l, const struct push_answer *a)
 {
     int64_t now_ms = clock_mono_ms();
@@ -403,7 +405,7 @@ static void slower(struct lane *l, const struct push_answer *a)
         l->slow_until_ms = now_ms + wait_ms;
 }
 
-/* How many may be under way follows what becomes of connections. */
+/* Adapt the number of requests in flight to the fate of the connections. */
 static void note_answer(struct lane *l, const struct http_answer *http)
 {
     struct flight *w = &l->flight;

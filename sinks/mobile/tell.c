@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/tell.c - what came of a push, written down: one record after the other, each
- * awaited, the outcome last.
+ * sinks/mobile/tell.c - writes what became of a push: one record after the other, each awaited, the
+ * outcome last.
  */
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
@@ -95,7 +95,7 @@ static enum cq_status send_outcome(struct lane *l, const struct job *j, const st
     return send_value(l, j, TOPIC_PUSH_OUTCOMES, &push_outcome_codec, &o, m->user_id);
 }
 
-/* processors/user forgets it, unless it was registered again since. */
+/* processors/user removes the registration, unless the device registered again since. */
 static enum cq_status send_burial(struct lane *l, const struct job *j, const struct mobile_push *m)
 {
     struct user_inbox record = {

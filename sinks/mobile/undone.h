@@ -15,7 +15,7 @@ enum { UNDONE_MAX = 8192 }; /* records between the oldest that is not done and t
 struct undone_entry {
     int64_t offset;
     int32_t left;  /* pushes of it that are not done */
-    int64_t first; /* lowest offset in push.outcomes of what is said about it; -1: nothing yet */
+    int64_t first; /* lowest offset of its outcomes in push.outcomes; -1: none yet */
 };
 
 struct undone {
@@ -40,8 +40,8 @@ CQ_MUST_CHECK enum cq_status undone_add(struct undone *w, int64_t offset, int32_
  * none). */
 void undone_done(struct undone *w, uint64_t name, int64_t outcome);
 
-/** Where a reader of push.outcomes has to begin to find everything that was said about records at
- * or above `next`. */
+/** Where a reader of push.outcomes has to begin to find every outcome of records at or above
+ * `next`. */
 int64_t undone_said(const struct undone *w);
 
 /** Records between the oldest and the newest, both counted. */

@@ -9,14 +9,15 @@ enum { TRIES_MAX = 10 };
 
 static const char sql_is_there[] = "SELECT to_regclass('view.rebuild') IS NOT NULL";
 
-/* A rebuild may come before the one before it is through: the higher mark counts. */
+/* A rebuild may begin before the previous one has finished: the higher mark counts. */
 static const char sql_keep[] =
     "CREATE TEMP TABLE told ON COMMIT DROP AS "
     "SELECT consumer, topic, partition, "
     "GREATEST(COALESCE(p.next, 0), COALESCE(r.until, 0)) AS until "
     "FROM view.positions p FULL JOIN view.rebuild r USING (consumer, topic, partition)";
 
-/* The first statement of each turn of a sink takes a row of it: none is half-way from here on. */
+/* The first statement of each turn of a sink updates a row of this table, so with the lock no turn
+ * is half-way. */
 static const char sql_wait[] = "LOCK TABLE view.positions IN ACCESS EXCLUSIVE MODE";
 
 static const char sql_drop[] =
@@ -43,7 +44,7 @@ static enum cq_status replace_view(struct pg *c, FILE *out)
     return st;
 }
 
-/* Readers may stand in each other's way and in ours; PostgreSQL ends one of those who wait. */
+/* Readers can deadlock with each other and with this; PostgreSQL then ends one of the waiting. */
 static bool met_readers(struct pg *c, enum cq_status st)
 {
     return st == CQ_AGAIN && strcmp(pg_sqlstate(c), "40P01") == 0 &&

@@ -10,8 +10,8 @@
 
 /**
  * In one transaction: drop the schemas view and model, apply their migrations again, and note in
- * view.rebuild how far each consumer had come. The sinks then read from the log's start, and tell
- * nothing outside of the view until they are past that. Sinks that run meanwhile, idle ones too,
+ * view.rebuild how far each consumer had come. The sinks then read from the log's start, and send
+ * no ticks and no dead letters until they are past that. Sinks that run meanwhile, idle ones too,
  * find within a second that it is another view, end, and begin again with it (lib/feed/whole.c).
  * Until they have filled it, it is not read: the migrations leave it incomplete.
  */

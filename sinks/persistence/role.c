@@ -62,7 +62,7 @@ static enum cq_status map_user(struct persistence *x, const struct bus_record *i
     return rows_user_event(x->rows, &e);
 }
 
-/* The topic has the present only, so what it says holds, repeated or not. */
+/* A compacted topic of current values: the value holds, repeated or not. */
 static enum cq_status map_target(struct persistence *x, const struct bus_record *in,
                                  int64_t *ret_source, const char **ret_why)
 {

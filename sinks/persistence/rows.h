@@ -21,7 +21,7 @@ enum {
     ROWS_CHANGE_MAX = 1026, /* ops of one change of a group: everybody, and the heir */
 };
 
-/** A change of rows that stand already, in the order of the log. */
+/** A change of rows that exist already, in the order of the log. */
 struct row_op {
     enum { OP_LEAVE, OP_ROLE, OP_DEVICE_GONE, OP_MUTE, OP_PUSH, OP_PUSH_GONE } kind;
     struct cq_id chat, user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device */

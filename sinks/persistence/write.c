@@ -3,8 +3,8 @@
 
 #include "schemas/topics.h"
 
-/* Replays and repeats find their rows there already; what may differ between two writes of one row
- * moves forward only. */
+/* Replays and repeats find their rows there already; columns that may differ between two writes of
+ * a row only move forward. */
 
 static const char sql_chats[] =
     "INSERT INTO view.chats AS c (chat_id, kind, name, name_seq, part, created_at, created_by, "
@@ -23,8 +23,8 @@ static const char sql_chats[] =
     "$3::uuid[], $4::uuid[], $5::text[], $6::int4[], $7::text[], $8::bytea[], $9::text[], "   \
     "$10::int8[], $11::uuid[])"
 
-/* To look for a repeat in two indexes before each row costs a third of the row, and there is next
- * to never one: the plain form fails then, and the turn is written again with the other. */
+/* Looking for a conflict in two indexes costs a third of each insert, and there is almost never
+ * one. So the plain form is tried first; if it fails, the turn is written again with the other. */
 static const char sql_messages[] = INSERT_MESSAGES;
 static const char sql_messages_repeated[] = INSERT_MESSAGES " ON CONFLICT DO NOTHING";
 
@@ -40,7 +40,7 @@ static const char sql_leave[] =
     "UPDATE view.members SET left_seq = $2, left_at = $4 WHERE chat_id = $1 "
     "AND user_id = ANY ($3::uuid[]) AND joined_seq < $2 AND left_seq IS NULL";
 
-/* An heir may be named twice: the later word counts. */
+/* An heir may be named twice: the later change counts. */
 static const char sql_role[] =
     "UPDATE view.members m SET role = w.role FROM (SELECT DISTINCT ON (user_id) user_id, role "
     "FROM unnest($3::uuid[], $4::int4[]) WITH ORDINALITY AS c(user_id, role, ord) "

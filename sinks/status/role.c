@@ -21,7 +21,7 @@ enum {
 };
 
 struct status_role {
-    struct bus_watched inbox; /* what it tells to */
+    struct bus_watched inbox; /* where it writes ticks */
     struct ticks *ticks;
     struct delivery *delivery;
     struct cq_arena *arena; /* of the turn */
@@ -85,15 +85,16 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 }
 
 /* A tick must not be computed on members and messages that the view does not have yet: a receipt
- * waits until the view has the event it speaks of. processors/chat lets no receipt speak of what
- * will not come; one that does all the same would wait for ever, so it goes on to be refused. */
+ * waits until the view has the event it speaks of. processors/chat clamps receipts to what the view
+ * will reach. One above that would wait for ever, so it is admitted, and on_step() dead-letters
+ * it. */
 static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record *recs, int n,
                                bool *hold)
 {
     struct status_role *x = arg;
     bool asked = false;
 
-    /* what was announced meanwhile is of no more interest, and must not pile up */
+    /* drop the notifications that came meanwhile, so that they do not pile up */
     if (pg_wait_notify(c, 0, on_notify, NULL) != CQ_OK)
         return CQ_AGAIN;
     for (int i = 0; i < n; i++) {
@@ -103,7 +104,7 @@ static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record 
         arena_reset(x->arena);
         if (recs[i].partition >= PARTITIONS_MAX ||
             codec_decode(&delivery_status_codec, recs[i].value, x->arena, &s, NULL) != CQ_OK)
-            continue; /* poison has not to wait */
+            continue; /* it cannot be decoded: admit it, and on_step() dead-letters it */
         offset = seq_offset(s.seq);
         if (offset >= x->view_next[recs[i].partition] && !asked) {
             enum cq_status st = read_view(x, c);
@@ -152,10 +153,10 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
     *ret_why = "speaks of what comes after it";
     if (s.seq > seq_make(s.source.generation, s.source.offset) ||
         (in->partition < PARTITIONS_MAX && seq_offset(s.seq) >= x->view_next[in->partition]))
-        return CQ_POISON; /* let in before its time because that never comes */
+        return CQ_POISON; /* admitted although the view will never reach it */
     *ret_source = s.source.offset;
-    /* A repeat after a crash of processors/chat, or of a zombie: the membership of then would be
-     * seen beside the cursors of now. Several records may share a source. */
+    /* A repeat after a crash of processors/chat, or of a zombie. Applied again, its old membership
+     * would be combined with today's cursors. Several records may share a source. */
     if (s.source.offset < applied) {
         count_add(COUNT_DUPLICATES, 1);
         return CQ_OK;
@@ -176,7 +177,7 @@ static enum cq_status on_write(void *arg, struct pg *c, struct producer *p, cons
         st = tell_senders(x->ticks, c, &x->params, x->arena, x->delivery, p);
     if (st == CQ_OK)
         st = tell_readers(x->ticks, x->arena, x->delivery, p);
-    if (st == CQ_FATAL && arena_full(x->arena)) { /* fewer records a turn need less */
+    if (st == CQ_FATAL && arena_full(x->arena)) { /* a turn with fewer records needs less memory */
         *ret_why = "needs more than a turn has";
         return CQ_POISON;
     }

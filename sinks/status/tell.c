@@ -49,7 +49,7 @@ static enum cq_status on_sender(void *arg, const struct tick_range *r, struct cq
         (id_eq(sender, c->before[r->kind].low_user) || id_eq(sender, c->mark[r->kind].low_user)))
         return CQ_OK;
     if (!u || !ticks_present(c, (size_t)(u - c->users), c->now, NULL))
-        return CQ_OK; /* who left is told nothing more */
+        return CQ_OK; /* users who left get no ticks */
     if (x->n == x->cap && !found_grow(x))
         return CQ_FATAL;
     x->v[x->n++] = (struct found){ r->chat, tick_mark_for(&c->mark[TICK_DELIVERED], sender),

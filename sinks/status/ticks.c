@@ -132,7 +132,7 @@ static bool ranks_before(int64_t seq, struct cq_id user, int64_t other, struct c
 }
 
 /* The two lowest among those present. What was before a member joined does not concern him, so his
- * cursor begins there. False when fewer than two are present: then nobody waits for anybody. */
+ * cursor begins there. False when fewer than two are present: there are no ticks then. */
 static bool two_lowest(const struct tick_chat *c, int kind, int64_t seq, struct tick_mark *ret)
 {
     struct cq_id next_user = { { 0 } };
@@ -165,7 +165,7 @@ static void move_mark(struct ticks *t, struct tick_chat *c, int kind, const stru
 
     if (!two_lowest(c, kind, r->source, &now))
         return;
-    if (now.low < c->mark[kind].low) /* ticks never go back, whatever a log may say */
+    if (now.low < c->mark[kind].low) /* ticks never go back, whatever the log contains */
         return;
     if (now.low == c->mark[kind].low && now.next == c->mark[kind].next &&
         id_eq(now.low_user, c->mark[kind].low_user))
@@ -191,7 +191,7 @@ static void advance(struct ticks *t, struct tick_chat *c, struct tick_user *u, i
     move_mark(t, c, kind, r);
 }
 
-/* One a turn for what one device reads in a row. */
+/* What one device reads in a row within a turn is one reading. */
 static void add_reading(struct ticks *t, const struct tick_record *r, int64_t from)
 {
     struct tick_reading *last = t->readings_n ? &t->readings[t->readings_n - 1] : NULL;

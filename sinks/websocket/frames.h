@@ -33,7 +33,7 @@ struct frame_pool {
 void frame_pool_init(struct frame_pool *p, size_t max);
 void frame_pool_release(struct frame_pool *p);
 
-/** Give back one node; its record is the caller's business. */
+/** Give back one node; the caller drops its reference to the record. */
 void frame_free(struct frame_pool *p, struct frame *f);
 
 /** A node for `entry` of `record`, taking one reference; NULL at the pool's maximum. */

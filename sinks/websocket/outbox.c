@@ -153,7 +153,7 @@ static size_t lay_out_items(const struct parcel *p, struct lost_item *out, struc
                                        .at_ms = e->at_ms,
                                        .frame = span_of(NULL, x->all.n - from) };
     }
-    for (size_t i = 0; i < n; at += out[i++].frame.n) /* it does not move any more */
+    for (size_t i = 0; i < n; at += out[i++].frame.n) /* the buffer does not move any more */
         out[i].frame.p = x->all.p + at;
     return n;
 }

@@ -44,7 +44,7 @@ struct outbox {
     struct parcel *resting;     /* refused, to be tried again */
     uint32_t n;                 /* all */
     uint32_t sent_n;            /* submitted and not reported */
-    int64_t shut_until_ms;      /* the port refused: leave it alone until then */
+    int64_t shut_until_ms;      /* the port refused: no submission before then */
     struct frame_pool *frames;  /* borrowed */
 };
 
@@ -59,8 +59,8 @@ struct parcel *outbox_add(struct outbox *o, enum parcel_kind kind, struct cq_id 
  * caller's. */
 CQ_MUST_CHECK enum cq_status parcel_put(struct parcel *p, struct frame *f);
 
-/** Its session ended. True when it was never submitted: then nobody need be told that the session
- * closed. */
+/** Its session ended. True when it was never submitted: then the processors need not be told that
+ * the session closed. */
 bool parcel_cancel(struct parcel *p);
 
 /** Submit what is queued, until the port refuses or too much is in flight. */
@@ -71,5 +71,5 @@ void outbox_submit(struct outbox *o, const struct sink_port *port, struct cq_id 
 void outbox_report(struct outbox *o, uint64_t opaque, enum cq_status st, int64_t mono_ms,
                    uint32_t *ret_handed_back);
 
-/** Those whose rest is over go back into the queue. */
+/** Parcels that have rested long enough go back into the queue. */
 void outbox_wake(struct outbox *o, int64_t mono_ms);

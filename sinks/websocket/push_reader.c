@@ -22,7 +22,7 @@ struct push_reader {
     struct producer *letters; /* owned; NULL until the first dead letter */
     enum letter letter;
     int64_t letter_ms;      /* wall clock when it was sent */
-    struct bus_record dead; /* owned; of the letter that is on its way */
+    struct bus_record dead; /* owned; of the dead letter in flight */
     char why[320];          /* of CQ_FATAL */
 };
 
@@ -129,7 +129,7 @@ static enum cq_status begin_letter(struct push_reader *r, struct bus_record *rec
     return CQ_OK;
 }
 
-/* Whether reading may go on: the letter is stored, and its record is stepped over. */
+/* Whether reading may go on: the dead letter is stored, and its record is stepped over. */
 static enum cq_status await_letter(struct push_reader *r, bool *ret_done)
 {
     const char *why;
@@ -145,7 +145,8 @@ static enum cq_status await_letter(struct push_reader *r, bool *ret_done)
     st = r->letter == LETTER_STORED
              ? sink_record(r->sink, r->dead.partition, r->dead.offset, (struct cq_span){ 0 }, &why)
              : CQ_FATAL;
-    if (st == CQ_AGAIN) { /* no room to step over: it is met, and lettered, once more */
+    if (st == CQ_AGAIN) { /* no room to step over it: it is read again, and gets another dead
+                           * letter */
         consumer_seek(r->consumer, r->dead.topic, r->dead.partition, r->dead.offset);
         st = CQ_OK;
     }
@@ -159,7 +160,7 @@ static enum cq_status await_letter(struct push_reader *r, bool *ret_done)
 static enum cq_status route(struct push_reader *r, struct bus_record *rec, int64_t wall_ms)
 {
     const char *why = "empty";
-    /* An empty value is no WsPush either, and to the sink it means: step over. */
+    /* An empty value is no WsPush either. (To the sink it would mean: step over.) */
     enum cq_status st = rec->value.n
                             ? sink_record(r->sink, rec->partition, rec->offset, rec->value, &why)
                             : CQ_POISON;
@@ -225,7 +226,8 @@ void push_reader_commit(void *arg, int32_t slot, int64_t next, bool wait)
     if (!wait)
         consumer_commit(r->consumer, r->topic, slot, next, NULL);
     else if (consumer_commit_wait(r->consumer, r->topic, slot, next, NULL) != CQ_OK)
-        log_debug("commit_failed", LOG_I("slot", slot)); /* more is read again, nothing is lost */
+        log_debug("commit_failed", LOG_I("slot", slot)); /* more is read again after a restart,
+                                                          * nothing is lost */
 }
 
 void push_reader_pause(void *arg, int32_t slot, bool pause)

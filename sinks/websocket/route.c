@@ -4,7 +4,7 @@
 enum {
     REASON_MAX = 120,
     OWN_LATE_MAX_MS = 5000,
-    /* later than load makes it: it was handed back, or the database was away for a while */
+    /* later than overload makes them: it was handed back, or the database was away for a while */
     TICK_LATE_MAX_MS = 15000
 };
 
@@ -18,8 +18,8 @@ static void note_tick(struct sink *s, int64_t late_ms)
     s->stats.ticks_late_ms += late_ms > 0 ? late_ms : 0;
 }
 
-/* A message that comes back to who wrote it tells how late the road is, a tick how late the
- * view. */
+/* A message that comes back to its sender shows how late the processors are, a tick how late the
+ * view is. */
 static void note_late(struct sink *s, const struct session *x, const struct ws_entry *e)
 {
     int64_t late_ms = s->wall_ms - e->at_ms;
@@ -63,7 +63,7 @@ static void return_to_sender(struct sink *s, const struct ws_target *to, struct 
     struct frame *f = NULL;
 
     if (e->kind == WS_ENTRY_KIND_CLOSE)
-        return; /* it is closed */
+        return; /* its socket is closed already */
     if (e->kind == WS_ENTRY_KIND_FRAME && e->class == FRAME_CLASS_MESSAGE) {
         f = frame_new(&s->frames, r, entry, s->mono_ms);
         if (!f) {
@@ -222,7 +222,7 @@ void sink_commit_all(struct sink *s)
     commit_dirty(s);
 }
 
-/* Reading stops above a bound and goes on below half of it. */
+/* Back-pressure: reading stops above a bound and goes on below half of it. */
 static void balance_pressure(struct sink *s)
 {
     size_t part = s->full ? 2 : 1;

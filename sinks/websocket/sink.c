@@ -20,8 +20,8 @@ enum cq_status sink_new(const struct sink_conf *conf, struct sink **ret)
     s->arena = arena_new(ARENA_MAX);
     idmap_init(&s->by_id, conf->sessions_max);
     idmap_init(&s->bounced, SINK_FRAMES_MAX);
-    /* Handing back must go on when sockets are full already, so the pool is larger than their
-     * bound. */
+    /* Frames must be handed back also when all sockets are full, so the pool is larger than the
+     * sockets' bound. */
     frame_pool_init(&s->frames, 2 * (size_t)SINK_FRAMES_MAX);
     outbox_init(&s->outbox, &s->frames);
     if (!s->arena || slots_init(&s->slots, conf->slots) != CQ_OK) {
@@ -129,7 +129,7 @@ static void leave(struct sink *s, struct session *x)
     bool known = x->state != SESSION_WAITING;
 
     if (x->opened && parcel_cancel(x->opened))
-        known = false; /* nobody heard of it */
+        known = false; /* its SessionOpened was never submitted */
     x->opened = NULL;
     if (known && !f && !outbox_add(&s->outbox, PARCEL_GONE, x->id, x->user, x->device))
         s->failed = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/websocket/sink.h - the last stretch: entries of ws.push become numbered frames of sockets,
- * and what does not reach its device goes back to user.inbox. Knows neither sockets nor Kafka: both
- * are behind struct sink_port. One thread; no clock: sink_set_now() says what time it is.
+ * sinks/websocket/sink.h - entries of ws.push become numbered frames of sockets, and what does not
+ * reach its device goes back to user.inbox. Knows neither sockets nor Kafka: both are behind struct
+ * sink_port. One thread; no clock: sink_set_now() says what time it is.
  */
 #pragma once
 

@@ -48,7 +48,7 @@ struct sink {
     struct cq_arena *arena;
     size_t held_bytes;
     int64_t waiting_n;
-    bool full;   /* every slot is paused until things drain */
+    bool full;   /* every slot is paused until the backlog has drained */
     bool failed; /* no memory for what must not be lost */
     struct sink_stats stats;
 };
@@ -63,7 +63,7 @@ void sink_end(struct sink *s, struct session *x, int code, struct cq_span reason
 void sink_bounce(struct sink *s, struct cq_id session_id, struct cq_id user, struct cq_id device,
                  struct frame *f);
 
-/** Whether its loss is worth a push; everything else is in a later sync. */
+/** Whether it becomes a push when it is not delivered; all other frames are in a later sync. */
 bool frame_is_message(const struct frame *f);
 
 /** All sessions of a slot that is not ours any more register anew. */

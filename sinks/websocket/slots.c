@@ -55,7 +55,7 @@ static void set_state(struct slots *s, int32_t i, enum slot_state state)
 int64_t slots_assigned(struct slots *s, int32_t i, int64_t committed, bool *ret_same)
 {
     struct slot *sl = &s->slot[i];
-    /* Nobody else had it in between if nobody committed past what we hold open. */
+    /* No other gateway had it in between if nothing was committed beyond our first open record. */
     bool same =
         sl->state != SLOT_AWAY && sl->window.next >= 0 && committed <= window_position(&sl->window);
 

@@ -13,7 +13,7 @@
 enum {
     SLOTS_MAX = 1024,
     SLOT_WINDOW_MAX = 256 * 1024,   /* records of one slot from the first open one on */
-    SLOT_PARKED_MAX_MS = 10 * 1000, /* then it is taken for gone */
+    SLOT_PARKED_MAX_MS = 10 * 1000, /* then it counts as another gateway's */
 };
 
 enum slot_state { SLOT_AWAY, SLOT_OURS, SLOT_PARKED };
