@@ -21,22 +21,22 @@ enum {
     ARENA_BYTES = 8 * 1024 * 1024,
     PARAMS_BYTES = 64 * 1024,
     EARLIER_MS = 60 * 1000,      /* clocks of brokers and roles may differ by so much */
-    MEMBERS_WAIT_MS = 20 * 1000, /* until the group has found out that a killed process is gone */
+    MEMBERS_WAIT_MS = 20 * 1000, /* until the group has noticed that a killed process is gone */
     SERVE_MS = 100,
     WHY_MAX = 256,
     SHOWN_EVERY = 1000 * 1000,
     EXIT_CUT = 3,
 };
 
-/* Fillers in one partition. They take some seconds a million; more than this is no lost tail, but a
- * topic that was made anew. */
+/* Fillers in one partition. A million of them take some seconds. More than this means not a lost
+ * tail, but a topic that was created anew. */
 static const int64_t GAP_MAX = 100 * 1000 * 1000;
 
-/* A topic as it is, and as it is spoken of. */
+/* A topic as it is, and how far commits, sources and floors say that it reached. */
 struct told {
     int32_t n;
     int64_t end[PARTITIONS_MAX];
-    int64_t target[PARTITIONS_MAX];  /* one past the highest place anybody speaks of */
+    int64_t target[PARTITIONS_MAX];  /* one past the highest offset that anything names */
     int64_t last_ms[PARTITIONS_MAX]; /* time of its last record; 0: none */
     int64_t commit[PARTITIONS_MAX];  /* of its first group; -1: none */
     char *text[PARTITIONS_MAX];      /* owned; beside that commit, NULL for none */
@@ -451,8 +451,8 @@ static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t off
         *(bool *)arg = true;
 }
 
-/* Fillers carry the time of the record before them: whoever asks for a time finds what he would
- * have found. (Where the broker sets the times, it does.) */
+/* Fillers carry the time of the record before them, so that searches by time find the same records
+ * as before. (Not where the broker sets the times.) */
 static enum cq_status fill(struct producer *producer, enum topic t, int32_t partition, int64_t n,
                            int64_t at_ms)
 {
@@ -522,8 +522,8 @@ static enum cq_status verify(struct plan *p)
     return CQ_OK;
 }
 
-/* In this order it may be ended anywhere: what is spoken of is noted before a commit goes back, and
- * a cut is filled after everything that it is the reason for. */
+/* In this order the command may be interrupted anywhere and run again: floors are recorded before a
+ * commit is moved back, and a gap is filled last of all that depends on it. */
 static enum cq_status run(struct plan *p, bool doing, int *ret_code)
 {
     enum cq_status st = ask_all(p);

@@ -111,8 +111,8 @@ static void tell_drift(void *arg, const char *topic, const char *name, const cha
              LOG_S("found", found));
 }
 
-/* A topic whose settings were changed loses what it should keep, with every role in good health. No
- * reason to refuse to run: what is lost is lost sooner without us. */
+/* A topic whose settings were changed loses what it should keep, with every role in good health.
+ * That is no reason to refuse to run: without this role more would be lost. */
 static void look_at_topics(void)
 {
     char why[256] = "";
@@ -138,9 +138,8 @@ struct watches {
     struct pg_watch *pg;
 };
 
-/* Every role is watched over, whatever its own loop waits for. Who cannot be watched counts as
- * away.
- */
+/* Kafka and PostgreSQL are watched by threads of their own, whatever the role's loop waits for. A
+ * server that cannot be watched counts as away. */
 static void start_watches(struct watches *w)
 {
     if (bus_watch_start(setting_text(SET_KAFKA_BROKER), &w->bus) != CQ_OK)
@@ -200,7 +199,7 @@ static void print_misspelt(void *arg, const char *name, const char *ours)
     fprintf(stderr, "chasqui: nobody knows the setting %s; %s is meant?\n", name, ours);
 }
 
-/* What a role would find out only when it uses it. */
+/* Check what a role would find out only when it uses it. */
 static bool check_token_key(void)
 {
     struct token_keys *keys = NULL;

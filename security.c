@@ -19,7 +19,7 @@ static bool given(enum setting_key key)
     return *setting_text(key) != '\0';
 }
 
-/* Brokers are asked again all the time: once in a while is enough to be heard. */
+/* Brokers are asked again all the time; log only once in a while. */
 static void say_refused(const char *settings, const char *why)
 {
     static _Atomic int64_t said_ms;

@@ -23,7 +23,7 @@ static struct token_service service;
 
 /* The last token, for all clients of the process: each of them asks when it is made. */
 static struct {
-    pthread_mutex_t lock; /* held during a request, too: who waits for it wants its answer */
+    pthread_mutex_t lock; /* held during a request, too: all who wait for it want its answer */
     struct bus_token token;
     int64_t renew_ms; /* Unix time from which another one is got; 0: there is none */
 } last = { .lock = PTHREAD_MUTEX_INITIALIZER };

@@ -66,7 +66,7 @@ enum cq_status budget_take(struct pg *c, const struct auth_limits *l, enum budge
     struct pg_params p;
     enum cq_status st;
 
-    if (cost_us > room_us) { /* never so many at once */
+    if (cost_us > room_us) { /* so many at once are never granted */
         *ret_wait_ms = period_ms[kind];
         return CQ_OK;
     }

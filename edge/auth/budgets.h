@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/auth/budgets.h - how much of codes, guesses and lookups there is for a number, for an
- * address and in all. Token buckets in schema auth: every copy of edge-rest shares them, and a
- * restart forgets nothing. A bucket holds `most` tokens and gains as many in its period, evenly.
+ * edge/auth/budgets.h - quotas of codes, guesses and lookups: for a phone number, for an address
+ * and in all. Token buckets in schema auth: every copy of edge-rest shares them, and a restart
+ * forgets nothing. A bucket holds `most` tokens and gains as many in its period, evenly.
  */
 #pragma once
 

@@ -16,7 +16,7 @@ static void hash_code(struct cq_span pepper, struct cq_id challenge, const char 
     hmac_sha256(pepper, parts, ARRAY_LEN(parts), out);
 }
 
-/* Six digits, each as likely as any other: what would favour low numbers is drawn again. */
+/* Six digits, each as likely as any other: values that would favour low numbers are drawn again. */
 static void draw_code(char out[CODE_DIGITS + 1])
 {
     const uint32_t range = 1000000, fair = UINT32_MAX / range * range;
@@ -30,11 +30,11 @@ static void draw_code(char out[CODE_DIGITS + 1])
 
 /* ---- made ---------------------------------------------------------------------------- */
 
-/* One at a time for a number, until the transaction ends: what is counted next is all there is. */
+/* One at a time for a number, until the transaction ends, so that the counts below are exact. */
 static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
-/* When the last but so many was made, 0 for never: within the hour or the day, one more is too
- * many. */
+/* When the Nth last code was made, 0 for never. If that is within the hour or the day, one more is
+ * too many. */
 static const char sql_earlier[] =
     "SELECT coalesce((SELECT created_at FROM auth.challenges WHERE phone_number = $1 AND lane "
     "IS NOT DISTINCT FROM $2 ORDER BY created_at DESC OFFSET $3 LIMIT 1), 0), coalesce((SELECT "
@@ -55,8 +55,8 @@ static void add_lane(struct pg_params *p, struct cq_id lane)
 
 enum { LANES_MAX = 3 };
 
-/* Those that this one may use, the strangers' (zero) last. The same statements run for a number
- * that nobody has. */
+/* The lanes that this request may use, the strangers' lane (zero) last. The same statements run for
+ * a number that is not registered. */
 static enum cq_status find_lanes(struct pg *c, const struct auth_limits *l,
                                  const struct code_ask *ask, struct cq_id ret[LANES_MAX],
                                  size_t *ret_n)
@@ -129,7 +129,8 @@ static enum cq_status choose_lane(struct pg *c, struct pg_params *p, const struc
     return st;
 }
 
-/* Whoever has a lane of his own is in nobody's way at an address or at the end of all codes. */
+/* A request with a lane of its own is not charged to its address, and may use the share of all
+ * codes that is kept for such lanes. */
 static enum cq_status charge(struct pg *c, const struct auth_limits *l, const struct code_ask *ask,
                              bool own, enum auth_verdict *ret, int64_t *ret_wait_ms)
 {
@@ -204,7 +205,7 @@ enum cq_status challenge_make(struct pg *c, const struct auth_limits *l, const s
 static const char sql_whose[] =
     "SELECT phone_number, lane IS NOT NULL FROM auth.challenges WHERE challenge = $1";
 
-/* A try is taken before the code is looked at, so that guesses at once cannot share one. */
+/* A try is charged before the code is compared, so that simultaneous guesses cannot share one. */
 static const char sql_take[] =
     "UPDATE auth.challenges SET tries_left = tries_left - 1 "
     "WHERE challenge = $1 AND used_at IS NULL "

@@ -2,13 +2,14 @@
 /*
  * edge/auth/challenges.h - one-time codes: made, hashed, tried, used once. Schema auth.
  *
- * Codes of a number are counted by lane, so that a stranger cannot keep its owner out: all
- * strangers share one lane; each place (address) from which the number was logged in or refreshed
- * lately has one of its own, and so has each device that shows a refresh token of this account.
- * Whoever has a lane of his own uses the strangers' after it.
+ * Codes of a number are counted by lane, that is by who asks for them, so that a stranger cannot
+ * use up the owner's codes: all strangers share one lane; each place (address) from which the
+ * number logged in or refreshed lately has a lane of its own, and so has each device that shows a
+ * refresh token of this account. A request with a lane of its own uses the strangers' lane after
+ * it.
  *
- * Guesses have budgets by number, by address and in all. Where one is used up, the first guess at a
- * challenge still counts, so that a code in its owner's hands is good whatever others do.
+ * Guesses have budgets by number, by address and in all. When one is used up, the first guess at a
+ * challenge is still compared, so that the owner's code works whatever others do.
  */
 #pragma once
 

@@ -18,7 +18,7 @@ static const char sql_device[] = "INSERT INTO auth.devices (device_id, user_id, 
 
 static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
 
-/* The new one stays whatever the clocks of two edges say. */
+/* The new one stays, whatever the clocks of two edges say. */
 static const char sql_evict[] =
     "WITH over AS (SELECT device_id FROM auth.devices WHERE user_id = $1 AND revoked_at IS NULL "
     "ORDER BY device_id = $2 DESC, created_at DESC OFFSET $4), gone AS (UPDATE auth.refresh_tokens "

@@ -6,8 +6,8 @@ enum { PARAMS_BYTES = 16 * 1024 };
 static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 2))";
 
 /* A shared chat is looked for by the other's chats, 200 of them at most, one person after the
- * other: a join of all at once would read every member of every group that the user is in. Whom the
- * 200 do not show costs one of the budget, no more. */
+ * other: a join of all at once would read every member of every group that the user is in. Somebody
+ * whose shared chat is not among the 200 costs one of the quota, no more. */
 static const char sql_strangers[] =
     "SELECT t.id FROM (SELECT DISTINCT id FROM unnest($2::uuid[]) u(id)) t WHERE t.id <> $1 AND "
     "NOT EXISTS (SELECT 1 FROM auth.lookups k WHERE k.user_id = $1 AND k.target = t.id AND k.at > "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/auth/sweep.h - takes away what schema auth need not know any more.
+ * edge/auth/sweep.h - deletes rows of schema auth that have expired.
  */
 #pragma once
 
@@ -10,7 +10,7 @@ enum { SWEEP_ROWS = 500 /* of a table in one call */ };
 
 /** At most SWEEP_ROWS rows of each table: challenges a day and an hour old, refresh tokens used or
  * expired for a week, devices ended for a month, places, lookups and buckets whose time has passed.
- * `*ret_rows`: how many went. `*ret_more`: a table had its full share. Several processes may do it
+ * `*ret_rows`: how many went. `*ret_more`: a table reached that number. Several processes may do it
  * at once. */
 CQ_MUST_CHECK enum cq_status auth_sweep(struct pg *c, int64_t now_ms, int64_t *ret_rows,
                                         bool *ret_more);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/ws/client_frame.h - what a client may say on its socket (docs/protocol.md), checked for form
+ * edge/ws/client_frame.h - the frames that a client may send (docs/protocol.md), checked for form
  * and size alone. Pure.
  */
 #pragma once
@@ -25,7 +25,7 @@ struct client_frame {
     struct cq_id chat;        /* SEND, RECEIPT */
     bool has_peer;
     struct cq_id peer;       /* SEND, RECEIPT */
-    int64_t delivered, read; /* RECEIPT; 0: says nothing */
+    int64_t delivered, read; /* RECEIPT; 0: not in the frame */
 };
 
 /** `{"t":"ok","n":17}` exactly as most clients write it, without a parser: half of all frames are

@@ -176,7 +176,8 @@ bool conn_add_frame(void *conn, struct cq_span head, struct cq_span body)
         return false;
     if (WIRE_HEAD_MAX + n > OUT_MAX) {
         ((struct conn *)conn)->doomed =
-            true; /* cannot be; if it is, it goes back and the client syncs */
+            true; /* never, since frames are bounded; if it is, the frame is handed back and the
+                   * client syncs */
         return false;
     }
     at += wire_head(WIRE_FIN_TEXT, n, at);
@@ -246,7 +247,7 @@ static void on_auth(struct conn *c, const struct client_frame *f)
         c->claims = claims;
 }
 
-/* Not taken, and nothing later passes before it. */
+/* Refuse it, and everything later on this socket until it is sent again. */
 static void push_back(struct conn *c, const struct client_frame *f, struct cq_id id,
                       const char *code, int64_t retry_after_ms)
 {
@@ -333,7 +334,7 @@ static void on_send(struct conn *c, const struct client_frame *f)
     }
     wait_ms = f->has_peer ? peers_take(&g->peers, c->claims.user, f->peer, g->wall_ms) : 0;
     count_add(COUNT_PEERS_REFUSED, wait_ms > 0);
-    if (wait_ms) /* for good, as far as this message goes: what comes after it may pass */
+    if (wait_ms) /* this message is refused for good: what comes after it may pass */
         nack(c, f->client_id, "too_many_chats", 0);
     else
         produce(c, f, id);

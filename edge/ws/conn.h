@@ -17,7 +17,7 @@ bool conn_origin_allowed(const struct gateway *g, struct cq_span origin);
 /** The upgrade is done. False: too many connections. */
 CQ_MUST_CHECK bool conn_opened(struct gateway *g, struct conn *c, struct lws *wsi);
 
-/** The peer is going, or gone: no more frames either way. May be called twice. */
+/** The peer is closing, or gone: no more frames in either direction. May be called twice. */
 void conn_ended(struct conn *c);
 
 /** The memory goes now. */
@@ -26,7 +26,7 @@ void conn_closed(struct conn *c);
 /** A piece of a message; `last` ends it. */
 void conn_received(struct conn *c, struct cq_span piece, bool first, bool last, bool binary);
 
-/** Send a close frame soon and take no more notice of the peer. */
+/** Send a close frame soon, and ignore whatever the peer still sends. */
 void conn_close(struct conn *c, int code, struct cq_span reason);
 
 /** Write what waits, in one call; later if the socket is choked. */
@@ -43,5 +43,6 @@ void conn_wake(struct conn *c);
 bool conn_add_frame(void *conn, struct cq_span head, struct cq_span body);
 void conn_session_over(void *conn, int code, struct cq_span reason);
 
-/** The verdict on a send. Closes nothing: it may come in the middle of a row of them. */
+/** The answer to a send. Never closes the socket, since the caller may be walking over several
+ * sends. */
 void conn_answer(struct conn *c, bool stored, struct cq_span client_id, struct cq_id id);

@@ -14,7 +14,8 @@ enum {
     RECORDS_A_TURN = 256,
     WALK_TICKS = 10,              /* each connection is looked at once in so many ticks */
     PROVEN_AFTER_MS = 8000,       /* a broker that is silent this long would have been noticed */
-    DEAD_TO_THEM_MS = 150 * 1000, /* processors/user takes a gateway for gone after 180 s */
+    DEAD_TO_THEM_MS = 150 * 1000, /* processors/user takes a gateway for dead after 180 s of
+                                   * silence */
     SWEEP_STEPS = 64,
     SHOW_EVERY_MS = 500,
     FRAMES_BASE_PER_MINUTE = 3000,
@@ -168,7 +169,7 @@ static void send_receipts(struct gateway *g)
         enum cq_status st =
             ingest_chat(g->ingest, &a, opaque_of(OPAQUE_RECEIPTS, (uint64_t)partition), &field);
 
-        if (st != CQ_OK) /* poison cannot be: each was checked */
+        if (st != CQ_OK) /* CQ_POISON is not possible: each receipt was checked */
             receipts_report(&g->receipts, partition, st == CQ_POISON ? CQ_OK : st, g->mono_ms);
     }
 }
@@ -202,9 +203,9 @@ static void walk_conns(struct gateway *g)
     }
 }
 
-/* GatewayAlive each minute. When the broker may not have heard one for so long that the processors
- * took this gateway for gone, its sessions are dead to them though the sockets live: register all
- * anew. */
+/* GatewayAlive each minute. When none may have reached the broker for so long that the processors
+ * took this gateway for dead, they have dropped its sessions although the sockets live: register
+ * all of them again. */
 static void stay_alive(struct gateway *g)
 {
     bool due = g->mono_ms - g->alive_ms >= ALIVE_EVERY_MS;
@@ -250,7 +251,8 @@ static void show(struct gateway *g)
     push_reader_show(g->reader);
 }
 
-/* How late the messages of this gateway's own people came back to them, and their ticks. */
+/* Measure how late the messages of this gateway's own users came back to them, and their ticks;
+ * shed load and renice accordingly. */
 static void feel_pressure(struct gateway *g)
 {
     const struct sink_stats *s = sink_stats(g->sink);
@@ -271,7 +273,7 @@ void gateway_tick(struct gateway *g)
     show(g);
     feel_pressure(g);
     log_disk_tick(&g->log_disk, g->mono_ms);
-    g->log_more = true; /* events that the descriptor did not tell of */
+    g->log_more = true; /* the descriptor does not signal every event */
     ingest_serve(g->ingest);
     if (ingest_is_dead(g->ingest)) {
         sends_fail_all(&g->sends);

@@ -62,12 +62,12 @@ struct conn {
     uint32_t index;      /* among g->conns */
     uint32_t rate;       /* of g->rates, when authenticated */
     bool has_claims;     /* the handshake brought a good token */
-    bool token_in_query; /* the handshake brought one where it must not be */
+    bool token_in_query; /* the handshake had a token in the address, where it must not be */
     bool authenticated;
     bool closing;     /* nothing is read or written any more, but the close */
     bool close_asked; /* the close frame is to be sent */
     bool dirty;       /* in g->dirty */
-    bool doomed;      /* its answers found no room: close it when that is safe */
+    bool doomed;      /* its buffer of answers overflowed: close it when that is safe */
     bool pinged;
     uint8_t bad_frames;
     uint8_t credit; /* see pressure_take() */
@@ -111,13 +111,13 @@ struct gateway {
     size_t out_n;
 
     int64_t mono_ms, wall_ms;
-    bool ready;             /* clients are welcome */
-    bool draining;          /* no more */
+    bool ready;             /* accepting clients */
+    bool draining;          /* shutting down: no new clients */
     bool log_more;          /* there may be records to read */
     enum cq_status failed;  /* anything but CQ_OK: drain and exit 1 */
     const char *failed_why; /* static */
     int64_t alive_ms;       /* last GatewayAlive queued */
-    int64_t proven_ms;      /* last GatewayAlive of which the broker surely has heard */
+    int64_t proven_ms;      /* last GatewayAlive that has certainly reached the broker */
     int64_t trouble_ms;     /* when the broker was last seen not to answer */
     int64_t shown_ms;
     int64_t acks, nacks, bad, opened, refused; /* since the start */

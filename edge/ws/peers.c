@@ -28,7 +28,8 @@ static bool note(struct peers *p, struct cq_id pair, struct cq_id user, uint64_t
 
 int64_t peers_take(struct peers *p, struct cq_id user, struct cq_id peer, int64_t now_ms)
 {
-    /* Derived by a digest: the ids are the client's, who must not choose where they fall. */
+    /* Derived by a digest: the ids come from the client, who must not be able to make them
+     * collide. */
     const struct cq_span parts[] = { span_of(user.b, sizeof user.b),
                                      span_of(peer.b, sizeof peer.b) };
     struct cq_id pair = id_derive("peer", parts, ARRAY_LEN(parts));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * edge/ws/peers.h - to how many people a user may write in direct chats a day. A gateway cannot
- * know whether somebody is registered: that stands in PostgreSQL, which it never asks. So a user
- * who invents people, and with them chats, is given a number of them instead. Counted in memory, in
+ * know whether somebody is registered: that stands in PostgreSQL, which it never asks. So users who
+ * make up people, and chats with them, are stopped by a number a day instead. Counted in memory, in
  * one gateway, from one midnight (UTC) to the next; the same person again is free. Pure: times are
  * passed in.
  */

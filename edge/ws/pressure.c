@@ -62,7 +62,7 @@ void pressure_judge(struct pressure *p, int64_t now_ms)
                p->tick_ms <= PRESSURE_TICKS_CALM_MS) {
         p->per_minute += p->per_minute / 10;
         if (p->per_minute > 4 * at_least(came))
-            p->per_minute = 0; /* far more is admitted than anybody asks for */
+            p->per_minute = 0; /* the limit is far above what is sent: no limit any more */
     }
     p->under_way -= p->under_way / 10;
     p->heard = p->late_ms = p->ticks = p->ticks_late_ms = 0;
@@ -74,8 +74,9 @@ bool pressure_limits(const struct pressure *p)
     return p->per_minute > 0;
 }
 
-/* Who is admitted may go on for a row, at the cost of those who come later: of a hundred that one
- * socket sends at once a few in the middle would be no use, as each refusal shuts its gate. */
+/* A socket that is admitted may send a row of messages, at the cost of those that come later. Of a
+ * hundred messages that one socket sends at once, a few in the middle would be no use, since each
+ * refusal makes the socket send everything after it again. */
 static int64_t take_limited(struct pressure *p, uint8_t *credit, int64_t now_ms)
 {
     int64_t burst = p->per_minute * PRESSURE_JUDGED_MS / MINUTE_MS;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/ws/pressure.h - takes no more messages than the road behind the log delivers. The log takes
- * far more than the processors can fan out; what it has taken waits there, and everybody's messages
- * come later and later. Both how many are under way and how late they are is seen on messages that
- * come back to their own sender. While they are late, as many are admitted as came back, and a
- * little less; and never more than a road that is well has under way. The view may be slower still,
- * which ticks tell: while they come later and later, a little less is admitted by and by, since
- * what was taken before is between this and that. Pure: times are passed in.
+ * edge/ws/pressure.h - overload control: admit no more messages than the processors deliver. The
+ * log takes far more than they can fan out; without a limit the backlog grows, and everybody's
+ * messages come later and later. How many messages are in flight and how late they are is measured
+ * on those that come back to their own sender. While they are late, a little less is admitted than
+ * came back, and the rest is shed; there are never more in flight than a healthy system has. The
+ * view may be slower still, which ticks show: while they come later and later, what is admitted is
+ * lowered step by step, since the effect shows only after the backlog. Pure: times are passed in.
  */
 #pragma once
 
 #include "edge/ws/rates.h"
 
 enum {
-    PRESSURE_LATE_MS = 400,        /* later than this on average: too much is under way */
-    PRESSURE_CALM_MS = 200,        /* less than this: more may be */
+    PRESSURE_LATE_MS = 400,        /* later than this on average: overload */
+    PRESSURE_CALM_MS = 200,        /* less than this: admit more */
     PRESSURE_TICKS_LATE_MS = 1200, /* the same of ticks */
     PRESSURE_TICKS_CALM_MS = 600,
     PRESSURE_JUDGED_MS = 250, /* how often that is judged … */
@@ -22,14 +22,14 @@ enum {
     PRESSURE_HEARD_MIN = 50, /* … from no fewer messages */
     PRESSURE_LEAST = 1000,   /* messages a second that are always admitted */
     PRESSURE_ROW = 16,       /* messages of one socket that are admitted together */
-    PRESSURE_RETRY_MS = 500, /* what a refused one is told */
+    PRESSURE_RETRY_MS = 500, /* retry-after of a refused message */
 };
 
-/* Zeroed is at ease. */
+/* Zeroed: no limit. */
 struct pressure {
     int64_t per_minute; /* admitted; 0: no limit */
     struct bucket bucket;
-    int64_t under_way;      /* taken and not come back, about: see pressure_judge() */
+    int64_t under_way;      /* admitted and not come back yet, about: see pressure_judge() */
     int64_t heard, late_ms; /* since the last judgement */
     int64_t ticks, ticks_late_ms;
     int64_t tick_ms; /* how late they were at the last judgement */
@@ -42,11 +42,11 @@ void pressure_heard(struct pressure *p, int64_t n, int64_t late_ms);
 /** `n` ticks came, `late_ms` after the receipts that made them, together. */
 void pressure_ticked(struct pressure *p, int64_t n, int64_t late_ms);
 
-/** Call often. Some never come back here, because their sender left or was refused by the rules: a
- * tenth of what is under way is forgotten each time. */
+/** Call often. Some messages never come back here, because their sender left or the rules refused
+ * them: each time a tenth of what is counted as in flight is dropped from the count. */
 void pressure_judge(struct pressure *p, int64_t now_ms);
 
-/** Is less admitted than is asked for, or was it of late? */
+/** Whether load is being shed, or was until recently. */
 bool pressure_limits(const struct pressure *p);
 
 /** May one more message of a socket be taken? 0, or in how many ms. `credit` is the socket's, 0 at

@@ -49,7 +49,7 @@ static bool merge(struct receipt_bucket *b, const struct receipt *one, uint32_t 
         w->read_seq = larger(w->read_seq, one->read_seq);
         return true;
     }
-    /* What is under way may have to come back. */
+    /* Receipts in flight may have to be kept for another try. */
     if (of_user >= most || b->waiting_n + (b->in_flight ? b->sent_n : 0) >= RECEIPTS_WAITING_MAX)
         return false;
     if (b->waiting_n == b->waiting_cap) {
@@ -129,7 +129,8 @@ void receipts_report(struct receipts *r, int32_t partition, enum cq_status st, i
     b->in_flight = false;
     if (st == CQ_OK)
         return;
-    /* There is room: it was kept. Without memory the next sync has the client say it again. */
+    /* There is room, since it was kept for them. Without memory they are lost; the client sends
+     * them again after its next sync. */
     for (uint32_t i = 0; i < b->sent_n && merge(b, &b->sent[i], UINT32_MAX); i++)
         ;
     b->due_ms = now_ms + RECEIPTS_RETRY_MS;

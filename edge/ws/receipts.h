@@ -34,8 +34,8 @@ struct receipts {
 CQ_MUST_CHECK enum cq_status receipts_init(struct receipts *r, int32_t partitions, int64_t now_ms);
 void receipts_release(struct receipts *r);
 
-/** Add one. False: too many are waiting, of this user or in all; the caller says so and does not
- * remember it as said. */
+/** Add one. False: too many are waiting, of this user or in all. The caller tells the client, and
+ * does not note it in the receipt memory. */
 CQ_MUST_CHECK bool receipts_add(struct receipts *r, int32_t partition, const struct receipt *one,
                                 int64_t now_ms);
 
@@ -49,7 +49,7 @@ void receipts_report(struct receipts *r, int32_t partition, enum cq_status st, i
 /** Nothing waiting, nothing in flight. */
 bool receipts_is_empty(const struct receipts *r);
 
-/* What one socket said last of a few chats: repeats and steps back go no further. */
+/* The last receipts of one socket in a few chats: repeats and steps back are dropped. */
 struct receipt_memory {
     struct {
         struct cq_id chat;
@@ -58,9 +58,9 @@ struct receipt_memory {
     } of[RECEIPT_MEMORY];
 };
 
-/** True when it moves a cursor of this chat as far as is remembered. One with a peer says something
- * else than one without. */
+/** True when it moves a cursor of this chat as far as is remembered. One with a peer is not the
+ * same as one without. */
 bool receipt_memory_advances(const struct receipt_memory *m, const struct receipt *one);
 
-/** It was taken: repeats go no further from now on. */
+/** It was accepted: repeats are dropped from now on. */
 void receipt_memory_keep(struct receipt_memory *m, const struct receipt *one);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/ws/reply.h - frames that the gateway itself says, and the WebSocket framing (RFC 6455 §5.2,
+ * edge/ws/reply.h - frames that the gateway itself makes, and the WebSocket framing (RFC 6455 §5.2,
  * server to client: not masked) around every text that leaves. Pure.
  */
 #pragma once

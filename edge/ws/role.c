@@ -125,7 +125,7 @@ static void say_stats(struct role *r)
              LOG_I("bad", g->bad));
 }
 
-/* Who runs it hears of each change once. */
+/* Log each change once. */
 static void tell_room(struct role *r)
 {
     const struct log_disk *d = &r->g.log_disk;
@@ -171,7 +171,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
         drain(r);
 }
 
-/* What ingest holds back for a moment leaves on time. */
+/* Send in time what ingest holds for a moment. */
 static void on_let_out(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
     struct role *r = w->data;

@@ -74,7 +74,8 @@ static bool was_refused(const struct sender *sender, struct cq_id id)
     return false;
 }
 
-/* When the memory is full it begins anew: whoever sends all of it again is met at its beginning. */
+/* When it is full it begins anew. A client that sends everything again begins with the oldest, and
+ * finds that one in it. */
 static void note_refused(struct sender *sender, struct cq_id id)
 {
     if (!sender->refused)
@@ -88,7 +89,8 @@ static void note_refused(struct sender *sender, struct cq_id id)
 
 enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq_id id)
 {
-    /* Without memory for what was refused no gate can be kept: rather order lost than a socket. */
+    /* Without memory for the refused ids the order cannot be kept: then the message is admitted,
+     * rather than the socket refused for ever. */
     if (sender->shut && sender->refused && !was_refused(sender, id)) {
         note_refused(sender, id);
         return SENDS_SHUT;
@@ -104,7 +106,7 @@ enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq
 void sends_shut(struct sender *sender, struct cq_id id)
 {
     sender->shut = true;
-    sender->refused_n = 0; /* those nacked before may be on their way for the second time */
+    sender->refused_n = 0; /* those nacked before may be on their way here again */
     note_refused(sender, id);
 }
 

@@ -13,7 +13,7 @@ enum {
     SENDS_SOCKET_MAX = 64,    /* of one socket */
     SENDS_WITHIN_MS = 5000,   /* without a report for so long the answer is: unknown */
     SENDS_CLIENT_ID_MAX = 64, /* bytes */
-    SENDS_REFUSED_MAX = 128,  /* remembered of one socket while its gate is shut */
+    SENDS_REFUSED_MAX = 128,  /* remembered of one socket while its order is stopped by a nack */
 };
 
 /* One socket as a sender. Zeroed is a fresh one. */
@@ -55,15 +55,16 @@ void sends_release(struct sends *s);
 enum sends_verdict {
     SENDS_ADMITTED,
     SENDS_SHUT, /* behind a nacked one: nack `retry` */
-    SENDS_FULL, /* too many without a report: nack `slow_down`; the gate is shut at this one */
+    SENDS_FULL, /* too many without a report: nack `slow_down`; the order is stopped at this one */
 };
 
-/** May the message `id` be produced? Sending a nacked one again opens the gate: who does so has
- * seen the nack, and everything nacked before it. (Not only the first: a client that was shown its
- * own message after the nack has no reason to send it again, and would be refused for ever.) */
+/** May the message `id` be produced? After a nack only a message that was nacked is admitted again:
+ * a client that sends it has seen the nack, and all nacks before it. (It need not be the first one.
+ * A client may have seen, by its own frame, that the first was stored after all; it will never send
+ * that one again.) */
 enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq_id id);
 
-/** It was nacked without being produced: nothing later passes before it. */
+/** It was nacked without being produced: stop the socket's order at it. */
 void sends_shut(struct sender *sender, struct cq_id id);
 
 /** Remember an admitted one; the result is the opaque of its report (below 2^61). */
@@ -74,8 +75,8 @@ uint64_t sends_add(struct sends *s, struct sender *sender, struct cq_id id,
 void sends_undo(struct sends *s, uint64_t opaque);
 
 /** Verdict of the broker. When it is not CQ_OK, this one and all later ones of its socket are
- * answered "unknown", in order, and the gate is shut. A report of one that was answered already is
- * ignored. */
+ * answered "unknown", in order, and the socket's order is stopped. A report of one that was
+ * answered already is ignored. */
 void sends_report(struct sends *s, uint64_t opaque, enum cq_status st);
 
 /** The same for those without a report for SENDS_WITHIN_MS. */

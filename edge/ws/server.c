@@ -22,7 +22,7 @@
 enum {
     BACKLOG = 4096,
     ACCEPTS_A_TURN = 64,
-    RX_BYTES = 1024, /* what one read takes; every idle socket pays for it once */
+    RX_BYTES = 1024, /* bytes of one read; each idle socket holds a buffer of this size */
     HEADERS_MAX = 4096,
     HEADER_VALUE_MAX = TOKEN_TEXT_MAX + 16,
     HANDSHAKE_SECONDS = 10,
@@ -84,7 +84,8 @@ static bool is_version_13(struct lws *wsi)
            memcmp(value, "13", 2) == 0;
 }
 
-/* One Host, one key of 16 bytes in base64, no body: nothing that a proxy could read otherwise. */
+/* One Host, one key of 16 bytes in base64, no body: nothing that a proxy could read in another
+ * way. */
 static bool is_plain_upgrade(struct lws *wsi)
 {
     char host[HOST_MAX];
@@ -103,7 +104,8 @@ static bool is_our_path(struct lws *wsi)
     return lws_hdr_copy(wsi, uri, sizeof uri, WSI_TOKEN_GET_URI) == 3 && strcmp(uri, "/ws") == 0;
 }
 
-/* Behind a trusted proxy the client is who it says. False: too many of that address. */
+/* Behind a trusted proxy the client's address is what the proxy says. False: too many of that
+ * address. */
 static bool name_client(struct gateway *g, struct lws *wsi)
 {
     struct visit *v = lws_get_opaque_user_data(wsi);
@@ -201,7 +203,7 @@ static void on_proxied(void *arg, int fd, bool known, struct cq_address client)
         adopt(v, fd);
 }
 
-/* Who has been here longest without a token makes room. */
+/* The socket that has been here longest without a token is closed to make room. */
 static bool make_room(struct server *s)
 {
     struct visit *v = (struct visit *)s->guests.first;
@@ -294,8 +296,8 @@ static int on_peer_close(struct lws *wsi, struct cq_span in)
     return -1;
 }
 
-/* The close frame leaves because this says -1, once: a second -1 would cut the socket before the
- * peer has read it. */
+/* The library sends the close frame because this returns -1, once: a second -1 would cut the socket
+ * before the peer has read it. */
 static int on_writable(struct conn *c)
 {
     if (!c->closing) {
@@ -428,7 +430,8 @@ static void on_accept(struct ev_loop *loop, struct ev_io *w, int revents)
 
 void server_accept(struct server *s, bool on)
 {
-    /* Only now: the kernel shares connections among all that listen, whether they accept or not. */
+    /* Listen only now: the kernel shares connections among all listeners, whether they accept or
+     * not. */
     if (on && !s->listening && listen(s->listener, BACKLOG) != 0) {
         gateway_fail(s->g, "listen");
         return;
