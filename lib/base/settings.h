@@ -207,7 +207,7 @@ enum role_bit {
     X(DIRECT_PEERS_DAY, INT, "500", 1, 100000000, 0, ROLE_EDGE_WS,                                 \
       "People that a user may write to in direct chats a day (UTC) and gateway")                   \
     X(METRICS_LISTEN, LISTEN, "", 0, 64, 0, ROLE_ALL,                                              \
-      "Address and port of the private door: /metrics and /healthz; empty: none")                  \
+      "Address and port of /metrics and /healthz, for operators only; empty: none")                \
     X(LOG_LEVEL, LEVEL, "info", 4, 5, 0, ROLE_ALL,                                                 \
       "Least level that is logged: debug, info, warn or error")
 
