@@ -69,7 +69,7 @@ def build(state, progress):
 
 
 def check_settings(state, settings):
-    """Every name must be somebody's, or a misspelt setting would be silently without effect."""
+    """Every name must be known, or a misspelt setting would silently have no effect."""
     table = subprocess.run([ROOT / "build/release/chasqui", "check-config", "--markdown"], capture_output=True, text=True,
                            check=True).stdout
     known = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")} | settings_file.OURS
@@ -206,7 +206,7 @@ def reset(state, sure):
 
 
 def restore(state, dump):
-    """With everything running, or started for it with closed doors: nobody is let into a database that does not know him yet."""
+    """With everything running, or started for it with closed doors, so that no device is told that it is logged out before its row is back."""
     if not dump.is_file():
         raise Failure("read the dump", f"there is no file {dump}")
     if supervisor_pid(state) is None:

@@ -26,9 +26,9 @@ from process import Failure, Proc, Watcher, check_port_free, log_tail
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "compose/kafka/pom.xml"
 
-# In the order of starting; they end the other way round, so that the doors close first.
+# In the order of starting. They end in the opposite order, so that the edges close first.
 ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
-PORT_STEP = 10  # copy i of an edge, and of any role's private door, listens on its port + 10 i
+PORT_STEP = 10  # copy i of an edge listens on its port + 10 i, and so does every role's private port (/metrics)
 PASS_ON = ("PATH", "HOME", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 POSTGRES_NICE = 5  # a third of the weight of the others, where the kernel weighs processes and not sessions: docs/performance.md
 POSTGRES_UNREACHABLE_HOME = Path("/var/lib/chasqui")
@@ -46,9 +46,9 @@ log.dirs={data}
 # nobody creates a topic by misspelling one: `chasqui admin topics` does, from its table
 auto.create.topics.enable=false
 unclean.leader.election.enable=false
-# a lone consumer need not wait for company: a role is back at once after a restart
+# a group does not wait for further members: a role is back at once after a restart
 group.initial.rebalance.delay.ms=0
-# a broker killed abruptly gets its place back only when its old session is over (9 s would be the default)
+# a killed broker can register again only when its old session has expired (9 s by default)
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 # few threads: the rest of the two cores is the roles'
@@ -67,7 +67,7 @@ metadata.log.segment.bytes=16777216
 offsets.topic.num.partitions=4
 offsets.topic.segment.bytes=16777216
 offsets.topic.replication.factor=1
-# a role may be away for long and still finds its place
+# a role may be away for long and still finds its commits
 offsets.retention.minutes=525600
 # no transactions and no share groups are used; these topics are made on first use only
 transaction.state.log.num.partitions=1
@@ -85,7 +85,7 @@ def broker_properties(ports, data):
 
 
 class Progress:
-    """Hears what is being done and how long it took; this one keeps it to itself."""
+    """Is told what is being done and how long it took; this one ignores it."""
 
     def begin(self, what):
         pass
@@ -97,7 +97,7 @@ class Progress:
         pass
 
     def tell(self, text):
-        """What whoever started this should know."""
+        """Tell the person who started this."""
 
     @contextlib.contextmanager
     def step(self, what):
@@ -345,7 +345,7 @@ class Services:
                 "log_line_prefix": "%m [%p] ", "fsync": "on" if self.durable else "off",
                 "full_page_writes": "on" if self.durable else "off",
             }
-            # The view is behind the road of a message anyway: its bursts wait for gateways and the broker, not they for it.
+            # The view may lag behind live messages: its bursts of work yield to gateways and the broker.
             argv = ["nice", "-n", str(POSTGRES_NICE), tools / "postgres", "-D", data]
             for name, value in options.items():
                 argv += ["-c", f"{name}={value}"]
@@ -469,7 +469,7 @@ class Services:
             self.admin("rebuild")
 
     def check_log(self):
-        """Failure when a partition ends before what is spoken of: before any role can write to it."""
+        """Failure when a partition ends before an offset that is named elsewhere. Checked before any role can write to it."""
         with self.progress.step("is the log whole"):
             self.admin("log-was-cut")
 
@@ -551,7 +551,7 @@ class Services:
             self._watcher = Watcher(self.procs, self.on_event)
 
     def stop(self):
-        """End everything, doors first, whatever state it is in."""
+        """End everything, edges first, whatever state it is in."""
         if self._watcher:
             self._watcher.stop()
             self._watcher = None
