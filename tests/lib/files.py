@@ -53,7 +53,7 @@ class Files:
         return self.call("POST", f"/api/media/{media}/complete")
 
     def send(self, chat, data, type="image", part=1 << 20, **more):
-        """The whole road; the media's id."""
+        """All steps of an upload; the media's id."""
         r = self.create(chat, data, type, **more)
         assert r.status_code == 201, r.text
         media = r.json()["media"]["id"]

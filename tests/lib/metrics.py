@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The numbers that a role shows at its private door: docs/operations.md has what they mean.
+"""The numbers that a role shows on its private port: docs/operations.md has what they mean.
 
     before = stack.metrics("persistence")
     ...

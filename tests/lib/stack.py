@@ -79,7 +79,7 @@ class Stack:
     those of one copy: {("edge-rest", 1): {…}}.
 
     Ports used: base_port (Kafka), +1 (its controller), +2 (PostgreSQL), +10+10i and +11+10i (copy i of edge-rest and
-    edge-ws), +12+10i to +19+10i (private doors of copy i of each role); +3 to +9 are free for what a test starts beside it.
+    edge-ws), +12+10i to +19+10i (private ports of copy i of each role); +3 to +9 are free for what a test starts beside it.
     With `brokers` other than 1, or further `controllers`, Kafka is a Cluster (cluster.py), which takes some of those.
     """
 

@@ -56,7 +56,7 @@ STEPS = [
     Step("faults-f6", "three brokers, killed and emptied in turn",
          ("{python}", "tests/faults/drive.py", "--fault", "F6", "--seed", "a", "--junit", "{junit}"), 30 * MINUTE),
     Step("analyse", "cppcheck, gcc -fanalyzer, clang-tidy", ("{python}", "tests/long/analyse.py", "--build", "{build}"), 30 * MINUTE),
-    Step("trixie", "the steps of the image in folders of Debian 13: build, units, and a road through all roles", ("tests/trixie",), 60 * MINUTE, needs=()),
+    Step("trixie", "the steps of the image in folders of Debian 13: build, units, and a message through all roles", ("tests/trixie",), 60 * MINUTE, needs=()),
     Step("bench-compare", "the bench of this tree beside that of another commit, in turn", ("{python}", "tests/long/bench_compare.py"),
          90 * MINUTE),
 ]

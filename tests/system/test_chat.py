@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Messages, acknowledgements, verdicts and ticks between people, on the whole road."""
+"""Messages, acknowledgements, verdicts and ticks between people, through all roles."""
 import asyncio
 import collections
 
@@ -10,7 +10,7 @@ from look import paused, records, rows, rows_when, started
 @scenario()
 async def test_ack_comes_after_the_brokers_report_only(stack, net):
     alice, bob = await net.people("alice", "bob")
-    await alice.told(f"{MARK} the road is open", peer=bob.user_id)
+    await alice.told(f"{MARK} all roles work", peer=bob.user_id)
     await paused(stack.kafka)
     try:
         out = alice.send(f"{MARK} nobody can store this now", peer=bob.user_id)

@@ -20,7 +20,7 @@ async def test_fifty_connections_under_load(stack, net):
     routes = [(senders[0], chats[0]), (senders[1], chats[1]), (senders[2], group), (senders[3], group)]
     async with Load(routes, RATE, "rounds") as load:
         for i in range(ROUNDS):
-            # leave at some point of the road: while signing in, while catching up, or when it has become live
+            # leave at some point on the way: while signing in, while catching up, or when it has become live
             how = i % 5
             told = [o.content for _, _, o in load.sent if o.verdict]  # in the log before dave's session is
             view = stack.role("persistence") if i % 10 in (3, 4) else None

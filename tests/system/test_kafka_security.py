@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kafka and PostgreSQL behind TLS: who gets in, who does not and how it is said, and the whole road on the rights of docs/topics.md."""
+"""Kafka and PostgreSQL behind TLS: who gets in, who does not and how it is said, and all roles on the rights of docs/topics.md."""
 
 import asyncio
 import contextlib

@@ -109,7 +109,7 @@ async def test_a_gateway_that_waits_for_the_broker_rests(stack, net):
     """What a gateway holds while reports are awaited must not keep it busy: the broker may need the CPU to answer."""
     alice, bob = await net.people("alice", "bob")
     chat = await net.direct(alice, bob)
-    await alice.told(f"{MARK} the road is open", chat)
+    await alice.told(f"{MARK} all roles work", chat)
     gateways = [p for p in stack.roles() if p.name.startswith("edge-ws")]
     await paused(stack.kafka)
     try:
@@ -143,7 +143,7 @@ async def test_after_a_nack_the_socket_takes_nothing_else_first(stack, net):
     alice, bob = await net.people("alice", "bob")
     raw = await net.raw((await net.users[0].device()).tokens, auto_ok=True)
     await raw.ready()
-    await alice.told(f"{MARK} the road is open", peer=bob.user_id)
+    await alice.told(f"{MARK} all roles work", peer=bob.user_id)
 
     async def send(client_id: str) -> str:
         """What this try gets, ack or nack."""
@@ -161,7 +161,7 @@ async def test_after_a_nack_the_socket_takes_nothing_else_first(stack, net):
         assert await send("earlier") == "nack"
     finally:
         stack.kafka.cont()
-    await alice.told(f"{MARK} the road is open again", peer=bob.user_id, timeout_s=60)
+    await alice.told(f"{MARK} all roles work again", peer=bob.user_id, timeout_s=60)
     assert await send("later") == "nack", "what was sent before it is not stored yet"
     assert not raw.close_code
     await until(lambda: acked(send, "earlier"), 60, "the earlier one to be taken")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Phones are woken: through the whole road, by doubles of Google's and Apple's services."""
+"""Phones are woken: through all roles, by doubles of Google's and Apple's services."""
 import asyncio
 import collections
 import functools

@@ -566,7 +566,7 @@ static inline void draw_user_action(struct cq_arena *a, int draw, enum user_acti
     case USER_ACTION_PUSH_REGISTERED: /* the token that all its other devices have */
         ret->action.u.push_registered.address = draw_address(a, draw);
         return;
-    case USER_ACTION_PUSH_CLAIMED: /* by somebody else: the road has it that draw 0 has the token */
+    case USER_ACTION_PUSH_CLAIMED: /* by somebody else: in this world draw 0 has the token */
         ret->device_id = id_of(A_DEVICE, (uint32_t)draw);
         ret->action.u.push_claimed.address = draw_address(a, draw);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The private door over real sockets: what it answers, and what it does with those who do not ask
+ * The private port over real sockets: what it answers, and what it does with clients that do not ask
  * properly.
  */
 #include "tests/unit/test.h"

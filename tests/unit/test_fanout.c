@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dearest records of the road, stepped over a bus in memory: whatever one asks for, a turn
+ * The most expensive records, stepped over a bus in memory: whatever one asks for, a turn
  * stays within its bounds, the record goes on in the next one, and a replay gives the same bytes.
  */
 #include "tests/unit/test.h"

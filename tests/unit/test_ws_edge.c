@@ -176,7 +176,7 @@ TEST(replies_are_whole_websocket_frames)
 
 /* ---- pressure */
 
-/* A road that delivers `per_s` and no more, with `offered_s` wanting in, in steps of 10 ms. */
+/* A system that delivers `per_s` messages and no more while `offered_s` come in, in 10 ms steps. */
 struct road {
     struct pressure p;
     uint8_t credit[200]; /* of as many sockets */

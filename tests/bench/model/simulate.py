@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The road of a message as queues that share the cores of one machine: what a turn costs decides how often turns come.
+"""The path of a message as queues that share the cores of one machine: what a turn costs decides how often turns come.
 
 Each stage takes all that waits, works on it and hands it on; a turn's work is what its requests to the broker and its messages
 cost. All turns under way share the cores. Nothing else is in the model: no lock, no page cache, no garbage collector.
@@ -81,7 +81,7 @@ class Machine:
         return {"ingest": 2, "push": 4}.get(stage, 0) / 2 * touched(self.users, n if stage == "ingest" else 2 * n)
 
     def _receipts(self, now, due):
-        """Once a window: a record for each partition goes the whole road back, whatever is in it."""
+        """Once a window: a record for each partition goes all the way back, whatever is in it."""
         if now < due:
             return due
         if any(self.waiting.values()) or self.running:
