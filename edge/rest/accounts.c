@@ -19,14 +19,18 @@ static enum call_next codes_limited(struct call *c, enum auth_verdict verdict, i
 {
     if (verdict == AUTH_LIMITED_ALL) {
         count_add(COUNT_CODES_OVER, 1);
-        call_unavailable(c, "too many codes were sent, to everybody together");
+        call_unavailable(
+            c,
+            "too many codes were sent to everybody together: ask again after Retry-After seconds");
         c->retry_after_s = (int)(wait_ms / 1000) + 1;
         return CALL_REPLY;
     }
     count_add(COUNT_CODES_LIMITED, 1);
-    return call_limited(c, wait_ms,
-                        verdict == AUTH_LIMITED ? "too many codes for this number"
-                                                : "too many codes from this address");
+    return call_limited(
+        c, wait_ms,
+        verdict == AUTH_LIMITED
+            ? "too many codes for this number: ask again after Retry-After seconds"
+            : "too many codes from this address: ask again after Retry-After seconds");
 }
 
 /* A refresh token shown, of any age, says whose device asks: no stranger's requests count for
@@ -87,12 +91,12 @@ static enum call_next start_challenge(struct call *c, struct pg *db, struct cq_s
     if (!json_get_text(c->json, "phoneNumber", &phone) || !phone_normalize(phone, number))
         return call_bad_request(c, "phoneNumber: + and 8 to 15 digits");
     if (json_get(c->json, "refreshToken") && !json_get_text(c->json, "refreshToken", &token))
-        return call_bad_request(c, "refreshToken: a text");
+        return call_bad_request(c, "refreshToken: must be text");
     /* A place first: nobody's budget is charged for a code that cannot leave. */
     wait_s = c->conf->codes ? code_lane_reserve(c->conf->codes) : 0;
     if (wait_s) {
         count_add(COUNT_CODES_REFUSED, 1);
-        call_unavailable(c, "codes cannot be sent now");
+        call_unavailable(c, "codes cannot be sent now: ask again after Retry-After seconds");
         c->retry_after_s = wait_s;
         return CALL_REPLY;
     }
@@ -194,7 +198,7 @@ static enum call_next check_code(struct call *c, struct pg *db)
 
     if (!v || !json_get_id(c->json, "challenge", &challenge) ||
         !json_get_text(c->json, "code", &code))
-        return call_bad_request(c, "challenge and code are needed");
+        return call_bad_request(c, "challenge and code: both are required");
     if (json_get(c->json, "label") &&
         (!json_get_text(c->json, "label", &label) || !device_label_good(label)))
         return call_bad_request(c,
@@ -240,7 +244,7 @@ enum call_next handle_verify(struct call *c, struct pg *db)
         return call_wait_for(c, c->submits_n - 1, 2);
     default:
         if (c->timed_out && !c->in_vain)
-            return call_unavailable(c, "logged in, but the view is late: log in again");
+            return call_unavailable(c, "logged in, but not visible yet: log in again");
         if (!c->passed && !c->in_vain)
             return call_wait_for(c, c->submits_n - 1, 2);
         st = write_tokens(c, db, v->user, v->device);
@@ -260,18 +264,19 @@ enum call_next handle_refresh(struct call *c, struct pg *db)
     if (c->step == 1) {
         st = device_revoke(db, c->submits[0].u.user.device_id, c->now_ms);
         return st == CQ_OK
-                   ? call_error(c, 401, "unauthorized", "this refresh token was used before")
+                   ? call_error(c, 401, "unauthorized",
+                                "refreshToken: used before, so its device was ended; log in again")
                    : call_database(c, st);
     }
     if (!json_get_text(c->json, "refreshToken", &token))
-        return call_bad_request(c, "refreshToken is needed");
+        return call_bad_request(c, "refreshToken: required");
     st = refresh_use(db, token, c->now_ms, &verdict, &device, &user);
     if (st != CQ_OK)
         return call_database(c, st);
     if (verdict == REFRESH_REUSED)
         return unlink_device(c, user, device, "reuse");
     if (verdict == REFRESH_NO)
-        return call_error(c, 401, "unauthorized", "no such refresh token");
+        return call_error(c, 401, "unauthorized", "refreshToken: unknown or expired; log in again");
     st = place_remember(db, &c->conf->limits, user, c->client, c->now_ms);
     if (st == CQ_OK)
         st = write_tokens(c, db, user, device);
@@ -327,7 +332,7 @@ enum call_next handle_me_edit(struct call *c, struct pg *db)
         return call_wait_for(c, 0, 2);
     default:
         if (c->timed_out)
-            return call_unavailable(c, "stored, but the view is late");
+            return call_unavailable(c, "stored, but not visible yet: read it again later");
         return c->passed ? reply_me(c, db) : call_wait_for(c, 0, 2);
     }
 }

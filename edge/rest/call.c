@@ -119,7 +119,7 @@ enum call_next call_error(struct call *c, int status, const char *code, const ch
 
 enum call_next call_not_found(struct call *c)
 {
-    return call_error(c, 404, "not_found", "there is no such thing for you");
+    return call_error(c, 404, "not_found", "not found, or not visible to you");
 }
 
 enum call_next call_bad_request(struct call *c, const char *message)
@@ -143,14 +143,16 @@ enum call_next call_unknown(struct call *c)
 enum call_next call_doors_closed(struct call *c)
 {
     c->retry_after_s = CALL_INCOMPLETE_S;
-    return call_error(c, 503, "restoring", "accounts are being restored: ask again later");
+    return call_error(c, 503, "restoring",
+                      "accounts are being restored: ask again after Retry-After seconds");
 }
 
 enum call_next call_view_incomplete(struct call *c)
 {
     c->retry_after_s = CALL_INCOMPLETE_S;
-    return call_error(c, 503, "view_incomplete",
-                      "the view is being filled from the log: ask again later");
+    return call_error(
+        c, 503, "view_incomplete",
+        "the database is being rebuilt from the log: ask again after Retry-After seconds");
 }
 
 enum call_next call_database(struct call *c, enum cq_status st)
@@ -158,10 +160,11 @@ enum call_next call_database(struct call *c, enum cq_status st)
     if (st == CQ_AGAIN && c->db && view_is_incomplete(c->db))
         return call_view_incomplete(c);
     if (st == CQ_AGAIN)
-        return call_unavailable(c, "the view cannot be read now");
+        return call_unavailable(
+            c, "the database cannot be read now: ask again after Retry-After seconds");
     if (st == CQ_POISON)
-        return call_bad_request(c, "a value is out of range");
-    return call_error(c, 500, "internal", "this is our mistake");
+        return call_bad_request(c, "a value in the request is out of range");
+    return call_error(c, 500, "internal", "internal error: report it with the requestId");
 }
 
 enum call_next call_limited(struct call *c, int64_t wait_ms, const char *message)
@@ -175,18 +178,20 @@ enum call_next call_rejected(struct call *c, struct cq_span code)
     if (span_eq_str(code, "not_found"))
         return call_not_found(c);
     if (span_eq_str(code, "forbidden"))
-        return call_error(c, 403, "forbidden", "not with your role");
+        return call_error(c, 403, "forbidden", "your role in this chat does not allow it");
     if (span_eq_str(code, "conflict"))
-        return call_error(c, 409, "conflict", "this clientId stands for something else");
+        return call_error(c, 409, "conflict",
+                          "clientId: used before for something else, use a new one");
     if (span_eq_str(code, "too_large") || span_eq_str(code, "too_many_members"))
-        return call_error(c, 413, "too_large", "too large or too many");
+        return call_error(c, 413, "too_large",
+                          "too large, or too many members: /api/config has the limits");
     return call_bad_request(c, "refused");
 }
 
 enum call_next call_reply(struct call *c, int status)
 {
     if (c->out.failed)
-        return call_error(c, 413, "too_large", "the answer is too large, ask for less");
+        return call_error(c, 413, "too_large", "the answer is too large: ask for less, with limit");
     c->status = status;
     return CALL_REPLY;
 }

@@ -51,7 +51,7 @@ static enum call_next open_direct(struct call *c, struct pg *db, struct cq_id pe
     enum cq_status st;
 
     if (id_eq(peer, c->who.user))
-        return call_bad_request(c, "userId: not yourself");
+        return call_bad_request(c, "userId: must be another user");
     st = view_count_users(db, &peer, 1, &known);
     if (st == CQ_OK && !known)
         return call_not_found(c);
@@ -112,8 +112,8 @@ static enum call_next group_result(struct call *c, struct pg *db, struct cq_id c
     if (code.p)
         return call_rejected(c, code);
     if (c->timed_out)
-        return call_unavailable(c,
-                                "stored, but the view is late: ask again with the same clientId");
+        return call_unavailable(
+            c, "stored, but not visible yet: send it again with the same clientId");
     return c->passed ? call_look_again(c, 2) : call_wait_for(c, 0, 2);
 }
 
@@ -167,7 +167,7 @@ enum call_next handle_chat_make(struct call *c, struct pg *db)
         return open_direct(c, db, peer);
     if (json_get_text(c->json, "name", &name))
         return make_group(c, db, name);
-    return call_bad_request(c, "userId for a direct chat, or name and members for a group");
+    return call_bad_request(c, "give userId for a direct chat, or name and members for a group");
 }
 
 /* ---- reading -------------------------------------------------------------------------- */
@@ -202,7 +202,7 @@ enum call_next handle_chats(struct call *c, struct pg *db)
     if (!call_param_i64(c, "limit", &l.limit) || l.limit < 1 || l.limit > CHAT_LIST_MAX)
         return call_bad_request(c, "limit: 1 to 500");
     if (!parse_list_cursor(call_param(c, "cursor"), &l))
-        return call_bad_request(c, "cursor: as the page before gave it");
+        return call_bad_request(c, "cursor: must be the one that the page before gave");
     buf_add_str(&c->out, "{\"chats\":[");
     st = chat_list_page(c, db, &l);
     buf_add_byte(&c->out, ']');

@@ -18,13 +18,13 @@ enum call_next handle_lookup(struct call *c, struct pg *db)
     enum cq_status st;
 
     if (!n || n > LOOKUP_IDS_MAX || !ids || !texts)
-        return call_bad_request(c, "phoneNumbers: 1 to 100 of them");
+        return call_bad_request(c, "phoneNumbers: a list of 1 to 100 numbers");
     for (size_t i = 0; i < n; i++) {
         char number[PHONE_MAX + 1];
         struct cq_span text;
 
         if (!json_text(json_at(numbers, i), &text))
-            return call_bad_request(c, "phoneNumbers: each is a text");
+            return call_bad_request(c, "phoneNumbers: each must be text");
         if (!phone_normalize(text, number))
             continue;
         ids[known] = phone_user_id(c->conf->limits.pepper, number, 0);
@@ -36,7 +36,9 @@ enum call_next handle_lookup(struct call *c, struct pg *db)
         return call_database(c, st);
     if (wait_ms) {
         count_add(COUNT_LOOKUPS_REFUSED, (int64_t)known);
-        return call_limited(c, wait_ms, "too many numbers of people you have no chat with");
+        return call_limited(
+            c, wait_ms,
+            "phoneNumbers: too many of people you have no chat with; ask again after Retry-After seconds");
     }
     pg_params_init(&p, 8192);
     pg_add_uuid_array(&p, ids, NULL, known);

@@ -5,7 +5,8 @@
 
 enum { USERS_MAX = 64 * 1024 };
 
-static const char chunks_behind[] = "chunked encoding behind a request that is not answered";
+static const char chunks_behind[] =
+    "chunked encoding: not accepted before the request in front of it is answered";
 
 /* ---- who waits, and who has left ------------------------------------------------------ */
 
@@ -253,7 +254,8 @@ static struct door_answer admit(struct door *d, struct door_conn *c,
     c->user = grant.user;
     a.room_n = room_for(raw_max(c));
     if (!reserve(d, c, a.room_n))
-        return refuse(503, "unavailable", "too many bodies at once: send it again");
+        return refuse(503, "unavailable",
+                      "no memory for this body now: send it again after Retry-After seconds");
     stop_waiting(d, c);
     return a;
 }
@@ -297,9 +299,9 @@ static struct door_answer look_at_head(struct door *d, struct door_conn *c, stru
     if (!c->begun_ms)
         c->begun_ms = now_ms;
     if (scan == HEAD_BAD)
-        return refuse(400, "bad_request", "line end");
+        return refuse(400, "bad_request", "each line of the head must end with CRLF");
     if (scan == HEAD_MORE && input.n >= DOOR_HEAD_MAX)
-        return refuse(431, "too_large", "16 KiB of headers at most");
+        return refuse(431, "too_large", "request line and headers: 16 KiB at most");
     c->seen_n = input.n;
     if (scan == HEAD_MORE)
         return a;
@@ -314,7 +316,7 @@ static struct door_answer look_at_head(struct door *d, struct door_conn *c, stru
     c->seen_n = c->head.n;
     c->chunks = (struct chunks){ 0 };
     c->body_max = DOOR_SMALL_MAX;
-    c->limit = "8 KiB at most without a valid access token";
+    c->limit = "body: 8 KiB at most without a valid access token";
     if (c->head.chunked || c->head.body_n > DOOR_SMALL_MAX)
         a = admit(d, c, &c->head);
     if (a.verdict != DOOR_WAIT)
@@ -372,7 +374,8 @@ const char *door_run(struct door *d, struct door_conn *c, struct cq_span input, 
         if (!fault && head.chunked)
             fault = chunks_behind;
         if (!fault && head.body_n > DOOR_SMALL_MAX)
-            fault = "a large body behind another request";
+            fault =
+                "body: above 8 KiB it is not accepted before the request in front of it is answered";
     }
     c->state = DOOR_BUSY;
     stop_waiting(d, c);
@@ -405,7 +408,9 @@ static struct door_answer too_slow(struct door *d, struct door_conn *c, int64_t 
     c->since_ms = now_ms;
     give_back(d, c);
     start_waiting(d, c);
-    return refuse(408, "too_slow", "a head within 10 s, then a body of at least 4 KiB a second");
+    return refuse(
+        408, "too_slow",
+        "too slow: the head must come within 10 s, then the body with at least 4 KiB a second");
 }
 
 struct door_answer door_tick(struct door *d, struct door_conn *c, size_t input_n, int64_t now_ms)

@@ -103,14 +103,14 @@ static const char *read_request_line(struct cq_span line, struct request_head *r
 
     if (line.n < method_n + 1 + tail || (digit != '0' && digit != '1') ||
         memcmp(line.p + line.n - tail, version, tail - 1) != 0)
-        return "request line";
+        return "malformed request line";
     ret->method = span_of(line.p, method_n);
     ret->target = span_of(line.p + method_n + 1, line.n - method_n - 1 - tail);
     if (!is_token(ret->method))
-        return "method";
+        return "malformed method";
     if (!ret->target.n || memchr(ret->target.p, ' ', ret->target.n) ||
         has_control(ret->target, true))
-        return "target";
+        return "malformed request target";
     if (has_nul_in_path(ret->target))
         return "NUL in the path";
     *ret_1_0 = digit == '0';
@@ -122,11 +122,11 @@ static const char *read_request_line(struct cq_span line, struct request_head *r
 static const char *read_length(struct cq_span value, struct request_head *ret)
 {
     if (!value.n || value.n > LENGTH_DIGITS_MAX)
-        return "Content-Length";
+        return "Content-Length: must be a number of at most 15 digits";
     ret->body_n = 0;
     for (size_t i = 0; i < value.n; i++) {
         if (value.p[i] < '0' || value.p[i] > '9')
-            return "Content-Length";
+            return "Content-Length: must be a number of at most 15 digits";
         ret->body_n = ret->body_n * 10 + (value.p[i] - '0');
     }
     return NULL;
@@ -143,7 +143,7 @@ static const char *read_value(struct cq_span name, struct cq_span value, struct 
     } else if (is_named(name, "transfer-encoding")) {
         seen->transfer_encoding++;
         ret->chunked = true;
-        return is_named(value, "chunked") ? NULL : "Transfer-Encoding";
+        return is_named(value, "chunked") ? NULL : "Transfer-Encoding: only chunked is accepted";
     } else if (is_named(name, "authorization")) {
         seen->authorization++;
         ret->authorization = value;
@@ -152,9 +152,9 @@ static const char *read_value(struct cq_span name, struct cq_span value, struct 
     } else if (is_named(name, "expect")) {
         ret->expects_continue = is_named(value, "100-continue");
     } else if (is_named(name, "upgrade")) {
-        return is_named(value, "websocket") ? NULL : "Upgrade";
+        return is_named(value, "websocket") ? NULL : "Upgrade: only websocket is accepted";
     } else if (is_named(name, "http2-settings")) {
-        return "HTTP2-Settings";
+        return "HTTP2-Settings: HTTP/2 is not accepted";
     }
     return NULL;
 }
@@ -165,27 +165,27 @@ static const char *read_header(struct cq_span line, struct seen *seen, struct re
     struct cq_span name = span_of(line.p, colon ? (size_t)(colon - line.p) : 0), value;
 
     if (line.p[0] == ' ' || line.p[0] == '\t')
-        return "folded header";
+        return "header: a folded line is not accepted";
     if (!colon || !is_token(name))
-        return "header name";
+        return "header: malformed name";
     value = trim(span_of(colon + 1, line.n - name.n - 1));
     if (has_control(value, false))
-        return "header value";
+        return "header: control character in a value";
     return read_value(name, value, seen, ret);
 }
 
 static const char *verdict(const struct seen *seen, bool is_1_0)
 {
     if (seen->host > 1)
-        return "more than one Host";
+        return "Host: more than one";
     if (seen->host == 0 && !is_1_0)
-        return "no Host";
+        return "Host: required";
     if (seen->content_length + seen->transfer_encoding > 1)
-        return "length given more than once";
+        return "Content-Length, Transfer-Encoding: one of them, once";
     if (seen->transfer_encoding && is_1_0)
-        return "Transfer-Encoding in HTTP/1.0";
+        return "Transfer-Encoding: not in HTTP/1.0";
     if (seen->authorization > 1)
-        return "more than one Authorization";
+        return "Authorization: more than one";
     return NULL;
 }
 
@@ -200,11 +200,11 @@ const char *framing_read(struct cq_span raw, struct request_head *ret)
     if (rest.n >= 2 && memcmp(rest.p, "\r\n", 2) == 0)
         rest = span_of(rest.p + 2, rest.n - 2);
     if (!take_line(&rest, &line))
-        return "line end";
+        return "each line of the head must end with CRLF";
     fault = read_request_line(line, &head, &is_1_0);
     while (!fault) {
         if (!take_line(&rest, &line))
-            return "line end";
+            return "each line of the head must end with CRLF";
         if (!line.n)
             break;
         fault = read_header(line, &seen, &head);

@@ -411,7 +411,7 @@ static void handle_api(struct http *h, h2o_req_t *req, struct cq_span path, stru
 {
     struct http_refusal no = { .status = 500,
                                .code = "internal",
-                               .message = "this is our mistake" };
+                               .message = "internal error: report it with the requestId" };
     struct call *c = h->ops.request(
         h->ops.arg,
         &(struct http_request){ .method = span_of_iovec(req->method),
@@ -423,7 +423,7 @@ static void handle_api(struct http *h, h2o_req_t *req, struct cq_span path, stru
 
     if (c && !c->is_raw && req->entity.len > CALL_BODY_MAX) {
         call_free(c);
-        reply_error(h, req, 413, 0, "too_large", "64 KiB at most");
+        reply_error(h, req, 413, 0, "too_large", "body: 64 KiB at most");
     } else if (c) {
         start_call(h, req, c);
     } else {
@@ -487,7 +487,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
         return 0;
     if (is_probe(path) && !is_read(req)) {
         add_named(req, "allow", "GET, HEAD");
-        reply_error(h, req, 405, 0, "method_not_allowed", "not with this method");
+        reply_error(h, req, 405, 0, "method_not_allowed",
+                    "not with this method: Allow has those of this path");
     } else if (span_eq_str(path, "/healthz")) {
         reply(h, req, 200, 0, span_str("{\"status\":\"alive\"}"));
     } else if (span_eq_str(path, "/readyz")) {

@@ -17,7 +17,7 @@ bool media_there(struct call *c)
 {
     if (c->conf->media.store.where[0])
         return true;
-    call_error(c, 404, "not_found", "no files here: MEDIA_STORE is not set");
+    call_error(c, 404, "not_found", "this server keeps no files (MEDIA_STORE is not set)");
     return false;
 }
 
@@ -34,9 +34,11 @@ enum call_next call_store(struct call *c, enum cq_status st)
         return call_not_found(c);
     if (store_fault(c->store) == STORE_FULL) {
         c->retry_after_s = 60;
-        return call_error(c, 507, "store_full", "there is no room for files now");
+        return call_error(c, 507, "store_full",
+                          "the store of files is full: send it again after Retry-After seconds");
     }
-    return call_unavailable(c, "the store of files does not answer now");
+    return call_unavailable(
+        c, "the store of files does not answer now: ask again after Retry-After seconds");
 }
 
 /* ---- what may be sent as what --------------------------------------------------------- */
@@ -93,9 +95,11 @@ static enum call_next check_form(struct call *c, const struct upload *u)
     if (u->type == MESSAGE_TYPE_TEXT || (unsigned)u->type >= MESSAGE_TYPE_N)
         return call_bad_request(c, "type: image, video, audio or document");
     if (u->size <= 0)
-        return call_bad_request(c, "size: bytes, at least one");
+        return call_bad_request(c, "size: bytes, at least 1");
     if (u->size > c->conf->media.max_bytes[u->type])
-        return call_error(c, 413, "too_large", "the file is larger than this type may be");
+        return call_error(
+            c, 413, "too_large",
+            "size: more than a file of this type may have; /api/config has the limits");
     if (!file_name_good(u->name))
         return call_bad_request(
             c, "name: 255 bytes at most, no path, no control or direction characters");
@@ -171,7 +175,8 @@ enum call_next upload_begin(struct call *c, struct pg *db, struct upload *u)
         return call_database(c, st);
     if (full) {
         c->retry_after_s = 3600;
-        return call_error(c, 429, "quota_exceeded", "you have sent too much within 24 hours");
+        return call_error(c, 429, "quota_exceeded",
+                          "size: more than what is left of your quota for 24 hours; send it later");
     }
     return CALL_REPLY;
 }
@@ -227,16 +232,16 @@ static bool parse_create(struct call *c, struct upload *u, enum call_next *ret)
     *u = (struct upload){ .declared_type = span_str("application/octet-stream") };
     *ret = CALL_REPLY;
     if (!call_chat_id(c, &u->chat))
-        *ret = call_bad_request(c, "chatId is needed");
+        *ret = call_bad_request(c, "chatId: required");
     else if (!json_get_text(c->json, "type", &type) || !message_type_parse(type, &u->type))
         *ret = call_bad_request(c, "type: image, video, audio or document");
     else if (!json_get_i64(c->json, "size", &u->size))
-        *ret = call_bad_request(c, "size: bytes");
+        *ret = call_bad_request(c, "size: the number of bytes");
     else if (json_get(c->json, "name") && !json_get_text(c->json, "name", &u->name))
-        *ret = call_bad_request(c, "name is text");
+        *ret = call_bad_request(c, "name: must be text");
     else if (json_get(c->json, "contentType") &&
              !json_get_text(c->json, "contentType", &u->declared_type))
-        *ret = call_bad_request(c, "contentType is text");
+        *ret = call_bad_request(c, "contentType: must be text");
     else if (json_get(c->json, "sha256") &&
              (!json_get_text(c->json, "sha256", &hash) || !hex_parse(hash, u->sha256, 32)))
         *ret = call_bad_request(c, "sha256: 64 hex digits");
@@ -344,7 +349,7 @@ static enum call_next media_result(struct call *c, struct pg *db, int status)
     if (code.p)
         return call_rejected(c, code);
     if (c->timed_out)
-        return call_unavailable(c, "stored, but the view is late: ask again");
+        return call_unavailable(c, "stored, but not visible yet: ask again");
     return c->passed ? call_look_again(c, 2) : call_wait_for(c, 0, 2);
 }
 
@@ -386,7 +391,7 @@ static bool on_bytes(void *arg, struct cq_span bytes)
 static enum call_next incomplete(struct call *c, const struct upload *u)
 {
     call_header_i64(c, "upload-offset", u->received);
-    return call_error(c, 409, "incomplete", "not all bytes are here yet");
+    return call_error(c, 409, "incomplete", "not all bytes have arrived: send the rest first");
 }
 
 /* What a link that is good for one hash only brought: the store has checked it, and the link can
@@ -433,7 +438,9 @@ static enum call_next take_direct(struct call *c, struct upload *u, struct readi
     if (st == CQ_OK && there != u->size) {
         st = store_delete(c->store, u->incoming);
         return st == CQ_OK
-                   ? call_error(c, 422, "wrong_content", "its size is not what was announced")
+                   ? call_error(
+                         c, 422, "wrong_content",
+                         "size: the file has another one than was announced; announce and send it again")
                    : call_store(c, st);
     }
     if (st == CQ_OK)
@@ -444,7 +451,9 @@ static enum call_next take_direct(struct call *c, struct upload *u, struct readi
         return CALL_REPLY; /* c->status is 0 */
     return st == CQ_AGAIN
                ? call_store(c, st)
-               : call_error(c, 422, "wrong_content", "its size is not what was announced");
+               : call_error(
+                     c, 422, "wrong_content",
+                     "size: the file has another one than was announced; announce and send it again");
 }
 
 static enum call_next take_bytes(struct call *c, struct upload *u, struct reading *r)
@@ -492,10 +501,13 @@ static enum call_next check_bytes(struct call *c, struct pg *db, struct upload *
     if (r->is_proven)
         memcpy(hash, u->sha256, sizeof hash);
     if (u->has_hash && memcmp(hash, u->sha256, sizeof hash) != 0)
-        return refuse(c, db, u, 422, "wrong_content", "its SHA-256 is not what was announced");
+        return refuse(
+            c, db, u, 422, "wrong_content",
+            "sha256: the file has another one than was announced; announce and send it again");
     as = media_allowed(u->type, sniff(buf_span(&r->head)));
     if (!as)
-        return refuse(c, db, u, 415, "wrong_type", "its content is not of this type");
+        return refuse(c, db, u, 415, "wrong_type",
+                      "type: the content of the file is not of this type");
     memcpy(u->sha256, hash, sizeof hash);
     u->content_type = arena_copy(c->arena, span_str(as));
     u->stored = true;
@@ -564,7 +576,10 @@ static enum call_next complete_first(struct call *c, struct pg *db)
     if (st == CQ_OK)
         st = upload_lock(c, db, c->path_id[0], &u, &found, &busy);
     if (busy)
-        return media_rollback(db, call_error(c, 423, "busy", "another request is at it"));
+        return media_rollback(
+            db,
+            call_error(c, 423, "busy",
+                       "another request works on this upload: send it again when that has ended"));
     if (st != CQ_OK)
         return media_rollback(db, call_database(c, st));
     if (!found)

@@ -180,7 +180,7 @@ static enum call_next send_local(struct call *c, struct sending *s, const char *
     if (bad) {
         snprintf(range, sizeof range, "bytes */%" PRId64, size);
         call_header(c, "content-range", span_str(range));
-        return call_error(c, 416, "bad_request", "no such range");
+        return call_error(c, 416, "bad_request", "Range: not within the file");
     }
     c->status = part ? 206 : 200;
     if (part) {
@@ -241,7 +241,8 @@ static bool find_reader(struct call *c, struct pg *db, const char *path, struct 
     else if (state == DEVICE_DOORS_CLOSED)
         *ret = call_doors_closed(c);
     else if (state == DEVICE_LOGGED_OUT)
-        *ret = call_error(c, 401, "unauthorized", "a token, or a link that is still good");
+        *ret = call_error(c, 401, "unauthorized",
+                          "a valid access token is needed, or a link that has not expired");
     return st == CQ_OK && state == DEVICE_LIVE;
 }
 
@@ -255,7 +256,8 @@ static enum call_next get_first(struct call *c, struct pg *db, bool small)
     enum cq_status st;
 
     if (!s || !media_there(c))
-        return s ? CALL_REPLY : call_unavailable(c, "too busy");
+        return s ? CALL_REPLY
+                 : call_unavailable(c, "too busy: ask again after Retry-After seconds");
     snprintf(path, sizeof path, "/api/media/%s%s", id_text(c->path_id[0]).s,
              small ? "/thumbnail" : "");
     if (!find_reader(c, db, path, &proof, &by_link, &next))

@@ -97,11 +97,11 @@ static bool parse_creation(struct call *c, struct upload *u, enum call_next *ret
     *u = (struct upload){ .declared_type = span_str("application/octet-stream"), .fresh = true };
     *ret = CALL_REPLY;
     if (!number(c->in[IN_UPLOAD_LENGTH], &u->size)) {
-        *ret = call_bad_request(c, "Upload-Length is needed");
+        *ret = call_bad_request(c, "Upload-Length: required");
         return false;
     }
     if (!metadata(c, "chatId", &chat) || !id_parse(chat, &u->chat)) {
-        *ret = call_bad_request(c, "Upload-Metadata: chatId is needed");
+        *ret = call_bad_request(c, "Upload-Metadata: chatId is required");
         return false;
     }
     if (!metadata(c, "filename", &u->name))
@@ -166,7 +166,8 @@ static bool checksum_good(struct call *c, enum call_next *ret)
         sha1(c->body, have);
     if (memcmp(want, have, need) == 0)
         return true;
-    *ret = call_error(c, 460, "wrong_content", "the piece is not what its checksum says");
+    *ret = call_error(c, 460, "wrong_content",
+                      "Upload-Checksum: not that of this piece; send the piece again");
     return false;
 }
 
@@ -186,14 +187,16 @@ static bool piece_good(struct call *c, int64_t *ret_at, enum call_next *ret)
 {
     if (number(c->in[IN_UPLOAD_OFFSET], ret_at))
         return body_good(c, ret);
-    *ret = call_bad_request(c, "Upload-Offset is needed");
+    *ret = call_bad_request(c, "Upload-Offset: required");
     return false;
 }
 
 static enum call_next wrong_offset(struct call *c, struct pg *db, const struct upload *u)
 {
     call_header_i64(c, "upload-offset", u->received);
-    return media_rollback(db, call_error(c, 409, "conflict", "Upload-Offset is not what is held"));
+    return media_rollback(db,
+                          call_error(c, 409, "conflict",
+                                     "Upload-Offset: not the number of bytes held; HEAD tells it"));
 }
 
 /* What was held is gone from the store: from the beginning, then. */
@@ -210,7 +213,8 @@ static enum call_next start_over(struct call *c, struct pg *db, struct upload *u
     if (st != CQ_OK)
         return media_rollback(db, call_database(c, st));
     call_header_i64(c, "upload-offset", 0);
-    return call_error(c, 409, "conflict", "what was held is lost: begin again");
+    return call_error(c, 409, "conflict",
+                      "the bytes that were held are lost: send all of them again");
 }
 
 /* The body is the next piece. *ret_store: what the store said; when that is CQ_OK, what the
@@ -261,7 +265,10 @@ static bool begin_locked(struct call *c, struct pg *db, struct cq_id id, struct 
     if (st == CQ_OK)
         st = upload_lock(c, db, id, u, &found, &busy);
     if (busy)
-        *ret = media_rollback(db, call_error(c, 423, "busy", "another request is at it"));
+        *ret = media_rollback(
+            db,
+            call_error(c, 423, "busy",
+                       "another request works on this upload: send it again when that has ended"));
     else if (st != CQ_OK)
         *ret = media_rollback(db, call_database(c, st));
     else if (!found)
@@ -305,7 +312,7 @@ enum call_next handle_tus_create(struct call *c, struct pg *db)
     if (!parse_creation(c, &u, &next))
         return next;
     if ((int64_t)c->body.n > u.size)
-        return call_error(c, 413, "too_large", "more than Upload-Length announces");
+        return call_error(c, 413, "too_large", "body: goes beyond Upload-Length");
     next = upload_begin(c, db, &u);
     if (next != CALL_REPLY || c->status)
         return next;
@@ -328,7 +335,8 @@ enum call_next handle_tus_patch(struct call *c, struct pg *db)
     if (at != u.received)
         return wrong_offset(c, db, &u);
     if (u.received + (int64_t)c->body.n > u.size)
-        return media_rollback(db, call_error(c, 413, "too_large", "more than was announced"));
+        return media_rollback(db,
+                              call_error(c, 413, "too_large", "body: goes beyond Upload-Length"));
     if (c->body.n && !u.stored)
         return take_piece(c, db, &u);
     call_header_i64(c, "upload-offset", u.received);

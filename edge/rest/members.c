@@ -126,7 +126,7 @@ static enum call_next finish(struct call *c, struct pg *db)
         return call_reply(c, 200);
     }
     if (c->timed_out)
-        return call_unavailable(c, "stored, but the view is late: look again");
+        return call_unavailable(c, "stored, but not visible yet: read the chat again");
     return c->passed ? call_look_again(c, 2) : call_wait_for(c, 0, 2);
 }
 
@@ -153,7 +153,7 @@ enum call_next handle_members_add(struct call *c, struct pg *db)
         return call_bad_request(c, "add: 1 to 1,024 user ids");
     for (size_t i = 0; i < n; i++) {
         if (!json_id(json_at(list, i), &ids[i]))
-            return call_bad_request(c, "add: user ids");
+            return call_bad_request(c, "add: each must be a user id");
         for (size_t k = 0; k < i; k++)
             if (id_eq(ids[k], ids[i]))
                 return call_bad_request(c, "add: each user once");
@@ -170,7 +170,7 @@ static enum call_next change_one(struct call *c, enum member_change_kind kind)
     struct member_change *change = ARENA_NEW(c->arena, struct member_change);
 
     if (!change)
-        return call_error(c, 500, "internal", "this is our mistake");
+        return call_error(c, 500, "internal", "internal error: report it with the requestId");
     *change = (struct member_change){ c->path_id[1], kind };
     return submit_changes(c, change, 1);
 }

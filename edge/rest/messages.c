@@ -62,16 +62,16 @@ static bool parse_message(struct call *c, struct cq_id *chat, struct message_sen
     *ret = CALL_REPLY;
     m->content_type = span_str("text/plain");
     if (!call_chat_id(c, chat))
-        *ret = call_bad_request(c, "chatId is needed");
+        *ret = call_bad_request(c, "chatId: required");
     else if (!json_get_text(c->json, "type", &type) || !message_type_parse(type, &m->type))
         *ret = call_bad_request(c, "type: text, image, video, audio or document");
     else if (json_get(c->json, "mediaId") &&
              (m->type == MESSAGE_TYPE_TEXT || !json_get_id(c->json, "mediaId", &m->media_id)))
-        *ret = call_bad_request(c, "mediaId: an id, and the type not text");
+        *ret = call_bad_request(c, "mediaId: the id of a file, with a type other than text");
     else if (json_get(c->json, "content") && !json_get_text(c->json, "content", &m->content))
-        *ret = call_bad_request(c, "content is text");
+        *ret = call_bad_request(c, "content: must be text");
     else if (!m->content.n && !json_get(c->json, "mediaId"))
-        *ret = call_bad_request(c, "content is needed");
+        *ret = call_bad_request(c, "content: required, unless there is a mediaId");
     else if (m->content.n > INGEST_CONTENT_MAX)
         *ret = call_error(c, 413, "too_large", "content: 32 KiB at most");
     else if (json_get(c->json, "clientId") &&
@@ -96,7 +96,8 @@ static enum call_next send_first(struct call *c, struct pg *db)
     enum cq_status st;
 
     if (!s || !parse_message(c, &chat, &m, &client_id, &next))
-        return s ? next : call_error(c, 500, "internal", "this is our mistake");
+        return s ? next
+                 : call_error(c, 500, "internal", "internal error: report it with the requestId");
     st = view_chat(db, c->conf, chat, c->who.user, &view, &there);
     if (st == CQ_OK && !there)
         st = peer_named(c, db, chat, &view, &there);
@@ -109,7 +110,7 @@ static enum call_next send_first(struct call *c, struct pg *db)
         if (st != CQ_OK)
             return call_database(c, st);
         if (!known)
-            return call_error(c, 404, "not_found", "nobody is registered as this chat's peer");
+            return call_error(c, 404, "not_found", "chatId: its other user is not registered");
     }
     s->id = message_id(chat, c->who.user, client_id);
     if (json_get(c->json, "mediaId")) {
@@ -158,8 +159,8 @@ enum call_next handle_message_send(struct call *c, struct pg *db)
     if (code.p)
         return call_rejected(c, code);
     if (c->timed_out)
-        return call_unavailable(c,
-                                "stored, but the view is late: ask again with the same clientId");
+        return call_unavailable(
+            c, "stored, but not visible yet: send it again with the same clientId");
     return c->passed ? call_look_again(c, 2) : call_wait_for(c, 0, 2);
 }
 
@@ -271,7 +272,7 @@ enum call_next handle_read(struct call *c, struct pg *db)
         return call_not_found(c);
     if (!r || !json_get_i64(c->json, "seq", &r->read_seq) || r->read_seq <= 0 ||
         r->read_seq > SEQ_MAX)
-        return call_bad_request(c, "seq of the last message read: 1 to 2^53 - 1");
+        return call_bad_request(c, "seq: that of the last message read, 1 to 2^53 - 1");
     r->chat_id = view.id;
     r->user_id = c->who.user;
     r->device_id = c->who.device;

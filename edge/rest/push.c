@@ -137,7 +137,7 @@ static enum call_next set_first(struct call *c, struct pg *db)
     enum cq_status st;
 
     if (!id_eq(c->path_id[0], c->who.device))
-        return call_error(c, 403, "forbidden", "only the device itself can say how to wake it");
+        return call_error(c, 403, "forbidden", "only the device itself can set how it is woken");
     if (!parse_address(c, &address, &next))
         return next;
     st = submit_moved(c, db, &address);
@@ -173,7 +173,7 @@ static enum call_next look_at_claim(struct call *c, struct pg *db)
         buf_add_str(&c->out, "{}");
         return call_reply(c, 200);
     }
-    return c->timed_out ? call_unavailable(c, "stored, but the view is late")
+    return c->timed_out ? call_unavailable(c, "stored, but not visible yet: read it again later")
                         : call_look_again(c, 1);
 }
 
@@ -189,7 +189,8 @@ enum call_next handle_push_drop(struct call *c, struct pg *db)
     (void)db;
     if (c->step == 0) {
         if (!id_eq(c->path_id[0], c->who.device))
-            return call_error(c, 403, "forbidden", "only the device itself can say how to wake it");
+            return call_error(c, 403, "forbidden",
+                              "only the device itself can set how it is woken");
         a = call_submit_user(c, c->who.user, c->who.device);
         a->action.kind = USER_ACTION_PUSH_UNREGISTERED;
         a->action.u.push_unregistered =
@@ -226,7 +227,7 @@ static enum call_next mute(struct call *c, struct pg *db, int64_t until_ms)
         return call_wait_for(c, 0, 2);
     default:
         if (c->timed_out)
-            return call_unavailable(c, "stored, but the view is late");
+            return call_unavailable(c, "stored, but not visible yet: read it again later");
         if (!c->passed)
             return call_wait_for(c, 0, 2);
         buf_add_str(&c->out, "{}");
@@ -239,7 +240,7 @@ enum call_next handle_mute_set(struct call *c, struct pg *db)
     int64_t until_ms = 0;
 
     if (c->step == 0 && (!json_get_i64(c->json, "until", &until_ms) || until_ms <= c->now_ms))
-        return call_bad_request(c, "until: a time to come, in ms since 1970");
+        return call_bad_request(c, "until: a time in the future, in ms since 1970");
     return mute(c, db, until_ms);
 }
 

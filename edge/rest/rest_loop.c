@@ -58,7 +58,7 @@ static void run(struct rest_loop *s, struct call *c)
 {
     if (mailbox_put(c->is_media ? s->media_jobs : s->jobs, c))
         return;
-    call_unavailable(c, "too busy");
+    call_unavailable(c, "too many requests at once: ask again after Retry-After seconds");
     finish(s, c);
 }
 
@@ -156,20 +156,26 @@ static void submit(struct rest_loop *s, struct call *c)
     if (!has_room(s, c)) {
         count_add(COUNT_LOG_REFUSED, 1);
         c->retry_after_s = LOG_DISK_RETRY_MS / 1000;
-        call_error(c, 503, "log_full", "not taken: there is no room now, send it again later");
+        call_error(
+            c, 503, "log_full",
+            "not stored: the disk of the log is nearly full; send it again after Retry-After seconds");
         finish(s, c);
         return;
     }
     if (ingest_log_is_cut(s->ingest, &cut)) {
         count_add(COUNT_LOG_CUT_REFUSED, 1);
         c->retry_after_s = INGEST_CUT_RETRY_MS / 1000;
-        call_error(c, 503, "log_cut", "not taken: the log lost records, send it again later");
+        call_error(
+            c, 503, "log_cut",
+            "not stored: the log lost records, and an operator has to act; send it again later");
         finish(s, c);
         return;
     }
     if (!s->free_n || ingest_overloaded(s->ingest)) {
         count_add(COUNT_INGEST_REFUSED, 1);
-        call_unavailable(c, "the log does not take anything now");
+        call_unavailable(
+            c,
+            "not stored: the log cannot be written to now; send it again after Retry-After seconds");
         finish(s, c);
         return;
     }
@@ -189,7 +195,8 @@ static void submit(struct rest_loop *s, struct call *c)
         }
         c->unknown = true;
         if (st == CQ_POISON) { /* what passed our own checks and not ingest's */
-            call_bad_request(c, "a limit is broken");
+            call_bad_request(
+                c, "a value in the request is beyond its limit: /api/config has the limits");
             c->refused = true;
         }
     }
@@ -328,8 +335,9 @@ static struct call *refuse(struct http_refusal *ret, int status, const char *cod
 static struct call *refuse_path(struct http_refusal *ret, struct cq_span path)
 {
     route_methods(path, ret->allow, sizeof ret->allow);
-    return *ret->allow ? refuse(ret, 405, "method_not_allowed", "not with this method")
-                       : refuse(ret, 404, "not_found", "there is no such thing for you");
+    return *ret->allow ? refuse(ret, 405, "method_not_allowed",
+                                "not with this method: Allow has those of this path")
+                       : refuse(ret, 404, "not_found", "not found, or not visible to you");
 }
 
 /* Who sends a valid token is counted as that user, wherever it is needed; others by address. */
@@ -356,11 +364,13 @@ static struct call *on_request(void *arg, const struct http_request *in, struct 
     if (wait_s) {
         count_add(COUNT_RATE_REFUSED, 1);
         ret->retry_after_s = (int)wait_s;
-        return refuse(ret, 429, "rate_limited", "too many requests");
+        return refuse(ret, 429, "rate_limited",
+                      "too many requests a minute: ask again after Retry-After seconds");
     }
     ret->retry_after_s = 1;
     if (s->calls >= CALLS_MAX || !(c = call_new(s->conf)))
-        return refuse(ret, 503, "unavailable", "too busy");
+        return refuse(ret, 503, "unavailable",
+                      "too many requests at once: ask again after Retry-After seconds");
     c->fn = r->fn;
     c->route = r;
     c->is_media = r->flags & ROUTE_MEDIA;
@@ -382,7 +392,7 @@ static struct door_grant on_grant(void *arg, const struct request_head *head)
     const uint8_t *mark = memchr(head->target.p, '?', head->target.n);
     struct cq_span path =
         span_of(head->target.p, mark ? (size_t)(mark - head->target.p) : head->target.n);
-    struct door_grant grant = { .body_max = CALL_BODY_MAX, .limit = "64 KiB at most" };
+    struct door_grant grant = { .body_max = CALL_BODY_MAX, .limit = "body: 64 KiB at most" };
     struct token_claims who = { 0 };
     struct cq_id ids[2];
     const struct route *r = route_find(head->method, path, ids);

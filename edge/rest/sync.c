@@ -125,7 +125,7 @@ static bool parse_query(struct call *c, struct sync *s)
     frontier_init(&s->since.status, TOPIC_GENERATION, n);
     s->latest = span_eq_str(cursor, "latest");
     if (cursor.n && !s->latest && !cursor_parse(c->arena, cursor, n, &s->since)) {
-        call_bad_request(c, "cursor: as it was given");
+        call_bad_request(c, "cursor: must be one that this server gave");
         return false;
     }
     s->has_at_least = at_least.n > 0;
@@ -400,7 +400,7 @@ static enum call_next from_snapshot(struct call *c, struct pg *db, struct sync *
     if (late < 0)
         return call_reply(c, 200);
     if (c->timed_out)
-        return call_unavailable(c, "the view is late: you are not caught up, ask again");
+        return call_unavailable(c, "not caught up yet: ask again with the same cursor");
     c->waits[0] = (struct call_wait){ WATCH_CHAT_EVENTS, late, s->at_least.next[late] - 1 };
     c->waits_n = 1;
     c->step = 1;
@@ -414,7 +414,7 @@ enum call_next handle_sync(struct call *c, struct pg *db)
     if (c->step == 0) {
         s = c->state = ARENA_NEW(c->arena, struct sync);
         if (!s)
-            return call_error(c, 500, "internal", "this is our mistake");
+            return call_error(c, 500, "internal", "internal error: report it with the requestId");
         if (!parse_query(c, s))
             return CALL_REPLY;
     }

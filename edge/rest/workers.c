@@ -39,7 +39,7 @@ static bool device_refused(struct call *c, struct pg *db, enum call_next *ret)
     else if (state == DEVICE_DOORS_CLOSED)
         *ret = call_doors_closed(c);
     else if (state == DEVICE_LOGGED_OUT && has_device)
-        *ret = call_error(c, 401, "unauthorized", "this device is logged out");
+        *ret = call_error(c, 401, "unauthorized", "this device is logged out: log in again");
     else
         return false;
     return true;
@@ -69,7 +69,8 @@ static enum call_next run_step(struct worker *w, struct call *c)
 
     if (st != CQ_OK) {
         snprintf(c->why, sizeof c->why, "%s", pg_error(w->db));
-        return call_unavailable(c, "the view cannot be read now");
+        return call_unavailable(
+            c, "the database cannot be read now: ask again after Retry-After seconds");
     }
     if (c->unknown)
         return call_unknown(c);

@@ -38,6 +38,8 @@ static bool optional_id(const struct json *v, const char *key, bool *ret_has, st
     return !*ret_has || json_get_id(v, key, ret);
 }
 
+static const char chat_rule[] = "chatId: the id of a chat, or peer in a direct chat";
+
 static const char *parse_chat(struct client_frame *f, struct cq_id user)
 {
     bool has_chat, has_other;
@@ -45,18 +47,18 @@ static const char *parse_chat(struct client_frame *f, struct cq_id user)
 
     if (!optional_id(f->root, "chatId", &has_chat, &f->chat) ||
         !optional_id(f->root, "chatID", &has_other, &other))
-        return "chatId";
+        return chat_rule;
     if (!has_chat && has_other) {
         f->chat = other;
         has_chat = true;
     }
     if (!optional_id(f->root, "peer", &f->has_peer, &f->peer))
-        return "peer";
+        return "peer: the id of a user";
     if (!f->has_peer)
-        return has_chat && !id_is_zero(f->chat) ? NULL : "chatId";
+        return has_chat && !id_is_zero(f->chat) ? NULL : chat_rule;
     derived = chat_id_direct(user, f->peer);
     if (has_chat && !id_eq(derived, f->chat))
-        return "peer";
+        return "peer: not the other user of chatId";
     f->chat = derived;
     return NULL;
 }
@@ -67,21 +69,21 @@ static const char *parse_send(struct client_frame *f, struct cq_id user, const c
     const char *why;
 
     if (!json_get_text(f->root, "clientId", &client_id) || !client_id_good(client_id))
-        return "clientId";
+        return "clientId: 1 to 64 printable ASCII characters without spaces";
     f->client_id = client_id;
     why = parse_chat(f, user);
     if (why)
         return why;
     if (!json_get_text(f->root, "type", &type) || !message_type_parse(type, &f->type))
-        return "type";
+        return "type: text, image, video, audio or document";
     if (!optional_id(f->root, "mediaId", &f->has_media, &f->media) ||
         (f->has_media && f->type == MESSAGE_TYPE_TEXT))
-        return "mediaId";
+        return "mediaId: the id of a file, with a type other than text";
     if (!json_get_text(f->root, "content", &f->content) || (!f->content.n && !f->has_media))
-        return "content";
+        return "content: text, empty only with a mediaId";
     if (f->content.n > INGEST_CONTENT_MAX) {
         *ret_code = "too_large";
-        return "content";
+        return "content: 32 KiB at most";
     }
     return NULL;
 }
@@ -100,24 +102,24 @@ static const char *parse_receipt(struct client_frame *f, struct cq_id user, cons
     if (why)
         return why;
     if (!optional_seq(f->root, "delivered", &f->delivered))
-        return "delivered";
+        return "delivered: a seq, 0 to 2^53 - 1";
     if (!optional_seq(f->root, "read", &f->read))
-        return "read";
-    return f->delivered || f->read ? NULL : "delivered";
+        return "read: a seq, 0 to 2^53 - 1";
+    return f->delivered || f->read ? NULL : "delivered, read: one of them above 0";
 }
 
 static const char *parse_ok(struct client_frame *f, struct cq_id user, const char **ret_code)
 {
     (void)user;
     (void)ret_code;
-    return json_get_i64(f->root, "n", &f->n) && f->n >= 0 ? NULL : "n";
+    return json_get_i64(f->root, "n", &f->n) && f->n >= 0 ? NULL : "n: the number of a frame";
 }
 
 static const char *parse_auth(struct client_frame *f, struct cq_id user, const char **ret_code)
 {
     (void)user;
     (void)ret_code;
-    return json_get_text(f->root, "token", &f->token) ? NULL : "token";
+    return json_get_text(f->root, "token", &f->token) ? NULL : "token: an access token";
 }
 
 static const char *parse_ping(struct client_frame *f, struct cq_id user, const char **ret_code)
@@ -138,18 +140,20 @@ static const struct {
     { "ping", CLIENT_PING, parse_ping },
 };
 
+static const char kind_rule[] = "t: auth, message.send, receipt, ok or ping";
+
 static const char *parse_kind(struct client_frame *f, struct cq_id user, const char **ret_code)
 {
     struct cq_span word;
 
     if (!json_is_object(f->root) || !json_get_text(f->root, "t", &word))
-        return "t";
+        return kind_rule;
     for (size_t i = 0; i < ARRAY_LEN(frames); i++)
         if (span_eq_str(word, frames[i].word)) {
             f->kind = frames[i].kind;
             return frames[i].parse(f, user, ret_code);
         }
-    return "t";
+    return kind_rule;
 }
 
 void edge_ws_frames_print(FILE *out)

@@ -55,14 +55,14 @@ static void register_conn(struct conn *c)
     struct gateway *g = c->g;
 
     if (!rates_join(&g->rates, c->claims.user, g->mono_ms, &c->rate)) {
-        conn_close(c, CLOSE_TOO_MANY, span_str("too many sockets"));
+        conn_close(c, CLOSE_TOO_MANY, span_str("32 sockets a user at most"));
         return;
     }
     c->authenticated = true;
     socket_is_known(c);
     c->session = sink_open(g->sink, c, c->claims.user, c->claims.device, c->claims.issued_s * 1000);
     if (!c->session)
-        conn_close(c, CLOSE_TRY_LATER, span_str("full"));
+        conn_close(c, CLOSE_TRY_LATER, span_str("gateway full, connect later"));
 }
 
 bool conn_opened(struct gateway *g, struct conn *c, struct lws *wsi)
@@ -79,7 +79,7 @@ bool conn_opened(struct gateway *g, struct conn *c, struct lws *wsi)
     g->conns[g->conns_n++] = c;
     g->opened++;
     if (c->token_in_query)
-        conn_close(c, CLOSE_UNAUTHORIZED, span_str("token in the address"));
+        conn_close(c, CLOSE_UNAUTHORIZED, span_str("a token must not be in the address"));
     else if (g->draining)
         conn_close(c, CLOSE_GOING_AWAY, span_str("going away"));
     else if (c->has_claims)
@@ -231,7 +231,7 @@ static void on_auth(struct conn *c, const struct client_frame *f)
     struct token_claims claims;
 
     if (!check_token(c->g, f->token, &claims)) {
-        conn_close(c, CLOSE_UNAUTHORIZED, span_str("bad token"));
+        conn_close(c, CLOSE_UNAUTHORIZED, span_str("token invalid or expired"));
         return;
     }
     if (!c->authenticated) {
@@ -360,12 +360,12 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
 
     if (!log_disk_takes(&g->log_disk, LOG_USE_SMALL)) {
         count_add(COUNT_LOG_REFUSED, 1);
-        refuse_receipt(c, "log_full", "receipt not taken, send it again later");
+        refuse_receipt(c, "log_full", "receipt not stored, send it again later");
         return;
     }
     if (ingest_log_is_cut(g->ingest, &cut)) {
         count_add(COUNT_LOG_CUT_REFUSED, 1);
-        refuse_receipt(c, "log_cut", "receipt not taken, send it again later");
+        refuse_receipt(c, "log_cut", "receipt not stored, send it again later");
         return;
     }
     if (!c->cursors)
@@ -376,10 +376,10 @@ static void on_receipt(struct conn *c, const struct client_frame *f)
     }
     if (rates_take_receipt(&g->rates, c->rate, g->mono_ms)) {
         count_add(COUNT_RATE_REFUSED, 1);
-        refuse_receipt(c, "slow_down", "receipt not taken, send it again in a second");
+        refuse_receipt(c, "slow_down", "receipt not stored, send it again in a second");
     } else if (!receipts_add(&g->receipts, topic_partition(f->chat, g->partitions), &one,
                              g->mono_ms)) {
-        refuse_receipt(c, "slow_down", "receipt not taken, send it again in a second");
+        refuse_receipt(c, "slow_down", "receipt not stored, send it again in a second");
     } else if (c->cursors) {
         receipt_memory_keep(c->cursors, &one);
     }
@@ -447,7 +447,7 @@ static void on_text(struct conn *c, struct cq_span text)
     c->pinged = false;
     if (bucket_take(&c->frames, g->frames_per_minute, g->frames_per_minute / 6, g->mono_ms)) {
         count_add(COUNT_RATE_REFUSED, 1);
-        conn_close(c, CLOSE_TOO_MANY, span_str("too many frames"));
+        conn_close(c, CLOSE_TOO_MANY, span_str("too many frames a minute"));
         return;
     }
     if (c->authenticated && client_ok_parse(text, &n)) {
@@ -466,7 +466,7 @@ void conn_received(struct conn *c, struct cq_span piece, bool first, bool last, 
     if (c->closing)
         return;
     if (binary) {
-        conn_close(c, CLOSE_NOT_TEXT, span_str("text only"));
+        conn_close(c, CLOSE_NOT_TEXT, span_str("text frames only"));
         return;
     }
     if (first && last && piece.n <= CLIENT_FRAME_MAX) {
@@ -475,7 +475,7 @@ void conn_received(struct conn *c, struct cq_span piece, bool first, bool last, 
     }
     buf_add_span(&c->rx, piece);
     if (c->rx.failed) {
-        conn_close(c, CLOSE_TOO_LARGE, span_str("64 KiB at most"));
+        conn_close(c, CLOSE_TOO_LARGE, span_str("64 KiB a frame at most"));
         return;
     }
     if (!last)
@@ -497,7 +497,7 @@ void conn_tick(struct conn *c)
         return;
     }
     if (!c->authenticated && g->mono_ms - c->opened_ms > AUTH_WITHIN_MS) {
-        conn_close(c, CLOSE_UNAUTHORIZED, span_str("no auth"));
+        conn_close(c, CLOSE_UNAUTHORIZED, span_str("no auth frame within 10 s"));
         return;
     }
     if (c->authenticated && g->wall_ms / 1000 >= c->claims.expires_s) {

@@ -86,8 +86,8 @@ TEST(errors_have_one_form)
     CHECK_EQ(call_not_found(c), CALL_REPLY);
     CHECK_EQ(c->status, 404);
     snprintf(want, sizeof want,
-             "{\"error\":{\"code\":\"not_found\",\"message\":\"there is no such thing for "
-             "you\",\"requestId\":\"%s\"}}",
+             "{\"error\":{\"code\":\"not_found\",\"message\":\"not found, or not visible to you\","
+             "\"requestId\":\"%s\"}}",
              c->request_id);
     CHECK_SPAN(buf_span(&c->out), want);
     call_unavailable(c, "later");

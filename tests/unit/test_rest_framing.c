@@ -44,53 +44,62 @@ TEST(what_can_be_read_in_two_ways_is_refused)
         const char *text, *why;
     } rows[] = {
         { LINE "Host: x\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}",
-          "length given more than once" },
+          "Content-Length, Transfer-Encoding: one of them, once" },
         { LINE "Host: x\r\nContent-Length: 2\r\ncontent-length: 2\r\n\r\n{}",
-          "length given more than once" },
+          "Content-Length, Transfer-Encoding: one of them, once" },
         { LINE "Host: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
-          "length given more than once" },
+          "Content-Length, Transfer-Encoding: one of them, once" },
         { LINE "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-          "length given more than once" },
-        { LINE "Host: x\r\nHost: y\r\n\r\n", "more than one Host" },
-        { LINE "Content-Length: 0\r\n\r\n", "no Host" },
+          "Content-Length, Transfer-Encoding: one of them, once" },
+        { LINE "Host: x\r\nHost: y\r\n\r\n", "Host: more than one" },
+        { LINE "Content-Length: 0\r\n\r\n", "Host: required" },
         { "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
-          "Transfer-Encoding in HTTP/1.0" },
-        { LINE "Host: x\r\nX-A: 1\r\n more\r\n\r\n", "folded header" },
-        { LINE "Host: x\r\nX-A: 1\r\n\tmore\r\n\r\n", "folded header" },
-        { LINE "Host: x\r\nContent-Length : 2\r\n\r\n", "header name" },
-        { LINE "Host: x\r\n: 2\r\n\r\n", "header name" },
-        { LINE "Host: x\r\nno colon\r\n\r\n", "header name" },
-        { "POST / HTTP/1.1\nHost: x\n\n", "line end" },
-        { LINE "Host: x\nX: y\r\n\r\n", "line end" },
-        { LINE "Host: x\rX: y\r\n\r\n", "line end" },
-        { LINE "Host: x\r\n", "line end" },
-        { LINE "Host: x\r", "line end" },
-        { LINE "Host: x\r\nContent-Length: +2\r\n\r\n{}", "Content-Length" },
-        { LINE "Host: x\r\nContent-Length: 0x2\r\n\r\n{}", "Content-Length" },
-        { LINE "Host: x\r\nContent-Length: 2, 2\r\n\r\n{}", "Content-Length" },
-        { LINE "Host: x\r\nContent-Length:\r\n\r\n{}", "Content-Length" },
-        { LINE "Host: x\r\nContent-Length: 1234567890123456\r\n\r\n", "Content-Length" },
-        { LINE "Host: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "Transfer-Encoding" },
-        { LINE "Host: x\r\nTransfer-Encoding: xchunked\r\n\r\n", "Transfer-Encoding" },
+          "Transfer-Encoding: not in HTTP/1.0" },
+        { LINE "Host: x\r\nX-A: 1\r\n more\r\n\r\n", "header: a folded line is not accepted" },
+        { LINE "Host: x\r\nX-A: 1\r\n\tmore\r\n\r\n", "header: a folded line is not accepted" },
+        { LINE "Host: x\r\nContent-Length : 2\r\n\r\n", "header: malformed name" },
+        { LINE "Host: x\r\n: 2\r\n\r\n", "header: malformed name" },
+        { LINE "Host: x\r\nno colon\r\n\r\n", "header: malformed name" },
+        { "POST / HTTP/1.1\nHost: x\n\n", "each line of the head must end with CRLF" },
+        { LINE "Host: x\nX: y\r\n\r\n", "each line of the head must end with CRLF" },
+        { LINE "Host: x\rX: y\r\n\r\n", "each line of the head must end with CRLF" },
+        { LINE "Host: x\r\n", "each line of the head must end with CRLF" },
+        { LINE "Host: x\r", "each line of the head must end with CRLF" },
+        { LINE "Host: x\r\nContent-Length: +2\r\n\r\n{}",
+          "Content-Length: must be a number of at most 15 digits" },
+        { LINE "Host: x\r\nContent-Length: 0x2\r\n\r\n{}",
+          "Content-Length: must be a number of at most 15 digits" },
+        { LINE "Host: x\r\nContent-Length: 2, 2\r\n\r\n{}",
+          "Content-Length: must be a number of at most 15 digits" },
+        { LINE "Host: x\r\nContent-Length:\r\n\r\n{}",
+          "Content-Length: must be a number of at most 15 digits" },
+        { LINE "Host: x\r\nContent-Length: 1234567890123456\r\n\r\n",
+          "Content-Length: must be a number of at most 15 digits" },
+        { LINE "Host: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+          "Transfer-Encoding: only chunked is accepted" },
+        { LINE "Host: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
+          "Transfer-Encoding: only chunked is accepted" },
         { LINE "Host: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
-          "more than one Authorization" },
-        { LINE "Host: x\r\nUpgrade: h2c\r\n\r\n", "Upgrade" },
-        { LINE "Host: x\r\nUpgrade: websocket, h2c\r\n\r\n", "Upgrade" },
-        { LINE "Host: x\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n", "HTTP2-Settings" },
-        { LINE "Host: x\r\nX: a\x01\r\n\r\n", "header value" },
-        { "PRI * HTTP/2.0\r\n\r\n", "request line" },
-        { "GET / HTTP/1.2\r\nHost: x\r\n\r\n", "request line" },
-        { "GET / HTTP/1.11\r\nHost: x\r\n\r\n", "request line" },
-        { "GET /\r\nHost: x\r\n\r\n", "request line" },
-        { "GET HTTP/1.1\r\nHost: x\r\n\r\n", "request line" },
-        { "GET  HTTP/1.1\r\nHost: x\r\n\r\n", "target" },
-        { "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "target" },
-        { "GET / x HTTP/1.1\r\nHost: x\r\n\r\n", "target" },
-        { "GET /\t HTTP/1.1\r\nHost: x\r\n\r\n", "target" },
-        { "G(T / HTTP/1.1\r\nHost: x\r\n\r\n", "method" },
+          "Authorization: more than one" },
+        { LINE "Host: x\r\nUpgrade: h2c\r\n\r\n", "Upgrade: only websocket is accepted" },
+        { LINE "Host: x\r\nUpgrade: websocket, h2c\r\n\r\n",
+          "Upgrade: only websocket is accepted" },
+        { LINE "Host: x\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n",
+          "HTTP2-Settings: HTTP/2 is not accepted" },
+        { LINE "Host: x\r\nX: a\x01\r\n\r\n", "header: control character in a value" },
+        { "PRI * HTTP/2.0\r\n\r\n", "malformed request line" },
+        { "GET / HTTP/1.2\r\nHost: x\r\n\r\n", "malformed request line" },
+        { "GET / HTTP/1.11\r\nHost: x\r\n\r\n", "malformed request line" },
+        { "GET /\r\nHost: x\r\n\r\n", "malformed request line" },
+        { "GET HTTP/1.1\r\nHost: x\r\n\r\n", "malformed request line" },
+        { "GET  HTTP/1.1\r\nHost: x\r\n\r\n", "malformed request target" },
+        { "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "malformed request target" },
+        { "GET / x HTTP/1.1\r\nHost: x\r\n\r\n", "malformed request target" },
+        { "GET /\t HTTP/1.1\r\nHost: x\r\n\r\n", "malformed request target" },
+        { "G(T / HTTP/1.1\r\nHost: x\r\n\r\n", "malformed method" },
         { "GET /icon.svg%00.html HTTP/1.1\r\nHost: x\r\n\r\n", "NUL in the path" },
-        { "GET / HTTP/1.1", "line end" },
-        { "", "line end" },
+        { "GET / HTTP/1.1", "each line of the head must end with CRLF" },
+        { "", "each line of the head must end with CRLF" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -102,7 +111,7 @@ TEST(every_cut_of_a_head_is_safe)
     static const char text[] = LINE "Host: x\r\nContent-Length: 2\r\n\r\n";
 
     for (size_t n = 0; n + 1 < sizeof text; n++)
-        CHECK_STR(fault(text, n), "line end");
+        CHECK_STR(fault(text, n), "each line of the head must end with CRLF");
     CHECK_STR(fault(text, sizeof text - 1), NULL);
 }
 
@@ -110,7 +119,7 @@ TEST(a_nul_in_a_name_is_no_token)
 {
     static const char text[] = LINE "Host: x\r\nHo\0st: y\r\n\r\n";
 
-    CHECK_STR(fault(text, sizeof text - 1), "header name");
+    CHECK_STR(fault(text, sizeof text - 1), "header: malformed name");
 }
 
 TEST(a_head_is_taken_apart)
