@@ -207,7 +207,7 @@ static const struct verb {
       "[--yes]: go on with a log that lost its tail, as by a loss of power (stop every role "
       "first)" },
     { "push-test", run_push_test, ROLE_ADMIN,
-      "--user ID [--send]: what pushes to this user's devices meet" },
+      "--user ID [--send]: test the push addresses of this user's devices" },
     { "print", run_print, 0,
       "print topics | chat-rules | user-rules | routes | frames for documentation and tests" },
 };

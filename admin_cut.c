@@ -315,14 +315,15 @@ static enum cq_status show_cuts(struct plan *p)
             if (gap > GAP_MAX) {
                 snprintf(
                     p->why, sizeof p->why,
-                    "%s partition %d ends at %lld and is spoken of up to %lld: that is no lost "
-                    "tail but another log. Rebuild the view, or restore the topic",
+                    "%s partition %d ends at %lld, but offsets up to %lld are named elsewhere: too "
+                    "many for a lost tail, this is another log. Rebuild the view, or restore the "
+                    "topic",
                     name, i, (long long)told->end[i], (long long)told->target[i]);
                 return CQ_FATAL;
             }
-            printf(
-                "%s partition %d ends at %lld and is spoken of up to %lld: %lld offsets to fill\n",
-                name, i, (long long)told->end[i], (long long)told->target[i], (long long)gap);
+            printf("%s partition %d ends at %lld, but offsets up to %lld are named elsewhere: %lld "
+                   "to fill\n",
+                   name, i, (long long)told->end[i], (long long)told->target[i], (long long)gap);
             p->fillers += gap;
             if (reader_raise_floor(p->reader, name, i, told->target[i]) != CQ_OK)
                 return fail(p, "the floor of", name);
@@ -532,7 +533,7 @@ static enum cq_status run(struct plan *p, bool doing, int *ret_code)
         st = show_cuts(p);
     if (st != CQ_OK || !p->fillers) {
         if (st == CQ_OK)
-            puts("no partition ends before what is spoken of: nothing to do");
+            puts("no partition ends before an offset that is named elsewhere: nothing to do");
         return st;
     }
     if (doing)

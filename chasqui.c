@@ -196,7 +196,7 @@ static int run_role(const struct role *r)
 static void print_misspelt(void *arg, const char *name, const char *ours)
 {
     (void)arg;
-    fprintf(stderr, "chasqui: nobody knows the setting %s; %s is meant?\n", name, ours);
+    fprintf(stderr, "chasqui: unknown setting %s: did you mean %s?\n", name, ours);
 }
 
 /* Check what a role would find out only when it uses it. */

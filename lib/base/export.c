@@ -94,7 +94,7 @@ static const char *health(void)
     int64_t now_ms = clock_mono_ms();
 
     if (count_silence_ms(now_ms) > EXPORT_SILENT_MS)
-        return "stuck: the loop has not gone round\n";
+        return "stuck: the role's loop stands still\n";
     if (count_repeating_ms(now_ms) > EXPORT_REPEATS_MS)
         return "repeats: no turn makes progress\n";
     if (contact_away(CONTACT_KAFKA, now_ms))

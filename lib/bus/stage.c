@@ -306,7 +306,7 @@ static enum cq_status note_try(struct stage *s, const char *why)
 static enum cq_status step_one(struct stage *s, int i)
 {
     static const char undecodable[] = "cannot be decoded",
-                      too_dear[] = "needs more than a turn has";
+                      too_dear[] = "needs more memory or output than a turn may have";
     struct stage_out *out = &s->out;
     size_t n = out->n, bytes = out->bytes;
     uint64_t place = i ? 0 : s->place;

@@ -327,7 +327,8 @@ static enum cq_status await_reports(struct feed *f)
         if (producer_is_fatal(f->producer))
             return feed_fatal(f, "the producer ended", producer_error(f->producer));
     }
-    return f->failed_report ? feed_fatal(f, "telling failed", producer_error(f->producer)) : CQ_OK;
+    return f->failed_report ? feed_fatal(f, "an output failed", producer_error(f->producer))
+                            : CQ_OK;
 }
 
 static enum cq_status check_outputs(struct feed *f)
@@ -336,7 +337,7 @@ static enum cq_status check_outputs(struct feed *f)
 
     return bus_guard_check(&f->guard, f->producer, why, sizeof why) == CQ_OK
                ? CQ_OK
-               : feed_fatal(f, "telling", why);
+               : feed_fatal(f, "an output", why);
 }
 
 static enum cq_status transact(struct feed *f)
@@ -425,10 +426,11 @@ static enum cq_status apply(struct feed *f)
 {
     enum cq_status st;
 
-    f->doing = "greeting the database";
+    f->doing = "connecting to the database";
     st = own_database(f);
     if (st == CQ_OK && f->unsure) {
-        f->doing = "reading the positions anew: they went back or are gone, or";
+        f->doing =
+            "reading the positions again (they went back or are gone, or the statement failed)";
         st = parts_reload(&f->parts, f->pg, own_moved, f);
         f->unsure = st != CQ_OK;
         count_add(COUNT_LATE_CONFIRMATIONS, f->confirmed);
@@ -436,7 +438,7 @@ static enum cq_status apply(struct feed *f)
             f->asked_commit = false;
         f->confirmed = false;
     }
-    f->doing = st == CQ_OK ? "asking what may be applied" : f->doing;
+    f->doing = st == CQ_OK ? "asking which records may be applied" : f->doing;
     if (st == CQ_OK)
         st = ask_admission(f);
     if (st != CQ_OK || !f->held_n)
@@ -472,7 +474,7 @@ static const char *words_of(const struct feed *f, uint64_t failures)
         return pg_error(f->pg);
     if (*producer_error(f->producer))
         return producer_error(f->producer);
-    return f->refused_why ? f->refused_why : "no room in memory";
+    return f->refused_why ? f->refused_why : "out of memory";
 }
 
 enum cq_status feed_turn(struct feed *f, int wait_ms)
@@ -487,7 +489,7 @@ enum cq_status feed_turn(struct feed *f, int wait_ms)
         return feed_fatal(f, "the producer ended", producer_error(f->producer));
     st = whole_look(f); /* CQ_AGAIN: in a second */
     if (st == CQ_FATAL)
-        return feed_fatal(f, "looking what the view lacks", words_of(f, failures));
+        return feed_fatal(f, "asking whether the view is complete", words_of(f, failures));
     show(f);
     if (!f->held_n) {
         if (f->again || f->stalled_since_ms)

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-static const char undecodable[] = "cannot be decoded", too_dear[] = "needs more than a turn has";
+static const char undecodable[] = "cannot be decoded",
+                  too_dear[] = "needs more memory or output than a turn may have";
 
 /* Where the sources of a topic's records stand; NULL: they have none that is known. */
 static const char *sources_of(const struct feed *f, const char *topic)

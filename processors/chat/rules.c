@@ -402,7 +402,7 @@ enum cq_status chat_step(struct chat_step *step, const char **ret_why)
     }
     st = r->step(step);
     if (st == CQ_POISON)
-        *ret_why = "a bound is broken";
+        *ret_why = "more items or a larger frame than an action may have";
     for (size_t i = 0; st == CQ_OK && i < step->out->n; i++)
         if (!(r->writes & W(step->out->v[i].topic)))
             return CQ_FATAL; /* an output that the rule's row does not name: a bug, not bad data */

@@ -354,7 +354,7 @@ enum cq_status user_step(struct user_step *step, const struct user_inbox *record
             continue;
         st = rules[i].step(step, a);
         if (st == CQ_POISON)
-            *ret_why = "no such slot, or a bound is broken";
+            *ret_why = "no such slot, or more items than an action may have";
         return check_arrows(st, step->out, rules[i].writes);
     }
     *ret_why = "no rule for this action";

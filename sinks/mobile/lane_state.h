@@ -31,7 +31,7 @@ enum {
     LANE_FETCH = 0x7fffffff,      /* opaque of a request for a credential */
 };
 
-#define OVERTAKEN "a later one tells it"
+#define OVERTAKEN "superseded by a later silent push"
 
 struct lane_part {
     bool owned;

@@ -103,17 +103,19 @@ static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *
     if (j->overtaken)
         lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
     else if (wall_ms - m->at_ms > l->conf.max_age_ms)
-        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "too old");
+        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "older than PUSH_MAX_AGE_S");
     else if (!f)
         return false;
     else if (silent && !f->outstanding)
-        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device shows nothing that was read");
+        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0,
+                 "the device shows nothing that was read elsewhere");
     else if (!silent && f->delivered)
-        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device has it");
+        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device has the message already");
     else if (!f->registered && wall_ms - to->registered_ms > VIEW_LAG_MS)
-        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "not registered any more");
+        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "the device is not registered any more");
     else if (f->registered && f->registration > to->registered && !(l->conf.kinds & 1u << f->kind))
-        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "registered elsewhere since");
+        lane_end(l, j, PUSH_RESULT_DROPPED, 0,
+                 "the device has registered with another provider since");
     else
         return false;
     return true;
@@ -338,7 +340,8 @@ static void token_dead(struct lane *l, struct job *j, const struct push_answer *
     arena_reset(l->arena);
     if (a->dead_since_ms && lane_decode_job(l, j, &m) == CQ_OK &&
         m.targets[j->target].registered_ms > a->dead_since_ms)
-        lane_end(l, j, PUSH_RESULT_DROPPED, a->status, "dead before it was registered again");
+        lane_end(l, j, PUSH_RESULT_DROPPED, a->status,
+                 "the provider saw the token dead before it was registered again");
     else
         lane_bury(l, j, a->status, a->words);
 }

@@ -150,7 +150,7 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
 
     if (st != CQ_OK)
         return st;
-    *ret_why = "speaks of what comes after it";
+    *ret_why = "names a seq at or above its own, or one that the view will never reach";
     if (s.seq > seq_make(s.source.generation, s.source.offset) ||
         (in->partition < PARTITIONS_MAX && seq_offset(s.seq) >= x->view_next[in->partition]))
         return CQ_POISON; /* admitted although the view will never reach it */
@@ -178,7 +178,7 @@ static enum cq_status on_write(void *arg, struct pg *c, struct producer *p, cons
     if (st == CQ_OK)
         st = tell_readers(x->ticks, x->arena, x->delivery, p);
     if (st == CQ_FATAL && arena_full(x->arena)) { /* a turn with fewer records needs less memory */
-        *ret_why = "needs more than a turn has";
+        *ret_why = "needs more memory or output than a turn may have";
         return CQ_POISON;
     }
     return st;

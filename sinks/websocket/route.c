@@ -130,7 +130,7 @@ enum cq_status sink_record(struct sink *s, int32_t slot, int64_t offset, struct 
     arena_reset(s->arena);
     st = value.n ? push_decode(value, s->arena, &r, ret_why) : CQ_OK;
     if (st == CQ_AGAIN && arena_full(s->arena)) { /* it is empty before each record */
-        *ret_why = "needs more memory than a record may";
+        *ret_why = "needs more memory than one record may have";
         return CQ_POISON;
     }
     if (st != CQ_OK)

@@ -272,8 +272,8 @@ void sink_session_tick(struct sink *s, struct session *x)
 {
     if (s->mono_ms - frames_oldest_ms(&x->frames) > SINK_OK_WITHIN_MS) {
         s->stats.late++;
-        sink_end(s, x, CLOSE_NO_OK, span_str("no ok"));
+        sink_end(s, x, CLOSE_NO_OK, span_str("no ok within 10 s"));
     } else if (x->state == SESSION_WAITING && s->mono_ms - x->since_ms > SINK_PLACE_WITHIN_MS) {
-        sink_end(s, x, CLOSE_RESYNC, span_str("no slot"));
+        sink_end(s, x, CLOSE_RESYNC, span_str("no slot within 10 s, connect again"));
     }
 }

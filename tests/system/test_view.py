@@ -421,7 +421,7 @@ def test_a_tick_that_the_log_refuses_is_told_later(view):
     finally:
         most("1048576")
     assert view.rows("SELECT 1 FROM view.cursors WHERE chat_id = %s", chat) == [], "nothing of the turn is there"
-    assert [x for x in role.log_lines() if x.get("event") == "ended"][-1]["why"].startswith("telling failed")
+    assert [x for x in role.log_lines() if x.get("event") == "ended"][-1]["why"].startswith("an output failed")
     role.start().wait_ready(60)
     view.settle()
     assert view.ticks(ticks) == [(a, chat, one, 0)]

@@ -333,7 +333,7 @@ TEST(sink_takes_a_record_that_needs_too_much_memory_for_poison)
     buf_init(&value, 64 << 20);
     CHECK_EQ(codec_encode(&ws_push_codec, &push, &value), CQ_OK);
     CHECK_EQ(sink_record(w->sink, 1, 0, buf_span(&value), &why), CQ_POISON);
-    CHECK_STR(why, "needs more memory than a record may");
+    CHECK_STR(why, "needs more memory than one record may have");
     CHECK_EQ(sink_record(w->sink, 1, 0, (struct cq_span){ 0 }, &why), CQ_OK);
     buf_release(&value);
     free(push.entries);
