@@ -18,6 +18,11 @@ void id_format(struct cq_id id, char out[CQ_ID_TEXT_LEN + 1])
     out[CQ_ID_TEXT_LEN] = '\0';
 }
 
+int32_t id_part(struct cq_id id)
+{
+    return (int32_t)(murmur2_positive(id_text(id).s, CQ_ID_TEXT_LEN) % CQ_PARTS);
+}
+
 static int hex_value(uint8_t c)
 {
     if (c >= '0' && c <= '9')

@@ -55,6 +55,14 @@ static inline struct cq_id_text id_text(struct cq_id id)
 /** Parse exactly 36 characters, either case. False on anything else; *ret is then untouched. */
 CQ_MUST_CHECK bool id_parse(struct cq_span text, struct cq_id *ret);
 
+enum { CQ_PARTS = 1024 };
+
+/** The part an id belongs to, 0 to CQ_PARTS - 1: the hash of Kafka's default partitioner over its
+ * text, modulo CQ_PARTS, for ever. It begins every key about a chat in the view. PARTITIONS divides
+ * CQ_PARTS, so the partition of an id is its part modulo PARTITIONS: those of one part never part,
+ * whatever the number of partitions. */
+int32_t id_part(struct cq_id id);
+
 /** A random UUID version 4 from the kernel's generator. Aborts if the kernel refuses. */
 struct cq_id id_random(void);
 

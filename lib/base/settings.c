@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/settings.h"
+
+#include "lib/base/id.h"
 #include "lib/base/settings_forms.h"
 
 #include <errno.h>
@@ -43,12 +45,21 @@ static bool parse_number(const struct setting_row *r, const char *text, int64_t 
     }
     errno = 0;
     *ret = strtoll(text, &end, 10);
-    return *text && !*end && !errno && *ret >= r->min && *ret <= r->max;
+    return *text && !*end && !errno && *ret >= r->min && *ret <= r->max &&
+           (r->type != SETTING_PARTS || CQ_PARTS % *ret == 0);
 }
 
 static bool is_number(const struct setting_row *r)
 {
-    return r->type == SETTING_INT || r->type == SETTING_BOOL;
+    return r->type == SETTING_INT || r->type == SETTING_BOOL || r->type == SETTING_PARTS;
+}
+
+static const char *number_words(enum setting_type type)
+{
+    if (type == SETTING_BOOL)
+        return "0, 1, true or false;";
+    return type == SETTING_PARTS ? "a number that divides 1024 (1, 2, 4, 8, 16, …),"
+                                 : "a whole number,";
 }
 
 static bool check_text(const struct setting_row *r, const char *text, FILE *err)
@@ -84,8 +95,7 @@ static bool load_one(int key, FILE *err)
             return false;
     } else if (!parse_number(r, text, &values[key].number)) {
         fprintf(err, "chasqui: setting %s must be %s %lld to %lld: %s\n", r->name,
-                r->type == SETTING_BOOL ? "0, 1, true or false;" : "a whole number,",
-                (long long)r->min, (long long)r->max, r->help);
+                number_words(r->type), (long long)r->min, (long long)r->max, r->help);
         return false;
     }
     values[key].text = text;

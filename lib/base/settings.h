@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 /** What a value looks like (lib/base/settings_forms.h). TEXT is for secrets, and for what has no
- * form of its own; all but INT and BOOL are texts with a length. */
+ * form of its own; all but INT, BOOL and PARTS are texts with a length. */
 enum setting_type {
     SETTING_TEXT,
     SETTING_INT,
@@ -32,6 +32,7 @@ enum setting_type {
     SETTING_LEVEL,   /* of the log */
     SETTING_DRIVER,  /* of one-time codes */
     SETTING_LOGIN,   /* to Kafka */
+    SETTING_PARTS,   /* a number that divides CQ_PARTS (lib/base/id.h) */
 };
 
 enum role_bit {
@@ -140,7 +141,7 @@ enum role_bit {
       "Seconds of CPU a minute for looking into the files of one user; a MiB counts as 10 ms")     \
     X(THUMBNAIL_PROGRAM, PATH, "", 0, 1024, 0, ROLE_MEDIA,                                         \
       "The program that looks into files; empty: chasqui-thumbnail beside this one")               \
-    X(PARTITIONS, INT, "2", 1, 256, 0, ROLE_ALL,                                                   \
+    X(PARTITIONS, PARTS, "2", 1, 256, 0, ROLE_ALL,                                                 \
       "Partitions of every topic on the message road; fixed for its life")                         \
     X(SLOTS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                       \
       "Partitions of ws.push; bounds the number of WebSocket gateways")                            \

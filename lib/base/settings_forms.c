@@ -147,6 +147,7 @@ const char *setting_form(enum setting_type type, const char *text)
     case SETTING_TEXT:
     case SETTING_INT:
     case SETTING_BOOL:
+    case SETTING_PARTS:
         break;
     case SETTING_BROKERS:
         good = each(text, is_broker);
@@ -233,6 +234,7 @@ const char *setting_type_name(enum setting_type type)
         [SETTING_LEVEL] = "word",
         [SETTING_DRIVER] = "word",
         [SETTING_LOGIN] = "word",
+        [SETTING_PARTS] = "divisor of 1024",
     };
 
     return names[type];

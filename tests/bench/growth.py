@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a message costs as things grow.
 
-    tests/bench/growth partitions     1, 2, 4, 12 partitions and slots: a new Chasqui each
+    tests/bench/growth partitions     1, 2, 4, 16 partitions and slots: a new Chasqui each
     tests/bench/growth connections    200 to 10,000 sockets, 500 messages a second between 50 pairs of them
     tests/bench/growth members        200 groups of 2 to one of 1,024, about 5,000 deliveries a second
     tests/bench/growth view           0 to 10 million messages in PostgreSQL: history page and sync
@@ -50,7 +50,7 @@ def people_of(stack):
 
 
 def partitions(options):
-    for n in (1, 2, 4, 12):
+    for n in (1, 2, 4, 16):
         with stack_of(options, PARTITIONS=str(n), SLOTS=str(n)) as stack:
             stack.start()
             people = people_of(stack)

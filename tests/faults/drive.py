@@ -37,8 +37,8 @@ COME_DOWN_S = 15.0
 RECOVER_PLANTED_S = 20.0
 SETTLE_S = 240.0
 STANDING_EVERY_S = 4.0
-# Twelve partitions, three times, in five Java machines are more than two cores keep in sync under load.
-THREE_BROKERS = {"PARTITIONS": "6", "SLOTS": "4"}
+# Eight partitions, three times, in five Java machines are more than two cores keep in sync under load.
+THREE_BROKERS = {"PARTITIONS": "4", "SLOTS": "4"}
 LOG_TOPICS = ("chat.actions", "chat.events", "rejections", "members", "user.inbox", "user.events", "presence", "delivery.status",
               "ws.push", "mobile.push", "push.outcomes")
 

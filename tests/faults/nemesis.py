@@ -630,7 +630,8 @@ async def producer_fatal(m: Nemesis, rng: random.Random) -> str:
 @fault("F24", "a process with another number of partitions, or slots, does not start", short=False)
 async def wrong_width(m: Nemesis, rng: random.Random) -> str:
     role = rng.choice(("chat", "user", "persistence", "status", "edge-ws"))
-    n = int(m.stack.services.settings["PARTITIONS"]) + rng.choice((-1, 1))
+    n = int(m.stack.services.settings["PARTITIONS"])
+    n = rng.choice((n // 2, n * 2))  # others that the settings allow
     proc = await m.proc_like(role, f"{role}-wrong", PARTITIONS=str(n), WS_LISTEN="127.0.0.1:0")
     code = await asyncio.to_thread(proc.wait, 30)
     if not code or proc.is_ready():

@@ -3,6 +3,7 @@
  * Settings: the first byte picks one, the rest is its value. Taken, it is within its bounds;
  * refused, the reason is one line which names it, and has the value of no secret.
  */
+#include "lib/base/id.h"
 #include "lib/base/settings.h"
 #include "lib/base/span.h"
 #include "tests/fuzz/fuzz.h"
@@ -38,7 +39,8 @@ static void set_required(void)
 
 static void check_taken(size_t which, const char *value)
 {
-    if (rows[which].type != SETTING_INT && rows[which].type != SETTING_BOOL) {
+    if (rows[which].type != SETTING_INT && rows[which].type != SETTING_BOOL &&
+        rows[which].type != SETTING_PARTS) {
         MUST((int64_t)strlen(value) >= rows[which].min &&
              (int64_t)strlen(value) <= rows[which].max);
         MUST(strcmp(setting_text((enum setting_key)which), value) == 0);
@@ -46,6 +48,7 @@ static void check_taken(size_t which, const char *value)
         int64_t v = setting_int((enum setting_key)which);
 
         MUST(rows[which].type == SETTING_BOOL || (v >= rows[which].min && v <= rows[which].max));
+        MUST(rows[which].type != SETTING_PARTS || CQ_PARTS % v == 0);
     }
 }
 

@@ -50,7 +50,7 @@ TEST_SETTINGS = {
     "DIRECT_PEERS_DAY": "100000000",
     "CONNECTIONS_PER_ADDRESS": "100000",
     # more than one machine's default, so that work is spread and rebalances have something to move
-    "PARTITIONS": "12",
+    "PARTITIONS": "8",
     "SLOTS": "8",
 }
 SCHEMA_ID_BIT = 0x40000000

@@ -134,11 +134,17 @@ TEST(a_wrong_value_is_refused_by_name)
         { "INSTANCE", "a b" },
         { "PROXY_PROTOCOL", "yes" },
         { "PARTITIONS", "8x" },
+        { "PARTITIONS", "0" },
+        { "PARTITIONS", "12" }, /* does not divide 1024 */
+        { "PARTITIONS", "512" },
         { "CODE_DRIVER", "webhook" },                   /* without CODE_WEBHOOK_URL */
         { "MEDIA_STORE", "s3:http://127.0.0.1/media" }, /* without keys */
     };
 
     CHECK_STR(load_with("INSTANCE", "edge-rest-0"), "");
+    CHECK_STR(load_with("PARTITIONS", "1"), "");
+    CHECK_STR(load_with("PARTITIONS", "256"), "");
+    CHECK(strstr(load_with("PARTITIONS", "12"), "divides 1024 (1, 2, 4, 8, 16, …), 1 to 256"));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         CHECK_EQ_ROW(rows[i][0], strstr(load_with(rows[i][0], rows[i][1]), rows[i][0]) != NULL,
                      true);

@@ -144,6 +144,21 @@ TEST(partition_is_the_one_that_kafka_would_pick)
     CHECK_EQ(topic_partition(id, 1), 0);
 }
 
+TEST(partition_is_the_part_modulo_their_number)
+{
+    struct cq_id id;
+
+    CHECK(id_parse(span_str("00000000-0000-0000-0000-000000000000"), &id));
+    CHECK_EQ(id_part(id), 893);
+    CHECK(id_parse(span_str("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"), &id));
+    CHECK_EQ(id_part(id), 533);
+    for (int i = 0; i < 1000; i++) {
+        id = id_random();
+        for (int32_t n = 1; n <= CQ_PARTS; n *= 2)
+            CHECK_EQ(topic_partition(id, n), id_part(id) % n);
+    }
+}
+
 TEST(seq_is_exact_in_a_double)
 {
     int64_t last = seq_make(TOPIC_GENERATION_MAX, ((int64_t)1 << 48) - 1);
