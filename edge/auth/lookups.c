@@ -11,9 +11,10 @@ static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1
 static const char sql_strangers[] =
     "SELECT t.id FROM (SELECT DISTINCT id FROM unnest($2::uuid[]) u(id)) t WHERE t.id <> $1 AND "
     "NOT EXISTS (SELECT 1 FROM auth.lookups k WHERE k.user_id = $1 AND k.target = t.id AND k.at > "
-    "$3) AND (SELECT 1 FROM (SELECT chat_id FROM view.members WHERE user_id = t.id AND left_seq IS "
-    "NULL LIMIT 200) b WHERE EXISTS (SELECT 1 FROM view.members a WHERE a.chat_id = b.chat_id AND "
-    "a.user_id = $1 AND a.left_seq IS NULL) LIMIT 1) IS NULL";
+    "$3) AND (SELECT 1 FROM (SELECT part, chat_id FROM view.members WHERE user_id = t.id AND "
+    "left_seq IS NULL LIMIT 200) b WHERE EXISTS (SELECT 1 FROM view.members a WHERE "
+    "a.part = b.part AND a.chat_id = b.chat_id AND a.user_id = $1 AND a.left_seq IS NULL) LIMIT 1) "
+    "IS NULL";
 
 static const char sql_used[] = "SELECT count(*) FROM auth.lookups WHERE user_id = $1 AND at > $2";
 

@@ -2,82 +2,90 @@
 /*
  * edge/rest/chat_rows.c - chats as one user sees them: one, a page of the list, a page of a sync.
  *
- * A statement first picks the chats of a page by what is cheap (stays, and one row of an index),
- * then reads the rest for those alone. Whoever left a group sees it as it was then: the name, the
- * ticks and the messages of later are nobody's who is not in it.
+ * A user's stays (view.members by user) name the parts of his chats; everything else is asked by
+ * part and chat. A statement first picks the chats of a page by what is cheap (stays, and one row
+ * of an index), then reads the rest for those alone. Whoever left a group sees it as it was then:
+ * the name, the ticks and the messages of later are nobody's who is not in it.
  */
 #include "edge/rest/chat_rows.h"
 #include "schemas/frame.h"
 
 enum { PARAMS_BYTES = 64 * 1024, UUID_OID = 2950 };
 
-/* The caller's last stay in each chat. $1 user */
-#define STAYS(where)                                                                        \
-    "mine AS (SELECT DISTINCT ON (i.chat_id) i.chat_id, i.role, i.joined_seq, i.left_seq, " \
-    "i.left_at FROM view.members i WHERE i.user_id = $1 " where                             \
-    " ORDER BY i.chat_id, i.joined_seq DESC)"
+/* clang-format off */
 
-/* Of what was picked: `at` is the place in the page. Own messages count to the 2,000 that are
- * looked at, so that a chat where one has said much costs no more than others. */
-#define DETAILS                                                                                   \
-    " SELECT c.chat_id, c.kind, "                                                                 \
-    "CASE WHEN c.kind = 0 THEN coalesce(u.name, '') WHEN p.left_seq IS NULL THEN c.name "         \
-    "ELSE coalesce((SELECT n.name FROM view.chat_names n WHERE n.chat_id = c.chat_id "            \
-    " AND n.seq < p.left_seq ORDER BY n.seq DESC LIMIT 1), '') END, "                             \
-    "peer.user_id, p.role, p.left_seq IS NULL, coalesce(cur.delivered, 0), "                      \
-    "coalesce(cur.read, 0), " TICK("0") ", " TICK(                                                \
-        "1") ", "                                                                                 \
-             "(SELECT count(*) FROM (SELECT 1 FROM (SELECT y.sender_id FROM view.messages y "     \
-             " WHERE y.chat_id = c.chat_id AND y.seq > greatest(coalesce(cur.read, 0), "          \
-             "p.joined_seq) "                                                                     \
-             " AND (p.left_seq IS NULL OR y.seq < p.left_seq) ORDER BY y.seq DESC LIMIT 2000) x " \
-             " WHERE x.sender_id <> $1 LIMIT 1000) unread), "                                     \
-             "coalesce((SELECT q.until_ms FROM view.mutes q WHERE q.user_id = $1 "                \
-             " AND q.chat_id = c.chat_id), 0), c.part, p.at, m.* "                                \
-             "FROM picked p JOIN view.chats c USING (chat_id) "                                   \
-             "LEFT JOIN LATERAL (SELECT o.user_id FROM view.members o WHERE c.kind = 0 "          \
-             " AND o.chat_id = c.chat_id AND o.user_id <> $1 LIMIT 1) peer ON true "              \
-             "LEFT JOIN view.users u ON u.user_id = peer.user_id "                                \
-             "LEFT JOIN view.cursors cur ON cur.chat_id = c.chat_id AND cur.user_id = $1 "        \
-             "LEFT JOIN LATERAL (SELECT " VIEW_MESSAGE_COLUMNS " FROM (SELECT l.*, " VIEW_UNTIL(  \
-                 "p") " AS until FROM view.messages l WHERE l.chat_id = c.chat_id "               \
-                      " AND l.seq > p.joined_seq AND (p.left_seq IS NULL OR l.seq < p.left_seq) " \
-                      " ORDER BY l.seq DESC LIMIT 1) m) m ON true "
+/* The caller's last stay in each chat. $1 user */
+#define STAYS(where)                                                                            \
+    "mine AS (SELECT DISTINCT ON (i.part, i.chat_id) i.part, i.chat_id, i.role, i.joined_seq, " \
+    "i.left_seq, i.left_at FROM view.members i WHERE i.user_id = $1 " where                     \
+    " ORDER BY i.part, i.chat_id, i.joined_seq DESC)"
+
+#define OF_CHAT(t) " " t ".part = c.part AND " t ".chat_id = c.chat_id "
 
 /* What all others have (0), have read (1). For those who left, what was so then; the 200 advances
  * that are looked at reach back far enough unless somebody was very late, and then it says less. */
 #define SEEN(t) "CASE WHEN " t ".low_user = $1 THEN " t ".next ELSE " t ".low END"
-#define TICK(kind)                                                                                \
-    "coalesce(CASE WHEN p.left_seq IS NULL THEN (SELECT " SEEN(                                   \
-        "k") " FROM view.marks k "                                                                \
-             "WHERE k.chat_id = c.chat_id AND k.kind = " kind                                     \
-             ") ELSE (SELECT max(" SEEN("a") ") FROM "                                            \
-                                             "(SELECT * FROM view.mark_advances h WHERE "         \
-                                             "h.chat_id = c.chat_id AND h.kind = " kind           \
-                                             " AND h.low < p.left_seq ORDER BY h.low DESC LIMIT " \
-                                             "200) a WHERE a.at_ms <= p.left_at) END, 0)"
+#define TICK(kind)                                                                              \
+    "coalesce(CASE WHEN p.left_seq IS NULL THEN (SELECT " SEEN("k") " FROM view.marks k WHERE"  \
+    OF_CHAT("k") "AND k.kind = " kind ") ELSE (SELECT max(" SEEN("a") ") FROM "                 \
+    "(SELECT * FROM view.mark_advances h WHERE" OF_CHAT("h") "AND h.kind = " kind               \
+    " AND h.low < p.left_seq ORDER BY h.low DESC LIMIT 200) a WHERE a.at_ms <= p.left_at) "     \
+    "END, 0)"
+
+/* Own messages count to the 2,000 that are looked at, so that a chat where one has said much costs
+ * no more than others. */
+#define UNREAD                                                                                  \
+    "(SELECT count(*) FROM (SELECT 1 FROM (SELECT y.sender_id FROM view.messages y WHERE"       \
+    OF_CHAT("y") "AND y.seq > greatest(coalesce(cur.read, 0), p.joined_seq) "                   \
+    "AND (p.left_seq IS NULL OR y.seq < p.left_seq) ORDER BY y.seq DESC LIMIT 2000) x "         \
+    "WHERE x.sender_id <> $1 LIMIT 1000) unread)"
+
+/* Of what was picked: `at` is the place in the page. */
+#define DETAILS                                                                                 \
+    " SELECT c.chat_id, c.kind, "                                                               \
+    "CASE WHEN c.kind = 0 THEN coalesce(u.name, '') WHEN p.left_seq IS NULL THEN c.name "       \
+    "ELSE coalesce((SELECT n.name FROM view.chat_names n WHERE" OF_CHAT("n")                    \
+    "AND n.seq < p.left_seq ORDER BY n.seq DESC LIMIT 1), '') END, "                            \
+    "peer.user_id, p.role, p.left_seq IS NULL, coalesce(cur.delivered, 0), "                    \
+    "coalesce(cur.read, 0), " TICK("0") ", " TICK("1") ", " UNREAD ", "                         \
+    "coalesce((SELECT q.until_ms FROM view.mutes q WHERE q.user_id = $1 "                       \
+    "AND q.chat_id = c.chat_id), 0), c.part, p.at, m.* "                                        \
+    "FROM picked p JOIN view.chats c USING (part, chat_id) "                                    \
+    "LEFT JOIN LATERAL (SELECT o.user_id FROM view.members o WHERE c.kind = 0 AND"              \
+    OF_CHAT("o") "AND o.user_id <> $1 LIMIT 1) peer ON true "                                   \
+    "LEFT JOIN view.users u ON u.user_id = peer.user_id "                                       \
+    "LEFT JOIN view.cursors cur ON" OF_CHAT("cur") "AND cur.user_id = $1 "                      \
+    "LEFT JOIN LATERAL (SELECT " VIEW_MESSAGE_COLUMNS " FROM (SELECT l.*, " VIEW_UNTIL("p")     \
+    " AS until FROM view.messages l WHERE" OF_CHAT("l")                                         \
+    "AND l.seq > p.joined_seq AND (p.left_seq IS NULL OR l.seq < p.left_seq) "                  \
+    "ORDER BY l.seq DESC LIMIT 1) m) m ON true "
 
 static const char sql_one[] =
-    "WITH " STAYS("AND i.chat_id = $2") ", picked AS (SELECT *, 0::int8 AS at FROM mine)" DETAILS;
+    "WITH " STAYS("AND i.part = $3 AND i.chat_id = $2")
+    ", picked AS (SELECT *, 0::int8 AS at FROM mine)" DETAILS;
 
 /* $2 how many; behind ($3 time, $4 chat), from the latest on; null: from the beginning */
-static const char sql_latest[] = "WITH " STAYS(
-    "") ", keyed AS (SELECT mine.*, coalesce(l.sent_at, k.created_at) AS at "
-        "FROM mine JOIN view.chats k USING (chat_id) LEFT JOIN LATERAL (SELECT y.sent_at "
-        " FROM view.messages y WHERE y.chat_id = mine.chat_id AND y.seq > mine.joined_seq "
-        " AND (mine.left_seq IS NULL OR y.seq < mine.left_seq) ORDER BY y.seq DESC LIMIT 1) l ON "
-        "true), "
-        "picked AS (SELECT * FROM keyed WHERE $3::int8 IS NULL OR at < $3 OR (at = $3 AND chat_id "
-        "> $4) "
-        "ORDER BY at DESC, chat_id LIMIT $2)" DETAILS "ORDER BY p.at DESC, c.chat_id";
+static const char sql_latest[] =
+    "WITH " STAYS("") ", keyed AS (SELECT mine.*, coalesce(l.sent_at, k.created_at) AS at "
+    "FROM mine JOIN view.chats k USING (part, chat_id) "
+    "LEFT JOIN LATERAL (SELECT y.sent_at FROM view.messages y WHERE y.part = mine.part "
+    "AND y.chat_id = mine.chat_id AND y.seq > mine.joined_seq "
+    "AND (mine.left_seq IS NULL OR y.seq < mine.left_seq) ORDER BY y.seq DESC LIMIT 1) l "
+    "ON true), picked AS (SELECT * FROM keyed WHERE $3::int8 IS NULL OR at < $3 "
+    "OR (at = $3 AND chat_id > $4) ORDER BY at DESC, chat_id LIMIT $2)" DETAILS
+    "ORDER BY p.at DESC, c.chat_id";
+
+/* A part is in one partition, whose number it gives. */
+#define PARTITION(t) t ".part % cardinality($3::int8[])"
 
 /* $2 how many; $3 lowest seqs, one a partition. For those who left the last change is the end. */
 static const char sql_changed[] =
-    "WITH " STAYS("") ", picked AS (SELECT mine.*, coalesce(mine.left_seq, k.changed_seq) AS at "
-                      "FROM mine JOIN view.chats k USING (chat_id) "
-                      "WHERE coalesce(mine.left_seq, k.changed_seq) >= ($3::int8[])[k.part + 1] "
-                      "ORDER BY k.part, coalesce(mine.left_seq, k.changed_seq) LIMIT $2)" DETAILS
-                      "ORDER BY c.part, p.at";
+    "WITH " STAYS("") ", picked AS (SELECT mine.*, coalesce(mine.left_seq, k.changed_seq) AS at, "
+    PARTITION("k") " AS partition FROM mine JOIN view.chats k USING (part, chat_id) "
+    "WHERE coalesce(mine.left_seq, k.changed_seq) >= ($3::int8[])[" PARTITION("k") " + 1] "
+    "ORDER BY partition, at LIMIT $2)" DETAILS "ORDER BY p.partition, p.at";
+
+/* clang-format on */
 
 enum { COL_MUTED = 11, COL_PART, COL_AT, COL_MESSAGE };
 
@@ -87,7 +95,7 @@ enum { COL_MUTED = 11, COL_PART, COL_AT, COL_MESSAGE };
 static const char sql_members[] =
     "SELECT m.user_id, coalesce(u.name, ''), m.role FROM view.members m LEFT JOIN view.users u "
     "USING (user_id) "
-    "WHERE m.chat_id = $1 AND m.left_seq IS NULL ORDER BY m.joined_seq, m.user_id";
+    "WHERE m.part = $2 AND m.chat_id = $1 AND m.left_seq IS NULL ORDER BY m.joined_seq, m.user_id";
 
 static enum cq_status out_members(struct call *c, struct pg *db, struct cq_id chat)
 {
@@ -97,6 +105,7 @@ static enum cq_status out_members(struct call *c, struct pg *db, struct cq_id ch
 
     pg_params_init(&p, 256);
     pg_add_uuid(&p, chat);
+    pg_add_i32(&p, id_part(chat));
     st = pg_run(db, sql_members, &p, &rows);
     pg_params_release(&p);
     if (st != CQ_OK)
@@ -179,6 +188,7 @@ enum cq_status chat_row_one(struct call *c, struct pg *db, struct cq_id chat)
     pg_params_init(&p, 256);
     pg_add_uuid(&p, c->who.user);
     pg_add_uuid(&p, chat);
+    pg_add_i32(&p, id_part(chat));
     st = pg_run(db, sql_one, &p, &rows);
     pg_params_release(&p);
     return st == CQ_OK && pg_rows(rows) ? out_chat(c, db, rows, 0, true) : st;
@@ -258,13 +268,14 @@ static enum cq_status list_written(struct call *c, struct pg *db, struct chat_li
     return st;
 }
 
-/* $1 user, $2 how many; behind ($3 time, $4 chat); null: from the beginning */
+/* $1 user, $2 how many; behind ($3 time, $4 chat); null: from the beginning. Who has written in a
+ * chat, or was written to, has a stay in it. */
 static const char sql_opened[] =
     "SELECT d.chat_id, CASE WHEN d.user_a = $1 THEN d.user_b ELSE d.user_a END, "
     "coalesce(u.name, ''), d.created_at FROM auth.direct_chats d LEFT JOIN view.users u ON "
     "u.user_id = CASE WHEN d.user_a = $1 THEN d.user_b ELSE d.user_a END "
-    "WHERE d.opened_by = $1 AND NOT EXISTS (SELECT 1 FROM view.chats c WHERE c.chat_id = "
-    "d.chat_id) "
+    "WHERE d.opened_by = $1 AND NOT EXISTS (SELECT 1 FROM view.members i WHERE i.user_id = $1 "
+    "AND i.chat_id = d.chat_id) "
     "AND ($3::int8 IS NULL OR d.created_at < $3 OR (d.created_at = $3 AND d.chat_id > $4)) "
     "ORDER BY d.created_at DESC, d.chat_id LIMIT $2";
 
@@ -325,8 +336,8 @@ enum cq_status chat_changes_page(struct call *c, struct pg *db, const int64_t *l
         if (i)
             buf_add_byte(&c->out, ',');
         st = out_chat(c, db, rows, i, false);
-        *one = (struct chat_change){ (int32_t)pg_i64(rows, i, COL_PART), pg_i64(rows, i, COL_AT),
-                                     c->out.n };
+        *one = (struct chat_change){ (int32_t)pg_i64(rows, i, COL_PART) % n,
+                                     pg_i64(rows, i, COL_AT), c->out.n };
         ret->n++;
     }
     return st;

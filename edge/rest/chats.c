@@ -56,7 +56,7 @@ static enum call_next open_direct(struct call *c, struct pg *db, struct cq_id pe
     if (st == CQ_OK && !known)
         return call_not_found(c);
     if (st == CQ_OK)
-        st = view_chat(db, c->conf, chat, c->who.user, &view, &there);
+        st = view_chat(db, chat, c->who.user, &view, &there);
     if (st == CQ_OK && !there)
         st = remember_pair(c, db, chat, peer);
     if (st != CQ_OK)
@@ -101,7 +101,7 @@ static enum call_next group_result(struct call *c, struct pg *db, struct cq_id c
     struct chat_view view;
     struct cq_span code;
     bool there;
-    enum cq_status st = view_chat(db, c->conf, chat, c->who.user, &view, &there);
+    enum cq_status st = view_chat(db, chat, c->who.user, &view, &there);
 
     if (st == CQ_OK && there)
         return reply_chat(c, db, chat, 201);
@@ -142,7 +142,7 @@ static enum call_next make_group(struct call *c, struct pg *db, struct cq_span n
         return call_not_found(c);
     chat = chat_id_group(c->who.user, client_id);
     if (st == CQ_OK)
-        st = view_chat(db, c->conf, chat, c->who.user, &view, &there);
+        st = view_chat(db, chat, c->who.user, &view, &there);
     if (st != CQ_OK)
         return call_database(c, st);
     if (there) /* the same clientId again */
@@ -219,7 +219,7 @@ enum call_next handle_chat(struct call *c, struct pg *db)
 {
     struct chat_view view;
     bool there;
-    enum cq_status st = view_chat(db, c->conf, c->path_id[0], c->who.user, &view, &there);
+    enum cq_status st = view_chat(db, c->path_id[0], c->who.user, &view, &there);
 
     if (st != CQ_OK)
         return call_database(c, st);

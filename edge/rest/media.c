@@ -156,7 +156,7 @@ enum call_next upload_begin(struct call *c, struct pg *db, struct upload *u)
     if (!u->fresh && store_has_links(c->store))
         u->links_until_ms = c->now_ms + MEDIA_DIRECT_PUT_S * 1000;
     upload_keys(u);
-    st = view_chat(db, c->conf, u->chat, u->user, &view, &there);
+    st = view_chat(db, u->chat, u->user, &view, &there);
     if (st != CQ_OK)
         return call_database(c, st);
     if (!there || !view.present)
@@ -545,7 +545,7 @@ static enum call_next complete_locked(struct call *c, struct pg *db, struct uplo
     struct chat_view view;
     bool there = false;
     enum call_next next;
-    enum cq_status st = view_chat(db, c->conf, u->chat, c->who.user, &view, &there);
+    enum cq_status st = view_chat(db, u->chat, c->who.user, &view, &there);
 
     if (st != CQ_OK)
         return media_rollback(db, call_database(c, st));

@@ -16,7 +16,7 @@ enum { PARAMS_BYTES = 64 * 1024 };
 static bool open_group(struct call *c, struct pg *db, struct chat_view *view, enum call_next *ret)
 {
     bool there;
-    enum cq_status st = view_chat(db, c->conf, c->path_id[0], c->who.user, view, &there);
+    enum cq_status st = view_chat(db, c->path_id[0], c->who.user, view, &there);
 
     if (st != CQ_OK)
         *ret = call_database(c, st);
@@ -62,7 +62,7 @@ static enum cq_status changes_show(struct call *c, struct pg *db, bool *ret)
 {
     static const char sql[] =
         "SELECT 1 FROM unnest($2::uuid[], $3::int8[]) w(user_id, shown) "
-        "LEFT JOIN view.members m ON m.chat_id = $1 AND m.user_id = w.user_id "
+        "LEFT JOIN view.members m ON m.part = $4 AND m.chat_id = $1 AND m.user_id = w.user_id "
         "AND m.left_seq IS NULL "
         "WHERE CASE w.shown WHEN -1 THEN m.user_id IS NOT NULL WHEN -2 THEN m.user_id IS NULL "
         "ELSE m.role IS DISTINCT FROM w.shown END LIMIT 1";
@@ -83,6 +83,7 @@ static enum cq_status changes_show(struct call *c, struct pg *db, bool *ret)
     pg_add_uuid(&p, c->path_id[0]);
     pg_add_uuid_array(&p, users, NULL, m->changes_n);
     pg_add_i64_array(&p, shown, m->changes_n);
+    pg_add_i32(&p, id_part(c->path_id[0]));
     st = pg_run(db, sql, &p, &rows);
     pg_params_release(&p);
     *ret = st == CQ_OK && pg_rows(rows) == 0;
@@ -98,7 +99,9 @@ static enum cq_status name_shows(struct call *c, struct pg *db, bool *ret)
     pg_params_init(&p, 1024);
     pg_add_uuid(&p, c->path_id[0]);
     pg_add_text(&p, c->submits[0].u.chat.action.u.chat_renamed.name);
-    st = pg_run(db, "SELECT 1 FROM view.chats WHERE chat_id = $1 AND name = $2", &p, &rows);
+    pg_add_i32(&p, id_part(c->path_id[0]));
+    st = pg_run(db, "SELECT 1 FROM view.chats WHERE part = $3 AND chat_id = $1 AND name = $2", &p,
+                &rows);
     pg_params_release(&p);
     *ret = st == CQ_OK && pg_rows(rows) == 1;
     return st;

@@ -16,15 +16,16 @@ enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 200 };
  */
 
 /* 201, or 409 when the client id stands for another message already; *ret_found false: neither. */
-static enum call_next reply_message(struct call *c, struct pg *db, struct cq_id id,
-                                    const struct message_sent *want, bool *ret_found)
+static enum call_next reply_message(struct call *c, struct pg *db, struct cq_id chat,
+                                    struct cq_id id, const struct message_sent *want,
+                                    bool *ret_found)
 {
     enum view_found found;
     enum cq_status st;
 
     buf_clear(&c->out);
     buf_add_str(&c->out, "{\"message\":");
-    st = view_message_by_id(c, db, id, want, &found);
+    st = view_message_by_id(c, db, chat, id, want, &found);
     *ret_found = found != VIEW_ABSENT;
     if (found == VIEW_OTHER)
         return call_rejected(c, span_str("conflict"));
@@ -98,7 +99,7 @@ static enum call_next send_first(struct call *c, struct pg *db)
     if (!s || !parse_message(c, &chat, &m, &client_id, &next))
         return s ? next
                  : call_error(c, 500, "internal", "internal error: report it with the requestId");
-    st = view_chat(db, c->conf, chat, c->who.user, &view, &there);
+    st = view_chat(db, chat, c->who.user, &view, &there);
     if (st == CQ_OK && !there)
         st = peer_named(c, db, chat, &view, &there);
     if (st != CQ_OK)
@@ -121,7 +122,7 @@ static enum call_next send_first(struct call *c, struct pg *db)
         if (!there)
             return call_error(c, 404, "not_found", "mediaId: upload it first, it must be your own");
     }
-    next = reply_message(c, db, s->id, &m, &found);
+    next = reply_message(c, db, chat, s->id, &m, &found);
     if (found || c->status >= 400)
         return next; /* the same clientId again, or no answer */
     c->status = 0;
@@ -138,6 +139,7 @@ static enum call_next send_first(struct call *c, struct pg *db)
 
 enum call_next handle_message_send(struct call *c, struct pg *db)
 {
+    const struct chat_action *sent = &c->submits[0].u.chat;
     const struct sending *s = c->state;
     struct cq_span code;
     enum call_next next;
@@ -149,7 +151,7 @@ enum call_next handle_message_send(struct call *c, struct pg *db)
     if (c->step == 1)
         return call_wait_for(c, 0, 2);
     /* what stands there may be what another request said with the same clientId */
-    next = reply_message(c, db, s->id, &c->submits[0].u.chat.action.u.message_sent, &found);
+    next = reply_message(c, db, sent->chat_id, s->id, &sent->action.u.message_sent, &found);
     if (found || c->status >= 400)
         return next;
     c->status = 0;
@@ -167,25 +169,26 @@ enum call_next handle_message_send(struct call *c, struct pg *db)
 /* ---- history ------------------------------------------------------------------------------------
  */
 
+/* clang-format off */
+
 /* $1 chat, $2 user, behind $3, before $4, $5 how many, $6 is a member now, $7 bytes of content that
- * end a page. Only what lies between the first joining and the last leaving is looked at. */
+ * end a page, $8 part. Only what lies between the first joining and the last leaving is looked at.
+ */
 #define SQL_HISTORY(order)                                                                         \
     "SELECT " VIEW_MESSAGE_COLUMNS ", m.found FROM (SELECT z.*, count(*) OVER () AS found, "       \
     "sum(octet_length(z.content)) OVER (ORDER BY z.seq " order " ROWS UNBOUNDED PRECEDING) "       \
     "- octet_length(z.content) AS bytes_before FROM (SELECT y.*, "                                 \
-    "CASE WHEN NOT $6::bool THEN " VIEW_UNTIL(                                                     \
-        "s") " END AS until FROM view.messages y "                                                 \
-             "JOIN LATERAL (SELECT i.left_seq, i.left_at FROM view.members i WHERE i.chat_id = "   \
-             "$1 "                                                                                 \
-             "AND i.user_id = $2 AND y.seq > i.joined_seq AND (i.left_seq IS NULL OR y.seq < "     \
-             "i.left_seq) "                                                                        \
-             "LIMIT 1) s ON true WHERE y.chat_id = $1 "                                            \
-             "AND y.seq > greatest($3, (SELECT min(joined_seq) FROM view.members WHERE chat_id = " \
-             "$1 AND "                                                                             \
-             "user_id = $2)) AND y.seq < least($4, (SELECT max(coalesce(left_seq, $4)) FROM "      \
-             "view.members "                                                                       \
-             "WHERE chat_id = $1 AND user_id = $2)) ORDER BY y.seq " order " LIMIT $5) z) m "      \
-             "WHERE m.bytes_before < $7 ORDER BY m.seq " order
+    "CASE WHEN NOT $6::bool THEN " VIEW_UNTIL("s") " END AS until FROM view.messages y "           \
+    "JOIN LATERAL (SELECT i.left_seq, i.left_at FROM view.members i WHERE i.part = $8 "            \
+    "AND i.chat_id = $1 AND i.user_id = $2 AND y.seq > i.joined_seq "                              \
+    "AND (i.left_seq IS NULL OR y.seq < i.left_seq) LIMIT 1) s ON true "                           \
+    "WHERE y.part = $8 AND y.chat_id = $1 AND y.seq > greatest($3, (SELECT min(joined_seq) "       \
+    "FROM view.members WHERE part = $8 AND chat_id = $1 AND user_id = $2)) "                       \
+    "AND y.seq < least($4, (SELECT max(coalesce(left_seq, $4)) FROM view.members "                 \
+    "WHERE part = $8 AND chat_id = $1 AND user_id = $2)) ORDER BY y.seq " order " LIMIT $5) z) m " \
+    "WHERE m.bytes_before < $7 ORDER BY m.seq " order
+
+/* clang-format on */
 
 static const char sql_forward[] = SQL_HISTORY("ASC");
 static const char sql_backward[] = SQL_HISTORY("DESC");
@@ -226,7 +229,7 @@ enum call_next handle_history(struct call *c, struct pg *db)
     if (!call_param_i64(c, "before", &before) || !call_param_i64(c, "after", &after) ||
         !call_param_i64(c, "limit", &limit) || limit < 1 || limit > LIMIT_MAX)
         return call_bad_request(c, "before, after: seqs; limit: 1 to 200");
-    st = view_chat(db, c->conf, c->path_id[0], c->who.user, &view, &there);
+    st = view_chat(db, c->path_id[0], c->who.user, &view, &there);
     if (st == CQ_OK && !there)
         return call_not_found(c);
     if (st != CQ_OK)
@@ -240,6 +243,7 @@ enum call_next handle_history(struct call *c, struct pg *db)
     pg_add_i64(&p, limit + 1);
     pg_add_bool(&p, view.present);
     pg_add_i64(&p, REST_PAGE_BYTES);
+    pg_add_i32(&p, id_part(c->path_id[0]));
     st = pg_run(db, forward ? sql_forward : sql_backward, &p, &rows);
     pg_params_release(&p);
     if (st != CQ_OK)
@@ -265,7 +269,7 @@ enum call_next handle_read(struct call *c, struct pg *db)
         buf_add_str(&c->out, "{}");
         return call_reply(c, 202);
     }
-    st = view_chat(db, c->conf, c->path_id[0], c->who.user, &view, &there);
+    st = view_chat(db, c->path_id[0], c->who.user, &view, &there);
     if (st != CQ_OK)
         return call_database(c, st);
     if (!there || !view.present)
@@ -287,23 +291,28 @@ enum call_next handle_read(struct call *c, struct pg *db)
     return CALL_SUBMIT;
 }
 
-/* A read cursor says delivered too. A sender who left learns what was so when that stay ended. */
+/* $1 message, $2 its sender. Whoever sent it has a stay in its chat: the parts of those are looked
+ * into, and no others. OFFSET keeps the planner from looking for the id in all parts. */
+static const char sql_mine[] =
+    "SELECT m.chat_id, m.seq FROM (SELECT DISTINCT part FROM view.members WHERE user_id = $2) i "
+    "CROSS JOIN LATERAL (SELECT y.chat_id, y.seq FROM view.messages y WHERE y.part = i.part "
+    "AND y.id = $1 AND y.sender_id = $2 OFFSET 0) m";
+
+/* $1 part, $2 chat, $3 seq, $4 sender. A read cursor says delivered too. A sender who left learns
+ * what was so when that stay ended. */
 static const char sql_receipts[] =
-    "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r WHERE r.chat_id = m.chat_id "
-    "AND r.user_id = i.user_id AND r.seq >= m.seq AND r.at_ms <= e.ms), "
-    "(SELECT min(r.at_ms) FROM view.receipts r WHERE r.chat_id = m.chat_id "
-    "AND r.user_id = i.user_id AND r.kind = 1 AND r.seq >= m.seq AND r.at_ms <= e.ms) "
-    "FROM view.messages m JOIN view.members i ON i.chat_id = m.chat_id AND i.joined_seq < m.seq "
-    "AND (i.left_seq IS NULL OR i.left_seq > m.seq) AND i.user_id <> m.sender_id "
-    "CROSS JOIN LATERAL (SELECT CASE WHEN bool_or(s.left_seq IS NULL) THEN 9223372036854775807 "
+    "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r WHERE r.part = $1 AND r.chat_id = "
+    "$2 AND r.user_id = i.user_id AND r.seq >= $3 AND r.at_ms <= e.ms), "
+    "(SELECT min(r.at_ms) FROM view.receipts r WHERE r.part = $1 AND r.chat_id = $2 "
+    "AND r.user_id = i.user_id AND r.kind = 1 AND r.seq >= $3 AND r.at_ms <= e.ms) "
+    "FROM view.members i "
+    "CROSS JOIN (SELECT CASE WHEN bool_or(s.left_seq IS NULL) THEN 9223372036854775807 "
     "ELSE coalesce(max(s.left_at), 0) END AS ms FROM view.members s "
-    "WHERE s.chat_id = m.chat_id AND s.user_id = $2) e "
-    "WHERE m.id = $1 AND m.sender_id = $2 ORDER BY i.user_id";
+    "WHERE s.part = $1 AND s.chat_id = $2 AND s.user_id = $4) e "
+    "WHERE i.part = $1 AND i.chat_id = $2 AND i.joined_seq < $3 "
+    "AND (i.left_seq IS NULL OR i.left_seq > $3) AND i.user_id <> $4 ORDER BY i.user_id";
 
-static const char sql_mine[] = "SELECT 1 FROM view.messages WHERE id = $1 AND sender_id = $2";
-
-static enum cq_status run_pair(struct call *c, struct pg *db, const char *sql,
-                               struct pg_result **ret)
+static enum cq_status run_mine(struct call *c, struct pg *db, struct pg_result **ret)
 {
     struct pg_params p;
     enum cq_status st;
@@ -311,7 +320,23 @@ static enum cq_status run_pair(struct call *c, struct pg *db, const char *sql,
     pg_params_init(&p, 256);
     pg_add_uuid(&p, c->path_id[0]);
     pg_add_uuid(&p, c->who.user);
-    st = pg_run(db, sql, &p, ret);
+    st = pg_run(db, sql_mine, &p, ret);
+    pg_params_release(&p);
+    return st;
+}
+
+static enum cq_status run_receipts(struct call *c, struct pg *db, struct cq_id chat, int64_t seq,
+                                   struct pg_result **ret)
+{
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, 256);
+    pg_add_i32(&p, id_part(chat));
+    pg_add_uuid(&p, chat);
+    pg_add_i64(&p, seq);
+    pg_add_uuid(&p, c->who.user);
+    st = pg_run(db, sql_receipts, &p, ret);
     pg_params_release(&p);
     return st;
 }
@@ -320,12 +345,12 @@ enum call_next handle_receipts(struct call *c, struct pg *db)
 {
     cq_auto(pgresult) struct pg_result *mine = NULL;
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    enum cq_status st = run_pair(c, db, sql_mine, &mine);
+    enum cq_status st = run_mine(c, db, &mine);
 
     if (st == CQ_OK && !pg_rows(mine))
         return call_not_found(c);
     if (st == CQ_OK)
-        st = run_pair(c, db, sql_receipts, &rows);
+        st = run_receipts(c, db, pg_uuid(mine, 0, 0), pg_i64(mine, 0, 1), &rows);
     if (st != CQ_OK)
         return call_database(c, st);
     buf_add_str(&c->out, "{\"receipts\":[");

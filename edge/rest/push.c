@@ -213,7 +213,7 @@ static enum call_next mute(struct call *c, struct pg *db, int64_t until_ms)
 
     switch (c->step) {
     case 0:
-        st = view_chat(db, c->conf, c->path_id[0], c->who.user, &view, &there);
+        st = view_chat(db, c->path_id[0], c->who.user, &view, &there);
         if (st != CQ_OK)
             return call_database(c, st);
         if (!there || !view.present)

@@ -167,16 +167,14 @@ struct chat_view {
     bool is_group;
     bool has_row; /* false: a direct chat that nobody wrote in yet */
     bool present; /* still a member */
-    int32_t part;
     int64_t role; /* enum member_role */
     struct cq_id peer;
 };
 
 /** The chat as `user` may see it; *ret_there false when there is none, or the user never was in it.
  */
-CQ_MUST_CHECK enum cq_status view_chat(struct pg *db, const struct rest_conf *conf,
-                                       struct cq_id chat, struct cq_id user, struct chat_view *ret,
-                                       bool *ret_there);
+CQ_MUST_CHECK enum cq_status view_chat(struct pg *db, struct cq_id chat, struct cq_id user,
+                                       struct chat_view *ret, bool *ret_there);
 
 /** Code with which the action at (partition, offset) was rejected, in the arena; {NULL,0}: not
  * (yet). */
@@ -191,13 +189,14 @@ enum { REST_PAGE_BYTES = 1024 * 1024 };
 
 /** Columns of a message m, in the order in which view_message reads them; m has those of
  * view.messages and `until`, as VIEW_UNTIL has it. */
-#define VIEW_MESSAGE_COLUMNS                                                             \
-    "m.id, m.chat_id, m.seq, m.sender_id, m.client_id, m.type, m.content, m.sent_at, "   \
-    "(SELECT p.user_id FROM view.chats k JOIN view.members p ON p.chat_id = k.chat_id "  \
-    "WHERE k.chat_id = m.chat_id AND k.kind = 0 AND p.user_id <> m.sender_id LIMIT 1), " \
-    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 0::smallint), "                    \
-    "view.delivered_at(m.chat_id, m.seq, m.sender_id, 1::smallint), "                    \
-    "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                 \
+#define VIEW_MESSAGE_COLUMNS                                                                       \
+    "m.id, m.chat_id, m.seq, m.sender_id, m.client_id, m.type, m.content, m.sent_at, "             \
+    "(SELECT p.user_id FROM view.chats k JOIN view.members p USING (part, chat_id) "               \
+    "WHERE k.part = m.part AND k.chat_id = m.chat_id AND k.kind = 0 AND p.user_id <> m.sender_id " \
+    "LIMIT 1), "                                                                                   \
+    "view.delivered_at(m.part, m.chat_id, m.seq, m.sender_id, 0::smallint), "                      \
+    "view.delivered_at(m.part, m.chat_id, m.seq, m.sender_id, 1::smallint), "                      \
+    "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                           \
     "view.media_json(m.media_id, m.sender_id) END, m.until"
 
 /** How many columns these are: what a statement adds after them begins there. */
@@ -208,10 +207,10 @@ void view_message(struct cq_buf *out, const struct pg_result *rows, int row, int
 
 enum view_found { VIEW_ABSENT, VIEW_SAME, VIEW_OTHER };
 
-/** A message by its id: not (yet) in the view, what `want` says, or another one that has the id
- * because the same client id was used for it. Appends its JSON to c->out. */
-CQ_MUST_CHECK enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id,
-                                                const struct message_sent *want,
+/** A message of a chat by its id: not (yet) in the view, what `want` says, or another one that has
+ * the id because the same client id was used for it. Appends its JSON to c->out. */
+CQ_MUST_CHECK enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id chat,
+                                                struct cq_id id, const struct message_sent *want,
                                                 enum view_found *ret);
 
 /** Whether the media is ready and this user's own: only then a message may show it. */

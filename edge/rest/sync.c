@@ -162,26 +162,27 @@ static enum cq_status read_positions(struct pg *db, struct sync *s, int32_t n)
     return st;
 }
 
+/* A part is in one partition, whose number it gives. */
+#define PARTITION "k.part % cardinality($2::int8[])"
+
 /* $1 user, $2 lowest seq a partition, $3 how many, $4 bytes of content that end a page. Places
  * first, by the index alone; then the rows of those that come into the page. */
 static const char sql_messages[] =
-    "SELECT " VIEW_MESSAGE_COLUMNS ", m.part, m.found FROM (SELECT z.*, q.part, q.until, "
-    "count(*) OVER () AS found, sum(octet_length(z.content)) OVER (ORDER BY q.part, q.seq "
+    "SELECT " VIEW_MESSAGE_COLUMNS ", m.partition, m.found FROM (SELECT z.*, q.partition, q.until, "
+    "count(*) OVER () AS found, sum(octet_length(z.content)) OVER (ORDER BY q.partition, q.seq "
     "ROWS UNBOUNDED PRECEDING) - octet_length(z.content) AS bytes_before FROM ("
-    "SELECT k.chat_id, k.part, x.seq, "
-    "CASE WHEN NOT EXISTS (SELECT 1 FROM view.members o WHERE o.chat_id = i.chat_id AND o.user_id "
-    "= $1 "
-    " AND o.left_seq IS NULL) THEN " VIEW_UNTIL(
+    "SELECT k.part, k.chat_id, " PARTITION " AS partition, x.seq, "
+    "CASE WHEN NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = i.part AND "
+    "o.chat_id = i.chat_id AND o.user_id = $1 AND o.left_seq IS NULL) THEN " VIEW_UNTIL(
         "i") " END AS until "
-             "FROM view.members i JOIN view.chats k USING (chat_id) "
-             "JOIN LATERAL (SELECT y.seq FROM view.messages y WHERE y.chat_id = k.chat_id AND "
-             "y.seq > i.joined_seq AND y.seq >= $2[k.part + 1] AND (i.left_seq IS NULL OR y.seq < "
-             "i.left_seq) "
-             "ORDER BY y.seq LIMIT $3) x ON true "
-             "WHERE i.user_id = $1 AND k.last_seq >= $2[k.part + 1] ORDER BY k.part, x.seq LIMIT "
-             "$3) q "
-             "JOIN view.messages z USING (chat_id, seq)) m WHERE m.bytes_before < $4 ORDER BY "
-             "m.part, m.seq";
+             "FROM view.members i JOIN view.chats k USING (part, chat_id) "
+             "JOIN LATERAL (SELECT y.seq FROM view.messages y WHERE y.part = k.part AND "
+             "y.chat_id = k.chat_id AND y.seq > i.joined_seq AND y.seq >= $2[" PARTITION " + 1] "
+             "AND (i.left_seq IS NULL OR y.seq < i.left_seq) ORDER BY y.seq LIMIT $3) x ON true "
+             "WHERE i.user_id = $1 AND k.last_seq >= $2[" PARTITION " + 1] "
+             "ORDER BY partition, x.seq LIMIT $3) q "
+             "JOIN view.messages z USING (part, chat_id, seq)) m WHERE m.bytes_before < $4 "
+             "ORDER BY m.partition, m.seq";
 
 enum { COL_SEQ = 2, COL_PART = VIEW_MESSAGE_COLUMNS_N, COL_FOUND };
 
@@ -229,10 +230,10 @@ static enum cq_status out_messages(struct call *c, struct pg *db, struct sync *s
 static const char sql_ticks[] =
     "SELECT k.chat_id, max(CASE WHEN k.kind = 0 THEN v.seen END), max(CASE WHEN k.kind = 1 THEN "
     "v.seen END), max(k.src_part), max(k.src_next) "
-    "FROM (SELECT DISTINCT chat_id FROM view.members WHERE user_id = $1 AND left_seq IS NULL) i "
-    "JOIN view.marks k USING (chat_id), LATERAL (SELECT CASE WHEN k.low_user = $1 THEN k.next ELSE "
-    "k.low END AS seen) v "
-    "GROUP BY k.chat_id HAVING bool_or(k.src_next > ($2::bigint[])[k.src_part + 1]) "
+    "FROM (SELECT DISTINCT part, chat_id FROM view.members WHERE user_id = $1 AND left_seq IS "
+    "NULL) i JOIN view.marks k USING (part, chat_id), "
+    "LATERAL (SELECT CASE WHEN k.low_user = $1 THEN k.next ELSE k.low END AS seen) v "
+    "GROUP BY k.part, k.chat_id HAVING bool_or(k.src_next > ($2::bigint[])[k.src_part + 1]) "
     "ORDER BY 4, 5 LIMIT $3";
 
 /* How many of the rows make a page: those that stand at one place of delivery.status are not

@@ -4,16 +4,14 @@
  */
 #include "edge/rest/rest.h"
 #include "schemas/frame.h"
-#include "schemas/topics.h"
 
 enum { PARAMS_BYTES = 128 * 1024 };
 
 static const char sql_chat[] =
-    "SELECT c.kind, c.part, m.role, m.left_seq IS NULL, (SELECT p.user_id FROM view.members p "
-    "WHERE "
-    "c.kind = 0 AND p.chat_id = c.chat_id AND p.user_id <> $2 LIMIT 1) FROM view.chats c JOIN "
-    "view.members m "
-    "USING (chat_id) WHERE c.chat_id = $1 AND m.user_id = $2 ORDER BY m.joined_seq DESC LIMIT 1";
+    "SELECT c.kind, m.role, m.left_seq IS NULL, (SELECT p.user_id FROM view.members p WHERE "
+    "c.kind = 0 AND p.part = c.part AND p.chat_id = c.chat_id AND p.user_id <> $2 LIMIT 1) "
+    "FROM view.chats c JOIN view.members m USING (part, chat_id) WHERE c.part = $3 AND "
+    "c.chat_id = $1 AND m.user_id = $2 ORDER BY m.joined_seq DESC LIMIT 1";
 
 static const char sql_unopened[] =
     "SELECT CASE WHEN user_a = $2 THEN user_b ELSE user_a END FROM auth.direct_chats "
@@ -33,12 +31,27 @@ static enum cq_status run_two(struct pg *db, const char *sql, struct cq_id a, st
     return st;
 }
 
-enum cq_status view_chat(struct pg *db, const struct rest_conf *conf, struct cq_id chat,
-                         struct cq_id user, struct chat_view *ret, bool *ret_there)
+static enum cq_status run_chat(struct pg *db, struct cq_id chat, struct cq_id user,
+                               struct pg_result **ret)
+{
+    struct pg_params p;
+    enum cq_status st;
+
+    pg_params_init(&p, 256);
+    pg_add_uuid(&p, chat);
+    pg_add_uuid(&p, user);
+    pg_add_i32(&p, id_part(chat));
+    st = pg_run(db, sql_chat, &p, ret);
+    pg_params_release(&p);
+    return st;
+}
+
+enum cq_status view_chat(struct pg *db, struct cq_id chat, struct cq_id user, struct chat_view *ret,
+                         bool *ret_there)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     cq_auto(pgresult) struct pg_result *opened = NULL;
-    enum cq_status st = run_two(db, sql_chat, chat, user, &rows);
+    enum cq_status st = run_chat(db, chat, user, &rows);
 
     *ret = (struct chat_view){ .id = chat };
     *ret_there = false;
@@ -47,16 +60,14 @@ enum cq_status view_chat(struct pg *db, const struct rest_conf *conf, struct cq_
     if (pg_rows(rows)) {
         *ret_there = ret->has_row = true;
         ret->is_group = pg_i64(rows, 0, 0) == 1;
-        ret->part = (int32_t)pg_i64(rows, 0, 1);
-        ret->role = pg_i64(rows, 0, 2);
-        ret->present = pg_bool(rows, 0, 3);
-        ret->peer = pg_uuid(rows, 0, 4);
+        ret->role = pg_i64(rows, 0, 1);
+        ret->present = pg_bool(rows, 0, 2);
+        ret->peer = pg_uuid(rows, 0, 3);
         return CQ_OK;
     }
     st = run_two(db, sql_unopened, chat, user, &opened);
     if (st == CQ_OK && pg_rows(opened)) {
         *ret_there = ret->present = true;
-        ret->part = topic_partition(chat, conf->partitions);
         ret->peer = pg_uuid(opened, 0, 0);
     }
     return st;
@@ -153,7 +164,7 @@ static bool is_same(const struct pg_result *row, const struct message_sent *want
            span_eq(pg_bytes(row, 0, 6), want->content) && id_eq(pg_uuid(row, 0, 11), media);
 }
 
-enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id,
+enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id chat, struct cq_id id,
                                   const struct message_sent *want, enum view_found *ret)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
@@ -162,9 +173,11 @@ enum cq_status view_message_by_id(struct call *c, struct pg *db, struct cq_id id
 
     pg_params_init(&p, 256);
     pg_add_uuid(&p, id);
+    pg_add_i32(&p, id_part(chat));
     st = pg_run(db,
                 "SELECT " VIEW_MESSAGE_COLUMNS
-                " FROM (SELECT l.*, NULL::int8 AS until FROM view.messages l WHERE l.id = $1) m",
+                " FROM (SELECT l.*, NULL::int8 AS until FROM view.messages l "
+                "WHERE l.part = $2 AND l.id = $1) m",
                 &p, &rows);
     pg_params_release(&p);
     *ret = VIEW_ABSENT;

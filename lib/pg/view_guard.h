@@ -12,9 +12,11 @@
 /** SQLSTATE of a statement that was not run; its status is CQ_AGAIN. */
 #define VIEW_INCOMPLETE "55V01"
 
+/* 2 stands for what the statements of this build take for granted of the view's keys
+ * (0011_part.sql): a build that does not know them is sent away, too. */
 static inline void view_guard(struct pg *c)
 {
-    pg_guard(c, "view.", "(SELECT view.whole(EXISTS (SELECT 1 FROM view.incomplete)))");
+    pg_guard(c, "view.", "(SELECT view.whole(EXISTS (SELECT 1 FROM view.incomplete), 2))");
 }
 
 /** Whether the last failure was that. */

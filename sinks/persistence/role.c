@@ -41,7 +41,7 @@ static enum cq_status map_chat(struct persistence *x, const struct bus_record *i
         count_add(COUNT_DUPLICATES, 1);
         return CQ_OK;
     }
-    return rows_chat_event(x->rows, &e, in->partition);
+    return rows_chat_event(x->rows, &e);
 }
 
 /* One action makes up to two facts about a user, so an equal source is no repeat by itself; the

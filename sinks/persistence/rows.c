@@ -35,8 +35,7 @@ void rows_clear(struct rows *r)
 
 /* The row of the event's chat: several events of one chat become one row. *ret_new: it was made
  * now. */
-static size_t chat_row(struct rows *r, const struct chat_event *e, int32_t part, int32_t kind,
-                       bool *ret_new)
+static size_t chat_row(struct rows *r, const struct chat_event *e, int32_t kind, bool *ret_new)
 {
     const uint64_t *at = idmap_get(&r->chat_at, e->chat_id);
     size_t i = at ? *at : r->chats_n;
@@ -49,7 +48,7 @@ static size_t chat_row(struct rows *r, const struct chat_event *e, int32_t part,
         r->c_chat[i] = e->chat_id;
         r->c_by[i] = e->user_id;
         r->c_kind[i] = kind;
-        r->c_part[i] = part;
+        r->c_part[i] = id_part(e->chat_id);
         r->c_name[i] = span_of("", 0);
         r->c_name_seq[i] = r->c_last[i] = r->c_changed[i] = 0;
         r->c_created[i] = e->at_ms;
@@ -64,6 +63,7 @@ static void name_chat(struct rows *r, size_t i, struct cq_span name, int64_t seq
 {
     size_t k = r->names_n++;
 
+    r->n_part[k] = r->c_part[i];
     r->n_chat[k] = r->c_chat[i];
     r->n_name[k] = name;
     r->n_seq[k] = seq;
@@ -73,18 +73,19 @@ static void name_chat(struct rows *r, size_t i, struct cq_span name, int64_t seq
     r->c_name_seq[i] = seq;
 }
 
-static void add_member(struct rows *r, struct cq_id chat, struct cq_id user, int64_t joined,
-                       int32_t role)
+/* To the chat of row `chat`. */
+static void add_member(struct rows *r, size_t chat, struct cq_id user, int64_t joined, int32_t role)
 {
     size_t i = r->members_n++;
 
-    r->i_chat[i] = chat;
+    r->i_part[i] = r->c_part[chat];
+    r->i_chat[i] = r->c_chat[chat];
     r->i_user[i] = user;
     r->i_joined[i] = joined;
     r->i_role[i] = role;
 }
 
-static enum cq_status map_message(struct rows *r, const struct chat_event *e, int32_t part)
+static enum cq_status map_message(struct rows *r, const struct chat_event *e)
 {
     const struct message_accepted *m = &e->event.u.message_accepted;
     size_t i = r->messages_n, chat;
@@ -92,16 +93,17 @@ static enum cq_status map_message(struct rows *r, const struct chat_event *e, in
 
     if (i == ROWS_MESSAGES || r->members_n + 2 > ROWS_MEMBERS)
         return CQ_AGAIN;
-    chat = chat_row(r, e, part, m->has_peer ? 0 : 1, &fresh);
+    chat = chat_row(r, e, m->has_peer ? 0 : 1, &fresh);
     if (chat == SIZE_MAX)
         return CQ_AGAIN;
     if (e->seq > r->c_last[chat])
         r->c_last[chat] = e->seq;
     if (m->has_peer && fresh) { /* a direct chat is made by its first event */
-        add_member(r, e->chat_id, e->user_id, 0, MEMBER_ROLE_MEMBER);
-        add_member(r, e->chat_id, m->peer, 0, MEMBER_ROLE_MEMBER);
+        add_member(r, chat, e->user_id, 0, MEMBER_ROLE_MEMBER);
+        add_member(r, chat, m->peer, 0, MEMBER_ROLE_MEMBER);
     }
     r->messages_n++;
+    r->m_part[i] = r->c_part[chat];
     r->m_chat[i] = e->chat_id;
     r->m_id[i] = m->id;
     r->m_sender[i] = e->user_id;
@@ -118,7 +120,7 @@ static enum cq_status map_message(struct rows *r, const struct chat_event *e, in
     return CQ_OK;
 }
 
-static enum cq_status map_group(struct rows *r, const struct chat_event *e, int32_t part)
+static enum cq_status map_group(struct rows *r, const struct chat_event *e)
 {
     const struct group_started *g = &e->event.u.group_started;
     size_t chat;
@@ -128,12 +130,12 @@ static enum cq_status map_group(struct rows *r, const struct chat_event *e, int3
         return r->members_n ? CQ_AGAIN : CQ_POISON;
     if (r->names_n == ROWS_CHATS)
         return CQ_AGAIN;
-    chat = chat_row(r, e, part, 1, &fresh);
+    chat = chat_row(r, e, 1, &fresh);
     if (chat == SIZE_MAX)
         return CQ_AGAIN;
     name_chat(r, chat, g->name, e->seq);
     for (size_t i = 0; i < g->members_n; i++)
-        add_member(r, e->chat_id, g->members[i].user_id, e->seq, (int32_t)g->members[i].role);
+        add_member(r, chat, g->members[i].user_id, e->seq, (int32_t)g->members[i].role);
     return CQ_OK;
 }
 
@@ -149,23 +151,26 @@ static int32_t role_after(enum member_change_kind k)
     }
 }
 
-static enum cq_status map_changes(struct rows *r, const struct chat_event *e, int32_t part)
+static enum cq_status map_changes(struct rows *r, const struct chat_event *e)
 {
     const struct membership_changed *m = &e->event.u.membership_changed;
+    size_t chat;
     bool fresh;
 
     if (r->members_n + m->changes_n > ROWS_MEMBERS || r->ops_n + m->changes_n > ROWS_OPS)
         return r->members_n || r->ops_n ? CQ_AGAIN : CQ_POISON;
-    if (chat_row(r, e, part, 1, &fresh) == SIZE_MAX)
+    chat = chat_row(r, e, 1, &fresh);
+    if (chat == SIZE_MAX)
         return CQ_AGAIN;
     for (size_t i = 0; i < m->changes_n; i++) {
         const struct member_change *c = &m->changes[i];
 
         if (c->change == MEMBER_CHANGE_KIND_ADD)
-            add_member(r, e->chat_id, c->user_id, e->seq, MEMBER_ROLE_MEMBER);
+            add_member(r, chat, c->user_id, e->seq, MEMBER_ROLE_MEMBER);
         else
             r->ops[r->ops_n++] = (struct row_op){
                 .kind = c->change == MEMBER_CHANGE_KIND_REMOVE ? OP_LEAVE : OP_ROLE,
+                .part = r->c_part[chat],
                 .chat = e->chat_id,
                 .user = c->user_id,
                 .seq = e->seq,
@@ -219,22 +224,22 @@ static enum cq_status map_found(struct rows *r, const struct chat_event *e)
     return CQ_OK;
 }
 
-enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e, int32_t part)
+enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e)
 {
     size_t chat;
     bool fresh;
 
     switch (e->event.kind) {
     case CHAT_EVENT_MESSAGE_ACCEPTED:
-        return map_message(r, e, part);
+        return map_message(r, e);
     case CHAT_EVENT_GROUP_STARTED:
-        return map_group(r, e, part);
+        return map_group(r, e);
     case CHAT_EVENT_MEMBERSHIP_CHANGED:
-        return map_changes(r, e, part);
+        return map_changes(r, e);
     case CHAT_EVENT_GROUP_NAMED:
         if (r->names_n == ROWS_CHATS)
             return CQ_AGAIN;
-        chat = chat_row(r, e, part, 1, &fresh);
+        chat = chat_row(r, e, 1, &fresh);
         if (chat == SIZE_MAX)
             return CQ_AGAIN;
         name_chat(r, chat, e->event.u.group_named.name, e->seq);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sinks/persistence/rows.h - events as rows of the view, column by column, ready for `unnest`
- * (pure).
+ * (pure). Rows about a chat begin with its part (lib/base/id.h), as their keys do.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ enum {
 struct row_op {
     enum { OP_LEAVE, OP_ROLE, OP_DEVICE_GONE, OP_MUTE, OP_PUSH, OP_PUSH_GONE } kind;
     struct cq_id chat, user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device */
+    int32_t part;            /* of the chat: OP_LEAVE, OP_ROLE */
     int64_t seq;             /* or the time; OP_MUTE: the source as a seq */
     int64_t until_ms;        /* OP_MUTE */
     int64_t at_ms;           /* OP_LEAVE */
@@ -40,7 +41,7 @@ struct rows {
     struct cq_span m_client[ROWS_MESSAGES], m_content_type[ROWS_MESSAGES], m_content[ROWS_MESSAGES],
         m_key[ROWS_MESSAGES];
     bool m_no_key[ROWS_MESSAGES];
-    int32_t m_type[ROWS_MESSAGES];
+    int32_t m_part[ROWS_MESSAGES], m_type[ROWS_MESSAGES];
     struct cq_id m_media[ROWS_MESSAGES];
     bool m_no_media[ROWS_MESSAGES];
 
@@ -53,6 +54,7 @@ struct rows {
         c_changed[ROWS_CHATS];
 
     size_t names_n; /* each name that a group was given */
+    int32_t n_part[ROWS_CHATS];
     struct cq_id n_chat[ROWS_CHATS];
     struct cq_span n_name[ROWS_CHATS];
     int64_t n_seq[ROWS_CHATS];
@@ -60,7 +62,7 @@ struct rows {
     size_t members_n;
     struct cq_id i_chat[ROWS_MEMBERS], i_user[ROWS_MEMBERS];
     int64_t i_joined[ROWS_MEMBERS];
-    int32_t i_role[ROWS_MEMBERS];
+    int32_t i_part[ROWS_MEMBERS], i_role[ROWS_MEMBERS];
 
     size_t ops_n;
     struct row_op ops[ROWS_OPS];
@@ -100,10 +102,8 @@ struct rows *rows_new(void); /* NULL without memory; owned by caller */
 void rows_free(struct rows *r);
 void rows_clear(struct rows *r);
 
-/** Map one fact. CQ_OK; CQ_AGAIN when some table is full: write what is there first. `part` is the
- * record's partition. */
-CQ_MUST_CHECK enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e,
-                                             int32_t part);
+/** Map one fact. CQ_OK; CQ_AGAIN when some table is full: write what is there first. */
+CQ_MUST_CHECK enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e);
 CQ_MUST_CHECK enum cq_status rows_user_event(struct rows *r, const struct user_event *e);
 /** `t` is borrowed until the rows are written. */
 CQ_MUST_CHECK enum cq_status rows_push_target(struct rows *r, const struct push_target *t);

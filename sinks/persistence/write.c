@@ -7,21 +7,21 @@
  * a row only move forward. */
 
 static const char sql_chats[] =
-    "INSERT INTO view.chats AS c (chat_id, kind, name, name_seq, part, created_at, created_by, "
+    "INSERT INTO view.chats AS c (part, chat_id, kind, name, name_seq, created_at, created_by, "
     "last_seq, changed_seq) "
-    "SELECT * FROM unnest($1::uuid[], $2::int4[], $3::text[], $4::int8[], $5::int4[], $6::int8[], "
+    "SELECT * FROM unnest($1::int4[], $2::uuid[], $3::int4[], $4::text[], $5::int8[], $6::int8[], "
     "$7::uuid[], $8::int8[], "
-    "$9::int8[]) ON CONFLICT (chat_id) DO UPDATE SET "
+    "$9::int8[]) ON CONFLICT (part, chat_id) DO UPDATE SET "
     "name = CASE WHEN excluded.name_seq > c.name_seq THEN excluded.name ELSE c.name END, "
     "name_seq = GREATEST(c.name_seq, excluded.name_seq), last_seq = GREATEST(c.last_seq, "
     "excluded.last_seq), "
     "changed_seq = GREATEST(c.changed_seq, excluded.changed_seq)";
 
-#define INSERT_MESSAGES                                                                       \
-    "INSERT INTO view.messages (chat_id, seq, id, sender_id, client_id, type, content_type, " \
-    "content, key_id, sent_at, media_id) SELECT * FROM unnest($1::uuid[], $2::int8[], "       \
-    "$3::uuid[], $4::uuid[], $5::text[], $6::int4[], $7::text[], $8::bytea[], $9::text[], "   \
-    "$10::int8[], $11::uuid[])"
+#define INSERT_MESSAGES                                                                    \
+    "INSERT INTO view.messages (part, chat_id, seq, id, sender_id, client_id, type, "      \
+    "content_type, content, key_id, sent_at, media_id) SELECT * FROM unnest($1::int4[], "  \
+    "$2::uuid[], $3::int8[], $4::uuid[], $5::uuid[], $6::text[], $7::int4[], $8::text[], " \
+    "$9::bytea[], $10::text[], $11::int8[], $12::uuid[])"
 
 /* Looking for a conflict in two indexes costs a third of each insert, and there is almost never
  * one. So the plain form is tried first; if it fails, the turn is written again with the other. */
@@ -29,23 +29,23 @@ static const char sql_messages[] = INSERT_MESSAGES;
 static const char sql_messages_repeated[] = INSERT_MESSAGES " ON CONFLICT DO NOTHING";
 
 static const char sql_members[] =
-    "INSERT INTO view.members (chat_id, user_id, joined_seq, role) "
-    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int4[]) ON CONFLICT DO NOTHING";
+    "INSERT INTO view.members (part, chat_id, user_id, joined_seq, role) SELECT * FROM "
+    "unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int8[], $5::int4[]) ON CONFLICT DO NOTHING";
 
 static const char sql_names[] =
-    "INSERT INTO view.chat_names (chat_id, seq, name) "
-    "SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[]) ON CONFLICT DO NOTHING";
+    "INSERT INTO view.chat_names (part, chat_id, seq, name) SELECT * FROM "
+    "unnest($1::int4[], $2::uuid[], $3::int8[], $4::text[]) ON CONFLICT DO NOTHING";
 
 static const char sql_leave[] =
-    "UPDATE view.members SET left_seq = $2, left_at = $4 WHERE chat_id = $1 "
-    "AND user_id = ANY ($3::uuid[]) AND joined_seq < $2 AND left_seq IS NULL";
+    "UPDATE view.members SET left_seq = $3, left_at = $5 WHERE part = $1 AND chat_id = $2 "
+    "AND user_id = ANY ($4::uuid[]) AND joined_seq < $3 AND left_seq IS NULL";
 
 /* An heir may be named twice: the later change counts. */
 static const char sql_role[] =
     "UPDATE view.members m SET role = w.role FROM (SELECT DISTINCT ON (user_id) user_id, role "
-    "FROM unnest($3::uuid[], $4::int4[]) WITH ORDINALITY AS c(user_id, role, ord) "
-    "ORDER BY user_id, ord DESC) w WHERE m.chat_id = $1 AND m.user_id = w.user_id "
-    "AND m.joined_seq <= $2 AND m.left_seq IS NULL";
+    "FROM unnest($4::uuid[], $5::int4[]) WITH ORDINALITY AS c(user_id, role, ord) "
+    "ORDER BY user_id, ord DESC) w WHERE m.part = $1 AND m.chat_id = $2 AND m.user_id = w.user_id "
+    "AND m.joined_seq <= $3 AND m.left_seq IS NULL";
 
 static const char sql_users[] =
     "INSERT INTO view.users AS u (user_id, name, registered_at, src_offset) "
@@ -122,11 +122,11 @@ static enum cq_status write_chats(const struct rows *r, struct pg *c, struct pg_
     size_t n = r->chats_n;
 
     pg_params_clear(p);
+    pg_add_i32_array(p, r->c_part, n);
     pg_add_uuid_array(p, r->c_chat, NULL, n);
     pg_add_i32_array(p, r->c_kind, n);
     pg_add_text_array(p, r->c_name, NULL, n);
     pg_add_i64_array(p, r->c_name_seq, n);
-    pg_add_i32_array(p, r->c_part, n);
     pg_add_i64_array(p, r->c_created, n);
     pg_add_uuid_array(p, r->c_by, NULL, n);
     pg_add_i64_array(p, r->c_last, n);
@@ -140,6 +140,7 @@ static enum cq_status write_messages(const struct rows *r, struct pg *c, struct 
     size_t n = r->messages_n;
 
     pg_params_clear(p);
+    pg_add_i32_array(p, r->m_part, n);
     pg_add_uuid_array(p, r->m_chat, NULL, n);
     pg_add_i64_array(p, r->m_seq, n);
     pg_add_uuid_array(p, r->m_id, NULL, n);
@@ -159,6 +160,7 @@ static enum cq_status write_names(const struct rows *r, struct pg *c, struct pg_
     size_t n = r->names_n;
 
     pg_params_clear(p);
+    pg_add_i32_array(p, r->n_part, n);
     pg_add_uuid_array(p, r->n_chat, NULL, n);
     pg_add_i64_array(p, r->n_seq, n);
     pg_add_text_array(p, r->n_name, NULL, n);
@@ -170,6 +172,7 @@ static enum cq_status write_members(const struct rows *r, struct pg *c, struct p
     size_t n = r->members_n;
 
     pg_params_clear(p);
+    pg_add_i32_array(p, r->i_part, n);
     pg_add_uuid_array(p, r->i_chat, NULL, n);
     pg_add_uuid_array(p, r->i_user, NULL, n);
     pg_add_i64_array(p, r->i_joined, n);
@@ -291,6 +294,7 @@ static enum cq_status write_change(const struct rows *r, size_t from, size_t to,
     if (!n)
         return CQ_OK;
     pg_params_clear(p);
+    pg_add_i32(p, r->ops[from].part);
     pg_add_uuid(p, r->ops[from].chat);
     pg_add_i64(p, r->ops[from].seq);
     pg_add_uuid_array(p, users, NULL, n);

@@ -69,8 +69,8 @@ static int by_place(const void *a, const void *b, void *arg)
     const struct ticks *t = arg;
     const struct tick_chat *cx = &t->chats[x->chat], *cy = &t->chats[y->chat];
 
-    if (cx->part != cy->part)
-        return cx->part < cy->part ? -1 : 1;
+    if (cx->partition != cy->partition)
+        return cx->partition < cy->partition ? -1 : 1;
     if (offset_of(cx) != offset_of(cy))
         return offset_of(cx) < offset_of(cy) ? -1 : 1;
     if (x->chat != y->chat)
@@ -100,7 +100,7 @@ static enum cq_status tell_some(struct telling *x, struct delivery *d, size_t fr
     struct cq_id *to_users = ARENA_ARRAY(x->arena, struct cq_id, to - from);
     struct cq_buf frame __attribute__((cleanup(cq_auto_buf)));
     struct delivery_item item = {
-        .partition = c->part,
+        .partition = c->partition,
         .offset = offset_of(c),
         .class = FRAME_CLASS_STATUS,
         .chat_id = c->id,
@@ -146,7 +146,7 @@ static enum cq_status tell_reader(struct telling *x, struct delivery *d, struct 
     const struct tick_chat *c = &x->t->chats[r->chat];
     struct cq_buf frame __attribute__((cleanup(cq_auto_buf)));
     struct delivery_item item = {
-        .partition = c->part,
+        .partition = c->partition,
         .offset = r->offset,
         .class = FRAME_CLASS_STATUS,
         .chat_id = c->id,

@@ -48,7 +48,7 @@ static bool fill_direct(struct tick_chat *c, const struct delivery_status *s, st
     return true;
 }
 
-static enum cq_status chat_of(struct ticks *t, const struct delivery_status *s, int32_t part,
+static enum cq_status chat_of(struct ticks *t, const struct delivery_status *s, int32_t partition,
                               int64_t source, struct cq_arena *a, size_t *ret)
 {
     const uint64_t *at = idmap_get(&t->chat_at, s->chat_id);
@@ -62,7 +62,11 @@ static enum cq_status chat_of(struct ticks *t, const struct delivery_status *s, 
         return CQ_AGAIN;
     c = &t->chats[t->chats_n];
     *c = (struct tick_chat){
-        .id = s->chat_id, .direct = s->has_peer, .since = source, .part = part
+        .id = s->chat_id,
+        .part = id_part(s->chat_id),
+        .partition = partition,
+        .direct = s->has_peer,
+        .since = source,
     };
     if (c->direct && !fill_direct(c, s, a))
         return CQ_AGAIN;
@@ -73,7 +77,7 @@ static enum cq_status chat_of(struct ticks *t, const struct delivery_status *s, 
     return CQ_OK;
 }
 
-enum cq_status ticks_add(struct ticks *t, const struct delivery_status *s, int32_t part,
+enum cq_status ticks_add(struct ticks *t, const struct delivery_status *s, int32_t partition,
                          int64_t offset, bool quiet, struct cq_arena *a)
 {
     int64_t source = seq_make(s->source.generation, s->source.offset);
@@ -84,7 +88,7 @@ enum cq_status ticks_add(struct ticks *t, const struct delivery_status *s, int32
         return CQ_POISON;
     if (t->recs_n == TICKS_RECORDS_MAX)
         return CQ_AGAIN;
-    st = chat_of(t, s, part, source, a, &chat);
+    st = chat_of(t, s, partition, source, a, &chat);
     if (st != CQ_OK)
         return st;
     t->recs[t->recs_n++] = (struct tick_record){

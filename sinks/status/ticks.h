@@ -47,6 +47,8 @@ struct tick_stay {
 
 struct tick_chat {
     struct cq_id id;
+    int32_t part;      /* of the id: keys of the view begin with it */
+    int32_t partition; /* of delivery.status */
     bool direct;
     int64_t since; /* source seq of its first record in this turn: older stays do not matter */
     struct tick_user *users; /* in the arena, as stays */
@@ -59,7 +61,6 @@ struct tick_chat {
     struct tick_mark before[TICK_KINDS]; /* … and this is what the marks were before it */
     /* of the record that moved each mark last */
     int64_t at_ms[TICK_KINDS];
-    int32_t part;
     int64_t offset[TICK_KINDS];
     int64_t now; /* source seq of the last record */
 };
@@ -134,11 +135,11 @@ void ticks_free(struct ticks *t);
 void ticks_clear(struct ticks *t);
 
 /**
- * Gather one record that stands at (part, offset) of delivery.status; the users of a direct chat
- * are known from it. CQ_AGAIN: the turn is full. CQ_POISON: it speaks of what comes after it.
+ * Gather one record that stands at (partition, offset) of delivery.status; the users of a direct
+ * chat are known from it. CQ_AGAIN: the turn is full. CQ_POISON: it speaks of what comes after it.
  */
 CQ_MUST_CHECK enum cq_status ticks_add(struct ticks *t, const struct delivery_status *s,
-                                       int32_t part, int64_t offset, bool quiet,
+                                       int32_t partition, int64_t offset, bool quiet,
                                        struct cq_arena *a);
 
 /** The user of a chat, or NULL. */

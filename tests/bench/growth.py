@@ -84,16 +84,16 @@ SHOWN_BYTES = 1023  # of a statement by PostgreSQL (track_activity_query_size): 
 
 # The tables as sinks/persistence would leave them, below every position of the real log (generation 0).
 FILL = [
-    """CREATE TEMP TABLE c AS SELECT i, md5('chat' || i)::uuid AS chat, i %% %(partitions)s AS part,
+    """CREATE TEMP TABLE c AS SELECT i, md5('chat' || i)::uuid AS chat, view.part_of(md5('chat' || i)::uuid) AS part,
               CASE WHEN i < %(near)s THEN (%(readers)s::uuid[])[i / %(each)s + 1] ELSE md5('user' || i)::uuid END AS a, md5('peer' || i)::uuid AS b
          FROM generate_series(0, %(near)s::int + %(others)s::int - 1) i""",
     """INSERT INTO view.chats (chat_id, kind, part, created_at, created_by, last_seq, changed_seq)
          SELECT chat, 0, part, 0, a, 1, 1 FROM c ON CONFLICT DO NOTHING""",
-    """INSERT INTO view.members (chat_id, user_id, joined_seq, role)
-         SELECT chat, a, 0, 0 FROM c UNION ALL SELECT chat, b, 0, 0 FROM c ON CONFLICT DO NOTHING""",
+    """INSERT INTO view.members (part, chat_id, user_id, joined_seq, role)
+         SELECT part, chat, a, 0, 0 FROM c UNION ALL SELECT part, chat, b, 0, 0 FROM c ON CONFLICT DO NOTHING""",
     # every second message to the chats that are read, the others to all the rest
-    """INSERT INTO view.messages (chat_id, seq, id, sender_id, client_id, type, content_type, content, sent_at)
-         SELECT c.chat, n, md5('message' || n)::uuid, c.b, n::text, 0, 'text/plain', convert_to(repeat('x', 100), 'UTF8'), n
+    """INSERT INTO view.messages (part, chat_id, seq, id, sender_id, client_id, type, content_type, content, sent_at)
+         SELECT c.part, c.chat, n, md5('message' || n)::uuid, c.b, n::text, 0, 'text/plain', convert_to(repeat('x', 100), 'UTF8'), n
            FROM generate_series(%(first)s::bigint, %(last)s::bigint) n
            JOIN c ON c.i = CASE WHEN n %% 2 = 0 THEN (n / 2) %% %(near)s ELSE %(near)s + (n / 2) %% %(others)s END""",
     "DROP TABLE c",
@@ -164,9 +164,8 @@ def view(options):
         people.need(READERS + 1)
         readers = [u["userId"] for u in people.users[:READERS]]
         chats = [str(uuid.UUID(hex=hashlib.md5(f"chat{i}".encode()).hexdigest())) for i in range(READERS * CHATS_EACH)]
-        shipped = shipped_settings(options.set)
         for n in [int(float(x)) for x in options.sizes.split(",")]:
-            values = {"partitions": int(shipped["PARTITIONS"]), "near": READERS * CHATS_EACH, "each": CHATS_EACH, "others": OTHER_CHATS,
+            values = {"near": READERS * CHATS_EACH, "each": CHATS_EACH, "others": OTHER_CHATS,
                       "readers": readers, "first": filled + 1, "last": n}
             with stack.db() as db:
                 for statement in FILL:  # the first time, and with nothing to add, this makes the chats

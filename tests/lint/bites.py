@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LICENCE = "/* SPDX-License-Identifier: MIT */\n"
 LONG = "static void f(void)\n{\n" + "    g();\n" * 120 + "}\n"
+KEYS = "sinks/persistence/migrations/0011_part.sql"
 
 # A tree in which every lint is content.
 GOOD = {
@@ -42,6 +43,8 @@ GOOD = {
     "tests/threats/planted/t9-x.patch": "Bug: x\n",
     "tests/system/test_x.py": "# SPDX-License-Identifier: MIT\n" + "".join(f"def test_t{i}_x():\n    pass\n" for i in range(1, 46)),
     "edge/rest/good.c": LICENCE + '#include "lib/base/buf.h"\n\nstatic void f(void)\n{\n    pg_run(db, sql_good, &p, NULL);\n}\n',
+    KEYS: "-- SPDX-License-Identifier: MIT\nCREATE TABLE view.t (\n    part smallint NOT NULL DEFAULT f(),\n"
+        "    chat_id uuid NOT NULL, -- of it\n    PRIMARY KEY (part, chat_id)\n);\nCREATE INDEX by_n ON view.t (part, n);\n",
     "build/chasqui": '#!/bin/sh\necho "printed $*"\n',
 }
 
@@ -88,6 +91,12 @@ BAD = [
     ("threats", "docs/security.md", GOOD["docs/security.md"].replace(". **P**", ""), "", "T9: nothing shows that its tests bite"),
     ("statements", "edge/rest/good.c", None, 'void g(void)\n{\n    pg_run(db, text, NULL, NULL);\n}\n', "no constant"),
     ("statements", "edge/rest/good.c", None, 'void g(void)\n{\n    snprintf(b, n, "SELECT 1 FROM %s", s);\n}\n', "put together by snprintf"),
+    ("keys", KEYS, None, "CREATE TABLE view.u (\n    chat_id uuid NOT NULL,\n    n bigint\n);\n", "view.u is about a chat and has no"),
+    ("keys", KEYS, None, "CREATE TABLE view.u (\n    part smallint NOT NULL,\n    chat_id uuid PRIMARY KEY\n);\n", "begins with chat_id, not"),
+    ("keys", KEYS, GOOD[KEYS].replace("KEY (part, ", "KEY ("), "", "a key of view.t begins with chat_id"),
+    ("keys", KEYS, None, "CREATE UNIQUE INDEX by_id ON view.t (id);\n", "by_id of view.t begins with id"),
+    ("keys", KEYS, None, "ALTER TABLE view.t ADD UNIQUE (id);\n", "a key of view.t begins with id"),
+    ("keys", "edge/rest/good.c", None, 'static const char sql[] = "a JOIN view.t USING (chat_id)";\n', "the part comes first"),
     ("settings", "build/chasqui", "#!/bin/sh\nexit 3\n", "", "ended with 3"),
     ("links", "docs/start.md", None, "[x](gone.md)\n", "gone.md leads nowhere"),
     ("links", "docs/start.md", None, "[x](settings.md#gone)\n", "there is no such heading"),

@@ -175,7 +175,7 @@ def test_direct_chat(view):
     two = view.message(chat, b, peer=a)
     view.settle()
     assert view.rows("SELECT kind, part, created_by::text, last_seq, changed_seq FROM view.chats WHERE chat_id = %s", chat) == [
-        (0, partition_of(chat, view.partitions), a, two, two)]
+        (0, partition_of(chat, 1024), a, two, two)]
     assert sorted(view.rows("SELECT user_id::text, joined_seq, left_seq FROM view.members WHERE chat_id = %s", chat)) == sorted(
         [(a, 0, None), (b, 0, None)])
     before = view.ticks()

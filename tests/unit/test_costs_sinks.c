@@ -48,7 +48,7 @@ static const char *persist_event(struct cq_arena *a, const struct kept *k, struc
     struct chat_event *e = ARENA_NEW(a, struct chat_event);
     enum cq_status st = codec_decode(&chat_event_codec, k->value, a, e, NULL);
 
-    return rows_verdict(st == CQ_OK ? rows_chat_event(rows, e, 0) : st, c);
+    return rows_verdict(st == CQ_OK ? rows_chat_event(rows, e) : st, c);
 }
 
 static const char *persist_user(struct cq_arena *a, const struct kept *k, struct cost *c)

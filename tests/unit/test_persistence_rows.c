@@ -40,11 +40,11 @@ TEST(first_message_makes_a_direct_chat_of_two)
     struct rows *r = fresh_rows();
     struct chat_event one = message(CHAT, A, B, 5), two = message(CHAT, B, A, 9);
 
-    CHECK_EQ(rows_chat_event(r, &one, 3), CQ_OK);
-    CHECK_EQ(rows_chat_event(r, &two, 3), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &one), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &two), CQ_OK);
     CHECK_EQ(r->chats_n, 1);
     CHECK_EQ(r->c_kind[0], 0);
-    CHECK_EQ(r->c_part[0], 3);
+    CHECK_EQ(r->c_part[0], id_part(ID(CHAT)));
     CHECK_EQ(r->c_created[0], 1005); /* by the first */
     CHECK(id_eq(r->c_by[0], ID(A)));
     CHECK_EQ(r->c_last[0], 9);
@@ -52,7 +52,9 @@ TEST(first_message_makes_a_direct_chat_of_two)
     CHECK_EQ(r->members_n, 2);
     CHECK(id_eq(r->i_user[0], ID(A)) && id_eq(r->i_user[1], ID(B)));
     CHECK_EQ(r->i_joined[0], 0);
+    CHECK_EQ(r->i_part[1], id_part(ID(CHAT)));
     CHECK_EQ(r->messages_n, 2);
+    CHECK_EQ(r->m_part[1], id_part(ID(CHAT)));
     CHECK_EQ(r->m_type[1], 1);
     CHECK(r->m_no_key[0]);
     CHECK_SPAN(r->m_content[1], "hello");
@@ -69,15 +71,15 @@ TEST(a_group_begins_and_changes)
 
     e.event.kind = CHAT_EVENT_GROUP_STARTED;
     e.event.u.group_started = (struct group_started){ span_str("first"), members, 2 };
-    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e), CQ_OK);
     e.seq = 8;
     e.event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED;
     e.event.u.membership_changed = (struct membership_changed){ changes, 3 };
-    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e), CQ_OK);
     e.seq = 9;
     e.event.kind = CHAT_EVENT_GROUP_NAMED;
     e.event.u.group_named.name = span_str("second");
-    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e), CQ_OK);
 
     CHECK_EQ(r->chats_n, 1);
     CHECK_EQ(r->c_kind[0], 1);
@@ -87,6 +89,7 @@ TEST(a_group_begins_and_changes)
     CHECK_EQ(r->c_changed[0], 9);
     CHECK_EQ(r->members_n, 3);
     CHECK_EQ(r->i_joined[1], 7);
+    CHECK_EQ(r->i_part[2], id_part(ID(CHAT)));
     CHECK_EQ(r->i_role[0], 2);
     CHECK(id_eq(r->i_user[2], ID(C)));
     CHECK_EQ(r->i_joined[2], 8);
@@ -94,6 +97,7 @@ TEST(a_group_begins_and_changes)
     CHECK_EQ(r->ops[0].kind, OP_LEAVE);
     CHECK_EQ(r->ops[0].seq, 8);
     CHECK_EQ(r->ops[0].at_ms, 70);
+    CHECK_EQ(r->ops[0].part, id_part(ID(CHAT)));
     CHECK_EQ(r->ops[1].kind, OP_ROLE);
     CHECK_EQ(r->ops[1].role, 1);
 
@@ -102,6 +106,7 @@ TEST(a_group_begins_and_changes)
     CHECK_EQ(r->n_seq[0], 7);
     CHECK_SPAN(r->n_name[1], "second");
     CHECK_EQ(r->n_seq[1], 9);
+    CHECK_EQ(r->n_part[1], id_part(ID(CHAT)));
 }
 
 TEST(names_have_a_bound)
@@ -112,8 +117,8 @@ TEST(names_have_a_bound)
     e.event.kind = CHAT_EVENT_GROUP_NAMED;
     e.event.u.group_named.name = span_str("again");
     for (e.seq = 1; e.seq <= ROWS_CHATS; e.seq++)
-        CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
-    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_AGAIN);
+        CHECK_EQ(rows_chat_event(r, &e), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e), CQ_AGAIN);
     CHECK_EQ(r->chats_n, 1);
 }
 
@@ -124,10 +129,10 @@ TEST(an_older_name_does_not_win)
 
     e.event.kind = CHAT_EVENT_GROUP_NAMED;
     e.event.u.group_named.name = span_str("newer");
-    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e), CQ_OK);
     e.seq = 8;
     e.event.u.group_named.name = span_str("older");
-    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e), CQ_OK);
     CHECK_SPAN(r->c_name[0], "newer");
     CHECK_EQ(r->c_changed[0], 9);
 }
@@ -186,7 +191,7 @@ TEST(a_full_table_says_again_and_keeps_what_it_has)
 
     e.event.kind = CHAT_EVENT_GROUP_STARTED;
     e.event.u.group_started = (struct group_started){ span_str("g"), members, ARRAY_LEN(members) };
-    while ((st = rows_chat_event(r, &e, 0)) == CQ_OK && n < 100) {
+    while ((st = rows_chat_event(r, &e)) == CQ_OK && n < 100) {
         n++;
         e.seq++;
         e.chat_id.b[15]++;
@@ -196,7 +201,7 @@ TEST(a_full_table_says_again_and_keeps_what_it_has)
     CHECK_EQ(r->members_n, (size_t)n * 1000);
     CHECK_EQ(r->chats_n, n);
     rows_clear(r);
-    CHECK_EQ(rows_chat_event(r, &e, 0), CQ_OK);
+    CHECK_EQ(rows_chat_event(r, &e), CQ_OK);
 }
 
 TEST(rejections)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""Keys of the view, as its migrations and the statements of the roles name them. tests/system/test_keys.py looks at the tables and
+plans themselves."""
+
+import re
+
+MIGRATIONS = re.compile(r"sinks/persistence/migrations/(\d+)_\w+\.sql")
+FIRST = 11  # 0011_part.sql: the keys of before are no more
+# begin from a user, whose own list of chats they are
+BY_USER = ("members_by_user",)
+TABLE = re.compile(r"CREATE TABLE view\.(\w+) \((.*)\)", re.S)
+KEYS = (re.compile(r"()ALTER TABLE (?:ONLY )?view\.(\w+) ADD (?:CONSTRAINT \w+ )?(?:PRIMARY KEY|UNIQUE) \((\w+)"),
+        re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+) ON view\.(\w+) (?:USING \w+ )?\((\w+)"))
+OWN_KEY = re.compile(r"^\s*(?:(\w+)\s.*)?\b(?:PRIMARY KEY|UNIQUE)(?: \((\w+))?", re.M)
+NO_PART = re.compile(r"\b(?:USING|ON CONFLICT) \(chat_id\b")
+
+
+def _statements(text):
+    text = re.sub(r"\$\$.*?\$\$", "$$", re.sub(r"--.*", "", text), flags=re.S)
+    return text.split(";")
+
+
+def keys(tree):
+    """Each key about a chat begins with the chat's part, and whatever names a chat names its part."""
+    complaints, tables = [], set()
+    for file in tree.files:
+        match = MIGRATIONS.fullmatch(file)
+        for statement in _statements(tree.text(file)) if match and int(match[1]) >= FIRST else ():
+            if table := TABLE.search(statement):
+                name, columns = table.groups()
+                if not re.search(r"\bchat_id\b", columns):
+                    continue
+                tables.add(name)
+                if not re.search(r"\bpart\s+smallint\s+NOT NULL", columns):
+                    complaints.append(f"{file}: view.{name} is about a chat and has no `part smallint NOT NULL`")
+                for of_column, first in OWN_KEY.findall(columns):
+                    if (first or of_column) != "part":
+                        complaints.append(f"{file}: a key of view.{name} begins with {first or of_column}, not with part")
+            for pattern in KEYS:
+                for name, table, first in pattern.findall(statement):
+                    if table in tables and first != "part" and name not in BY_USER:
+                        complaints.append(f"{file}: {name or 'a key'} of view.{table} begins with {first}, not with part")
+    for file in tree.c_files:
+        if file.startswith(("sinks/", "edge/", "lib/")):
+            for number, line in enumerate(tree.lines(file), 1):
+                if found := NO_PART.search(line):
+                    complaints.append(f"{file}:{number}: {found[0]}: the part comes first, (part, chat_id …")
+    return complaints

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""Each key about a chat begins with its part, and whatever the roles ask goes by such keys: what a role asks is read out of
+PostgreSQL's own log, with its plan, while people use everything."""
+import asyncio
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+from client import MARK, scenario
+from conftest import BASE_PORT
+from files import Files, png, sha256
+from keys import about_chats, indexes, key_faults, plan_faults, plans_of, ways_taken
+from look import partition_of, rows_now, view_is_level
+from push import Doubles
+from stack import ROOT, Stack, wait_until
+
+PARTS = 1024
+MIGRATIONS = sorted((Path(ROOT) / "sinks/persistence/migrations").glob("*.sql"))
+TABLES = {"chats", "chat_names", "members", "messages", "cursors", "device_cursors", "receipts", "marks", "mark_advances"}
+# The tables are small here: an index is taken wherever there is one that serves, and the plan is that for any value.
+EXPLAINING = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_format": "json",
+              "auto_explain.log_verbose": "on", "auto_explain.log_nested_statements": "on", "enable_seqscan": "off", "jit": "off",
+              "plan_cache_mode": "force_generic_plan"}
+ASKED = ("INSERT INTO view.messages", "UPDATE view.members SET left_seq", "UPDATE view.members m SET role", "INSERT INTO view.cursors",
+         "INSERT INTO view.device_cursors", "INSERT INTO view.marks", "FROM view.mark_advances", "FROM view.chat_names", "FROM view.receipts",
+         "view.device_cursors d", "FROM view.messages y", "auth.lookups k", "SELECT DISTINCT s.sender_id", "y.media_id = $1",
+         "WITH own AS MATERIALIZED", "auth.direct_chats d")
+
+
+@pytest.fixture(scope="module")
+def doubles(tmp_path_factory):
+    d = Doubles(tmp_path_factory.mktemp("push"), BASE_PORT + 863, BASE_PORT + 864)
+    try:
+        yield d.start()
+    finally:
+        d.stop()
+
+
+@pytest.fixture(scope="module")
+def telling(doubles, tmp_path_factory):
+    settings = {**doubles.settings(), "MEDIA_STORE": f"local:{tmp_path_factory.mktemp('files')}"}
+    with Stack(base_port=BASE_PORT + 860, settings=settings) as s:
+        s.start_platform().prepare()
+        s.postgres.stop()
+        (conf,) = s.state.glob("**/postgresql.auto.conf")
+        with open(conf, "a", encoding="utf-8") as out:
+            out.writelines(f"{name} = '{value}'\n" for name, value in EXPLAINING.items())
+        s.postgres.start().wait_ready(60)
+        s.services.start_roles()
+        yield s
+
+
+async def use_everything(net, telling):
+    """Each statement of the product about a chat is asked at least once."""
+    alice, bob, carol = await net.people("alice", "bob", "carol")
+    _, phone = await net.user("dora")
+    await phone.rest.call("PUT", f"/api/devices/{phone.device_id}/push", {"kind": "fcm_token", "token": "ok:dora-1234"}, expect=200)
+    alone = await net.direct(alice, carol)  # opened, and nothing in it
+    group = await net.group(alice, bob, carol, name="keys")
+    await alice.rest.call("PATCH", f"/api/chats/{group}", {"name": "more keys"}, expect=200)
+    await alice.rest.post(f"/api/chats/{group}/members", {"add": [phone.user_id]}, expect=200)
+    await alice.rest.call("PUT", f"/api/chats/{group}/members/{bob.user_id}", {"role": "admin"}, expect=200)
+    said = await alice.told(f"{MARK} by part", group)
+    direct = await bob.told(f"{MARK} of two", peer=alice.user_id)
+    await alice.told(f"{MARK} to a phone", peer=phone.user_id)
+    await asyncio.gather(bob.sees(said.content), carol.sees(said.content), alice.sees(direct.content))
+    for d in (bob, carol):
+        await d.rest.post(f"/api/chats/{group}/read", {"seq": said.seq}, expect=202)
+    await alice.rest.call("DELETE", f"/api/chats/{group}/members/{carol.user_id}", expect=200)
+    body = {"chatId": group, "content": f"{MARK} by rest", "type": "text", "clientId": "keys"}
+    await alice.rest.post("/api/messages", body, expect=201)
+
+    def files():
+        own, other = Files(net.rest_url, alice.tokens.access), Files(net.rest_url, bob.tokens.access)
+        data = png(seed=7)
+        media = own.send(group, data)
+        assert own.create(group, data, sha256=sha256(data)).status_code in (200, 201)
+        return media, own, other
+
+    media, own, other = await asyncio.to_thread(files)
+    shown = {"chatId": group, "type": "image", "mediaId": media, "content": "", "clientId": "keys-shown"}
+    await alice.rest.post("/api/messages", shown, expect=201)
+    assert (await asyncio.to_thread(other.get, media)).status_code == 200
+    own.close()
+    other.close()
+    await view_is_level(telling)
+    for d in (alice, bob, carol, phone):
+        listed = await d.rest.get("/api/chats", expect=200)
+        for chat in listed.body["chats"]:
+            await d.rest.get(f"/api/chats/{chat['chatId']}", expect=404 if chat["role"] == "left" else 200)
+            for place in ({}, {"after": 1}, {"before": said.seq + 1000}):
+                await d.rest.get(f"/api/chats/{chat['chatId']}/messages", expect=200, **place)
+        latest = (await d.rest.get("/api/sync", expect=200, cursor="latest")).body["cursor"]
+        for cursor in ("", latest):
+            await d.rest.get("/api/sync", expect=200, cursor=cursor)
+    assert alone in [c["chatId"] for c in (await alice.rest.get("/api/chats", expect=200)).body["chats"]]
+    await alice.rest.get(f"/api/messages/{said.id}/receipts", expect=200)
+    await bob.rest.get(f"/api/messages/{said.id}/receipts", expect=404)
+    await alice.rest.post("/api/contacts/lookup", {"phoneNumbers": [net.phone()]}, expect=200)
+
+
+@scenario(240, stack="telling")
+async def test_whatever_is_asked_of_chats_goes_by_part(telling, doubles, net):
+    begin = telling.postgres.log_path.stat().st_size
+    await use_everything(net, telling)
+
+    def told():
+        with open(telling.postgres.log_path, "rb") as log:
+            log.seek(begin)
+            return plans_of(log.read().decode("utf-8", "replace"))
+
+    def all_asked():
+        texts = [text for text, _ in told()]
+        return not [words for words in ASKED if not any(words in text for text in texts)]
+
+    await asyncio.to_thread(wait_until, all_asked, 60, "every statement to be asked")
+    with telling.db() as db:
+        tables, ways = about_chats(db), indexes(db)
+    assert tables == TABLES
+    faults, taken = {}, set()
+    for text, plan in told():
+        taken |= ways_taken(plan)
+        for fault in plan_faults(plan, tables, ways):
+            faults.setdefault(" ".join(text.split()), set()).add(fault)
+    assert not faults, "\n".join(f"{text}\n    {', '.join(sorted(of))}" for text, of in faults.items())
+    primary = {name for name, (table, _) in ways.items() if table in tables and name.endswith("_pkey")}
+    assert taken >= primary | {"members_by_user", "messages_part_id_key", "messages_by_media", "messages_with_files"}, \
+        f"not looked at: {primary - taken}"
+
+
+def test_a_statement_that_passes_by_part_is_seen(telling):
+    """The bite of the test before."""
+    an_id = str(uuid.uuid4())
+    with telling.db() as db:
+        tables, ways = about_chats(db), indexes(db)
+
+        def faults(sql, *values):
+            return plan_faults(db.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", values).fetchone()[0][0]["Plan"], tables, ways)
+
+        for sql in ("SELECT 1 FROM view.messages WHERE id = %s", "SELECT 1 FROM view.chats WHERE chat_id = %s",
+                    "SELECT count(*) FROM view.receipts r JOIN view.members m USING (chat_id) WHERE r.part = 5 AND r.user_id = %s",
+                    "DELETE FROM view.cursors WHERE user_id = %s"):
+            assert faults(sql, an_id), sql
+        assert not faults("SELECT 1 FROM view.messages WHERE part = %s AND id = %s", 5, an_id)
+        assert not faults("SELECT 1 FROM view.members m JOIN view.chats c USING (part, chat_id) WHERE m.user_id = %s", an_id)
+
+
+def test_part_begins_every_key_about_a_chat(telling):
+    with telling.db() as db:
+        assert key_faults(db) == []
+        with db.transaction(force_rollback=True):
+            db.execute("CREATE TABLE view.bite (chat_id uuid PRIMARY KEY)")
+            db.execute("CREATE INDEX bite_by_sender ON view.messages (sender_id)")
+            db.execute("CREATE UNIQUE INDEX bite_by_id ON view.messages (id)")
+            assert key_faults(db) == ["view.bite has no part, smallint NOT NULL", "bite_pkey of view.bite begins with chat_id",
+                                      "bite_by_id of view.messages begins with id", "bite_by_sender of view.messages begins with sender_id"]
+
+
+def test_part_is_the_same_in_sql_and_elsewhere(telling):
+    ids = [str(uuid.uuid4()) for _ in range(500)] + ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"]
+    found = rows_now(telling, "SELECT i::text AS id, view.part_of(i) AS part FROM unnest(%s::uuid[]) i", ids)
+    assert {r["id"]: r["part"] for r in found} == {i: partition_of(i, PARTS) for i in ids}
+    # and what the sinks wrote
+    assert rows_now(telling, "SELECT chat_id FROM view.messages WHERE part <> view.part_of(chat_id)") == []
+
+
+def test_a_view_of_before_is_converted(telling):
+    """The rows of the old tables are all in the new ones; old sinks and old readers are sent away, not served wrongly."""
+    old, (new,) = [m for m in MIGRATIONS if m.name < "0011"], [m for m in MIGRATIONS if m.name.startswith("0011")]
+    with telling.db() as db, db.transaction(force_rollback=True):
+        for table in TABLES:
+            db.execute(f"CREATE TEMP TABLE kept_{table} AS SELECT * FROM view.{table}")
+        db.execute("DROP SCHEMA model CASCADE")
+        db.execute("DROP SCHEMA view CASCADE")
+        for m in old:
+            db.execute(m.read_text())
+        shape = {}
+        for table in TABLES:
+            columns = [c for (c,) in db.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = 'view' AND "
+                                                "table_name = %s AND column_name <> 'part'", (table,)).fetchall()]
+            shape[table] = ", ".join(columns)
+            more = (", part", ", 0") if table == "chats" else ("", "")
+            db.execute(f"DELETE FROM view.{table}")
+            db.execute(f"INSERT INTO view.{table} ({shape[table]}{more[0]}) SELECT {shape[table]}{more[1]} FROM kept_{table}")
+        db.execute("GRANT SELECT ON model.messages TO PUBLIC")
+        before = db.execute("SELECT * FROM model.messages ORDER BY id").fetchall()
+        db.execute(new.read_text())
+        assert key_faults(db) == []
+        for table, columns in shape.items():
+            whole = f"part, {columns}"
+            (there,), (kept,) = [db.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (f"view.{table}", f"kept_{table}")]
+            assert there == kept > 0, table
+            assert db.execute(f"SELECT {whole} FROM view.{table} EXCEPT SELECT {whole} FROM kept_{table}").fetchall() == [], table
+        assert db.execute("SELECT * FROM model.messages ORDER BY id").fetchall() == before
+        assert db.execute("SELECT relacl::text FROM pg_class WHERE oid = 'model.messages'::regclass").fetchone()[0].startswith("{")
+        assert db.execute("SELECT to_regnamespace('view_before')").fetchone() == (None,)
+
+        def refused(sql, state):
+            with pytest.raises(psycopg.Error) as e, db.transaction():
+                db.execute(sql)
+            assert e.value.sqlstate == state, e.value
+
+        refused("INSERT INTO view.members (chat_id, user_id, joined_seq, role) SELECT chat_id, user_id, 1, 0 FROM kept_members", "55V02")
+        refused("INSERT INTO view.cursors (chat_id, user_id) SELECT chat_id, user_id FROM kept_cursors ON CONFLICT (chat_id, user_id) "
+                "DO NOTHING", "42P10")
+        refused("SELECT view.whole(false)", "55V01")
+        refused("SELECT view.whole(true, 2)", "55V01")
+        refused("SELECT view.whole(false, 1)", "55V01")
+        assert db.execute("SELECT view.whole(false, 2)").fetchone() == (True,)
