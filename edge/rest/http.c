@@ -3,10 +3,11 @@
 
 #include "edge/rest/entry.h"
 #include "lib/base/clock.h"
+#include "lib/base/listen.h"
 #include "lib/base/log.h"
+#include "lib/base/origin.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ enum {
     UPSTREAM_MS = 30 * 1000,
     TUNNEL_MS = 120 * 1000, /* the gateway pings each 30 s */
     ACCEPTS_A_TURN = 32,
+    BACKLOG = 1024,
     WATCHES_MAX = 4,
 };
 
@@ -88,18 +90,6 @@ static struct cq_span header(const h2o_req_t *req, const h2o_token_t *token)
 
 /* ---- answers -------------------------------------------------------------------------- */
 
-static bool origin_allowed(const char *list, struct cq_span origin)
-{
-    while (*list) {
-        size_t n = strcspn(list, ",");
-
-        if ((n == 1 && *list == '*') || span_eq(span_of(list, n), origin))
-            return true;
-        list += n + (list[n] == ',');
-    }
-    return false;
-}
-
 static void add_header(h2o_req_t *req, const h2o_token_t *token, struct cq_span value)
 {
     h2o_iovec_t copy = h2o_strdup(&req->pool, (const char *)value.p, value.n);
@@ -120,7 +110,7 @@ static void add_cors(const struct http *h, h2o_req_t *req)
     ssize_t i = h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1);
     char value[256];
 
-    if (i < 0 || !origin_allowed(h->origins, span_of_iovec(req->headers.entries[i].value)))
+    if (i < 0 || !origin_is_allowed(h->origins, span_of_iovec(req->headers.entries[i].value)))
         return;
     snprintf(value, sizeof value, "%.*s", (int)req->headers.entries[i].value.len,
              req->headers.entries[i].value.base);
@@ -312,7 +302,7 @@ static size_t write_refusal(void *arg, const struct door_answer *why, struct cq_
 {
     const struct http *h = arg;
     struct call *c = call_new(NULL);
-    bool open = origin.n && origin_allowed(h->origins, origin);
+    bool open = origin.n && origin_is_allowed(h->origins, origin);
     char retry[32] = "";
     int n;
 
@@ -520,26 +510,16 @@ static void on_accept(h2o_socket_t *listener, const char *err)
 
 static int listen_fd(const char *address)
 {
-    const char *colon = strrchr(address, ':');
-    struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST, .ai_socktype = SOCK_STREAM },
-                    *ai;
-    char host[64];
-    int fd, on = 1;
+    const char *why = "";
+    int fd = listen_bind(address, LISTEN_NONBLOCK | LISTEN_SHARED, &why);
 
-    if (!colon || (size_t)(colon - address) >= sizeof host)
-        return -1;
-    snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
-    if (getaddrinfo(*host ? host : NULL, colon + 1, &hints, &ai) != 0)
-        return -1;
-    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-                    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
-                    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 1024) != 0)) {
-        log_debug("cannot_listen", LOG_S("address", address), LOG_S("why", strerror(errno)));
+    if (fd >= 0 && listen(fd, BACKLOG) != 0) {
+        why = strerror(errno);
         close(fd);
         fd = -1;
     }
-    freeaddrinfo(ai);
+    if (fd < 0)
+        log_debug("cannot_listen", LOG_S("address", address), LOG_S("why", why));
     return fd;
 }
 

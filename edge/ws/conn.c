@@ -32,24 +32,6 @@ bool conn_check_bearer(struct gateway *g, struct conn *c, struct cq_span value)
     return c->has_claims;
 }
 
-bool conn_origin_allowed(const struct gateway *g, struct cq_span origin)
-{
-    const char *at = g->origins;
-
-    while (*at) {
-        size_t n = strcspn(at, ",");
-
-        while (n && *at == ' ') {
-            at++;
-            n--;
-        }
-        if ((n == 1 && *at == '*') || span_eq(span_of(at, n), origin))
-            return true;
-        at += n + (at[n] == ',');
-    }
-    return false;
-}
-
 static void register_conn(struct conn *c)
 {
     struct gateway *g = c->g;

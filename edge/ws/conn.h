@@ -11,9 +11,6 @@
  * refuse. */
 CQ_MUST_CHECK bool conn_check_bearer(struct gateway *g, struct conn *c, struct cq_span value);
 
-/** Whether a browser page of this origin may connect. */
-bool conn_origin_allowed(const struct gateway *g, struct cq_span origin);
-
 /** The upgrade is done. False: too many connections. */
 CQ_MUST_CHECK bool conn_opened(struct gateway *g, struct conn *c, struct lws *wsi);
 

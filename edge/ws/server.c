@@ -5,12 +5,13 @@
 #include "edge/ws/guests.h"
 #include "edge/ws/proxied.h"
 #include "lib/base/count.h"
+#include "lib/base/listen.h"
 #include "lib/base/log.h"
+#include "lib/base/origin.h"
 
 #include <errno.h>
 #include <ev.h>
 #include <libwebsockets.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -150,7 +151,7 @@ static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
         return refuse(wsi, "503 Service Unavailable");
     if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN)) {
         n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_ORIGIN);
-        if (n < 0 || !conn_origin_allowed(g, span_of(value, (size_t)n)))
+        if (n < 0 || !origin_is_allowed(g->origins, span_of(value, (size_t)n)))
             return refuse(wsi, "403 Forbidden");
     }
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION)) {
@@ -468,42 +469,17 @@ uint32_t server_sockets_max(void)
                                                  : DESCRIPTORS_KEPT;
 }
 
-static int bind_first(const struct addrinfo *list)
+/* Bound, not listening: see server_accept(). */
+static int open_listener(const char *address)
 {
     static const int one = 1;
+    const char *why = "";
+    int fd = listen_bind(address, LISTEN_NONBLOCK | LISTEN_SHARED, &why);
 
-    for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-        if (fd < 0)
-            continue;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-                   sizeof one); /* accepted sockets inherit it */
-        if (bind(fd, a->ai_addr, a->ai_addrlen) == 0)
-            return fd;
-        close(fd);
-    }
-    return -1;
-}
-
-static int listen_on(const char *address)
-{
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-    const char *colon = strrchr(address, ':');
-    struct addrinfo *list = NULL;
-    char host[64];
-    int fd;
-
-    if (!colon || (size_t)(colon - address) >= sizeof host)
-        return -1;
-    memcpy(host, address, (size_t)(colon - address));
-    host[colon - address] = '\0';
-    if (getaddrinfo(*host ? host : NULL, colon + 1, &hints, &list) != 0)
-        return -1;
-    fd = bind_first(list);
-    freeaddrinfo(list);
+    if (fd < 0)
+        log_debug("cannot_listen", LOG_S("address", address), LOG_S("why", why));
+    else /* accepted sockets inherit it */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return fd;
 }
 
@@ -561,7 +537,7 @@ enum cq_status server_new(struct gateway *g, struct ev_loop *loop, const char *a
     s->g = g;
     s->loop = loop;
     guests_init(&s->guests, &g->trusted, g->guests_per_address, g->conns_max);
-    s->listener = listen_on(address);
+    s->listener = open_listener(address);
     if (s->listener < 0 || open_library(s) != CQ_OK) {
         snprintf(reterr, reterr_n, "%s",
                  s->listener < 0 ? "cannot listen there" : "libwebsockets or its libev plugin");

@@ -9,7 +9,7 @@
 
 struct ev_loop;
 
-/** `listen` is "host:port". CQ_FATAL with a reason when the address or the library does not
+/** `listen` is "address:port". CQ_FATAL with a reason when the address or the library does not
  * work. */
 CQ_MUST_CHECK enum cq_status server_new(struct gateway *g, struct ev_loop *loop, const char *listen,
                                         struct server **ret, char *reterr, size_t reterr_n);

@@ -45,15 +45,6 @@ bool address_parse(struct cq_span text, struct cq_address *ret)
     return inet_pton(AF_INET6, copy, ret->b) == 1;
 }
 
-static struct cq_span trim(struct cq_span s)
-{
-    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = span_of(s.p + 1, s.n - 1);
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-        s.n--;
-    return s;
-}
-
 /* ---- ranges --------------------------------------------------------------------------- */
 
 static bool parse_bits(struct cq_span text, unsigned max, unsigned *ret)
@@ -91,15 +82,11 @@ static bool parse_range(struct cq_span item, struct address_range *ret)
 
 bool address_ranges_parse(const char *list, struct address_ranges *ret)
 {
-    ret->n = 0;
-    while (*list) {
-        size_t n = strcspn(list, ",");
+    struct cq_span rest = span_str(list), item;
 
-        if (ret->n == ADDRESS_RANGES_MAX || !parse_range(trim(span_of(list, n)), &ret->v[ret->n]))
+    for (ret->n = 0; span_next_item(&rest, &item); ret->n++)
+        if (ret->n == ADDRESS_RANGES_MAX || !parse_range(item, &ret->v[ret->n]))
             return false;
-        ret->n++;
-        list += n + (list[n] == ',');
-    }
     return true;
 }
 
@@ -132,7 +119,7 @@ static struct cq_span take_last(struct cq_span *list)
         from--;
     item = span_of(list->p + from, list->n - from);
     list->n = from ? from - 1 : 0;
-    return trim(item);
+    return span_trim(item);
 }
 
 /* An address, also as `1.2.3.4:port` or `[v6]:port`. */

@@ -4,9 +4,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/contact.h"
 #include "lib/base/count.h"
+#include "lib/base/listen.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 16, TIRED_MS = 100, HOST_MAX = 64 };
+enum { BACKLOG = 16, TIRED_MS = 100 };
 
 /* Written before the thread starts, read by it alone. */
 static struct {
@@ -145,36 +145,21 @@ static void *door_main(void *arg)
     return NULL;
 }
 
-static int listen_on(const char *listen_text, const char **ret_why)
+static int listen_on(const char *listen_text, const char **reterr_why)
 {
-    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                              .ai_socktype = SOCK_STREAM };
-    struct addrinfo *at = NULL;
-    const char *colon = strrchr(listen_text, ':');
-    char host[HOST_MAX] = "";
-    int fd, one = 1;
+    int fd = listen_bind(listen_text, 0, reterr_why);
 
-    *ret_why = "not address:port";
-    if (!colon || colon == listen_text || colon - listen_text >= HOST_MAX)
-        return -1;
-    memcpy(host, listen_text, (size_t)(colon - listen_text));
-    if (getaddrinfo(host, colon + 1, &hints, &at) != 0)
-        return -1;
-    fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-                    bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)) {
-        *ret_why = strerror(errno);
-        close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(at);
-    return fd;
+    if (fd < 0 || listen(fd, BACKLOG) == 0)
+        return fd;
+    *reterr_why = strerror(errno);
+    close(fd);
+    return -1;
 }
 
 enum cq_status export_start(const char *listen_text, uint32_t role, const char *name, char *reterr,
                             size_t reterr_n)
 {
-    const char *why;
+    const char *why = "";
     sigset_t all, before;
     pthread_t thread;
     int failed, fd = listen_on(listen_text, &why);

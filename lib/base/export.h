@@ -20,7 +20,7 @@ enum {
     EXPORT_REPEATS_MS = 10000,   /* and when its turns did nothing but repeat for so long */
 };
 
-/** Serve on `listen` ("address:port", numeric) until the process ends. `role` is an enum role_bit,
+/** Serve on `listen` ("address:port") until the process ends. `role` is an enum role_bit,
  * `name` its name, borrowed for the process's life. CQ_FATAL with words in `reterr` when the
  * address cannot be used. Call once. */
 CQ_MUST_CHECK enum cq_status export_start(const char *listen, uint32_t role, const char *name,

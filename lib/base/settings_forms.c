@@ -2,12 +2,14 @@
 #include "lib/base/settings_forms.h"
 
 #include "lib/base/address.h"
+#include "lib/base/listen.h"
+#include "lib/base/origin.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { PART_MAX = 1024, NAME_MAX_BYTES = 63, PORT_MAX = 65535 };
+enum { PART_MAX = 1024, NAME_MAX_BYTES = 63 };
 
 static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
@@ -27,29 +29,16 @@ static bool only(const char *text, const char *more)
     return true;
 }
 
-static bool is_port(const char *text)
-{
-    size_t n = strspn(text, "0123456789");
-
-    return n && n <= 5 && !text[n] && strtol(text, NULL, 10) <= PORT_MAX;
-}
-
 /* host:port, an IPv6 address in brackets; the host may be empty where one listens on all. */
 static bool is_host_port(const char *text, bool host_may_be_empty)
 {
-    const char *colon = strrchr(text, ':');
-    char host[PART_MAX + 1];
-    size_t n = colon ? (size_t)(colon - text) : 0;
+    struct host_port at;
 
-    if (!colon || n > PART_MAX || !is_port(colon + 1))
+    if (!host_port_parse(text, &at))
         return false;
-    memcpy(host, text, n);
-    host[n] = '\0';
-    if (!n)
+    if (!*at.host)
         return host_may_be_empty;
-    if (host[0] == '[')
-        return n > 2 && host[n - 1] == ']' && strspn(host + 1, "0123456789abcdefABCDEF:.") == n - 2;
-    return only(host, ".-_") || (host_may_be_empty && only(host, ".:"));
+    return at.in_brackets || only(at.host, ".-_") || (host_may_be_empty && only(at.host, ".:"));
 }
 
 /* Every part of a comma-separated list is good. */
@@ -111,8 +100,7 @@ static bool is_store(const char *text)
 
 static bool is_origin(const char *part)
 {
-    return strcmp(part, "*") == 0 || strcmp(part, "null") == 0 ||
-           (strstr(part, "://") && !strchr(strstr(part, "://") + 3, '/') && is_printable(part));
+    return origin_is_good(span_trim(span_str(part)));
 }
 
 static bool is_app(const char *part)

@@ -67,3 +67,25 @@ size_t span_code_points(struct cq_span s)
         n += (s.p[i] & 0xC0) != 0x80;
     return n;
 }
+
+struct cq_span span_trim(struct cq_span s)
+{
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = span_of(s.p + 1, s.n - 1);
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
+    return s;
+}
+
+bool span_next_item(struct cq_span *list, struct cq_span *ret)
+{
+    const uint8_t *comma = list->n ? memchr(list->p, ',', list->n) : NULL;
+    size_t n = comma ? (size_t)(comma - list->p) : list->n;
+
+    if (!list->n)
+        return false;
+    *ret = span_trim(span_of(list->p, n));
+    n += comma != NULL;
+    *list = span_of(list->p + n, list->n - n);
+    return true;
+}

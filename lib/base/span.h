@@ -43,3 +43,10 @@ bool span_is_utf8(struct cq_span s);
 
 /** Code points in valid UTF-8. */
 size_t span_code_points(struct cq_span s);
+
+/** Without the spaces and tabs at both ends. */
+struct cq_span span_trim(struct cq_span s);
+
+/** Cut the first item off `*list`, whose items are separated by commas: *ret is the item, trimmed.
+ * False: the list is at its end, and *ret is untouched. A comma at the end begins no item. */
+bool span_next_item(struct cq_span *list, struct cq_span *ret);

@@ -34,13 +34,6 @@ bool conn_check_bearer(struct gateway *g, struct conn *c, struct cq_span value)
     return true;
 }
 
-bool conn_origin_allowed(const struct gateway *g, struct cq_span origin)
-{
-    (void)g;
-    (void)origin;
-    return true;
-}
-
 bool conn_opened(struct gateway *g, struct conn *c, struct lws *wsi)
 {
     c->g = g;
@@ -102,7 +95,7 @@ void conn_flush(struct conn *c)
 
 int main(int argc, char **argv)
 {
-    static struct gateway g = { .conns_max = ECHO_CONNS, .guests_per_address = ECHO_CONNS };
+    static struct gateway g = { .conns_max = ECHO_CONNS, .guests_per_address = ECHO_CONNS, .origins = "*" };
     struct ev_loop *loop = ev_default_loop(0);
     char why[128] = "";
 

@@ -375,3 +375,21 @@ async def test_the_proxy_protocol(stack, net):
                 assert (await line.ask(v1("203.0.113.8") + HEALTH))[0] == 200, i
             assert await ask(v1("203.0.113.8"), HEALTH) == 0
             assert await ask(v1("203.0.113.9"), HEALTH) == 200
+
+
+@scenario()
+async def test_t2_pages_of_every_origin_in_the_list(stack, net):
+    """As the gateways read it: spaces around the commas do not count. Refusals of the door say the same as the routes."""
+    listed = ("https://one.example", "https://two.example", "https://three.example")
+    with an_edge(stack, ALLOWED_ORIGINS=f"{listed[0]} , {listed[1]},{listed[2]}"):
+        for origin in (*listed, "https://two.example:444", "http://two.example", "null", "*"):
+            for raw, status in ((head("GET", "/api/config", f"Origin: {origin}"), 200),
+                                (head("POST", "/api/login", f"Origin: {origin}", length=4 * MIB), 413)):
+                line = await Line.open()
+                try:
+                    got = await line.ask(raw)
+                finally:
+                    line.close()
+                assert got[0] == status, (origin, got)
+                allowed = {k.lower(): v for k, v in got[1].items()}.get("access-control-allow-origin")
+                assert allowed == (origin if origin in listed else None), (origin, got)

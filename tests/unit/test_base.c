@@ -234,3 +234,18 @@ TEST(no_role_ends_without_a_reason)
     ended_line("", line, sizeof line);
     CHECK(strstr(line, "\"why\":\"no reason was given; noted last: commit_failed\""));
 }
+
+TEST(lists_are_cut_at_commas)
+{
+    struct cq_span list = span_str(" a,b\t, c d ,,e,"), item;
+    const char *want[] = { "a", "b", "c d", "", "e" };
+
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        CHECK(span_next_item(&list, &item));
+        CHECK_SPAN(item, want[i]);
+    }
+    CHECK(!span_next_item(&list, &item));
+    list = span_of(NULL, 0);
+    CHECK(!span_next_item(&list, &item));
+    CHECK_EQ(span_trim(span_str(" \t ")).n, 0);
+}
