@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/topics.h"
 
+#include "lib/base/dead_letter.h"
 #include "lib/base/hash.h"
 #include "lib/base/status.h"
 
@@ -249,7 +250,7 @@ bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_want
     *ret = (struct topic_wanted){
         .partitions = specs[row].width == TOPIC_BY_SLOTS ? slots : partitions,
     };
-    snprintf(ret->name, sizeof ret->name, "%s%s", specs[row].name, dlq ? TOPIC_DLQ_SUFFIX : "");
+    snprintf(ret->name, sizeof ret->name, "%s%s", specs[row].name, dlq ? DEAD_LETTER_SUFFIX : "");
     if (dlq)
         config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0, false, false);
     else
@@ -312,7 +313,7 @@ static void print_rights_of(FILE *out, const char *role)
             print_right(out, &comma, specs[i].name, "");
     for (size_t i = 0; i < TOPIC_N; i++)
         if (specs[i].has_dlq && list_names(specs[i].readers, role, &aside) && !aside)
-            print_right(out, &comma, specs[i].name, TOPIC_DLQ_SUFFIX);
+            print_right(out, &comma, specs[i].name, DEAD_LETTER_SUFFIX);
     fputs(" |\n", out);
 }
 
@@ -347,7 +348,7 @@ void topics_print_markdown(FILE *out)
         print_kept(out, s);
         fprintf(out, " | %s | ", s->public_log ? "yes" : "no");
         if (s->has_dlq)
-            fprintf(out, "%s%s", s->name, TOPIC_DLQ_SUFFIX);
+            fprintf(out, "%s%s", s->name, DEAD_LETTER_SUFFIX);
         else
             fputs("none", out);
         fprintf(out, " | %s | %s |\n", s->writers, s->readers);

@@ -81,8 +81,6 @@ static inline int64_t seq_offset(int64_t seq)
     return seq & (((int64_t)1 << 48) - 1);
 }
 
-#define TOPIC_DLQ_SUFFIX ".dlq"
-
 enum { TOPIC_NAME_MAX = 64, TOPIC_CONFIG_MAX = 12 };
 
 /** A topic as the broker should have it. Its config points into itself: do not copy it. */

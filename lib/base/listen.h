@@ -17,14 +17,14 @@ struct host_port {
     bool in_brackets;                  /* it was [host] */
 };
 
-/** Cut `text` at its last colon. An IPv6 address may stand in brackets. False: there is no port, the
- * host is too long, or brackets hold what is no IPv6 address; *ret is undefined then. Pure. */
+/** Cut `text` at its last colon. An IPv6 address may stand in brackets. False: there is no port,
+ * the host is too long, or brackets hold what is no IPv6 address; *ret is undefined then. Pure. */
 CQ_MUST_CHECK bool host_port_parse(const char *text, struct host_port *ret);
 
 /** SHARED: other processes may bind the same port and the kernel spreads connections among them. */
 enum listen_flag { LISTEN_NONBLOCK = 1u << 0, LISTEN_SHARED = 1u << 1 };
 
 /** A TCP socket bound to `text` (the first of its addresses that can be bound), not listening yet;
- * owned by caller. `flags` are of enum listen_flag. A name is looked up, which may take seconds: for
- * the start only. -1: *reterr_why says why; it is valid until the next error of this thread. */
+ * owned by caller. `flags` are of enum listen_flag. A name is looked up, which may take seconds:
+ * for the start only. -1: *reterr_why says why; it is valid until the next error of this thread. */
 CQ_MUST_CHECK int listen_bind(const char *text, unsigned flags, const char **reterr_why);

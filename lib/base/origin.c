@@ -17,7 +17,8 @@ bool origin_is_good(struct cq_span item)
 
     if (span_eq_str(item, "*") || span_eq_str(item, "null"))
         return true;
-    return at && before < item.n && is_printable(item) && !memchr(item.p + before, '/', item.n - before);
+    return at && before < item.n && is_printable(item) &&
+           !memchr(item.p + before, '/', item.n - before);
 }
 
 bool origin_is_allowed(const char *list, struct cq_span origin)

@@ -325,13 +325,14 @@ void bus_watch_stop(struct bus_watch *w); /* at most two seconds; NULL is fine *
 
 /* ---- dead letters --------------------------------------------------------------------- */
 
-/** Queue `rec` as it came for `dlq_topic` (same partition number), with headers src_topic,
- *  src_partition, src_offset, error, worker, ts. Of a record that does not fit into the topic with
- *  its headers the beginning is kept, and the header `cut` tells the lengths of the whole. Logs one
- *  warning, without content. Statuses of producer_send; commit the source only after the report. */
-CQ_MUST_CHECK enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
-                                              const struct bus_record *rec, const char *error,
-                                              const char *worker, int64_t now_ms, uint64_t opaque);
+/** Queue `rec` as it came for the topic of dead letters of rec->topic (lib/base/dead_letter.h; same
+ *  partition number), with headers src_topic, src_partition, src_offset, error, worker, ts. Of a
+ * record that does not fit into the topic with its headers the beginning is kept, and the header
+ * `cut` tells the lengths of the whole. Logs one warning, without content. Statuses of
+ * producer_send; commit the source only after the report. */
+CQ_MUST_CHECK enum cq_status dead_letter_send(struct producer *p, const struct bus_record *rec,
+                                              const char *error, const char *worker, int64_t now_ms,
+                                              uint64_t opaque);
 
 /** The records from `from` up to `first` expired before they were read: counts them and logs one
  * warning. */

@@ -8,6 +8,7 @@
 #include "lib/bus/bus.h"
 
 #include "lib/base/count.h"
+#include "lib/base/dead_letter.h"
 #include "lib/base/log.h"
 
 #include <stdio.h>
@@ -47,11 +48,10 @@ void expired_tell(const char *topic, int32_t partition, int64_t from, int64_t fi
              LOG_I("first", first), LOG_I("records", first - from));
 }
 
-enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
-                                const struct bus_record *rec, const char *error, const char *worker,
-                                int64_t now_ms, uint64_t opaque)
+enum cq_status dead_letter_send(struct producer *p, const struct bus_record *rec, const char *error,
+                                const char *worker, int64_t now_ms, uint64_t opaque)
 {
-    char partition[16], offset[24], ts[24], whole[64];
+    char topic[BUS_NAME_MAX], partition[16], offset[24], ts[24], whole[64];
     struct bus_header headers[7];
     struct cq_span key = rec->key, value = rec->value;
     size_t n = 6, room;
@@ -59,6 +59,7 @@ enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
 
     if (!error)
         error = "unknown";
+    snprintf(topic, sizeof topic, "%s%s", rec->topic, DEAD_LETTER_SUFFIX);
     snprintf(partition, sizeof partition, "%d", rec->partition);
     snprintf(offset, sizeof offset, "%lld", (long long)rec->offset);
     snprintf(ts, sizeof ts, "%lld", (long long)now_ms);
@@ -76,7 +77,7 @@ enum cq_status dead_letter_send(struct producer *p, const char *dlq_topic,
         key = cut(key, room / 2);
         value = cut(value, room - key.n);
     }
-    st = producer_send(p, &(struct bus_send){ .topic = dlq_topic,
+    st = producer_send(p, &(struct bus_send){ .topic = topic,
                                               .partition = rec->partition,
                                               .key = key,
                                               .value = value,

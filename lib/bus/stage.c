@@ -252,7 +252,7 @@ static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, c
 {
     if (s->out.n == OUTPUTS_MAX)
         return CQ_FATAL;
-    s->out.v[s->out.n++] = (struct output){ .topic = s->conf.dlq_topic, .dead = rec, .why = why };
+    s->out.v[s->out.n++] = (struct output){ .dead = rec, .why = why };
     return CQ_OK;
 }
 
@@ -506,8 +506,7 @@ static enum cq_status step_turn(struct stage *s, int *ret_done)
 static enum cq_status send_output(struct stage *s, const struct output *o)
 {
     if (o->dead)
-        return dead_letter_send(s->producer, o->topic, o->dead, o->why, s->conf.worker,
-                                clock_wall_ms(), 0);
+        return dead_letter_send(s->producer, o->dead, o->why, s->conf.worker, clock_wall_ms(), 0);
     return producer_send(s->producer, &(struct bus_send){ .topic = o->topic,
                                                           .partition = o->partition,
                                                           .key = o->key,

@@ -36,10 +36,9 @@ struct stage_ops {
 
 struct stage_conf {
     const char *brokers, *client_id, *group, *instance;
-    const char *topic;     /* the one input */
-    const char *dlq_topic; /* for dead letters */
-    const char *worker;    /* named in dead-letter headers */
-    int batch_max;         /* records a turn */
+    const char *topic;  /* the one input */
+    const char *worker; /* named in dead-letter headers */
+    int batch_max;      /* records a turn */
     size_t batch_max_bytes;
     int32_t session_timeout_ms; /* 0: the consumer's default */
     int32_t fetch_wait_ms;      /* as consumer_conf.fetch_wait_ms */

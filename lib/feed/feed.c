@@ -299,15 +299,11 @@ static enum cq_status send_letters(struct feed *f)
     for (int i = 0; i < f->held_n; i++) {
         struct held *h = &f->held[i];
         struct feed_part *p = parts_get(&f->parts, h->rec.topic, h->rec.partition);
-        const char *dlq = NULL;
         enum cq_status st;
 
         if (!h->taken || !h->why || h->letter_sent || h->rec.offset < p->until)
             continue;
-        for (size_t t = 0; t < f->conf.topics_n; t++)
-            if (strcmp(f->conf.topics[t].name, h->rec.topic) == 0)
-                dlq = f->conf.topics[t].dlq;
-        while ((st = dead_letter_send(f->producer, dlq, &h->rec, h->why, f->conf.consumer,
+        while ((st = dead_letter_send(f->producer, &h->rec, h->why, f->conf.consumer,
                                       clock_wall_ms(), 0)) == CQ_AGAIN)
             if (!producer_serve(f->producer, SERVE_MS) && *f->conf.stop)
                 return CQ_AGAIN;

@@ -50,7 +50,6 @@ struct feed_ops {
 
 struct feed_topic {
     const char *name;
-    const char *dlq;
     bool may_expire; /* records below a position may be gone; for others that is fatal */
     /* Where the sources of its records stand, in the same partition. A record that names a source
      * far ahead is checked against the end of that log: if it were believed, every later record

@@ -134,7 +134,6 @@ static enum cq_status open_stage(struct chat_role *r, struct stage **ret)
                                            .group = "chat",
                                            .instance = setting_text(SET_INSTANCE),
                                            .topic = topic_name(TOPIC_CHAT_ACTIONS),
-                                           .dlq_topic = "chat.actions.dlq",
                                            .worker = "chat",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,

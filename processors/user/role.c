@@ -257,7 +257,6 @@ static enum cq_status open_stage(struct user_role *r, struct stage **ret)
                                            .group = "user",
                                            .instance = setting_text(SET_INSTANCE),
                                            .topic = topic_name(TOPIC_USER_INBOX),
-                                           .dlq_topic = "user.inbox.dlq",
                                            .worker = "user",
                                            .batch_max = TURN_RECORDS,
                                            .batch_max_bytes = TURN_BYTES,

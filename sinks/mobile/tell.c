@@ -132,8 +132,8 @@ static enum cq_status send_job(struct lane *l, struct job *j)
     struct mobile_push m;
 
     if (j->phase == JOB_LETTER)
-        return dead_letter_send(l->producer, "mobile.push.dlq", &j->held->rec, j->why, "mobile",
-                                clock_wall_ms(), (uint64_t)job_index(&l->jobs, j));
+        return dead_letter_send(l->producer, &j->held->rec, j->why, "mobile", clock_wall_ms(),
+                                (uint64_t)job_index(&l->jobs, j));
     arena_reset(l->arena);
     if (lane_decode_job(l, j, &m) != CQ_OK)
         return CQ_FATAL; /* it could be decoded when it was taken */

@@ -136,10 +136,10 @@ static const struct feed_ops ops = {
 static enum cq_status open_feed(struct persistence *x, const volatile int *stop, struct feed **ret)
 {
     static const struct feed_topic topics[] = {
-        { "chat.events", "chat.events.dlq", false, "chat.actions" },
-        { "rejections", "rejections.dlq", true, "chat.actions" },
-        { "user.events", "user.events.dlq", false, "user.inbox" },
-        { "push.targets", "push.targets.dlq", true, "user.inbox" },
+        { "chat.events", false, "chat.actions" },
+        { "rejections", true, "chat.actions" },
+        { "user.events", false, "user.inbox" },
+        { "push.targets", true, "user.inbox" },
     };
 
     return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),

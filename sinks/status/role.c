@@ -203,8 +203,7 @@ static const struct feed_ops ops = {
 
 static enum cq_status open_feed(struct status_role *x, const volatile int *stop, struct feed **ret)
 {
-    static const struct feed_topic topics[] = { { "delivery.status", "delivery.status.dlq", false,
-                                                  "chat.actions" } };
+    static const struct feed_topic topics[] = { { "delivery.status", false, "chat.actions" } };
 
     x->inbox = (struct bus_watched){ .topic = topic_name(TOPIC_USER_INBOX),
                                      .partitions = (int32_t)setting_int(SET_PARTITIONS),

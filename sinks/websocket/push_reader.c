@@ -115,12 +115,10 @@ static enum cq_status begin_letter(struct push_reader *r, struct bus_record *rec
                                   .message_timeout_ms = LETTER_WITHIN_MS,
                                   .report = on_letter_report,
                                   .arg = r };
-    char topic[BUS_NAME_MAX];
 
-    snprintf(topic, sizeof topic, "%s.dlq", r->topic);
     if (!r->letters && producer_new(&conf, &r->letters) != CQ_OK)
         return CQ_FATAL;
-    if (dead_letter_send(r->letters, topic, rec, why, "edge-ws", wall_ms, 0) != CQ_OK)
+    if (dead_letter_send(r->letters, rec, why, "edge-ws", wall_ms, 0) != CQ_OK)
         return CQ_FATAL;
     r->letter = LETTER_SENT;
     r->letter_ms = wall_ms;

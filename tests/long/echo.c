@@ -95,7 +95,9 @@ void conn_flush(struct conn *c)
 
 int main(int argc, char **argv)
 {
-    static struct gateway g = { .conns_max = ECHO_CONNS, .guests_per_address = ECHO_CONNS, .origins = "*" };
+    static struct gateway g = { .conns_max = ECHO_CONNS,
+                                .guests_per_address = ECHO_CONNS,
+                                .origins = "*" };
     struct ev_loop *loop = ev_default_loop(0);
     char why[128] = "";
 

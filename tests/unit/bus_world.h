@@ -192,7 +192,6 @@ static inline enum cq_status paper_open(struct paper_stage *p, const char *broke
                                            .group = GROUP,
                                            .instance = p->instance,
                                            .topic = "in",
-                                           .dlq_topic = "in.dlq",
                                            .worker = "paper",
                                            .session_timeout_ms = 4000, /* a dead member's place */
                                            .batch_max = 100,

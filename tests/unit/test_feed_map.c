@@ -47,7 +47,7 @@ static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t ap
 }
 
 static const struct feed_ops ops = { .begin = on_begin, .step = on_step };
-static const struct feed_topic topic = { .name = "in", .dlq = "in.dlq" };
+static const struct feed_topic topic = { .name = "in" };
 
 static bool sink_open(struct paper_sink *x, int stuck)
 {
@@ -149,9 +149,7 @@ TEST(tries_are_counted_in_a_row)
  * and what follows is no repeat. */
 TEST(a_record_whose_source_the_log_does_not_have_is_a_dead_letter)
 {
-    static const struct feed_topic with_sources = { .name = "in",
-                                                    .dlq = "in.dlq",
-                                                    .sources = "sources" };
+    static const struct feed_topic with_sources = { .name = "in", .sources = "sources" };
     struct bus_world w;
     struct paper_sink x;
 

@@ -115,7 +115,7 @@ TEST(a_letter_that_is_too_large_is_cut)
         struct letter got = { 0 };
         char want[80] = "";
 
-        CHECK_EQ(dead_letter_send(p, "in.dlq", &rec, "said so", "paper", 1, 0), CQ_OK);
+        CHECK_EQ(dead_letter_send(p, &rec, "said so", "paper", 1, 0), CQ_OK);
         CHECK(EVENTUALLY((producer_serve(p, 10), stored + failed == (int)i + 1)));
         CHECK_EQ(failed, 0);
         CHECK(read_letter(&w, (int64_t)i, &got));

@@ -19,8 +19,8 @@ TEST(host_and_port_are_cut)
         { "[::1]:80", "::1", "80", true },
         { "[::ffff:10.0.0.1]:80", "::ffff:10.0.0.1", "80", true },
     };
-    static const char *const bad[] = { "",       "8080",       "a:",      "a:b",   "a:65536", "a:-1",
-                                       "a:000080", "[]:80",    "[::1:80", "[g]:80", "a:80 " };
+    static const char *const bad[] = { "",         "8080",  "a:",      "a:b",    "a:65536", "a:-1",
+                                       "a:000080", "[]:80", "[::1:80", "[g]:80", "a:80 " };
     struct host_port at;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/topics.h"
 
+#include "lib/base/dead_letter.h"
 #include "lib/bus/bus.h"
 #include "schemas/codec.h"
 #include "tests/unit/test.h"
@@ -47,7 +48,7 @@ TEST(wanted_lists_each_once_with_dead_letters)
     for (; topic_wanted(n, 12, 8, &w); n++) {
         size_t len = strlen(w.name);
 
-        dlqs += len > 4 && strcmp(w.name + len - 4, TOPIC_DLQ_SUFFIX) == 0;
+        dlqs += len > 4 && strcmp(w.name + len - 4, DEAD_LETTER_SUFFIX) == 0;
         CHECK_STR(config(&w, "max.message.bytes"), "1048576");
         CHECK(config(&w, "cleanup.policy") && config(&w, "segment.bytes"));
         CHECK(w.config_n <= 2 * TOPIC_CONFIG_MAX && w.numbers_n <= TOPIC_CONFIG_MAX);
