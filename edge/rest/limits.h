@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/limits.h - token buckets per user and per address. Pure: times are passed in.
+ * edge/rest/limits.h - buckets (lib/base/bucket.h) per user and per address. Pure: times are passed
+ * in.
  */
 #pragma once
 
+#include "lib/base/bucket.h"
 #include "lib/base/idmap.h"
 
 enum { LIMITS_MAX = 64 * 1024 };
 
 struct limits {
-    struct idmap by_key;       /* key → level in thousandths of a token, and when it was right */
+    struct idmap by_key;       /* key → index into `buckets` */
+    struct bucket *buckets;    /* owned; LIMITS_MAX, the first by_key.n are in use */
     int64_t per_minute, burst; /* tokens */
 };
 
-/** Tokens at once: what the rate gives in `seconds`, at least 20. */
-int64_t limits_burst(int64_t per_minute, int64_t seconds);
-
-/** `burst` tokens at once, then `per_minute`. */
-void limits_init(struct limits *l, int64_t per_minute, int64_t burst);
-void limits_release(struct limits *l);
+/** `burst` tokens at once, then `per_minute`. CQ_FATAL: no memory. */
+CQ_MUST_CHECK enum cq_status limits_init(struct limits *l, int64_t per_minute, int64_t burst);
+void limits_release(struct limits *l); /* a zeroed one is fine */
 
 /** Take one token of `key` (a user's id, or an id derived from an address). 0, or seconds until
  * there is one. */

@@ -512,6 +512,18 @@ static enum cq_status open_parts(struct rest_loop *s, const char *listen)
     return st;
 }
 
+static enum cq_status open_limits(struct rest_loop *s)
+{
+    int64_t rate = s->conf->rate_per_minute, burst = bucket_burst(rate, BURST_SECONDS);
+    int64_t fanout = bucket_burst(rate, FANOUT_BURST_SECONDS);
+
+    if (limits_init(&s->users, rate, burst) != CQ_OK ||
+        limits_init(&s->fanouts, rate, fanout) != CQ_OK ||
+        limits_init(&s->addresses, rate, burst) != CQ_OK)
+        return CQ_FATAL;
+    return CQ_OK;
+}
+
 enum cq_status rest_loop_new(const struct rest_conf *conf, const char *listen,
                              struct rest_loop **ret)
 {
@@ -522,18 +534,14 @@ enum cq_status rest_loop_new(const struct rest_conf *conf, const char *listen,
         return CQ_FATAL;
     s->conf = conf;
     s->now_ms = clock_mono_ms();
-    limits_init(&s->users, conf->rate_per_minute,
-                limits_burst(conf->rate_per_minute, BURST_SECONDS));
-    limits_init(&s->fanouts, conf->rate_per_minute,
-                limits_burst(conf->rate_per_minute, FANOUT_BURST_SECONDS));
-    limits_init(&s->addresses, conf->rate_per_minute,
-                limits_burst(conf->rate_per_minute, BURST_SECONDS));
     for (uint32_t i = 0; i < CALLS_MAX; i++)
         s->free[s->free_n++] = CALLS_MAX - 1 - i;
     s->jobs = mailbox_new(CALLS_MAX);
     s->media_jobs = mailbox_new(CALLS_MAX);
     s->done = mailbox_new(2 * CALLS_MAX);
-    st = s->jobs && s->media_jobs && s->done ? open_parts(s, listen) : CQ_FATAL;
+    st = s->jobs && s->media_jobs && s->done ? open_limits(s) : CQ_FATAL;
+    if (st == CQ_OK)
+        st = open_parts(s, listen);
     if (st != CQ_OK) {
         rest_loop_free(s);
         return st;

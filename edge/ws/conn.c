@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+enum { FRAMES_BURST_SECONDS = 10 };
+
 static const char CONTENT_TYPE[] = "text/plain";
 
 /* ---- who may come in ------------------------------------------------------------------ */
@@ -30,6 +32,11 @@ bool conn_check_bearer(struct gateway *g, struct conn *c, struct cq_span value)
         return false;
     c->has_claims = check_token(g, span_of(value.p + n, value.n - n), &c->claims);
     return c->has_claims;
+}
+
+static int64_t frames_burst(const struct gateway *g)
+{
+    return bucket_burst(g->frames_per_minute, FRAMES_BURST_SECONDS);
 }
 
 static void register_conn(struct conn *c)
@@ -55,7 +62,7 @@ bool conn_opened(struct gateway *g, struct conn *c, struct lws *wsi)
     c->g = g;
     c->index = g->conns_n;
     c->opened_ms = c->heard_ms = g->mono_ms;
-    c->frames = (struct bucket){ INT64_MAX / 2, g->mono_ms }; /* full: the first take trims it */
+    c->frames = bucket_full(frames_burst(g), g->mono_ms);
     buf_init(&c->rx, CLIENT_FRAME_MAX);
     buf_init(&c->replies, REPLIES_MAX);
     g->conns[g->conns_n++] = c;
@@ -427,7 +434,7 @@ static void on_text(struct conn *c, struct cq_span text)
 
     c->heard_ms = g->mono_ms;
     c->pinged = false;
-    if (bucket_take(&c->frames, g->frames_per_minute, g->frames_per_minute / 6, g->mono_ms)) {
+    if (bucket_take(&c->frames, g->frames_per_minute, frames_burst(g), g->mono_ms)) {
         count_add(COUNT_RATE_REFUSED, 1);
         conn_close(c, CLOSE_TOO_MANY, span_str("too many frames a minute"));
         return;

@@ -3,56 +3,21 @@
 
 #include <stdlib.h>
 
-enum { FIRST_CAP = 64, ELAPSED_MAX_MS = 10 * 60 * 1000 };
+/* Three seconds' worth of messages, since each may be fanned out to a thousand; ten of receipts. */
+enum { FIRST_CAP = 64, SENDS_BURST_SECONDS = 3, RECEIPTS_BURST_SECONDS = 10 };
 
 static const uint32_t NONE = UINT32_MAX;
-
-static void refill(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms)
-{
-    int64_t elapsed = now_ms - b->at_ms, full = burst * RATE_UNITS;
-
-    if (elapsed > ELAPSED_MAX_MS)
-        elapsed = ELAPSED_MAX_MS;
-    if (elapsed > 0) {
-        b->level += elapsed * per_minute;
-        b->at_ms = now_ms;
-    }
-    if (b->level > full)
-        b->level = full;
-}
-
-int64_t bucket_take(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms)
-{
-    refill(b, per_minute, burst, now_ms);
-    if (b->level < RATE_UNITS)
-        return (RATE_UNITS - b->level + per_minute - 1) / per_minute;
-    b->level -= RATE_UNITS;
-    return 0;
-}
-
-void bucket_charge(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms)
-{
-    refill(b, per_minute, burst, now_ms);
-    b->level -= RATE_UNITS;
-}
-
-/* Three seconds' worth of messages, since each may be fanned out to a thousand; ten of receipts. */
-enum { SENDS_BURST_PARTS = 20, RECEIPTS_BURST_PARTS = 6, BURST_LEAST = 20 };
-
-static int64_t burst_of(int64_t per_minute, int64_t parts)
-{
-    return per_minute / parts > BURST_LEAST ? per_minute / parts : BURST_LEAST;
-}
 
 void rates_init(struct rates *r, int64_t per_minute, int64_t receipts_per_minute,
                 uint32_t users_max)
 {
-    *r = (struct rates){ .per_minute = per_minute,
-                         .burst = burst_of(per_minute, SENDS_BURST_PARTS),
-                         .receipts_per_minute = receipts_per_minute,
-                         .receipts_burst = burst_of(receipts_per_minute, RECEIPTS_BURST_PARTS),
-                         .free = NONE,
-                         .max = users_max };
+    *r =
+        (struct rates){ .per_minute = per_minute,
+                        .burst = bucket_burst(per_minute, SENDS_BURST_SECONDS),
+                        .receipts_per_minute = receipts_per_minute,
+                        .receipts_burst = bucket_burst(receipts_per_minute, RECEIPTS_BURST_SECONDS),
+                        .free = NONE,
+                        .max = users_max };
     idmap_init(&r->by_user, users_max);
 }
 
@@ -105,8 +70,8 @@ bool rates_join(struct rates *r, struct cq_id user, int64_t now_ms, uint32_t *re
     u = &r->users[r->free];
     r->free = u->next_free;
     *u = (struct rate_user){ .user = user, .sockets = 1, .used = true };
-    u->sends = (struct bucket){ r->burst * RATE_UNITS, now_ms };
-    u->receipts = (struct bucket){ r->receipts_burst * RATE_UNITS, now_ms };
+    u->sends = bucket_full(r->burst, now_ms);
+    u->receipts = bucket_full(r->receipts_burst, now_ms);
     return true;
 }
 
@@ -128,10 +93,8 @@ int64_t rates_take_receipt(struct rates *r, uint32_t index, int64_t now_ms)
 
 static bool is_full(struct rates *r, struct rate_user *u, int64_t now_ms)
 {
-    refill(&u->sends, r->per_minute, r->burst, now_ms);
-    refill(&u->receipts, r->receipts_per_minute, r->receipts_burst, now_ms);
-    return u->sends.level >= r->burst * RATE_UNITS &&
-           u->receipts.level >= r->receipts_burst * RATE_UNITS;
+    return bucket_is_full(&u->sends, r->per_minute, r->burst, now_ms) &&
+           bucket_is_full(&u->receipts, r->receipts_per_minute, r->receipts_burst, now_ms);
 }
 
 void rates_sweep(struct rates *r, uint32_t steps, int64_t now_ms)

@@ -1,30 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/ws/rates.h - token buckets: how many messages and how many receipts a user may send,
+ * edge/ws/rates.h - buckets of users: how many messages and how many receipts a user may send,
  * whatever the number of sockets, and how many sockets. A bucket outlives its user's sockets until
  * it is full again. Pure: times are passed in.
  */
 #pragma once
 
+#include "lib/base/bucket.h"
 #include "lib/base/idmap.h"
 
-enum {
-    RATE_UNITS =
-        60 * 1000, /* units of level in one token: a rate of one a minute refills one unit a ms */
-    RATE_SOCKETS_MAX = 32, /* of one user, in one gateway */
-};
-
-struct bucket {
-    int64_t level; /* units */
-    int64_t at_ms; /* when it was right */
-};
-
-/** Take one token at `per_minute` with room for `burst` tokens. Returns 0, or ms until one is
- * there. */
-int64_t bucket_take(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms);
-
-/** Take one though there may be none: it is owed. */
-void bucket_charge(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms);
+enum { RATE_SOCKETS_MAX = 32 }; /* of one user, in one gateway */
 
 struct rate_user {
     struct cq_id user;

@@ -6,8 +6,8 @@
 #include "tests/unit/test.h"
 
 #include "edge/rest/limits.h"
-#include "edge/ws/rates.h"
 #include "edge/ws/sends.h"
+#include "lib/base/bucket.h"
 #include "lib/base/clock.h"
 #include "lib/bus/frontier.h"
 #include "processors/chat/group.h"
@@ -231,10 +231,10 @@ TEST(a_bucket_gives_its_rate_and_its_burst_and_no_more)
 {
     struct walk w = walk_begin("bucket", 3);
     const int64_t per_minute = 700, burst = 30, unit = 60000;
-    struct bucket b = { burst * RATE_UNITS, 0 };
+    struct bucket b = bucket_full(burst, 0);
     int64_t now_ms = 0, level = burst * unit;
 
-    CHECK_EQ(RATE_UNITS, unit);
+    CHECK_EQ(BUCKET_UNITS, unit);
     for (int step = 0; step < WALK_STEPS; step++) {
         int64_t pause_ms = walk_below(&w, 50) ? (int64_t)walk_below(&w, 150) : 20000, wait_ms;
 
@@ -254,6 +254,46 @@ TEST(a_bucket_gives_its_rate_and_its_burst_and_no_more)
     }
 }
 
+/* However long nobody came: no level is lost, and none wraps. */
+TEST(a_bucket_is_full_again_after_any_time)
+{
+    static const int64_t pauses_ms[] = { 20 * 60000, 24 * 3600000, INT64_MAX / 2 };
+    static const int64_t rates[] = { 1, 700, 1000000 };
+
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++)
+        for (size_t k = 0; k < ARRAY_LEN(pauses_ms); k++) {
+            int64_t burst = bucket_burst(rates[i], 3), taken = 0;
+            struct bucket b = bucket_full(burst, 0);
+
+            while (!bucket_take(&b, rates[i], burst, 0))
+                taken++;
+            CHECK_EQ(taken, burst);
+            CHECK(!bucket_is_full(&b, rates[i], burst, 0));
+            CHECK(bucket_is_full(&b, rates[i], burst, pauses_ms[k]));
+            while (!bucket_take(&b, rates[i], burst, pauses_ms[k]))
+                taken++;
+            CHECK_EQ(taken, 2 * burst);
+        }
+}
+
+/* A token of this rate takes no whole number of microseconds. */
+TEST(limits_do_not_round_the_rate)
+{
+    static const int64_t rates[] = { 7000000, 45000000, 100000000 };
+
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        struct limits l;
+        int64_t taken = 0, most = 2000 + rates[i] / 1000; /* the burst, and what 60 ms give */
+
+        CHECK_EQ(limits_init(&l, rates[i], 2000), CQ_OK);
+        for (int64_t now_ms = 0; now_ms <= 60; now_ms++)
+            while (taken <= most && !limits_take(&l, id_of(1), now_ms))
+                taken++;
+        CHECK_EQ(taken, most);
+        limits_release(&l);
+    }
+}
+
 TEST(limits_are_a_bucket_for_each_key)
 {
     enum { KEYS = 20 };
@@ -262,7 +302,7 @@ TEST(limits_are_a_bucket_for_each_key)
     struct limits l;
     int64_t full_us[KEYS] = { 0 }, now_ms = 1000000; /* when each is full again */
 
-    limits_init(&l, per_minute, limits_burst(per_minute, 10));
+    CHECK_EQ(limits_init(&l, per_minute, bucket_burst(per_minute, 10)), CQ_OK);
     for (int step = 0; step < WALK_STEPS; step++) {
         uint64_t k = walk_below(&w, walk_below(&w, 4) ? 2 : KEYS); /* two of them are greedy */
         int64_t now_us, at_us, wait_s;

@@ -103,10 +103,10 @@ TEST(limits_let_bursts_through_and_then_the_rate)
     int64_t now_ms = 1000;
     int taken = 0;
 
-    CHECK_EQ(limits_burst(600, 10), 100);
-    CHECK_EQ(limits_burst(600, 3), 30);
-    CHECK_EQ(limits_burst(60, 10), 20);
-    limits_init(&l, 60, limits_burst(60, 10)); /* one a second, bursts of 20 */
+    CHECK_EQ(bucket_burst(600, 10), 100);
+    CHECK_EQ(bucket_burst(600, 3), 30);
+    CHECK_EQ(bucket_burst(60, 10), 20);
+    CHECK_EQ(limits_init(&l, 60, bucket_burst(60, 10)), CQ_OK); /* one a second, 20 at once */
     while (!limits_take(&l, one, now_ms))
         taken++;
     CHECK_EQ(taken, 20);
