@@ -5,19 +5,15 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/base/ticker.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { EVERY_S = 10, MORE_S = 1 };
+enum { EVERY_MS = 10000, MORE_MS = 1000 };
 
 struct keeper {
-    pthread_t thread;
-    struct pg *db;        /* the thread's own */
-    pthread_mutex_t lock; /* guards stop */
-    pthread_cond_t ended;
-    bool stop;
+    struct ticker ticker;
+    struct pg *db; /* owned; the thread's own */
 };
 
 /* True while there is more to do at once. */
@@ -41,48 +37,25 @@ static bool keep(struct keeper *k)
     return more;
 }
 
-static void *keeper_main(void *arg)
+static int tick(void *arg)
 {
-    struct keeper *k = arg;
-    struct timespec until;
-    bool more;
-
-    pthread_mutex_lock(&k->lock);
-    while (!k->stop) {
-        pthread_mutex_unlock(&k->lock);
-        more = keep(k);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += more ? MORE_S : EVERY_S;
-        pthread_mutex_lock(&k->lock);
-        while (!k->stop && pthread_cond_timedwait(&k->ended, &k->lock, &until) == 0)
-            continue;
-    }
-    pthread_mutex_unlock(&k->lock);
-    return NULL;
+    return keep(arg) ? MORE_MS : EVERY_MS;
 }
 
 static void keeper_free(struct keeper *k)
 {
     pg_free(k->db);
-    pthread_cond_destroy(&k->ended);
-    pthread_mutex_destroy(&k->lock);
     free(k);
 }
 
 enum cq_status keeper_start(const char *database_url, struct keeper **ret)
 {
     struct keeper *k = calloc(1, sizeof *k);
-    pthread_condattr_t attr;
 
     if (!k)
         return CQ_FATAL;
-    pthread_mutex_init(&k->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&k->ended, &attr);
-    pthread_condattr_destroy(&attr);
     k->db = pg_new(database_url, "chasqui-edge-rest-keeper");
-    if (!k->db || pthread_create(&k->thread, NULL, keeper_main, k) != 0) {
+    if (!k->db || ticker_start(&k->ticker, tick, k) != CQ_OK) {
         keeper_free(k);
         return CQ_FATAL;
     }
@@ -94,11 +67,8 @@ void keeper_stop(struct keeper *k)
 {
     if (!k)
         return;
-    pthread_mutex_lock(&k->lock);
-    k->stop = true;
-    pthread_cond_signal(&k->ended);
-    pthread_mutex_unlock(&k->lock);
+    ticker_end(&k->ticker);
     pg_cancel(k->db);
-    pthread_join(k->thread, NULL);
+    ticker_join(&k->ticker, -1);
     keeper_free(k);
 }

@@ -6,15 +6,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/base/ticker.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -31,11 +30,7 @@ enum {
 
 /* Asking blocks, so it has a thread of its own; the client of the library is shared, it may be. */
 struct probe {
-    pthread_t thread;
-    bool started;
-    pthread_mutex_t lock;
-    pthread_cond_t end;
-    bool ending;              /* under the lock */
+    struct ticker ticker;
     _Atomic int64_t heard_ms; /* monotonic; 0: never */
 };
 
@@ -192,54 +187,13 @@ static int on_connect(int fd, const struct sockaddr *address, int address_n, con
     return connect(fd, address, (socklen_t)address_n) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
-static bool probe_sleeps(struct probe *b)
-{
-    struct timespec until;
-    bool ending;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PROBE_EVERY_MS / 1000;
-    pthread_mutex_lock(&b->lock);
-    while (!b->ending && pthread_cond_timedwait(&b->end, &b->lock, &until) == 0)
-        ;
-    ending = b->ending;
-    pthread_mutex_unlock(&b->lock);
-    return !ending;
-}
-
-static void *probe_main(void *arg)
+static int probe(void *arg)
 {
     struct producer *p = arg;
 
-    do {
-        const struct rd_kafka_metadata *found = NULL;
-
-        /* brokers only: no topic is named, and that is the smallest question there is */
-        if (!rd_kafka_metadata(p->rk, 0, NULL, &found, PROBE_WAIT_MS)) {
-            p->probe.heard_ms = clock_mono_ms();
-            rd_kafka_metadata_destroy(found);
-        }
-    } while (probe_sleeps(&p->probe));
-    return NULL;
-}
-
-static void probe_start(struct producer *p)
-{
-    pthread_mutex_init(&p->probe.lock, NULL);
-    pthread_cond_init(&p->probe.end, NULL);
-    p->probe.started = pthread_create(&p->probe.thread, NULL, probe_main, p) == 0;
-}
-
-static void probe_end(struct producer *p)
-{
-    if (!p->probe.started)
-        return;
-    pthread_mutex_lock(&p->probe.lock);
-    p->probe.ending = true;
-    pthread_cond_signal(&p->probe.end);
-    pthread_mutex_unlock(&p->probe.lock);
-    pthread_join(p->probe.thread, NULL);
-    p->probe.started = false;
+    if (!rdkafka_ask(p->rk, PROBE_WAIT_MS))
+        p->probe.heard_ms = clock_mono_ms();
+    return PROBE_EVERY_MS;
 }
 
 bool producer_answers(const struct producer *p)
@@ -306,8 +260,10 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
         free(p);
         return CQ_FATAL;
     }
-    if (conf->probe)
-        probe_start(p);
+    if (conf->probe && ticker_start(&p->probe.ticker, probe, p) != CQ_OK) {
+        producer_free(p);
+        return CQ_FATAL;
+    }
     *ret = p;
     return CQ_OK;
 }
@@ -329,7 +285,7 @@ void producer_free(struct producer *p)
 
     if (!p)
         return;
-    probe_end(p);
+    ticker_stop(&p->probe.ticker);
     p->report = NULL; /* the owner is going: nobody is left to be told */
     until_ms = clock_mono_ms() + FREE_WAIT_MS;
     while (p->pending && !producer_is_fatal(p) && clock_mono_ms() < until_ms)

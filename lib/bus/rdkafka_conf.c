@@ -108,3 +108,13 @@ rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
     security_client_ready(rk);
     return rk;
 }
+
+rd_kafka_resp_err_t rdkafka_ask(rd_kafka_t *rk, int timeout_ms)
+{
+    const struct rd_kafka_metadata *found = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, NULL, &found, timeout_ms); /* brokers only */
+
+    if (!err)
+        rd_kafka_metadata_destroy(found);
+    return err;
+}

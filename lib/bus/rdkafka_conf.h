@@ -27,6 +27,10 @@ bool rdkafka_heals(rd_kafka_resp_err_t err);
 rd_kafka_resp_err_t rdkafka_find_offset(rd_kafka_t *rk, const char *topic, int32_t partition,
                                         int64_t at_ms, int timeout_ms, int64_t *ret);
 
+/** The smallest question there is, which names no topic: 0 when a broker answered within
+ * `timeout_ms`. */
+rd_kafka_resp_err_t rdkafka_ask(rd_kafka_t *rk, int timeout_ms);
+
 /** A client that took `conf` over (freed on failure too). NULL on failure. */
 rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
 

@@ -4,52 +4,26 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/contact.h"
+#include "lib/base/ticker.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { EVERY_MS = 1000, ANSWER_MS = 2000 };
 
 struct bus_watch {
     rd_kafka_t *rk; /* owned */
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t end;
-    bool ending; /* under the lock */
+    struct ticker ticker;
 };
 
-static bool sleeps(struct bus_watch *w)
-{
-    struct timespec until;
-    bool ending;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += EVERY_MS / 1000;
-    pthread_mutex_lock(&w->lock);
-    while (!w->ending && pthread_cond_timedwait(&w->end, &w->lock, &until) == 0)
-        ;
-    ending = w->ending;
-    pthread_mutex_unlock(&w->lock);
-    return !ending;
-}
-
-static void *watch_main(void *arg)
+static int ask(void *arg)
 {
     struct bus_watch *w = arg;
+    rd_kafka_resp_err_t err = rdkafka_ask(w->rk, ANSWER_MS);
 
-    do {
-        const struct rd_kafka_metadata *found = NULL;
-        /* brokers only: no topic is named, and that is the smallest question there is */
-        rd_kafka_resp_err_t err = rd_kafka_metadata(w->rk, 0, NULL, &found, ANSWER_MS);
-
-        if (!err) {
-            contact_heard(CONTACT_KAFKA, clock_mono_ms());
-            rd_kafka_metadata_destroy(found);
-        }
-        contact_tell(CONTACT_KAFKA, clock_mono_ms(), err ? rd_kafka_err2name(err) : "");
-    } while (sleeps(w));
-    return NULL;
+    if (!err)
+        contact_heard(CONTACT_KAFKA, clock_mono_ms());
+    contact_tell(CONTACT_KAFKA, clock_mono_ms(), err ? rd_kafka_err2name(err) : "");
+    return EVERY_MS;
 }
 
 enum cq_status bus_watch_start(const char *brokers, struct bus_watch **ret)
@@ -60,15 +34,8 @@ enum cq_status bus_watch_start(const char *brokers, struct bus_watch **ret)
     contact_expect(CONTACT_KAFKA, clock_mono_ms());
     if (rc)
         w->rk = rdkafka_client_new(RD_KAFKA_PRODUCER, rc);
-    if (!w || !w->rk) {
-        free(w);
-        return CQ_FATAL;
-    }
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->end, NULL);
-    if (pthread_create(&w->thread, NULL, watch_main, w) != 0) {
-        rd_kafka_destroy(w->rk);
-        free(w);
+    if (!w || !w->rk || ticker_start(&w->ticker, ask, w) != CQ_OK) {
+        bus_watch_stop(w);
         return CQ_FATAL;
     }
     *ret = w;
@@ -79,11 +46,8 @@ void bus_watch_stop(struct bus_watch *w)
 {
     if (!w)
         return;
-    pthread_mutex_lock(&w->lock);
-    w->ending = true;
-    pthread_cond_signal(&w->end);
-    pthread_mutex_unlock(&w->lock);
-    pthread_join(w->thread, NULL);
-    rd_kafka_destroy(w->rk);
+    ticker_stop(&w->ticker);
+    if (w->rk)
+        rd_kafka_destroy(w->rk);
     free(w);
 }

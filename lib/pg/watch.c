@@ -3,49 +3,26 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/contact.h"
+#include "lib/base/ticker.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { EVERY_MS = 1000, ANSWER_MS = 3000, END_SECONDS = 1 };
+enum { EVERY_MS = 1000, ANSWER_MS = 3000, END_MS = 1000 };
 
 struct pg_watch {
     struct pg *db; /* owned */
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t end;
-    bool ending; /* under the lock */
+    struct ticker ticker;
 };
 
-static bool sleeps(struct pg_watch *w)
-{
-    struct timespec until;
-    bool ending;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += EVERY_MS / 1000;
-    pthread_mutex_lock(&w->lock);
-    while (!w->ending && pthread_cond_timedwait(&w->end, &w->lock, &until) == 0)
-        ;
-    ending = w->ending;
-    pthread_mutex_unlock(&w->lock);
-    return !ending;
-}
-
-static void *watch_main(void *arg)
+static int ask(void *arg)
 {
     struct pg_watch *w = arg;
+    bool heard = pg_ready(w->db, NULL) == CQ_OK && pg_script(w->db, "SELECT 1") == CQ_OK;
 
-    do {
-        bool heard = pg_ready(w->db, NULL) == CQ_OK && pg_script(w->db, "SELECT 1") == CQ_OK;
-
-        if (heard)
-            contact_heard(CONTACT_DATABASE, clock_mono_ms());
-        contact_tell(CONTACT_DATABASE, clock_mono_ms(),
-                     heard ? "a statement waits" : pg_error(w->db));
-    } while (sleeps(w));
-    return NULL;
+    if (heard)
+        contact_heard(CONTACT_DATABASE, clock_mono_ms());
+    contact_tell(CONTACT_DATABASE, clock_mono_ms(), heard ? "a statement waits" : pg_error(w->db));
+    return EVERY_MS;
 }
 
 enum cq_status pg_watch_start(const char *url, struct pg_watch **ret)
@@ -58,11 +35,8 @@ enum cq_status pg_watch_start(const char *url, struct pg_watch **ret)
     w->db = pg_new(url, "chasqui-watch");
     pg_limit(w->db, ANSWER_MS);
     pg_uncounted(w->db);
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->end, NULL);
-    if (pthread_create(&w->thread, NULL, watch_main, w) != 0) {
-        pg_free(w->db);
-        free(w);
+    if (ticker_start(&w->ticker, ask, w) != CQ_OK) {
+        pg_watch_stop(w);
         return CQ_FATAL;
     }
     *ret = w;
@@ -71,17 +45,10 @@ enum cq_status pg_watch_start(const char *url, struct pg_watch **ret)
 
 void pg_watch_stop(struct pg_watch *w)
 {
-    struct timespec until;
-
     if (!w)
         return;
-    pthread_mutex_lock(&w->lock);
-    w->ending = true;
-    pthread_cond_signal(&w->end);
-    pthread_mutex_unlock(&w->lock);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += END_SECONDS;
-    if (pthread_timedjoin_np(w->thread, NULL, &until) != 0)
+    ticker_end(&w->ticker);
+    if (!ticker_join(&w->ticker, END_MS))
         return; /* leaked on purpose: it waits for a server, and the process is ending */
     pg_free(w->db);
     free(w);
