@@ -55,6 +55,9 @@ static const char sql_use[] = "UPDATE auth.refresh_tokens t SET used_at = $2 FRO
                               "AND d.device_id = t.device_id AND d.revoked_at IS NULL "
                               "RETURNING t.device_id, t.user_id";
 
+static const char sql_owner[] =
+    "SELECT device_id, user_id FROM auth.refresh_tokens WHERE token_hash = $1";
+
 static const char sql_used[] = "SELECT device_id, user_id FROM auth.refresh_tokens "
                                "WHERE token_hash = $1 AND used_at IS NOT NULL";
 
@@ -248,11 +251,12 @@ enum cq_status refresh_make(struct pg *c, struct cq_id device, struct cq_id user
     return st;
 }
 
-enum cq_status refresh_owner(struct pg *c, struct cq_span token, struct cq_id *ret_device,
-                             struct cq_id *ret_user)
+/* Whose `token` is, if `sql` finds it: a statement of its hash, and of `now_ms` unless that is
+ * NULL, that returns the device and its user. */
+static enum cq_status ask_of_token(struct pg *c, const char *sql, struct cq_span token,
+                                   const int64_t *now_ms, bool *ret_found, struct cq_id *ret_device,
+                                   struct cq_id *ret_user)
 {
-    static const char sql[] =
-        "SELECT device_id, user_id FROM auth.refresh_tokens WHERE token_hash = $1";
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params p;
     uint8_t hash[32];
@@ -261,57 +265,39 @@ enum cq_status refresh_owner(struct pg *c, struct cq_span token, struct cq_id *r
     hash_token(token, hash);
     pg_params_init(&p, PARAMS_BYTES);
     pg_add_bytea(&p, span_of(hash, sizeof hash));
+    if (now_ms)
+        pg_add_i64(&p, *now_ms);
     st = pg_run(c, sql, &p, &rows);
     pg_params_release(&p);
-    if (st == CQ_OK && pg_rows(rows) == 1) {
+    *ret_found = st == CQ_OK && pg_rows(rows) == 1;
+    if (*ret_found) {
         *ret_device = pg_uuid(rows, 0, 0);
         *ret_user = pg_uuid(rows, 0, 1);
     }
     return st;
 }
 
-/* Not usable: was it used before? */
-static enum cq_status look_reused(struct pg *c, const uint8_t hash[32], enum refresh_verdict *ret,
-                                  struct cq_id *ret_device, struct cq_id *ret_user)
+enum cq_status refresh_owner(struct pg *c, struct cq_span token, struct cq_id *ret_device,
+                             struct cq_id *ret_user)
 {
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
+    bool found;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_bytea(&p, span_of(hash, 32));
-    st = pg_run(c, sql_used, &p, &rows);
-    *ret = REFRESH_NO;
-    if (st == CQ_OK && pg_rows(rows) == 1) {
-        *ret = REFRESH_REUSED;
-        *ret_device = pg_uuid(rows, 0, 0);
-        *ret_user = pg_uuid(rows, 0, 1);
-    }
-    pg_params_release(&p);
-    return st;
+    return ask_of_token(c, sql_owner, token, NULL, &found, ret_device, ret_user);
 }
 
 enum cq_status refresh_use(struct pg *c, struct cq_span token, int64_t now_ms,
                            enum refresh_verdict *ret, struct cq_id *ret_device,
                            struct cq_id *ret_user)
 {
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    uint8_t hash[32];
-    enum cq_status st;
+    enum refresh_verdict verdict = REFRESH_YES;
+    bool found;
+    enum cq_status st = ask_of_token(c, sql_use, token, &now_ms, &found, ret_device, ret_user);
 
-    hash_token(token, hash);
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_bytea(&p, span_of(hash, sizeof hash));
-    pg_add_i64(&p, now_ms);
-    st = pg_run(c, sql_use, &p, &rows);
-    pg_params_release(&p);
-    if (st != CQ_OK)
-        return st;
-    if (pg_rows(rows) != 1)
-        return look_reused(c, hash, ret, ret_device, ret_user);
-    *ret = REFRESH_YES;
-    *ret_device = pg_uuid(rows, 0, 0);
-    *ret_user = pg_uuid(rows, 0, 1);
-    return CQ_OK;
+    if (st == CQ_OK && !found) { /* not usable: was it used before? */
+        st = ask_of_token(c, sql_used, token, NULL, &found, ret_device, ret_user);
+        verdict = found ? REFRESH_REUSED : REFRESH_NO;
+    }
+    if (st == CQ_OK)
+        *ret = verdict;
+    return st;
 }

@@ -100,6 +100,14 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
     return !field;
 }
 
+/* The first two parameters of what is asked about a token. */
+static void begin_with_token(struct pg_params *p, const struct push_address *a)
+{
+    pg_params_init(p, PARAMS_BYTES);
+    pg_add_text(p, a->token);
+    pg_add_i32(p, (int32_t)a->kind);
+}
+
 /* Whoever has this token without having claimed it, from before there were claims, is told to
  * forget just that registration. */
 static enum cq_status submit_moved(struct call *c, struct pg *db, const struct push_address *a)
@@ -111,9 +119,7 @@ static enum cq_status submit_moved(struct call *c, struct pg *db, const struct p
     struct pg_params p;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_text(&p, a->token);
-    pg_add_i32(&p, (int32_t)a->kind);
+    begin_with_token(&p, a);
     pg_add_uuid(&p, c->who.device);
     pg_add_i64(&p, MOVED_MAX);
     st = pg_run(db, sql, &p, &rows);
@@ -129,6 +135,11 @@ static enum cq_status submit_moved(struct call *c, struct pg *db, const struct p
     return st;
 }
 
+static enum call_next refuse_other(struct call *c)
+{
+    return call_error(c, 403, "forbidden", "only the device itself can set how it is woken");
+}
+
 static enum call_next set_first(struct call *c, struct pg *db)
 {
     struct push_address address;
@@ -137,7 +148,7 @@ static enum call_next set_first(struct call *c, struct pg *db)
     enum cq_status st;
 
     if (!id_eq(c->path_id[0], c->who.device))
-        return call_error(c, 403, "forbidden", "only the device itself can set how it is woken");
+        return refuse_other(c);
     if (!parse_address(c, &address, &next))
         return next;
     st = submit_moved(c, db, &address);
@@ -161,9 +172,7 @@ static enum call_next look_at_claim(struct call *c, struct pg *db)
     struct pg_params p;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_text(&p, a->token);
-    pg_add_i32(&p, (int32_t)a->kind);
+    begin_with_token(&p, a);
     pg_add_i64(&p, s->offset);
     st = pg_run(db, sql, &p, &rows);
     pg_params_release(&p);
@@ -189,8 +198,7 @@ enum call_next handle_push_drop(struct call *c, struct pg *db)
     (void)db;
     if (c->step == 0) {
         if (!id_eq(c->path_id[0], c->who.device))
-            return call_error(c, 403, "forbidden",
-                              "only the device itself can set how it is woken");
+            return refuse_other(c);
         a = call_submit_user(c, c->who.user, c->who.device);
         a->action.kind = USER_ACTION_PUSH_UNREGISTERED;
         a->action.u.push_unregistered =

@@ -727,15 +727,8 @@ static enum cq_status poll_one(struct consumer *c, int timeout_ms, struct bus_re
         return st == CQ_AGAIN ? join_anew(c) : st;
     }
     c->resets = 0;
-    *ret = (struct bus_record){
-        .topic = rd_kafka_topic_name(m->rkt),
-        .partition = m->partition,
-        .offset = m->offset,
-        .at_ms = rd_kafka_message_timestamp(m, NULL),
-        .key = span_of(m->key, m->key_len),
-        .value = span_of(m->payload, m->len),
-        .handle = m,
-    };
+    *ret = rdkafka_record(m);
+    ret->handle = m;
     note_place(c, ret->topic, ret->partition, ret->offset + 1);
     return CQ_OK;
 }

@@ -118,3 +118,15 @@ rd_kafka_resp_err_t rdkafka_ask(rd_kafka_t *rk, int timeout_ms)
         rd_kafka_metadata_destroy(found);
     return err;
 }
+
+struct bus_record rdkafka_record(const rd_kafka_message_t *m)
+{
+    return (struct bus_record){
+        .topic = rd_kafka_topic_name(m->rkt),
+        .partition = m->partition,
+        .offset = m->offset,
+        .at_ms = rd_kafka_message_timestamp(m, NULL),
+        .key = span_of(m->key, m->key_len),
+        .value = span_of(m->payload, m->len),
+    };
+}

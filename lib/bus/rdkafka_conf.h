@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "lib/base/status.h"
+#include "lib/bus/bus.h"
 
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
@@ -26,6 +26,9 @@ bool rdkafka_heals(rd_kafka_resp_err_t err);
  * two questions is answered. `*ret` means nothing after an error. */
 rd_kafka_resp_err_t rdkafka_find_offset(rd_kafka_t *rk, const char *topic, int32_t partition,
                                         int64_t at_ms, int timeout_ms, int64_t *ret);
+
+/** What `m`, which is no error, brought: borrowed from it, without a handle. */
+struct bus_record rdkafka_record(const rd_kafka_message_t *m);
 
 /** The smallest question there is, which names no topic: 0 when a broker answered within
  * `timeout_ms`. */

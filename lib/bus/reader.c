@@ -127,63 +127,80 @@ enum cq_status reader_offset_for_time(struct reader *r, const char *topic, int32
     return CQ_OK;
 }
 
-/* One poll of a scan. Sets *done at the end of the range. */
-static enum cq_status scan_step(struct reader *r, int64_t to, reader_scan_fn *fn, void *arg,
-                                bool *heard, bool *done)
-{
-    rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, POLL_MS);
-    enum cq_status st = CQ_OK;
+/* What a message, or an error in its place, means to one who reads until `*done`. Sets `*heard`
+ * when the log spoke. */
+typedef enum cq_status take_fn(void *what, const rd_kafka_message_t *m, bool *heard, bool *done);
 
-    *heard = m != NULL;
-    if (!m)
-        return CQ_OK;
-    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        *done = m->offset >= to; /* compaction may have taken the last records */
-    } else if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-               m->err == RD_KAFKA_RESP_ERR__FATAL) {
-        st = CQ_FATAL;
-    } else if (m->err) {
-        *heard = false;
-    } else if (m->offset >= to) {
-        *done = true;
-    } else {
-        struct bus_record rec = {
-            .topic = rd_kafka_topic_name(m->rkt),
-            .partition = m->partition,
-            .offset = m->offset,
-            .at_ms = rd_kafka_message_timestamp(m, NULL),
-            .key = span_of(m->key, m->key_len),
-            .value = span_of(m->payload, m->len),
-        };
-        st = fn(arg, &rec);
-        *done = m->offset + 1 >= to;
+/* Read the partitions of `list` from its offsets. CQ_AGAIN: the log is silent. */
+static enum cq_status read_assigned(struct reader *r, rd_kafka_topic_partition_list_t *list,
+                                    take_fn *take, void *what)
+{
+    int64_t heard_ms = clock_mono_ms();
+    enum cq_status st = rd_kafka_assign(r->rk, list) ? CQ_AGAIN : CQ_OK;
+    bool done = false;
+
+    while (st == CQ_OK && !done) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, POLL_MS);
+        bool heard = false;
+
+        if (m) {
+            st = take(what, m, &heard, &done);
+            rd_kafka_message_destroy(m);
+        }
+        if (heard)
+            heard_ms = clock_mono_ms();
+        else if (st == CQ_OK && clock_mono_ms() - heard_ms > SILENCE_MS)
+            st = CQ_AGAIN;
     }
-    rd_kafka_message_destroy(m);
+    rd_kafka_assign(r->rk, NULL);
     return st;
+}
+
+struct scan {
+    int64_t to;
+    reader_scan_fn *fn;
+    void *arg;
+};
+
+static enum cq_status take_scanned(void *what, const rd_kafka_message_t *m, bool *heard, bool *done)
+{
+    const struct scan *s = what;
+    struct bus_record rec;
+
+    *heard = true;
+    switch (m->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        break;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        *done = m->offset >= s->to; /* compaction may have taken the last records */
+        return CQ_OK;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return CQ_FATAL;
+    default:
+        *heard = false;
+        return CQ_OK;
+    }
+    *done = m->offset + 1 >= s->to;
+    if (m->offset >= s->to)
+        return CQ_OK;
+    rec = rdkafka_record(m);
+    return s->fn(s->arg, &rec);
 }
 
 enum cq_status reader_scan(struct reader *r, const char *topic, int32_t partition, int64_t from,
                            int64_t to, reader_scan_fn *fn, void *arg)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    int64_t last_heard_ms = clock_mono_ms();
-    enum cq_status st = CQ_OK;
-    bool done = to <= 0 || (from >= 0 && from >= to);
+    struct scan scan = { to, fn, arg };
+    rd_kafka_topic_partition_list_t *list;
+    enum cq_status st;
 
+    if (to <= 0 || (from >= 0 && from >= to))
+        return CQ_OK;
+    list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset =
         from == BUS_FROM_START ? RD_KAFKA_OFFSET_BEGINNING : from;
-    if (!done && rd_kafka_assign(r->rk, list))
-        st = CQ_AGAIN;
-    while (st == CQ_OK && !done) {
-        bool heard;
-
-        st = scan_step(r, to, fn, arg, &heard, &done);
-        if (heard)
-            last_heard_ms = clock_mono_ms();
-        else if (st == CQ_OK && clock_mono_ms() - last_heard_ms > SILENCE_MS)
-            st = CQ_AGAIN;
-    }
-    rd_kafka_assign(r->rk, NULL);
+    st = read_assigned(r, list, take_scanned, &scan);
     rd_kafka_topic_partition_list_destroy(list);
     return st;
 }
@@ -229,46 +246,45 @@ enum cq_status reader_commits(struct reader *r, const char *group, const char *t
 /* Which partitions have shown their last record, or have none to show. */
 struct lasts {
     const int64_t *next;
-    bool done[WATCHED_MAX];
+    bool shown[WATCHED_MAX];
     int32_t left;
+    reader_scan_fn *fn;
+    void *arg;
 };
 
-static void last_done(struct lasts *l, int32_t partition)
+static void note_shown(struct lasts *l, int32_t partition, bool *done)
 {
-    if (!l->done[partition])
+    if (!l->shown[partition])
         l->left--;
-    l->done[partition] = true;
+    l->shown[partition] = true;
+    *done = l->left == 0;
 }
 
-/* One poll of reader_lasts. */
-static enum cq_status last_step(struct reader *r, struct lasts *l, reader_scan_fn *fn, void *arg,
-                                bool *heard)
+static enum cq_status take_last(void *what, const rd_kafka_message_t *m, bool *heard, bool *done)
 {
-    rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, POLL_MS);
+    struct lasts *l = what;
+    struct bus_record rec;
     enum cq_status st = CQ_OK;
 
-    *heard = m && (!m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF);
-    if (!m)
+    *heard = !m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    switch (m->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        break;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* compacted away, or expired */
+        note_shown(l, m->partition, done);
         return CQ_OK;
-    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
-        m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-        last_done(l, m->partition); /* compacted away, or expired, if it was not shown */
-    } else if (m->err == RD_KAFKA_RESP_ERR__FATAL) {
-        st = CQ_FATAL;
-    } else if (!m->err && !l->done[m->partition]) {
-        struct bus_record rec = {
-            .topic = rd_kafka_topic_name(m->rkt),
-            .partition = m->partition,
-            .offset = m->offset,
-            .at_ms = rd_kafka_message_timestamp(m, NULL),
-            .key = span_of(m->key, m->key_len),
-            .value = span_of(m->payload, m->len),
-        };
-        if (m->offset < l->next[m->partition])
-            st = fn(arg, &rec);
-        last_done(l, m->partition);
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return CQ_FATAL;
+    default:
+        return CQ_OK;
     }
-    rd_kafka_message_destroy(m);
+    if (l->shown[m->partition])
+        return CQ_OK;
+    rec = rdkafka_record(m);
+    if (m->offset < l->next[m->partition])
+        st = l->fn(l->arg, &rec);
+    note_shown(l, m->partition, done);
     return st;
 }
 
@@ -276,26 +292,15 @@ enum cq_status reader_lasts(struct reader *r, const char *topic, int32_t n, cons
                             reader_scan_fn *fn, void *arg)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
-    int64_t last_heard_ms = clock_mono_ms();
-    struct lasts lasts = { .next = next };
+    struct lasts lasts = { .next = next, .fn = fn, .arg = arg };
     enum cq_status st = CQ_OK;
 
     for (int32_t p = 0; p < n && p < WATCHED_MAX; p++)
         if (next[p] > 0)
             rd_kafka_topic_partition_list_add(list, topic, p)->offset = next[p] - 1;
     lasts.left = list->cnt;
-    if (lasts.left && rd_kafka_assign(r->rk, list))
-        st = CQ_AGAIN;
-    while (st == CQ_OK && lasts.left > 0) {
-        bool heard;
-
-        st = last_step(r, &lasts, fn, arg, &heard);
-        if (heard)
-            last_heard_ms = clock_mono_ms();
-        else if (st == CQ_OK && clock_mono_ms() - last_heard_ms > SILENCE_MS)
-            st = CQ_AGAIN;
-    }
-    rd_kafka_assign(r->rk, NULL);
+    if (lasts.left)
+        st = read_assigned(r, list, take_last, &lasts);
     rd_kafka_topic_partition_list_destroy(list);
     return st;
 }
