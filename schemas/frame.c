@@ -2,6 +2,7 @@
 #include "schemas/frame.h"
 
 #include "lib/base/status.h"
+#include "lib/json/write.h"
 
 /* ---- words ---------------------------------------------------------------------------- */
 
@@ -38,138 +39,6 @@ bool message_type_parse(struct cq_span word, enum message_type *ret)
     return false;
 }
 
-/* ---- JSON ----------------------------------------------------------------------------- */
-
-enum { ESCAPED_MAX = 6 }; /* bytes that one byte may become */
-
-#define ONES 0x0101010101010101ull
-#define HIGHS 0x8080808080808080ull
-
-/* Nonzero when some byte of x equals c; exact while no byte of x has its high bit. */
-static inline uint64_t has_byte(uint64_t x, uint8_t c)
-{
-    uint64_t y = x ^ (ONES * c);
-
-    return (y - ONES) & ~y & HIGHS;
-}
-
-/* Whether eight bytes are ASCII that stands for itself. A '<' is not: "</" is escaped. */
-static inline bool eight_plain(const uint8_t *p)
-{
-    uint64_t x;
-
-    memcpy(&x, p, sizeof x);
-    return !((x & HIGHS) | ((x - ONES * 0x20) & ~x & HIGHS) | has_byte(x, '"') | has_byte(x, '\\') |
-             has_byte(x, '<'));
-}
-
-static uint8_t *put_escape(uint8_t *to, uint8_t c)
-{
-    static const char hex[] = "0123456789abcdef";
-    static const char letters[] = "btn.fr"; /* 0x08 to 0x0d; 0x0b has none */
-
-    *to++ = '\\';
-    if (c >= 0x20) {
-        *to++ = c;
-    } else if (c >= 0x08 && c <= 0x0d && c != 0x0b) {
-        *to++ = (uint8_t)letters[c - 0x08];
-    } else {
-        memcpy(to, "u00", 3);
-        to[3] = (uint8_t)hex[c >> 4];
-        to[4] = (uint8_t)hex[c & 15];
-        to += 5;
-    }
-    return to;
-}
-
-/* Length of the valid UTF-8 sequence that begins at s.p[0] >= 0x80, 0 when there is none. */
-static size_t sequence(struct cq_span s)
-{
-    for (size_t n = 2; n <= 4 && n <= s.n; n++)
-        if (span_is_utf8(span_of(s.p, n)))
-            return n;
-    return 0;
-}
-
-/* One character of `*s`, escaped, to `to` (ESCAPED_MAX bytes of room). */
-static uint8_t *put_char(uint8_t *to, struct cq_span *s, uint8_t before)
-{
-    uint8_t c = s->p[0];
-    size_t n = 1;
-
-    if (c >= 0x80) {
-        n = sequence(*s);
-        if (n) {
-            memcpy(to, s->p, n);
-            to += n;
-        } else {
-            memcpy(to, "\xEF\xBF\xBD", 3); /* U+FFFD: never put bad bytes on a socket */
-            to += 3;
-            n = 1;
-        }
-    } else if (c < 0x20 || c == '"' || c == '\\' || (c == '/' && before == '<')) {
-        to = put_escape(to, c);
-    } else {
-        *to++ = c;
-    }
-    s->p += n;
-    s->n -= n;
-    return to;
-}
-
-void frame_json_string(struct cq_buf *out, struct cq_span s)
-{
-    enum { STRETCH = 256 }; /* bytes of input a reservation: plain text must not reserve sixfold */
-    uint8_t before = 0;
-
-    buf_add_byte(out, '"');
-    while (s.n) {
-        size_t stop = s.n > STRETCH ? s.n - STRETCH : 0; /* bytes left when this stretch is done */
-        uint8_t *to = buf_reserve(out, (s.n - stop) * ESCAPED_MAX + 8);
-
-        if (!to)
-            return;
-        while (s.n > stop) {
-            if (s.n - stop >= 8 && before != '<' && eight_plain(s.p)) {
-                memcpy(to, s.p, 8);
-                before = s.p[7];
-                s.p += 8;
-                s.n -= 8;
-                to += 8;
-                continue;
-            }
-            uint8_t c = s.p[0];
-
-            to = put_char(to, &s, before);
-            before = c;
-        }
-        out->n = (size_t)(to - out->p);
-    }
-    buf_add_byte(out, '"');
-}
-
-#define PUT(out, literal) buf_add((out), (literal), sizeof(literal) - 1)
-
-static void put_id(struct cq_buf *out, struct cq_id id)
-{
-    uint8_t *to = buf_reserve(out, CQ_ID_TEXT_LEN + 3);
-
-    if (!to)
-        return;
-    to[0] = '"';
-    id_format(id, (char *)to + 1);
-    to[CQ_ID_TEXT_LEN + 1] = '"';
-    out->n += CQ_ID_TEXT_LEN + 2;
-}
-
-/* Our own words need no escaping. */
-static void put_word(struct cq_buf *out, const char *word)
-{
-    buf_add_byte(out, '"');
-    buf_add_str(out, word);
-    buf_add_byte(out, '"');
-}
-
 /* ---- frames --------------------------------------------------------------------------- */
 
 void frame_message(struct cq_buf *out, const struct chat_event *e)
@@ -178,30 +47,19 @@ void frame_message(struct cq_buf *out, const struct chat_event *e)
 
     if (e->event.kind != CHAT_EVENT_MESSAGE_ACCEPTED)
         return;
-    PUT(out, "\"t\":\"message\",\"id\":");
-    put_id(out, m->id);
-    PUT(out, ",\"clientId\":");
-    frame_json_string(out, e->client_id);
-    PUT(out, ",\"chatId\":");
-    put_id(out, e->chat_id);
-    PUT(out, ",\"seq\":");
-    buf_add_i64(out, e->seq);
-    PUT(out, ",\"from\":");
-    put_id(out, e->user_id);
-    if (m->has_peer) {
-        PUT(out, ",\"peer\":");
-        put_id(out, m->peer);
-    }
-    PUT(out, ",\"type\":");
-    put_word(out, message_type_word(m->type));
-    PUT(out, ",\"content\":");
-    frame_json_string(out, m->content);
-    if (m->has_media_id) {
-        PUT(out, ",\"mediaId\":");
-        put_id(out, m->media_id);
-    }
-    PUT(out, ",\"sentAt\":");
-    buf_add_i64(out, e->at_ms);
+    out_word(out, "t", "message");
+    out_id(out, "id", m->id);
+    out_text(out, "clientId", e->client_id);
+    out_id(out, "chatId", e->chat_id);
+    out_i64(out, "seq", e->seq);
+    out_id(out, "from", e->user_id);
+    if (m->has_peer)
+        out_id(out, "peer", m->peer);
+    out_word(out, "type", message_type_word(m->type));
+    out_text(out, "content", m->content);
+    if (m->has_media_id)
+        out_id(out, "mediaId", m->media_id);
+    out_i64(out, "sentAt", e->at_ms);
     buf_add_byte(out, '}');
 }
 
@@ -255,7 +113,7 @@ static struct cq_span cut_escaped(struct cq_span s, size_t max)
     for (; i < s.n; i += n) {
         n = 1;
         if (s.p[i] == '\\')
-            n = i + 1 < s.n && s.p[i + 1] == 'u' ? ESCAPED_MAX : 2;
+            n = i + 1 < s.n && s.p[i + 1] == 'u' ? JSON_ESCAPED_MAX : 2;
         while (i + n < s.n && (s.p[i + n] & 0xC0) == 0x80)
             n++;
         if (i + n > max || i + n > s.n)
@@ -280,7 +138,7 @@ void frame_excerpt(struct cq_buf *out, struct cq_span frame)
     }
     if (frame.n || !type.n || type.n > AROUND / 2)
         return;
-    PUT(out, "\"type\":\"");
+    buf_add_str(out, "\"type\":\"");
     buf_add_span(out, type);
     buf_add_str(out, caption ? "\",\"caption\":\"" : "\",\"content\":\"");
     if (content.n > FRAME_EXCERPT_MAX - AROUND) {
@@ -289,19 +147,19 @@ void frame_excerpt(struct cq_buf *out, struct cq_span frame)
     } else {
         buf_add_span(out, content);
     }
-    PUT(out, "\"}");
+    buf_add_str(out, "\"}");
 }
 
 static void put_members(struct cq_buf *out, const struct group_started *g)
 {
-    PUT(out, ",\"members\":[");
+    out_key(out, "members");
+    buf_add_byte(out, '[');
     for (size_t i = 0; i < g->members_n; i++) {
         if (i)
             buf_add_byte(out, ',');
-        PUT(out, "{\"userId\":");
-        put_id(out, g->members[i].user_id);
-        PUT(out, ",\"role\":");
-        put_word(out, member_role_word(g->members[i].role));
+        buf_add_byte(out, '{');
+        out_id(out, "userId", g->members[i].user_id);
+        out_word(out, "role", member_role_word(g->members[i].role));
         buf_add_byte(out, '}');
     }
     buf_add_byte(out, ']');
@@ -309,14 +167,14 @@ static void put_members(struct cq_buf *out, const struct group_started *g)
 
 static void put_changes(struct cq_buf *out, const struct membership_changed *m)
 {
-    PUT(out, ",\"changes\":[");
+    out_key(out, "changes");
+    buf_add_byte(out, '[');
     for (size_t i = 0; i < m->changes_n; i++) {
         if (i)
             buf_add_byte(out, ',');
-        PUT(out, "{\"userId\":");
-        put_id(out, m->changes[i].user_id);
-        PUT(out, ",\"change\":");
-        put_word(out, member_change_word(m->changes[i].change));
+        buf_add_byte(out, '{');
+        out_id(out, "userId", m->changes[i].user_id);
+        out_word(out, "change", member_change_word(m->changes[i].change));
         buf_add_byte(out, '}');
     }
     buf_add_byte(out, ']');
@@ -329,21 +187,15 @@ void frame_chat(struct cq_buf *out, const struct chat_event *e)
 
     if (!started && !changed && e->event.kind != CHAT_EVENT_GROUP_NAMED)
         return;
-    PUT(out, "\"t\":");
-    put_word(out, changed ? "member" : "chat");
-    PUT(out, ",\"chatId\":");
-    put_id(out, e->chat_id);
-    PUT(out, ",\"seq\":");
-    buf_add_i64(out, e->seq);
+    out_word(out, "t", changed ? "member" : "chat");
+    out_id(out, "chatId", e->chat_id);
+    out_i64(out, "seq", e->seq);
     if (!changed) {
-        PUT(out, ",\"name\":");
-        frame_json_string(out,
-                          started ? e->event.u.group_started.name : e->event.u.group_named.name);
+        out_text(out, "name",
+                 started ? e->event.u.group_started.name : e->event.u.group_named.name);
     }
-    PUT(out, ",\"by\":");
-    put_id(out, e->user_id);
-    PUT(out, ",\"at\":");
-    buf_add_i64(out, e->at_ms);
+    out_id(out, "by", e->user_id);
+    out_i64(out, "at", e->at_ms);
     if (started)
         put_members(out, &e->event.u.group_started);
     if (changed)
@@ -357,72 +209,58 @@ void frame_media(struct cq_buf *out, const struct chat_event *e)
 
     if (e->event.kind != CHAT_EVENT_MEDIA_PROCESSED)
         return;
-    PUT(out, "\"t\":\"media\",\"mediaId\":");
-    put_id(out, m->media_id);
-    PUT(out, ",\"chatId\":");
-    put_id(out, e->chat_id);
-    PUT(out, ",\"width\":");
-    buf_add_i64(out, m->width);
-    PUT(out, ",\"height\":");
-    buf_add_i64(out, m->height);
-    PUT(out, ",\"durationMs\":");
-    buf_add_i64(out, m->duration_ms);
-    PUT(out, ",\"thumbnail\":");
-    buf_add_str(out, m->thumbnail_key.n ? "true}" : "false}");
+    out_word(out, "t", "media");
+    out_id(out, "mediaId", m->media_id);
+    out_id(out, "chatId", e->chat_id);
+    out_i64(out, "width", m->width);
+    out_i64(out, "height", m->height);
+    out_i64(out, "durationMs", m->duration_ms);
+    out_bool(out, "thumbnail", m->thumbnail_key.n != 0);
+    buf_add_byte(out, '}');
 }
 
 void frame_rejected(struct cq_buf *out, const struct rejection *r)
 {
-    PUT(out, "\"t\":\"rejected\",\"clientId\":");
-    frame_json_string(out, r->client_id);
-    PUT(out, ",\"id\":");
-    put_id(out, r->id);
-    PUT(out, ",\"chatId\":");
-    put_id(out, r->chat_id);
-    PUT(out, ",\"code\":");
-    frame_json_string(out, r->code);
+    out_word(out, "t", "rejected");
+    out_text(out, "clientId", r->client_id);
+    out_id(out, "id", r->id);
+    out_id(out, "chatId", r->chat_id);
+    out_text(out, "code", r->code);
     buf_add_byte(out, '}');
 }
 
 void frame_receipt_rejected(struct cq_buf *out, const struct rejection *r)
 {
-    PUT(out, "\"t\":\"receipt_rejected\",\"chatId\":");
-    put_id(out, r->chat_id);
-    PUT(out, ",\"code\":");
-    frame_json_string(out, r->code);
+    out_word(out, "t", "receipt_rejected");
+    out_id(out, "chatId", r->chat_id);
+    out_text(out, "code", r->code);
     buf_add_byte(out, '}');
 }
 
 void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
                   int64_t at_ms)
 {
-    PUT(out, "\"t\":\"status\",\"chatId\":");
-    put_id(out, chat);
-    PUT(out, ",\"delivered\":");
-    buf_add_i64(out, delivered);
-    PUT(out, ",\"read\":");
-    buf_add_i64(out, read);
-    PUT(out, ",\"at\":");
-    buf_add_i64(out, at_ms);
+    out_word(out, "t", "status");
+    out_id(out, "chatId", chat);
+    out_i64(out, "delivered", delivered);
+    out_i64(out, "read", read);
+    out_i64(out, "at", at_ms);
     buf_add_byte(out, '}');
 }
 
 void frame_read(struct cq_buf *out, struct cq_id chat, int64_t seq, int64_t at_ms)
 {
-    PUT(out, "\"t\":\"read\",\"chatId\":");
-    put_id(out, chat);
-    PUT(out, ",\"seq\":");
-    buf_add_i64(out, seq);
-    PUT(out, ",\"at\":");
-    buf_add_i64(out, at_ms);
+    out_word(out, "t", "read");
+    out_id(out, "chatId", chat);
+    out_i64(out, "seq", seq);
+    out_i64(out, "at", at_ms);
     buf_add_byte(out, '}');
 }
 
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at)
 {
-    PUT(out, "\"t\":\"ready\",\"session\":");
-    put_id(out, session);
-    PUT(out, ",\"at\":");
-    frame_json_string(out, at);
+    out_word(out, "t", "ready");
+    out_id(out, "session", session);
+    out_text(out, "at", at);
     buf_add_byte(out, '}');
 }

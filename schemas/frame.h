@@ -43,10 +43,6 @@ void frame_media(struct cq_buf *out, const struct chat_event *e);
 /** `"t":"ready",…}`; `at` is a frontier's text. */
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at);
 
-/** Append a JSON string with quotes, escaped as RFC 8259 asks and "</" besides. `s` should be
- * UTF-8; each byte that is not part of it becomes U+FFFD. */
-void frame_json_string(struct cq_buf *out, struct cq_span s);
-
 /** Lower-case wire word of an enum: "text", "image", …; "member", "admin", "owner"; "add",
  * "remove", "promote", "demote", "make_owner"; "" for a value out of range. */
 const char *message_type_word(enum message_type t);

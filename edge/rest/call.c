@@ -4,7 +4,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/pg/view_guard.h"
-#include "schemas/frame.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,48 +34,6 @@ void call_free(struct call *c)
     if (c->body_owner)
         c->body_free(c->body_owner);
     free(c);
-}
-
-/* ---- output --------------------------------------------------------------------------- */
-
-void out_key(struct cq_buf *b, const char *name)
-{
-    char last = b->n ? (char)b->p[b->n - 1] : '{';
-
-    if (last != '{' && last != '[')
-        buf_add_byte(b, ',');
-    buf_add_byte(b, '"');
-    buf_add_str(b, name);
-    buf_add_str(b, "\":");
-}
-
-void out_text(struct cq_buf *b, const char *name, struct cq_span value)
-{
-    out_key(b, name);
-    frame_json_string(b, value);
-}
-
-void out_id(struct cq_buf *b, const char *name, struct cq_id value)
-{
-    out_key(b, name);
-    buf_add_byte(b, '"');
-    buf_add_str(b, id_text(value).s);
-    buf_add_byte(b, '"');
-}
-
-void out_i64(struct cq_buf *b, const char *name, int64_t value)
-{
-    out_key(b, name);
-    buf_add_i64(b, value);
-}
-
-void out_time(struct cq_buf *b, const char *name, int64_t value)
-{
-    out_key(b, name);
-    if (value)
-        buf_add_i64(b, value);
-    else
-        buf_add_str(b, "null");
 }
 
 /* ---- replies -------------------------------------------------------------------------- */

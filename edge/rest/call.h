@@ -9,6 +9,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/json/json.h"
+#include "lib/json/write.h"
 #include "lib/jwt/token.h"
 #include "lib/pg/pg.h"
 #include "lib/store/store.h"
@@ -206,12 +207,3 @@ CQ_MUST_CHECK bool call_param_i64(struct call *c, const char *name, int64_t *ret
 
 /** An id under any of two spellings (`chatId`, `chatID`). */
 CQ_MUST_CHECK bool call_chat_id(const struct call *c, struct cq_id *ret);
-
-/** `"name":` with a comma in front unless an object or array was just opened. */
-void out_key(struct cq_buf *b, const char *name);
-void out_text(struct cq_buf *b, const char *name, struct cq_span value);
-void out_id(struct cq_buf *b, const char *name, struct cq_id value);
-void out_i64(struct cq_buf *b, const char *name, int64_t value);
-
-/** The number, or null when it is 0. */
-void out_time(struct cq_buf *b, const char *name, int64_t value);

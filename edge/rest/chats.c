@@ -211,7 +211,8 @@ enum call_next handle_chats(struct call *c, struct pg *db)
                  id_text(l.chat).s);
         out_text(&c->out, "cursor", span_str(cursor));
     }
-    buf_add_str(&c->out, l.more ? ",\"more\":true}" : ",\"more\":false}");
+    out_bool(&c->out, "more", l.more);
+    buf_add_byte(&c->out, '}');
     return st == CQ_OK ? call_reply(c, 200) : call_database(c, st);
 }
 

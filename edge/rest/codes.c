@@ -5,6 +5,7 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/http/pool.h"
+#include "lib/json/write.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TURN_MS = 200 };
+enum { TURN_MS = 200, BODY_MAX = 128 };
 
 /* Written by set_breaker() alone, under the lock. */
 enum breaker {
@@ -189,11 +190,15 @@ static int take_next(struct code_lane *l, int64_t now_ms)
 static void post(struct code_lane *l, int at)
 {
     static const char *const headers[] = { "Content-Type: application/json", "Expect:", NULL };
-    char body[128];
-    int n = snprintf(body, sizeof body, "{\"phoneNumber\":\"%s\",\"code\":\"%s\"}",
-                     l->held[at].number, l->held[at].code);
-    struct http_request r = { l->url, headers, span_of(body, (size_t)n), (uint64_t)at };
+    cq_auto(buf) struct cq_buf body;
+    struct http_request r = { .url = l->url, .headers = headers, .opaque = (uint64_t)at };
 
+    buf_init(&body, BODY_MAX);
+    buf_add_byte(&body, '{');
+    out_word(&body, "phoneNumber", l->held[at].number);
+    out_word(&body, "code", l->held[at].code);
+    buf_add_byte(&body, '}');
+    r.body = buf_span(&body);
     if (http_pool_post(l->pool, &r) != CQ_OK)
         on_answer(l, (uint64_t)at,
                   &(struct http_answer){ .st = CQ_AGAIN, .error = "cannot begin a request" });

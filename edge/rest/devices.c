@@ -61,8 +61,8 @@ enum call_next handle_devices(struct call *c, struct pg *db)
         out_text(&c->out, "label", pg_bytes(rows, i, 2));
         out_i64(&c->out, "addedAt", pg_i64(rows, i, 3));
         out_i64(&c->out, "seenAt", pg_i64(rows, i, 4));
-        out_key(&c->out, "current");
-        buf_add_str(&c->out, id_eq(pg_uuid(rows, i, 0), c->who.device) ? "true}" : "false}");
+        out_bool(&c->out, "current", id_eq(pg_uuid(rows, i, 0), c->who.device));
+        buf_add_byte(&c->out, '}');
     }
     buf_add_str(&c->out, "]}");
     return call_reply(c, 200);

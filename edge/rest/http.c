@@ -18,6 +18,7 @@ enum {
     ACCEPTS_A_TURN = 32,
     BACKLOG = 1024,
     WATCHES_MAX = 4,
+    STATUS_TEXT_MAX = 128,
 };
 
 /* %s: where files may be redirected to */
@@ -204,6 +205,17 @@ static void reply(const struct http *h, h2o_req_t *req, int status, int retry_af
     add_retry_after(req, retry_after_s);
     add_cors(h, req);
     h2o_send_inline(req, (const char *)body.p, body.n); /* copies */
+}
+
+static void reply_status(const struct http *h, h2o_req_t *req, int status, const char *word)
+{
+    cq_auto(buf) struct cq_buf text;
+
+    buf_init(&text, STATUS_TEXT_MAX);
+    buf_add_byte(&text, '{');
+    out_word(&text, "status", word);
+    buf_add_byte(&text, '}');
+    reply(h, req, status, status == 503, buf_span(&text));
 }
 
 static void tell_failure(const struct http *h, const struct call *c)
@@ -470,7 +482,6 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
                                ? span_of(req->path.base + path_n + 1, req->path.len - path_n - 1)
                                : span_of(NULL, 0);
     const char *word;
-    char text[64];
     bool ready;
 
     if (refuse_framing(h, req))
@@ -480,11 +491,10 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
         reply_error(h, req, 405, 0, "method_not_allowed",
                     "not with this method: Allow has those of this path");
     } else if (span_eq_str(path, "/healthz")) {
-        reply(h, req, 200, 0, span_str("{\"status\":\"alive\"}"));
+        reply_status(h, req, 200, "alive");
     } else if (span_eq_str(path, "/readyz")) {
         word = h->ops.ready(h->ops.arg, &ready);
-        snprintf(text, sizeof text, "{\"status\":\"%s\"}", word);
-        reply(h, req, ready ? 200 : 503, ready ? 0 : 1, span_str(text));
+        reply_status(h, req, ready ? 200 : 503, word);
     } else if (!starts_with(path, "/api/")) {
         return -1; /* the page's, or nobody's */
     } else if (h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"))) {

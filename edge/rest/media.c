@@ -315,7 +315,8 @@ static enum call_next reply_media(struct call *c, const struct media *m, int sta
     out_i64(&c->out, "width", m->width);
     out_i64(&c->out, "height", m->height);
     out_i64(&c->out, "durationMs", m->duration_ms);
-    buf_add_str(&c->out, *m->thumbnail ? ",\"thumbnail\":true}" : ",\"thumbnail\":false}");
+    out_bool(&c->out, "thumbnail", *m->thumbnail);
+    buf_add_byte(&c->out, '}');
     if (links) {
         snprintf(path, sizeof path, "/api/media/%s", id_text(m->id).s);
         out_key(&c->out, "url");

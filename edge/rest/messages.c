@@ -250,7 +250,9 @@ enum call_next handle_history(struct call *c, struct pg *db)
         return call_database(c, st);
     buf_add_str(&c->out, "{\"messages\":[");
     there = out_history(c, rows, limit, forward);
-    buf_add_str(&c->out, there ? "],\"more\":true}" : "],\"more\":false}");
+    buf_add_byte(&c->out, ']');
+    out_bool(&c->out, "more", there);
+    buf_add_byte(&c->out, '}');
     return call_reply(c, 200);
 }
 

@@ -291,7 +291,8 @@ static enum cq_status out_ticks(struct call *c, struct pg *db, struct sync *s)
 static void end_answer(struct call *c, const struct sync *s)
 {
     cursor_write(&c->out, &s->next);
-    buf_add_str(&c->out, s->more ? ",\"more\":true}" : ",\"more\":false}");
+    out_bool(&c->out, "more", s->more);
+    buf_add_byte(&c->out, '}');
 }
 
 /* Everything up to the place is told. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/reply.h"
 
-#include "schemas/frame.h"
+#include "lib/json/write.h"
 
 enum { REPLY_MAX = 1024 };
 
@@ -33,10 +33,11 @@ static void add_frame(struct cq_buf *out, struct cq_span text)
 }
 
 /* Rendered apart first: the head needs the length, and a client id may need escaping. */
-static void begin(struct cq_buf *text, const char *opening)
+static void begin(struct cq_buf *text, const char *kind)
 {
     buf_init(text, REPLY_MAX);
-    buf_add_str(text, opening);
+    buf_add_byte(text, '{');
+    out_word(text, "t", kind);
 }
 
 static void end(struct cq_buf *text, struct cq_buf *out)
@@ -51,15 +52,11 @@ static void end(struct cq_buf *text, struct cq_buf *out)
 
 void reply_ack(struct cq_buf *out, struct cq_span client_id, struct cq_id id)
 {
-    char id_chars[CQ_ID_TEXT_LEN + 1];
     struct cq_buf text;
 
-    id_format(id, id_chars);
-    begin(&text, "{\"t\":\"ack\",\"clientId\":");
-    frame_json_string(&text, client_id);
-    buf_add_str(&text, ",\"id\":\"");
-    buf_add(&text, id_chars, CQ_ID_TEXT_LEN);
-    buf_add_byte(&text, '"');
+    begin(&text, "ack");
+    out_text(&text, "clientId", client_id);
+    out_id(&text, "id", id);
     end(&text, out);
 }
 
@@ -68,28 +65,28 @@ void reply_nack(struct cq_buf *out, struct cq_span client_id, const char *code,
 {
     struct cq_buf text;
 
-    begin(&text, "{\"t\":\"nack\",\"clientId\":");
-    frame_json_string(&text, client_id);
-    buf_add_str(&text, ",\"code\":\"");
-    buf_add_str(&text, code);
-    buf_add_str(&text, "\",\"retryAfter\":");
-    buf_add_i64(&text, retry_after_ms);
+    begin(&text, "nack");
+    out_text(&text, "clientId", client_id);
+    out_word(&text, "code", code);
+    out_i64(&text, "retryAfter", retry_after_ms);
     end(&text, out);
 }
 
 void reply_pong(struct cq_buf *out)
 {
-    add_frame(out, span_str("{\"t\":\"pong\"}"));
+    struct cq_buf text;
+
+    begin(&text, "pong");
+    end(&text, out);
 }
 
 void reply_error(struct cq_buf *out, const char *code, const char *message)
 {
     struct cq_buf text;
 
-    begin(&text, "{\"t\":\"error\",\"code\":\"");
-    buf_add_str(&text, code);
-    buf_add_str(&text, "\",\"message\":");
-    frame_json_string(&text, span_str(message));
+    begin(&text, "error");
+    out_word(&text, "code", code);
+    out_text(&text, "message", span_str(message));
     end(&text, out);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lib/json/json.h - JSON from outside, made safe: length and nesting are checked before jansson
- * sees a byte, duplicate keys are refused. The one owner of jansson.h. Output is written by hand
- * with frame_json_string().
+ * sees a byte, duplicate keys are refused. The one owner of jansson.h. Output: write.h.
  */
 #pragma once
 

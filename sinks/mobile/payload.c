@@ -3,6 +3,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/json/json.h"
+#include "lib/json/write.h"
 #include "schemas/frame.h"
 #include "schemas/names.h"
 
@@ -84,7 +85,7 @@ bool payload_mentions(struct cq_span text, struct cq_span name)
 
 /* ---- cutting -------------------------------------------------------------------------- */
 
-/* Bytes that `c` takes in a JSON string as frame_json_string writes it, at most. */
+/* Bytes that `c` takes in a JSON string as json_put_text writes it, at most. */
 static size_t escaped_bytes(uint8_t c)
 {
     if (c < 0x20)
@@ -118,11 +119,11 @@ static void put_cut(struct cq_buf *out, struct cq_span s, size_t max)
     size_t n;
 
     if (whole.n == s.n) {
-        frame_json_string(out, s);
+        json_put_text(out, s);
         return;
     }
     cut = payload_cut(s, max - 2 - ELLIPSIS_N);
-    frame_json_string(out, cut);
+    json_put_text(out, cut);
     n = out->n;
     if (out->failed || !n)
         return;
@@ -175,7 +176,7 @@ static void put_part(struct cq_buf *out, struct cq_span part)
 /* "Ann: Photo: text" as one JSON string of at most `max` bytes. */
 static void put_body(struct cq_buf *out, const struct said *s, size_t max)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf whole;
+    cq_auto(buf) struct cq_buf whole;
 
     buf_init(&whole, s->before.n + s->kind.n + 4 + s->body.n);
     if (!s->before.n && !s->kind.n) {
@@ -188,9 +189,25 @@ static void put_body(struct cq_buf *out, const struct said *s, size_t max)
     put_cut(out, buf_span(&whole), max);
 }
 
-static void put_id(struct cq_buf *out, const char *name, struct cq_id id)
+/* FCM wants every value of `data` as a string. */
+static void put_number_text(struct cq_buf *out, const char *name, int64_t value)
 {
-    buf_printf(out, "\"%s\":\"%s\"", name, id_text(id).s);
+    out_key(out, name);
+    buf_add_byte(out, '"');
+    buf_add_i64(out, value);
+    buf_add_byte(out, '"');
+}
+
+static void put_badge(struct cq_buf *out, const struct push_content *c)
+{
+    if (c->badge_known)
+        out_i64(out, "badge", c->badge);
+}
+
+static void open_member(struct cq_buf *out, const char *name)
+{
+    out_key(out, name);
+    buf_add_byte(out, '{');
 }
 
 /* ---- Google --------------------------------------------------------------------------- */
@@ -206,40 +223,58 @@ static void fcm_head(const struct push_address *to, bool dry_run, struct cq_buf 
 {
     buf_add_byte(out, '{');
     if (dry_run)
-        buf_add_str(out, "\"validateOnly\":true,");
-    buf_add_str(out, "\"message\":{");
-    buf_add_str(out, to->kind == PUSH_KIND_FCM_FID ? "\"fid\":" : "\"token\":");
-    frame_json_string(out, to->token);
+        out_bool(out, "validateOnly", true);
+    open_member(out, "message");
+    out_text(out, to->kind == PUSH_KIND_FCM_FID ? "fid" : "token", to->token);
+}
+
+static void fcm_place(const struct push_content *c, struct cq_buf *out)
+{
+    put_number_text(out, "seq", c->seq);
+    if (c->badge_known)
+        put_number_text(out, "badge", c->badge);
 }
 
 static void fcm_ids(const struct push_content *c, struct cq_buf *out)
 {
-    put_id(out, "chatId", c->chat_id);
-    buf_add_byte(out, ',');
-    put_id(out, "messageId", c->message_id);
-    buf_printf(out, ",\"seq\":\"%lld\"", (long long)c->seq);
-    if (c->badge_known)
-        buf_printf(out, ",\"badge\":\"%lld\"", (long long)c->badge);
+    out_id(out, "chatId", c->chat_id);
+    out_id(out, "messageId", c->message_id);
+    fcm_place(c, out);
 }
 
-/* The system shows it, and the app learns of it when it is opened. */
+/* Open: the caller closes it. */
+static void fcm_android(const struct push_content *c, const char *priority, struct cq_buf *out)
+{
+    open_member(out, "android");
+    out_word(out, "priority", priority);
+    out_key(out, "ttl");
+    buf_printf(out, "\"%llds\"", (long long)c->ttl_s);
+}
+
+/* The system shows it, and the app learns of it when it is opened. Begins behind a member. */
 static void fcm_tail(const struct push_content *c, struct cq_buf *out)
 {
-    buf_add_str(out, ",\"data\":{");
+    buf_add_byte(out, ',');
+    open_member(out, "data");
     fcm_ids(c, out);
-    buf_printf(out,
-               "},\"android\":{\"priority\":\"HIGH\",\"ttl\":\"%llds\",\"collapseKey\":\"c%u\"",
-               (long long)c->ttl_s, collapse_key(c->chat_id));
-    buf_add_str(out, ",\"notification\":{");
-    put_id(out, "tag", c->chat_id);
+    buf_add_byte(out, '}');
+    fcm_android(c, "HIGH", out);
+    out_key(out, "collapseKey");
+    buf_printf(out, "\"c%u\"", collapse_key(c->chat_id));
+    open_member(out, "notification");
+    out_id(out, "tag", c->chat_id);
     if (c->badge_known)
-        buf_printf(out, ",\"notificationCount\":%lld", (long long)c->badge);
-    buf_add_str(out, "}},\"apns\":{\"headers\":{");
-    put_id(out, "apns-collapse-id", c->chat_id);
-    buf_add_str(out, "},\"payload\":{\"aps\":{\"sound\":\"default\",");
-    put_id(out, "thread-id", c->chat_id);
-    if (c->badge_known)
-        buf_printf(out, ",\"badge\":%lld", (long long)c->badge);
+        out_i64(out, "notificationCount", c->badge);
+    buf_add_str(out, "}}");
+    open_member(out, "apns");
+    open_member(out, "headers");
+    out_id(out, "apns-collapse-id", c->chat_id);
+    buf_add_byte(out, '}');
+    open_member(out, "payload");
+    open_member(out, "aps");
+    out_word(out, "sound", "default");
+    out_id(out, "thread-id", c->chat_id);
+    put_badge(out, c);
     buf_add_str(out, "}}}}}");
 }
 
@@ -247,19 +282,23 @@ static void fcm_tail(const struct push_content *c, struct cq_buf *out)
  * Google's own: the four are shared, and an alert of another chat must not give way to this. */
 static void fcm_silent(const struct push_content *c, struct cq_buf *out)
 {
-    buf_add_str(out, ",\"data\":{\"kind\":\"" PAYLOAD_KIND_READ "\",");
-    put_id(out, "chatId", c->chat_id);
-    buf_printf(out, ",\"seq\":\"%lld\"", (long long)c->seq);
-    if (c->badge_known)
-        buf_printf(out, ",\"badge\":\"%lld\"", (long long)c->badge);
-    buf_printf(out, "},\"android\":{\"priority\":\"NORMAL\",\"ttl\":\"%llds\"}",
-               (long long)c->ttl_s);
-    buf_add_str(out, ",\"apns\":{\"headers\":{\"apns-push-type\":\"background\","
-                     "\"apns-priority\":\"5\",");
-    put_id(out, "apns-collapse-id", c->chat_id);
-    buf_add_str(out, "},\"payload\":{\"aps\":{\"content-available\":1");
-    if (c->badge_known)
-        buf_printf(out, ",\"badge\":%lld", (long long)c->badge);
+    open_member(out, "data");
+    out_word(out, "kind", PAYLOAD_KIND_READ);
+    out_id(out, "chatId", c->chat_id);
+    fcm_place(c, out);
+    buf_add_byte(out, '}');
+    fcm_android(c, "NORMAL", out);
+    buf_add_byte(out, '}');
+    open_member(out, "apns");
+    open_member(out, "headers");
+    out_word(out, "apns-push-type", "background");
+    out_word(out, "apns-priority", "5");
+    out_id(out, "apns-collapse-id", c->chat_id);
+    buf_add_byte(out, '}');
+    open_member(out, "payload");
+    open_member(out, "aps");
+    out_i64(out, "content-available", 1);
+    put_badge(out, c);
     buf_add_str(out, "}}}}}");
 }
 
@@ -282,7 +321,7 @@ static void put_whole(const struct said *s, struct cq_span head, struct cq_span 
 void payload_fcm(const struct push_content *c, const struct push_address *to, bool dry_run,
                  struct cq_buf *out)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf head, tail;
+    cq_auto(buf) struct cq_buf head, tail;
     struct said s = say(c, to);
 
     buf_init(&head, PAYLOAD_MAX);
@@ -294,10 +333,12 @@ void payload_fcm(const struct push_content *c, const struct push_address *to, bo
     }
     fcm_head(to, dry_run, &head);
     if (to->mode == PUSH_MODE_DATA) { /* no collapse key: the app is woken for each one */
-        buf_add_str(&head, ",\"data\":{\"kind\":\"" PAYLOAD_KIND_MESSAGE "\",");
+        open_member(&head, "data");
+        out_word(&head, "kind", PAYLOAD_KIND_MESSAGE);
         fcm_ids(c, &head);
-        buf_printf(&tail, ",\"android\":{\"priority\":\"HIGH\",\"ttl\":\"%llds\"}}}",
-                   (long long)c->ttl_s);
+        buf_add_byte(&tail, ','); /* behind `data`, which `put_whole` closes */
+        fcm_android(c, "HIGH", &tail);
+        buf_add_str(&tail, "}}}");
         put_whole(&s, buf_span(&head), buf_span(&tail), ",\"title\":", "}", out);
         return;
     }
@@ -309,17 +350,20 @@ void payload_fcm(const struct push_content *c, const struct push_address *to, bo
 
 static void apns_silent(const struct push_content *c, struct cq_buf *out)
 {
-    buf_add_str(out, "{\"aps\":{\"content-available\":1");
-    if (c->badge_known)
-        buf_printf(out, ",\"badge\":%lld", (long long)c->badge);
-    buf_add_str(out, "},\"kind\":\"" PAYLOAD_KIND_READ "\",");
-    put_id(out, "chatId", c->chat_id);
-    buf_printf(out, ",\"seq\":%lld}", (long long)c->seq);
+    buf_add_byte(out, '{');
+    open_member(out, "aps");
+    out_i64(out, "content-available", 1);
+    put_badge(out, c);
+    buf_add_byte(out, '}');
+    out_word(out, "kind", PAYLOAD_KIND_READ);
+    out_id(out, "chatId", c->chat_id);
+    out_i64(out, "seq", c->seq);
+    buf_add_byte(out, '}');
 }
 
 void payload_apns(const struct push_content *c, const struct push_address *to, struct cq_buf *out)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf tail;
+    cq_auto(buf) struct cq_buf tail;
     struct said s = say(c, to);
 
     buf_init(&tail, PAYLOAD_MAX);
@@ -327,14 +371,15 @@ void payload_apns(const struct push_content *c, const struct push_address *to, s
         apns_silent(c, out);
         return;
     }
-    buf_add_str(&tail, ",\"sound\":\"default\",\"mutable-content\":1,");
-    put_id(&tail, "thread-id", c->chat_id);
-    if (c->badge_known)
-        buf_printf(&tail, ",\"badge\":%lld", (long long)c->badge);
-    buf_add_str(&tail, "},");
-    put_id(&tail, "chatId", c->chat_id);
-    buf_add_byte(&tail, ',');
-    put_id(&tail, "messageId", c->message_id);
-    buf_printf(&tail, ",\"seq\":%lld}", (long long)c->seq);
+    buf_add_byte(&tail, ','); /* behind `alert` */
+    out_word(&tail, "sound", "default");
+    out_i64(&tail, "mutable-content", 1);
+    out_id(&tail, "thread-id", c->chat_id);
+    put_badge(&tail, c);
+    buf_add_byte(&tail, '}');
+    out_id(&tail, "chatId", c->chat_id);
+    out_id(&tail, "messageId", c->message_id);
+    out_i64(&tail, "seq", c->seq);
+    buf_add_byte(&tail, '}');
     put_whole(&s, span_str("{\"aps\":{\"alert\":{"), buf_span(&tail), "\"title\":", "}", out);
 }

@@ -2,6 +2,7 @@
 #include "schemas/frame.h"
 
 #include "lib/base/arena.h"
+#include "lib/json/write.h"
 #include "tests/unit/test.h"
 
 #define ID(c)        \
@@ -145,7 +146,7 @@ TEST(escapes)
         cq_auto(buf) struct cq_buf b;
 
         buf_init(&b, 4096);
-        frame_json_string(&b, span_of(rows[i].in, rows[i].n));
+        json_put_text(&b, span_of(rows[i].in, rows[i].n));
         CHECK_SPAN(b, rows[i].want);
     }
 }
@@ -163,7 +164,7 @@ TEST(every_byte_at_every_place)
             memset(text, 'x', sizeof text);
             text[at] = (uint8_t)c;
             buf_clear(&b);
-            frame_json_string(&b, span_of(text, sizeof text));
+            json_put_text(&b, span_of(text, sizeof text));
             CHECK(span_is_utf8(buf_span(&b)));
             CHECK(!b.failed && b.p[0] == '"' && b.p[b.n - 1] == '"');
             if (c >= 0x80)
