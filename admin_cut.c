@@ -3,6 +3,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/partitions.h"
 #include "lib/base/settings.h"
 #include "lib/bus/bus.h"
 #include "lib/bus/frontier.h"
@@ -17,7 +18,6 @@
 #include <string.h>
 
 enum {
-    PARTITIONS_MAX = 1024,
     ARENA_BYTES = 8 * 1024 * 1024,
     PARAMS_BYTES = 64 * 1024,
     EARLIER_MS = 60 * 1000,      /* clocks of brokers and roles may differ by so much */

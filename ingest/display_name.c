@@ -76,21 +76,21 @@ bool display_name_good(struct cq_span s)
 {
     bool seen;
 
-    return s.n && s.n <= INGEST_NAME_BYTES_MAX && span_is_utf8(s) &&
-           span_code_points(s) <= INGEST_NAME_MAX && characters_good(s, &seen) && seen;
+    return s.n && s.n <= LIMIT_NAME_BYTES && span_is_utf8(s) &&
+           span_code_points(s) <= LIMIT_NAME_CHARS && characters_good(s, &seen) && seen;
 }
 
 bool device_label_good(struct cq_span s)
 {
     bool seen;
 
-    return s.n <= INGEST_LABEL_BYTES_MAX && span_is_utf8(s) &&
-           span_code_points(s) <= INGEST_NAME_MAX && characters_good(s, &seen);
+    return s.n <= LIMIT_LABEL_BYTES && span_is_utf8(s) && span_code_points(s) <= LIMIT_NAME_CHARS &&
+           characters_good(s, &seen);
 }
 
 bool file_name_good(struct cq_span s)
 {
-    if (s.n > INGEST_FILE_NAME_MAX || !span_is_utf8(s))
+    if (s.n > LIMIT_FILE_NAME_BYTES || !span_is_utf8(s))
         return false;
     for (size_t at = 0; at < s.n;) {
         uint32_t code = take_code(s, &at);

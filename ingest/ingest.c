@@ -130,7 +130,7 @@ static void keep_trust(struct ingest *in)
     if (!trust_begin(&in->trust, q->connects, now_ms, &q->full))
         return;
     for (int t = 0; t < TRUST_TOPICS; t++)
-        for (int32_t p = 0; p < in->conf.partitions && p < TRUST_PARTITIONS_MAX; p++)
+        for (int32_t p = 0; p < in->conf.partitions && p < PARTITIONS_MAX; p++)
             q->reached[t][p] = producer_reached(in->producer, log_check_topic(t), p);
     log_check_ask(in->check, q);
 }

@@ -7,30 +7,13 @@
 
 #include "lib/base/buf.h"
 #include "lib/bus/bus.h"
+#include "schemas/limits.h"
 #include "schemas/records.gen.h"
 
 struct ingest; /* opaque; one per edge process; loop thread only */
 
-enum {
-    INGEST_CONTENT_MAX =
-        32 * 1024, /* bytes of content; a rendered frame stays below the 64 KiB of a socket frame */
-    INGEST_CLIENT_ID_MAX = 64,
-    INGEST_NAME_MAX = 100, /* code points */
-    INGEST_NAME_BYTES_MAX = 400,
-    INGEST_LABEL_BYTES_MAX = 200,
-    INGEST_GROUP_MAX = 1024,    /* members */
-    INGEST_RECEIPTS_MAX = 512,  /* in one record */
-    INGEST_FILE_NAME_MAX = 255, /* bytes of a file's name */
-    INGEST_PUSH_TOKEN_MIN = 8,  /* bytes of a provider's token */
-    INGEST_PUSH_TOKEN_MAX = 1024,
-    INGEST_PUSH_APP_MAX = 155,
-    INGEST_LOCALE_MAX = 35,
-    INGEST_KEY_ID_MAX = 255,    /* bytes of a key's name */
-    INGEST_REASON_MAX = 64,     /* bytes of a word of our own */
-    INGEST_LOST_MAX = 512,      /* messages of one SessionLost */
-    INGEST_CUT_RETRY_MS = 5000, /* retry-after of actions that are refused because the log was
-                                 * cut */
-};
+/** Retry-after of actions that are refused because the log was cut. */
+enum { INGEST_CUT_RETRY_MS = 5000 };
 
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,
  * offset). CQ_AGAIN: unknown, the client must send again with the same client id. */

@@ -86,7 +86,7 @@ static enum cq_status on_user_event(void *arg, const struct bus_record *rec)
 static enum cq_status ask_made(struct log_check *lc, int topic, int64_t *spoken)
 {
     const char *made = topic_name(watched[topic].made);
-    int64_t end[TRUST_PARTITIONS_MAX], sources[TRUST_PARTITIONS_MAX] = { 0 };
+    int64_t end[PARTITIONS_MAX], sources[PARTITIONS_MAX] = { 0 };
     struct sources s = { lc->arena, sources };
     enum cq_status st = reader_ends(lc->reader, made, lc->partitions, end);
 
@@ -119,7 +119,7 @@ static void note_cut(struct log_check *lc, int topic, int32_t partition, int64_t
 static enum cq_status look_at(struct log_check *lc, int topic, const struct log_question *q,
                               struct trust_found *found)
 {
-    int64_t *spoken = found->spoken[topic], end[TRUST_PARTITIONS_MAX];
+    int64_t *spoken = found->spoken[topic], end[PARTITIONS_MAX];
     const char *name = log_check_topic(topic);
     enum cq_status st =
         reader_commits(lc->reader, BUS_FLOOR_GROUP, name, lc->partitions, take_highest, spoken);
@@ -204,7 +204,7 @@ struct log_check *log_check_start(const char *brokers, int32_t partitions, int w
     if (!lc)
         return NULL;
     lc->brokers = strdup(brokers);
-    lc->partitions = partitions < TRUST_PARTITIONS_MAX ? partitions : TRUST_PARTITIONS_MAX;
+    lc->partitions = partitions < PARTITIONS_MAX ? partitions : PARTITIONS_MAX;
     lc->wake_fd = wake_fd;
     lc->arena = arena_new(ARENA_BYTES);
     pthread_mutex_init(&lc->lock, NULL);

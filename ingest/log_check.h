@@ -20,7 +20,7 @@ void log_check_stop(struct log_check *lc);
 struct log_question {
     uint64_t connects;
     bool full;
-    int64_t reached[TRUST_TOPICS][TRUST_PARTITIONS_MAX]; /* one past our own reports */
+    int64_t reached[TRUST_TOPICS][PARTITIONS_MAX]; /* one past our own reports */
 };
 
 /** Begin a check; not while one runs. `q` is copied. */

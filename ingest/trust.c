@@ -60,7 +60,7 @@ enum trust_verdict trust_judge_held(const struct trust *t, int topic, int32_t pa
 {
     if (t->state != TRUST_WHOLE)
         return t->state == TRUST_CUT ? TRUST_DOUBT : TRUST_HOLD;
-    return offset >= 0 && partition >= 0 && partition < TRUST_PARTITIONS_MAX &&
+    return offset >= 0 && partition >= 0 && partition < PARTITIONS_MAX &&
                    offset < t->spoken[topic][partition]
                ? TRUST_DOUBT
                : TRUST_PASS;

@@ -9,11 +9,11 @@
  */
 #pragma once
 
+#include "lib/base/partitions.h"
 #include "lib/bus/bus.h"
 
 enum {
-    TRUST_TOPICS = 2, /* chat.actions, user.inbox */
-    TRUST_PARTITIONS_MAX = 1024,
+    TRUST_TOPICS = 2,          /* chat.actions, user.inbox */
     TRUST_EVERY_MS = 5000,     /* between two checks while all is well … */
     TRUST_CUT_EVERY_MS = 2000, /* … while a partition is short … */
     TRUST_AGAIN_MS = 300,      /* … and after one that got no answer */
@@ -30,7 +30,7 @@ enum trust_state {
 struct trust_found {
     enum cq_status st; /* CQ_OK: whole; CQ_FATAL: `cut` says what is not; CQ_AGAIN: not known */
     uint64_t connects; /* of the producer, when the check began */
-    int64_t spoken[TRUST_TOPICS][TRUST_PARTITIONS_MAX]; /* one past the highest offset named
+    int64_t spoken[TRUST_TOPICS][PARTITIONS_MAX]; /* one past the highest offset named
                                                          * anywhere */
     struct bus_cut cut;
 };
@@ -41,7 +41,7 @@ struct trust {
     bool known;        /* there was an answer */
     bool asking;
     int64_t due_ms;
-    int64_t spoken[TRUST_TOPICS][TRUST_PARTITIONS_MAX];
+    int64_t spoken[TRUST_TOPICS][PARTITIONS_MAX];
     struct bus_cut cut; /* while the state is TRUST_CUT */
 };
 

@@ -5,7 +5,7 @@
 
 bool client_id_good(struct cq_span s)
 {
-    if (!s.n || s.n > INGEST_CLIENT_ID_MAX)
+    if (!s.n || s.n > LIMIT_CLIENT_ID_BYTES)
         return false;
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] <= ' ' || s.p[i] > '~')
@@ -24,12 +24,12 @@ static const char *validate_message(const struct message_sent *m)
         return "type";
     if (m->has_media_id && (id_is_zero(m->media_id) || m->type == MESSAGE_TYPE_TEXT))
         return "mediaId";
-    if ((!m->content.n && !m->has_media_id) || m->content.n > INGEST_CONTENT_MAX ||
+    if ((!m->content.n && !m->has_media_id) || m->content.n > LIMIT_CONTENT_BYTES ||
         !span_is_utf8(m->content) || (m->content.n && memchr(m->content.p, 0, m->content.n)))
         return "content";
-    if (m->has_key_id && !short_text(m->key_id, INGEST_KEY_ID_MAX))
+    if (m->has_key_id && !short_text(m->key_id, LIMIT_KEY_ID_BYTES))
         return "keyId";
-    return short_text(m->content_type, 255) ? NULL : "contentType";
+    return short_text(m->content_type, LIMIT_CONTENT_TYPE_BYTES) ? NULL : "contentType";
 }
 
 static const char *validate_media(const struct media_ready *m)
@@ -42,11 +42,11 @@ static const char *validate_media(const struct media_ready *m)
         return "size";
     if (m->sha256.n != 32)
         return "sha256";
-    if (!short_text(m->name, INGEST_FILE_NAME_MAX))
+    if (!short_text(m->name, LIMIT_FILE_NAME_BYTES))
         return "name";
-    if (!m->key.n || !short_text(m->key, 255))
+    if (!m->key.n || !short_text(m->key, LIMIT_STORE_KEY_BYTES))
         return "key";
-    return short_text(m->content_type, 255) ? NULL : "contentType";
+    return short_text(m->content_type, LIMIT_CONTENT_TYPE_BYTES) ? NULL : "contentType";
 }
 
 static const char *validate_processed(const struct media_processed *m)
@@ -55,12 +55,15 @@ static const char *validate_processed(const struct media_processed *m)
         return "mediaId";
     if (m->width < 0 || m->height < 0 || m->duration_ms < 0)
         return "size";
-    return short_text(m->thumbnail_key, 255) && short_text(m->fault, 255) ? NULL : "fault";
+    return short_text(m->thumbnail_key, LIMIT_STORE_KEY_BYTES) &&
+                   short_text(m->fault, LIMIT_FAULT_BYTES)
+               ? NULL
+               : "fault";
 }
 
 static const char *validate_receipts(const struct receipts_advanced *r)
 {
-    if (!r->receipts_n || r->receipts_n > INGEST_RECEIPTS_MAX)
+    if (!r->receipts_n || r->receipts_n > LIMIT_RECEIPTS)
         return "receipts";
     for (size_t i = 0; i < r->receipts_n; i++)
         if (r->receipts[i].delivered_seq < 0 || r->receipts[i].read_seq < 0)
@@ -84,10 +87,10 @@ const char *validate_chat(const struct chat_action *a)
     case CHAT_ACTION_GROUP_CREATED:
         if (!display_name_good(a->action.u.group_created.name))
             return "name";
-        return a->action.u.group_created.members_n < INGEST_GROUP_MAX ? NULL : "members";
+        return a->action.u.group_created.members_n < LIMIT_GROUP_MEMBERS ? NULL : "members";
     case CHAT_ACTION_MEMBERS_CHANGED:
         return a->action.u.members_changed.changes_n &&
-                       a->action.u.members_changed.changes_n <= INGEST_GROUP_MAX
+                       a->action.u.members_changed.changes_n <= LIMIT_GROUP_MEMBERS
                    ? NULL
                    : "changes";
     case CHAT_ACTION_CHAT_RENAMED:
@@ -125,14 +128,14 @@ const char *validate_push(const struct push_address *a)
 {
     if ((unsigned)a->kind >= PUSH_KIND_N)
         return "kind";
-    if (!push_text_good(a->token, INGEST_PUSH_TOKEN_MIN, INGEST_PUSH_TOKEN_MAX) ||
+    if (!push_text_good(a->token, LIMIT_PUSH_TOKEN_LEAST_BYTES, LIMIT_PUSH_TOKEN_BYTES) ||
         (a->kind == PUSH_KIND_APNS && !is_hex(a->token)))
         return "token";
-    if (!push_text_good(a->app, 0, INGEST_PUSH_APP_MAX))
+    if (!push_text_good(a->app, 0, LIMIT_PUSH_APP_BYTES))
         return "app";
     if ((unsigned)a->environment >= PUSH_ENVIRONMENT_N)
         return "environment";
-    if (!push_text_good(a->locale, 0, INGEST_LOCALE_MAX))
+    if (!push_text_good(a->locale, 0, LIMIT_LOCALE_BYTES))
         return "locale";
     if ((unsigned)a->privacy >= PUSH_PRIVACY_N)
         return "privacy";
@@ -153,22 +156,22 @@ const char *validate_user(const struct user_action *a)
     case USER_ACTION_PROFILE_EDITED:
         return display_name_good(a->action.u.profile_edited.name) ? NULL : "name";
     case USER_ACTION_DEVICE_LINKED:
-        return short_text(a->action.u.device_linked.platform, 16) &&
+        return short_text(a->action.u.device_linked.platform, LIMIT_PLATFORM_BYTES) &&
                        device_label_good(a->action.u.device_linked.label)
                    ? NULL
                    : "label";
     case USER_ACTION_DEVICE_UNLINKED:
-        return short_text(a->action.u.device_unlinked.reason, INGEST_REASON_MAX) ? NULL : "reason";
+        return short_text(a->action.u.device_unlinked.reason, LIMIT_REASON_BYTES) ? NULL : "reason";
     case USER_ACTION_SESSION_LOST:
-        return a->action.u.session_lost.items_n <= INGEST_LOST_MAX ? NULL : "items";
+        return a->action.u.session_lost.items_n <= LIMIT_LOST_ITEMS ? NULL : "items";
     case USER_ACTION_PUSH_REGISTERED:
         return validate_push(&a->action.u.push_registered.address);
     case USER_ACTION_PUSH_CLAIMED:
         return validate_push(&a->action.u.push_claimed.address);
     case USER_ACTION_PUSH_UNREGISTERED:
-        if (!short_text(a->action.u.push_unregistered.reason, INGEST_REASON_MAX))
+        if (!short_text(a->action.u.push_unregistered.reason, LIMIT_REASON_BYTES))
             return "reason";
-        return a->action.u.push_unregistered.token.n <= INGEST_PUSH_TOKEN_MAX ? NULL : "token";
+        return a->action.u.push_unregistered.token.n <= LIMIT_PUSH_TOKEN_BYTES ? NULL : "token";
     case USER_ACTION_CHAT_MUTED:
         return a->action.u.chat_muted.until_ms >= 0 && !id_is_zero(a->action.u.chat_muted.chat_id)
                    ? NULL

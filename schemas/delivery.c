@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/delivery.h"
 
+#include "lib/base/partitions.h"
 #include "schemas/codec.h"
 
 #include <stdlib.h>
@@ -134,7 +135,7 @@ static enum cq_status add_recipient(struct delivery *d, struct batch *b, struct 
 enum cq_status delivery_add(struct delivery *d, const struct delivery_item *item,
                             delivery_emit_fn *emit, void *arg)
 {
-    bool opened[1024] = { false }; /* partitions that have this item already; N is at most 1,024 */
+    bool opened[PARTITIONS_MAX] = { false }; /* that have this item already */
 
     for (size_t i = 0; i < item->to_n; i++) {
         int32_t p = topic_partition(item->to[i], d->partitions);

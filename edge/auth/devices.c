@@ -122,7 +122,7 @@ static enum cq_status evict_devices(struct pg *c, struct pg_params *p, struct cq
     pg_add_uuid(p, user);
     pg_add_uuid(p, device);
     pg_add_i64(p, now_ms);
-    pg_add_i64(p, DEVICES_MAX);
+    pg_add_i64(p, LIMIT_USER_DEVICES);
     return pg_run(c, sql_evict, p, NULL);
 }
 
@@ -135,7 +135,7 @@ enum cq_status devices_over(struct pg *c, struct cq_id user,
 
     pg_params_init(&p, PARAMS_BYTES);
     pg_add_uuid(&p, user);
-    pg_add_i64(&p, DEVICES_MAX - 1);
+    pg_add_i64(&p, LIMIT_USER_DEVICES - 1);
     pg_add_i64(&p, DEVICES_EVICTED_MAX);
     st = pg_run(c, sql_over, &p, &rows);
     pg_params_release(&p);
@@ -187,7 +187,7 @@ enum cq_status device_list(struct pg *c, struct cq_id user, struct pg_result **r
 
     pg_params_init(&p, PARAMS_BYTES);
     pg_add_uuid(&p, user);
-    pg_add_i64(&p, DEVICES_MAX);
+    pg_add_i64(&p, LIMIT_USER_DEVICES);
     st = pg_run(c, sql_list, &p, ret);
     pg_params_release(&p);
     return st;

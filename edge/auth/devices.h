@@ -5,6 +5,7 @@
 #pragma once
 
 #include "edge/auth/challenges.h"
+#include "schemas/limits.h"
 
 enum { REFRESH_BYTES = 32, REFRESH_TEXT = 43 /* base64url */, ACCESS_TTL_S = 15 * 60 };
 #define REFRESH_TTL_MS ((int64_t)60 * 24 * 3600 * 1000)
@@ -18,7 +19,6 @@ CQ_MUST_CHECK enum cq_status account_number(struct pg *c, struct cq_id user,
                                             char out[PHONE_MAX + 1]);
 
 enum {
-    DEVICES_MAX = 16,       /* of a user, as in processors/user */
     DEVICES_EVICTED_MAX = 2 /* reported of one log-in; more only where there were too many before */
 };
 
@@ -27,8 +27,8 @@ CQ_MUST_CHECK enum cq_status devices_over(struct pg *c, struct cq_id user,
                                           struct cq_id ret_over[DEVICES_EVICTED_MAX],
                                           size_t *ret_over_n);
 
-/** Add a device and end the user's oldest above DEVICES_MAX with their refresh tokens, all or
- * nothing. Once the log has the new one: a log-in that fails must end nobody's device. */
+/** Add a device and end the user's oldest above LIMIT_USER_DEVICES with their refresh tokens, all
+ * or nothing. Once the log has the new one: a log-in that fails must end nobody's device. */
 CQ_MUST_CHECK enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user,
                                         int64_t now_ms);
 
@@ -36,9 +36,9 @@ CQ_MUST_CHECK enum cq_status device_add(struct pg *c, struct cq_id device, struc
 CQ_MUST_CHECK enum cq_status device_is_own(struct pg *c, struct cq_id device, struct cq_id user,
                                            bool *ret);
 
-/** The devices that are logged in, newest first, at most DEVICES_MAX: id, platform and label (""
- * while the view does not know them), when it was added and when it last had new tokens. `*ret` is
- * owned by the caller. */
+/** The devices that are logged in, newest first, at most LIMIT_USER_DEVICES: id, platform and label
+ * ("" while the view does not know them), when it was added and when it last had new tokens. `*ret`
+ * is owned by the caller. */
 CQ_MUST_CHECK enum cq_status device_list(struct pg *c, struct cq_id user, struct pg_result **ret);
 
 /** Revoke it and its refresh tokens. */

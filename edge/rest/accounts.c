@@ -360,10 +360,10 @@ enum call_next handle_config(struct call *c, struct pg *db)
     out_text(&c->out, "version", span_str(CHASQUI_VERSION));
     out_key(&c->out, "limits");
     buf_add_byte(&c->out, '{');
-    out_i64(&c->out, "contentBytes", INGEST_CONTENT_MAX);
-    out_i64(&c->out, "clientIdChars", INGEST_CLIENT_ID_MAX);
-    out_i64(&c->out, "groupMembers", INGEST_GROUP_MAX);
-    out_i64(&c->out, "nameChars", INGEST_NAME_MAX);
+    out_i64(&c->out, "contentBytes", LIMIT_CONTENT_BYTES);
+    out_i64(&c->out, "clientIdChars", LIMIT_CLIENT_ID_BYTES);
+    out_i64(&c->out, "groupMembers", LIMIT_GROUP_MEMBERS);
+    out_i64(&c->out, "nameChars", LIMIT_NAME_CHARS);
     if (c->conf->media.store.where[0])
         out_file_limits(c);
     buf_add_str(&c->out, "}}");

@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,7 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { PARTITIONS_MAX = 1024, WAIT_MS = 1000 };
+enum { WAIT_MS = 1000 };
 
 static const char *const topics[WATCH_N] = { "chat.events", "rejections", "user.events",
                                              "push.targets" };

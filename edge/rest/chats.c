@@ -77,7 +77,7 @@ static struct cq_id *parse_members(struct call *c, const struct json *list, size
 {
     size_t count = json_count(list), n = 0;
     struct cq_id *ids =
-        count <= INGEST_GROUP_MAX ? ARENA_ARRAY(c->arena, struct cq_id, count + 1) : NULL;
+        count <= LIMIT_GROUP_MEMBERS ? ARENA_ARRAY(c->arena, struct cq_id, count + 1) : NULL;
 
     *ret_n = 0;
     if (list && !json_is_array(list))
@@ -133,7 +133,7 @@ static enum call_next make_group(struct call *c, struct pg *db, struct cq_span n
     else if (!json_get_text(c->json, "clientId", &client_id))
         return call_bad_request(c, "clientId: 1 to 64 printable characters");
     members = parse_members(c, json_get(c->json, "members"), &n);
-    if (!members || n >= INGEST_GROUP_MAX)
+    if (!members || n >= LIMIT_GROUP_MEMBERS)
         return call_bad_request(c, "members: up to 1,023 user ids");
     if (!display_name_good(name) || !client_id_good(client_id))
         return call_bad_request(c, CALL_NAME_TEXT "; clientId: 1 to 64 printable characters");

@@ -152,7 +152,7 @@ enum call_next handle_members_add(struct call *c, struct pg *db)
         return call_rejected(c, span_str("forbidden"));
     changes = ARENA_ARRAY(c->arena, struct member_change, n + 1);
     ids = ARENA_ARRAY(c->arena, struct cq_id, n + 1);
-    if (!n || n > INGEST_GROUP_MAX || !changes || !ids)
+    if (!n || n > LIMIT_GROUP_MEMBERS || !changes || !ids)
         return call_bad_request(c, "add: 1 to 1,024 user ids");
     for (size_t i = 0; i < n; i++) {
         if (!json_id(json_at(list, i), &ids[i]))

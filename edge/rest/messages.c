@@ -73,7 +73,7 @@ static bool parse_message(struct call *c, struct cq_id *chat, struct message_sen
         *ret = call_bad_request(c, "content: must be text");
     else if (!m->content.n && !json_get(c->json, "mediaId"))
         *ret = call_bad_request(c, "content: required, unless there is a mediaId");
-    else if (m->content.n > INGEST_CONTENT_MAX)
+    else if (m->content.n > LIMIT_CONTENT_BYTES)
         *ret = call_error(c, 413, "too_large", "content: 32 KiB at most");
     else if (json_get(c->json, "clientId") &&
              (!json_get_text(c->json, "clientId", client_id) || !client_id_good(*client_id)))

@@ -37,7 +37,7 @@ struct sync {
     bool has_at_least, latest;
     struct cursor applied; /* of the snapshot */
     struct cursor next;    /* of the answer */
-    int64_t lows[FRONTIER_MAX];
+    int64_t lows[PARTITIONS_MAX];
     struct chat_changes changes;
     bool more;
 };

@@ -81,7 +81,7 @@ static const char *parse_send(struct client_frame *f, struct cq_id user, const c
         return "mediaId: the id of a file, with a type other than text";
     if (!json_get_text(f->root, "content", &f->content) || (!f->content.n && !f->has_media))
         return "content: text, empty only with a mediaId";
-    if (f->content.n > INGEST_CONTENT_MAX) {
+    if (f->content.n > LIMIT_CONTENT_BYTES) {
         *ret_code = "too_large";
         return "content: 32 KiB at most";
     }

@@ -82,7 +82,7 @@ bool receipts_add(struct receipts *r, int32_t partition, const struct receipt *o
 
 static bool move_to_sent(struct receipt_bucket *b)
 {
-    uint32_t n = b->waiting_n < INGEST_RECEIPTS_MAX ? b->waiting_n : INGEST_RECEIPTS_MAX;
+    uint32_t n = b->waiting_n < LIMIT_RECEIPTS ? b->waiting_n : LIMIT_RECEIPTS;
 
     if (b->sent_cap < n) {
         struct receipt *sent = realloc(b->sent, b->waiting_cap * sizeof *sent);

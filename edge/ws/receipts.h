@@ -11,8 +11,8 @@
 enum {
     RECEIPTS_EVERY_MS = 100,
     RECEIPTS_RETRY_MS = 1000,
-    RECEIPTS_WAITING_MAX = 8 * INGEST_RECEIPTS_MAX, /* of one partition, those under way too */
-    RECEIPTS_USER_MAX = 256,                        /* of one user among them */
+    RECEIPTS_WAITING_MAX = 8 * LIMIT_RECEIPTS, /* of one partition, those under way too */
+    RECEIPTS_USER_MAX = 256,                   /* of one user among them */
     RECEIPT_MEMORY = 8,
 };
 

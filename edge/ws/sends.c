@@ -124,7 +124,7 @@ uint64_t sends_add(struct sends *s, struct sender *sender, struct cq_id id,
     e->at_ms = now_ms;
     e->id = id;
     e->client_id_n =
-        (uint8_t)(client_id.n < SENDS_CLIENT_ID_MAX ? client_id.n : SENDS_CLIENT_ID_MAX);
+        (uint8_t)(client_id.n < LIMIT_CLIENT_ID_BYTES ? client_id.n : LIMIT_CLIENT_ID_BYTES);
     memcpy(e->client_id, client_id.p, e->client_id_n);
     if (s->tail)
         s->all[s->tail - 1].next = me;

@@ -7,13 +7,13 @@
 #pragma once
 
 #include "lib/base/id.h"
+#include "schemas/limits.h"
 
 enum {
-    SENDS_MAX = 64 * 1024,    /* in one gateway; a power of two */
-    SENDS_SOCKET_MAX = 64,    /* of one socket */
-    SENDS_WITHIN_MS = 5000,   /* without a report for so long the answer is: unknown */
-    SENDS_CLIENT_ID_MAX = 64, /* bytes */
-    SENDS_REFUSED_MAX = 128,  /* remembered of one socket while its order is stopped by a nack */
+    SENDS_MAX = 64 * 1024,   /* in one gateway; a power of two */
+    SENDS_SOCKET_MAX = 64,   /* of one socket */
+    SENDS_WITHIN_MS = 5000,  /* without a report for so long the answer is: unknown */
+    SENDS_REFUSED_MAX = 128, /* remembered of one socket while a nack stops its order */
 };
 
 /* One socket as a sender. Zeroed is a fresh one. */
@@ -33,7 +33,7 @@ struct send {
     int64_t at_ms;
     struct cq_id id; /* of the message */
     uint8_t client_id_n;
-    char client_id[SENDS_CLIENT_ID_MAX];
+    char client_id[LIMIT_CLIENT_ID_BYTES];
 };
 
 /** The answer to one send: stored, or unknown. Spans are borrowed. */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "lib/base/partitions.h"
 #include "lib/base/status.h"
 
 #include <stdbool.h>
@@ -143,7 +144,7 @@ enum role_bit {
       "The program that looks into files; empty: chasqui-thumbnail beside this one")               \
     X(PARTITIONS, PARTS, "2", 1, 256, 0, ROLE_ALL,                                                 \
       "Partitions of every topic on the message road; fixed for its life")                         \
-    X(SLOTS, INT, "4", 1, 1024, 0, ROLE_ALL,                                                       \
+    X(SLOTS, INT, "4", 1, PARTITIONS_MAX, 0, ROLE_ALL,                                             \
       "Partitions of ws.push; bounds the number of WebSocket gateways")                            \
     X(REPLICATION, INT, "1", 1, 7, 0, ROLE_ADMIN,                                                  \
       "Replication factor of topics that `admin topics` creates")                                  \

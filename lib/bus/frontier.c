@@ -5,7 +5,7 @@ void frontier_init(struct frontier *f, int32_t generation, int32_t n)
 {
     memset(f, 0, sizeof *f);
     f->generation = generation;
-    f->n = n < FRONTIER_MAX ? n : FRONTIER_MAX;
+    f->n = n < PARTITIONS_MAX ? n : PARTITIONS_MAX;
 }
 
 void frontier_advance(struct frontier *f, int32_t p, int64_t next)

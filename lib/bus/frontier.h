@@ -7,19 +7,19 @@
 #pragma once
 
 #include "lib/base/buf.h"
+#include "lib/base/partitions.h"
 #include "lib/base/span.h"
 #include "lib/base/status.h"
 
 enum {
-    FRONTIER_MAX = 1024,
     FRONTIER_PACKED_N_MAX = 256, /* partitions for which a packed pair always fits … */
     FRONTIER_PACKED_MAX = 3600,  /* … into this many bytes, while offsets are below 2^35 */
 };
 
 struct frontier {
     int32_t generation;
-    int32_t n;                  /* partitions */
-    int64_t next[FRONTIER_MAX]; /* first offset not yet seen */
+    int32_t n;                    /* partitions */
+    int64_t next[PARTITIONS_MAX]; /* first offset not yet seen */
 };
 
 void frontier_init(struct frontier *f, int32_t generation, int32_t n);

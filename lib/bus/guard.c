@@ -2,11 +2,12 @@
 #include "lib/bus/bus.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/partitions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PARTITIONS_MAX = 1024, WITHIN_MS = 60 * 1000 };
+enum { WITHIN_MS = 60 * 1000 };
 
 static void take_highest(void *arg, int32_t partition, int64_t next, const char *meta)
 {

@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 #include "lib/base/ticker.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 
 enum {
     TOPICS_MAX = 64,
-    PARTITIONS_MAX = 1024,       /* no backlog is kept for partitions above it */
     MESSAGE_BYTES = 1024 * 1024, /* message.max.bytes */
     RECORDS_MAX = 20000,
     KIB_MAX = 64 * 1024,

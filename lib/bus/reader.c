@@ -5,6 +5,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@ enum {
     CALL_MS = 10000,
     SILENCE_MS = 30000,
     POLL_MS = 100,
-    WATCHED_MAX = 1024, /* partitions */
 };
 
 struct reader {
@@ -246,7 +246,7 @@ enum cq_status reader_commits(struct reader *r, const char *group, const char *t
 /* Which partitions have shown their last record, or have none to show. */
 struct lasts {
     const int64_t *next;
-    bool shown[WATCHED_MAX];
+    bool shown[PARTITIONS_MAX];
     int32_t left;
     reader_scan_fn *fn;
     void *arg;
@@ -295,7 +295,7 @@ enum cq_status reader_lasts(struct reader *r, const char *topic, int32_t n, cons
     struct lasts lasts = { .next = next, .fn = fn, .arg = arg };
     enum cq_status st = CQ_OK;
 
-    for (int32_t p = 0; p < n && p < WATCHED_MAX; p++)
+    for (int32_t p = 0; p < n && p < PARTITIONS_MAX; p++)
         if (next[p] > 0)
             rd_kafka_topic_partition_list_add(list, topic, p)->offset = next[p] - 1;
     lasts.left = list->cnt;

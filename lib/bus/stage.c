@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 #include "lib/bus/places.h"
 #include "lib/bus/suspect.h"
 
@@ -18,7 +19,6 @@ enum {
     OUT_BYTES_MAX = 96 * 1024 * 1024,  /* … and may not pass this many */
     COMMIT_EVERY_MS = 200,             /* a commit lost to a crash only means more replay */
     SHOW_EVERY_MS = 1000,
-    PARTITIONS_MAX = 1024,
     SERVE_MS = 100,
     LINGER_MS = 1000, /* the outputs of a turn leave together, with the flush at its end */
     JOIN_MS = 10000,

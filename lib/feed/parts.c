@@ -28,11 +28,11 @@ static const char sql_move[] =
 static const char sql_notify[] = "SELECT pg_notify($1, w) FROM unnest($2::text[]) AS w";
 
 struct feed_touched {
-    struct cq_span topic[FEED_TOPICS_MAX * FEED_PARTITIONS_MAX];
-    int32_t partition[FEED_TOPICS_MAX * FEED_PARTITIONS_MAX];
-    int64_t expected[FEED_TOPICS_MAX * FEED_PARTITIONS_MAX];
-    int64_t next[FEED_TOPICS_MAX * FEED_PARTITIONS_MAX];
-    int64_t source_next[FEED_TOPICS_MAX * FEED_PARTITIONS_MAX];
+    struct cq_span topic[FEED_TOPICS_MAX * PARTITIONS_MAX];
+    int32_t partition[FEED_TOPICS_MAX * PARTITIONS_MAX];
+    int64_t expected[FEED_TOPICS_MAX * PARTITIONS_MAX];
+    int64_t next[FEED_TOPICS_MAX * PARTITIONS_MAX];
+    int64_t source_next[FEED_TOPICS_MAX * PARTITIONS_MAX];
     size_t n;
 };
 
@@ -41,7 +41,7 @@ enum cq_status parts_init(struct feed_parts *ps, const struct feed_conf *conf)
     if (conf->topics_n > FEED_TOPICS_MAX)
         return CQ_FATAL;
     ps->conf = conf;
-    ps->v = calloc(conf->topics_n * FEED_PARTITIONS_MAX, sizeof *ps->v);
+    ps->v = calloc(conf->topics_n * PARTITIONS_MAX, sizeof *ps->v);
     ps->touched = calloc(1, sizeof *ps->touched);
     pg_params_init(&ps->params, PARAMS_BYTES);
     return ps->v && ps->touched ? CQ_OK : CQ_FATAL;
@@ -58,7 +58,7 @@ void parts_release(struct feed_parts *ps)
 
 struct feed_part *parts_get(struct feed_parts *ps, const char *topic, int32_t partition)
 {
-    if (partition < 0 || partition >= FEED_PARTITIONS_MAX)
+    if (partition < 0 || partition >= PARTITIONS_MAX)
         return NULL;
     for (size_t t = 0; t < ps->conf->topics_n; t++)
         if (strcmp(ps->conf->topics[t].name, topic) == 0)
@@ -137,8 +137,8 @@ enum cq_status parts_reload(struct feed_parts *ps, struct pg *c, parts_moved_fn 
             return CQ_FATAL; /* the view was replaced under us: begin anew from what it says */
         at = p - ps->v;
         if (next > p->next)
-            st = fn(arg, (size_t)(at / FEED_PARTITIONS_MAX), (int32_t)(at % FEED_PARTITIONS_MAX), p,
-                    next, pg_i64(res, i, 3) - 1);
+            st = fn(arg, (size_t)(at / PARTITIONS_MAX), (int32_t)(at % PARTITIONS_MAX), p, next,
+                    pg_i64(res, i, 3) - 1);
     }
     for (size_t at = 0; (p = parts_next(ps, &at, &topic_at, &partition)) != NULL;)
         owned += p->owned;

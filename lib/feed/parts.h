@@ -4,9 +4,10 @@
  */
 #pragma once
 
+#include "lib/base/partitions.h"
 #include "lib/feed/feed.h"
 
-enum { FEED_PARTITIONS_MAX = 1024, FEED_TOPICS_MAX = 4 };
+enum { FEED_TOPICS_MAX = 4 };
 
 struct feed_part {
     bool owned;
@@ -29,7 +30,7 @@ struct feed_touched; /* the touched partitions as columns */
 
 struct feed_parts {
     const struct feed_conf *conf;
-    struct feed_part *v;          /* owned; topics_n * FEED_PARTITIONS_MAX */
+    struct feed_part *v;          /* owned; topics_n * PARTITIONS_MAX */
     int32_t width;                /* one past the highest partition ever owned */
     struct feed_touched *touched; /* owned */
     struct pg_params params;
@@ -43,7 +44,7 @@ struct feed_part *parts_get(struct feed_parts *ps, const char *topic, int32_t pa
 
 static inline struct feed_part *parts_at(struct feed_parts *ps, size_t topic, int32_t partition)
 {
-    return &ps->v[topic * FEED_PARTITIONS_MAX + (size_t)partition];
+    return &ps->v[topic * PARTITIONS_MAX + (size_t)partition];
 }
 
 /** Walk all partitions that may be owned: start with *at = 0; NULL at the end. */

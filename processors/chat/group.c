@@ -281,7 +281,7 @@ static bool chain_apply(struct chains *c, struct group *g, const struct member_c
 }
 
 /* Keep GROUP_STAYS_MAX: the oldest that had ended before `seq` go. There are enough of them, since
- * no more than GROUP_MEMBERS_MAX are present. */
+ * no more than LIMIT_GROUP_MEMBERS are present. */
 static void drop_ended(struct group *g, int64_t seq)
 {
     size_t kept = 0;

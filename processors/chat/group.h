@@ -7,11 +7,11 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/idmap.h"
+#include "schemas/limits.h"
 #include "schemas/records.gen.h"
 
 enum {
     GROUPS_MAX = 4 * 1024 * 1024, /* in one partition */
-    GROUP_MEMBERS_MAX = 1024,     /* present members */
     GROUP_STAYS_MAX = 4096,       /* stays kept; beyond it the oldest ended ones are dropped */
 };
 

@@ -7,11 +7,9 @@
 #include "schemas/frame.h"
 #include "schemas/names.h"
 
-enum { NAME_MAX = 100 /* code points */, CHANGES_MAX = 1024 };
-
 static bool name_good(struct cq_span name)
 {
-    return name.n && span_is_utf8(name) && span_code_points(name) <= NAME_MAX;
+    return name.n && span_is_utf8(name) && span_code_points(name) <= LIMIT_NAME_CHARS;
 }
 
 /* The group as it is now, for topic members. */
@@ -108,7 +106,7 @@ enum cq_status rule_group_created(struct chat_step *step)
     if (!id_eq(a->chat_id, chat_id_group(a->user_id, a->client_id)) || !a->client_id.n ||
         !name_good(c->name))
         return chat_reject(step, a->chat_id, "bad_request");
-    if (c->members_n >= GROUP_MEMBERS_MAX)
+    if (c->members_n >= LIMIT_GROUP_MEMBERS)
         return chat_reject(step, a->chat_id, "too_many_members");
     if (!g && groups_full(&step->state->groups)) /* the table is full: the action is refused, and
                                                   * the process goes on */
@@ -307,7 +305,7 @@ static enum cq_status change_members(struct chat_step *step, struct group *g,
         return CQ_AGAIN;
     for (size_t i = 0; i < n; i++)
         added += changes[i].change == MEMBER_CHANGE_KIND_ADD;
-    if (group_count(g, step->seq) + added > GROUP_MEMBERS_MAX)
+    if (group_count(g, step->seq) + added > LIMIT_GROUP_MEMBERS)
         return chat_reject(step, a->chat_id, "too_many_members");
     return accept_changes(step, g, changes, n);
 }
@@ -323,7 +321,7 @@ enum cq_status rule_members_changed(struct chat_step *step)
 
     if (!actor)
         return chat_reject(step, a->chat_id, "not_found");
-    if (!m->changes_n || m->changes_n > CHANGES_MAX)
+    if (!m->changes_n || m->changes_n > LIMIT_GROUP_MEMBERS)
         return chat_reject(step, a->chat_id, "bad_request");
     idmap_init(&named, m->changes_n);
     st = group_roster(g, step->seq, &roster) ? change_members(step, g, &roster, &named, actor)

@@ -3,6 +3,7 @@
 
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 #include "lib/base/settings.h"
 #include "processors/chat/restore.h"
 #include "processors/chat/turn.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 
 enum {
-    PARTITIONS_MAX = 1024,
     TURN_RECORDS = 1000,
     TURN_BYTES = 2 * 1024 * 1024,
     OUTPUTS_N = 5,

@@ -5,7 +5,7 @@
 #include "schemas/frame.h"
 #include "schemas/names.h"
 
-enum { CONTENT_MAX = 32 * 1024, RECEIPTS_MAX = 512, FRAME_MAX = 256 * 1024 };
+enum { FRAME_MAX = 256 * 1024 };
 
 void chat_state_init(struct chat_state *s, int32_t partition, int32_t partitions_n)
 {
@@ -239,7 +239,7 @@ static enum cq_status rule_message_sent(struct chat_step *step)
         return st != CQ_OK ? st : chat_reject(step, id, "not_found");
     if (!a->client_id.n || (!m->content.n && !m->has_media_id))
         return chat_reject(step, id, "bad_request");
-    if (m->content.n > CONTENT_MAX)
+    if (m->content.n > LIMIT_CONTENT_BYTES)
         return chat_reject(step, id, "too_large");
     first = dedupe_find(&step->state->dedupe, id, step->log_ms);
     if (first && first->seq != step->seq)
@@ -336,7 +336,7 @@ static enum cq_status rule_receipts_advanced(struct chat_step *step)
     const struct receipts_advanced *all = &step->action->action.u.receipts_advanced;
     enum cq_status st = CQ_OK;
 
-    if (all->receipts_n > RECEIPTS_MAX)
+    if (all->receipts_n > LIMIT_RECEIPTS)
         return CQ_POISON;
     for (size_t i = 0; st == CQ_OK && i < all->receipts_n; i++) {
         const struct receipt *r = &all->receipts[i];

@@ -55,7 +55,7 @@ struct chat_step {
 };
 
 /** Outputs a single action can have: two per receipt are the most. */
-enum { CHAT_OUTPUTS_MAX = 2 * 512 + 16 };
+enum { CHAT_OUTPUTS_MAX = 2 * LIMIT_RECEIPTS + 16 };
 
 /**
  * Step one action. CQ_OK; CQ_POISON with *ret_why for one that no client can have written (wrong

@@ -16,8 +16,8 @@ enum {
     DEVICE_OVERHEAD = 72,  /* of a device beside its address */
     ENTRY_OVERHEAD = 80,   /* of a WsEntry beside frame and targets */
     PLACE_ITEM_SHIFT = 32, /* a place is (item, how far in it): see route_part */
-    SLOT_WORDS = USER_SLOTS_MAX / 64,
-    SHARED_MIN = MOBILE_PUSH_TARGETS_MAX - USER_DEVICES_MAX,
+    SLOT_WORDS = PARTITIONS_MAX / 64,
+    SHARED_MIN = MOBILE_PUSH_TARGETS_MAX - LIMIT_USER_DEVICES,
 };
 
 _Static_assert(USER_GROUP *USER_SESSIONS_MAX <= USER_TARGETS_MAX, "a part has room for a group");

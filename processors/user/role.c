@@ -2,6 +2,7 @@
 #include "processors/user/role.h"
 
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 #include "lib/base/settings.h"
 #include "processors/stage_port.h"
 #include "processors/user/turn.h"
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 
 enum {
-    PARTITIONS_MAX = 1024,
     TURN_RECORDS = 1000,
     TURN_BYTES = 2 * 1024 * 1024,
     RESTORE_ARENA_BYTES = 64 * 1024,

@@ -22,7 +22,7 @@ bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions
     idmap_init(&s->alive, INCARNATIONS_MAX);
     idmap_init(&s->gone, GONE_MAX);
     s->swept = false;
-    return partitions_n <= FRONTIER_MAX && slots_n <= USER_SLOTS_MAX;
+    return partitions_n <= PARTITIONS_MAX && slots_n <= PARTITIONS_MAX;
 }
 
 void user_state_release(struct user_state *s)
@@ -53,7 +53,7 @@ enum cq_status user_restore(struct user_state *s, const struct presence *value)
 
         if (known && known->source_offset > value->source.offset)
             return CQ_OK; /* a late record of a zombie: the highest source wins */
-        if (!known && u->devices_n == USER_DEVICES_MAX)
+        if (!known && u->devices_n == LIMIT_USER_DEVICES)
             user_remove_device(u, u->devices[0].id);
         return user_add_device(u, &(struct known_device){ value->entry.u.device_entry.device_id,
                                                           value->source.offset, NULL });
@@ -264,7 +264,7 @@ static enum cq_status rule_device_linked(struct user_step *step, const struct us
 
     if (!u)
         return CQ_FATAL;
-    if (!user_device(u, a->device_id) && u->devices_n == USER_DEVICES_MAX)
+    if (!user_device(u, a->device_id) && u->devices_n == LIMIT_USER_DEVICES)
         st = drop_device(step, a, u, u->devices[0].id, span_str("too_many_devices"), 1);
     if (st == CQ_OK)
         st = user_add_device(u, &(struct known_device){ a->device_id, step->offset, NULL });

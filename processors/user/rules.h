@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lib/base/arena.h"
+#include "lib/base/partitions.h"
 #include "lib/bus/frontier.h"
 #include "processors/user/claims.h"
 #include "processors/user/sessions.h"
@@ -115,9 +116,8 @@ enum {
     USER_OUTPUTS_SOFT = 8 * 1024, /* a part ends at this many outputs … */
     USER_OUTPUTS_MAX = 16 * 1024, /* … and cannot have more */
     USER_ARENA_SOFT = 32 << 20,   /* and when this much of the turn's arena is used */
-    USER_SLOTS_MAX = 1024,
-    USER_TARGETS_MAX = 4096,   /* sessions that one entry of ws.push names */
-    USER_LOST_ITEMS_MAX = 512, /* messages of one SessionLost */
+    USER_TARGETS_MAX = 4096,      /* sessions that one entry of ws.push names */
+    USER_LOST_ITEMS_MAX = 512,    /* messages of one SessionLost */
     USER_GROUP = 32, /* recipients that may share a record of mobile.push: an item's first 32, its
                         next 32. A part ends between groups, so the records are the same wherever
                         it ends */

@@ -107,7 +107,7 @@ enum cq_status user_add_device(struct user_entry *u, const struct known_device *
         known->source_offset = x->source_offset;
         return CQ_OK;
     }
-    if (u->devices_n >= USER_DEVICES_MAX)
+    if (u->devices_n >= LIMIT_USER_DEVICES)
         return CQ_FATAL;
     v = realloc(u->devices, (u->devices_n + 1u) * sizeof *v);
     if (!v)

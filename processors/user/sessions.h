@@ -5,12 +5,12 @@
 #pragma once
 
 #include "lib/base/idmap.h"
+#include "schemas/limits.h"
 #include "schemas/records.gen.h"
 
 enum {
     USERS_MAX = 16 * 1024 * 1024, /* with a device, in one partition */
     USER_SESSIONS_MAX = 32,       /* the oldest is closed for a new one */
-    USER_DEVICES_MAX = 16,        /* the oldest is logged out for a new one */
     USER_MUTES_MAX = 512,         /* the one that ends first goes for a new one */
     INCARNATIONS_MAX = 4096,
 };

@@ -8,11 +8,12 @@
 
 #include "lib/base/id.h"
 #include "lib/store/store.h"
+#include "schemas/limits.h"
 #include "sinks/media/look.h"
 
 struct pool;
 
-enum { POOL_MAX = 16, POOL_TYPE_MAX = 256, POOL_WHY_MAX = 160 };
+enum { POOL_MAX = 16, POOL_TYPE_MAX = LIMIT_CONTENT_TYPE_BYTES + 1, POOL_WHY_MAX = 160 };
 
 struct pool_conf {
     int threads;         /* 1 to POOL_MAX */

@@ -226,7 +226,8 @@ static void tell_all(struct media_role *m, int64_t now_ms)
 
 static bool fits(const struct chat_event *e)
 {
-    return e->client_id.n <= WORK_CLIENT_ID_MAX && e->event.u.media_ready.key.n < STORE_KEY_MAX &&
+    return e->client_id.n <= LIMIT_CLIENT_ID_BYTES &&
+           e->event.u.media_ready.key.n < STORE_KEY_MAX &&
            e->event.u.media_ready.content_type.n < POOL_TYPE_MAX;
 }
 

@@ -5,13 +5,11 @@
  */
 #pragma once
 
+#include "schemas/limits.h"
 #include "sinks/media/line.h"
 #include "sinks/media/pool.h"
 
-enum {
-    WORKS_MAX = LINE_MAX + 256, /* those that are not in line only wait to be told */
-    WORK_CLIENT_ID_MAX = 64,
-};
+enum { WORKS_MAX = LINE_MAX + 256 }; /* those that are not in line only wait to be told */
 
 enum work_state {
     WORK_FREE,
@@ -30,7 +28,7 @@ struct work {
     int64_t due_ms;
     struct cq_id media, chat, user, device, peer;
     bool has_peer;
-    char client_id[WORK_CLIENT_ID_MAX];
+    char client_id[LIMIT_CLIENT_ID_BYTES];
     size_t client_id_n;
     char key[STORE_KEY_MAX], type[POOL_TYPE_MAX], thumbnail[STORE_KEY_MAX];
     struct look_found found;

@@ -82,7 +82,7 @@ static enum cq_status on_assigned(void *arg, const char *topic, int32_t partitio
     int64_t first, next, said;
     enum cq_status st;
 
-    if (partition < 0 || partition >= LANE_PARTITIONS_MAX)
+    if (partition < 0 || partition >= PARTITIONS_MAX)
         return CQ_FATAL;
     part = &l->parts[partition];
     st = reader_watermarks(l->reader, topic, partition, &first, &next);

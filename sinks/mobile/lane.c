@@ -128,7 +128,7 @@ void lane_free(struct lane *l)
     reader_free(l->reader);
     pg_free(l->db);
     pg_params_release(&l->params);
-    for (int32_t p = 0; p < LANE_PARTITIONS_MAX; p++) {
+    for (int32_t p = 0; p < PARTITIONS_MAX; p++) {
         undone_release(&l->parts[p].undone);
         idmap_release(&l->parts[p].done);
     }

@@ -9,6 +9,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/idmap.h"
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 #include "schemas/codec.h"
 #include "schemas/delivery.h"
 #include "schemas/topics.h"
@@ -21,7 +22,6 @@
 #include "sinks/mobile/view.h"
 
 enum {
-    LANE_PARTITIONS_MAX = 1024,
     LANE_WANTED_MAX = 2 * MOBILE_PUSH_TARGETS_MAX, /* targets of a record, and devices without */
     LANE_DONE_MAX = 1024 * 1024, /* outcomes of unfinished records read at a start */
     LANE_HELD_BYTES = 64 * 1024 * 1024,
@@ -57,7 +57,7 @@ struct lane {
     struct cq_buf encoded;
     struct jobs jobs;
     struct lane_batch *batch; /* owned */
-    struct lane_part parts[LANE_PARTITIONS_MAX];
+    struct lane_part parts[PARTITIONS_MAX];
     struct breaker breaker;
     enum push_verdict paused_for;
     bool paused;              /* told so */

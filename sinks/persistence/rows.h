@@ -7,6 +7,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/idmap.h"
+#include "schemas/limits.h"
 #include "schemas/records.gen.h"
 
 enum {
@@ -18,7 +19,8 @@ enum {
     ROWS_DEVICES = 2048,
     ROWS_REJECTED = 2048,
     ROWS_MEDIA = 512,
-    ROWS_CHANGE_MAX = 1026, /* ops of one change of a group: everybody, and the heir */
+    ROWS_CHANGE_MAX =
+        LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
 
 /** A change of rows that exist already, in the order of the log. */

@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
+#include "lib/base/partitions.h"
 #include "lib/base/settings.h"
 #include "lib/feed/feed.h"
 #include "schemas/codec.h"
@@ -15,7 +16,6 @@ enum {
     ARENA_BYTES = 64 * 1024 * 1024,
     PARAMS_BYTES = 16 * 1024 * 1024,
     WAIT_MS = 100,
-    PARTITIONS_MAX = 1024,
     ASK_END_MS = 1000, /* how often the end of one partition of chat.actions is asked for … */
     ASK_EVERY_MS = 20, /* … and that of any */
 };

@@ -97,7 +97,7 @@ enum cq_status parcel_put(struct parcel *p, struct frame *f)
     size_t whole = f->record->entries[f->entry].frame.n;
     uint32_t bytes = (uint32_t)(whole < FRAME_EXCERPT_MAX ? whole : FRAME_EXCERPT_MAX);
 
-    if (p->items_n == SINK_ITEMS_MAX ||
+    if (p->items_n == LIMIT_LOST_ITEMS ||
         (p->items_n && p->items_bytes + bytes > SINK_ITEMS_BYTES_MAX))
         return CQ_AGAIN;
     f->next = NULL;
@@ -198,7 +198,7 @@ static void rest(struct outbox *o, struct parcel *p, int64_t mono_ms)
 void outbox_submit(struct outbox *o, const struct sink_port *port, struct cq_id incarnation,
                    int64_t wall_ms, int64_t mono_ms)
 {
-    struct lost_item items[SINK_ITEMS_MAX];
+    struct lost_item items[LIMIT_LOST_ITEMS];
     struct excerpts x = { .of = NULL };
 
     buf_init(&x.all, SINK_ITEMS_BYTES_MAX + FRAME_EXCERPT_MAX);

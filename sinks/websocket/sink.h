@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/base/arena.h"
+#include "schemas/limits.h"
 #include "schemas/records.gen.h"
 #include "sinks/websocket/slots.h"
 
@@ -19,7 +20,6 @@ enum {
     SINK_PLACE_WITHIN_MS = 10 * 1000, /* a session without a slot for this long closes its socket */
     SINK_FRAMES_MAX = 512 * 1024,     /* frames on their way, all sockets */
     SINK_HELD_BYTES_MAX = 128 * 1024 * 1024,
-    SINK_ITEMS_MAX = 512, /* messages in one SessionLost */
     SINK_ITEMS_BYTES_MAX = 256 * 1024,
     SINK_IN_FLIGHT_MAX = 1024, /* actions submitted and not reported */
 };

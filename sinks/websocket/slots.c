@@ -5,7 +5,7 @@
 
 enum cq_status slots_init(struct slots *s, int32_t n)
 {
-    if (n < 1 || n > SLOTS_MAX)
+    if (n < 1 || n > PARTITIONS_MAX)
         return CQ_FATAL;
     *s = (struct slots){ .slot = calloc((size_t)n, sizeof *s->slot), .n = n };
     if (!s->slot)

@@ -8,10 +8,10 @@
  */
 #pragma once
 
+#include "lib/base/partitions.h"
 #include "sinks/websocket/window.h"
 
 enum {
-    SLOTS_MAX = 1024,
     SLOT_WINDOW_MAX = 256 * 1024,   /* records of one slot from the first open one on */
     SLOT_PARKED_MAX_MS = 10 * 1000, /* then it counts as another gateway's */
 };

@@ -149,10 +149,10 @@ static void print_user_event(struct world *w, const struct user_event *e)
 /* The devices of a push by name. */
 static struct text target_names(struct world *w, const struct mobile_push *m)
 {
-    struct cq_id ids[USER_DEVICES_MAX];
+    struct cq_id ids[LIMIT_USER_DEVICES];
     size_t n = 0;
 
-    for (; n < m->targets_n && n < USER_DEVICES_MAX; n++)
+    for (; n < m->targets_n && n < LIMIT_USER_DEVICES; n++)
         ids[n] = m->targets[n].device_id;
     return names(w, ids, n);
 }

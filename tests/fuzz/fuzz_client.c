@@ -15,7 +15,7 @@ static const struct cq_id user = { { 1, 2, 3, 4, 5, 6, 0x80, 8, 0x80, 10, 11, 12
 static void check_send(const struct client_frame *f)
 {
     MUST(client_id_good(f->client_id));
-    MUST(span_is_utf8(f->content) && f->content.n <= INGEST_CONTENT_MAX);
+    MUST(span_is_utf8(f->content) && f->content.n <= LIMIT_CONTENT_BYTES);
     MUST(f->content.n || f->has_media);
     MUST(f->type < MESSAGE_TYPE_N && !(f->has_media && f->type == MESSAGE_TYPE_TEXT));
     MUST(!id_is_zero(f->chat));

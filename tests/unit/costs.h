@@ -18,7 +18,7 @@ enum {
     KEPT = 12,       /* records of each kind that other consumers get to read … */
     KINDS_MAX = 16,  /* … and kinds in a topic */
     GROUP = 1024,    /* members, the owner among them */
-    DEVICES = 16,    /* as USER_DEVICES_MAX */
+    DEVICES = 16,    /* as LIMIT_USER_DEVICES */
     WIDTHS = 3,      /* of PARTITIONS, in order of draws */
     OFFSET = 100000, /* of a drawn record; what was before is below it */
 };
@@ -57,7 +57,7 @@ static inline struct cq_span draw_text(struct cq_arena *a, int draw, size_t byte
 /* As long as a name may be. */
 static inline struct cq_span draw_name(struct cq_arena *a, int draw)
 {
-    size_t most = draw_length(draw, 1, INGEST_NAME_MAX);
+    size_t most = draw_length(draw, 1, LIMIT_NAME_CHARS);
     char *text = arena_alloc(a, 4 * most + 1);
     const char *unit = draw == 0 || draw_below(2) ? "\xF0\x9F\x98\x82" : "n";
 
@@ -257,7 +257,7 @@ static inline bool scene_fill(struct scene *s, struct chat_state *state)
 
 static inline void draw_receipts(const struct scene *s, struct receipts_advanced *ret)
 {
-    size_t n = draw_length(s->draw, 1, INGEST_RECEIPTS_MAX);
+    size_t n = draw_length(s->draw, 1, LIMIT_RECEIPTS);
 
     ret->receipts = ARENA_ARRAY(s->arena, struct receipt, n);
     ret->receipts_n = n;
@@ -277,7 +277,7 @@ static inline void draw_group(const struct scene *s, struct chat_action *a)
     struct group_created *c = &a->action.u.group_created;
 
     c->name = draw_name(s->arena, s->draw);
-    c->members_n = draw_length(s->draw, 0, INGEST_GROUP_MAX - 1);
+    c->members_n = draw_length(s->draw, 0, LIMIT_GROUP_MEMBERS - 1);
     c->members = ARENA_ARRAY(s->arena, struct cq_id, c->members_n + 1);
     for (size_t i = 0; i < c->members_n; i++)
         c->members[i] = id_of(A_USER, (uint32_t)(s->draw == 1 ? i % 7 : i + 1));
@@ -305,7 +305,7 @@ static inline void draw_changes(const struct scene *s, struct chat_action *a)
 
     a->chat_id = adds ? s->small : s->group;
     m->changes_n = s->draw < 4 ? GROUP - 1 : 1 + draw_below(GROUP - 1);
-    m->changes = ARENA_ARRAY(s->arena, struct member_change, INGEST_GROUP_MAX);
+    m->changes = ARENA_ARRAY(s->arena, struct member_change, LIMIT_GROUP_MEMBERS);
     for (size_t i = 0; i < m->changes_n; i++)
         m->changes[i] =
             (struct member_change){ id_of(A_USER, (uint32_t)i + 1),
@@ -325,14 +325,14 @@ static inline void draw_media(const struct scene *s, struct media_ready *m)
                                .content_type = draw_text(s->arena, s->draw, 255, false),
                                .size = INT64_MAX,
                                .sha256 = span_of(sha256, sizeof sha256),
-                               .name = draw_text(s->arena, s->draw, INGEST_FILE_NAME_MAX, true),
+                               .name = draw_text(s->arena, s->draw, LIMIT_FILE_NAME_BYTES, true),
                                .key = draw_text(s->arena, s->draw, 255, true) };
 }
 
 static inline void draw_message(const struct scene *s, struct chat_action *a)
 {
     struct message_sent *m = &a->action.u.message_sent;
-    size_t bytes = draw_length(s->draw, 1, INGEST_CONTENT_MAX);
+    size_t bytes = draw_length(s->draw, 1, LIMIT_CONTENT_BYTES);
 
     if (s->draw == 4) /* direct: the id is derived, and stands in partition 0 */
         for (uint32_t n = 1; !a->has_peer || topic_partition(a->chat_id, s->partitions); n++) {
@@ -343,9 +343,9 @@ static inline void draw_message(const struct scene *s, struct chat_action *a)
     *m = (struct message_sent){ .content_type = draw_text(s->arena, s->draw, 255, true),
                                 .content = draw_text(s->arena, s->draw, bytes + 3, true),
                                 .has_key_id = true,
-                                .key_id = draw_text(s->arena, s->draw, INGEST_KEY_ID_MAX, true) };
-    if (m->content.n > INGEST_CONTENT_MAX)
-        m->content.n = INGEST_CONTENT_MAX / 4 * 4; /* each unit divides four */
+                                .key_id = draw_text(s->arena, s->draw, LIMIT_KEY_ID_BYTES, true) };
+    if (m->content.n > LIMIT_CONTENT_BYTES)
+        m->content.n = LIMIT_CONTENT_BYTES / 4 * 4; /* each unit divides four */
 }
 
 static inline void draw_chat_action(const struct scene *s, enum chat_action_action_kind kind,
@@ -354,7 +354,7 @@ static inline void draw_chat_action(const struct scene *s, enum chat_action_acti
     *a = (struct chat_action){ .chat_id = s->group,
                                .user_id = id_of(A_USER, 0),
                                .device_id = id_of(A_DEVICE, 0),
-                               .client_id = draw_word(s->arena, s->draw, 8, INGEST_CLIENT_ID_MAX),
+                               .client_id = draw_word(s->arena, s->draw, 8, LIMIT_CLIENT_ID_BYTES),
                                .at_ms = 1800000000000,
                                .action.kind = kind };
     switch (kind) {
@@ -463,10 +463,10 @@ enum {
 static inline struct push_address draw_address(struct cq_arena *a, int draw)
 {
     return (struct push_address){ .kind = PUSH_KIND_FCM_TOKEN,
-                                  .token = draw_word(a, draw, INGEST_PUSH_TOKEN_MIN,
-                                                     INGEST_PUSH_TOKEN_MAX),
-                                  .app = draw_word(a, draw, 0, INGEST_PUSH_APP_MAX),
-                                  .locale = draw_word(a, draw, 0, INGEST_LOCALE_MAX) };
+                                  .token = draw_word(a, draw, LIMIT_PUSH_TOKEN_LEAST_BYTES,
+                                                     LIMIT_PUSH_TOKEN_BYTES),
+                                  .app = draw_word(a, draw, 0, LIMIT_PUSH_APP_BYTES),
+                                  .locale = draw_word(a, draw, 0, LIMIT_LOCALE_BYTES) };
 }
 
 /* User n with so many devices that can be woken, and so many sessions. */
@@ -506,7 +506,7 @@ static inline bool add_person(struct user_state *s, struct cq_arena *a, uint32_t
 
 static inline void draw_lost(struct cq_arena *a, int draw, struct session_lost *ret)
 {
-    size_t n = draw_length(draw, 1, INGEST_LOST_MAX);
+    size_t n = draw_length(draw, 1, LIMIT_LOST_ITEMS);
     struct cq_buf frame;
 
     buf_init(&frame, 64 * 1024);
@@ -542,11 +542,11 @@ static inline void draw_user_action(struct cq_arena *a, int draw, enum user_acti
         ret->device_id = id_of(A_DEVICE, 5000);
         ret->action.u.device_linked =
             (struct device_linked){ draw_word(a, draw, 0, 16),
-                                    draw_text(a, 0, INGEST_LABEL_BYTES_MAX, false) };
+                                    draw_text(a, 0, LIMIT_LABEL_BYTES, false) };
         return;
     case USER_ACTION_DEVICE_UNLINKED:
         ret->device_id = id_of(A_DEVICE, 0);
-        ret->action.u.device_unlinked.reason = draw_word(a, draw, 0, INGEST_REASON_MAX);
+        ret->action.u.device_unlinked.reason = draw_word(a, draw, 0, LIMIT_REASON_BYTES);
         return;
     case USER_ACTION_SESSION_OPENED: /* the 33rd: the first goes */
         ret->action.u.session_opened =
@@ -580,7 +580,7 @@ static inline void draw_user_action(struct cq_arena *a, int draw, enum user_acti
         return;
     case USER_ACTION_PUSH_UNREGISTERED:
         ret->action.u.push_unregistered =
-            (struct push_unregistered){ draw_word(a, draw, 0, INGEST_REASON_MAX), span_str(""),
+            (struct push_unregistered){ draw_word(a, draw, 0, LIMIT_REASON_BYTES), span_str(""),
                                         -1 };
         return;
     case USER_ACTION_CHAT_MUTED:

@@ -120,7 +120,7 @@ TEST(a_message_costs_what_the_contract_says)
 {
     static const uint32_t groups[] = { 2, 10, 100, GROUP };
     static const int32_t partitions[] = { 1, 2, 12, 256, 1024 };
-    static uint8_t text[INGEST_CONTENT_MAX];
+    static uint8_t text[LIMIT_CONTENT_BYTES];
     struct cq_span contents[3] = { span_of(text, 1), span_of(text, sizeof text),
                                    span_of(text, MARK + 10500) };
 
@@ -195,7 +195,7 @@ TEST(a_message_to_who_is_online_or_can_be_woken_costs_what_the_contract_says)
 {
     static const uint32_t groups[] = { 2, 10, 100, GROUP };
     static const int32_t wide[][2] = { { 1, 1 }, { 2, 4 }, { 12, 8 }, { 256, 1024 } };
-    static uint8_t text[INGEST_CONTENT_MAX];
+    static uint8_t text[LIMIT_CONTENT_BYTES];
 
     memset(text, 'x', sizeof text);
     memset(text, 'Q', MARK);
@@ -224,8 +224,8 @@ TEST(a_message_to_who_is_online_or_can_be_woken_costs_what_the_contract_says)
         CHECK(woken.bus.records[TOPIC_MOBILE_PUSH] <= (members - 1) / USER_GROUP + (size_t)at[0]);
         CHECK(woken.bus.bytes[TOPIC_MOBILE_PUSH] <=
               woken.bus.records[TOPIC_MOBILE_PUSH] * (FRAME_EXCERPT_MAX + A_MEMBER) +
-                  members *
-                      (INGEST_PUSH_TOKEN_MAX + INGEST_PUSH_APP_MAX + INGEST_LOCALE_MAX + A_MEMBER));
+                  members * (LIMIT_PUSH_TOKEN_BYTES + LIMIT_PUSH_APP_BYTES + LIMIT_LOCALE_BYTES +
+                             A_MEMBER));
         onward_close(&online);
         onward_close(&woken);
     }

@@ -316,7 +316,7 @@ TEST(many_devices_with_long_addresses_are_cut)
     size_t turns;
 
     CHECK(crowd_open(&c, 40, 4));
-    CHECK(add_devices(&c, USER_DEVICES_MAX, true));
+    CHECK(add_devices(&c, LIMIT_USER_DEVICES, true));
     CHECK_EQ(deliver(&c, 500, span_str("x")), CQ_OK);
     CHECK_EQ(c.bus.records[TOPIC_MOBILE_PUSH], 40 / 2 * 500); /* two users fill one */
     CHECK(c.bus.bytes[TOPIC_MOBILE_PUSH] > 10 * TURN_MAX);    /* or this tests nothing */
@@ -337,7 +337,7 @@ static uint64_t sum_with(size_t room)
     struct crowd c;
     uint64_t sum = 0;
 
-    if (crowd_open(&c, 3 * USER_GROUP - 7, 4) && add_devices(&c, USER_DEVICES_MAX, true)) {
+    if (crowd_open(&c, 3 * USER_GROUP - 7, 4) && add_devices(&c, LIMIT_USER_DEVICES, true)) {
         c.bus.room = room;
         if (deliver(&c, 100, span_str("x")) == CQ_OK)
             sum = c.bus.sum;

@@ -174,24 +174,24 @@ TEST(changes_together_are_as_one_after_the_other)
 /* The largest change of the largest group with the longest past, again and again. */
 TEST(the_largest_changes_keep_the_bound_and_everybody_present)
 {
-    static struct member_change changes[GROUP_MEMBERS_MAX];
+    static struct member_change changes[LIMIT_GROUP_MEMBERS];
     struct groups groups;
     struct group *g;
 
     groups_init(&groups);
     g = groups_add(&groups, user_of(99));
     for (int64_t seq = 1; seq < 40; seq++) {
-        for (int i = 0; i < GROUP_MEMBERS_MAX; i++) {
+        for (int i = 0; i < LIMIT_GROUP_MEMBERS; i++) {
             changes[i].user_id = user_of(0);
             memcpy(changes[i].user_id.b + 8, &i, sizeof i);
             changes[i].change = seq == 1  ? MEMBER_CHANGE_KIND_ADD
                                 : seq % 2 ? MEMBER_CHANGE_KIND_PROMOTE
                                           : MEMBER_CHANGE_KIND_DEMOTE;
         }
-        CHECK_EQ(group_apply(g, changes, GROUP_MEMBERS_MAX, seq), CQ_OK);
+        CHECK_EQ(group_apply(g, changes, LIMIT_GROUP_MEMBERS, seq), CQ_OK);
         CHECK(g->stays_n <= GROUP_STAYS_MAX);
-        CHECK_EQ(group_count(g, seq + 1), GROUP_MEMBERS_MAX);
-        CHECK_EQ(group_count(g, seq), seq == 1 ? 0 : GROUP_MEMBERS_MAX);
+        CHECK_EQ(group_count(g, seq + 1), LIMIT_GROUP_MEMBERS);
+        CHECK_EQ(group_count(g, seq), seq == 1 ? 0 : LIMIT_GROUP_MEMBERS);
     }
     groups_release(&groups);
 }

@@ -35,7 +35,7 @@ static bool known_open(struct known *k)
     *k = (struct known){ .out.max = USER_OUTPUTS_MAX, .arena = arena_new(ARENA_BYTES) };
     if (!user_state_init(&k->state, 0, 1, 8))
         return false;
-    for (uint8_t i = 0; i < USER_DEVICES_MAX; i++)
+    for (uint8_t i = 0; i < LIMIT_USER_DEVICES; i++)
         if (user_restore(&k->state,
                          &(struct presence){
                              .user_id = user,
@@ -58,7 +58,7 @@ static void known_close(struct known *k)
 static enum cq_status registers(struct known *k, uint8_t n, size_t token_n, size_t app_n,
                                 size_t locale_n)
 {
-    static uint8_t text[INGEST_PUSH_TOKEN_MAX];
+    static uint8_t text[LIMIT_PUSH_TOKEN_BYTES];
     struct user_inbox record = { .body = { USER_INBOX_USER_ACTION,
                                            .u.user_action = {
                                                .user_id = user,
@@ -99,11 +99,11 @@ TEST(every_device_has_room_for_an_ordinary_address)
     struct known k;
 
     CHECK(known_open(&k));
-    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
+    for (uint8_t n = 0; n < LIMIT_USER_DEVICES; n++)
         CHECK_EQ(registers(&k, n, 200, 46, 10), CQ_OK); /* 4,096 in all */
-    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
+    for (uint8_t n = 0; n < LIMIT_USER_DEVICES; n++)
         CHECK(can_be_woken(&k, n));
-    CHECK_EQ(k.told, USER_DEVICES_MAX);
+    CHECK_EQ(k.told, LIMIT_USER_DEVICES);
     CHECK_EQ(k.gone, 0);
     CHECK_EQ(registers(&k, 5, 201, 46, 10), CQ_OK); /* a byte more, in place of its old one */
     CHECK(!can_be_woken(&k, 0));
@@ -117,13 +117,13 @@ TEST(of_the_longest_addresses_the_newest_stay)
     struct known k;
 
     CHECK(known_open(&k));
-    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
-        CHECK_EQ(registers(&k, n, INGEST_PUSH_TOKEN_MAX, INGEST_PUSH_APP_MAX, INGEST_LOCALE_MAX),
+    for (uint8_t n = 0; n < LIMIT_USER_DEVICES; n++)
+        CHECK_EQ(registers(&k, n, LIMIT_PUSH_TOKEN_BYTES, LIMIT_PUSH_APP_BYTES, LIMIT_LOCALE_BYTES),
                  CQ_OK);
-    for (uint8_t n = 0; n < USER_DEVICES_MAX; n++)
-        CHECK_EQ(can_be_woken(&k, n), n >= USER_DEVICES_MAX - 3);
-    CHECK_EQ(k.told - k.gone, USER_DEVICES_MAX);
-    CHECK_EQ(k.gone, USER_DEVICES_MAX - 3);
+    for (uint8_t n = 0; n < LIMIT_USER_DEVICES; n++)
+        CHECK_EQ(can_be_woken(&k, n), n >= LIMIT_USER_DEVICES - 3);
+    CHECK_EQ(k.told - k.gone, LIMIT_USER_DEVICES);
+    CHECK_EQ(k.gone, LIMIT_USER_DEVICES - 3);
     known_close(&k);
 }
 

@@ -25,13 +25,13 @@ static const char *verdict(const char *client_id, struct cq_span content)
 
 TEST(messages_keep_their_bounds)
 {
-    static char big[INGEST_CONTENT_MAX + 1];
-    static char long_id[INGEST_CLIENT_ID_MAX + 2];
+    static char big[LIMIT_CONTENT_BYTES + 1];
+    static char long_id[LIMIT_CLIENT_ID_BYTES + 2];
 
     memset(big, 'x', sizeof big);
-    memset(long_id, 'i', INGEST_CLIENT_ID_MAX + 1);
+    memset(long_id, 'i', LIMIT_CLIENT_ID_BYTES + 1);
     CHECK_STR(verdict("c1", span_str("hi")), "good");
-    CHECK_STR(verdict("c1", span_of(big, INGEST_CONTENT_MAX)), "good");
+    CHECK_STR(verdict("c1", span_of(big, LIMIT_CONTENT_BYTES)), "good");
     CHECK_STR(verdict("c1", span_of(big, sizeof big)), "content");
     CHECK_STR(verdict("c1", span_str("")), "content");
     CHECK_STR(verdict("c1", span_str("\xff")), "content");
@@ -115,10 +115,10 @@ TEST(t24_names_have_no_characters_that_act_on_what_stands_beside_them)
 
 TEST(t24_names_of_files)
 {
-    static char name[INGEST_FILE_NAME_MAX + 1];
+    static char name[LIMIT_FILE_NAME_BYTES + 1];
 
     memset(name, 'x', sizeof name);
-    CHECK(file_name_good(span_of(name, INGEST_FILE_NAME_MAX)));
+    CHECK(file_name_good(span_of(name, LIMIT_FILE_NAME_BYTES)));
     CHECK(!file_name_good(span_of(name, sizeof name)));
     CHECK(file_name_good(span_str("")));
     CHECK(file_name_good(span_str("\xe2\x80\x8d.png"))); /* joiners do nobody harm here */
@@ -136,19 +136,19 @@ TEST(t24_content_is_kept_whatever_its_characters)
 
 TEST(groups_and_receipts_keep_their_bounds)
 {
-    static struct cq_id members[INGEST_GROUP_MAX];
-    static struct receipt receipts[INGEST_RECEIPTS_MAX + 1];
+    static struct cq_id members[LIMIT_GROUP_MEMBERS];
+    static struct receipt receipts[LIMIT_RECEIPTS + 1];
     struct chat_action a = message("c1", span_str("x"));
 
     a.action.kind = CHAT_ACTION_GROUP_CREATED;
     a.action.u.group_created =
-        (struct group_created){ span_str("Team"), members, INGEST_GROUP_MAX - 1 };
+        (struct group_created){ span_str("Team"), members, LIMIT_GROUP_MEMBERS - 1 };
     CHECK(validate_chat(&a) == NULL);
-    a.action.u.group_created.members_n = INGEST_GROUP_MAX;
+    a.action.u.group_created.members_n = LIMIT_GROUP_MEMBERS;
     CHECK_STR(validate_chat(&a), "members");
     a = message("", span_str("x"));
     a.action.kind = CHAT_ACTION_RECEIPTS_ADVANCED;
-    a.action.u.receipts_advanced = (struct receipts_advanced){ receipts, INGEST_RECEIPTS_MAX };
+    a.action.u.receipts_advanced = (struct receipts_advanced){ receipts, LIMIT_RECEIPTS };
     CHECK(validate_chat(&a) == NULL);
     a.action.u.receipts_advanced.receipts_n++;
     CHECK_STR(validate_chat(&a), "receipts");
@@ -161,14 +161,14 @@ TEST(groups_and_receipts_keep_their_bounds)
  * one has none anywhere. */
 TEST(texts_that_no_client_writes_keep_their_bounds)
 {
-    static char text[INGEST_CONTENT_MAX];
-    static struct lost_item items[INGEST_LOST_MAX + 1];
+    static char text[LIMIT_CONTENT_BYTES];
+    static struct lost_item items[LIMIT_LOST_ITEMS + 1];
     struct chat_action a = message("c1", span_str("x"));
     struct user_action u = { .user_id = { { 1 } } };
 
     memset(text, 'k', sizeof text);
     a.action.u.message_sent.has_key_id = true;
-    a.action.u.message_sent.key_id = span_of(text, INGEST_KEY_ID_MAX);
+    a.action.u.message_sent.key_id = span_of(text, LIMIT_KEY_ID_BYTES);
     CHECK(validate_chat(&a) == NULL);
     a.action.u.message_sent.key_id.n++;
     CHECK_STR(validate_chat(&a), "keyId");
@@ -179,19 +179,19 @@ TEST(texts_that_no_client_writes_keep_their_bounds)
     CHECK_STR(validate_chat(&a), "contentType");
 
     u.action.kind = USER_ACTION_DEVICE_UNLINKED;
-    u.action.u.device_unlinked.reason = span_of(text, INGEST_REASON_MAX);
+    u.action.u.device_unlinked.reason = span_of(text, LIMIT_REASON_BYTES);
     CHECK(validate_user(&u) == NULL);
     u.action.u.device_unlinked.reason.n++;
     CHECK_STR(validate_user(&u), "reason");
     u.action.kind = USER_ACTION_PUSH_UNREGISTERED;
     u.action.u.push_unregistered =
-        (struct push_unregistered){ span_of(text, INGEST_REASON_MAX + 1), span_str(""), -1 };
+        (struct push_unregistered){ span_of(text, LIMIT_REASON_BYTES + 1), span_str(""), -1 };
     CHECK_STR(validate_user(&u), "reason");
     u.action.kind = USER_ACTION_DEVICE_LINKED;
     u.action.u.device_linked = (struct device_linked){ span_of("web\0", 4), span_str("") };
     CHECK_STR(validate_user(&u), "label");
     u.action.kind = USER_ACTION_SESSION_LOST;
-    u.action.u.session_lost = (struct session_lost){ { { 1 } }, items, INGEST_LOST_MAX };
+    u.action.u.session_lost = (struct session_lost){ { { 1 } }, items, LIMIT_LOST_ITEMS };
     CHECK(validate_user(&u) == NULL);
     u.action.u.session_lost.items_n++;
     CHECK_STR(validate_user(&u), "items");

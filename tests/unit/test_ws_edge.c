@@ -514,7 +514,7 @@ TEST(receipts_are_cut_and_bounded)
     for (int64_t now = 0; now < 1000; now += RECEIPTS_EVERY_MS) {
         if (receipts_take(&r, now, &list, &n) < 0)
             continue;
-        CHECK(n <= INGEST_RECEIPTS_MAX);
+        CHECK(n <= LIMIT_RECEIPTS);
         CHECK_EQ(list[0].chat_id.b[0] | list[0].chat_id.b[1] << 8, taken);
         taken += (int)n;
         receipts_report(&r, 0, CQ_OK, now);

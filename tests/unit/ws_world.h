@@ -31,7 +31,7 @@ struct fake_sent {
     struct cq_id session, user;
     int32_t slot;
     size_t items_n;
-    int64_t items[SINK_ITEMS_MAX]; /* seq of each; in the walk it says slot and offset */
+    int64_t items[LIMIT_LOST_ITEMS]; /* seq of each; in the walk it says slot and offset */
 };
 
 struct known {
