@@ -3,6 +3,7 @@
 
 #include "ingest/log_check.h"
 #include "ingest/validate.h"
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "schemas/codec.h"
@@ -240,6 +241,7 @@ static void flush_held(struct ingest *in)
             in->conf.ack(in->conf.arg, h->opaque, h->partition, -1,
                          CQ_AGAIN); /* it was accepted before: its outcome is unknown */
     }
+    CQ_ASSERT(at == b->bytes.p + b->bytes.n, at - b->bytes.p, b->bytes.n); /* all of it left */
     b->n = 0;
     buf_clear(&b->bytes);
     in->letting_out = false;
@@ -259,6 +261,10 @@ static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *m)
     }
     if (b->n == HELD_MAX || b->bytes.n > HELD_BYTES)
         return CQ_AGAIN;
+    if (!buf_reserve(&b->bytes, m->key.n + m->value.n)) {
+        b->bytes.failed = false; /* what is held is whole */
+        return CQ_AGAIN;
+    }
     buf_add_span(&b->bytes, m->key);
     buf_add_span(&b->bytes, m->value);
     b->held[b->n++] = (struct held){ m->topic, m->partition, m->opaque, m->key.n, m->value.n };

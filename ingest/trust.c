@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ingest/trust.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/count.h"
 
 #include <string.h>
@@ -32,6 +33,7 @@ bool trust_begin(struct trust *t, uint64_t connects, int64_t now_ms, bool *ret_f
 
 void trust_take(struct trust *t, const struct trust_found *found, int64_t now_ms)
 {
+    CQ_ASSERT(t->asking);
     t->asking = false;
     t->due_ms = now_ms + TRUST_AGAIN_MS;
     if (found->st == CQ_AGAIN)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/delivery.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/partitions.h"
 #include "schemas/codec.h"
 
@@ -71,6 +72,9 @@ static enum cq_status emit_batch(struct delivery *d, int32_t partition, delivery
         b->items[i].to = to;
         to += b->items[i].to_n;
     }
+    /* each recipient is in one item, and what is given up was counted */
+    CQ_ASSERT(to == b->ids + b->ids_n && d->bytes >= b->bytes, to - b->ids, b->ids_n, d->bytes,
+              b->bytes);
     record.body.u.delivery_batch = (struct delivery_batch){
         .origin = d->origin,
         .generation = TOPIC_GENERATION,
@@ -125,6 +129,7 @@ static enum cq_status add_recipient(struct delivery *d, struct batch *b, struct 
 {
     if (b->ids_n == b->ids_cap && !grow((void **)&b->ids, &b->ids_cap, sizeof *b->ids))
         return CQ_FATAL;
+    CQ_ASSERT(b->n > 0); /* open_item() came before */
     b->ids[b->ids_n++] = user;
     b->items[b->n - 1].to_n++;
     b->bytes += sizeof *b->ids;

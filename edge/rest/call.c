@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/call.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/pg/view_guard.h"
@@ -171,9 +172,16 @@ void call_header_i64(struct call *c, const char *name, int64_t value)
 
 /* ---- submits -------------------------------------------------------------------------- */
 
+/* How many a request makes is fixed by its handler. */
+static struct call_submit *next_submit(struct call *c)
+{
+    CQ_ASSERT(c->submits_n >= 0 && c->submits_n < CALL_SUBMITS_MAX, c->submits_n);
+    return &c->submits[c->submits_n++];
+}
+
 struct chat_action *call_submit_chat(struct call *c, struct cq_id chat, struct cq_span client_id)
 {
-    struct call_submit *s = &c->submits[c->submits_n++];
+    struct call_submit *s = next_submit(c);
 
     *s = (struct call_submit){ .is_user = false };
     s->u.chat = (struct chat_action){
@@ -188,7 +196,7 @@ struct chat_action *call_submit_chat(struct call *c, struct cq_id chat, struct c
 
 struct user_action *call_submit_user(struct call *c, struct cq_id user, struct cq_id device)
 {
-    struct call_submit *s = &c->submits[c->submits_n++];
+    struct call_submit *s = next_submit(c);
 
     *s = (struct call_submit){ .is_user = true };
     s->u.user =
@@ -200,6 +208,7 @@ enum call_next call_wait_for(struct call *c, int i, int step)
 {
     const struct call_submit *s = &c->submits[i];
 
+    CQ_ASSERT(i >= 0 && i < c->submits_n, i, c->submits_n);
     c->waits_n = 0;
     c->step = step;
     if (s->is_user) {

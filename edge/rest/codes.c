@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/codes.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
@@ -48,6 +49,7 @@ struct code_lane {
 
 static void set_breaker(struct code_lane *l, enum breaker to, int64_t now_ms)
 {
+    CQ_ASSERT(to != BREAKER_TRIAL || l->breaker == BREAKER_OPEN, to, l->breaker);
     if (to == BREAKER_CLOSED) {
         l->failures = 0;
         l->pause_ms = 0;
@@ -104,6 +106,7 @@ int code_lane_reserve(struct code_lane *l)
 void code_lane_cancel(struct code_lane *l)
 {
     pthread_mutex_lock(&l->lock);
+    CQ_ASSERT(l->reserved > 0 && l->held_n >= l->reserved, l->reserved, l->held_n);
     l->reserved--;
     l->held_n--;
     pthread_mutex_unlock(&l->lock);
@@ -122,7 +125,8 @@ void code_lane_send(struct code_lane *l, const char *number, const char *code)
     struct held_code *h;
 
     pthread_mutex_lock(&l->lock);
-    h = &l->held[l->free_at]; /* a place is free: it was reserved */
+    CQ_ASSERT(l->free_at >= 0 && l->reserved > 0, l->free_at, l->reserved); /* it was reserved */
+    h = &l->held[l->free_at];
     snprintf(h->number, sizeof h->number, "%s", number);
     snprintf(h->code, sizeof h->code, "%s", code);
     h->at_ms = clock_mono_ms();
@@ -141,6 +145,8 @@ void code_lane_send(struct code_lane *l, const char *number, const char *code)
 /* Under the lock. */
 static void release(struct code_lane *l, int at)
 {
+    CQ_ASSERT(at >= 0 && at < CODES_HELD_MAX && l->held_n > l->reserved, at, l->held_n,
+              l->reserved);
     l->held[at].next = l->free_at;
     l->free_at = at;
     l->held_n--;

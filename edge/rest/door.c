@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/door.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/proxy_header.h"
 
 enum { USERS_MAX = 64 * 1024 };
@@ -14,6 +15,7 @@ static void stop_waiting(struct door *d, struct door_conn *c)
 {
     if (!c->waits)
         return;
+    CQ_ASSERT((c->prev || d->waiting == c) && (c->next || d->waiting_last == c));
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -38,14 +40,15 @@ static void start_waiting(struct door *d, struct door_conn *c)
     c->waits = true;
 }
 
-static void add(struct idmap *m, struct cq_id key, int64_t delta)
+/* What is given back was taken. */
+static void take_off(struct idmap *m, struct cq_id key, uint64_t n)
 {
     uint64_t *value = idmap_get(m, key);
 
-    if (value && (int64_t)*value + delta <= 0)
+    CQ_ASSERT(value && *value >= n, value ? *value : 0, n);
+    *value -= n;
+    if (!*value)
         idmap_remove(m, key);
-    else if (value)
-        *value += (uint64_t)delta;
 }
 
 static uint64_t count(const struct idmap *m, struct cq_id key)
@@ -147,7 +150,7 @@ void door_leave(struct door *d, struct door_conn *c)
     stop_waiting(d, c);
     give_back(d, c);
     if (c->counted)
-        add(&d->by_address, c->key, -1);
+        take_off(&d->by_address, c->key, 1);
     c->counted = false;
     if (c->all_prev)
         c->all_prev->all_next = c->all_next;
@@ -155,6 +158,7 @@ void door_leave(struct door *d, struct door_conn *c)
         d->all = c->all_next;
     if (c->all_next)
         c->all_next->all_prev = c->all_prev;
+    CQ_ASSERT(d->conns_n > 0);
     d->conns_n--;
 }
 
@@ -168,8 +172,9 @@ size_t door_take_charge(struct door_conn *c)
 
 void door_pay(struct door *d, struct cq_id user, size_t charge)
 {
+    CQ_ASSERT(d->pool_used >= charge, d->pool_used, charge);
     d->pool_used -= charge;
-    add(&d->by_user, user, -(int64_t)charge);
+    take_off(&d->by_user, user, charge);
 }
 
 /* ---- looking -------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/entry.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
@@ -72,6 +73,7 @@ static void take_from_aside(struct entry_conn *c)
 {
     if (!c->is_aside)
         return;
+    CQ_ASSERT(c->aside_prev || c->entry->aside == c);
     if (c->aside_prev)
         c->aside_prev->aside_next = c->aside_next;
     else

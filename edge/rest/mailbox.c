@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/rest.h"
+#include "lib/base/assert.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -91,6 +92,7 @@ struct call *mailbox_take_wait(struct mailbox *m)
         pthread_cond_wait(&m->some, &m->lock);
     c = m->closed ? NULL : m->first;
     if (c) {
+        CQ_ASSERT(m->n > 0 && (m->n > 1 || m->last == c), m->n);
         m->first = c->next;
         if (!m->first)
             m->last = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/auth/devices.h"
 #include "edge/rest/rest.h"
+#include "lib/base/assert.h"
 
 #include "lib/pg/view_guard.h"
 
@@ -93,9 +94,11 @@ static void *worker_main(void *arg)
     struct call *c;
 
     while ((c = mailbox_take_wait(w->all->in))) {
+        bool there_was_room;
+
         c->next_step = run_step(w, c);
-        if (!mailbox_put(w->all->done, c))
-            abort(); /* it is as large as the table of calls */
+        there_was_room = mailbox_put(w->all->done, c);
+        CQ_ASSERT(there_was_room); /* it is as large as the table of calls */
     }
     return NULL;
 }

@@ -4,6 +4,7 @@
 #include "edge/ws/client_frame.h"
 #include "edge/ws/reply.h"
 #include "edge/ws/server.h"
+#include "lib/base/assert.h"
 #include "lib/base/count.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
@@ -102,6 +103,7 @@ void conn_closed(struct conn *c)
     struct gateway *g = c->g;
 
     conn_ended(c);
+    CQ_ASSERT(c->index < g->conns_n && g->conns[c->index] == c, c->index, g->conns_n);
     g->conns[c->index] = g->conns[--g->conns_n];
     g->conns[c->index]->index = c->index;
     for (uint32_t i = 0; c->dirty && i < g->dirty_n; i++)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/guests.h"
 
+#include "lib/base/assert.h"
+
 void guests_init(struct guests *gs, const struct address_ranges *trusted, uint32_t per_address,
                  size_t max)
 {
@@ -17,6 +19,7 @@ static void uncount(struct guests *gs, struct guest *x)
 {
     uint64_t *n = x->counted ? idmap_get(&gs->by_address, x->key) : NULL;
 
+    CQ_ASSERT(!x->counted || (n && *n > 0)); /* who is counted is in the table */
     x->counted = false;
     if (n && --*n == 0)
         idmap_remove(&gs->by_address, x->key);
@@ -66,6 +69,7 @@ void guests_leave(struct guests *gs, struct guest *x)
     uncount(gs, x);
     if (!x->listed)
         return;
+    CQ_ASSERT((x->prev || gs->first == x) && (x->next || gs->last == x));
     if (x->prev)
         x->prev->next = x->next;
     else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/rates.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 /* Three seconds' worth of messages, since each may be fanned out to a thousand; ten of receipts. */
@@ -77,6 +79,7 @@ bool rates_join(struct rates *r, struct cq_id user, int64_t now_ms, uint32_t *re
 
 void rates_leave(struct rates *r, uint32_t index)
 {
+    CQ_ASSERT(index < r->cap && r->users[index].used && r->users[index].sockets > 0, index, r->cap);
     r->users[index].sockets--;
 }
 

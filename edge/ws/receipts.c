@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/receipts.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 enum { FIRST_CAP = 16 };
@@ -126,6 +128,8 @@ void receipts_report(struct receipts *r, int32_t partition, enum cq_status st, i
 
     if (!b->in_flight)
         return;
+    CQ_ASSERT(b->sent_n <= b->sent_cap && b->waiting_n + b->sent_n <= RECEIPTS_WAITING_MAX,
+              b->sent_n, b->sent_cap, b->waiting_n);
     b->in_flight = false;
     if (st == CQ_OK)
         return;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/sends.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 enum { FIRST_CAP = 256, GENERATION_MASK = (1 << 29) - 1 };
@@ -37,6 +39,7 @@ static void drop(struct sends *s, struct send *e)
 {
     uint32_t me = (uint32_t)(e - s->all) + 1;
 
+    CQ_ASSERT(e->sender && s->n > 0 && me <= s->cap, me, s->n, s->cap);
     if (e->prev)
         s->all[e->prev - 1].next = e->next;
     else
@@ -57,6 +60,7 @@ static void remove_from_sender(struct sends *s, struct send *e)
     uint32_t me = (uint32_t)(e - s->all) + 1, *at = &e->sender->head, before = 0;
 
     while (*at != me) {
+        CQ_ASSERT(*at, me, e->sender->n); /* it is in the list of its sender */
         before = *at;
         at = &s->all[*at - 1].sender_next;
     }
@@ -116,6 +120,7 @@ uint64_t sends_add(struct sends *s, struct sender *sender, struct cq_id id,
     uint32_t me = s->free;
     struct send *e = &s->all[me - 1];
 
+    CQ_ASSERT(me && sender->n < SENDS_SOCKET_MAX, me, sender->n); /* sends_admit() said so */
     s->free = e->next;
     e->sender = sender;
     e->prev = s->tail;

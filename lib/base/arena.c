@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/arena.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 /* Blocks are kept across resets, so that a turn need not allocate again what the last one had.
@@ -136,6 +138,7 @@ void *arena_alloc(struct cq_arena *a, size_t n)
         b = block_for(a, n);
     if (!b)
         return NULL;
+    CQ_ASSERT(b->used + n <= b->cap, b->used, n, b->cap);
     p = (uint8_t *)b->bytes + b->used;
     b->used += n;
     a->n += n;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/buf.h"
 
+#include "lib/base/assert.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ uint8_t *buf_reserve(struct cq_buf *b, size_t n)
     size_t cap = b->cap ? b->cap : 256;
     uint8_t *p;
 
+    CQ_ASSERT(b->n <= b->cap && b->cap <= b->max, b->n, b->cap, b->max);
     if (b->failed || n > b->max - b->n) {
         b->failed = true;
         return NULL;

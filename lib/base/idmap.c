@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/idmap.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 /* Linear probing, at most three quarters full; removal shifts back, so there are no tombstones. */
@@ -62,6 +64,7 @@ bool idmap_put(struct idmap *m, struct cq_id key, uint64_t value)
             return false;
         s = find(m, key);
         m->n++;
+        CQ_ASSERT(!s->used && m->n < m->cap, m->n, m->cap); /* a walk has its end at an empty one */
     }
     *s = (struct idmap_slot){ key, value, true };
     return true;
@@ -83,6 +86,7 @@ bool idmap_remove(struct idmap *m, struct cq_id key)
             hole = i;
         }
     }
+    CQ_ASSERT(m->n > 0);
     m->slots[hole].used = false;
     m->n--;
     return true;

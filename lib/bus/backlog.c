@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/backlog.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +75,7 @@ void backlog_drop(struct backlog *l)
 {
     struct held *h = l->first;
 
+    CQ_ASSERT(h != NULL); /* only what backlog_first() has shown is dropped */
     l->first = h->next;
     free(h);
 }
@@ -85,6 +88,7 @@ void backlog_sent(struct backlog *l, uint64_t turn)
 
 bool backlog_reported(struct backlog *l)
 {
+    CQ_ASSERT(l->in_flight > 0, l->in_flight);
     return --l->in_flight == 0 && l->first;
 }
 

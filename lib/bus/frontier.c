@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/frontier.h"
 
+#include "lib/base/assert.h"
+
 void frontier_init(struct frontier *f, int32_t generation, int32_t n)
 {
     memset(f, 0, sizeof *f);
@@ -120,6 +122,9 @@ static bool take_packed(struct cq_span *s, int64_t *ret)
 
 void frontier_pack(const struct frontier *high, const struct frontier *low, struct cq_buf *out)
 {
+    /* the reader takes them for two of one topic */
+    CQ_ASSERT(high->n == low->n && high->generation == low->generation, high->n, low->n,
+              high->generation, low->generation);
     buf_add_byte(out, 'p');
     buf_add_i64(out, high->generation);
     buf_add_byte(out, '.');

@@ -3,6 +3,7 @@
 #include "lib/bus/bus.h"
 #include "lib/bus/rdkafka_conf.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
@@ -161,6 +162,7 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     bool good;
 
     (void)rk;
+    CQ_ASSERT(p->pending > 0, p->pending);
     p->pending--;
     p->reported++;
     good = note_report(p, m);
@@ -434,6 +436,8 @@ static void give_up(struct producer *p, struct target *t)
 {
     uint64_t opaque = backlog_first(&t->backlog)->opaque;
 
+    CQ_ASSERT(p->pending > 0 && p->held_bytes >= backlog_bytes_of(backlog_first(&t->backlog)),
+              p->pending, p->held_bytes);
     p->held_bytes -= backlog_bytes_of(backlog_first(&t->backlog));
     backlog_drop(&t->backlog);
     p->pending--;

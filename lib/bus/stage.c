@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/stage.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
@@ -250,6 +251,7 @@ size_t stage_room(const struct stage_out *out)
 
 static enum cq_status emit_dead(struct stage *s, const struct bus_record *rec, const char *why)
 {
+    CQ_ASSERT(s->out.n <= OUTPUTS_MAX, s->out.n);
     if (s->out.n == OUTPUTS_MAX)
         return CQ_FATAL;
     s->out.v[s->out.n++] = (struct output){ .dead = rec, .why = why };
@@ -576,6 +578,7 @@ static void show(struct stage *s)
 
 static void finish_records(struct stage *s, int done)
 {
+    CQ_ASSERT(done >= 0 && done <= s->recs_n, done, s->recs_n);
     for (int i = 0; i < done; i++) {
         struct progress *pr = &s->progress[s->recs[i].partition];
 

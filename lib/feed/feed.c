@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/feed/feed.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
@@ -140,6 +141,17 @@ const char *feed_error(const struct feed *f)
 }
 
 /* ---- gathering ------------------------------------------------------------------------ */
+
+void feed_unhold(struct feed *f, struct held *h)
+{
+    struct feed_part *p = parts_get(&f->parts, h->rec.topic, h->rec.partition);
+
+    CQ_ASSERT(p->held > 0 && f->held_bytes >= h->rec.value.n, p->held, f->held_bytes,
+              h->rec.value.n);
+    p->held--;
+    f->held_bytes -= h->rec.value.n;
+    record_release(&h->rec);
+}
 
 static enum cq_status keep(struct feed *f, struct bus_record *rec)
 {
@@ -376,6 +388,7 @@ static void turn_applied(struct feed *f)
     for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
         if (p->turn_next < 0)
             continue;
+        CQ_ASSERT(p->turn_next > p->next, partition, p->turn_next, p->next); /* it only rises */
         p->next = p->turn_next;
         if (p->turn_source > p->source)
             p->source = p->turn_source;
@@ -386,9 +399,7 @@ static void turn_applied(struct feed *f)
         if (h->taken) {
             f->stats.records++;
             f->stats.dead_letters += h->why && h->letter_sent;
-            f->held_bytes -= h->rec.value.n;
-            parts_get(&f->parts, h->rec.topic, h->rec.partition)->held--;
-            record_release(&h->rec);
+            feed_unhold(f, h);
             continue;
         }
         if (kept != i)

@@ -131,9 +131,7 @@ static void drop_held(struct feed *f, const char *topic, int32_t partition, int6
 
         if (h->rec.partition == partition && h->rec.offset < below &&
             strcmp(h->rec.topic, topic) == 0) {
-            f->held_bytes -= h->rec.value.n;
-            parts_get(&f->parts, topic, partition)->held--;
-            record_release(&h->rec);
+            feed_unhold(f, h);
             continue;
         }
         if (kept != i)

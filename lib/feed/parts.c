@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/feed/parts.h"
 
+#include "lib/base/assert.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -155,6 +157,7 @@ static void touched_gather(struct feed_parts *ps, struct feed_touched *t)
     for (size_t at = 0; (p = parts_next(ps, &at, &topic, &partition)) != NULL;) {
         if (p->turn_next < 0)
             continue;
+        CQ_ASSERT(t->n < ARRAY_LEN(t->topic), t->n);
         t->topic[t->n] = span_str(ps->conf->topics[topic].name);
         t->partition[t->n] = partition;
         t->expected[t->n] = p->next;

@@ -53,6 +53,9 @@ struct feed {
 /** Note why it ends, unless a cause is known already. */
 enum cq_status feed_fatal(struct feed *f, const char *what, const char *detail);
 
+/** Give a held record back to the library; the caller takes it out of f->held. */
+void feed_unhold(struct feed *f, struct held *h);
+
 /** Choose what this turn applies and map it (map.c). CQ_OK with f->taken_n 0: nothing that is held
  * may be applied yet. CQ_AGAIN: the turn has to be done again. */
 CQ_MUST_CHECK enum cq_status feed_map(struct feed *f);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/http/pool.h"
 
+#include "lib/base/assert.h"
+
 #include <curl/curl.h>
 #include <stdlib.h>
 
@@ -172,6 +174,7 @@ static void report(struct http_pool *p, CURL *easy, CURLcode rc)
     a.body = buf_span(&s->answer);
     a.error = error;
     curl_multi_remove_handle(p->multi, easy);
+    CQ_ASSERT(s >= p->slots && s < p->slots + p->conf.max && p->in_flight > 0, p->in_flight);
     p->in_flight--;
     p->conf.done(p->conf.arg, s->opaque, &a);
     s->next_free = p->free_at; /* after the report, which reads the slot's answer */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The builder of binary parameters: PostgreSQL's send/recv forms, all big-endian. */
+#include "lib/base/assert.h"
 #include "lib/pg/pg.h"
 
-#include <assert.h>
 #include <endian.h>
 
 /* From pg_type.dat; fixed for ever by PostgreSQL. */
@@ -40,7 +40,7 @@ void pg_params_clear(struct pg_params *p)
 
 static void param_begin(struct pg_params *p, uint32_t type)
 {
-    assert(p->n < PG_PARAMS_MAX); /* statements are constants: more is a bug in this build */
+    CQ_ASSERT(p->n < PG_PARAMS_MAX, p->n); /* statements are constants */
     p->type[p->n] = type;
     p->at[p->n] = p->bytes.n;
     p->null[p->n] = false;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/chat/dedupe.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 void dedupe_init(struct dedupe *w)
@@ -34,6 +36,7 @@ static void forget_oldest(struct dedupe *w)
     struct dedupe_entry *e = entry_at(w, w->tail);
     const uint64_t *position = idmap_get(&w->by_id, e->id);
 
+    CQ_ASSERT(w->tail < w->head && w->head - w->tail <= w->cap, w->tail, w->head, w->cap);
     if (position && *position == w->tail)
         idmap_remove(&w->by_id, e->id);
     w->tail++;

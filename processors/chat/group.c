@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/chat/group.h"
 
+#include "lib/base/assert.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -231,6 +232,8 @@ static bool chain_join(struct chains *c, struct group *g, struct cq_id user, enu
     for (struct member_interval *s = NULL; (s = chain_next(c, g, user, s)) != NULL;)
         if (s->joined_seq == seq)
             return true; /* a replay */
+    /* group_apply() made room for one a change */
+    CQ_ASSERT(g->stays_n < g->stays_cap, g->stays_n, g->stays_cap);
     g->stays[g->stays_n] =
         (struct member_interval){ .user_id = user, .role = role, .joined_seq = seq };
     return chains_add(c, user, g->stays_n++);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/media/line.h"
 
+#include "lib/base/assert.h"
+
 static const int64_t never_ms = INT64_MAX;
 
 void line_init(struct line *l, int64_t budget_ms, int32_t at_once)
@@ -114,6 +116,8 @@ static void stop_working(struct line *l, struct line_place *p)
 {
     if (p->state != LINE_WORKING)
         return;
+    CQ_ASSERT(l->owners[p->owner].working > 0 && l->working > 0, l->owners[p->owner].working,
+              l->working);
     p->state = LINE_WAITING;
     l->owners[p->owner].working--;
     l->working--;
@@ -121,6 +125,7 @@ static void stop_working(struct line *l, struct line_place *p)
 
 void line_wait(struct line *l, int32_t place, int64_t due_ms)
 {
+    CQ_ASSERT(l->places[place].state != LINE_FREE, place);
     stop_working(l, &l->places[place]);
     l->places[place].due_ms = due_ms;
 }
@@ -137,6 +142,7 @@ void line_leave(struct line *l, int32_t place)
     if (p->state == LINE_FREE)
         return;
     stop_working(l, p);
+    CQ_ASSERT(l->owners[p->owner].places > 0 && l->n > 0, l->owners[p->owner].places, l->n);
     p->state = LINE_FREE;
     l->owners[p->owner].places--;
     l->n--;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/media/works.h"
 
+#include "lib/base/assert.h"
+
 bool works_room(const struct works *s)
 {
     return s->n < WORKS_MAX && !line_is_full(&s->line);
@@ -10,6 +12,7 @@ struct work *works_add(struct works *s)
 {
     int32_t i = 0;
 
+    CQ_ASSERT(s->n < WORKS_MAX, s->n);
     while (s->v[i].state != WORK_FREE)
         i++;
     s->n++;
@@ -19,6 +22,7 @@ struct work *works_add(struct works *s)
 
 void works_remove(struct works *s, struct work *w)
 {
+    CQ_ASSERT(w->state != WORK_FREE && s->n > 0, w->state, s->n);
     if (w->place >= 0)
         line_leave(&s->line, w->place);
     *w = (struct work){ .place = -1 };
@@ -54,6 +58,7 @@ int64_t works_undone(const struct works *s, int32_t partition, int64_t next)
 
 static bool is_idle(const struct works *s, const struct work *w)
 {
+    CQ_ASSERT(w->state != WORK_LOOK || (w->place >= 0 && w->place < LINE_MAX), w->place);
     return w->state == WORK_TELL ||
            (w->state == WORK_LOOK && s->line.places[w->place].state == LINE_WAITING);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/mobile/breaker.h"
 
+#include "lib/base/assert.h"
+
 /* Uniform in [limit/2, limit]. */
 static int64_t jitter(int64_t limit, uint32_t dice)
 {
@@ -36,6 +38,7 @@ int32_t breaker_room(const struct breaker *b, int64_t now_ms)
 
 void breaker_started(struct breaker *b)
 {
+    CQ_ASSERT(b->state != BREAKER_TRIAL); /* breaker_room() has none then */
     if (b->state == BREAKER_OPEN)
         b->state = BREAKER_TRIAL;
 }

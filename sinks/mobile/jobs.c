@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/mobile/jobs.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 static const struct job_list empty = { JOB_NONE, JOB_NONE, 0 };
@@ -22,6 +24,7 @@ enum cq_status jobs_init(struct jobs *js)
 
 static void unref(struct jobs *js, struct held *h)
 {
+    CQ_ASSERT(h->refs > 0 && js->bytes >= h->rec.value.n, h->refs, js->bytes, h->rec.value.n);
     if (--h->refs)
         return;
     js->bytes -= h->rec.value.n;
@@ -73,6 +76,7 @@ void jobs_remove(struct jobs *js, struct job *j)
 {
     const uint64_t *quiet = j->quiet ? idmap_get(&js->quiet, j->quiet_key) : NULL;
 
+    CQ_ASSERT(j->phase != JOB_FREE && js->n > 0, j->phase, js->n);
     if (quiet && *quiet == (uint64_t)job_index(js, j))
         (void)idmap_remove(&js->quiet, j->quiet_key);
     unref(js, j->held);
@@ -86,6 +90,7 @@ void job_list_add(struct jobs *js, struct job_list *l, struct job *j)
 {
     int32_t i = job_index(js, j);
 
+    CQ_ASSERT(j->phase != JOB_FREE && j->next == JOB_NONE && l->last != i, j->phase, j->next, i);
     j->next = JOB_NONE;
     if (l->last == JOB_NONE)
         l->first = i;
@@ -101,6 +106,7 @@ struct job *job_list_take(struct jobs *js, struct job_list *l)
 
     if (!j)
         return NULL;
+    CQ_ASSERT(l->n > 0 && (l->n == 1) == (l->first == l->last), l->n, l->first, l->last);
     l->first = j->next;
     if (l->first == JOB_NONE)
         l->last = JOB_NONE;
@@ -157,6 +163,8 @@ static void heap_remove(struct jobs *js, int i)
 
 void jobs_wait(struct jobs *js, struct job *j, int64_t due_ms)
 {
+    CQ_ASSERT(j->phase != JOB_WAITING && j->phase != JOB_FREE && js->heap_n < JOBS_MAX, j->phase,
+              js->heap_n);
     j->phase = JOB_WAITING;
     j->due_ms = due_ms;
     js->heap[js->heap_n] = job_index(js, j);
@@ -180,9 +188,10 @@ int64_t jobs_next_due(const struct jobs *js)
 
 void jobs_unwait(struct jobs *js, struct job *j)
 {
-    for (int i = 0; i < js->heap_n; i++)
-        if (js->heap[i] == job_index(js, j)) {
-            heap_remove(js, i);
-            return;
-        }
+    int i = 0;
+
+    while (i < js->heap_n && js->heap[i] != job_index(js, j))
+        i++;
+    CQ_ASSERT(i < js->heap_n && j->phase == JOB_WAITING, i, js->heap_n, j->phase);
+    heap_remove(js, i);
 }

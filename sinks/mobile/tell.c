@@ -3,6 +3,7 @@
  * sinks/mobile/tell.c - writes what became of a push: one record after the other, each awaited, the
  * outcome last.
  */
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "sinks/mobile/lane_state.h"
@@ -16,6 +17,9 @@ void lane_forget(struct lane *l, struct job *j)
 
 static void enlist(struct lane *l, struct job *j, enum job_phase phase)
 {
+    /* what is told last, and a letter, is told once */
+    CQ_ASSERT(j->phase != JOB_FREE && j->phase != JOB_TELLING && j->phase != JOB_LETTER, j->phase,
+              phase);
     j->phase = phase;
     job_list_add(&l->jobs, &l->jobs.tell, j);
 }

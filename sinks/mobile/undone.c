@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/mobile/undone.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 enum cq_status undone_init(struct undone *w, int64_t next, int64_t said)
@@ -28,6 +30,7 @@ static struct undone_entry *entry(const struct undone *w, uint64_t name)
 
 static void advance(struct undone *w)
 {
+    CQ_ASSERT(w->head <= w->tail && w->tail - w->head <= UNDONE_MAX, w->head, w->tail);
     while (w->head < w->tail && entry(w, w->head)->left == 0) {
         w->next = entry(w, w->head)->offset + 1;
         w->head++;

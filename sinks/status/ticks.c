@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/status/ticks.h"
 
+#include "lib/base/assert.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -178,6 +179,7 @@ static void move_mark(struct ticks *t, struct tick_chat *c, int kind, const stru
     c->moved[kind] = true;
     c->at_ms[kind] = r->at_ms;
     c->offset[kind] = r->offset;
+    CQ_ASSERT(t->advances_n < ARRAY_LEN(t->advances), t->advances_n);
     t->advances[t->advances_n++] =
         (struct tick_advance){ .chat = c->id, .kind = kind, .mark = now, .at_ms = r->at_ms };
 }
@@ -189,6 +191,7 @@ static void advance(struct ticks *t, struct tick_chat *c, struct tick_user *u, i
         return;
     u->cursor[kind] = r->seq;
     u->dirty = true;
+    CQ_ASSERT(t->receipts_n < ARRAY_LEN(t->receipts), t->receipts_n);
     t->receipts[t->receipts_n++] = (struct tick_receipt){
         .chat = c->id, .user = u->id, .kind = kind, .seq = r->seq, .at_ms = r->at_ms
     };
@@ -202,6 +205,7 @@ static void add_reading(struct ticks *t, const struct tick_record *r, int64_t fr
 
     if (!last || last->chat != r->chat || !id_eq(last->user, r->user) ||
         !id_eq(last->device, r->device)) {
+        CQ_ASSERT(t->readings_n < ARRAY_LEN(t->readings), t->readings_n);
         last = &t->readings[t->readings_n++];
         *last = (struct tick_reading){
             .chat = r->chat, .user = r->user, .device = r->device, .from = from
@@ -231,8 +235,10 @@ static void apply_record(struct ticks *t, const struct tick_record *r)
     u = ticks_user(c, r->user);
     if (!u || !ticks_present(c, (size_t)(u - c->users), r->source, &joined) || r->seq <= joined)
         return;
-    if (!id_is_zero(r->device))
+    if (!id_is_zero(r->device)) {
+        CQ_ASSERT(t->devices_n < ARRAY_LEN(t->devices), t->devices_n);
         t->devices[t->devices_n++] = (struct tick_device){ c->id, r->device, r->seq };
+    }
     advance(t, c, u, TICK_DELIVERED, r); /* read implies delivered */
     if (r->kind != RECEIPT_KIND_READ)
         return;

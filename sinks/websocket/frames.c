@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/frames.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 enum { CHUNK_FRAMES = 512 };
@@ -58,6 +60,7 @@ struct frame *frame_new(struct frame_pool *p, struct push_record *record, uint32
 
 void frame_free(struct frame_pool *p, struct frame *f)
 {
+    CQ_ASSERT(p->used > 0);
     f->next = p->free;
     p->free = f;
     p->used--;
@@ -100,6 +103,7 @@ const struct frame *frames_peek(const struct frames *q, uint64_t *ret_n)
 
 void frames_wrote(struct frames *q)
 {
+    CQ_ASSERT(q->unwritten != NULL && q->written_n < q->n, q->written_n, q->n);
     q->unwritten = q->unwritten->next;
     q->written_n++;
     q->last++;
@@ -112,6 +116,8 @@ bool frames_ok(struct frames *q, struct frame_pool *p, uint64_t n)
     while (q->written_n && q->last - q->written_n + 1 <= n) {
         struct frame *f = q->head;
 
+        CQ_ASSERT(f != q->unwritten && q->n >= q->written_n && q->bytes >= bytes_of(f), q->n,
+                  q->written_n, q->bytes);
         q->head = f->next;
         q->n--;
         q->written_n--;

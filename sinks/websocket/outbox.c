@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/outbox.h"
 
+#include "lib/base/assert.h"
 #include "schemas/frame.h"
 
 #include <stdlib.h>
@@ -22,6 +23,7 @@ static void parcel_free(struct outbox *o, struct parcel *p)
     }
     if (p->owner)
         *p->owner = NULL;
+    CQ_ASSERT(p->index < o->cap && o->table[p->index] == p && o->n > 0, p->index, o->cap, o->n);
     o->table[p->index] = NULL;
     o->free_index[o->free_n++] = p->index;
     o->n--;
@@ -97,6 +99,7 @@ enum cq_status parcel_put(struct parcel *p, struct frame *f)
     size_t whole = f->record->entries[f->entry].frame.n;
     uint32_t bytes = (uint32_t)(whole < FRAME_EXCERPT_MAX ? whole : FRAME_EXCERPT_MAX);
 
+    CQ_ASSERT(p->kind == PARCEL_GONE && p->state == PARCEL_QUEUED && !p->tried, p->kind, p->state);
     if (p->items_n == LIMIT_LOST_ITEMS ||
         (p->items_n && p->items_bytes + bytes > SINK_ITEMS_BYTES_MAX))
         return CQ_AGAIN;
@@ -208,6 +211,7 @@ void outbox_submit(struct outbox *o, const struct sink_port *port, struct cq_id 
         struct user_action a = { .user_id = p->user, .device_id = p->device, .at_ms = wall_ms };
         enum cq_status st = CQ_POISON;
 
+        CQ_ASSERT(p->state == PARCEL_QUEUED, p->state);
         if (!p->cancelled) {
             buf_clear(&x.all);
             describe(p, incarnation, items, &x, &a);
@@ -242,6 +246,7 @@ void outbox_report(struct outbox *o, uint64_t opaque, enum cq_status st, int64_t
     *ret_handed_back = 0;
     if (!p || p->generation != opaque >> 32 || p->state != PARCEL_SENT)
         return;
+    CQ_ASSERT(o->sent_n > 0);
     o->sent_n--;
     if (st == CQ_OK || (p->kind == PARCEL_OPENED && !p->owner)) {
         *ret_handed_back = p->items_n;
@@ -262,6 +267,7 @@ void outbox_wake(struct outbox *o, int64_t mono_ms)
             at = &p->next;
             continue;
         }
+        CQ_ASSERT(p->state == PARCEL_RESTING, p->state);
         *at = p->next;
         append(o, p);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/push.h"
 
+#include "lib/base/assert.h"
 #include "schemas/codec.h"
 
 #include <stdlib.h>
@@ -36,11 +37,14 @@ enum cq_status push_decode(struct cq_span value, struct cq_arena *a, struct push
 
 void push_unref(struct push_record *r)
 {
+    CQ_ASSERT(r->refs > 0);
     if (--r->refs)
         return;
     if (r->window)
         window_close(r->window, r->ticket);
-    if (r->held_bytes)
+    if (r->held_bytes) {
+        CQ_ASSERT(*r->held_bytes >= r->bytes, *r->held_bytes, r->bytes);
         *r->held_bytes -= r->bytes;
+    }
     free(r);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "lib/base/assert.h"
 #include "sinks/websocket/sink_state.h"
 
 #include <stdlib.h>
@@ -69,6 +70,8 @@ static void place(struct sink *s, struct session *x)
     struct cq_id id = s->port.new_id(s->port.arg);
     struct parcel *p;
 
+    CQ_ASSERT(x->state == SESSION_WAITING && x->slot < 0 && !x->opened && s->waiting_n > 0,
+              x->state, x->slot, s->waiting_n);
     if (slot < 0 || !idmap_put(&s->by_id, id, (uint64_t)(uintptr_t)x))
         return;
     p = outbox_add(&s->outbox, PARCEL_OPENED, id, x->user, x->device);
@@ -147,6 +150,8 @@ static void leave(struct sink *s, struct session *x)
     }
     if (x->state == SESSION_WAITING)
         return;
+    CQ_ASSERT(x->slot >= 0 && x->slot < s->slots.n && s->slots.slot[x->slot].sessions_n > 0,
+              x->slot, s->slots.n);
     s->stats.ready -= x->state == SESSION_READY;
     idmap_remove(&s->by_id, x->id);
     s->slots.slot[x->slot].sessions_n--;
@@ -182,6 +187,9 @@ struct session *sink_open(struct sink *s, void *conn, struct cq_id user, struct 
 void sink_close(struct sink *s, struct session *x)
 {
     leave(s, x);
+    CQ_ASSERT(x->state == SESSION_WAITING && s->waiting_n > 0 && s->stats.sessions > 0, x->state,
+              s->waiting_n, s->stats.sessions);
+    CQ_ASSERT(x->prev || s->all == x); /* it is in the list */
     s->waiting_n--;
     s->stats.sessions--;
     if (x->prev)

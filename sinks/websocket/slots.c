@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/slots.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 
 enum cq_status slots_init(struct slots *s, int32_t n)
@@ -47,9 +49,11 @@ int32_t slots_pick(const struct slots *s)
 
 static void set_state(struct slots *s, int32_t i, enum slot_state state)
 {
+    CQ_ASSERT(i >= 0 && i < s->n, i, s->n);
     s->ours_n += (state == SLOT_OURS) - (s->slot[i].state == SLOT_OURS);
     s->slot[i].state = state;
     s->slot[i].paused = false; /* an assignment starts unpaused */
+    CQ_ASSERT(s->ours_n >= 0 && s->ours_n <= s->n, s->ours_n, s->n);
 }
 
 int64_t slots_assigned(struct slots *s, int32_t i, int64_t committed, bool *ret_same)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/websocket/window.h"
 
+#include "lib/base/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +56,7 @@ enum cq_status window_add(struct window *w, int64_t offset, uint64_t *ret_ticket
         return CQ_POISON;
     if (window_n(w) == w->cap && !grow(w))
         return CQ_AGAIN;
+    CQ_ASSERT(window_n(w) < w->cap && w->cap <= w->max, window_n(w), w->cap, w->max);
     *entry_of(w, w->tail) = (struct window_entry){ .offset = offset, .open = true };
     w->next = offset + 1;
     *ret_ticket = w->tail++;
