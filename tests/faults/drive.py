@@ -398,7 +398,7 @@ def main(argv=None) -> int:
     if o.check:
         kept = dump.load(Path(o.check))
         return 0 if tell(print, kept.meta["seed"], check(kept)) else 1
-    out = Path(o.keep or ROOT / f"build/faults/seed-{o.seed}")
+    out = Path(o.keep or ROOT / f"build/faults/seed-{o.seed}").resolve()  # links lead to it from elsewhere
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     drive = Drive(o, out)
