@@ -28,6 +28,7 @@ from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 OK_DELAY_S = 0.03  # one `ok` covers what came meanwhile
+RECEIPT_AGAIN_S = 1.0  # after the log took none
 RECEIPT_DELAY_S = 0.02
 IN_FLIGHT_MAX = 64  # sends without ack or nack on one socket
 SYNC_LIMIT_S = 60.0
@@ -491,7 +492,7 @@ class Device:
         elif kind in ("pong", "?"):
             pass
         elif kind == "error":
-            self._odd(f"error frame {f}")
+            self._on_error(f)
         elif not self.caught_up:
             self._held.append(f)
         else:
@@ -660,6 +661,14 @@ class Device:
         self.tick_log.append((ticket(), t["chatId"], t["delivered"], t["read"]))
 
     # ---- receipts ----------------------------------------------------------------------------------
+
+    def _on_error(self, f: dict[str, Any]) -> None:
+        if f.get("code") not in ("log_full", "log_cut"):
+            self._odd(f"error frame {f}")
+            return
+        self._delivered_sent.clear()  # a receipt was not taken, and which one is not said
+        self._read_sent.clear()
+        self._later("receipts again", RECEIPT_AGAIN_S, self._send_receipts)
 
     def _receipts_soon(self) -> None:
         self._later("receipts", RECEIPT_DELAY_S, self._send_receipts)
