@@ -15,6 +15,9 @@ struct ingest; /* opaque; one per edge process; loop thread only */
 /** Retry-after of actions that are refused because the log was cut. */
 enum { INGEST_CUT_RETRY_MS = 5000 };
 
+/* The last ms of the year 9999: readers take times for dates, which end there in many languages. */
+#define INGEST_TIME_MAX_MS INT64_C(253402300799999)
+
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,
  * offset). CQ_AGAIN: unknown, the client must send again with the same client id. */
 typedef void ingest_ack_fn(void *arg, uint64_t opaque, int32_t partition, int64_t offset,

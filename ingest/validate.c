@@ -173,7 +173,9 @@ const char *validate_user(const struct user_action *a)
             return "reason";
         return a->action.u.push_unregistered.token.n <= LIMIT_PUSH_TOKEN_BYTES ? NULL : "token";
     case USER_ACTION_CHAT_MUTED:
-        return a->action.u.chat_muted.until_ms >= 0 && !id_is_zero(a->action.u.chat_muted.chat_id)
+        return a->action.u.chat_muted.until_ms >= 0 &&
+                       a->action.u.chat_muted.until_ms <= INGEST_TIME_MAX_MS &&
+                       !id_is_zero(a->action.u.chat_muted.chat_id)
                    ? NULL
                    : "until";
     default:

@@ -228,6 +228,8 @@ static enum call_next mute(struct call *c, struct pg *db, int64_t until_ms)
             return call_not_found(c);
         a = call_submit_user(c, c->who.user, c->who.device);
         a->action.kind = USER_ACTION_CHAT_MUTED;
+        if (until_ms > INGEST_TIME_MAX_MS)
+            until_ms = INGEST_TIME_MAX_MS;
         a->action.u.chat_muted = (struct chat_muted){ c->path_id[0], until_ms };
         c->step = 1;
         return CALL_SUBMIT;

@@ -194,6 +194,12 @@ async def test_a_muted_chat_wakes_nobody_unless_it_names_him(pushing, doubles, n
     await outcome(pushing, named.id, phone, "ACCEPTED")
     got = await phone.rest.get("/api/chats", expect=200)
     assert [c.get("mutedUntil") for c in got.body["chats"] if c["chatId"] == chat] == [until_ms]
+    await phone.rest.call("PUT", f"/api/chats/{chat}/mute", {"until": 1 << 62}, expect=200)
+    got = await phone.rest.get("/api/chats", expect=200)
+    assert [c.get("mutedUntil") for c in got.body["chats"] if c["chatId"] == chat] == [253_402_300_799_999], "the end of the year 9999"
+    said = {e["event"][1]["untilMs"] for _, _, e in await records(pushing, "user.events")
+            if e["userId"] == phone.user_id and e["event"][0] == "chasqui.ChatMuteChanged"}
+    assert said == {until_ms, 253_402_300_799_999}, "no event has a time that readers' dates cannot hold"
     await phone.rest.call("DELETE", f"/api/chats/{chat}/mute", expect=200)
     loud = await alice.told(f"{MARK} loud", chat)
     await outcome(pushing, loud.id, phone, "ACCEPTED")

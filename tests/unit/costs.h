@@ -584,7 +584,7 @@ static inline void draw_user_action(struct cq_arena *a, int draw, enum user_acti
                                         -1 };
         return;
     case USER_ACTION_CHAT_MUTED:
-        ret->action.u.chat_muted = (struct chat_muted){ id_of(A_CHAT, 1), INT64_MAX };
+        ret->action.u.chat_muted = (struct chat_muted){ id_of(A_CHAT, 1), INGEST_TIME_MAX_MS };
         return;
     case USER_ACTION_ACTION_KIND_N:
         return;

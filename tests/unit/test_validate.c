@@ -196,3 +196,14 @@ TEST(texts_that_no_client_writes_keep_their_bounds)
     u.action.u.session_lost.items_n++;
     CHECK_STR(validate_user(&u), "items");
 }
+
+TEST(times_are_dates_that_every_reader_can_hold)
+{
+    struct user_action u = { .user_id = { { 1 } } };
+
+    u.action.kind = USER_ACTION_CHAT_MUTED;
+    u.action.u.chat_muted = (struct chat_muted){ { { 2 } }, INGEST_TIME_MAX_MS };
+    CHECK(validate_user(&u) == NULL);
+    u.action.u.chat_muted.until_ms++;
+    CHECK_STR(validate_user(&u), "until");
+}
