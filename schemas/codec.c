@@ -76,6 +76,7 @@ static bool enc_bytes(struct enc *e, struct cq_span s)
 
 static bool enc_record(struct enc *e, const struct codec_record *r, const uint8_t *base);
 static bool enc_array(struct enc *e, const struct codec_field *f, const uint8_t *base);
+static bool enc_one_of(struct enc *e, const struct codec_field *f, const uint8_t *base);
 
 static inline bool enc_value(struct enc *e, const struct codec_field *f, const uint8_t *base)
 {
@@ -102,20 +103,41 @@ static inline bool enc_value(struct enc *e, const struct codec_field *f, const u
         return true;
     case CODEC_ENUM:
         which = *(const unsigned *)v;
-        enc_long(e, which);
+        enc_long(e, (int64_t)which + 1); /* UNKNOWN is 0 and never written */
         return which < f->n;
     case CODEC_RECORD:
         return enc_record(e, f->sub.record, v);
     case CODEC_ARRAY:
         return enc_array(e, f, base);
-    case CODEC_UNION:
-        which = *(const unsigned *)(base + f->aux_off);
-        if (which >= f->n)
-            return false;
-        enc_long(e, which);
-        return enc_record(e, f->sub.branches[which], v);
+    case CODEC_ONE_OF:
+        return enc_one_of(e, f, base);
     }
     return false;
+}
+
+/* With room for them. A loop: they are few. */
+static inline void enc_nulls(struct enc *e, uint32_t n)
+{
+    uint8_t *p = e->p;
+
+    for (; n; n--)
+        *p++ = 0;
+    e->p = p;
+}
+
+/* Each choice is ["null", record]: 0, or 2 and the record. */
+static bool enc_one_of(struct enc *e, const struct codec_field *f, const uint8_t *base)
+{
+    unsigned which = *(const unsigned *)(base + f->aux_off);
+
+    if (which >= f->n || !enc_room(e, f->n))
+        return false;
+    enc_nulls(e, which);
+    *e->p++ = 2;
+    if (!enc_record(e, f->sub.choices[which].record, base + f->off) || !enc_room(e, f->n))
+        return false;
+    enc_nulls(e, f->n - which - 1);
+    return true;
 }
 
 static bool enc_array(struct enc *e, const struct codec_field *f, const uint8_t *base)
@@ -252,6 +274,7 @@ static inline bool dec_bytes(struct dec *d, struct cq_span *ret)
 
 static bool dec_record(struct dec *d, const struct codec_record *r, uint8_t *base);
 static bool dec_array(struct dec *d, const struct codec_field *f, uint8_t *base);
+static bool dec_one_of(struct dec *d, const struct codec_field *f, uint8_t *base);
 
 static inline bool dec_int(struct dec *d, int32_t *ret)
 {
@@ -265,10 +288,22 @@ static inline bool dec_int(struct dec *d, int32_t *ret)
     return true;
 }
 
+/* UNKNOWN, 0 on the wire, is what other readers make of a symbol that they do not know. */
+static inline bool dec_enum(struct dec *d, const struct codec_field *f, unsigned *ret)
+{
+    unsigned which;
+
+    if (!dec_index(d, f->n + 1, &which, "enum out of range"))
+        return false;
+    if (which == 0)
+        return bad(d, "unknown enum symbol");
+    *ret = which - 1;
+    return true;
+}
+
 static inline bool dec_value(struct dec *d, const struct codec_field *f, uint8_t *base)
 {
     uint8_t *v = base + f->off;
-    unsigned which;
 
     switch ((enum codec_op)f->op) {
     case CODEC_BOOL:
@@ -293,18 +328,47 @@ static inline bool dec_value(struct dec *d, const struct codec_field *f, uint8_t
         d->p += sizeof(struct cq_id);
         return true;
     case CODEC_ENUM:
-        return dec_index(d, f->n, (unsigned *)v, "enum out of range");
+        return dec_enum(d, f, (unsigned *)v);
     case CODEC_RECORD:
         return dec_record(d, f->sub.record, v);
     case CODEC_ARRAY:
         return dec_array(d, f, base);
-    case CODEC_UNION:
-        if (!dec_index(d, f->n, &which, "union index out of range"))
-            return false;
-        *(unsigned *)(base + f->aux_off) = which;
-        return dec_record(d, f->sub.branches[which], v);
+    case CODEC_ONE_OF:
+        return dec_one_of(d, f, base);
     }
     return bad(d, "unknown field kind");
+}
+
+/* Pass over choices from `i` on that are null, each in its shortest form. */
+static inline uint32_t dec_nulls(struct dec *d, uint32_t i, uint32_t n)
+{
+    const uint8_t *p = d->p;
+
+    for (; i < n && p < d->end && *p == 0; i++)
+        p++;
+    d->p = p;
+    return i;
+}
+
+static bool dec_one_of(struct dec *d, const struct codec_field *f, uint8_t *base)
+{
+    bool found = false;
+
+    for (uint32_t i = dec_nulls(d, 0, f->n); i < f->n; i = dec_nulls(d, i + 1, f->n)) {
+        unsigned set;
+
+        if (!dec_index(d, 2, &set, "union index out of range"))
+            return false;
+        if (!set)
+            continue;
+        if (found)
+            return bad(d, "more than one fact");
+        found = true;
+        *(unsigned *)(base + f->aux_off) = i;
+        if (!dec_record(d, f->sub.choices[i].record, base + f->off))
+            return false;
+    }
+    return found || bad(d, "no fact");
 }
 
 /* Count of the next block, 0 at the array's end; `*ret_end` is where a sized block must end, or

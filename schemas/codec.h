@@ -12,8 +12,14 @@
  *   int long boolean  int32_t int64_t bool f      enum E           enum e f (symbols E_SYMBOL,
  * count E_N)
  *   ["null", T]       bool has_f; T f             array of T       T *f; size_t f_n
- *   union of records  struct { enum <record>_<field>_kind kind; union { struct a a; struct b b; }
- * u; } f whose constants are <RECORD>_<BRANCH>, e.g. CHAT_ACTION_MESSAGE_SENT
+ *   fields of one "oneOf": "f"
+ *                     struct { enum <record>_f_kind kind; union { struct a a; struct b b; } u; } f
+ *
+ * The fields of a oneOf are ["null", record], each named as its record, and exactly one is set;
+ * the constants of the kind are <RECORD>_<FIELD>, e.g. CHAT_ACTION_MESSAGE_SENT. That is the form
+ * of a choice that stock readers of an older schema can skip, as they cannot skip a new branch of a
+ * union. For a symbol that they lack they read UNKNOWN, the first symbol and the default of each
+ * enum; it has no constant here, is never written, and is refused when read.
  */
 #pragma once
 
@@ -55,9 +61,9 @@ CQ_MUST_CHECK enum cq_status codec_writer_add(const char *json);
 
 /**
  * Append framing and body of `rec` (the struct generated for `r`, borrowed) to `out`.
- * CQ_OK, or CQ_POISON when an enum or union index is out of range, a string is not UTF-8, an array
- * is too long, or `out` came within 32 bytes of its maximum. Nothing is then appended and what
- * `out` held stays good.
+ * CQ_OK, or CQ_POISON when an enum or a kind is out of range, a string is not
+ * UTF-8, an array is too long, or `out` came within 32 bytes of its maximum. Nothing is then
+ * appended and what `out` held stays good.
  */
 CQ_MUST_CHECK enum cq_status codec_encode(const struct codec_record *r, const void *rec,
                                           struct cq_buf *out);

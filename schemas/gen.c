@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define UNKNOWN "UNKNOWN" /* see schemas/codec.h */
+
 enum { FILES_MAX = 64 + CODEC_HISTORY_MAX, TYPES_MAX = 256, NAME_MAX_BYTES = 128 };
 
 static struct schema_doc *docs[FILES_MAX];
@@ -135,6 +137,25 @@ static void check_same(const struct schema *a, const struct schema *b)
             SPAN_FMT(buf_span(&y)));
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+    size_t n = strlen(name), end_n = strlen(end);
+
+    return n >= end_n && strcmp(name + n - end_n, end) == 0;
+}
+
+/* Stock readers know a time by its logical type, and fall back on an enum's default. */
+static void check_for_readers(const char *where, const struct schema *t)
+{
+    bool is_time = t->kind == SCHEMA_LONG && ends_in(where, "Ms") && strcmp(where, "durationMs");
+
+    if (is_time != (strcmp(t->logical, "timestamp-millis") == 0))
+        die("%s: a long of a name in ...Ms is a timestamp-millis, unless it is durationMs", where);
+    if (t->kind == SCHEMA_ENUM &&
+        (strcmp(t->symbols[0], UNKNOWN) != 0 || strcmp(t->default_symbol, UNKNOWN) != 0))
+        die("%s: the first symbol and the default of an enum is " UNKNOWN, t->name);
+}
+
 /* What the structs can hold; anything else is refused here and not in the codec. */
 static void check_field(const char *where, const struct schema *t)
 {
@@ -142,12 +163,10 @@ static void check_field(const char *where, const struct schema *t)
 
     if (nullable)
         t = t->branches[1];
-    if (t->kind == SCHEMA_NULL || (nullable && t->kind == SCHEMA_UNION))
-        die("%s: a union is [\"null\", T] or of records", where);
-    if (t->kind == SCHEMA_UNION)
-        for (size_t i = 0; i < t->n; i++)
-            if (t->branches[i]->kind != SCHEMA_RECORD)
-                die("%s: a union is [\"null\", T] or of records", where);
+    if (t->kind == SCHEMA_NULL || t->kind == SCHEMA_UNION)
+        die("%s: a choice of records is fields with one oneOf, any other union [\"null\", T]",
+            where);
+    check_for_readers(where, t);
     if (t->kind == SCHEMA_FIXED && t->n != sizeof(struct cq_id))
         die("%s: a fixed has 16 bytes", where);
     if (t->kind != SCHEMA_ARRAY)
@@ -158,6 +177,37 @@ static void check_field(const char *where, const struct schema *t)
     if (schema_min_bytes(t->items) == 0)
         die("%s: items of an array take at least one byte", where);
     check_field(where, t->items);
+}
+
+/* Fields from `i` on that are one member of the struct: those of one oneOf, or a single one. */
+static size_t member_fields(const struct schema *s, size_t i)
+{
+    size_t n = 1;
+
+    while (s->fields[i].one_of[0] && i + n < s->n &&
+           strcmp(s->fields[i].one_of, s->fields[i + n].one_of) == 0)
+        n++;
+    return n;
+}
+
+/* Of a oneOf each field is null unless it is the one, so that a reader may lack it; it is named as
+ * its record, so that the constants are; and the fields stand together. */
+static void check_one_of(const struct schema *s)
+{
+    for (size_t i = 0; i < s->n; i += member_fields(s, i)) {
+        const struct schema_field *f = &s->fields[i];
+        size_t n = member_fields(s, i);
+
+        for (size_t k = i + n; f->one_of[0] && k < s->n; k++)
+            if (strcmp(s->fields[k].one_of, f->one_of) == 0)
+                die("%s: the fields of oneOf %s do not stand together", s->name, f->one_of);
+        for (; n && f->one_of[0]; n--, f++)
+            if (!schema_is_nullable(f->type) || f->type->branches[1]->kind != SCHEMA_RECORD ||
+                !f->default_json || strcmp(SNAKE(f->name), SNAKE(f->type->branches[1]->name)) != 0)
+                die("%s.%s: a field of a oneOf is [\"null\", a record of its name], by default "
+                    "null",
+                    s->name, f->name);
+    }
 }
 
 static void collect(const struct schema *s, int depth)
@@ -181,6 +231,8 @@ static void collect(const struct schema *s, int depth)
     }
     if (s->kind == SCHEMA_RECORD && s->n == 0)
         die("%s: a record has fields", s->name);
+    if (s->kind == SCHEMA_RECORD)
+        check_one_of(s);
     if (types_n == TYPES_MAX)
         die("more than %d types", TYPES_MAX);
     types[types_n++] = s;
@@ -217,26 +269,39 @@ static void say_enum(const struct schema *s)
 {
     say_doc("\n/** ", s->doc, " */");
     say("\nenum %s {\n", SNAKE(s->name));
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 1; i < s->n; i++)
         say("    %s_%s,\n", UPPER(s->name), s->symbols[i]);
     say("    %s_N\n};\n", UPPER(s->name));
 }
 
 static void say_kinds(const struct schema *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        const struct schema *t = s->fields[i].type;
+    for (size_t i = 0; i < s->n; i += member_fields(s, i)) {
+        const struct schema_field *f = &s->fields[i];
+        size_t n = member_fields(s, i);
 
-        if (t->kind != SCHEMA_UNION || schema_is_nullable(t))
+        if (!f->one_of[0])
             continue;
-        say("\nenum %s_%s_kind {\n", SNAKE(s->name), SNAKE(s->fields[i].name));
-        for (size_t k = 0; k < t->n; k++)
-            say("    %s_%s,\n", UPPER(s->name), UPPER(t->branches[k]->name));
-        say("    %s_%s_KIND_N\n};\n", UPPER(s->name), UPPER(s->fields[i].name));
+        say("\nenum %s_%s_kind {\n", SNAKE(s->name), SNAKE(f->one_of));
+        for (size_t k = 0; k < n; k++)
+            say("    %s_%s,\n", UPPER(s->name), UPPER(f[k].name));
+        say("    %s_%s_KIND_N\n};\n", UPPER(s->name), UPPER(f->one_of));
     }
 }
 
-static void say_field(const struct schema *s, const struct schema_field *f)
+static void say_choices(const struct schema *s, const struct schema_field *f, size_t n)
+{
+    struct name field = snake(f->one_of);
+
+    say("    struct {\n        enum %s_%s_kind kind;\n        union {\n", SNAKE(s->name), field.s);
+    for (size_t k = 0; k < n; k++)
+        say("            struct %s %s;\n", SNAKE(f[k].name), SNAKE(f[k].name));
+    say("        } u;\n    } %s;", field.s);
+    say_doc(" /* ", f->doc, " */");
+    say("\n");
+}
+
+static void say_field(const struct schema_field *f)
 {
     const struct schema *t = f->type;
     struct name n = snake(f->name);
@@ -251,15 +316,7 @@ static void say_field(const struct schema *s, const struct schema_field *f)
         say("\n    size_t %s_n;\n", n.s);
         return;
     }
-    if (t->kind == SCHEMA_UNION) {
-        say("    struct {\n        enum %s_%s_kind kind;\n        union {\n", SNAKE(s->name), n.s);
-        for (size_t k = 0; k < t->n; k++)
-            say("            struct %s %s;\n", SNAKE(t->branches[k]->name),
-                SNAKE(t->branches[k]->name));
-        say("        } u;\n    } %s;", n.s);
-    } else {
-        say("    %s %s;", c_type(t).s, n.s);
-    }
+    say("    %s %s;", c_type(t).s, n.s);
     say_doc(" /* ", f->doc, " */");
     say("\n");
 }
@@ -280,8 +337,11 @@ static void say_header(void)
         say_kinds(s);
         say_doc("\n/** ", s->doc, " */");
         say("\nstruct %s {\n", SNAKE(s->name));
-        for (size_t k = 0; k < s->n; k++)
-            say_field(s, &s->fields[k]);
+        for (size_t k = 0; k < s->n; k += member_fields(s, k))
+            if (s->fields[k].one_of[0])
+                say_choices(s, &s->fields[k], member_fields(s, k));
+            else
+                say_field(&s->fields[k]);
         say("};\nextern const struct codec_record %s_codec;\n", SNAKE(s->name));
     }
 }
@@ -291,10 +351,10 @@ static void say_header(void)
 
 static const char *op_word(const struct schema *t)
 {
-    static const char *const words[] = {
-        "",         "CODEC_BOOL", "CODEC_INT",    "CODEC_LONG",  "CODEC_STRING", "CODEC_BYTES",
-        "CODEC_ID", "CODEC_ENUM", "CODEC_RECORD", "CODEC_ARRAY", "CODEC_UNION"
-    };
+    static const char *const words[] = { "",           "CODEC_BOOL",   "CODEC_INT",
+                                         "CODEC_LONG", "CODEC_STRING", "CODEC_BYTES",
+                                         "CODEC_ID",   "CODEC_ENUM",   "CODEC_RECORD",
+                                         "CODEC_ARRAY" };
     return words[t->kind];
 }
 
@@ -305,11 +365,7 @@ static void say_type(const char *rec, const char *field, const struct schema *t)
     if (t->kind == SCHEMA_RECORD)
         say(", .sub.record = &%s_codec", SNAKE(t->name));
     if (t->kind == SCHEMA_ENUM)
-        say(", .n = %zu, .sub.symbols = %s_symbols", t->n, SNAKE(t->name));
-    if (t->kind == SCHEMA_UNION)
-        say(", .n = %zu, .sub.branches = %s_%s_branches,\n      .aux_off = offsetof(struct %s, "
-            "%s.kind)",
-            t->n, rec, field, rec, field);
+        say(", .n = %s_N, .sub.symbols = %s_symbols", UPPER(t->name), SNAKE(t->name));
     if (t->kind == SCHEMA_ARRAY)
         say(", .aux_off = offsetof(struct %s, %s_n), .item_size = sizeof(%s),\n      .item_min = "
             "%zu, .sub.item = "
@@ -317,18 +373,24 @@ static void say_type(const char *rec, const char *field, const struct schema *t)
             rec, field, c_type(t->items).s, schema_min_bytes(t->items), rec, field);
 }
 
+static void say_choices_table(const struct schema *s, const struct schema_field *f, size_t n)
+{
+    say("static const struct codec_choice %s_%s_choices[] = {\n", SNAKE(s->name), SNAKE(f->one_of));
+    for (size_t k = 0; k < n; k++)
+        say("    { .name = \"%s\", .record = &%s_codec },\n", f[k].name, SNAKE(f[k].name));
+    say("};\n");
+}
+
 static void say_helpers(const struct schema *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < s->n; i += member_fields(s, i)) {
         const struct schema_field *f = &s->fields[i];
         const struct schema *t = schema_is_nullable(f->type) ? f->type->branches[1] : f->type;
         struct name rec = snake(s->name), field = snake(f->name);
 
-        if (t->kind == SCHEMA_UNION) {
-            say("static const struct codec_record *const %s_%s_branches[] = {\n", rec.s, field.s);
-            for (size_t k = 0; k < t->n; k++)
-                say("    &%s_codec,\n", SNAKE(t->branches[k]->name));
-            say("};\n");
+        if (f->one_of[0]) {
+            say_choices_table(s, f, member_fields(s, i));
+            continue;
         }
         if (t->kind == SCHEMA_ARRAY) {
             say("static const struct codec_field %s_%s_item = { ", rec.s, field.s);
@@ -350,8 +412,7 @@ static void say_table_field(const struct schema *s, const struct schema_field *f
     const struct schema *t = nullable ? f->type->branches[1] : f->type;
     struct name rec = snake(s->name), field = snake(f->name);
 
-    say("    { .name = \"%s\", .off = offsetof(struct %s, %s%s), ", f->name, rec.s, field.s,
-        t->kind == SCHEMA_UNION ? ".u" : "");
+    say("    { .name = \"%s\", .off = offsetof(struct %s, %s), ", f->name, rec.s, field.s);
     say_type(rec.s, field.s, t);
     if (nullable)
         say(",\n      .nullable = true, .has_off = offsetof(struct %s, has_%s)", rec.s, field.s);
@@ -362,20 +423,35 @@ static void say_table_field(const struct schema *s, const struct schema_field *f
     say(" },\n");
 }
 
+static void say_table_choices(const struct schema *s, const struct schema_field *f, size_t n)
+{
+    struct name rec = snake(s->name), field = snake(f->one_of);
+
+    say("    { .name = \"%s\", .op = CODEC_ONE_OF, .off = offsetof(struct %s, %s.u),\n      "
+        ".aux_off = offsetof(struct %s, %s.kind), .n = %zu, .sub.choices = %s_%s_choices },\n",
+        f->one_of, rec.s, field.s, rec.s, field.s, n, rec.s, field.s);
+}
+
 static void say_record(const struct schema *s)
 {
     cq_auto(buf) struct cq_buf b;
     struct name rec = snake(s->name);
+    size_t members_n = 0;
 
     say("\n");
     say_helpers(s);
     say("static const struct codec_field %s_fields[] = {\n", rec.s);
-    for (size_t i = 0; i < s->n; i++)
-        say_table_field(s, &s->fields[i]);
+    for (size_t i = 0; i < s->n; i += member_fields(s, i)) {
+        if (s->fields[i].one_of[0])
+            say_table_choices(s, &s->fields[i], member_fields(s, i));
+        else
+            say_table_field(s, &s->fields[i]);
+        members_n++;
+    }
     say("};\nconst struct codec_record %s_codec = {\n    .name = \"%s\", .fields = %s_fields, "
         ".fields_n = %zu, "
         ".size = sizeof(struct %s), .id = 0x%08x,\n    .json =\n    ",
-        rec.s, s->name, rec.s, s->n, rec.s, schema_id(s));
+        rec.s, s->name, rec.s, members_n, rec.s, schema_id(s));
     buf_init(&b, SCHEMA_TEXT_MAX);
     schema_write(&b, s, SCHEMA_WHOLE);
     buf_add_byte(&b, 0);
@@ -396,7 +472,7 @@ static void say_tables(void)
         if (types[i]->kind != SCHEMA_ENUM)
             continue;
         say("\nstatic const char *const %s_symbols[] = {", SNAKE(types[i]->name));
-        for (size_t k = 0; k < types[i]->n; k++)
+        for (size_t k = 1; k < types[i]->n; k++)
             say(" \"%s\",", types[i]->symbols[k]);
         say(" };\n");
     }
@@ -409,9 +485,9 @@ static void say_tables(void)
         const struct schema *s = schema_root(docs[i]);
         cq_auto(buf) struct cq_buf b;
 
+        buf_init(&b, SCHEMA_TEXT_MAX);
         if (schema_id(s) == schema_id(own_root(s)))
             continue; /* the version of today, which needs no second reading */
-        buf_init(&b, SCHEMA_TEXT_MAX);
         schema_write(&b, s, SCHEMA_WHOLE);
         buf_add_byte(&b, 0);
         say("    ");

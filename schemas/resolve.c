@@ -250,19 +250,31 @@ static bool bind_array(struct bind *b, const struct codec_field *f, avro_value_t
     return true;
 }
 
-static bool bind_union(struct bind *b, const struct codec_field *f, avro_value_t *v, uint8_t *base)
+/* `v` is the record that has the choices as fields; the writer may lack some, and have others. */
+static bool bind_one_of(struct bind *b, const struct codec_field *f, avro_value_t *v, uint8_t *base)
 {
-    const char *name;
+    bool found = false;
 
-    if (avro_value_get_type(v) != AVRO_RECORD)
-        return bad(b, "writer has another type");
-    name = avro_schema_name(avro_value_get_schema(v));
-    for (uint32_t i = 0; i < f->n; i++)
-        if (strcmp(f->sub.branches[i]->name, name) == 0) {
-            *(unsigned *)(base + f->aux_off) = i;
-            return bind_record(b, f->sub.branches[i], v, base + f->off);
-        }
-    return bad(b, "unknown union branch");
+    for (uint32_t i = 0; i < f->n; i++) {
+        const struct codec_choice *choice = &f->sub.choices[i];
+        avro_value_t field, inner;
+
+        if (avro_value_get_by_name(v, choice->name, &field, NULL) != 0)
+            continue;
+        inner = field;
+        if (avro_value_get_type(&field) == AVRO_UNION &&
+            avro_value_get_current_branch(&field, &inner) != 0)
+            return bad(b, "unreadable union");
+        if (avro_value_get_type(&inner) == AVRO_NULL)
+            continue;
+        if (found)
+            return bad(b, "more than one fact");
+        found = true;
+        *(unsigned *)(base + f->aux_off) = i;
+        if (!bind_record(b, choice->record, &inner, base + f->off))
+            return false;
+    }
+    return found || bad(b, "no fact that we know");
 }
 
 /* `v` is never a union itself: bind_field unwrapped it, and arrays of unions have no place in our
@@ -285,8 +297,8 @@ static bool bind_value(struct bind *b, const struct codec_field *f, avro_value_t
         return bind_record(b, f->sub.record, v, base + f->off);
     case CODEC_ARRAY:
         return bind_array(b, f, v, base);
-    case CODEC_UNION:
-        return bind_union(b, f, v, base);
+    case CODEC_ONE_OF: /* bind_record has bound it: it is no field of the writer's */
+        break;
     }
     return bad(b, "unknown field kind");
 }
@@ -316,6 +328,11 @@ static bool bind_record(struct bind *b, const struct codec_record *r, avro_value
         const struct codec_field *f = &r->fields[i];
         avro_value_t field;
 
+        if (f->op == CODEC_ONE_OF) {
+            if (!bind_one_of(b, f, v, base))
+                return false;
+            continue;
+        }
         if (avro_value_get_by_name(v, f->name, &field, NULL) == 0) {
             if (!bind_field(b, f, &field, base))
                 return false;

@@ -208,7 +208,8 @@ static bool parse_fields(struct schema_doc *d, struct schema *s, const json_t *j
 
         f[i].name = take_member(d, jf, "name");
         f[i].doc = take_member(d, jf, "doc");
-        if (!f[i].name || !f[i].name[0] || !f[i].doc)
+        f[i].one_of = take_member(d, jf, "oneOf");
+        if (!f[i].name || !f[i].name[0] || !f[i].doc || !f[i].one_of)
             return refuse(d, "field without a name", s->name);
         for (size_t k = 0; k < i; k++)
             if (strcmp(f[k].name, f[i].name) == 0)
@@ -240,7 +241,13 @@ static bool parse_symbols(struct schema_doc *d, struct schema *s, const json_t *
             return refuse(d, "bad symbol", s->name);
     }
     s->symbols = p;
-    return true;
+    s->default_symbol = take_member(d, j, "default");
+    if (!s->default_symbol)
+        return false;
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(p[i], s->default_symbol) == 0)
+            return true;
+    return !s->default_symbol[0] || refuse(d, "default is no symbol", s->name);
 }
 
 static const struct schema *parse_named(struct schema_doc *d, struct schema *s, const json_t *j,
@@ -315,6 +322,19 @@ static const struct schema *parse_word(struct schema_doc *d, const char *word, c
     return s ? s : refuse(d, "unknown type (define it before its use)", word);
 }
 
+/* {"type": "long", "logicalType": …}; other annotations do not concern us. */
+static const struct schema *parse_annotated(struct schema_doc *d, struct schema *s,
+                                            const char *word, const char *space)
+{
+    const struct schema *plain = parse_word(d, word, space);
+
+    if (!plain || plain->name || !s->logical[0])
+        return plain;
+    s->kind = plain->kind;
+    s->doc = "";
+    return s;
+}
+
 static const struct schema *parse_type(struct schema_doc *d, const json_t *j, const char *space,
                                        int depth)
 {
@@ -343,7 +363,7 @@ static const struct schema *parse_type(struct schema_doc *d, const json_t *j, co
         s->items = parse_type(d, json_object_get(j, "items"), space, depth + 1);
         return s->items ? s : NULL;
     }
-    return parse_word(d, word, space); /* {"type": "string"}; its annotations do not concern us */
+    return parse_annotated(d, s, word, space);
 }
 
 enum cq_status schema_parse(struct cq_span text, struct schema_doc **ret, char *reterr,

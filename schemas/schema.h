@@ -34,6 +34,7 @@ enum {
 struct schema_field {
     const char *name;
     const char *doc;          /* "" for none */
+    const char *one_of;       /* of the fields with this name exactly one is set; "" for none */
     const char *default_json; /* NULL for none */
     struct cq_span
         default_bytes; /* the default in Avro binary; meaningful when default_json is set */
@@ -49,6 +50,7 @@ struct schema {
     size_t n;              /* fields, symbols, branches; bytes of a fixed */
     const struct schema_field *fields;
     const char *const *symbols;
+    const char *default_symbol;           /* of an enum: read for symbols unknown; "" for none */
     const struct schema *const *branches; /* of a union */
     const struct schema *items;           /* of an array */
 };
@@ -66,7 +68,7 @@ const struct schema *schema_root(const struct schema_doc *d);
 
 enum schema_form {
     SCHEMA_CANONICAL, /* Avro specification, "Parsing Canonical Form" */
-    SCHEMA_WHOLE,     /* with docs, defaults and logical types */
+    SCHEMA_WHOLE,     /* with docs, defaults, logical types and oneOf */
 };
 
 /** Append `s` as JSON, complete by itself: each named type is spelled out where it is first used.

@@ -36,6 +36,8 @@ static void write_field(struct writing *w, const struct schema_field *f)
     write_text(w->out, "{\"name\":", f->name);
     buf_add_str(w->out, ",\"type\":");
     write_type(w, f->type);
+    if (w->form == SCHEMA_WHOLE && f->one_of[0])
+        write_text(w->out, ",\"oneOf\":", f->one_of);
     if (w->form == SCHEMA_WHOLE && f->doc[0])
         write_text(w->out, ",\"doc\":", f->doc);
     if (w->form == SCHEMA_WHOLE && f->default_json) {
@@ -69,6 +71,8 @@ static void write_named(struct writing *w, const struct schema *s)
         for (size_t i = 0; i < s->n; i++)
             write_text(w->out, i ? "," : "", s->symbols[i]);
         buf_add_byte(w->out, ']');
+        if (w->form == SCHEMA_WHOLE && s->default_symbol[0])
+            write_text(w->out, ",\"default\":", s->default_symbol);
     } else {
         buf_add_str(w->out, ",\"size\":");
         buf_add_i64(w->out, (int64_t)s->n);
@@ -96,6 +100,10 @@ static void write_type(struct writing *w, const struct schema *s)
             write_type(w, s->branches[i]);
         }
         buf_add_byte(w->out, ']');
+    } else if (w->form == SCHEMA_WHOLE && s->logical[0]) {
+        write_text(w->out, "{\"type\":", kind_words[s->kind]);
+        write_text(w->out, ",\"logicalType\":", s->logical);
+        buf_add_byte(w->out, '}');
     } else {
         write_text(w->out, "", kind_words[s->kind]);
     }

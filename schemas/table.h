@@ -19,26 +19,32 @@ enum codec_op {
     CODEC_ENUM,
     CODEC_RECORD,
     CODEC_ARRAY,
-    CODEC_UNION,
+    CODEC_ONE_OF,
+};
+
+/* One of the fields of a oneOf: ["null", record] on the wire. */
+struct codec_choice {
+    const char *name; /* of the field, as in the schema */
+    const struct codec_record *record;
 };
 
 struct codec_field {
     uint8_t op;         /* enum codec_op */
     bool nullable;      /* ["null", T]: a bool at has_off says whether it is there */
     bool has_default;   /* used when a foreign writer's schema lacks the field */
-    uint32_t off;       /* value; pointer of an array; `u` of a union */
+    uint32_t off;       /* value; pointer of an array; `u` of a oneOf */
     uint32_t has_off;   /* has_<f> */
-    uint32_t aux_off;   /* <f>_n of an array, `kind` of a union */
-    uint32_t n;         /* symbols of an enum, branches of a union */
+    uint32_t aux_off;   /* <f>_n of an array, `kind` of a oneOf */
+    uint32_t n;         /* symbols of an enum without UNKNOWN, choices of a oneOf */
     uint32_t item_size; /* array: sizeof one item */
     uint32_t item_min;  /* array: fewest bytes of one item on the wire, at least 1 */
     union {
         const struct codec_record *record;
         const struct codec_field *item; /* off 0 */
-        const struct codec_record *const *branches;
-        const char *const *symbols;
+        const struct codec_choice *choices;
+        const char *const *symbols; /* the first has index 1 on the wire: UNKNOWN has 0 */
     } sub;
-    const char *name;         /* as in the schema */
+    const char *name;         /* as in the schema, of a oneOf the name of it */
     const uint8_t *default_p; /* Avro binary, of the whole field with its union index */
     uint32_t default_n;
 };

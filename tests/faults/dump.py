@@ -59,8 +59,6 @@ def plain(value):
         return str(value)
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items() if k != "frame"}
-    if isinstance(value, tuple) and value[0] == "chasqui.Uuid":
-        return plain(value[1])  # of the union of nothing and an id
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     return value

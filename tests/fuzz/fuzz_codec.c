@@ -35,6 +35,18 @@ static void check_survives(const struct codec_record *r, const void *rec, struct
     MUST(record_equal(r, rec, back));
 }
 
+/* What the schema's walker does not look at: text, and what Avro itself would allow. */
+static bool is_ours_alone(const char *why)
+{
+    static const char *const ours[] = { "string is not UTF-8", "unknown enum symbol", "no fact",
+                                        "more than one fact" };
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (strcmp(ours[i], why) == 0)
+            return true;
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     cq_auto(arena) struct cq_arena *a = NULL;
@@ -64,8 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
          st == CQ_POISON); /* AGAIN: some bytes asked for more than their number allows */
     if (st == CQ_OK)
         MUST(walked == NULL);
-    else /* the schema's walker does not look at text */
-        MUST(walked || span_eq_str(span_str(why), "string is not UTF-8"));
+    else
+        MUST(walked || is_ours_alone(why));
     if (st == CQ_OK)
         check_survives(r, rec, a);
     return 0;

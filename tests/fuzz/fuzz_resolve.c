@@ -9,17 +9,20 @@
 
 enum { ARENA_MAX = 256 * 1024 * 1024 };
 
-/* UserInbox of a team with fewer actions, other orders, smaller numbers and one field more. */
+/* UserInbox of a team with fewer actions, other orders, smaller numbers, a field and an action
+ * more, and null behind a record. */
 static const char writer[] =
     "{\"type\":\"record\",\"name\":\"UserInbox\",\"namespace\":\"chasqui\",\"fields\":["
     "{\"name\":\"trace\",\"type\":[\"null\",\"string\"]},"
-    "{\"name\":\"body\",\"type\":[{\"type\":\"record\",\"name\":\"UserAction\",\"fields\":["
+    "{\"name\":\"userAction\",\"type\":[\"null\",{\"type\":\"record\",\"name\":\"UserAction\","
+    "\"fields\":["
     "{\"name\":\"atMs\",\"type\":\"int\"},"
     "{\"name\":\"userId\",\"type\":{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}},"
     "{\"name\":\"deviceId\",\"type\":\"Uuid\"},"
     "{\"name\":\"flags\",\"type\":{\"type\":\"array\",\"items\":\"boolean\"}},"
-    "{\"name\":\"action\",\"type\":["
-    "{\"type\":\"record\",\"name\":\"Unheard\",\"fields\":[{\"name\":\"x\",\"type\":\"bytes\"}]},"
+    "{\"name\":\"unheard\",\"type\":[\"null\","
+    "{\"type\":\"record\",\"name\":\"Unheard\",\"fields\":[{\"name\":\"x\",\"type\":\"bytes\"}]}]},"
+    "{\"name\":\"sessionLost\",\"type\":["
     "{\"type\":\"record\",\"name\":\"SessionLost\",\"fields\":["
     "{\"name\":\"items\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\","
     "\"name\":\"LostItem\",\"fields\":["
@@ -27,11 +30,15 @@ static const char writer[] =
     "{\"name\":\"seq\",\"type\":\"long\"},{\"name\":\"messageId\",\"type\":\"Uuid\"},"
     "{\"name\":\"senderId\",\"type\":\"Uuid\"},"
     "{\"name\":\"atMs\",\"type\":[\"null\",\"long\"]}]}}},"
-    "{\"name\":\"sessionId\",\"type\":\"Uuid\"}]},"
+    "{\"name\":\"sessionId\",\"type\":\"Uuid\"}]},\"null\"]},"
+    "{\"name\":\"profileEdited\",\"type\":[\"null\","
     "{\"type\":\"record\",\"name\":\"ProfileEdited\",\"fields\":["
     "{\"name\":\"name\",\"type\":\"bytes\"},{\"name\":\"tone\",\"type\":"
-    "{\"type\":\"enum\",\"name\":\"Tone\",\"symbols\":[\"LOUD\",\"SOFT\"]}}]}"
-    "]}]}]}]}";
+    "{\"type\":\"enum\",\"name\":\"Tone\",\"symbols\":[\"LOUD\",\"SOFT\"]}}]}]},"
+    "{\"name\":\"sessionClosed\",\"type\":[\"null\","
+    "{\"type\":\"record\",\"name\":\"SessionClosed\",\"fields\":["
+    "{\"name\":\"sessionId\",\"type\":\"Uuid\"}]}]}"
+    "]}]}]}";
 
 static const struct codec_record *inbox;
 static uint32_t writer_id;

@@ -12,6 +12,7 @@ Kafka it fetched (default .state), which is used here too.
 """
 
 import atexit
+import datetime
 import json
 import os
 import shutil
@@ -266,7 +267,8 @@ class Stack:
             consumer.close()
 
     def decode(self, value):
-        """(record name, dict) of a value in Confluent framing. Ids are UUID text, a union's branch is (name, dict)."""
+        """(record name, dict) of a value in Confluent framing. Ids are UUID text, times ms; of the fields of a oneOf the one that is
+        set stands under the oneOf's name, as (full name of its record, dict): `event["event"][0] == "chasqui.MessageAccepted"`."""
         return decode(value)
 
 
@@ -277,6 +279,7 @@ def _exit_in_order(number, _frame):
 # --- Avro -------------------------------------------------------------------------------------
 
 _schemas = None  # schema id -> (record name, parsed schema)
+_named = {}  # full name -> type; one that several schemas define is the same in all of them
 
 
 def schemas():
@@ -291,6 +294,7 @@ def schemas():
             canonical = fastavro.schema.to_parsing_canonical_form(plain)
             number = SCHEMA_ID_BIT | (crc_64_avro(canonical.encode()) & 0x3FFFFFFF)
             found[number] = (plain["name"], fastavro.schema.parse_schema(plain))
+            _learn(found[number][1])
         _schemas = found
     return _schemas
 
@@ -321,25 +325,95 @@ def decode(value):
     assert magic == 0, f"not in Confluent framing: {value[:16]!r}"
     name, schema = schemas()[number]
     body = io.BytesIO(value[5:])
-    record = fastavro.schemaless_reader(body, schema, return_named_type=True)
+    record = fastavro.schemaless_reader(body, schema)
     assert body.read() == b"", f"bytes left after a {name}"
-    return name, _readable(record)
+    return name, _readable(_fold(schema, record))
 
 
 def encode(name, record):
-    """A record of that name in Confluent framing: ids as 16 bytes, a union's branch as (full name, dict)."""
+    """A record of that name in Confluent framing: ids as 16 bytes or UUIDs, times in ms, a oneOf as decode() has it."""
     import io
 
     import fastavro
 
     number, schema = next((n, s) for n, (found, s) in schemas().items() if found == name)
     body = io.BytesIO()
-    fastavro.schemaless_writer(body, schema, record)
+    fastavro.schemaless_writer(body, schema, _plain(_unfold(schema, record)))
     return struct.pack(">bI", 0, number) + body.getvalue()
 
 
+def _learn(schema):
+    """Every named type inside."""
+    if isinstance(schema, list):
+        for branch in schema:
+            _learn(branch)
+    elif isinstance(schema, dict):
+        if "name" in schema:
+            _named[schema["name"]] = schema
+        _learn(schema.get("items"))
+        for field in schema.get("fields", []):
+            _learn(field["type"])
+
+
+def _resolved(schema):
+    """The type behind a name, or behind ["null", T]."""
+    if isinstance(schema, list):
+        (schema,) = [branch for branch in schema if branch != "null"]
+    return _named.get(schema, schema) if isinstance(schema, str) else schema
+
+
+def _fold(schema, value):
+    """`value` with the fields of each oneOf as one, (full name, dict)."""
+    schema = _resolved(schema)
+    if isinstance(value, list):
+        return [_fold(schema["items"], item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    out = {}
+    for field in schema["fields"]:
+        kind = _resolved(field["type"])
+        inner = _fold(kind, value[field["name"]])
+        if "oneOf" not in field:
+            out[field["name"]] = inner
+        elif inner is not None:
+            assert field["oneOf"] not in out, f"two fields of oneOf {field['oneOf']}: {value}"
+            out[field["oneOf"]] = kind["name"], inner
+    assert {f["oneOf"] for f in schema["fields"] if "oneOf" in f} <= set(out), f"no field of a oneOf: {value}"
+    return out
+
+
+def _unfold(schema, value):
+    """_fold() undone."""
+    schema = _resolved(schema)
+    if isinstance(value, list):
+        return [_unfold(schema["items"], item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    out = dict(value)
+    for field in schema["fields"]:
+        kind, name = _resolved(field["type"]), field["name"]
+        if name in value:
+            out[name] = _unfold(kind, value[name])
+        elif field.get("oneOf") in value and value[field["oneOf"]][0] == kind["name"]:
+            out[name] = _unfold(kind, out.pop(field["oneOf"])[1])
+    return out
+
+
+def _plain(value):
+    """UUIDs as bytes, all the way down."""
+    if isinstance(value, uuid.UUID):
+        return value.bytes
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
 def _readable(value):
-    """UUIDs as text, all the way down."""
+    """UUIDs as text and times as ms, all the way down."""
+    if isinstance(value, datetime.datetime):
+        return (value - datetime.datetime.fromtimestamp(0, datetime.timezone.utc)) // datetime.timedelta(milliseconds=1)
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, bytes) and len(value) == 16:

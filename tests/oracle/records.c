@@ -103,10 +103,10 @@ static bool fill_value(const struct codec_field *f, struct rng *g, struct cq_are
         return fill_record(f->sub.record, g, a, v);
     case CODEC_ARRAY:
         return fill_array(f, g, a, base);
-    case CODEC_UNION:
+    case CODEC_ONE_OF:
         which = (unsigned)rng_below(g, f->n);
         *(unsigned *)(base + f->aux_off) = which;
-        return fill_record(f->sub.branches[which], g, a, v);
+        return fill_record(f->sub.choices[which].record, g, a, v);
     }
     return false;
 }
@@ -178,10 +178,10 @@ static bool equal_value(const struct codec_field *f, const uint8_t *x, const uin
         return record_equal(f->sub.record, a, b);
     case CODEC_ARRAY:
         return equal_array(f, x, y);
-    case CODEC_UNION:
+    case CODEC_ONE_OF:
         which = *(const unsigned *)(x + f->aux_off);
         return which == *(const unsigned *)(y + f->aux_off) && which < f->n &&
-               record_equal(f->sub.branches[which], a, b);
+               record_equal(f->sub.choices[which].record, a, b);
     }
     return false;
 }

@@ -51,12 +51,16 @@ async def test_kcat_fetches_and_fastavro_decodes(stack, net):
             event = fastavro.schemaless_reader(__import__("io").BytesIO(value[5:]), schema)
         except Exception:  # noqa: BLE001  (poison of another test)
             continue
-        if "id" in event["event"] and id_text(event["event"]["id"]) == out.id:
+        if event["messageAccepted"] and id_text(event["messageAccepted"]["id"]) == out.id:
             found.append((value[1:5], event))
     ((number, event),) = found
-    assert event["event"]["content"].decode() == out.content
+    fact = event["messageAccepted"]
+    assert fact["content"].decode() == out.content
+    assert [f for f in ("groupStarted", "membershipChanged", "groupNamed", "mediaReady", "mediaProcessed") if event[f] is not None] == []
+    sent_at = (await bob.sees(out.content)).sent_at
+    assert event["atMs"].tzinfo and round(event["atMs"].timestamp() * 1000) == sent_at, "a time by its logical type"
     assert (event["seq"], event["clientId"], id_text(event["chatId"])) == (out.seq, out.client_id, out.chat_id)
-    assert id_text(event["userId"]) == alice.user_id and id_text(event["event"]["peer"]) == bob.user_id
+    assert id_text(event["userId"]) == alice.user_id and id_text(fact["peer"]) == bob.user_id
     assert event["seq"] == (event["source"]["generation"] << 48) | event["source"]["offset"]
     n = max(p for _, p in await asyncio.to_thread(ends_now, stack, ["chat.events"])) + 1
     assert event["source"]["partition"] == partition_of(out.chat_id, n)

@@ -2,10 +2,8 @@
 """Every path of refusal and repetition is taken once, and the role's own numbers say so."""
 import asyncio
 import collections
-import io
 import uuid
 
-import fastavro
 import pytest
 from client import MARK, Rest, scenario, until
 from commit_proxy import CommitProxy
@@ -13,7 +11,7 @@ from conftest import BASE_PORT
 from look import log_faults, paused, rows, view_is_level
 from metrics import Watch, get
 from process import Failure
-from stack import Stack, schemas, wait_until
+from stack import Stack, encode, wait_until
 
 PORT = BASE_PORT + 300
 PROXY = PORT + 3
@@ -220,13 +218,10 @@ async def test_a_zombie_finds_its_position_moved(counted, net):
 
 
 def gateway_alive(incarnation: uuid.UUID) -> bytes:
-    number, schema = next((n, s) for n, (name, s) in schemas().items() if name == "UserInbox")
     zero = bytes(16)
     body = ("chasqui.UserAction", {"userId": zero, "deviceId": zero, "atMs": 0, "action": ("chasqui.GatewayAlive", {
         "incarnation": incarnation.bytes, "slots": 0})})
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, schema, {"body": body})
-    return b"\0" + number.to_bytes(4, "big") + out.getvalue()
+    return encode("UserInbox", {"body": body})
 
 
 def set_topic(stack, topic: str, name: str, value: str) -> None:

@@ -16,6 +16,8 @@ CONSUMED = {"chat.actions": "ChatAction", "chat.events": "ChatEvent", "rejection
             "delivery.status": "DeliveryStatus", "user.inbox": "UserInbox", "user.events": "UserEvent",
             "ws.push": "WsPush", "mobile.push": "MobilePush", "push.targets": "PushTarget"}
 RESTORED = {"members": "ChatMembers", "presence": "Presence"}
+ZERO = bytes(16)
+NO_FACT = {"UserInbox": {}, "ChatAction": {"chatId": ZERO, "userId": ZERO, "deviceId": ZERO, "clientId": "", "atMs": 0, "peer": None}}
 HUGE = 1_048_000  # as large as a topic takes
 
 
@@ -32,6 +34,7 @@ def poisons(record: str) -> dict[str, bytes]:
         "cut off": head + b"\x02",
         "hostile length": head + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" * 4,
         "trailing noise": head + b"\x80" * 200,
+        **({"no fact": encode(record, NO_FACT[record])} if record in NO_FACT else {}),
     }
 
 

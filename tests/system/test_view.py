@@ -2,17 +2,15 @@
 """The sinks persistence and status alone, over a log written by hand: what the view holds, who is told, and that neither
 repeats, kills, poison nor a rebuild change it."""
 
-import io
 import json
 import random
 import uuid
 from collections import Counter
 
-import fastavro
 import pytest
 from conftest import BASE_PORT
 from look import partition_of
-from stack import Stack, schemas, wait_until
+from stack import Stack, encode, wait_until
 
 GENERATION = 1 << 48
 ACTIONS = 4096  # in each partition; more than any test here needs
@@ -34,21 +32,11 @@ def an_id() -> str:
     return str(uuid.uuid4())
 
 
-def plain(value):
-    """Ids as the sixteen bytes that a fixed is."""
-    if isinstance(value, uuid.UUID):
-        return value.bytes
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return type(value)(plain(v) for v in value) if isinstance(value, (list, tuple)) else value
-
-
 class Log:
     """Writes what processors would, each action at the next offset of its partition."""
 
     def __init__(self, stack):
         self.stack, self.db, self.producer = stack, stack.db(), stack.producer()
-        self.by_name = {name: (number, schema) for number, (name, schema) in schemas().items()}
         self.partitions = len(self.producer.list_topics("chat.events", timeout=10).topics["chat.events"].partitions)
         self.next = Counter()  # partition → next offset of chat.actions
         self.inbox_next = Counter()
@@ -65,16 +53,13 @@ class Log:
         self.flush()
 
     def put(self, topic, record, partition, fields, key=b"k"):
-        number, schema = self.by_name[record]
-        out = io.BytesIO()
-        out.write(b"\0" + number.to_bytes(4, "big"))
-        fastavro.schemaless_writer(out, schema, plain(fields))
+        value = encode(record, fields)
         failed = []
-        self.producer.produce(topic, out.getvalue(), key=key, partition=partition,
+        self.producer.produce(topic, value, key=key, partition=partition,
                               on_delivery=lambda error, _: failed.append(error) if error else None)
         self.producer.poll(0)
         assert not failed, failed
-        return out.getvalue()
+        return value
 
     def flush(self):
         assert self.producer.flush(30) == 0

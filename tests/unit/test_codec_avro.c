@@ -35,7 +35,7 @@ static bool fill_value(avro_value_t *v, const struct codec_field *f, const uint8
     case CODEC_ID:
         return avro_value_set_fixed(v, (void *)(uintptr_t)p, sizeof(struct cq_id)) == 0;
     case CODEC_ENUM:
-        return avro_value_set_enum(v, *(const int *)p) == 0;
+        return avro_value_set_enum(v, *(const int *)p + 1) == 0; /* behind UNKNOWN */
     case CODEC_RECORD:
         return fill(v, f->sub.record, p);
     case CODEC_ARRAY:
@@ -44,14 +44,27 @@ static bool fill_value(avro_value_t *v, const struct codec_field *f, const uint8
                 !fill_value(&inner, f->sub.item, *(const uint8_t *const *)p + i * f->item_size))
                 return false;
         return true;
-    case CODEC_UNION: {
-        int which = *(const int *)(base + f->aux_off);
-
-        return avro_value_set_branch(v, which, &inner) == 0 &&
-               fill(&inner, f->sub.branches[which], p);
-    }
+    case CODEC_ONE_OF:
+        break; /* fill_one_of */
     }
     return false;
+}
+
+/* `v` is the record that has the choices as fields. */
+static bool fill_one_of(avro_value_t *v, const struct codec_field *f, const uint8_t *base)
+{
+    for (uint32_t i = 0; i < f->n; i++) {
+        bool set = *(const unsigned *)(base + f->aux_off) == i;
+        avro_value_t field, inner;
+
+        if (avro_value_get_by_name(v, f->sub.choices[i].name, &field, NULL) != 0 ||
+            avro_value_set_branch(&field, set, &inner) != 0)
+            return false;
+        if (set ? !fill(&inner, f->sub.choices[i].record, base + f->off)
+                : avro_value_set_null(&inner) != 0)
+            return false;
+    }
+    return true;
 }
 
 static bool fill(avro_value_t *v, const struct codec_record *r, const uint8_t *base)
@@ -61,7 +74,12 @@ static bool fill(avro_value_t *v, const struct codec_record *r, const uint8_t *b
         avro_value_t field, inner;
         bool has = !f->nullable || *(const bool *)(base + f->has_off);
 
-        if (avro_value_get_by_index(v, i, &field, NULL) != 0)
+        if (f->op == CODEC_ONE_OF) {
+            if (!fill_one_of(v, f, base))
+                return false;
+            continue;
+        }
+        if (avro_value_get_by_name(v, f->name, &field, NULL) != 0)
             return false;
         if (f->nullable) {
             if (avro_value_set_branch(&field, has, &inner) != 0)

@@ -142,45 +142,77 @@ TEST(what_we_have_no_place_for_is_poison)
 #define RECEIPT_BASE \
     FIELD("chatId", UUID_DEF) "," FIELD("userId", "\"Uuid\"") "," FIELD("deviceId", "\"Uuid\"")
 
-static const char action_json[] = RECORD(
-    "ChatAction",
-    FIELD("chatId", UUID_DEF) "," FIELD("userId", "\"Uuid\"") "," FIELD("deviceId", "\"Uuid\"") "," FIELD(
-        "clientId",
-        "\"bytes\"") "," FIELD("atMs",
-                               "\"long\"") "," FIELD("action",
-                                                     "[" RECORD(
-                                                         "ChatBurned",
-                                                         FIELD(
-                                                             "why",
-                                                             "\"string\"")) "," RECORD("ChatRename"
-                                                                                       "d",
-                                                                                       FIELD(
-                                                                                           "name",
-                                                                                           "\"strin"
-                                                                                           "g\"")) "]"));
+#define NULLABLE(record) "[\"null\"," record "]"
+#define ACTION_FIELDS                                                            \
+    FIELD("chatId", UUID_DEF)                                                    \
+    "," FIELD("userId", "\"Uuid\"") "," FIELD("deviceId", "\"Uuid\"") "," FIELD( \
+        "clientId", "\"bytes\"") "," FIELD("atMs", "\"long\"")
 
-static void put_action(struct cq_buf *b, int branch, const char *client_id)
+/* ChatAction of a build that has an action more, and only two of ours. */
+static const char action_json[] = RECORD(
+    "ChatAction", ACTION_FIELDS
+    "," FIELD("chatBurned", NULLABLE(RECORD("ChatBurned", FIELD("why", "\"string\"")))) "," FIELD(
+        "chatRenamed",
+        NULLABLE(RECORD(
+            "ChatRenamed",
+            FIELD("name",
+                  "\"string\"")))) "," FIELD("groupCreated",
+                                             NULLABLE(RECORD(
+                                                 "GroupCreated",
+                                                 FIELD("name", "\"string\"") "," FIELD(
+                                                     "members",
+                                                     "{\"type\":\"array\",\"items\":\"Uuid\"}")))));
+
+/* As records named the facts before: a union of records. */
+static const char union_json[] =
+    RECORD("ChatAction", ACTION_FIELDS
+           "," FIELD("action", "[" RECORD("ChatRenamed", FIELD("name", "\"string\"")) "]"));
+
+static void put_head(struct cq_buf *b, const char *client_id)
 {
     put_id(b, 1);
     put_id(b, 2);
     put_id(b, 3);
     put_text(b, client_id);
     put_long(b, 1764000000000);
-    put_long(b, branch);
-    put_text(b, "text");
 }
 
-TEST(defaults_and_union_branches)
+/* `burned`, `renamed` and `created`: indices of the unions. */
+static void put_facts(struct cq_buf *b, const char *client_id, int burned, int renamed, int created)
+{
+    put_head(b, client_id);
+    put_long(b, burned);
+    if (burned == 1)
+        put_text(b, "why");
+    put_long(b, renamed);
+    if (renamed == 1)
+        put_text(b, "text");
+    put_long(b, created);
+    if (created == 1) {
+        put_text(b, "group");
+        put_long(b, 0);
+    }
+}
+
+static void put_action(struct cq_buf *b, const char *client_id)
+{
+    put_facts(b, client_id, 0, 1, 0);
+}
+
+TEST(defaults_and_one_fact)
 {
     cq_auto(arena) struct cq_arena *a = arena_new(MIB);
     static const struct {
-        int branch;
-        const char *client_id, *want;
+        const char *client_id;
+        int burned, renamed, created;
+        const char *want;
     } rows[] = {
-        { 1, "c", "" },
-        { 0, "c", "unknown union branch" },
-        { 2, "c", "union index out of range" },
-        { 1, "\xff", "string is not UTF-8" },
+        { "c", 0, 1, 0, "" },
+        { "c", 0, 1, 1, "more than one fact" },
+        { "c", 1, 0, 0, "no fact that we know" },
+        { "c", 0, 0, 0, "no fact that we know" },
+        { "c", 0, 2, 0, "union index out of range" },
+        { "\xff", 0, 1, 0, "string is not UTF-8" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -190,7 +222,7 @@ TEST(defaults_and_union_branches)
 
         memset(&x, 0xff, sizeof x);
         begin(&b, action_json);
-        put_action(&b, rows[i].branch, rows[i].client_id);
+        put_facts(&b, rows[i].client_id, rows[i].burned, rows[i].renamed, rows[i].created);
         CHECK_EQ(codec_decode(&chat_action_codec, buf_span(&b), a, &x, &why),
                  rows[i].want[0] ? CQ_POISON : CQ_OK);
         CHECK_STR(why, rows[i].want);
@@ -201,6 +233,21 @@ TEST(defaults_and_union_branches)
         CHECK_EQ(x.action.kind, CHAT_ACTION_CHAT_RENAMED);
         CHECK_SPAN(x.action.u.chat_renamed.name, "text");
     }
+}
+
+TEST(a_union_of_records_has_no_fact_that_we_know)
+{
+    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    cq_auto(buf) struct cq_buf b;
+    struct chat_action x;
+    const char *why = "";
+
+    begin(&b, union_json);
+    put_head(&b, "c");
+    put_long(&b, 0);
+    put_text(&b, "text");
+    CHECK_EQ(codec_decode(&chat_action_codec, buf_span(&b), a, &x, &why), CQ_POISON);
+    CHECK_STR(why, "no fact that we know");
 }
 
 TEST(a_missing_field_without_default_is_poison)
@@ -226,7 +273,7 @@ TEST(another_records_schema_is_poison)
     const char *why = "";
 
     begin(&b, action_json);
-    put_action(&b, 1, "c");
+    put_action(&b, "c");
     CHECK_EQ(codec_decode(&rejection_codec, buf_span(&b), a, &r, &why), CQ_POISON);
     CHECK_STR(why, "another record's schema");
 }
@@ -244,7 +291,7 @@ TEST(a_full_arena_is_not_poison)
     put_members(&b, 2, true);
     CHECK_EQ(codec_decode(&chat_members_codec, buf_span(&b), small, &m, NULL), CQ_AGAIN);
     begin(&c, action_json); /* texts only */
-    put_action(&c, 1, "c");
+    put_action(&c, "c");
     CHECK_EQ(codec_decode(&chat_action_codec, buf_span(&c), none, &x, NULL), CQ_AGAIN);
 }
 

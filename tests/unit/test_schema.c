@@ -11,17 +11,20 @@ TEST(canonical_form)
     /* Attributes in any order, docs, defaults, nested names, references by short and full name. */
     static const char text[] =
         "{\"doc\":\"d\",\"fields\":["
-        "{\"default\":\"x\",\"type\":{\"type\":\"string\"},\"name\":\"s\"},"
+        "{\"default\":\"x\",\"type\":{\"type\":\"string\"},\"name\":\"s\",\"oneOf\":\"x\"},"
+        "{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},"
         "{\"name\":\"id\",\"type\":{\"size\":16,\"logicalType\":\"uuid\",\"type\":\"fixed\","
         "\"name\":"
         "\"Id\"}},"
         "{\"name\":\"other\",\"type\":[\"null\",\"Id\"],\"default\":null},"
         "{\"name\":\"list\",\"type\":{\"items\":\"a.b.Id\",\"type\":\"array\"}},"
-        "{\"name\":\"e\",\"type\":{\"symbols\":[\"A\",\"B\"],\"name\":\"x.E\",\"type\":\"enum\"}}"
+        "{\"name\":\"e\",\"type\":{\"default\":\"A\",\"symbols\":[\"A\",\"B\"],\"name\":\"x.E\","
+        "\"type\":\"enum\"}}"
         "],\"name\":\"R\",\"namespace\":\"a.b\",\"type\":\"record\"}";
     static const char want[] =
         "{\"name\":\"a.b.R\",\"type\":\"record\",\"fields\":["
         "{\"name\":\"s\",\"type\":\"string\"},"
+        "{\"name\":\"at\",\"type\":\"long\"},"
         "{\"name\":\"id\",\"type\":{\"name\":\"a.b.Id\",\"type\":\"fixed\",\"size\":16}},"
         "{\"name\":\"other\",\"type\":[\"null\",\"a.b.Id\"]},"
         "{\"name\":\"list\",\"type\":{\"type\":\"array\",\"items\":\"a.b.Id\"}},"
@@ -58,7 +61,11 @@ TEST(whole_form_parses_to_itself)
 {
     static const char text[] =
         "{\"name\":\"R\",\"type\":\"record\",\"doc\":\"a \\\"quoted\\\" doc\",\"fields\":["
-        "{\"name\":\"n\",\"type\":\"long\",\"doc\":\"number\",\"default\":-3}]}";
+        "{\"name\":\"n\",\"type\":\"long\",\"doc\":\"number\",\"default\":-3},"
+        "{\"name\":\"at\",\"oneOf\":\"x\",\"type\":"
+        "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},"
+        "{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"],"
+        "\"default\":\"B\"}}]}";
     cq_auto(schema) struct schema_doc *d = NULL;
     cq_auto(schema) struct schema_doc *again = NULL;
     cq_auto(buf) struct cq_buf b;
@@ -76,6 +83,11 @@ TEST(whole_form_parses_to_itself)
     CHECK_STR(schema_root(again)->fields[0].default_json, "-3");
     CHECK_EQ(schema_root(again)->fields[0].default_bytes.n, 1);
     CHECK_EQ(schema_root(again)->fields[0].default_bytes.p[0], 5); /* zigzag */
+    CHECK_STR(schema_root(again)->fields[0].one_of, "");
+    CHECK_STR(schema_root(again)->fields[1].one_of, "x");
+    CHECK_EQ(schema_root(again)->fields[1].type->kind, SCHEMA_LONG);
+    CHECK_STR(schema_root(again)->fields[1].type->logical, "timestamp-millis");
+    CHECK_STR(schema_root(again)->fields[2].type->default_symbol, "B");
 }
 
 #define RECORD(fields) "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields "]}"
@@ -94,6 +106,7 @@ TEST(refused_with_a_reason)
         "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}",
         "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[]}",
         "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[1]}",
+        "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"],\"default\":\"B\"}",
         "{\"type\":\"array\"}",
         "[]",
         "[\"null\",[\"null\"]]",
