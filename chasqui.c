@@ -161,9 +161,11 @@ static int run_watched(const struct role *r)
         return code;
     case CQ_AGAIN:
         return 0; /* told to stop while waiting */
-    default:
-        return 1;
+    case CQ_POISON:
+    case CQ_FATAL:
+        break;
     }
+    return 1;
 }
 
 static void log_misspelt(void *arg, const char *name, const char *ours)

@@ -100,7 +100,8 @@ bool log_disk_takes(const struct log_disk *d, enum log_use use)
         return true;
     case LOG_ROOM_LOW:
         return use != LOG_USE_FANOUT;
-    default:
-        return use == LOG_USE_NEEDED;
+    case LOG_ROOM_NONE:
+        break;
     }
+    return use == LOG_USE_NEEDED;
 }

@@ -99,9 +99,10 @@ const char *validate_chat(const struct chat_action *a)
         return validate_media(&a->action.u.media_ready);
     case CHAT_ACTION_MEDIA_PROCESSED:
         return validate_processed(&a->action.u.media_processed);
-    default:
-        return "action";
+    case CHAT_ACTION_ACTION_KIND_N:
+        break;
     }
+    return "action";
 }
 
 /* A token is kept as the provider gave it: printable, so that it can stand in a URL path or
@@ -178,7 +179,14 @@ const char *validate_user(const struct user_action *a)
                        !id_is_zero(a->action.u.chat_muted.chat_id)
                    ? NULL
                    : "until";
-    default:
-        return (unsigned)a->action.kind < USER_ACTION_ACTION_KIND_N ? NULL : "action";
+    case USER_ACTION_SESSION_OPENED:
+    case USER_ACTION_SESSION_CLOSED:
+    case USER_ACTION_GATEWAY_ALIVE:
+    case USER_ACTION_PUSH_MOVED:
+    case USER_ACTION_PUSH_SETTLED:
+        return NULL; /* numbers and ids of our own making */
+    case USER_ACTION_ACTION_KIND_N:
+        break;
     }
+    return "action";
 }

@@ -116,9 +116,17 @@ static const char *walk_type(struct walk *w, const struct schema *s, int depth)
         if (v < 0 || v >= (int64_t)s->n)
             return "union index out of range";
         return walk_type(w, s->branches[v], depth + 1);
-    default:
+    case SCHEMA_NULL:
+    case SCHEMA_BOOLEAN:
+    case SCHEMA_INT:
+    case SCHEMA_LONG:
+    case SCHEMA_STRING:
+    case SCHEMA_BYTES:
+    case SCHEMA_FIXED:
+    case SCHEMA_ENUM:
         return walk_plain(w, s);
     }
+    return "unknown kind of schema";
 }
 
 const char *schema_check(const struct schema *s, struct cq_span body)

@@ -170,7 +170,7 @@ static bool bind_number(struct bind *b, const struct codec_field *f, const avro_
     int64_t large = 0;
     int truth = 0;
 
-    switch (avro_value_get_type(v)) {
+    switch ((int)avro_value_get_type(v)) {
     case AVRO_BOOLEAN:
         if (f->op != CODEC_BOOL || avro_value_get_boolean(v, &truth) != 0)
             break;
@@ -345,7 +345,8 @@ static bool bind_record(struct bind *b, const struct codec_record *r, avro_value
             break;
         case CQ_AGAIN:
             return false;
-        default:
+        case CQ_POISON:
+        case CQ_FATAL:
             return bad(b, "bad default");
         }
     }

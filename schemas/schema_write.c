@@ -149,7 +149,14 @@ size_t schema_min_bytes(const struct schema *s)
             if (schema_min_bytes(s->branches[i]) < n)
                 n = schema_min_bytes(s->branches[i]);
         return n + 1;
-    default:
+    case SCHEMA_BOOLEAN:
+    case SCHEMA_INT:
+    case SCHEMA_LONG:
+    case SCHEMA_STRING:
+    case SCHEMA_BYTES:
+    case SCHEMA_ENUM:
+    case SCHEMA_ARRAY:
         return 1;
     }
+    return 1;
 }

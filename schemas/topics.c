@@ -13,7 +13,7 @@
 
 enum { DLQ_RETENTION_DAYS = 90 };
 
-static const struct topic_spec specs[TOPIC_N] = {
+static const struct topic_spec specs[] = {
     [TOPIC_CHAT_ACTIONS] = { .name = "chat.actions",
                              .schema = "ChatAction",
                              .width = TOPIC_BY_PARTITIONS,
@@ -180,6 +180,8 @@ static const struct topic_spec specs[TOPIC_N] = {
                               .writers = "mobile",
                               .readers = "mobile (its tail), other teams" },
 };
+
+_Static_assert(ARRAY_LEN(specs) == TOPIC_N, "a row for each topic");
 
 const struct topic_spec *topic_spec(enum topic t)
 {

@@ -5,12 +5,14 @@
 
 enum { PARAMS_BYTES = 256 };
 
-static const int64_t period_ms[BUDGET_N] = {
+static const int64_t period_ms[] = {
     [BUDGET_CODES_ADDRESS] = AUTH_HOUR_MS, [BUDGET_CODES_ALL] = AUTH_HOUR_MS,
     [BUDGET_GUESSES_NUMBER] = AUTH_DAY_MS, [BUDGET_GUESSES_ADDRESS] = AUTH_HOUR_MS,
     [BUDGET_GUESSES_ALL] = AUTH_HOUR_MS,   [BUDGET_LOOKUPS_ADDRESS] = AUTH_DAY_MS,
     [BUDGET_LOOKUPS_ALL] = AUTH_DAY_MS,
 };
+
+_Static_assert(ARRAY_LEN(period_ms) == BUDGET_N, "a period for each budget");
 
 /* Where a clock was set back, a bucket is empty for one period at most. */
 static const char sql_take[] =

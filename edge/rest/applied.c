@@ -15,8 +15,9 @@
 
 enum { WAIT_MS = 1000 };
 
-static const char *const topics[WATCH_N] = { "chat.events", "rejections", "user.events",
-                                             "push.targets" };
+static const char *const topics[] = { "chat.events", "rejections", "user.events", "push.targets" };
+
+_Static_assert(ARRAY_LEN(topics) == WATCH_N, "a name for each watched topic");
 
 struct applied {
     _Atomic int64_t next[WATCH_N][PARTITIONS_MAX];

@@ -48,8 +48,16 @@ static void feed_byte(struct chunks *c, uint8_t byte)
         c->digits = 0;
         c->state = byte != '\n' ? CHUNKS_BAD : c->left ? CHUNKS_DATA : CHUNKS_END_CR;
         break;
-    default:
+    case CHUNKS_DATA_CR:
+    case CHUNKS_DATA_LF:
+    case CHUNKS_END_CR:
+    case CHUNKS_END_LF:
         c->state = byte == ends[c->state].want ? ends[c->state].next : CHUNKS_BAD;
+        break;
+    case CHUNKS_DATA:
+    case CHUNKS_DONE:
+    case CHUNKS_BAD:
+        c->state = CHUNKS_BAD;
         break;
     }
 }

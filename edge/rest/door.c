@@ -204,7 +204,7 @@ static struct door_answer look_at_proxy(struct door *d, struct door_conn *c, str
         return say(DOOR_WAIT);
     case PROXY_BAD:
         return say(DOOR_DROP);
-    default:
+    case PROXY_DONE:
         break;
     }
     if (a.renamed && !count_address(d, c, client))
@@ -349,7 +349,9 @@ struct door_answer door_look(struct door *d, struct door_conn *c, struct cq_span
     case DOOR_BODY:
         a = look_at_body(d, c, input);
         break;
-    default:
+    case DOOR_BUSY:
+    case DOOR_TUNNEL:
+    case DOOR_REFUSED:
         break;
     }
     if (a.verdict == DOOR_REFUSE) {
@@ -439,7 +441,9 @@ struct door_answer door_tick(struct door *d, struct door_conn *c, size_t input_n
         c->since_ms = now_ms;
         c->window_n = input_n;
         return say(DOOR_WAIT);
-    default:
-        return say(DOOR_WAIT);
+    case DOOR_BUSY:
+    case DOOR_TUNNEL:
+        break;
     }
+    return say(DOOR_WAIT);
 }

@@ -213,7 +213,7 @@ static void look(struct entry_conn *c)
         case DOOR_REFUSE:
             refuse(c, &a);
             return;
-        default:
+        case DOOR_DROP:
             close_conn(c);
             return;
         }

@@ -355,7 +355,7 @@ static bool refuse_framing(const struct http *h, h2o_req_t *req)
 
 static void copy_headers(const h2o_req_t *req, struct call *c)
 {
-    static const char *const names[IN_N] = {
+    static const char *const names[] = {
         [IN_RANGE] = "range",
         [IN_IF_RANGE] = "if-range",
         [IN_IF_NONE_MATCH] = "if-none-match",
@@ -367,6 +367,7 @@ static void copy_headers(const h2o_req_t *req, struct call *c)
         [IN_UPLOAD_CHECKSUM] = "upload-checksum",
     };
 
+    _Static_assert(ARRAY_LEN(names) == IN_N, "a name for each header");
     for (int i = 0; i < IN_N; i++) {
         ssize_t at = h2o_find_header_by_str(&req->headers, names[i], strlen(names[i]), -1);
         const h2o_token_t *token = h2o_lookup_token(names[i], strlen(names[i]));

@@ -52,9 +52,14 @@ static int64_t shown_as(enum member_change_kind kind)
         return SHOWS_ABSENT;
     case MEMBER_CHANGE_KIND_PROMOTE:
         return MEMBER_ROLE_ADMIN;
-    default:
+    case MEMBER_CHANGE_KIND_DEMOTE:
         return MEMBER_ROLE_MEMBER;
+    case MEMBER_CHANGE_KIND_MAKE_OWNER:
+        return MEMBER_ROLE_OWNER;
+    case MEMBER_CHANGE_KIND_N:
+        break;
     }
+    return SHOWS_PRESENT;
 }
 
 /* True when each change shows in the view: one statement for all of them, 1,024 at most. */

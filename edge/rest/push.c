@@ -69,6 +69,11 @@ static bool parse_address(struct call *c, struct push_address *a, enum call_next
     unsigned kind, environment, privacy, mode;
     const char *field = NULL;
 
+    _Static_assert(ARRAY_LEN(kinds) == PUSH_KIND_N + 1, "a word for each PushKind");
+    _Static_assert(ARRAY_LEN(environments) == PUSH_ENVIRONMENT_N + 1,
+                   "a word for each PushEnvironment");
+    _Static_assert(ARRAY_LEN(privacies) == PUSH_PRIVACY_N + 1, "a word for each PushPrivacy");
+    _Static_assert(ARRAY_LEN(modes) == PUSH_MODE_N + 1, "a word for each PushMode");
     if (!parse_word(text_of(c, "kind"), kinds, &kind))
         field = "kind";
     else if (!word_of(c, "environment", environments, &environment))

@@ -279,7 +279,7 @@ static void on_done(void *arg)
             else
                 finish(s, c); /* the client has gone */
             break;
-        default:
+        case CALL_REPLY:
             finish(s, c);
             break;
         }

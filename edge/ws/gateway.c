@@ -23,9 +23,9 @@ enum {
 
 static const uint64_t OPAQUE_MASK = ((uint64_t)1 << OPAQUE_SHIFT) - 1;
 
-static uint64_t opaque_of(uint64_t kind, uint64_t rest)
+static uint64_t opaque_of(enum opaque_kind kind, uint64_t rest)
 {
-    return kind << OPAQUE_SHIFT | rest;
+    return (uint64_t)kind << OPAQUE_SHIFT | rest;
 }
 
 static void on_answer(void *arg, struct sender *sender, bool stored, struct cq_span client_id,
@@ -132,7 +132,7 @@ void gateway_report(void *arg, uint64_t opaque, int32_t partition, int64_t offse
 
     (void)partition;
     (void)offset;
-    switch (opaque >> OPAQUE_SHIFT) {
+    switch ((enum opaque_kind)(opaque >> OPAQUE_SHIFT)) {
     case OPAQUE_SEND:
         sends_report(&g->sends, rest, st);
         break;
@@ -141,8 +141,6 @@ void gateway_report(void *arg, uint64_t opaque, int32_t partition, int64_t offse
         break;
     case OPAQUE_RECEIPTS:
         receipts_report(&g->receipts, (int32_t)rest, st, g->mono_ms);
-        break;
-    default:
         break;
     }
 }

@@ -51,7 +51,8 @@ enum close_code {
 };
 
 /* What a report is for: the opaque's top bits. */
-enum { OPAQUE_SHIFT = 61, OPAQUE_SEND = 0, OPAQUE_SINK = 1, OPAQUE_RECEIPTS = 2 };
+enum { OPAQUE_SHIFT = 61 };
+enum opaque_kind { OPAQUE_SEND, OPAQUE_SINK, OPAQUE_RECEIPTS };
 
 /* One socket, from the upgrade on. Lives in libwebsockets' per-session memory, zeroed before. */
 struct conn {

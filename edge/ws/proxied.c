@@ -65,7 +65,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
     case PROXY_DONE:
         finish(p, take(p, n - p->n), known, client);
         break;
-    default:
+    case PROXY_BAD:
         finish(p, false, false, client);
         break;
     }

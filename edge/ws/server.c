@@ -317,7 +317,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     struct conn *c = user;
     struct gateway *g = lws_context_user(lws_get_context(wsi));
 
-    switch (reason) {
+    switch ((int)reason) { /* libwebsockets knows many more */
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         /* No HTTP/2. `in` is not looked at: after an unknown Upgrade it points to freed memory. */
         return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP2_SETTINGS) ? -1 : 0;

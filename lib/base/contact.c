@@ -65,13 +65,14 @@ bool contact_away(enum contact which, int64_t now_ms)
 
 void contact_tell(enum contact which, int64_t now_ms, const char *why)
 {
-    static const char *const events[CONTACT_N][2] = {
+    static const char *const events[][2] = {
         [CONTACT_KAFKA] = { "kafka_back", "kafka_away" },
         [CONTACT_DATABASE] = { "database_back", "database_away" },
     };
     int64_t silence = contact_silence_ms(which, now_ms);
     bool away = silence > CONTACT_AWAY_MS;
 
+    _Static_assert(ARRAY_LEN(events) == CONTACT_N, "two events for each server");
     if (away == told[which].away)
         return;
     told[which].away = away;

@@ -631,7 +631,7 @@ void consumer_free(struct consumer *c)
 /* Errors that only a restart, or a person, mends. Everything else heals by itself. */
 static bool is_fatal(rd_kafka_resp_err_t err)
 {
-    switch (err) {
+    switch ((int)err) {
     case RD_KAFKA_RESP_ERR__FATAL:
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:

@@ -5,7 +5,7 @@
  * its members change, and what the library says for the same states. */
 bool rdkafka_heals(rd_kafka_resp_err_t err)
 {
-    switch (err) {
+    switch ((int)err) {
     case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
     case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:

@@ -306,7 +306,7 @@ void producer_free(struct producer *p)
 
 static enum cq_status send_error(rd_kafka_resp_err_t err)
 {
-    switch (err) {
+    switch ((int)err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return CQ_OK;
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:

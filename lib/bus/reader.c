@@ -168,7 +168,7 @@ static enum cq_status take_scanned(void *what, const rd_kafka_message_t *m, bool
     struct bus_record rec;
 
     *heard = true;
-    switch (m->err) {
+    switch ((int)m->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
@@ -267,7 +267,7 @@ static enum cq_status take_last(void *what, const rd_kafka_message_t *m, bool *h
     enum cq_status st = CQ_OK;
 
     *heard = !m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-    switch (m->err) {
+    switch ((int)m->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:

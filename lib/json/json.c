@@ -55,7 +55,7 @@ static bool depth_fits(struct cq_span text)
 
 static const char *reason_of(const json_error_t *err)
 {
-    switch (json_error_code(err)) {
+    switch ((int)json_error_code(err)) {
     case json_error_duplicate_key:
         return "duplicate key";
     case json_error_invalid_utf8:

@@ -189,7 +189,8 @@ enum cq_status pg_ready(struct pg *c, bool *ret_fresh)
             if (pg_script(c, "ROLLBACK") == CQ_OK)
                 return CQ_OK;
             break;
-        default:
+        case PQTRANS_ACTIVE:
+        case PQTRANS_UNKNOWN:
             break;
         }
     }

@@ -278,9 +278,12 @@ static bool chain_apply(struct chains *c, struct group *g, const struct member_c
         return chain_set_role(c, g, user, MEMBER_ROLE_ADMIN, seq);
     case MEMBER_CHANGE_KIND_DEMOTE:
         return chain_set_role(c, g, user, MEMBER_ROLE_MEMBER, seq);
-    default:
+    case MEMBER_CHANGE_KIND_MAKE_OWNER:
         return chain_set_role(c, g, user, MEMBER_ROLE_OWNER, seq);
+    case MEMBER_CHANGE_KIND_N:
+        break;
     }
+    return false;
 }
 
 /* Keep GROUP_STAYS_MAX: the oldest that had ended before `seq` go. There are enough of them, since

@@ -158,9 +158,10 @@ static const char *refuse_change(const struct group *g, const struct idmap *rost
         if (actor->role != MEMBER_ROLE_OWNER || self)
             return "forbidden";
         return target ? NULL : "not_found";
-    default:
-        return "bad_request";
+    case MEMBER_CHANGE_KIND_N:
+        break;
     }
+    return "bad_request";
 }
 
 /* When the owner leaves, the admin, else the member, who is there longest owns the group: of those

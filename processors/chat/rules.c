@@ -383,6 +383,9 @@ static const struct rule {
       W(TOPIC_CHAT_EVENTS) | W(TOPIC_USER_INBOX) },
 };
 
+_Static_assert(ARRAY_LEN(rules) == CHAT_ACTION_ACTION_KIND_N, "a rule for each chat action");
+_Static_assert(TOPIC_N <= 32, "a bit for each topic in rule.writes");
+
 enum cq_status chat_step(struct chat_step *step, const char **ret_why)
 {
     const struct chat_action *a = step->action;

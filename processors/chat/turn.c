@@ -68,8 +68,10 @@ static enum cq_status emit_record(struct chat_turn *t, const struct output_port 
 static enum cq_status emit_output(struct chat_turn *t, const struct output_port *port,
                                   const struct chat_input *in, const struct chat_output *o)
 {
+    static const char kinds[] = { 'd', 'r', 'm' };
     char key[4 * (CQ_ID_TEXT_LEN + 1)];
 
+    _Static_assert(ARRAY_LEN(kinds) == RECEIPT_KIND_N, "a letter for each ReceiptKind");
     switch (o->topic) {
     case TOPIC_CHAT_EVENTS:
         if (o->u.event.source.offset <= in->written) {
@@ -90,11 +92,23 @@ static enum cq_status emit_output(struct chat_turn *t, const struct output_port 
     case TOPIC_DELIVERY_STATUS:
         snprintf(key, sizeof key, "%s/%s/%s/%c", id_text(o->u.status.chat_id).s,
                  id_text(o->u.status.user_id).s, id_text(o->u.status.device_id).s,
-                 "drm"[o->u.status.kind]);
+                 kinds[o->u.status.kind]);
         return emit_record(t, port, o->topic, &delivery_status_codec, &o->u.status, in, key);
-    default:
+    case TOPIC_USER_INBOX: /* an item: it is gathered into batches */
         return CQ_OK;
+    case TOPIC_CHAT_ACTIONS:
+    case TOPIC_USER_EVENTS:
+    case TOPIC_PRESENCE:
+    case TOPIC_WS_PUSH:
+    case TOPIC_PUSH_TARGETS:
+    case TOPIC_PUSH_CLAIMS:
+    case TOPIC_PUSH_MUTES:
+    case TOPIC_MOBILE_PUSH:
+    case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_N:
+        break;
     }
+    return CQ_FATAL; /* no rule may write it */
 }
 
 static enum cq_status emit_others(struct chat_turn *t, const struct output_port *port,

@@ -325,6 +325,9 @@ static const struct rule {
       W(TOPIC_USER_EVENTS) | W(TOPIC_PUSH_MUTES) },
 };
 
+_Static_assert(ARRAY_LEN(rules) == USER_ACTION_ACTION_KIND_N, "a rule for each user action");
+_Static_assert(TOPIC_N <= 32, "a bit for each topic in rule.writes");
+
 static const uint32_t delivery_writes = W(TOPIC_WS_PUSH) | W(TOPIC_MOBILE_PUSH);
 
 /* What a step has made, whole or in part. */

@@ -175,10 +175,19 @@ static enum cq_status emit_output(struct user_turn *t, const struct output_port 
                            key);
     case TOPIC_MOBILE_PUSH:
         return share_push(t, port, &o->u.mobile.value, o->u.mobile.joins, partition);
-    default:
+    case TOPIC_WS_PUSH:
         return pushes_add(t->pushes, o->u.push.slot, &o->u.push.entry, emit_push,
                           (void *)(uintptr_t)port);
+    case TOPIC_CHAT_ACTIONS:
+    case TOPIC_CHAT_EVENTS:
+    case TOPIC_MEMBERS:
+    case TOPIC_REJECTIONS:
+    case TOPIC_DELIVERY_STATUS:
+    case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_N:
+        break;
     }
+    return CQ_FATAL; /* no rule may write it */
 }
 
 static void count_step(const struct user_turn *t, const struct user_step *step,

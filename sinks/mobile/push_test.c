@@ -40,7 +40,7 @@ static enum cq_status ask(struct asking *x, struct http_pool *pool, const struct
 
 static const char *what_now(enum push_verdict v)
 {
-    static const char *const texts[PUSH_VERDICT_N] = {
+    static const char *const texts[] = {
         [PUSH_TAKEN] = "taken",
         [PUSH_DEAD] = "this token is dead: the app has to register anew",
         [PUSH_FOREIGN] = "not a token of this project, app or environment",
@@ -54,6 +54,7 @@ static const char *what_now(enum push_verdict v)
         [PUSH_MISCONFIGURED] = "misconfigured: pushes wait until this is mended",
     };
 
+    _Static_assert(ARRAY_LEN(texts) == PUSH_VERDICT_N, "a text for each verdict");
     return texts[v];
 }
 
@@ -109,8 +110,8 @@ end:
 
 static bool test_row(const struct push_test *t, const struct pg_result *rows, int i)
 {
-    static const char *const kinds[PUSH_KIND_N] = { "FCM token", "FCM installation id", "APNs" };
-    static const char *const privacies[PUSH_PRIVACY_N] = { "full", "name", "none" };
+    static const char *const kinds[] = { "FCM token", "FCM installation id", "APNs" };
+    static const char *const privacies[] = { "full", "name", "none" };
     const struct push_address to = {
         .kind = (enum push_kind)pg_i64(rows, i, 1),
         .token = pg_bytes(rows, i, 2),
@@ -122,6 +123,8 @@ static bool test_row(const struct push_test *t, const struct pg_result *rows, in
     };
     struct provider *p = to.kind == PUSH_KIND_APNS ? t->apns : t->fcm;
 
+    _Static_assert(ARRAY_LEN(kinds) == PUSH_KIND_N, "a word for each PushKind");
+    _Static_assert(ARRAY_LEN(privacies) == PUSH_PRIVACY_N, "a word for each PushPrivacy");
     if ((unsigned)to.kind >= PUSH_KIND_N || (unsigned)to.privacy >= PUSH_PRIVACY_N)
         return false;
     fprintf(t->out, "device %s: %s of %zu bytes%s%s, privacy %s\n", id_text(pg_uuid(rows, i, 0)).s,

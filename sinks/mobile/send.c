@@ -503,7 +503,8 @@ void lane_answered(void *arg, uint64_t opaque, const struct http_answer *http)
         tell_bad(l, &a);
         again_now(l, j);
         break;
-    default:
+    case PUSH_DOWN:
+    case PUSH_VERDICT_N:
         tell_bad(l, &a);
         again_later(l, j, &a);
         break;

@@ -146,9 +146,16 @@ static enum cq_status send_job(struct lane *l, struct job *j)
         return send_burial(l, j, &m);
     case JOB_PARKING:
         return send_parked(l, j, &m);
-    default:
+    case JOB_TELLING:
         return send_outcome(l, j, &m);
+    case JOB_FREE:
+    case JOB_READY:
+    case JOB_WAITING:
+    case JOB_FLYING:
+    case JOB_LETTER:
+        break;
     }
+    return CQ_FATAL; /* in this phase nothing is to be written */
 }
 
 enum cq_status lane_flush(struct lane *l)
@@ -174,7 +181,7 @@ enum cq_status lane_flush(struct lane *l)
 
 static void count_result(enum push_result r)
 {
-    static const enum count_key keys[PUSH_RESULT_N] = {
+    static const enum count_key keys[] = {
         [PUSH_RESULT_ACCEPTED] = COUNT_PUSHES_TAKEN,
         [PUSH_RESULT_DROPPED] = COUNT_PUSHES_DROPPED,
         [PUSH_RESULT_TOKEN_DEAD] = COUNT_TOKENS_DEAD,
@@ -184,6 +191,7 @@ static void count_result(enum push_result r)
         [PUSH_RESULT_MUTED] = COUNT_PUSHES_SPARED,
     };
 
+    _Static_assert(ARRAY_LEN(keys) == PUSH_RESULT_N, "a count for each PushResult");
     count_add(keys[r], 1);
 }
 
@@ -191,6 +199,7 @@ void lane_reported(void *arg, uint64_t opaque, int32_t partition, int64_t offset
 {
     struct lane *l = arg;
     struct job *j = &l->jobs.v[opaque];
+    int64_t outcome = -1; /* its place; -1: none was written */
 
     (void)partition;
     if (st != CQ_OK) {
@@ -206,11 +215,19 @@ void lane_reported(void *arg, uint64_t opaque, int32_t partition, int64_t offset
     case JOB_PARKING:
         enlist(l, j, JOB_TELLING);
         return;
-    default:
-        if (j->phase == JOB_TELLING)
-            count_result(j->result);
-        undone_done(&l->parts[j->held->rec.partition].undone, j->held->name,
-                    j->phase == JOB_TELLING ? offset : -1);
-        jobs_remove(&l->jobs, j);
+    case JOB_TELLING:
+        count_result(j->result);
+        outcome = offset;
+        break;
+    case JOB_LETTER:
+        break;
+    case JOB_FREE:
+    case JOB_READY:
+    case JOB_WAITING:
+    case JOB_FLYING:
+        l->failed = true; /* nothing of theirs is written */
+        return;
     }
+    undone_done(&l->parts[j->held->rec.partition].undone, j->held->name, outcome);
+    jobs_remove(&l->jobs, j);
 }

@@ -146,9 +146,13 @@ static int32_t role_after(enum member_change_kind k)
         return MEMBER_ROLE_ADMIN;
     case MEMBER_CHANGE_KIND_MAKE_OWNER:
         return MEMBER_ROLE_OWNER;
-    default:
-        return MEMBER_ROLE_MEMBER;
+    case MEMBER_CHANGE_KIND_ADD:
+    case MEMBER_CHANGE_KIND_REMOVE:
+    case MEMBER_CHANGE_KIND_DEMOTE:
+    case MEMBER_CHANGE_KIND_N:
+        break;
     }
+    return MEMBER_ROLE_MEMBER;
 }
 
 static enum cq_status map_changes(struct rows *r, const struct chat_event *e)
@@ -248,9 +252,10 @@ enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e)
         return map_media(r, e);
     case CHAT_EVENT_MEDIA_PROCESSED:
         return map_found(r, e);
-    default:
-        return CQ_POISON;
+    case CHAT_EVENT_EVENT_KIND_N:
+        break;
     }
+    return CQ_POISON;
 }
 
 /* Several names of one user: the newest, at the time of the first. */
@@ -315,9 +320,10 @@ enum cq_status rows_user_event(struct rows *r, const struct user_event *e)
                              .until_ms = e->event.u.chat_mute_changed.until_ms,
                              .seq = seq_make(e->source.generation, e->source.offset) };
         return CQ_OK;
-    default:
-        return CQ_POISON;
+    case USER_EVENT_EVENT_KIND_N:
+        break;
     }
+    return CQ_POISON;
 }
 
 enum cq_status rows_push_target(struct rows *r, const struct push_target *t)

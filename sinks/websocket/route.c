@@ -98,7 +98,8 @@ static void route_one(struct sink *s, const struct ws_target *to, struct push_re
         sink_end(s, x, CLOSE_AUTH,
                  span_of(e->frame.p, e->frame.n < REASON_MAX ? e->frame.n : REASON_MAX));
         return;
-    default:
+    case WS_ENTRY_KIND_FRAME:
+    case WS_ENTRY_KIND_N:
         note_late(s, x, e);
         deliver(s, x, r, entry);
         return;

@@ -4,6 +4,7 @@
 #include "schemas/frame.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct text {
     char s[1024];
@@ -48,9 +49,18 @@ static void print_event(struct world *w, const struct chat_event *e)
         }
         world_line(w, "chat.events members #%lld by %s%s", seq, who, t.s);
         break;
-    default:
+    case CHAT_EVENT_GROUP_NAMED:
         world_line(w, "chat.events name #%lld by %s \"%.*s\"", seq, who,
                    SPAN_FMT(e->event.u.group_named.name));
+        break;
+    case CHAT_EVENT_MEDIA_READY:
+        world_line(w, "chat.events media ready #%lld by %s", seq, who);
+        break;
+    case CHAT_EVENT_MEDIA_PROCESSED:
+        world_line(w, "chat.events media processed #%lld by %s", seq, who);
+        break;
+    case CHAT_EVENT_EVENT_KIND_N:
+        break;
     }
 }
 
@@ -75,6 +85,7 @@ static const char *class_word(enum frame_class c)
 {
     static const char *const words[] = { "message", "member", "rejected", "status", "control" };
 
+    _Static_assert(ARRAY_LEN(words) == FRAME_CLASS_N, "a word for each FrameClass");
     return (unsigned)c < ARRAY_LEN(words) ? words[c] : "?";
 }
 
@@ -82,6 +93,7 @@ void print_chat_output(struct world *w, const struct chat_output *o)
 {
     static const char *const kinds[] = { "delivered", "read", "members" };
 
+    _Static_assert(ARRAY_LEN(kinds) == RECEIPT_KIND_N, "a word for each ReceiptKind");
     switch (o->topic) {
     case TOPIC_CHAT_EVENTS:
         print_event(w, &o->u.event);
@@ -97,7 +109,7 @@ void print_chat_output(struct world *w, const struct chat_output *o)
         world_line(w, "delivery.status %s %s #%lld", world_name(w, o->u.status.user_id),
                    kinds[o->u.status.kind], (long long)seq_offset(o->u.status.seq));
         break;
-    default:
+    case TOPIC_USER_INBOX:
         if (o->u.item.seq)
             world_line(w, "user.inbox %s #%lld to%s", class_word(o->u.item.class),
                        (long long)seq_offset(o->u.item.seq),
@@ -105,6 +117,18 @@ void print_chat_output(struct world *w, const struct chat_output *o)
         else
             world_line(w, "user.inbox %s to%s", class_word(o->u.item.class),
                        names(w, o->u.item.to, o->u.item.to_n).s);
+        break;
+    case TOPIC_CHAT_ACTIONS:
+    case TOPIC_USER_EVENTS:
+    case TOPIC_PRESENCE:
+    case TOPIC_WS_PUSH:
+    case TOPIC_PUSH_TARGETS:
+    case TOPIC_PUSH_CLAIMS:
+    case TOPIC_PUSH_MUTES:
+    case TOPIC_MOBILE_PUSH:
+    case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_N:
+        abort();
     }
 }
 
@@ -114,6 +138,7 @@ static void print_push(struct world *w, int32_t slot, const struct ws_entry *e)
     struct text t = { "" };
     size_t at = 0;
 
+    _Static_assert(ARRAY_LEN(kinds) == WS_ENTRY_KIND_N, "a word for each WsEntryKind");
     for (size_t i = 0; i < e->to_n; i++)
         at += (size_t)snprintf(t.s + at, sizeof t.s - at, " %s/%s", world_name(w, e->to[i].user_id),
                                world_name(w, e->to[i].session_id));
@@ -136,6 +161,7 @@ static void print_user_event(struct world *w, const struct user_event *e)
                               ? e->event.u.device_added.device_id
                               : e->event.u.device_removed.device_id;
 
+    _Static_assert(ARRAY_LEN(kinds) == USER_EVENT_EVENT_KIND_N, "a word for each user event");
     if (e->event.kind == USER_EVENT_CHAT_MUTE_CHANGED)
         world_line(w, "user.events %s %s a chat until %lld", world_name(w, e->user_id),
                    kinds[e->event.kind], (long long)e->event.u.chat_mute_changed.until_ms);
@@ -237,7 +263,16 @@ void print_user_output(struct world *w, const struct user_output *o)
             (long long)seq_offset(o->u.mobile.value.seq), target_names(w, &o->u.mobile.value).s,
             tokens(&o->u.mobile.value).s, muted(&o->u.mobile.value).s);
         break;
-    default:
+    case TOPIC_WS_PUSH:
         print_push(w, o->u.push.slot, &o->u.push.entry);
+        break;
+    case TOPIC_CHAT_ACTIONS:
+    case TOPIC_CHAT_EVENTS:
+    case TOPIC_MEMBERS:
+    case TOPIC_REJECTIONS:
+    case TOPIC_DELIVERY_STATUS:
+    case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_N:
+        abort();
     }
 }

@@ -236,8 +236,20 @@ static void keep_chat_output(struct world *w, const struct chat_output *o)
         if (delivery_add(w->delivery, &item, on_batch, w) != CQ_OK)
             die("a delivery cannot be gathered");
         break;
-    default:
+    case TOPIC_REJECTIONS: /* nobody of this world reads them */
+    case TOPIC_DELIVERY_STATUS:
         break;
+    case TOPIC_CHAT_ACTIONS:
+    case TOPIC_USER_EVENTS:
+    case TOPIC_PRESENCE:
+    case TOPIC_WS_PUSH:
+    case TOPIC_PUSH_TARGETS:
+    case TOPIC_PUSH_CLAIMS:
+    case TOPIC_PUSH_MUTES:
+    case TOPIC_MOBILE_PUSH:
+    case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_N:
+        die("a chat wrote what is not its own");
     }
 }
 

@@ -8,7 +8,7 @@
 #include "schemas/frame.h"
 #include "tests/unit/costs.h"
 
-static const char *const chat_names[CHAT_ACTION_ACTION_KIND_N] = {
+static const char *const chat_names[] = {
     [CHAT_ACTION_MESSAGE_SENT] = "MessageSent",
     [CHAT_ACTION_RECEIPTS_ADVANCED] = "ReceiptsAdvanced",
     [CHAT_ACTION_GROUP_CREATED] = "GroupCreated",
@@ -17,8 +17,9 @@ static const char *const chat_names[CHAT_ACTION_ACTION_KIND_N] = {
     [CHAT_ACTION_MEDIA_READY] = "MediaReady",
     [CHAT_ACTION_MEDIA_PROCESSED] = "MediaProcessed",
 };
+_Static_assert(ARRAY_LEN(chat_names) == CHAT_ACTION_ACTION_KIND_N, "a name for each chat action");
 
-static const char *const user_names[USER_ACTION_ACTION_KIND_N + 1] = {
+static const char *const user_names[] = {
     [USER_ACTION_USER_SIGNED_UP] = "UserSignedUp",
     [USER_ACTION_PROFILE_EDITED] = "ProfileEdited",
     [USER_ACTION_DEVICE_LINKED] = "DeviceLinked",
@@ -35,6 +36,7 @@ static const char *const user_names[USER_ACTION_ACTION_KIND_N + 1] = {
     [USER_ACTION_CHAT_MUTED] = "ChatMuted",
     [USER_ACTION_ACTION_KIND_N] = "DeliveryBatch",
 };
+_Static_assert(ARRAY_LEN(user_names) == USER_ACTION_ACTION_KIND_N + 1, "a name for each user action");
 
 TEST(what_validation_lets_through_is_stepped_within_a_turn)
 {

@@ -457,11 +457,12 @@ struct group_change {
 
 static void change_group(struct group *g, const struct group_change *c, int64_t seq)
 {
-    static const enum member_change_kind roles[MEMBER_ROLE_N] = {
+    static const enum member_change_kind roles[] = {
         [MEMBER_ROLE_MEMBER] = MEMBER_CHANGE_KIND_DEMOTE,
         [MEMBER_ROLE_ADMIN] = MEMBER_CHANGE_KIND_PROMOTE,
         [MEMBER_ROLE_OWNER] = MEMBER_CHANGE_KIND_MAKE_OWNER,
     };
+    _Static_assert(ARRAY_LEN(roles) == MEMBER_ROLE_N, "a change for each MemberRole");
     struct member_change change = { id_of((uint64_t)c->user),
                                     c->kind == 1 ? MEMBER_CHANGE_KIND_REMOVE : roles[c->role] };
 

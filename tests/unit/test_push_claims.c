@@ -85,19 +85,14 @@ static void append(struct world *w, struct log *l, const struct said *s)
 
 static void publish(struct world *w, const struct said *s)
 {
-    switch (s->topic) {
-    case TOPIC_USER_INBOX:
+    if (s->topic == TOPIC_USER_INBOX)
         append(w, &w->inbox[s->partition], s);
-        return;
-    case TOPIC_PUSH_TARGETS:
+    else if (s->topic == TOPIC_PUSH_TARGETS)
         append(w, &w->targets[s->partition], s);
-        return;
-    case TOPIC_PUSH_CLAIMS:
+    else if (s->topic == TOPIC_PUSH_CLAIMS)
         append(w, &w->claims[s->partition], s);
-        return;
-    default:
+    else
         abort();
-    }
 }
 
 static void write_action(struct world *w, struct cq_id key, const struct user_action *a)

@@ -108,12 +108,25 @@ static enum cq_status port_submit(void *arg, const struct user_action *a, uint64
     case USER_ACTION_SESSION_CLOSED:
         s->session = a->action.u.session_closed.session_id;
         break;
-    default:
+    case USER_ACTION_SESSION_LOST:
         s->session = a->action.u.session_lost.session_id;
         s->items_n = a->action.u.session_lost.items_n;
         for (size_t i = 0; i < s->items_n; i++)
             s->items[i] = a->action.u.session_lost.items[i].seq;
         break;
+    case USER_ACTION_USER_SIGNED_UP:
+    case USER_ACTION_PROFILE_EDITED:
+    case USER_ACTION_DEVICE_LINKED:
+    case USER_ACTION_DEVICE_UNLINKED:
+    case USER_ACTION_GATEWAY_ALIVE:
+    case USER_ACTION_PUSH_REGISTERED:
+    case USER_ACTION_PUSH_UNREGISTERED:
+    case USER_ACTION_CHAT_MUTED:
+    case USER_ACTION_PUSH_CLAIMED:
+    case USER_ACTION_PUSH_MOVED:
+    case USER_ACTION_PUSH_SETTLED:
+    case USER_ACTION_ACTION_KIND_N:
+        abort(); /* no sink submits these */
     }
     w->sent_n++;
     return CQ_OK;
