@@ -2,6 +2,7 @@
 #include "lib/base/contact.h"
 
 #include "lib/base/log.h"
+#include "lib/base/status.h"
 
 #include <stdatomic.h>
 

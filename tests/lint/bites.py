@@ -20,10 +20,13 @@ GOOD = {
     "lib/base/buf.h": LICENCE + "#pragma once\n",
     "lib/json/json.c": LICENCE + '#include "lib/base/buf.h"\n\n#include <jansson.h>\n',
     "schemas/topics.h": LICENCE + "enum topic { TOPIC_A, TOPIC_N };\n",
-    "schemas/topics.c": LICENCE + 'static const struct topic_spec specs[TOPIC_N] = {\n    [TOPIC_A] = { .name = "a", '
+    "schemas/topics.c": LICENCE + 'static const struct topic_spec specs[] = {\n    [TOPIC_A] = { .name = "a", '
                         '.schema = "ThingDone", .writers = "chat", .readers = "user" },\n};\n',
     "schemas/thing_done.avsc": '{"type": "record", "name": "ThingDone", "fields": []}\n',
     "processors/chat/rules.c": LICENCE + "static void f(void)\n{\n    g(TOPIC_A);\n}\n",
+    "processors/chat/kinds.c": LICENCE + "static void f(enum thing_done_kind k, int i)\n{\n    switch (k) {\n    case THING_DONE_X:\n        "
+                               "switch (i) {\n        default:\n            break;\n        }\n        break;\n    }\n    switch (i) {\n    case LIBRARY_X:\n"
+                               "    default:\n        break;\n    }\n}\n",
     "tests/tool": "#!/bin/sh\n# SPDX-License-Identifier: MIT\ntrue\n",
     "lib/base/settings.h": LICENCE + '#define SETTINGS(X) X(A, INT, "1", 0)\n',
     "compose/settings.env.example": "# Everything below\nA=1\n",
@@ -106,6 +109,11 @@ BAD = [
     ("paths", "docs/start.md", None, "\n`g()` in `processors/chat/rules.c`.\n", "g() is in none"),
     ("paths", "schemas/topics.h", LICENCE + "enum topic { TOPIC_A, TOPIC_B, TOPIC_N };\n", "", "TOPIC_B: is in only one of enum topic"),
     ("paths", "docs/glossary.md", "`enum gone` of `schemas/topics.h`.\n\n```\nGONE_A\n```\n", "", "has no enum gone"),
+    ("switches", "processors/chat/kinds.c", None, "int g(enum topic t)\n{\n    switch (t) {\n    case TOPIC_A:\n    default:\n        return 1;\n    }\n}\n",
+     "has TOPIC_A"),
+    ("switches", "processors/chat/kinds.c", None, "int g(int k)\n{\n    switch (k) {\n    case THING_DONE_X:\n    default:\n        return 1;\n    }\n}\n",
+     "has THING_DONE_X"),
+    ("switches", "processors/chat/kinds.c", None, 'static const char *const words[TOPIC_N] = { "a" };\n', "ARRAY_LEN(words) == TOPIC_N"),
 ]
 
 

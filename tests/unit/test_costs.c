@@ -36,7 +36,8 @@ static const char *const user_names[] = {
     [USER_ACTION_CHAT_MUTED] = "ChatMuted",
     [USER_ACTION_ACTION_KIND_N] = "DeliveryBatch",
 };
-_Static_assert(ARRAY_LEN(user_names) == USER_ACTION_ACTION_KIND_N + 1, "a name for each user action");
+_Static_assert(ARRAY_LEN(user_names) == USER_ACTION_ACTION_KIND_N + 1,
+               "a name for each user action");
 
 TEST(what_validation_lets_through_is_stepped_within_a_turn)
 {
