@@ -109,13 +109,14 @@ static void on_commit(void *arg, int32_t partition, int64_t next, const char *me
 static enum cq_status ask_commits(struct plan *p, enum topic t)
 {
     const struct topic_spec *spec = topic_spec(t);
+    const char *const *groups = topic_groups(t);
     struct commits c = { p, t, false };
     enum cq_status st =
         reader_commits(p->reader, BUS_FLOOR_GROUP, spec->name, p->told[t].n, on_commit, &c);
 
-    for (int g = 0; st == CQ_OK && g < TOPIC_GROUPS_MAX && spec->groups[g]; g++) {
+    for (int g = 0; st == CQ_OK && g < TOPIC_GROUPS_MAX && groups[g]; g++) {
         c.keep = g == 0;
-        st = reader_commits(p->reader, spec->groups[g], spec->name, p->told[t].n, on_commit, &c);
+        st = reader_commits(p->reader, groups[g], spec->name, p->told[t].n, on_commit, &c);
     }
     return st == CQ_OK ? st : fail(p, "commits in", spec->name);
 }
@@ -380,7 +381,7 @@ static enum cq_status lowest_back(struct plan *p, enum topic input, int32_t k, i
 static enum cq_status move_back(struct plan *p, enum topic input, int32_t k, bool doing)
 {
     const struct told *told = &p->told[input];
-    const char *group = topic_spec(input)->groups[0], *name = topic_name(input);
+    const char *group = topic_groups(input)[0], *name = topic_name(input);
     char again[32];
     int64_t to;
     bool is_again;
@@ -435,10 +436,12 @@ static enum cq_status await_nobody(struct plan *p)
 {
     enum cq_status st = CQ_OK;
 
-    for (int t = 0; t < TOPIC_N; t++)
-        for (int g = 0; st == CQ_OK && g < TOPIC_GROUPS_MAX && topic_spec((enum topic)t)->groups[g];
-             g++)
-            st = await_no_members(p, topic_spec((enum topic)t)->groups[g]);
+    for (int t = 0; t < TOPIC_N; t++) {
+        const char *const *groups = topic_groups((enum topic)t);
+
+        for (int g = 0; st == CQ_OK && g < TOPIC_GROUPS_MAX && groups[g]; g++)
+            st = await_no_members(p, groups[g]);
+    }
     return st;
 }
 

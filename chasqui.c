@@ -10,6 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/export.h"
 #include "lib/base/log.h"
+#include "lib/base/roles.h"
 #include "lib/base/settings.h"
 #include "lib/bus/bus.h"
 #include "lib/jwt/token.h"
@@ -34,15 +35,9 @@ static const struct role {
     int (*run)(const volatile int *stop);
     const char *help;
 } roles[] = {
-    { "edge-rest", ROLE_EDGE_REST, edge_rest_role_run,
-      "REST API, the page, and /ws on the same port" },
-    { "edge-ws", ROLE_EDGE_WS, edge_ws_role_run, "WebSocket gateway" },
-    { "chat", ROLE_CHAT, chat_role_run, "processor: verdicts in every chat" },
-    { "user", ROLE_USER, user_role_run, "processor: routing to every user" },
-    { "persistence", ROLE_PERSISTENCE, persistence_role_run, "sink: the log into PostgreSQL" },
-    { "status", ROLE_STATUS, status_role_run, "sink: receipts into cursors and ticks" },
-    { "mobile", ROLE_MOBILE, mobile_role_run, "sink: pushes to phones" },
-    { "media", ROLE_MEDIA, media_role_run, "sink: thumbnails, lengths; sweeps unfinished uploads" },
+#define X(name, function, word, help, ...) { word, ROLE_##name, function##_role_run, help },
+    ROLES(X)
+#undef X
 };
 
 static void usage(FILE *out)

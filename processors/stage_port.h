@@ -29,6 +29,5 @@ static inline struct output_port stage_port(struct stage_out *out)
 /** What stage_conf.outputs wants to know of a topic. */
 static inline struct bus_watched stage_watched(enum topic t, int32_t partitions)
 {
-    return (struct bus_watched){ topic_name(t), partitions, topic_spec(t)->groups,
-                                 TOPIC_GROUPS_MAX };
+    return (struct bus_watched){ topic_name(t), partitions, topic_groups(t), TOPIC_GROUPS_MAX };
 }

@@ -3,9 +3,11 @@
 
 #include "lib/base/dead_letter.h"
 #include "lib/base/hash.h"
+#include "lib/base/roles.h"
 #include "lib/base/status.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #define HOURS ((int64_t)3600 * 1000)
 #define DAYS (24 * HOURS)
@@ -21,11 +23,8 @@ static const struct topic_spec specs[] = {
                              .retention_ms = 90 * DAYS,
                              .append_time = true,
                              .has_dlq = true,
-                             .groups = { "chat" },
                              .made_from = TOPIC_N,
-                             .key = "chat",
-                             .writers = "edge-rest, edge-ws, media",
-                             .readers = "chat" },
+                             .key = "chat" },
     [TOPIC_CHAT_EVENTS] = { .name = "chat.events",
                             .schema = "ChatEvent",
                             .width = TOPIC_BY_PARTITIONS,
@@ -33,12 +32,8 @@ static const struct topic_spec specs[] = {
                             .retention_ms = EVER,
                             .public_log = true,
                             .has_dlq = true,
-                            .groups = { "persistence", "media" },
                             .made_from = TOPIC_CHAT_ACTIONS,
-                            .key = "chat",
-                            .writers = "chat",
-                            .readers = "persistence, media, chat (its tail), edge-rest (its "
-                                       "end), edge-ws (its end)" },
+                            .key = "chat" },
     [TOPIC_MEMBERS] = { .name = "members",
                         .schema = "ChatMembers",
                         .width = TOPIC_BY_PARTITIONS,
@@ -46,9 +41,7 @@ static const struct topic_spec specs[] = {
                         .retention_ms = EVER,
                         .public_log = true,
                         .made_from = TOPIC_CHAT_ACTIONS,
-                        .key = "chat",
-                        .writers = "chat",
-                        .readers = "chat (restore)" },
+                        .key = "chat" },
     [TOPIC_REJECTIONS] = { .name = "rejections",
                            .schema = "Rejection",
                            .width = TOPIC_BY_PARTITIONS,
@@ -56,11 +49,8 @@ static const struct topic_spec specs[] = {
                            .retention_ms = 30 * DAYS,
                            .public_log = true,
                            .has_dlq = true,
-                           .groups = { "persistence" },
                            .made_from = TOPIC_CHAT_ACTIONS,
-                           .key = "chat",
-                           .writers = "chat",
-                           .readers = "persistence" },
+                           .key = "chat" },
     /* Each cursor for ever, its advances for 30 days. */
     [TOPIC_DELIVERY_STATUS] = { .name = "delivery.status",
                                 .schema = "DeliveryStatus",
@@ -70,11 +60,8 @@ static const struct topic_spec specs[] = {
                                 .compaction_lag_ms = 30 * DAYS,
                                 .public_log = true,
                                 .has_dlq = true,
-                                .groups = { "status" },
                                 .made_from = TOPIC_CHAT_ACTIONS,
-                                .key = "chat/user/device/kind",
-                                .writers = "chat",
-                                .readers = "status" },
+                                .key = "chat/user/device/kind" },
     [TOPIC_USER_INBOX] = { .name = "user.inbox",
                            .schema = "UserInbox",
                            .width = TOPIC_BY_PARTITIONS,
@@ -82,11 +69,8 @@ static const struct topic_spec specs[] = {
                            .retention_ms = 7 * DAYS,
                            .append_time = true,
                            .has_dlq = true,
-                           .groups = { "user" },
                            .made_from = TOPIC_CHAT_ACTIONS,
-                           .key = "user, or push token",
-                           .writers = "edge-rest, edge-ws, chat, status, mobile, user (claims)",
-                           .readers = "user" },
+                           .key = "user, or push token" },
     [TOPIC_USER_EVENTS] = { .name = "user.events",
                             .schema = "UserEvent",
                             .width = TOPIC_BY_PARTITIONS,
@@ -94,12 +78,8 @@ static const struct topic_spec specs[] = {
                             .retention_ms = EVER,
                             .public_log = true,
                             .has_dlq = true,
-                            .groups = { "persistence" },
                             .made_from = TOPIC_USER_INBOX,
-                            .key = "user",
-                            .writers = "user",
-                            .readers = "persistence, edge-rest (its end), edge-ws (its "
-                                       "end), media (its end)" },
+                            .key = "user" },
     /* The lag keeps each session's opening and end visible for a while to those who watch. */
     [TOPIC_PRESENCE] = { .name = "presence",
                          .schema = "Presence",
@@ -109,20 +89,15 @@ static const struct topic_spec specs[] = {
                          .compaction_lag_ms = 1 * HOURS,
                          .public_log = true,
                          .made_from = TOPIC_USER_INBOX,
-                         .key = "user/session, user/device",
-                         .writers = "user",
-                         .readers = "user (restore)" },
+                         .key = "user/session, user/device" },
     [TOPIC_WS_PUSH] = { .name = "ws.push",
                         .schema = "WsPush",
                         .width = TOPIC_BY_SLOTS,
                         .cleanup = "delete",
                         .retention_ms = 7 * DAYS,
                         .has_dlq = true,
-                        .groups = { "edge-ws" },
                         .made_from = TOPIC_N,
-                        .key = "slot",
-                        .writers = "user",
-                        .readers = "edge-ws" },
+                        .key = "slot" },
     /* A token that went leaves the log with the next compaction. */
     [TOPIC_PUSH_TARGETS] = { .name = "push.targets",
                              .schema = "PushTarget",
@@ -131,11 +106,8 @@ static const struct topic_spec specs[] = {
                              .retention_ms = EVER,
                              .compaction_lag_ms = 1 * HOURS,
                              .has_dlq = true,
-                             .groups = { "persistence" },
                              .made_from = TOPIC_USER_INBOX,
-                             .key = "user/device",
-                             .writers = "user",
-                             .readers = "user (restore), persistence" },
+                             .key = "user/device" },
     /* Of a token there is its hash: it tells nobody how to wake a phone. */
     [TOPIC_PUSH_CLAIMS] = { .name = "push.claims",
                             .schema = "PushClaim",
@@ -144,9 +116,7 @@ static const struct topic_spec specs[] = {
                             .retention_ms = EVER,
                             .compaction_lag_ms = 1 * HOURS,
                             .made_from = TOPIC_USER_INBOX,
-                            .key = "token",
-                            .writers = "user",
-                            .readers = "user (restore)" },
+                            .key = "token" },
     [TOPIC_PUSH_MUTES] = { .name = "push.mutes",
                            .schema = "ChatMute",
                            .width = TOPIC_BY_PARTITIONS,
@@ -154,9 +124,7 @@ static const struct topic_spec specs[] = {
                            .retention_ms = EVER,
                            .compaction_lag_ms = 1 * HOURS,
                            .made_from = TOPIC_USER_INBOX,
-                           .key = "user/chat",
-                           .writers = "user",
-                           .readers = "user (restore)" },
+                           .key = "user/chat" },
     [TOPIC_MOBILE_PUSH] = { .name = "mobile.push",
                             .schema = "MobilePush",
                             .width = TOPIC_BY_PARTITIONS,
@@ -164,11 +132,8 @@ static const struct topic_spec specs[] = {
                             .retention_ms = 7 * DAYS,
                             .may_lose = true,
                             .has_dlq = true,
-                            .groups = { "mobile", "mobile-apns" },
                             .made_from = TOPIC_N,
-                            .key = "user",
-                            .writers = "user, mobile (what waits)",
-                            .readers = "mobile" },
+                            .key = "user" },
     [TOPIC_PUSH_OUTCOMES] = { .name = "push.outcomes",
                               .schema = "PushOutcome",
                               .width = TOPIC_BY_PARTITIONS,
@@ -177,11 +142,104 @@ static const struct topic_spec specs[] = {
                               .public_log = true,
                               .made_from = TOPIC_N,
                               .key = "user",
-                              .writers = "mobile",
-                              .readers = "mobile (its tail), other teams" },
+                              .others = "other teams" },
 };
 
 _Static_assert(ARRAY_LEN(specs) == TOPIC_N, "a row for each topic");
+
+/* ---- who uses them: the table of roles, turned round
+ * ------------------------------------------------ */
+
+struct use {
+    enum topic topic;
+    enum topic_use how;
+    const char *remark;
+};
+
+#define FOLLOWS(topic)                    \
+    {                                     \
+        TOPIC_##topic, TOPIC_FOLLOWED, "" \
+    }
+#define READS(topic, remark)              \
+    {                                     \
+        TOPIC_##topic, TOPIC_READ, remark \
+    }
+#define WRITES(topic, remark)                \
+    {                                        \
+        TOPIC_##topic, TOPIC_WRITTEN, remark \
+    }
+#define TOPICS(...) __VA_ARGS__
+#define GROUPS(...) __VA_ARGS__
+#define X(name, function, word, help, door, copies, listen, memory, groups, topics) \
+    static const struct use name##_uses[] = { topics };                             \
+    static const char *const name##_groups[] = { NULL, groups };
+ROLES(X)
+#undef X
+
+static const struct role {
+    const char *word;
+    const struct use *uses;
+    size_t uses_n;
+    const char *const *groups; /* from 1 on */
+    size_t groups_n;
+} roles[] = {
+#define X(name, function, word, ...) \
+    { word, name##_uses, ARRAY_LEN(name##_uses), name##_groups, ARRAY_LEN(name##_groups) },
+    ROLES(X)
+#undef X
+};
+#undef GROUPS
+#undef TOPICS
+#undef WRITES
+#undef READS
+#undef FOLLOWS
+
+/* Filled before main(). */
+static const char *groups_of[TOPIC_N][TOPIC_GROUPS_MAX];
+
+static const struct use *use_of(const struct role *r, enum topic t, enum topic_use how)
+{
+    for (size_t i = 0; i < r->uses_n; i++)
+        if (r->uses[i].topic == t && r->uses[i].how == how)
+            return &r->uses[i];
+    return NULL;
+}
+
+static void add_groups(enum topic t, size_t *n, const struct role *r)
+{
+    for (size_t g = 1; g < r->groups_n; g++) {
+        if (*n == TOPIC_GROUPS_MAX) {
+            fprintf(stderr, "lib/base/roles.h: more than %d groups follow %s\n", TOPIC_GROUPS_MAX,
+                    specs[t].name);
+            abort();
+        }
+        groups_of[t][(*n)++] = r->groups[g];
+    }
+}
+
+__attribute__((constructor)) static void find_groups(void)
+{
+    for (int t = 0; t < TOPIC_N; t++) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+            if (use_of(&roles[i], (enum topic)t, TOPIC_FOLLOWED))
+                add_groups((enum topic)t, &n, &roles[i]);
+    }
+}
+
+const char *const *topic_groups(enum topic t)
+{
+    return groups_of[t];
+}
+
+const char *topic_user(enum topic t, enum topic_use how, size_t i)
+{
+    for (size_t k = 0; k < ARRAY_LEN(roles); k++)
+        if (use_of(&roles[k], t, how) && i-- == 0)
+            return roles[k].word;
+    return NULL;
+}
 
 const struct topic_spec *topic_spec(enum topic t)
 {
@@ -278,52 +336,61 @@ static void print_kept(FILE *out, const struct topic_spec *s)
         fprintf(out, "%" PRId64 " d", s->retention_ms / DAYS);
 }
 
-/* Whether a list of roles, as `writers` and `readers` are, names this one; *ret_aside: with a
- * remark in parentheses, which is no consumer that has dead letters. */
-static bool list_names(const char *list, const char *role, bool *ret_aside)
-{
-    size_t n = strlen(role);
-
-    for (const char *p = list; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 2 : NULL)
-        if (strncmp(p, role, n) == 0 && (p[n] == '\0' || p[n] == ',' || p[n] == ' ')) {
-            *ret_aside = p[n] == ' ';
-            return true;
-        }
-    return false;
-}
-
-static void print_right(FILE *out, const char **comma, const char *name, const char *suffix)
+static void print_next(FILE *out, const char **comma, const char *name, const char *suffix)
 {
     fprintf(out, "%s%s%s", *comma, name, suffix);
     *comma = ", ";
 }
 
-/* What a role may do when brokers ask who it is: nothing that its rows above do not say. */
-static void print_rights_of(FILE *out, const char *role)
+/* Who uses `t` in this way, each with its remark; `*comma` stands before the first. */
+static void print_users(FILE *out, const char **comma, enum topic t, enum topic_use how)
+{
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+        const struct use *u = use_of(&roles[i], t, how);
+
+        if (!u)
+            continue;
+        print_next(out, comma, roles[i].word, "");
+        if (*u->remark)
+            fprintf(out, " (%s)", u->remark);
+    }
+}
+
+static void print_uses(FILE *out, enum topic t)
 {
     const char *comma = "";
-    bool aside;
 
-    fprintf(out, "| %s | ", role);
-    for (size_t i = 0; i < TOPIC_N; i++)
-        if (list_names(specs[i].readers, role, &aside))
-            print_right(out, &comma, specs[i].name, "");
+    print_users(out, &comma, t, TOPIC_WRITTEN);
+    fputs(" | ", out);
+    comma = "";
+    print_users(out, &comma, t, TOPIC_FOLLOWED);
+    print_users(out, &comma, t, TOPIC_READ);
+    if (specs[t].others)
+        print_next(out, &comma, specs[t].others, "");
+}
+
+/* What a role may do when brokers ask who it is: nothing that its row does not say. */
+static void print_rights_of(FILE *out, const struct role *r)
+{
+    const char *comma = "";
+
+    fprintf(out, "| %s | ", r->word);
+    for (int t = 0; t < TOPIC_N; t++)
+        if (use_of(r, (enum topic)t, TOPIC_FOLLOWED) || use_of(r, (enum topic)t, TOPIC_READ))
+            print_next(out, &comma, specs[t].name, "");
     fputs(*comma ? " | " : "nothing | ", out);
     comma = "";
-    for (size_t i = 0; i < TOPIC_N; i++)
-        if (list_names(specs[i].writers, role, &aside))
-            print_right(out, &comma, specs[i].name, "");
-    for (size_t i = 0; i < TOPIC_N; i++)
-        if (specs[i].has_dlq && list_names(specs[i].readers, role, &aside) && !aside)
-            print_right(out, &comma, specs[i].name, DEAD_LETTER_SUFFIX);
+    for (int t = 0; t < TOPIC_N; t++)
+        if (use_of(r, (enum topic)t, TOPIC_WRITTEN))
+            print_next(out, &comma, specs[t].name, "");
+    for (int t = 0; t < TOPIC_N; t++)
+        if (specs[t].has_dlq && use_of(r, (enum topic)t, TOPIC_FOLLOWED))
+            print_next(out, &comma, specs[t].name, DEAD_LETTER_SUFFIX);
     fputs(" |\n", out);
 }
 
 static void print_rights(FILE *out)
 {
-    static const char *const roles[] = { "edge-rest",   "edge-ws", "chat",   "user",
-                                         "persistence", "status",  "mobile", "media" };
-
     fputs("\n## Rights\n\nWhere brokers ask who a role is, it needs Read on these topics, Write on "
           "those, Describe and DescribeConfigs on every topic, Describe on every group, and Read "
           "on the groups that begin with "
@@ -331,7 +398,7 @@ static void print_rights(FILE *out)
           "|\n|---|---|---|\n",
           out);
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-        print_rights_of(out, roles[i]);
+        print_rights_of(out, &roles[i]);
     fputs("\n`chasqui admin topics` needs Create on the topics, or on the cluster, Describe and "
           "DescribeConfigs.\n",
           out);
@@ -353,7 +420,9 @@ void topics_print_markdown(FILE *out)
             fprintf(out, "%s%s", s->name, DEAD_LETTER_SUFFIX);
         else
             fputs("none", out);
-        fprintf(out, " | %s | %s |\n", s->writers, s->readers);
+        fputs(" | ", out);
+        print_uses(out, (enum topic)i);
+        fputs(" |\n", out);
     }
     fprintf(
         out,

@@ -38,7 +38,10 @@ enum {
 
 enum topic_width { TOPIC_BY_PARTITIONS, TOPIC_BY_SLOTS };
 
-enum { TOPIC_GROUPS_MAX = 2 };
+enum { TOPIC_GROUPS_MAX = 4 };
+
+/* What a role does with a topic: lib/base/roles.h. */
+enum topic_use { TOPIC_FOLLOWED, TOPIC_READ, TOPIC_WRITTEN };
 
 struct topic_spec {
     const char *name;
@@ -51,13 +54,10 @@ struct topic_spec {
     bool may_lose;   /* what is oldest may go for want of room: retention.bytes is the operator's */
     bool append_time; /* record times are the broker's, not the writer's */
     bool has_dlq;     /* somebody consumes it, so what can never succeed goes to <name>.dlq */
-    /* Who keeps a place in it: Kafka groups. Their names are contracts, too. */
-    const char *groups[TOPIC_GROUPS_MAX];
     /* Whose turn writes it, so that what it lost can be made once more; TOPIC_N: nobody's. */
     enum topic made_from;
-    const char *key; /* for the docs */
-    const char *writers;
-    const char *readers;
+    const char *key;    /* for the docs */
+    const char *others; /* who reads it besides the roles, for the docs; NULL: nobody */
 };
 
 /** The row of `t`; never NULL for t < TOPIC_N. */
@@ -66,6 +66,13 @@ static inline const char *topic_name(enum topic t)
 {
     return topic_spec(t)->name;
 }
+
+/** Who keeps a place in `t`: Kafka groups of the roles that follow it, TOPIC_GROUPS_MAX at most and
+ * NULL after the last of fewer. Static. */
+const char *const *topic_groups(enum topic t);
+
+/** The i-th role that uses `t` so, by its word; NULL: there are only i. Static. */
+const char *topic_user(enum topic t, enum topic_use how, size_t i);
 
 /** Partition of an id among n: murmur2 of its 36-character text, as Kafka's default partitioner
  * does. */

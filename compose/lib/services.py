@@ -20,14 +20,14 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+import roles
 import versitygw
 from process import Failure, Proc, Watcher, check_port_free, log_tail
+from roles import ROLES
 
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "compose/kafka/pom.xml"
 
-# In the order of starting. They end in the opposite order, so that the edges close first.
-ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
 PORT_STEP = 10  # copy i of an edge listens on its port + 10 i, and so does every role's private port (/metrics)
 PASS_ON = ("PATH", "HOME", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 POSTGRES_NICE = 5  # a third of the weight of the others, where the kernel weighs processes and not sessions: docs/performance.md
@@ -449,7 +449,7 @@ class Services:
     def metrics_port(self, role, i=0):
         """Where copy i of a role shows its numbers, on 127.0.0.1; None when it does not."""
         first = self.ports.get("metrics", 0)
-        return first + ROLES.index(role) + PORT_STEP * i if first and role in ROLES else None
+        return first + roles.OF[role].door + PORT_STEP * i if first and role in ROLES else None
 
     def admin(self, *words, timeout=120):
         """Run `chasqui admin …` to its end."""

@@ -7,14 +7,15 @@ import secrets
 from pathlib import Path
 
 from process import Failure
-from services import ROLES, ROOT, Services
+from roles import TABLE
+from services import ROOT, Services
 
 EXAMPLE = ROOT / "compose/settings.env.example"
 SECRETS = ("JWT_SECRET", "PHONE_PEPPER", "POSTGRES_PASSWORD")
 DRAWN = (*SECRETS, "S3_SECRET_KEY")
 PORTS = {"kafka": "KAFKA_PORT", "controller": "KAFKA_CONTROLLER_PORT", "postgres": "POSTGRES_PORT", "rest": "REST_PORT",
          "ws": "WS_PORT", "metrics": "METRICS_PORT"}
-COPIES = {role: "COPIES_" + role.upper().replace("-", "_") for role in ROLES}
+COPIES = {role.word: f"COPIES_{role.name}" for role in TABLE}
 # What is for compose alone; every other name is a role's.
 OURS = {*PORTS.values(), *COPIES.values(), "KAFKA_HEAP_MB", "POSTGRES_PASSWORD", "LISTEN_HOST", "S3_PORT"}
 # What stands for a service of somebody else's: compose runs none of its own then.

@@ -213,8 +213,12 @@ bool setting_bool(enum setting_key key)
 
 static void print_roles(FILE *out, uint32_t roles)
 {
-    static const char *const names[] = { "edge-rest", "edge-ws", "chat",  "user", "persistence",
-                                         "status",    "mobile",  "admin", "media" };
+    static const char *const names[] = {
+#define X(name, function, word, ...) [ROLE_ROW_##name] = word,
+        ROLES(X)
+#undef X
+            [ROLE_ROW_ADMIN] = "admin",
+    };
     const char *comma = "";
 
     if ((roles & ROLE_ALL) == ROLE_ALL) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lib/base/partitions.h"
+#include "lib/base/roles.h"
 #include "lib/base/status.h"
 
 #include <stdbool.h>
@@ -36,17 +37,20 @@ enum setting_type {
     SETTING_PARTS,   /* a number that divides CQ_PARTS (lib/base/id.h) */
 };
 
+enum role_row {
+#define X(name, ...) ROLE_ROW_##name,
+    ROLES(X)
+#undef X
+        ROLE_ROW_ADMIN, /* no role: what an operator runs by hand */
+    ROLE_ROW_N
+};
+
 enum role_bit {
-    ROLE_EDGE_REST = 1u << 0,
-    ROLE_EDGE_WS = 1u << 1,
-    ROLE_CHAT = 1u << 2,
-    ROLE_USER = 1u << 3,
-    ROLE_PERSISTENCE = 1u << 4,
-    ROLE_STATUS = 1u << 5,
-    ROLE_MOBILE = 1u << 6,
-    ROLE_ADMIN = 1u << 7,
-    ROLE_MEDIA = 1u << 8,
-    ROLE_ALL = (1u << 9) - 1,
+#define X(name, ...) ROLE_##name = 1u << ROLE_ROW_##name,
+    ROLES(X)
+#undef X
+        ROLE_ADMIN = 1u << ROLE_ROW_ADMIN,
+    ROLE_ALL = (1u << ROLE_ROW_N) - 1,
     ROLE_STORE = ROLE_EDGE_REST | ROLE_MEDIA,
     ROLE_EDGES = ROLE_EDGE_REST | ROLE_EDGE_WS,
     ROLE_PUSH = ROLE_MOBILE | ROLE_ADMIN,

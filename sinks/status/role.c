@@ -207,7 +207,7 @@ static enum cq_status open_feed(struct status_role *x, const volatile int *stop,
 
     x->inbox = (struct bus_watched){ .topic = topic_name(TOPIC_USER_INBOX),
                                      .partitions = (int32_t)setting_int(SET_PARTITIONS),
-                                     .groups = topic_spec(TOPIC_USER_INBOX)->groups,
+                                     .groups = topic_groups(TOPIC_USER_INBOX),
                                      .groups_n = TOPIC_GROUPS_MAX };
     return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
                                          .database_url = setting_text(SET_DATABASE_URL),

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
 from files import Files, png, sha256  # noqa: E402
-from stack import Stack, wait_until  # noqa: E402
+from stack import ROLES, Stack, wait_until  # noqa: E402
 import kafka_security  # noqa: E402
 import versitygw  # noqa: E402
 
@@ -38,8 +38,7 @@ def container_file(*words, **secrets):
 def test_the_container_file_has_two_of_each_role():
     done = container_file("--services", **SECRETS)
     assert done.returncode == 0, done.stderr
-    roles = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile", "media")
-    assert {f"{role}-{i}" for role in roles for i in (0, 1)} | {"kafka", "postgres", "s3", "topics", "tables"} == set(done.stdout.split())
+    assert {f"{role}-{i}" for role in ROLES for i in (0, 1)} | {"kafka", "postgres", "s3", "topics", "tables"} == set(done.stdout.split())
 
 
 def containers():

@@ -26,13 +26,14 @@ from commits import Group
 from dump import CONSUMED
 from look import partition_of, paused
 from people import SILENT_S
+from roles import TABLE
 from stack import ROLES
 from wire import Slow
 
 SESSION_S = 10.0  # of the consumers; see lib/bus/consumer.c
-STAGES = ("chat", "user", "mobile")
+STAGES = ("chat", "user", "mobile")  # whose commits say it all; those of media are told from its own rows
 FEEDS = ("persistence", "status")
-BEHIND = STAGES + FEEDS
+BEHIND = tuple(r.word for r in TABLE if r.groups and r.listen == "NONE")  # whom no client sees
 READY_S = 90.0
 MANY = 10**6  # as many restarts as it takes
 
@@ -619,7 +620,7 @@ async def rebalance_storm(m: Nemesis, rng: random.Random) -> str:
 
 @fault("F16", "a producer is told that it is broken for good", needs="fatal")
 async def producer_fatal(m: Nemesis, rng: random.Random) -> str:
-    proc = m.pick(rng, ("edge-ws", "edge-rest", "chat", "user", "persistence", "status", "mobile"))
+    proc = m.pick(rng)
     starts = proc.starts
     proc.signal(signal.SIGUSR1)
     await until(lambda: proc.starts > starts, 60, f"{proc.name} to end and be started again")
@@ -629,7 +630,7 @@ async def producer_fatal(m: Nemesis, rng: random.Random) -> str:
 
 @fault("F24", "a process with another number of partitions, or slots, does not start", short=False)
 async def wrong_width(m: Nemesis, rng: random.Random) -> str:
-    role = rng.choice(("chat", "user", "persistence", "status", "edge-ws"))
+    role = rng.choice([r.word for r in TABLE if r.copies != "ANY"])
     n = int(m.stack.services.settings["PARTITIONS"])
     n = rng.choice((n // 2, n * 2))  # others that the settings allow
     proc = await m.proc_like(role, f"{role}-wrong", PARTITIONS=str(n), WS_LISTEN="127.0.0.1:0")

@@ -13,8 +13,6 @@ from typing import Any, Callable, Iterable
 from client import MARK, Device, Outgoing, Secrets, until
 from stack import Proc
 
-ROLES = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile")
-
 
 # ---- database ----------------------------------------------------------------------------------------
 

@@ -30,7 +30,8 @@ sys.path.insert(0, str(ROOT / "compose/lib"))
 
 from cluster import Cluster, nodes_at  # noqa: E402
 from process import Failure, Guard, Proc  # noqa: E402, F401  (Failure and Proc are for the tests)
-from services import ROLES, Progress, Services  # noqa: E402
+from roles import ROLES  # noqa: E402
+from services import Progress, Services  # noqa: E402
 
 # The limits are there for strangers; a test is not one. Tests of a limit give their own value.
 TEST_SETTINGS = {

@@ -21,7 +21,13 @@ GOOD = {
     "lib/json/json.c": LICENCE + '#include "lib/base/buf.h"\n\n#include <jansson.h>\n',
     "schemas/topics.h": LICENCE + "enum topic { TOPIC_A, TOPIC_N };\n",
     "schemas/topics.c": LICENCE + 'static const struct topic_spec specs[] = {\n    [TOPIC_A] = { .name = "a", '
-                        '.schema = "ThingDone", .writers = "chat", .readers = "user" },\n};\n',
+                        '.schema = "ThingDone" },\n};\n',
+    "lib/base/roles.h": LICENCE + """#define ROLES(X)                                                                           \\
+    X(CHAT, chat, "chat", "help, with a comma", 0, PARTITIONS, NONE, 1024, GROUPS("chat"), \\
+      TOPICS(FOLLOWS(A), WRITES(A, "")))                                                   \\
+    X(EDGE_WS, edge_ws, "edge-ws", "help", 1, SLOTS, WS_LISTEN, 2048, GROUPS(),            \\
+      TOPICS(READS(A, "its end")))
+""",
     "schemas/thing_done.avsc": '{"type": "record", "name": "ThingDone", "fields": []}\n',
     "processors/chat/rules.c": LICENCE + "static void f(void)\n{\n    g(TOPIC_A);\n}\n",
     "processors/chat/kinds.c": LICENCE + "static void f(enum thing_done_kind k, int i)\n{\n    switch (k) {\n    case THING_DONE_X:\n        "
@@ -29,8 +35,12 @@ GOOD = {
                                "    default:\n        break;\n    }\n}\n",
     "tests/tool": "#!/bin/sh\n# SPDX-License-Identifier: MIT\ntrue\n",
     "lib/base/settings.h": LICENCE + '#define SETTINGS(X) X(A, INT, "1", 0)\n',
-    "compose/settings.env.example": "# Everything below\nA=1\n",
-    "compose/compose.yml": "# SPDX-License-Identifier: MIT\nx-settings:\n  A: ${A:-1}\n\nservices:\n  B: 1\n",
+    "compose/settings.env.example": "COPIES_CHAT=1\nCOPIES_EDGE_WS=1\n# doors: chat and edge-ws\n# Everything below\nA=1\n",
+    "docs/operations.md": "The doors of `chat` and\n`edge-ws`\n",
+    "compose/compose.yml": "# SPDX-License-Identifier: MIT\nx-settings: &settings\n  A: ${A:-1}\n\nx-image: &image\n  mem_limit: 1g\n\nservices:\n" +
+                           "".join(f"  chat-{i}:\n    command: [chat]\n    environment: {{<<: *settings, INSTANCE: chat-{i}}}\n\n"
+                                   f"  edge-ws-{i}:\n    command: [edge-ws]\n    environment: {{INSTANCE: edge-ws-{i}}}\n"
+                                   "    mem_limit: 2g\n    ports: [1]\n\n" for i in (0, 1)),
     "compose/packages.txt": "liba-dev\n",
     "compose/Dockerfile": "# SPDX-License-Identifier: MIT\nFROM x AS build\nRUN get liba-dev\nFROM x\n",
     "tests/requirements.in": "# SPDX-License-Identifier: MIT\nThing[x]==1.0\n",
@@ -79,7 +89,7 @@ BAD = [
     ("pinned", "tests/requirements.in", None, "late==4\n", "late==4 of requirements.in is not in it"),
     ("pinned", "tests/package-lock.json", '{"packages": {"node_modules/a": {}}}\n', "", "no hash"),
     ("topics", "schemas/thing_done.avsc", '{"type": "record", "name": "Other", "fields": []}\n', "", "has the record"),
-    ("topics", "schemas/topics.c", GOOD["schemas/topics.c"].replace('"user"', '""'), "", "its readers"),
+    ("topics", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace('WRITES(A, "")', 'FOLLOWS(A)'), "", "no role of lib/base/roles.h writes it"),
     ("topics", "schemas/topics.h", LICENCE + "enum topic { TOPIC_A, TOPIC_B, TOPIC_N };\n", "", "TOPIC_B has no row"),
     ("topics", "processors/chat/rules.c", LICENCE + "static int x;\n", "", "no code names it"),
     ("settings", "docs/settings.md", "old\n", "", "print it again"),
@@ -114,6 +124,19 @@ BAD = [
     ("switches", "processors/chat/kinds.c", None, "int g(int k)\n{\n    switch (k) {\n    case THING_DONE_X:\n    default:\n        return 1;\n    }\n}\n",
      "has THING_DONE_X"),
     ("switches", "processors/chat/kinds.c", None, 'static const char *const words[TOPIC_N] = { "a" };\n', "ARRAY_LEN(words) == TOPIC_N"),
+    ("role_table", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace("SLOTS", "SOME"), "", "copies must be"),
+    ("role_table", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace("READS(A", "READS(B"), "", "EDGE_WS names b"),
+    ("role_table", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace('"help", 1', '"help", 0'), "", "two roles have the door 0"),
+    ("role_table", "compose/compose.yml", GOOD["compose/compose.yml"].replace("  edge-ws-1:", "  edge-ws-2:"), "", "there is no edge-ws-1"),
+    ("role_table", "compose/compose.yml", GOOD["compose/compose.yml"].replace("1g", "3g"), "", "chat-0 has 3g"),
+    ("role_table", "compose/compose.yml", GOOD["compose/compose.yml"].replace("    ports: [1]\n", ""), "", "edge-ws-0 lacks ports"),
+    ("role_table", "compose/compose.yml", None, "  old-0:\n    command: [old]\n", "old, which is no role"),
+    ("role_table", "docs/settings.md", "| `A` | text | required | 1 | yes | edge-ws | help |\n", "", "edge-ws-0 lacks A"),
+    ("role_table", "docs/settings.md", "| `A` | text | empty | 1 | yes | edge-ws | help |\n", "", "chat-0 has A, which is for edge-ws"),
+    ("role_table", "compose/settings.env.example", GOOD["compose/settings.env.example"].replace("COPIES_CHAT=1\n", ""), "", "COPIES_CHAT is missing"),
+    ("role_table", "docs/operations.md", "`edge-ws` and `chat`\n", "", "are not listed as: chat and edge-ws"),
+    ("role_table", "processors/chat/rules.c", None, 'static struct s c = { .group = "chats", .n = 1 };\n', "group chats"),
+    ("role_table", "tests/tool.py", "# SPDX-License-Identifier: MIT\nROLES = (" + ", ".join(['"chat"', '"edge-ws"'] * 3) + ")\n", "", "a list of roles"),
 ]
 
 

@@ -4,9 +4,12 @@
 import json
 import re
 import subprocess
+import sys
+from pathlib import Path
 
-ROLES = ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile", "operators", "other teams")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "compose/lib"))
 
+import roles  # noqa: E402
 
 def topics(tree):
     """Every topic of schemas/topics.c has its schema, a writer and a reader, and the code of somebody names it."""
@@ -15,6 +18,7 @@ def topics(tree):
     source = tree.text("schemas/topics.c")
     listed = re.findall(r"\bTOPIC_(?!N\b)[A-Z_]+\b", re.search(r"enum topic \{(.*?)\}", tree.text("schemas/topics.h"), re.S)[1])
     rows = dict(re.findall(r"\[(TOPIC_(?!N\])\w+)\]\s*=\s*\{(.*?)\},?\n(?=\s*(?:/\*|\[TOPIC_|\};))", source, re.S))
+    rows_of_roles = roles.table(tree.root)
     others = "\n".join(tree.text(f) for f in tree.c_files if not f.startswith(("tests/", "schemas/")))
     for constant in listed:
         fields = dict(re.findall(r"\.(\w+)\s*=\s*\"([^\"]*)\"", rows.get(constant, "")))
@@ -24,9 +28,10 @@ def topics(tree):
             continue
         if fields.get("schema") not in names:
             complaints.append(f"{where}: no schemas/*.avsc has the record {fields.get('schema')!r}")
-        for side in ("writers", "readers"):
-            if not any(role in fields.get(side, "") for role in ROLES):
-                complaints.append(f"{where}: its {side} ({fields.get(side, '')!r}) name no role")
+        for side, used in (("writes", {t for r in rows_of_roles for t in r.writes}),
+                           ("reads", {t for r in rows_of_roles for t in r.follows + r.reads})):
+            if fields["name"] not in used:
+                complaints.append(f"{where}: no role of {roles.HEADER} {side} it")
         if not re.search(rf"\b{constant}\b", others):
             complaints.append(f"{where}: no code names it")
     return complaints

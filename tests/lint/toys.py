@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A toy in one enum, and nowhere else: each place that has to decide about it refuses, by its name.
+"""A toy in one enum, or one table, and nowhere else: each place that has to decide about it refuses, by its name.
 
     tests/lint/toys.py BUILD
 
-The changed header goes before the real one; the file that must refuse is only parsed, with the command of the build folder.
+The changed header goes before the real one; the file that must refuse is only parsed, with the command of the build folder. For a
+role, the lints look at a copy of the tree as well.
 """
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-RECORDS, TOPICS = "schemas/records.gen.h", "schemas/topics.h"
+RECORDS, TOPICS, ROLES = "schemas/records.gen.h", "schemas/topics.h", "lib/base/roles.h"
 CASE = "enumeration value ‘{}’ not handled in switch"
 
 # header, what the toy is put before, the toy → file: what it must say
@@ -39,6 +41,12 @@ TOYS = [
     (TOPICS, "    TOPIC_N\n", "TOPIC_TOY",
      {"schemas/topics.c": "a row for each topic", "processors/chat/turn.c": CASE, "processors/user/turn.c": CASE, "admin_cut.c": CASE}),
 ]
+ROLE = '    X(TOY, toy, "toy", "a toy", 8, PARTITIONS, NONE, 1024, GROUPS("toy"), TOPICS(FOLLOWS(CHAT_EVENTS))) \\\n'
+FIRST_ROLE = "    X(PERSISTENCE,"
+ROLE_COMPILES = {"chasqui.c": "toy_role_run"}
+ROLE_LINTS = ("compose/compose.yml: there is no toy-0", "compose/compose.yml: there is no toy-1",
+              "compose/settings.env.example: COPIES_TOY is missing", "docs/operations.md: the private doors are not listed",
+              "compose/settings.env.example: the private doors are not listed")
 
 
 def command_of(build, file):
@@ -89,15 +97,27 @@ def compiled(build, header, before, text, file, words):
     return None if code and words in said else f"{file} compiles, or does not say {words!r}:\n{said[:2000]}"
 
 
+def linted():
+    """What the lints say of a tree with one more role."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "tree"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build*", ".git", ".state", "node_modules", "__pycache__", "corpus"))
+        put(copy, copy, ROLES, FIRST_ROLE, ROLE)
+        done = subprocess.run([sys.executable, copy / "tests/lint/run", "role_table"], capture_output=True, text=True, check=False)
+    return [f"the lint does not say {words!r}:\n{done.stdout}" for words in ROLE_LINTS if words not in done.stdout]
+
+
 def main():
     build = Path(sys.argv[1]).resolve()
     asked = [(header, before, f"    {toy},\n", file, words.format(toy))
              for header, before, toy, files in TOYS for file, words in files.items()]
+    asked += [(ROLES, FIRST_ROLE, ROLE, file, words) for file, words in ROLE_COMPILES.items()]
     with ThreadPoolExecutor(2) as pool:
         complaints = [c for c in pool.map(lambda row: compiled(build, *row), asked) if c]
+    complaints += linted()
     for complaint in complaints:
         print(complaint)
-    print(f"{len(asked) - len(complaints)} of {len(asked)} places refuse")
+    print(f"{len(asked) + len(ROLE_LINTS) - len(complaints)} of {len(asked) + len(ROLE_LINTS)} places refuse")
     return 1 if complaints else 0
 
 

@@ -16,11 +16,12 @@ from kafka_security import ADMIN, Certificates, TokenService, broker_settings, g
 from look import rows_when
 from process import Proc
 from services import postgres_home
-from stack import ROOT, TEST_SETTINGS, Stack, wait_until
+from stack import ROLES, ROOT, TEST_SETTINGS, Stack, wait_until
 
 PORT = BASE_PORT + 500
 # Each way in is used by several roles, with more than one kind of client among them.
 BY_CERTIFICATE, BY_PASSWORD, BY_TOKEN = ("chat", "user", ADMIN), ("edge-rest", "edge-ws", "persistence"), ("status", "mobile", "media")
+assert {*BY_CERTIFICATE, *BY_PASSWORD, *BY_TOKEN} == {*ROLES, ADMIN}
 
 
 class Secured:

@@ -12,9 +12,8 @@ import pytest
 from client import MARK, by_role, scenario, until
 from conftest import BASE_PORT
 from look import committed, ends_now, partition_of, records, rows_when, started, view_is_level
-from stack import Stack
+from stack import ROLES, Stack
 
-ROLES = ("persistence", "status", "chat", "user", "mobile", "media", "edge-ws", "edge-rest")
 REFUSES = 3  # what the command exits with when it finds a cut and was not told to mend it
 
 

@@ -12,10 +12,10 @@ from conftest import BASE_PORT
 from look import all_end_in_good_order, log_faults, records
 from push import TOPIC, Doubles, apns_token, faults_of, google_schema
 from push_load import Pushes
-from stack import Proc, Stack, wait_until
+from stack import ROLES, Proc, Stack, wait_until
 
 IN_FLIGHT = 400
-NOBODY = {role: 0 for role in ("edge-rest", "edge-ws", "chat", "user", "persistence", "status", "mobile")}
+NOBODY = dict.fromkeys(ROLES, 0)
 
 
 @pytest.fixture(scope="module")

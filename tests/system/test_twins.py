@@ -6,11 +6,11 @@ import collections
 import pytest
 from client import by_role, scenario, until
 from conftest import BASE_PORT
-from look import ROLES, Load, all_end_in_good_order, log_faults, started
-from stack import Stack
+from look import Load, all_end_in_good_order, log_faults, started
+from roles import TABLE
+from stack import ROLES, Stack
 
-SHARED = {"chat.actions": "chat", "user.inbox": "user", "chat.events": "persistence", "delivery.status": "status",
-          "mobile.push": "mobile", "ws.push": "edge-ws"}
+SHARED = {(topic, group) for role in TABLE for group in role.groups for topic in role.follows}
 
 
 @pytest.fixture(scope="module")
@@ -19,35 +19,35 @@ def twins():
         yield stack.start()
 
 
-def shares(stack) -> dict[str, list[set[int]]]:
-    """Topic → the partitions of each group member that has some."""
+def shares(stack) -> tuple[dict[tuple[str, str], list[set[int]]], dict[str, set[int]]]:
+    """(topic, group) → the partitions of each member that has some; topic → all there are."""
     from confluent_kafka import TopicCollection
     from confluent_kafka.admin import AdminClient
 
     admin = AdminClient({"bootstrap.servers": stack.broker})
-    groups = [g.group_id for g in admin.list_consumer_groups().result(20).valid if g.group_id in SHARED.values()]
-    found: dict[str, list[set[int]]] = collections.defaultdict(list)
+    wanted = {group for _, group in SHARED}
+    groups = [g.group_id for g in admin.list_consumer_groups().result(20).valid if g.group_id in wanted]
+    found: dict[tuple[str, str], list[set[int]]] = collections.defaultdict(list)
     for group, f in admin.describe_consumer_groups(groups).items() if groups else []:
         for m in f.result(20).members:
             mine = collections.defaultdict(set)
             for tp in m.assignment.topic_partitions if m.assignment else []:
                 mine[tp.topic].add(tp.partition)
             for topic, partitions in mine.items():
-                if SHARED.get(topic) == group:  # others may read it too: media reads chat.events, each provider mobile.push
-                    found[topic].append(partitions)
-    topics = admin.describe_topics(TopicCollection(list(SHARED))).items()
-    found["all"] = {t: set(range(len(f.result(20).partitions))) for t, f in topics}
-    return found
+                found[topic, group].append(partitions)
+    topics = admin.describe_topics(TopicCollection(sorted({topic for topic, _ in SHARED}))).items()
+    return found, {t: set(range(len(f.result(20).partitions))) for t, f in topics}
 
 
 async def shared_by(stack, n: int) -> None:
     last = {}
 
     async def so():
+        found, whole = await asyncio.to_thread(shares, stack)
         last.clear()
-        last.update(await asyncio.to_thread(shares, stack))
-        return all(len(last[t]) == n and sum(map(len, last[t])) == len(last["all"][t])
-                   and set().union(*last[t]) == last["all"][t] for t in SHARED)
+        last.update(found)
+        return all(len(found[k]) == n and sum(map(len, found[k])) == len(whole[k[0]])
+                   and set().union(*found[k]) == whole[k[0]] for k in SHARED)
 
     await until(so, 60, lambda: f"{n} members to share each topic: {dict(last)}")
 

@@ -400,20 +400,16 @@ static const struct pair *pair_of(const char *reader, enum topic topic)
 
 TEST(every_reader_in_the_table_of_topics_is_here)
 {
-    for (int t = 0; t < TOPIC_N; t++) {
-        char readers[256], *rest = readers;
+    for (int t = 0; t < TOPIC_N; t++)
+        for (int how = TOPIC_FOLLOWED; how <= TOPIC_READ; how++) {
+            const char *one;
 
-        snprintf(readers, sizeof readers, "%s", topic_spec((enum topic)t)->readers);
-        for (char *one; (one = strsep(&rest, ",")) != NULL;) {
-            one += strspn(one, " ");
-            one[strcspn(one, "(")] = '\0';
-            one[strcspn(one, " ")] = '\0';
-            if (strcmp(one, "other") != 0 && !pair_of(one, (enum topic)t)) {
-                fprintf(stderr, "%s reads %s\n", one, topic_name((enum topic)t));
-                CHECK_STR("a reader that no test feeds", "");
-            }
+            for (size_t i = 0; (one = topic_user((enum topic)t, (enum topic_use)how, i)); i++)
+                if (!pair_of(one, (enum topic)t)) {
+                    fprintf(stderr, "%s reads %s\n", one, topic_name((enum topic)t));
+                    CHECK_STR("a reader that no test feeds", "");
+                }
         }
-    }
 }
 
 /* Whether all kinds of the topic's records are there. */

@@ -31,11 +31,52 @@ TEST(every_topic_has_a_schema_a_writer_and_a_reader)
         bool found = false;
 
         CHECK(s->name && s->schema && s->cleanup && s->key);
-        CHECK(s->writers && s->writers[0] && s->readers && s->readers[0]);
+        CHECK_EQ_ROW(s->name, topic_user((enum topic)t, TOPIC_WRITTEN, 0) != NULL, true);
+        CHECK_EQ_ROW(s->name,
+                     topic_user((enum topic)t, TOPIC_FOLLOWED, 0) ||
+                         topic_user((enum topic)t, TOPIC_READ, 0),
+                     true);
         for (size_t i = 0; codec_records[i]; i++)
             found |= strcmp(codec_name(codec_records[i]), s->schema) == 0;
         CHECK_EQ_ROW(s->name, found, true);
     }
+}
+
+/* Contracts: places are kept under these names. */
+TEST(groups_are_those_of_the_roles_that_follow)
+{
+    static const struct {
+        enum topic topic;
+        const char *groups[3];
+    } rows[] = {
+        { TOPIC_CHAT_ACTIONS, { "chat" } },
+        { TOPIC_CHAT_EVENTS, { "persistence", "media" } },
+        { TOPIC_MEMBERS, { NULL } },
+        { TOPIC_REJECTIONS, { "persistence" } },
+        { TOPIC_DELIVERY_STATUS, { "status" } },
+        { TOPIC_USER_INBOX, { "user" } },
+        { TOPIC_USER_EVENTS, { "persistence" } },
+        { TOPIC_PRESENCE, { NULL } },
+        { TOPIC_WS_PUSH, { "edge-ws" } },
+        { TOPIC_PUSH_TARGETS, { "persistence" } },
+        { TOPIC_PUSH_CLAIMS, { NULL } },
+        { TOPIC_PUSH_MUTES, { NULL } },
+        { TOPIC_MOBILE_PUSH, { "mobile", "mobile-apns" } },
+        { TOPIC_PUSH_OUTCOMES, { NULL } },
+    };
+
+    CHECK_EQ(ARRAY_LEN(rows), TOPIC_N);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (size_t g = 0; g < ARRAY_LEN(rows[i].groups); g++)
+            CHECK_STR(topic_groups(rows[i].topic)[g], rows[i].groups[g]);
+}
+
+/* Who commits must have somewhere to put what can never succeed, and nobody else writes there. */
+TEST(a_topic_with_dead_letters_is_followed)
+{
+    for (int t = 0; t < TOPIC_N; t++)
+        CHECK_EQ_ROW(topic_name((enum topic)t), topic_spec((enum topic)t)->has_dlq,
+                     topic_user((enum topic)t, TOPIC_FOLLOWED, 0) != NULL);
 }
 
 TEST(wanted_lists_each_once_with_dead_letters)
