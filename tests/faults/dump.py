@@ -13,6 +13,7 @@ from checker import Data
 from commits import Group
 from history import read_lines
 from look import ends_now, rows_now
+from roles import TABLE
 
 TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content FROM view.messages",
           "members": "SELECT * FROM view.members", "chats": "SELECT * FROM view.chats",
@@ -21,8 +22,9 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content FR
           "receipts": "SELECT * FROM view.receipts", "marks": "SELECT * FROM view.marks",
           "positions": "SELECT * FROM view.positions"}
 NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, or repeats are folded
-CONSUMED = {"chat.actions": "chat", "user.inbox": "user", "mobile.push": "mobile", "ws.push": "edge-ws"}
-IN_THE_VIEW = {"chat.events": "persistence", "rejections": "persistence", "user.events": "persistence", "delivery.status": "status"}
+FOLLOWED = [(topic, group) for role in TABLE for topic in role.follows for group in role.groups]
+ROLE_OF = {group: role.word for role in TABLE for group in role.groups}
+IN_THE_VIEW = ("persistence", "status")  # whose places are rows of view.positions
 STUCK = ("lag_records", "turns_repeated", "database_away")  # the numbers that show a partition which stands still
 
 # Triggers that note whatever goes back; what the nemesis does itself (application_name nemesis) is left out.
@@ -128,26 +130,27 @@ def read_tables(stack, names=TABLES) -> dict[str, list[dict]]:
 
 def behind(stack) -> list[dict]:
     """Partitions of which a consumer lacks something: positions in the view, commits of everybody else."""
-    ends = ends_now(stack, [*CONSUMED, *IN_THE_VIEW])
-    have = {(r["topic"], r["partition"]): r["next"] for r in rows_now(stack, "SELECT * FROM view.positions")}
-    for topic, group in CONSUMED.items():
-        with Group(stack.broker, group) as g:
-            for c in g.read(topic, 1 + max(p for t, p in ends if t == topic)):
-                have[topic, c.partition] = c.offset
-    return [{"topic": t, "partition": p, "end": end, "next": have.get((t, p), 0)} for (t, p), end in sorted(ends.items())
-            if have.get((t, p), 0) != end and end > 0]
+    ends = ends_now(stack, sorted({topic for topic, _ in FOLLOWED}))
+    have = {(r["consumer"], r["topic"], r["partition"]): r["next"] for r in rows_now(stack, "SELECT * FROM view.positions")}
+    for topic, group in FOLLOWED:
+        if group not in IN_THE_VIEW:
+            with Group(stack.broker, group) as g:
+                for c in g.read(topic, 1 + max(p for t, p in ends if t == topic)):
+                    have[group, topic, c.partition] = c.offset
+    return [{"group": group, "topic": topic, "partition": p, "end": end, "next": have.get((group, topic, p), 0)}
+            for topic, group in FOLLOWED for (t, p), end in sorted(ends.items())
+            if t == topic and have.get((group, topic, p), 0) != end and end > 0]
 
 
 def standing(stack) -> list[dict]:
     """Each group, what it lacks, and whether a number of one of its copies shows that; a copy that does not answer shows it, too,
     and so does a broker or a database that is away."""
-    groups = sorted({*CONSUMED.values(), *IN_THE_VIEW.values()})
+    groups = sorted(ROLE_OF)
     try:
         lacking = behind(stack)
     except Exception:  # noqa: BLE001  (whichever of the two is away)
         return [{"group": g, "shown": True, "behind": []} for g in groups]
-    group_of = {**CONSUMED, **IN_THE_VIEW}
-    return [{"group": g, "shown": _shows(stack, g), "behind": [x for x in lacking if group_of[x["topic"]] == g]} for g in groups]
+    return [{"group": g, "shown": _shows(stack, ROLE_OF[g]), "behind": [x for x in lacking if x["group"] == g]} for g in groups]
 
 
 def _shows(stack, role: str) -> bool:
@@ -169,7 +172,7 @@ def commits(stack) -> list[dict]:
     c = Consumer({"bootstrap.servers": stack.broker, "group.id": "faults-dump", "enable.auto.commit": False})
     try:
         meta = c.list_topics(timeout=30).topics
-        for topic, group in {**CONSUMED, **IN_THE_VIEW}.items():
+        for topic, group in FOLLOWED:
             with Group(stack.broker, group) as g:
                 for x in g.read(topic, len(meta[topic].partitions)):
                     first, end = c.get_watermark_offsets(TopicPartition(topic, x.partition), timeout=30)

@@ -23,7 +23,7 @@ import topicless
 import wire
 from client import Rest, by_role, register_push, sign_in, until
 from commits import Group
-from dump import CONSUMED
+from dump import FOLLOWED
 from look import partition_of, paused
 from people import SILENT_S
 from roles import TABLE
@@ -137,7 +137,7 @@ class Nemesis:
             await asyncio.to_thread(p.kill9)
 
         def move() -> bool:
-            topic = next(t for t, g in CONSUMED.items() if g == group)
+            topic = next(t for t, g in FOLLOWED if g == group)
             with Group(self.stack.broker, group) as g:
                 # a text that says what was done above the offset (sinks/mobile) would be wrong beside another offset
                 g.write([replace(c, offset=0 if back is None else max(0, c.offset - back),
