@@ -14,23 +14,28 @@ enum { ELLIPSIS_N = 3, COLLAPSE_KEYS = 4 /* distinct ones that FCM keeps for a d
 
 struct texts {
     const char *language;
-    const char *fresh;                /* when nothing may be said */
-    const char *type[MESSAGE_TYPE_N]; /* instead of what is no text */
+    const char *fresh;       /* when nothing may be said */
+    const char *const *type; /* instead of what is no text: one for each MessageType */
 };
 
+#define WORDS(language, ...)                                       \
+    static const char *const words_##language[] = { __VA_ARGS__ }; \
+    _Static_assert(ARRAY_LEN(words_##language) == MESSAGE_TYPE_N,  \
+                   "a word for each type: " #language)
+
+WORDS(en, "Message", "Photo", "Video", "Voice message", "Document");
+WORDS(de, "Nachricht", "Foto", "Video", "Sprachnachricht", "Dokument");
+WORDS(es, "Mensaje", "Foto", "Video", "Mensaje de voz", "Documento");
+WORDS(fr, "Message", "Photo", "Vid\xC3\xA9o", "Message vocal", "Document");
+WORDS(pt, "Mensagem", "Foto",
+      "V\xC3\xAD"
+      "deo",
+      "Mensagem de voz", "Documento");
+
 static const struct texts languages[] = {
-    { "en", "New message", { "Message", "Photo", "Video", "Voice message", "Document" } },
-    { "de", "Neue Nachricht", { "Nachricht", "Foto", "Video", "Sprachnachricht", "Dokument" } },
-    { "es", "Mensaje nuevo", { "Mensaje", "Foto", "Video", "Mensaje de voz", "Documento" } },
-    { "fr",
-      "Nouveau message",
-      { "Message", "Photo", "Vid\xC3\xA9o", "Message vocal", "Document" } },
-    { "pt",
-      "Nova mensagem",
-      { "Mensagem", "Foto",
-        "V\xC3\xAD"
-        "deo",
-        "Mensagem de voz", "Documento" } },
+    { "en", "New message", words_en },   { "de", "Neue Nachricht", words_de },
+    { "es", "Mensaje nuevo", words_es }, { "fr", "Nouveau message", words_fr },
+    { "pt", "Nova mensagem", words_pt },
 };
 
 /* By the language alone: "pt-BR" is "pt". Unknown languages get English. */

@@ -32,7 +32,7 @@ TOYS = [
     (RECORDS, "    USER_EVENT_EVENT_KIND_N\n", "USER_EVENT_TOY", {"sinks/persistence/rows.c": CASE}),
     (RECORDS, "    MEMBER_CHANGE_KIND_N\n", "MEMBER_CHANGE_KIND_TOY",
      {"processors/chat/group.c": CASE, "processors/chat/members_rules.c": CASE, "schemas/frame.c": "a word for each change"}),
-    (RECORDS, "    MESSAGE_TYPE_N\n", "MESSAGE_TYPE_TOY", {"schemas/frame.c": "a word for each type"}),
+    (RECORDS, "    MESSAGE_TYPE_N\n", "MESSAGE_TYPE_TOY", {"schemas/frame.c": "a word for each type", "sinks/mobile/payload.c": "a word for each type: pt"}),
     (RECORDS, "    MEMBER_ROLE_N\n", "MEMBER_ROLE_TOY", {"schemas/frame.c": "a word for each role"}),
     (RECORDS, "    WS_ENTRY_KIND_N\n", "WS_ENTRY_KIND_TOY", {"sinks/websocket/route.c": CASE}),
     (RECORDS, "    RECEIPT_KIND_N\n", "RECEIPT_KIND_TOY", {"processors/chat/turn.c": "a letter for each ReceiptKind"}),
