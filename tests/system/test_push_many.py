@@ -99,7 +99,7 @@ def level(stack):
         for group in ("mobile", "mobile-apns"):
             c = Consumer({"bootstrap.servers": stack.broker, "group.id": group, "enable.auto.commit": False})
             try:
-                places = [TopicPartition("mobile.push", p) for p in range(12)]
+                places = [TopicPartition("mobile.push", p) for p in range(int(stack.services.settings["PARTITIONS"]))]
                 for tp in c.committed(places, timeout=20):
                     if c.get_watermark_offsets(tp, timeout=20)[1] != max(tp.offset, 0):
                         return False
