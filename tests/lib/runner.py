@@ -343,6 +343,7 @@ def main():
     for name in wanted:
         if name not in STEPS:
             args.error(f"no step {name}; there are: {', '.join(STEPS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("tests/run: told to end"))  # and its steps with it
     run = Run(quick=options.quick)
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for phase in PHASES:
