@@ -9,12 +9,12 @@ static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1
  * other: a join of all at once would read every member of every group that the user is in. Somebody
  * whose shared chat is not among the 200 costs one of the quota, no more. */
 static const char sql_strangers[] =
-    "SELECT t.id FROM (SELECT DISTINCT id FROM unnest($2::uuid[]) u(id)) t WHERE t.id <> $1 AND "
-    "NOT EXISTS (SELECT 1 FROM auth.lookups k WHERE k.user_id = $1 AND k.target = t.id AND k.at > "
-    "$3) AND (SELECT 1 FROM (SELECT part, chat_id FROM view.members WHERE user_id = t.id AND "
-    "left_seq IS NULL LIMIT 200) b WHERE EXISTS (SELECT 1 FROM view.members a WHERE "
-    "a.part = b.part AND a.chat_id = b.chat_id AND a.user_id = $1 AND a.left_seq IS NULL) LIMIT 1) "
-    "IS NULL";
+    "SELECT t.id FROM (SELECT DISTINCT id FROM unnest($2::uuid[]) u(id)) t WHERE t.id <> $1 "
+    "AND NOT EXISTS (SELECT 1 FROM auth.lookups k WHERE k.user_id = $1 AND k.target = t.id "
+    "AND k.at > $3) AND (SELECT 1 FROM (SELECT part, chat_id FROM view.members "
+    "WHERE user_id = t.id AND left_seq IS NULL LIMIT 200) b WHERE EXISTS (SELECT 1 "
+    "FROM view.members a WHERE a.part = b.part AND a.chat_id = b.chat_id AND a.user_id = $1 "
+    "AND a.left_seq IS NULL) LIMIT 1) IS NULL";
 
 static const char sql_used[] = "SELECT count(*) FROM auth.lookups WHERE user_id = $1 AND at > $2";
 

@@ -33,8 +33,8 @@ static enum call_next codes_limited(struct call *c, enum auth_verdict verdict, i
             : "too many codes from this address: ask again after Retry-After seconds");
 }
 
-/* A refresh token shown, of any age, says whose device asks: no stranger's requests count for
- * it. */
+/* A refresh token in the request, even an old one, says whose device asks: it is not counted with
+ * strangers. */
 static enum cq_status find_proof(struct call *c, struct pg *db, const char *number,
                                  struct cq_id *ret)
 {
@@ -92,7 +92,8 @@ static enum call_next start_challenge(struct call *c, struct pg *db, struct cq_s
         return call_bad_request(c, "phoneNumber: + and 8 to 15 digits");
     if (json_get(c->json, "refreshToken") && !json_get_text(c->json, "refreshToken", &token))
         return call_bad_request(c, "refreshToken: must be text");
-    /* A place first: nobody's budget is charged for a code that cannot leave. */
+    /* Reserve a place in the queue first, so that no quota is charged for a code that cannot be
+     * sent. */
     wait_s = c->conf->codes ? code_lane_reserve(c->conf->codes) : 0;
     if (wait_s) {
         count_add(COUNT_CODES_REFUSED, 1);
@@ -236,11 +237,11 @@ enum call_next handle_verify(struct call *c, struct pg *db)
     switch (c->step) {
     case 0:
         return check_code(c, db);
-    case 1: /* stored: only now may it end another device */
+    case 1: /* the log has it: only now may it end another device */
         st = device_add(db, v->device, v->user, c->now_ms);
         if (st != CQ_OK)
             return call_database(c, st);
-        /* the account is of use once the view knows it */
+        /* the account can be used once the view has it */
         return call_wait_for(c, c->submits_n - 1, 2);
     default:
         if (c->timed_out && !c->in_vain)

@@ -39,8 +39,8 @@ void call_free(struct call *c)
 
 /* ---- replies -------------------------------------------------------------------------- */
 
-/* What was said of a file, before it came out that it cannot be sent, is not true of an error. A
- * browser keeps a 404 that says "immutable" for a year. */
+/* Drop headers that described a file when an error is sent instead: a browser keeps a 404 that says
+ * "immutable" for a year. */
 static void drop_file_headers(struct call *c)
 {
     static const char *const of_files[] = { "etag", "cache-control", "content-disposition",

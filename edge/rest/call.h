@@ -27,7 +27,7 @@ enum {
     CALL_HEADERS_MAX = 12,
     CALL_WHY_MAX = 160,
     CALL_DEADLINE_MS = 5000, /* for the broker's report, and again for the view */
-    CALL_INCOMPLETE_S = 5,   /* when to ask a view again that is being filled */
+    CALL_INCOMPLETE_S = 5,   /* retry-after while the view is being filled */
 };
 
 /** What the loop does after a step. */
@@ -117,7 +117,7 @@ struct call {
     bool refused;   /* a submit was refused before it left */
     bool timed_out; /* the deadline of a wait has passed */
     bool passed;    /* a wait is passed: the view has applied a source above it */
-    bool in_vain;   /* it is not, and will not be soon: the view is being filled */
+    bool in_vain;   /* no wait has passed, and none will soon: the view is being filled */
     void *state;    /* the handler's own, in the arena */
     struct call_submit submits[CALL_SUBMITS_MAX];
     int submits_n;
@@ -161,7 +161,7 @@ enum call_next call_bad_request(struct call *c, const char *message);
 #define CALL_NAME_TEXT "name: 1 to 100 characters, at least one of them visible; " CALL_NAME_RULE
 
 /** What the status of the last statement means for the client: 503 when the database is away or the
- * view is being filled, 500 when we are wrong. */
+ * view is being filled, 500 for a bug of ours. */
 enum call_next call_database(struct call *c, enum cq_status st);
 
 /** 503: schema auth is being restored (edge/auth/doors.h). */
@@ -196,7 +196,7 @@ struct user_action *call_submit_user(struct call *c, struct cq_id user, struct c
 /** Wait until the view passed submit `i`, then run `step`. */
 enum call_next call_wait_for(struct call *c, int i, int step);
 
-/** Look again in a moment, for what no position tells. */
+/** Run `step` again in a moment, for what no position of the view tells. */
 enum call_next call_look_again(struct call *c, int step);
 
 /** Value of a query parameter, decoded into the arena; {NULL,0} when it is absent. */

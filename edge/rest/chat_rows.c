@@ -4,8 +4,8 @@
  *
  * A user's stays (view.members by user) name the parts of his chats; everything else is asked by
  * part and chat. A statement first picks the chats of a page by what is cheap (stays, and one row
- * of an index), then reads the rest for those alone. Whoever left a group sees it as it was then:
- * the name, the ticks and the messages of later are nobody's who is not in it.
+ * of an index), then reads the rest for those alone. A user who left a group sees it as it was
+ * then, without later names, ticks and messages.
  */
 #include "edge/rest/chat_rows.h"
 #include "schemas/frame.h"
@@ -22,8 +22,8 @@ enum { PARAMS_BYTES = 64 * 1024, UUID_OID = 2950 };
 
 #define OF_CHAT(t) " " t ".part = c.part AND " t ".chat_id = c.chat_id "
 
-/* What all others have (0), have read (1). For those who left, what was so then; the 200 advances
- * that are looked at reach back far enough unless somebody was very late, and then it says less. */
+/* What all others have (0), have read (1). For those who left, the state of then. Only 200 advances
+ * are read; if a member was later than that, the tick shows less. */
 #define SEEN(t) "CASE WHEN " t ".low_user = $1 THEN " t ".next ELSE " t ".low END"
 #define TICK(kind)                                                                              \
     "coalesce(CASE WHEN p.left_seq IS NULL THEN (SELECT " SEEN("k") " FROM view.marks k WHERE"  \
@@ -89,8 +89,7 @@ static const char sql_changed[] =
 
 enum { COL_MUTED = 11, COL_PART, COL_AT, COL_MESSAGE };
 
-/* ---- one as JSON --------------------------------------------------------------------------------
- */
+/* ---- one as JSON ---------------------------------------------------------------------- */
 
 static const char sql_members[] =
     "SELECT m.user_id, coalesce(u.name, ''), m.role FROM view.members m LEFT JOIN view.users u "
@@ -210,8 +209,7 @@ enum cq_status chat_row_unopened(struct call *c, struct pg *db, struct cq_id cha
     return st;
 }
 
-/* ---- the list -----------------------------------------------------------------------------------
- */
+/* ---- the list ------------------------------------------------------------------------- */
 
 /* A comma where something stands before. */
 static void add_comma(struct cq_buf *out)
@@ -272,8 +270,8 @@ static enum cq_status list_written(struct call *c, struct pg *db, struct chat_li
  * chat, or was written to, has a stay in it. */
 static const char sql_opened[] =
     "SELECT d.chat_id, CASE WHEN d.user_a = $1 THEN d.user_b ELSE d.user_a END, "
-    "coalesce(u.name, ''), d.created_at FROM auth.direct_chats d LEFT JOIN view.users u ON "
-    "u.user_id = CASE WHEN d.user_a = $1 THEN d.user_b ELSE d.user_a END "
+    "coalesce(u.name, ''), d.created_at FROM auth.direct_chats d LEFT JOIN view.users u "
+    "ON u.user_id = CASE WHEN d.user_a = $1 THEN d.user_b ELSE d.user_a END "
     "WHERE d.opened_by = $1 AND NOT EXISTS (SELECT 1 FROM view.members i WHERE i.user_id = $1 "
     "AND i.chat_id = d.chat_id) "
     "AND ($3::int8 IS NULL OR d.created_at < $3 OR (d.created_at = $3 AND d.chat_id > $4)) "
@@ -307,8 +305,7 @@ enum cq_status chat_list_page(struct call *c, struct pg *db, struct chat_list *l
     return st == CQ_OK && !l->more ? list_unopened(c, db, l, from) : st;
 }
 
-/* ---- what changed -------------------------------------------------------------------------------
- */
+/* ---- what changed --------------------------------------------------------------------- */
 
 enum cq_status chat_changes_page(struct call *c, struct pg *db, const int64_t *lows, int32_t n,
                                  struct chat_changes *ret)

@@ -3,7 +3,7 @@
  * edge/rest/chat_rows.h - chats as one user sees them, as JSON, a page at a time.
  *
  * A page has at most a number of rows, and ends behind the first row that takes it past
- * REST_PAGE_BYTES. It always has one row when there is one, so whoever asks on comes to the end.
+ * REST_PAGE_BYTES. It always has one row when there is one, so that paging comes to an end.
  */
 #pragma once
 

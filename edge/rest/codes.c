@@ -72,8 +72,8 @@ static void judge(struct code_lane *l, bool works)
         set_breaker(l, BREAKER_OPEN, clock_mono_ms());
 }
 
-/* What it says of one number (400, 404, 422) is no fault of the provider's: else five bad numbers
- * would stop everybody's codes. */
+/* An answer about one number (400, 404, 422) is not a failure of the provider: otherwise five bad
+ * numbers would stop everybody's codes. */
 static bool provider_works(const struct http_answer *a)
 {
     return a->st == CQ_OK && a->status / 100 != 5 && a->status / 100 != 3 && a->status != 401 &&
@@ -234,7 +234,7 @@ static void *lane_main(void *arg)
         pthread_mutex_unlock(&l->lock);
     }
     if (!stop)
-        abort(); /* libcurl gave up: the role is started again */
+        abort(); /* libcurl failed for good: the role is restarted */
     return NULL;
 }
 

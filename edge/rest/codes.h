@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/codes.h - the lane on which one-time codes leave for their provider: a thread of its
- * own, a bounded queue, a time limit for each code and a circuit breaker. No worker ever waits for
- * the provider. A code that cannot leave is counted and given up; its owner asks again.
+ * edge/rest/codes.h - sends one-time codes to their provider: a thread of its own, a bounded queue,
+ * a time limit for each code and a circuit breaker. No worker ever waits for the provider. A code
+ * that cannot be sent is counted and dropped; its owner asks again.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * edge/rest/keeper.h - a thread that sweeps schema auth and watches how much of all codes is used
- * (gauge codes_used_percent). It needs nobody and holds up nobody: with PostgreSQL away it waits.
+ * (gauge codes_used_percent). No request depends on it; with PostgreSQL away it waits.
  */
 #pragma once
 

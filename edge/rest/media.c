@@ -332,7 +332,7 @@ static enum call_next reply_media(struct call *c, const struct media *m, int sta
     return call_reply(c, status);
 }
 
-/* After MediaReady was submitted: what the view says by now. */
+/* After MediaReady was submitted: look whether the view has it, or has its rejection. */
 static enum call_next media_result(struct call *c, struct pg *db, int status)
 {
     struct media m;
@@ -469,7 +469,7 @@ static enum call_next take_bytes(struct call *c, struct upload *u, struct readin
     return st == CQ_OK ? CALL_REPLY : call_store(c, st);
 }
 
-/* It is not what it was said to be: away with it, so that nobody ever gets it. */
+/* It is not what was announced: delete it, so that it can never be read. */
 static enum call_next refuse(struct call *c, struct pg *db, const struct upload *u, int status,
                              const char *code, const char *message)
 {

@@ -12,7 +12,7 @@ enum {
     MEDIA_TYPE_MAX = 127,
     MEDIA_LINK_S = 1800, /* a link of ours lives this long at least */
     MEDIA_LINK_STEP_S =
-        3600, /* it ends on a multiple of this, so that it stays the same for a while */
+        3600, /* its end is a multiple of this, so that the same link is given for a while */
     MEDIA_DIRECT_PUT_S = 900, /* a link of the store's to upload with */
     MEDIA_LEFT_LINK_S = 60,   /* a link of ours for somebody who is not in the chat any more */
     MEDIA_LINK_KEEP_S = 30,   /* how long an answer to a link may be kept without asking again */

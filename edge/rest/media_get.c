@@ -91,8 +91,8 @@ static void disposition(const struct media *m, struct cq_buf *out)
     out->n--; /* a string, too */
 }
 
-/* It never changes, so who asks with a token may keep it. By a link it is asked again soon, so that
- * a copy kept somewhere does not outlive the right to it; nobody between may keep it. */
+/* A file never changes, so a client that asks with a token may cache it for long. By a link it is
+ * cached briefly, so that a copy does not outlive the right to it; no shared cache may keep it. */
 static void add_headers(struct call *c, const struct media *m, const char *etag, bool small,
                         bool by_link)
 {

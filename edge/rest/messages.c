@@ -12,8 +12,7 @@ static const int64_t SEQ_MAX = ((int64_t)1 << 53) - 1;
 
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 200 };
 
-/* ---- sending ------------------------------------------------------------------------------------
- */
+/* ---- sending -------------------------------------------------------------------------- */
 
 /* 201, or 409 when the client id stands for another message already; *ret_found false: neither. */
 static enum call_next reply_message(struct call *c, struct pg *db, struct cq_id chat,
@@ -106,7 +105,8 @@ static enum call_next send_first(struct call *c, struct pg *db)
         return call_database(c, st);
     if (!there || !view.present)
         return call_not_found(c);
-    if (!view.is_group) { /* a chat with nobody may be there: made by ws, which cannot know */
+    if (!view.is_group) { /* the chat may have a peer that is not registered: it was made over the
+                           * WebSocket, where that is not known */
         st = view_count_users(db, &view.peer, 1, &known);
         if (st != CQ_OK)
             return call_database(c, st);
@@ -150,7 +150,7 @@ enum call_next handle_message_send(struct call *c, struct pg *db)
         return send_first(c, db);
     if (c->step == 1)
         return call_wait_for(c, 0, 2);
-    /* what stands there may be what another request said with the same clientId */
+    /* the message that is there may come from another request with the same clientId */
     next = reply_message(c, db, sent->chat_id, s->id, &sent->action.u.message_sent, &found);
     if (found || c->status >= 400)
         return next;
@@ -166,8 +166,7 @@ enum call_next handle_message_send(struct call *c, struct pg *db)
     return c->passed ? call_look_again(c, 2) : call_wait_for(c, 0, 2);
 }
 
-/* ---- history ------------------------------------------------------------------------------------
- */
+/* ---- history -------------------------------------------------------------------------- */
 
 /* clang-format off */
 
@@ -256,8 +255,7 @@ enum call_next handle_history(struct call *c, struct pg *db)
     return call_reply(c, 200);
 }
 
-/* ---- cursors ------------------------------------------------------------------------------------
- */
+/* ---- cursors -------------------------------------------------------------------------- */
 
 enum call_next handle_read(struct call *c, struct pg *db)
 {
@@ -303,8 +301,8 @@ static const char sql_mine[] =
 /* $1 part, $2 chat, $3 seq, $4 sender. A read cursor says delivered too. A sender who left learns
  * what was so when that stay ended. */
 static const char sql_receipts[] =
-    "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r WHERE r.part = $1 AND r.chat_id = "
-    "$2 AND r.user_id = i.user_id AND r.seq >= $3 AND r.at_ms <= e.ms), "
+    "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r WHERE r.part = $1 AND r.chat_id "
+    "= $2 AND r.user_id = i.user_id AND r.seq >= $3 AND r.at_ms <= e.ms), "
     "(SELECT min(r.at_ms) FROM view.receipts r WHERE r.part = $1 AND r.chat_id = $2 "
     "AND r.user_id = i.user_id AND r.kind = 1 AND r.seq >= $3 AND r.at_ms <= e.ms) "
     "FROM view.members i "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/rest.h - what all of edge/rest shares: settings at start, the threads, the road into
+ * edge/rest/rest.h - what all of edge/rest shares: settings at start, the threads, the submits to
  * the log.
  */
 #pragma once
@@ -57,8 +57,7 @@ struct rest_conf {
     void (*tell_failed)(const struct call *c); /* loop thread; NULL: nobody is told */
 };
 
-/* ---- mailbox.c: calls handed from one thread to another
- * ------------------------------------------ */
+/* ---- mailbox.c: calls handed from one thread to another ------------------------------- */
 
 struct mailbox; /* any thread puts; one takes */
 
@@ -78,8 +77,7 @@ void mailbox_close(struct mailbox *m);
 /** Readable when there is something (read 8 bytes off it first). */
 int mailbox_fd(struct mailbox *m);
 
-/* ---- workers.c: steps run here
- * ------------------------------------------------------------------- */
+/* ---- workers.c: steps run here -------------------------------------------------------- */
 
 /** `n` threads that take calls from `in`, run one step and put them to `done`; with `media` each
  * has a store. */
@@ -88,8 +86,7 @@ CQ_MUST_CHECK enum cq_status workers_start(const struct rest_conf *conf, int n, 
                                            struct workers **ret);
 void workers_stop(struct workers *w);
 
-/* ---- applied.c: how far the view is, as told by NOTIFY
- * ------------------------------------------- */
+/* ---- applied.c: how far the view is, as told by NOTIFY -------------------------------- */
 
 struct applied; /* one listener thread */
 
@@ -108,8 +105,7 @@ bool applied_is_whole(const struct applied *a);
 /** Readable when something moved. */
 int applied_fd(struct applied *a);
 
-/* ---- routes.c
- * ------------------------------------------------------------------------------------ */
+/* ---- routes.c ------------------------------------------------------------------------- */
 
 enum {
     ROUTE_MEDIA = 1,  /* runs where a store is at hand */
@@ -137,8 +133,7 @@ enum { ROUTE_METHODS_MAX = 64 };
  * ROUTE_METHODS_MAX) bytes; "" when it is no route. */
 void route_methods(struct cq_span path, char *out, size_t cap);
 
-/* ---- handlers, one file a noun
- * ------------------------------------------------------------------- */
+/* ---- handlers, one file a noun -------------------------------------------------------- */
 
 call_fn handle_register, handle_login, handle_verify, handle_refresh, handle_me,
     handle_me_edit;                                                              /* accounts.c */
@@ -159,8 +154,7 @@ call_fn handle_config;                                                          
 enum call_next unlink_device(struct call *c, struct cq_id user, struct cq_id device,
                              const char *reason);
 
-/* ---- views.c: what handlers read
- * ------------------------------------------------------------------ */
+/* ---- views.c: what handlers read ------------------------------------------------------ */
 
 struct chat_view {
     struct cq_id id;

@@ -111,9 +111,9 @@ static bool open_store(struct media_conf *m, struct store **ret)
     return true;
 }
 
-/* A line for each request that failed on our side, with the id its client was told: it is what a
- * person who complains can name. Of many in one second the first are said, and how many more there
- * were. Loop thread. */
+/* Log a line for each request that failed on our side, with the requestId that its client got and
+ * can report. Of many in one second the first are logged, and the number of the others. Loop
+ * thread. */
 static void tell_failed(const struct call *c)
 {
     static int64_t second, said, unsaid;
@@ -200,7 +200,7 @@ static bool read_conf(struct rest_conf *c, struct log_disk *disk)
  * the loop gives them back now and then. */
 enum { LARGE_BYTES = 32 * 1024 * 1024, TOP_BYTES = 64 * 1024 * 1024 };
 
-/* What was said last of the codes, so that each change is said once. */
+/* What was logged last about the codes, so that each change is logged once. */
 struct told {
     bool paused;
     enum { CODES_ENOUGH, CODES_NEAR, CODES_OVER } total;

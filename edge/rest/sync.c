@@ -47,8 +47,7 @@ static bool is_behind(struct place a, struct place b)
     return a.part != b.part ? a.part > b.part : a.seq > b.seq;
 }
 
-/* ---- cursors
- * ------------------------------------------------------------------------------------- */
+/* ---- cursors -------------------------------------------------------------------------- */
 
 /* `partition.seq` */
 static bool place_parse(struct cq_span text, int32_t n, struct place *ret)
@@ -136,13 +135,11 @@ static bool parse_query(struct call *c, struct sync *s)
     return true;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------- */
 
 static const char sql_positions[] =
-    "SELECT topic, partition, next, source_next FROM view.positions WHERE (consumer = "
-    "'persistence' AND "
-    "topic = 'chat.events') OR (consumer = 'status' AND topic = 'delivery.status')";
+    "SELECT topic, partition, next, source_next FROM view.positions "
+    "WHERE (consumer = 'persistence' AND topic = 'chat.events') OR (consumer = 'status' AND topic = 'delivery.status')";
 
 static enum cq_status read_positions(struct pg *db, struct sync *s, int32_t n)
 {
@@ -172,12 +169,13 @@ static const char sql_messages[] =
     "count(*) OVER () AS found, sum(octet_length(z.content)) OVER (ORDER BY q.partition, q.seq "
     "ROWS UNBOUNDED PRECEDING) - octet_length(z.content) AS bytes_before FROM ("
     "SELECT k.part, k.chat_id, " PARTITION " AS partition, x.seq, "
-    "CASE WHEN NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = i.part AND "
-    "o.chat_id = i.chat_id AND o.user_id = $1 AND o.left_seq IS NULL) THEN " VIEW_UNTIL(
+    "CASE WHEN NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = i.part "
+    "AND o.chat_id = i.chat_id AND o.user_id = $1 AND o.left_seq IS NULL) THEN " VIEW_UNTIL(
         "i") " END AS until "
              "FROM view.members i JOIN view.chats k USING (part, chat_id) "
-             "JOIN LATERAL (SELECT y.seq FROM view.messages y WHERE y.part = k.part AND "
-             "y.chat_id = k.chat_id AND y.seq > i.joined_seq AND y.seq >= $2[" PARTITION " + 1] "
+             "JOIN LATERAL (SELECT y.seq FROM view.messages y WHERE y.part = k.part "
+             "AND y.chat_id = k.chat_id AND y.seq > i.joined_seq "
+             "AND y.seq >= $2[" PARTITION " + 1] "
              "AND (i.left_seq IS NULL OR y.seq < i.left_seq) ORDER BY y.seq LIMIT $3) x ON true "
              "WHERE i.user_id = $1 AND k.last_seq >= $2[" PARTITION " + 1] "
              "ORDER BY partition, x.seq LIMIT $3) q "
@@ -223,15 +221,14 @@ static enum cq_status out_messages(struct call *c, struct pg *db, struct sync *s
     return CQ_OK;
 }
 
-/* ---- ticks
- * --------------------------------------------------------------------------------------- */
+/* ---- ticks ---------------------------------------------------------------------------- */
 
 /* $1 user, $2 next of delivery.status a partition, $3 how many */
 static const char sql_ticks[] =
     "SELECT k.chat_id, max(CASE WHEN k.kind = 0 THEN v.seen END), max(CASE WHEN k.kind = 1 THEN "
     "v.seen END), max(k.src_part), max(k.src_next) "
-    "FROM (SELECT DISTINCT part, chat_id FROM view.members WHERE user_id = $1 AND left_seq IS "
-    "NULL) i JOIN view.marks k USING (part, chat_id), "
+    "FROM (SELECT DISTINCT part, chat_id FROM view.members "
+    "WHERE user_id = $1 AND left_seq IS NULL) i JOIN view.marks k USING (part, chat_id), "
     "LATERAL (SELECT CASE WHEN k.low_user = $1 THEN k.next ELSE k.low END AS seen) v "
     "GROUP BY k.part, k.chat_id HAVING bool_or(k.src_next > ($2::bigint[])[k.src_part + 1]) "
     "ORDER BY 4, 5 LIMIT $3";
@@ -285,8 +282,7 @@ static enum cq_status out_ticks(struct call *c, struct pg *db, struct sync *s)
     return CQ_OK;
 }
 
-/* ---- the answer
- * ---------------------------------------------------------------------------------- */
+/* ---- the answer ----------------------------------------------------------------------- */
 
 static void end_answer(struct call *c, const struct sync *s)
 {

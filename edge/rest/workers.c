@@ -24,8 +24,8 @@ struct workers {
     int n;
 };
 
-/* A token outlives a log-out by minutes; the device's row does not. Who has none yet is let in
- * while the doors are open. */
+/* A token outlives a log-out by minutes, the device's row does not. Requests that need no device
+ * yet (log-in) pass while the doors are open. */
 static bool device_refused(struct call *c, struct pg *db, enum call_next *ret)
 {
     bool has_device = !id_is_zero(c->who.device);
@@ -48,7 +48,7 @@ static bool device_refused(struct call *c, struct pg *db, enum call_next *ret)
 
 /* Sync alone reads from a replica: it reads the applied positions in the same snapshot as the rows
  * and waits for those the client was told of, so it notices by itself when a replica is behind.
- * Everything else promises to show one's own writes. */
+ * Everything else has to show the caller's own writes. */
 static struct pg *database_for(struct worker *w, const struct call *c)
 {
     if (w->replica && c->fn == handle_sync && pg_ready(w->replica, NULL) == CQ_OK)

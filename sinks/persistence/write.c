@@ -29,12 +29,13 @@ static const char sql_messages[] = INSERT_MESSAGES;
 static const char sql_messages_repeated[] = INSERT_MESSAGES " ON CONFLICT DO NOTHING";
 
 static const char sql_members[] =
-    "INSERT INTO view.members (part, chat_id, user_id, joined_seq, role) SELECT * FROM "
-    "unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int8[], $5::int4[]) ON CONFLICT DO NOTHING";
+    "INSERT INTO view.members (part, chat_id, user_id, joined_seq, role) SELECT * "
+    "FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int8[], $5::int4[]) "
+    "ON CONFLICT DO NOTHING";
 
 static const char sql_names[] =
-    "INSERT INTO view.chat_names (part, chat_id, seq, name) SELECT * FROM "
-    "unnest($1::int4[], $2::uuid[], $3::int8[], $4::text[]) ON CONFLICT DO NOTHING";
+    "INSERT INTO view.chat_names (part, chat_id, seq, name) SELECT * "
+    "FROM unnest($1::int4[], $2::uuid[], $3::int8[], $4::text[]) ON CONFLICT DO NOTHING";
 
 static const char sql_leave[] =
     "UPDATE view.members SET left_seq = $3, left_at = $5 WHERE part = $1 AND chat_id = $2 "
@@ -49,16 +50,16 @@ static const char sql_role[] =
 
 static const char sql_users[] =
     "INSERT INTO view.users AS u (user_id, name, registered_at, src_offset) "
-    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::int8[], $4::int8[]) ON CONFLICT (user_id) DO "
-    "UPDATE SET "
-    "name = CASE WHEN excluded.name = '' THEN u.name ELSE excluded.name END, src_offset = "
-    "excluded.src_offset "
+    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::int8[], $4::int8[]) "
+    "ON CONFLICT (user_id) DO UPDATE SET "
+    "name = CASE WHEN excluded.name = '' THEN u.name ELSE excluded.name END, "
+    "src_offset = excluded.src_offset "
     "WHERE excluded.src_offset > u.src_offset";
 
 static const char sql_devices[] =
     "INSERT INTO view.devices (device_id, user_id, platform, label, added_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int8[]) ON CONFLICT "
-    "DO NOTHING";
+    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int8[]) "
+    "ON CONFLICT DO NOTHING";
 
 static const char sql_device_gone[] =
     "UPDATE view.devices SET removed_at = $2 WHERE device_id = $1 AND removed_at IS NULL";
@@ -79,9 +80,9 @@ static const char sql_found[] =
     "INSERT INTO view.media_found AS f (media_id, width, height, duration_ms, thumbnail_key, "
     "fault, seq) "
     "SELECT * FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int8[], $5::text[], $6::text[], "
-    "$7::int8[]) ON CONFLICT (media_id) DO UPDATE SET width = excluded.width, height = "
-    "excluded.height, duration_ms = excluded.duration_ms, thumbnail_key = excluded.thumbnail_key, "
-    "fault = excluded.fault, seq = excluded.seq WHERE excluded.seq > f.seq";
+    "$7::int8[]) ON CONFLICT (media_id) DO UPDATE SET width = excluded.width, "
+    "height = excluded.height, duration_ms = excluded.duration_ms, "
+    "thumbnail_key = excluded.thumbnail_key, fault = excluded.fault, seq = excluded.seq WHERE excluded.seq > f.seq";
 
 static enum cq_status write_media(const struct rows *r, struct pg *c, struct pg_params *p)
 {

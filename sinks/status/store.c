@@ -30,12 +30,12 @@ static const char sql_save_devices[] =
     "SELECT part, chat_id, device_id, max(seq) "
     "FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int8[]) "
     "AS n(part, chat_id, device_id, seq) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 "
-    "ON CONFLICT (part, chat_id, device_id) DO UPDATE SET delivered = excluded.delivered WHERE "
-    "excluded.delivered > d.delivered";
+    "ON CONFLICT (part, chat_id, device_id) DO UPDATE SET delivered = excluded.delivered "
+    "WHERE excluded.delivered > d.delivered";
 
 static const char sql_save_receipts[] =
-    "INSERT INTO view.receipts (part, chat_id, user_id, kind, seq, at_ms) SELECT * FROM "
-    "unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int4[], $5::int8[], $6::int8[]) "
+    "INSERT INTO view.receipts (part, chat_id, user_id, kind, seq, at_ms) SELECT * "
+    "FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int4[], $5::int8[], $6::int8[]) "
     "ON CONFLICT DO NOTHING";
 
 static const char sql_save_advances[] =
@@ -59,8 +59,7 @@ static const char sql_senders[] =
     "AND s.seq > r.lo AND s.seq <= r.hi "
     "AND (r.who IS NULL OR s.sender_id = r.who)) m";
 
-/* ---- loading -----------------------------------------------------------------------------------
- */
+/* ---- loading -------------------------------------------------------------------------- */
 
 /* Rows [from, to) of sql_stays are one group, each user's stays one after the other. */
 static bool fill_group(struct tick_chat *c, const struct pg_result *res, int from, int to,
@@ -181,8 +180,7 @@ enum cq_status store_load(struct ticks *t, struct pg *c, struct pg_params *p, st
     return st;
 }
 
-/* ---- saving ------------------------------------------------------------------------------------
- */
+/* ---- saving --------------------------------------------------------------------------- */
 
 /* Columns of a statement, in the arena of the turn. */
 struct columns {
@@ -356,8 +354,7 @@ enum cq_status store_save(struct ticks *t, struct pg *c, struct pg_params *p, st
     return st == CQ_OK ? save_marks(t, c, p, &k) : st;
 }
 
-/* ---- senders -----------------------------------------------------------------------------------
- */
+/* ---- senders -------------------------------------------------------------------------- */
 
 enum cq_status store_senders(const struct ticks *t, struct pg *c, struct pg_params *p,
                              struct cq_arena *a, store_sender_fn *fn, void *arg)

@@ -31,8 +31,7 @@ void ticks_clear(struct ticks *t)
     idmap_release(&t->chat_at);
 }
 
-/* ---- gathering ---------------------------------------------------------------------------------
- */
+/* ---- gathering ------------------------------------------------------------------------ */
 
 /* Both users of a direct chat are members from the beginning and for ever. */
 static bool fill_direct(struct tick_chat *c, const struct delivery_status *s, struct cq_arena *a)
@@ -106,8 +105,7 @@ enum cq_status ticks_add(struct ticks *t, const struct delivery_status *s, int32
     return CQ_OK;
 }
 
-/* ---- applying ----------------------------------------------------------------------------------
- */
+/* ---- applying ------------------------------------------------------------------------- */
 
 struct tick_user *ticks_user(struct tick_chat *c, struct cq_id id)
 {
@@ -247,8 +245,7 @@ static void apply_record(struct ticks *t, const struct tick_record *r)
     advance(t, c, u, TICK_READ, r);
 }
 
-/* ---- who may have to be told -------------------------------------------------------------------
- */
+/* ---- who may have to be told ---------------------------------------------------------- */
 
 static void add_range(struct ticks *t, struct tick_range range)
 {
