@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/codec.h"
 
+#include "lib/base/assert.h"
 #include "lib/base/id.h"
 #include "schemas/table.h"
 
@@ -130,7 +131,8 @@ static bool enc_one_of(struct enc *e, const struct codec_field *f, const uint8_t
 {
     unsigned which = *(const unsigned *)(base + f->aux_off);
 
-    if (which >= f->n || !enc_room(e, f->n))
+    CQ_ASSERT(which < f->n, which, f->n); /* one of them is set */
+    if (!enc_room(e, f->n))
         return false;
     enc_nulls(e, which);
     *e->p++ = 2;

@@ -61,9 +61,9 @@ CQ_MUST_CHECK enum cq_status codec_writer_add(const char *json);
 
 /**
  * Append framing and body of `rec` (the struct generated for `r`, borrowed) to `out`.
- * CQ_OK, or CQ_POISON when an enum or a kind is out of range, a string is not
- * UTF-8, an array is too long, or `out` came within 32 bytes of its maximum. Nothing is then
- * appended and what `out` held stays good.
+ * CQ_OK, or CQ_POISON when an enum is out of range, a string is not UTF-8, an
+ * array is too long, or `out` came within 32 bytes of its maximum. Nothing is then appended and
+ * what `out` held stays good. A kind that is none is a bug in this build, and ends the process.
  */
 CQ_MUST_CHECK enum cq_status codec_encode(const struct codec_record *r, const void *rec,
                                           struct cq_buf *out);
