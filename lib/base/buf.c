@@ -66,16 +66,9 @@ void buf_add_byte(struct cq_buf *b, uint8_t c)
 
 void buf_add_i64(struct cq_buf *b, int64_t v)
 {
-    char text[24];
-    size_t at = sizeof text;
-    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    char room[SPAN_NUMBER_MAX];
 
-    do
-        text[--at] = (char)('0' + u % 10);
-    while (u /= 10);
-    if (v < 0)
-        text[--at] = '-';
-    buf_add(b, text + at, sizeof text - at);
+    buf_add_span(b, span_number(v, room));
 }
 
 void buf_printf(struct cq_buf *b, const char *fmt, ...)

@@ -2,6 +2,7 @@
 #include "lib/base/log.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/span.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -66,16 +67,10 @@ static void put_text(struct line *l, const char *s)
 
 static void put_number(struct line *l, int64_t v)
 {
-    char text[24];
-    size_t at = sizeof text;
-    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    char room[SPAN_NUMBER_MAX];
+    struct cq_span text = span_number(v, room);
 
-    do
-        text[--at] = (char)('0' + u % 10);
-    while (u /= 10);
-    if (v < 0)
-        text[--at] = '-';
-    put(l, text + at, sizeof text - at);
+    put(l, (const char *)text.p, text.n);
 }
 
 static void put_name(struct line *l, const char *name)

@@ -68,6 +68,19 @@ size_t span_code_points(struct cq_span s)
     return n;
 }
 
+struct cq_span span_number(int64_t v, char room[SPAN_NUMBER_MAX])
+{
+    uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    size_t at = SPAN_NUMBER_MAX;
+
+    do
+        room[--at] = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        room[--at] = '-';
+    return span_of(room + at, SPAN_NUMBER_MAX - at);
+}
+
 struct cq_span span_trim(struct cq_span s)
 {
     while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))

@@ -44,6 +44,11 @@ bool span_is_utf8(struct cq_span s);
 /** Code points in valid UTF-8. */
 size_t span_code_points(struct cq_span s);
 
+enum { SPAN_NUMBER_MAX = 21 }; /* bytes of the longest whole number of 64 bits, with its sign */
+
+/** `v` in decimal digits at the end of `room`; the result points there. */
+struct cq_span span_number(int64_t v, char room[SPAN_NUMBER_MAX]);
+
 /** Without the spaces and tabs at both ends. */
 struct cq_span span_trim(struct cq_span s);
 

@@ -239,18 +239,14 @@ void sink_reopen_all(struct sink *s)
 static size_t number_head(uint64_t n, char out[NUMBER_MAX])
 {
     static const char open[] = "{\"n\":";
-    char digits[20];
-    size_t at = sizeof open - 1, k = 0;
+    const size_t open_n = sizeof open - 1;
+    char room[SPAN_NUMBER_MAX];
+    struct cq_span digits = span_number((int64_t)n, room);
 
-    memcpy(out, open, at);
-    do {
-        digits[k++] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n);
-    while (k)
-        out[at++] = digits[--k];
-    out[at++] = ',';
-    return at;
+    memcpy(out, open, open_n);
+    memcpy(out + open_n, digits.p, digits.n);
+    out[open_n + digits.n] = ',';
+    return open_n + digits.n + 1;
 }
 
 bool sink_pump(struct sink *s, struct session *x)

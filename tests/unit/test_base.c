@@ -249,3 +249,22 @@ TEST(lists_are_cut_at_commas)
     CHECK(!span_next_item(&list, &item));
     CHECK_EQ(span_trim(span_str(" \t ")).n, 0);
 }
+
+TEST(numbers_are_written_to_their_ends)
+{
+    static const struct {
+        int64_t v;
+        const char *text;
+    } rows[] = {
+        { 0, "0" },
+        { 7, "7" },
+        { -1, "-1" },
+        { 1000, "1000" },
+        { INT64_MAX, "9223372036854775807" },
+        { INT64_MIN, "-9223372036854775808" },
+    };
+    char room[SPAN_NUMBER_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CHECK_SPAN(span_number(rows[i].v, room), rows[i].text);
+}
