@@ -118,7 +118,7 @@ class Run:
         self.say(f"--- {line}")
 
     def say(self, text):
-        """Print whole lines; beside others, each begins with the name of its lane."""
+        """Print whole lines; beside others, each begins with the name of its lane or step."""
         lane = getattr(self.side, "name", "")
         with self.lock:
             print("\n".join(f"{lane}{line}" if line else "" for line in text.split("\n")), flush=True)
@@ -128,7 +128,7 @@ class Run:
         above, raised = getattr(self.side, "name", ""), []
 
         def follow(name, function):
-            self.side.name = f"{above}{name}| " if len(lanes) > 1 else above
+            self.side.name = f"{name}| " if len(lanes) > 1 else above
             try:
                 function()
             except BaseException as error:  # pylint: disable=broad-except

@@ -53,7 +53,8 @@ GOOD = {
     "docs/add-a-kind.md": "In `processors/chat/`.\n",
     "docs/security.md": "".join(f"| T{i} | what{'. **P**' if i == 9 else ''} | `test_t{i}_x` |\n" for i in range(1, 46)),
     "tests/threats/spoiled.py": "# SPDX-License-Identifier: MIT\n" + "".join(f'"::test_t{i}_x"\n' for i in range(1, 46) if i != 9),
-    "tests/threats/planted/t9-x.patch": "Bug: x\n",
+    "tests/threats/planted/t9-x.patch": "Bug: x\n\n--- a/tests/tool\n+++ b/tests/tool\n@@ -1,3 +1,3 @@\n #!/bin/sh\n # SPDX-License-Identifier: MIT\n-true\n"
+                                        "+false\n",
     "tests/system/test_x.py": "# SPDX-License-Identifier: MIT\n" + "".join(f"def test_t{i}_x():\n    pass\n" for i in range(1, 46)),
     "edge/rest/good.c": LICENCE + '#include "lib/base/buf.h"\n\nstatic void f(void)\n{\n    pg_run(db, sql_good, &p, NULL);\n}\n',
     KEYS: "-- SPDX-License-Identifier: MIT\nCREATE TABLE view.t (\n    part smallint NOT NULL DEFAULT f(),\n"
@@ -83,6 +84,7 @@ BAD = [
     ("places", "docs/settings.md", None, "see /ho" + "me/ann/x\n", "/ho" + "me/a"),
     ("places", "docs/settings.md", None, "from deb.deb" + "ian.org\n", "deb"),
     ("scripts", "tests/tool", "#!/bin/bash\n# SPDX-License-Identifier: MIT\nif true\n", "", "tests/tool"),
+    ("plants", "tests/tool", "#!/bin/sh\n# SPDX-License-Identifier: MIT\n: true\n", "", "t9-x.patch: does not apply"),
     ("scripts", "tests/tool.py", "def f(:\n", "", "invalid syntax"),
     ("pinned", "tests/requirements.txt", None, "more==3\n", "more==3: no exact version with a hash"),
     ("pinned", "tests/requirements.txt", None, "more>=3 --hash=sha256:00\n", "more>=3"),

@@ -2,6 +2,7 @@
 """Rules for every file: licence line, words, places, scripts that parse."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -55,6 +56,19 @@ def pinned(tree):
             complaints += [f"{file}: {name}: no hash" for name, package in json.loads(tree.text(file))["packages"].items()
                            if name and not package.get("integrity", "").startswith("sha512-")]
     return complaints
+
+
+def plants(tree):
+    """Each planted bug applies to the tree as it is: who changes the code under it changes the patch."""
+    found = []
+    for file in tree.files:
+        if "/planted/" in file and file.endswith(".patch"):
+            # outside of a repository, and in a folder of one, paths are taken from here
+            done = subprocess.run(["git", "apply", "--check", file], cwd=tree.root, capture_output=True, text=True, check=False,
+                                  env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.root.parent)})
+            if done.returncode:
+                found.append(f"{file}: does not apply: {done.stderr.strip().splitlines()[0]}")
+    return found
 
 
 def scripts(tree):
