@@ -183,7 +183,9 @@ def first(compose):
 
 
 def quick_start(output):
-    return "\n".join(line[4:] for line in output.splitlines() if line.startswith("    "))
+    """The commands that compose/up prints; above them it may say, as far indented, what it waits for."""
+    lines = [line[4:] for line in output.splitlines() if line.startswith("    ")]
+    return "\n".join(lines[next(i for i, line in enumerate(lines) if line.startswith("B=")):])
 
 
 def test_up_says_where_everything_is(first):
