@@ -209,8 +209,8 @@ class Cast:
                    auto_read=rng.random() < 0.3)
         d.url_i = len(self.all_players())
         d.peers.update({c: b if a == person.user_id else a for c, (a, b) in self.direct.items() if person.user_id in (a, b)})
+        await register_push(d.rest, d.device_id)  # without an address it could not be woken: then it is nobody's player
         person.players.append(d)
-        await register_push(d.rest, d.device_id)
         d.note("device", platform=platform, home=home)
         return d
 
