@@ -12,9 +12,13 @@ enum { CLIENT_PRODUCER = 0, OUT_OF_ORDER_SEQUENCE = 45, PRODUCERS_MAX = 16 };
 
 /* As librdkafka declares them; its header has one owner, and that is not a test. */
 typedef void *new_fn(int type, void *conf, char *errstr, size_t errstr_size);
+typedef void destroy_fn(void *rk);
+typedef void destroy_flags_fn(void *rk, int flags);
 typedef int fatal_fn(void *rk, int err, const char *reason);
 
 void *rd_kafka_new(int type, void *conf, char *errstr, size_t errstr_size);
+void rd_kafka_destroy(void *rk);
+void rd_kafka_destroy_flags(void *rk, int flags);
 
 static void *producers[PRODUCERS_MAX];
 static int producers_n;
@@ -30,6 +34,32 @@ void *rd_kafka_new(int type, void *conf, char *errstr, size_t errstr_size)
         producers[producers_n++] = rk;
     pthread_mutex_unlock(&lock);
     return rk;
+}
+
+/* A client that is gone is told nothing: roles make some for a question, and free them. */
+static void forget(const void *rk)
+{
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < producers_n; i++)
+        if (producers[i] == rk)
+            producers[i--] = producers[--producers_n];
+    pthread_mutex_unlock(&lock);
+}
+
+void rd_kafka_destroy(void *rk)
+{
+    destroy_fn *real = (destroy_fn *)dlsym(RTLD_NEXT, "rd_kafka_destroy");
+
+    forget(rk);
+    real(rk);
+}
+
+void rd_kafka_destroy_flags(void *rk, int flags)
+{
+    destroy_flags_fn *real = (destroy_flags_fn *)dlsym(RTLD_NEXT, "rd_kafka_destroy_flags");
+
+    forget(rk);
+    real(rk, flags);
 }
 
 static void *listen_for_it(void *arg)
