@@ -22,8 +22,6 @@ enum {
 
 _Static_assert(USER_GROUP *USER_SESSIONS_MAX <= USER_TARGETS_MAX, "a part has room for a group");
 
-_Static_assert(USER_GROUP *USER_SESSIONS_MAX <= USER_TARGETS_MAX, "a part has room for a group");
-
 /* A copy in the arena: a later record of the turn may change the table before this is written. */
 static bool target_of(struct user_step *step, const struct known_device *d, struct push_device *ret)
 {
