@@ -6,9 +6,11 @@
 #include "edge/auth/doors.h"
 #include "edge/rest/role.h"
 #include "edge/ws/role.h"
+#include "lib/base/durability.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/bus/bus.h"
+#include "lib/bus/versions.h"
 #include "lib/pg/pg.h"
 #include "processors/chat/rules.h"
 #include "processors/user/rules.h"
@@ -21,7 +23,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPICS_MAX = 64, DRIFT_ROLE_MS = 3000, DRIFT_ADMIN_MS = 15000 };
+enum {
+    VERSIONS_MOST = 2 * CODEC_HISTORY_MAX,
+    TOPICS_MAX = 64,
+    DRIFT_ROLE_MS = 3000,
+    DRIFT_ADMIN_MS = 15000
+};
 
 struct topic_list {
     struct topic_wanted spec[TOPICS_MAX];
@@ -29,23 +36,52 @@ struct topic_list {
     size_t n;
 };
 
-static void list_topics(struct topic_list *l, int32_t replication)
+static void list_topics(struct topic_list *list, int32_t replication)
 {
     int32_t partitions = (int32_t)setting_int(SET_PARTITIONS);
     int32_t slots = (int32_t)setting_int(SET_SLOTS);
+    bool synced = durability_parse(setting_text(SET_DURABILITY)) == DURABILITY_SYNCED;
 
-    for (l->n = 0; l->n < TOPICS_MAX && topic_wanted(l->n, partitions, slots, &l->spec[l->n]);
-         l->n++)
-        l->wanted[l->n] = (struct bus_topic_wanted){ l->spec[l->n].name, l->spec[l->n].partitions,
-                                                     replication, l->spec[l->n].config };
+    for (list->n = 0; list->n < TOPICS_MAX &&
+                      topic_wanted(list->n, partitions, slots, synced, &list->spec[list->n]);
+         list->n++)
+        list->wanted[list->n] =
+            (struct bus_topic_wanted){ list->spec[list->n].name, list->spec[list->n].partitions,
+                                       replication, list->spec[list->n].config };
+}
+
+/* Those that this build writes: what is read as well was announced by whoever wrote it. */
+static enum cq_status check_versions(char *reterr, size_t reterr_n)
+{
+    struct version versions[VERSIONS_MOST];
+    size_t n = 0;
+
+    for (; codec_records[n] && n < ARRAY_LEN(versions); n++)
+        versions[n] = (struct version){ codec_schema_id(codec_records[n]),
+                                        codec_schema_json(codec_records[n]) };
+    return versions_check(setting_text(SET_KAFKA_BROKER), TOPIC_SCHEMAS, versions, n, reterr,
+                          reterr_n);
 }
 
 enum cq_status admin_topics_check(char *reterr, size_t reterr_n)
 {
     static struct topic_list list;
+    enum cq_status st;
 
     list_topics(&list, 1);
-    return bus_topics_check(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, reterr, reterr_n);
+    st = bus_topics_check(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, reterr, reterr_n);
+    return st == CQ_OK ? check_versions(reterr, reterr_n) : st;
+}
+
+static enum cq_status announce_versions(char *reterr, size_t reterr_n)
+{
+    struct version versions[VERSIONS_MOST];
+    size_t n = 0;
+
+    while (n < ARRAY_LEN(versions) && (versions[n].schema = codec_version(n, &versions[n].id)))
+        n++;
+    return versions_announce(setting_text(SET_KAFKA_BROKER), TOPIC_SCHEMAS, versions, n, reterr,
+                             reterr_n);
 }
 
 enum cq_status admin_topics_drift(bus_drift_fn *fn, char *reterr, size_t reterr_n)
@@ -53,15 +89,44 @@ enum cq_status admin_topics_drift(bus_drift_fn *fn, char *reterr, size_t reterr_
     static struct topic_list list;
     size_t drifted;
 
-    list_topics(&list, 1);
+    /* a role knows REPLICATION only by what it is for */
+    list_topics(&list, durability_parse(setting_text(SET_DURABILITY)) == DURABILITY_REPLICATED
+                           ? DURABLE_REPLICAS
+                           : 1);
     return bus_topics_drift(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, DRIFT_ROLE_MS, fn,
                             NULL, &drifted, reterr, reterr_n);
+}
+
+/* How much of what has drifted is corrected. */
+struct drifted {
+    size_t n, corrected;
+};
+
+/* DURABILITY may be raised at any time; that is the one setting which is ours to change. */
+static bool correct(const char *topic, const char *name, const char *wanted)
+{
+    char why[256] = "";
+
+    if (strcmp(name, "flush.messages") != 0)
+        return false;
+    if (bus_topic_set(setting_text(SET_KAFKA_BROKER), topic, name, wanted, why, sizeof why) !=
+        CQ_OK) {
+        fprintf(stderr, "chasqui: topic %s: %s\n", topic, why);
+        return false;
+    }
+    printf("topic %s: each record is synced from now on (%s=%s)\n", topic, name, wanted);
+    return true;
 }
 
 static void print_drift(void *arg, const char *topic, const char *name, const char *wanted,
                         const char *found)
 {
-    (void)arg;
+    struct drifted *drifted = arg;
+
+    if (correct(topic, name, wanted)) {
+        drifted->corrected++;
+        return;
+    }
     fprintf(stderr, "chasqui: topic %s: %s is %s, must be %s\n", topic, name, found, wanted);
     if (strcmp(name, "replicas") != 0)
         fprintf(stderr,
@@ -73,7 +138,7 @@ static void print_drift(void *arg, const char *topic, const char *name, const ch
 static int run_topics(int argc, char **argv)
 {
     static struct topic_list list;
-    size_t drifted = 0;
+    struct drifted drifted = { 0 };
     char why[512] = "";
 
     (void)argc;
@@ -85,49 +150,77 @@ static int run_topics(int argc, char **argv)
         return 1;
     }
     if (bus_topics_drift(setting_text(SET_KAFKA_BROKER), list.wanted, list.n, DRIFT_ADMIN_MS,
-                         print_drift, NULL, &drifted, why, sizeof why) != CQ_OK) {
+                         print_drift, &drifted, &drifted.n, why, sizeof why) != CQ_OK) {
         fprintf(stderr, "chasqui: %s\n", why);
         return 1;
     }
-    if (drifted) {
+    if (drifted.n > drifted.corrected) {
         fprintf(stderr,
                 "chasqui: %zu topics are there, %zu of their settings are not as they must be\n",
-                list.n, drifted);
+                list.n, drifted.n - drifted.corrected);
+        return 1;
+    }
+    if (announce_versions(why, sizeof why) != CQ_OK) {
+        fprintf(stderr, "chasqui: %s\n", why);
         return 1;
     }
     printf("%zu topics are there\n", list.n);
     return 0;
 }
 
-static int with_database(enum cq_status (*fn)(struct pg *c, FILE *out))
+static int with_database(enum cq_status (*fn)(struct pg *db, FILE *out))
 {
-    cq_auto(pg) struct pg *c = pg_new(setting_text(SET_DATABASE_URL), "chasqui-admin");
-    enum cq_status st = pg_ready(c, NULL);
+    cq_auto(pg) struct pg *db = pg_new(setting_text(SET_DATABASE_URL), "chasqui-admin");
+    enum cq_status st = pg_ready(db, NULL);
 
     if (st == CQ_OK)
-        st = fn(c, stdout);
+        st = fn(db, stdout);
     if (st != CQ_OK)
-        fprintf(stderr, "chasqui: %s\n", pg_error(c));
+        fprintf(stderr, "chasqui: %s\n", pg_error(db));
     return st == CQ_OK ? 0 : 1;
 }
 
-static enum cq_status close_doors(struct pg *c, FILE *out)
+static enum cq_status close_doors(struct pg *db, FILE *out)
 {
     (void)out;
-    return doors_close(c);
+    return doors_close(db);
 }
 
-static enum cq_status open_doors(struct pg *c, FILE *out)
+static enum cq_status open_doors(struct pg *db, FILE *out)
 {
     (void)out;
-    return doors_open(c);
+    return doors_open(db);
+}
+
+/* An acknowledgement that survives a loss of power wants accounts and positions that do. */
+static enum cq_status check_syncs(struct pg *db)
+{
+    static const char sql[] =
+        "DO $$ DECLARE lacking text; BEGIN"
+        " SELECT string_agg(name, ', ' ORDER BY name) INTO lacking FROM pg_settings"
+        " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off';"
+        " IF lacking IS NOT NULL THEN RAISE EXCEPTION"
+        " 'DURABILITY=synced does not hold with % off in PostgreSQL: turn it on', lacking;"
+        " END IF; END $$";
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+
+    return pg_run(db, sql, NULL, &rows);
+}
+
+static enum cq_status migrate(struct pg *db, FILE *out)
+{
+    enum cq_status st = CQ_OK;
+
+    if (durability_parse(setting_text(SET_DURABILITY)) == DURABILITY_SYNCED)
+        st = check_syncs(db);
+    return st == CQ_OK ? migrate_up(db, out) : st;
 }
 
 static int run_migrate(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    return with_database(migrate_up);
+    return with_database(migrate);
 }
 
 static int run_doors(int argc, char **argv)
@@ -164,6 +257,8 @@ static int run_print(int argc, char **argv)
         edge_rest_routes_print(stdout);
     else if (strcmp(what, "frames") == 0)
         edge_ws_frames_print(stdout);
+    else if (strcmp(what, "frames-schema") == 0)
+        edge_ws_frames_schema_print(stdout);
     else
         return 2;
     return 0;
@@ -197,19 +292,21 @@ static const struct verb {
     const char *help;
 } verbs[] = {
     { "topics", run_topics, ROLE_ADMIN,
-      "create the topics that are missing, check those that are there and their settings" },
+      "create the topics that are missing, check those that are there and their settings, announce "
+      "this build's versions of schemas" },
     { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
     { "rebuild", run_rebuild, ROLE_ADMIN,
       "drop the view; the sinks replay it from the log, and it is not read meanwhile" },
     { "doors", run_doors, ROLE_ADMIN,
       "close | open: no log-ins while accounts are restored, and nobody is logged out" },
     { "log-was-cut", admin_log_was_cut, ROLE_ADMIN,
-      "[--yes]: go on with a log that lost its tail, as by a loss of power (stop every role "
-      "first)" },
+      "[--start | --yes]: go on with a log that lost its tail, as by a loss of power (stop every "
+      "role first)" },
     { "push-test", run_push_test, ROLE_ADMIN,
       "--user ID [--send]: test the push addresses of this user's devices" },
     { "print", run_print, 0,
-      "print topics | chat-rules | user-rules | routes | frames for documentation and tests" },
+      "print topics | chat-rules | user-rules | routes | frames | frames-schema for documentation "
+      "and tests" },
 };
 
 void admin_usage(FILE *out)

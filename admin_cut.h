@@ -12,7 +12,8 @@
  */
 #pragma once
 
-/** `log-was-cut [--yes]`: says what was cut and what would be done, and with --yes does it. 0: all
- * is whole, or was made so; 3: something is cut; 1: not possible, said on stderr; 2: usage. Can be
+/** `log-was-cut [--start | --yes]`: says what was cut and what would be done, and with --yes does
+ * it. With --start, which stands before every start of the roles, it does so only where
+ * DURABILITY=synced and nothing was lost that cannot be made again. 0: all is whole, or was made so; 3: something is cut; 1: not possible, said on stderr; 2: usage. Can be
  * ended and run again at any moment. */
 int admin_log_was_cut(int argc, char **argv);

@@ -5,22 +5,17 @@
 #include "admin.h"
 #include "security.h"
 
-#include "edge/rest/role.h"
-#include "edge/ws/role.h"
 #include "lib/base/clock.h"
 #include "lib/base/export.h"
 #include "lib/base/log.h"
 #include "lib/base/roles.h"
 #include "lib/base/settings.h"
 #include "lib/bus/bus.h"
+#include "lib/bus/versions.h"
 #include "lib/jwt/token.h"
 #include "lib/pg/pg.h"
-#include "processors/chat/role.h"
-#include "processors/user/role.h"
-#include "sinks/media/role.h"
-#include "sinks/mobile/role.h"
-#include "sinks/persistence/role.h"
-#include "sinks/status/role.h"
+#include "schemas/codec.h"
+#include "schemas/topics.h"
 
 #include <signal.h>
 #include <string.h>
@@ -82,7 +77,8 @@ static void raise_file_limit(void)
     }
 }
 
-/* A role waits for its broker, and refuses to run on topics of another shape. */
+/* A role waits for its broker, and refuses to run on topics of another shape, or before others can
+ * know what it writes. */
 static enum cq_status await_topics(void)
 {
     char why[512] = "";
@@ -116,12 +112,12 @@ static void look_at_topics(void)
         log_warn("topic_settings_unknown", LOG_S("why", why));
 }
 
-static bool open_private_door(const struct role *r)
+static bool open_private_door(const struct role *role)
 {
     const char *listen = setting_text(SET_METRICS_LISTEN);
     char why[128] = "";
 
-    if (!*listen || export_start(listen, r->bit, r->name, why, sizeof why) == CQ_OK)
+    if (!*listen || export_start(listen, role->bit, role->name, why, sizeof why) == CQ_OK)
         return true;
     log_error("cannot_start", LOG_S("part", "METRICS_LISTEN"), LOG_S("listen", listen),
               LOG_S("why", why));
@@ -135,23 +131,30 @@ struct watches {
 
 /* Kafka and PostgreSQL are watched by threads of their own, whatever the role's loop waits for. A
  * server that cannot be watched counts as away. */
-static void start_watches(struct watches *w)
+static void start_watches(struct watches *watches)
 {
-    if (bus_watch_start(setting_text(SET_KAFKA_BROKER), &w->bus) != CQ_OK)
+    if (bus_watch_start(setting_text(SET_KAFKA_BROKER), &watches->bus) != CQ_OK)
         log_warn("not_watched", LOG_S("server", "Kafka"));
     if (setting_is_declared(SET_DATABASE_URL) &&
-        pg_watch_start(setting_text(SET_DATABASE_URL), &w->pg) != CQ_OK)
+        pg_watch_start(setting_text(SET_DATABASE_URL), &watches->pg) != CQ_OK)
         log_warn("not_watched", LOG_S("server", "PostgreSQL"));
 }
 
-static int run_watched(const struct role *r)
+static bool can_read(uint32_t id)
+{
+    return codec_writer_schema(id) != NULL;
+}
+
+static int run_watched(const struct role *role)
 {
     int code;
 
     switch (await_topics()) {
     case CQ_OK:
         look_at_topics();
-        code = r->run(&stop);
+        versions_start(setting_text(SET_KAFKA_BROKER), TOPIC_SCHEMAS, can_read);
+        code = role->run(&stop);
+        versions_stop();
         log_info("stopped", LOG_I("code", code));
         return code;
     case CQ_AGAIN:
@@ -169,22 +172,22 @@ static void log_misspelt(void *arg, const char *name, const char *ours)
     log_warn("setting_unknown", LOG_S("name", name), LOG_S("meant", ours));
 }
 
-static int run_role(const struct role *r)
+static int run_role(const struct role *role)
 {
     struct watches watches = { 0 };
     int code;
 
-    if (settings_load(r->bit, stderr) != CQ_OK || security_load(stderr) != CQ_OK)
+    if (settings_load(role->bit, stderr) != CQ_OK || security_load(stderr) != CQ_OK)
         return 2;
-    log_init(r->name, log_level_parse(setting_text(SET_LOG_LEVEL)));
+    log_init(role->name, log_level_parse(setting_text(SET_LOG_LEVEL)));
     catch_signals();
     raise_file_limit();
     settings_misspelt(log_misspelt, NULL);
     log_info("starting", LOG_S("version", CHASQUI_VERSION), LOG_I("pid", getpid()));
-    if (!open_private_door(r))
+    if (!open_private_door(role))
         return 1;
     start_watches(&watches);
-    code = run_watched(r);
+    code = run_watched(role);
     pg_watch_stop(watches.pg);
     bus_watch_stop(watches.bus);
     return code;
@@ -203,10 +206,10 @@ static bool check_token_key(void)
     enum cq_status st = token_keys_new(setting_text(SET_JWT_SECRET), &keys);
 
     if (st != CQ_OK)
-        fputs(
-            "chasqui: setting JWT_SECRET must be one secret, or a list of name:secret, each secret "
-            "of at least 32 bytes\n",
-            stderr);
+        fprintf(stderr,
+                "chasqui: setting JWT_SECRET must be one secret, or a list of name:secret, each "
+                "secret of at least %d bytes\n",
+                TOKEN_SECRET_MIN);
     token_keys_free(keys);
     return st == CQ_OK;
 }

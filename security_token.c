@@ -28,9 +28,9 @@ static struct {
     int64_t renew_ms; /* Unix time from which another one is got; 0: there is none */
 } last = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-void token_service_use(const struct token_service *s)
+void token_service_use(const struct token_service *token_service)
 {
-    service = *s;
+    service = *token_service;
 }
 
 /* application/x-www-form-urlencoded; `out` holds FIELD_MAX. */
@@ -62,19 +62,20 @@ static void basic_header(char *out, size_t out_n)
     snprintf(out, out_n, "authorization: Basic %s", encoded);
 }
 
-static enum cq_status read_answer(const struct transfer_reply *a, int64_t now_ms,
+static enum cq_status read_answer(const struct transfer_reply *reply, int64_t now_ms,
                                   struct bus_token *ret, char *reterr, size_t reterr_n)
 {
     cq_auto(json) struct json *root = NULL;
     struct cq_span token;
     int64_t life_s;
 
-    if (a->status != 200) {
-        snprintf(reterr, reterr_n, "the token service answered %d", a->status);
+    if (reply->status != 200) {
+        snprintf(reterr, reterr_n, "the token service answered %d", reply->status);
         return CQ_AGAIN;
     }
-    if (json_parse(a->body, &root, NULL) != CQ_OK || !json_get_text(root, "access_token", &token) ||
-        !token.n || token.n >= sizeof ret->text || memchr(token.p, 0, token.n)) {
+    if (json_parse(reply->body, &root, NULL) != CQ_OK ||
+        !json_get_text(root, "access_token", &token) || !token.n || token.n >= sizeof ret->text ||
+        memchr(token.p, 0, token.n)) {
         snprintf(reterr, reterr_n,
                  "the token service's answer has no access_token of 1 to %zu bytes",
                  sizeof ret->text - 1);
@@ -96,12 +97,12 @@ static enum cq_status request_token(struct bus_token *ret, char *reterr, size_t 
     const char *headers[] = { basic, "content-type: application/x-www-form-urlencoded",
                               "accept: application/json" };
     int64_t now_ms = clock_wall_ms();
-    struct transfer *t = transfer_new();
+    struct transfer *transfer = transfer_new();
     struct transfer_request req;
     struct transfer_reply reply;
     enum cq_status st;
 
-    if (!t) {
+    if (!transfer) {
         snprintf(reterr, reterr_n, "no memory for a request to the token service");
         return CQ_AGAIN;
     }
@@ -115,12 +116,12 @@ static enum cq_status request_token(struct bus_token *ret, char *reterr, size_t 
                                      .headers_n = ARRAY_LEN(headers),
                                      .body = span_str(body),
                                      .ca_file = *service.ca_file ? service.ca_file : NULL };
-    st = transfer_run(t, &req, &reply);
+    st = transfer_run(transfer, &req, &reply);
     if (st == CQ_OK)
         st = read_answer(&reply, now_ms, ret, reterr, reterr_n);
     else
-        snprintf(reterr, reterr_n, "the token service does not answer: %s", transfer_why(t));
-    transfer_free(t);
+        snprintf(reterr, reterr_n, "the token service does not answer: %s", transfer_why(transfer));
+    transfer_free(transfer);
     return st;
 }
 

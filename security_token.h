@@ -14,7 +14,7 @@ struct token_service {
 };
 
 /** Call once, before any thread. */
-void token_service_use(const struct token_service *s);
+void token_service_use(const struct token_service *token_service);
 
 /** The last token of this process while less than half of its life is over, else another one by a
  * request, which takes at most 13 s without a sign of life. A bus_token_fn. */

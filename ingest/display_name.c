@@ -2,14 +2,11 @@
 /*
  * ingest/display_name.c - which characters a name that others see may have.
  */
-#include "ingest/ingest.h"
+#include "ingest/marks.h"
 #include "ingest/validate.h"
+#include "schemas/limits.h"
 
 enum { ZWNJ = 0x200C, ZWJ = 0x200D };
-
-struct range {
-    uint32_t first, last;
-};
 
 /* Refused wherever they stand: controls (C0, DEL, C1), separators that begin a line, and what
  * changes the direction of the text after the name (embeddings, overrides, isolates). */
@@ -40,60 +37,77 @@ static bool is_among(uint32_t code, const struct range *list, size_t n)
 }
 
 /* The code point at *at of valid UTF-8; *at moves behind it. */
-static uint32_t take_code(struct cq_span s, size_t *at)
+static uint32_t take_code(struct cq_span span, size_t *at)
 {
-    uint8_t lead = s.p[(*at)++];
+    uint8_t lead = span.p[(*at)++];
     int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
     uint32_t code = more ? lead & (0x3Fu >> more) : lead;
 
     while (more--)
-        code = code << 6 | (s.p[(*at)++] & 0x3F);
+        code = code << 6 | (span.p[(*at)++] & 0x3F);
     return code;
 }
 
 /* Whether no character is refused and each joiner stands inside a grapheme: behind a character that
  * it can join, which a variation selector may follow. *ret_seen: something is to be seen. */
-static bool characters_good(struct cq_span s, bool *ret_seen)
+static bool characters_good(struct cq_span span, bool *ret_seen)
 {
     bool can_join = false;
 
     *ret_seen = false;
-    for (size_t at = 0; at < s.n;) {
-        uint32_t code = take_code(s, &at);
-        bool seen = !is_among(code, invisible, ARRAY_LEN(invisible));
+    for (size_t at = 0; at < span.n;) {
+        uint32_t code = take_code(span, &at);
+        bool drawn = !is_among(code, invisible, ARRAY_LEN(invisible));
 
         if (is_among(code, refused, ARRAY_LEN(refused)))
             return false;
         if ((code == ZWJ || code == ZWNJ) && !can_join)
             return false;
-        can_join = seen || (can_join && code >= 0xFE00 && code <= 0xFE0F);
-        *ret_seen |= seen;
+        can_join = drawn || (can_join && code >= 0xFE00 && code <= 0xFE0F);
+        /* a mark alone is drawn on what stands before the name */
+        *ret_seen |= drawn && (*ret_seen || !is_among(code, marks, ARRAY_LEN(marks)));
     }
     return true;
 }
 
-bool display_name_good(struct cq_span s)
+bool display_characters_good(struct cq_span span)
 {
     bool seen;
 
-    return s.n && s.n <= LIMIT_NAME_BYTES && span_is_utf8(s) &&
-           span_code_points(s) <= LIMIT_NAME_CHARS && characters_good(s, &seen) && seen;
+    return characters_good(span, &seen) && seen;
 }
 
-bool device_label_good(struct cq_span s)
+bool label_characters_good(struct cq_span span)
 {
     bool seen;
 
-    return s.n <= LIMIT_LABEL_BYTES && span_is_utf8(s) && span_code_points(s) <= LIMIT_NAME_CHARS &&
-           characters_good(s, &seen);
+    return characters_good(span, &seen);
 }
 
-bool file_name_good(struct cq_span s)
+bool display_name_good(struct cq_span span)
 {
-    if (s.n > LIMIT_FILE_NAME_BYTES || !span_is_utf8(s))
+    return span.n && span.n <= LIMIT_NAME_BYTES && span_is_utf8(span) &&
+           span_code_points(span) <= LIMIT_NAME_CHARS && display_characters_good(span);
+}
+
+bool about_good(struct cq_span span)
+{
+    return span.n <= LIMIT_ABOUT_BYTES && span_is_utf8(span) &&
+           span_code_points(span) <= LIMIT_ABOUT_CHARS && label_characters_good(span);
+}
+
+bool device_label_good(struct cq_span span)
+{
+    return span.n <= LIMIT_LABEL_BYTES && span_is_utf8(span) &&
+           span_code_points(span) <= LIMIT_LABEL_CHARS && label_characters_good(span);
+}
+
+bool file_name_good(struct cq_span span)
+{
+    if (span.n > LIMIT_FILE_NAME_BYTES || !span_is_utf8(span))
         return false;
-    for (size_t at = 0; at < s.n;) {
-        uint32_t code = take_code(s, &at);
+    for (size_t at = 0; at < span.n;) {
+        uint32_t code = take_code(span, &at);
 
         if (code == '/' || code == '\\' || is_among(code, refused, ARRAY_LEN(refused)))
             return false;

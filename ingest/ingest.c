@@ -5,7 +5,6 @@
 #include "ingest/validate.h"
 #include "lib/base/assert.h"
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 #include "schemas/codec.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
@@ -19,10 +18,11 @@ enum {
     REFUSE_ABOVE = QUEUE_RECORDS / 10 * 8,
     SILENCE_MS = 5000, /* without any report while records wait: the broker is away */
     MESSAGE_TIMEOUT_MS = 30000,
-    FLUSH_EVERY_MS = 3,  /* most time that records are held while reports are awaited */
-    PACE_MS = 1,         /* least time between two sends */
-    PACE_SLOWER = 4,     /* one millisecond more for each so many records that left together … */
-    PACE_SLOWEST_MS = 3, /* … up to this */
+    FLUSH_EVERY_MS = 3,   /* most time that records are held while reports are awaited … */
+    COMMIT_EVERY_MS = 25, /* … and with group commit: a sync takes as long as the disk needs */
+    PACE_MS = 1,          /* least time between two sends */
+    PACE_SLOWER = 4,      /* one millisecond more for each so many records that left together … */
+    PACE_SLOWEST_MS = 3,  /* … up to this */
     HELD_MAX = 4096,
     FIRST_CHECK_MS = 3000,
     FIRST_LOOK_MS = 5,
@@ -74,19 +74,19 @@ struct ingest {
     bool letting_out;
 };
 
-static void tell(struct ingest *in, const struct waiting *w, enum trust_verdict verdict)
+static void tell(struct ingest *in, const struct waiting *waiting, enum trust_verdict verdict)
 {
-    if (w->st == CQ_OK)
+    if (waiting->st == CQ_OK)
         in->heard_ms = clock_mono_ms();
-    in->conf.ack(in->conf.arg, w->opaque, w->partition, w->offset,
-                 verdict == TRUST_PASS ? w->st : CQ_AGAIN);
+    in->conf.ack(in->conf.arg, waiting->opaque, waiting->partition, waiting->offset,
+                 verdict == TRUST_PASS ? waiting->st : CQ_AGAIN);
 }
 
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
 {
     struct ingest *in = arg;
-    struct waiting w = { opaque, offset, partition, 0, st };
+    struct waiting waiting = { opaque, offset, partition, 0, st };
     enum trust_verdict verdict;
     struct bus_cut cut;
 
@@ -96,11 +96,11 @@ static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t off
         return;
     verdict = trust_judge(&in->trust, producer_connects(in->producer));
     if (verdict != TRUST_HOLD || in->waiting_n == QUEUE_RECORDS) {
-        tell(in, &w, verdict);
+        tell(in, &waiting, verdict);
         return;
     }
-    w.topic = strcmp(producer_reporting(in->producer), log_check_topic(0)) == 0 ? 0 : 1;
-    in->waiting[in->waiting_n++] = w;
+    waiting.topic = strcmp(producer_reporting(in->producer), log_check_topic(0)) == 0 ? 0 : 1;
+    in->waiting[in->waiting_n++] = waiting;
 }
 
 /* In their order; an ack may submit again, but makes no report. */
@@ -111,9 +111,10 @@ static void tell_waiting(struct ingest *in)
     if (in->trust.state == TRUST_CHECKING)
         return;
     for (size_t i = 0; i < n; i++) {
-        const struct waiting *w = &in->waiting[i];
+        const struct waiting *waiting = &in->waiting[i];
 
-        tell(in, w, trust_judge_held(&in->trust, w->topic, w->partition, w->offset));
+        tell(in, waiting,
+             trust_judge_held(&in->trust, waiting->topic, waiting->partition, waiting->offset));
     }
     in->waiting_n = 0;
 }
@@ -121,19 +122,19 @@ static void tell_waiting(struct ingest *in)
 /* Begin a check of the log when one is due, and take the answer of the last one. */
 static void keep_trust(struct ingest *in)
 {
-    struct log_question *q = &in->question;
+    struct log_question *question = &in->question;
     int64_t now_ms = clock_mono_ms();
 
     if (in->trust.asking && log_check_take(in->check, &in->found))
         trust_take(&in->trust, &in->found, now_ms);
     tell_waiting(in);
-    q->connects = producer_connects(in->producer);
-    if (!trust_begin(&in->trust, q->connects, now_ms, &q->full))
+    question->connects = producer_connects(in->producer);
+    if (!trust_begin(&in->trust, question->connects, now_ms, &question->full))
         return;
     for (int t = 0; t < TRUST_TOPICS; t++)
         for (int32_t p = 0; p < in->conf.partitions && p < PARTITIONS_MAX; p++)
-            q->reached[t][p] = producer_reached(in->producer, log_check_topic(t), p);
-    log_check_ask(in->check, q);
+            question->reached[t][p] = producer_reached(in->producer, log_check_topic(t), p);
+    log_check_ask(in->check, question);
 }
 
 /* An edge that says "ready" should take actions from then on. While the broker is away they are
@@ -220,54 +221,56 @@ static void note_sent(struct ingest *in, size_t records)
 
 static void flush_held(struct ingest *in)
 {
-    struct bank *b = &in->banks[in->taking];
-    const uint8_t *at = b->bytes.p;
+    struct bank *bank = &in->banks[in->taking];
+    const uint8_t *at = bank->bytes.p;
 
-    if (!b->n || in->letting_out)
+    if (!bank->n || in->letting_out)
         return;
-    note_sent(in, b->n);
+    note_sent(in, bank->n);
     in->letting_out = true; /* an ack may submit again: into the other bank */
     in->taking ^= 1;
-    for (size_t i = 0; i < b->n; i++) {
-        const struct held *h = &b->held[i];
-        const struct bus_send m = { .topic = h->topic,
-                                    .partition = h->partition,
-                                    .key = span_of(at, h->key_n),
-                                    .value = span_of(at + h->key_n, h->value_n),
-                                    .opaque = h->opaque };
+    for (size_t i = 0; i < bank->n; i++) {
+        const struct held *held = &bank->held[i];
+        const struct bus_send send = { .topic = held->topic,
+                                       .partition = held->partition,
+                                       .key = span_of(at, held->key_n),
+                                       .value = span_of(at + held->key_n, held->value_n),
+                                       .opaque = held->opaque };
 
-        at += h->key_n + h->value_n;
-        if (producer_send(in->producer, &m) != CQ_OK && h->opaque != NOBODY)
-            in->conf.ack(in->conf.arg, h->opaque, h->partition, -1,
+        at += held->key_n + held->value_n;
+        if (producer_send(in->producer, &send) != CQ_OK && held->opaque != NOBODY)
+            in->conf.ack(in->conf.arg, held->opaque, held->partition, -1,
                          CQ_AGAIN); /* it was accepted before: its outcome is unknown */
     }
-    CQ_ASSERT(at == b->bytes.p + b->bytes.n, at - b->bytes.p, b->bytes.n); /* all of it left */
-    b->n = 0;
-    buf_clear(&b->bytes);
+    CQ_ASSERT(at == bank->bytes.p + bank->bytes.n, at - bank->bytes.p,
+              bank->bytes.n); /* all of it left */
+    bank->n = 0;
+    buf_clear(&bank->bytes);
     in->letting_out = false;
 }
 
-static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *m)
+static enum cq_status send_or_hold(struct ingest *in, const struct bus_send *send)
 {
-    struct bank *b = &in->banks[in->taking];
+    struct bank *bank = &in->banks[in->taking];
 
-    if (!producer_pending(in->producer) && !b->n && !clock_left_ms(in->sent_ms + in->pace_ms)) {
+    if (!producer_pending(in->producer) && !bank->n && !clock_left_ms(in->sent_ms + in->pace_ms)) {
         note_sent(in, 1);
-        return producer_send(in->producer, m);
+        return producer_send(in->producer, send);
     }
-    if (b->n == HELD_MAX || b->bytes.n > HELD_BYTES) {
+    if (bank->n == HELD_MAX || bank->bytes.n > HELD_BYTES) {
         flush_held(in);
-        b = &in->banks[in->taking];
+        bank = &in->banks[in->taking];
     }
-    if (b->n == HELD_MAX || b->bytes.n > HELD_BYTES)
+    if (bank->n == HELD_MAX || bank->bytes.n > HELD_BYTES)
         return CQ_AGAIN;
-    if (!buf_reserve(&b->bytes, m->key.n + m->value.n)) {
-        b->bytes.failed = false; /* what is held is whole */
+    if (!buf_reserve(&bank->bytes, send->key.n + send->value.n)) {
+        bank->bytes.failed = false; /* what is held is whole */
         return CQ_AGAIN;
     }
-    buf_add_span(&b->bytes, m->key);
-    buf_add_span(&b->bytes, m->value);
-    b->held[b->n++] = (struct held){ m->topic, m->partition, m->opaque, m->key.n, m->value.n };
+    buf_add_span(&bank->bytes, send->key);
+    buf_add_span(&bank->bytes, send->value);
+    bank->held[bank->n++] =
+        (struct held){ send->topic, send->partition, send->opaque, send->key.n, send->value.n };
     return CQ_OK;
 }
 
@@ -283,6 +286,8 @@ int ingest_wait_ms(const struct ingest *in)
 {
     if (!in->banks[in->taking].n)
         return -1;
+    if (producer_pending(in->producer) && in->conf.group_commit)
+        return clock_left_ms(in->sent_ms + COMMIT_EVERY_MS);
     if (producer_pending(in->producer) && in->pace_ms < FLUSH_EVERY_MS)
         return clock_left_ms(in->sent_ms + FLUSH_EVERY_MS);
     return clock_left_ms(in->sent_ms + in->pace_ms);
@@ -350,43 +355,43 @@ static enum cq_status send_record(struct ingest *in, enum topic topic, struct cq
                             });
 }
 
-enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a, uint64_t opaque,
-                           const char **reterr_field)
+enum cq_status ingest_chat(struct ingest *in, const struct chat_action *action, uint64_t opaque,
+                           const char **reterr_why)
 {
-    const char *field = validate_chat(a);
+    const char *why = validate_chat(action);
     enum cq_status st;
 
-    if (field) {
-        *reterr_field = field;
+    if (why) {
+        *reterr_why = why;
         return CQ_POISON;
     }
-    st = send_record(in, TOPIC_CHAT_ACTIONS, a->chat_id, &chat_action_codec, a, opaque);
+    st = send_record(in, TOPIC_CHAT_ACTIONS, action->chat_id, &chat_action_codec, action, opaque);
     if (st == CQ_POISON)
-        *reterr_field = "size";
-    return st == CQ_FATAL ? CQ_AGAIN : st; /* the edge restarts when its producer is dead: refused
-                                            * until then */
+        *reterr_why = "action: too large for a record";
+    /* the edge restarts when its producer is dead: refused until then */
+    return st == CQ_FATAL ? CQ_AGAIN : st;
 }
 
-enum cq_status ingest_user(struct ingest *in, const struct user_action *a, uint64_t opaque,
-                           const char **reterr_field)
+enum cq_status ingest_user(struct ingest *in, const struct user_action *action, uint64_t opaque,
+                           const char **reterr_why)
 {
-    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *a } };
-    const char *field = validate_user(a);
-    struct cq_id key = a->user_id;
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *action } };
+    const char *why = validate_user(action);
+    struct cq_id key = action->user_id;
     enum cq_status st;
 
-    if (field) {
-        *reterr_field = field;
+    if (why) {
+        *reterr_why = why;
         return CQ_POISON;
     }
-    if (a->action.kind == USER_ACTION_PUSH_CLAIMED) {
-        const struct push_address *to = &a->action.u.push_claimed.address;
+    if (action->action.kind == USER_ACTION_PUSH_CLAIMED) {
+        const struct push_address *to = &action->action.u.push_claimed.address;
 
         key = push_token_id(to->kind, to->token);
     }
     st = send_record(in, TOPIC_USER_INBOX, key, &user_inbox_codec, &record, opaque);
     if (st == CQ_POISON)
-        *reterr_field = "size";
+        *reterr_why = "action: too large for a record";
     return st == CQ_FATAL ? CQ_AGAIN : st;
 }
 

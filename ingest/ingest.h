@@ -16,7 +16,7 @@ struct ingest; /* opaque; one per edge process; loop thread only */
 enum { INGEST_CUT_RETRY_MS = 5000 };
 
 /* The last ms of the year 9999: readers take times for dates, which end there in many languages. */
-#define INGEST_TIME_MAX_MS INT64_C(253402300799999)
+#define INGEST_TIME_MAX_MS LIMIT_CHAT_MUTED_UNTIL_MS_MAX
 
 /** Broker verdict for one submit, on the loop thread, exactly once. CQ_OK: stored at (partition,
  * offset). CQ_AGAIN: unknown, the client must send again with the same client id. */
@@ -29,6 +29,9 @@ struct ingest_conf {
     int32_t partitions;
     double linger_ms;
     bool probe; /* ingest_answers() is wanted */
+    bool
+        group_commit; /* a report means a sync: records are held until those before them have theirs,
+                        * and share the next one */
     ingest_ack_fn *ack;
     void *arg;
 };
@@ -63,21 +66,21 @@ bool ingest_log_is_cut(const struct ingest *in, struct bus_cut *ret);
 /** The library's words for the last record that failed; "" for none. Borrowed. */
 const char *ingest_error(const struct ingest *in);
 
-/** Whether new work should be refused at once (queue above 80 %, oldest unreported above 5 s, or
- * producer being replaced). */
+/** Whether new work should be refused at once: the queue is above 80 %, the oldest unreported record
+ * is older than 5 s, the producer is dead, or the log is not to be trusted. */
 bool ingest_overloaded(struct ingest *in);
 
 /**
- * Queue `a` for topic chat.actions on its chat's partition.
- * `a` is borrowed and copied. CQ_OK: `ack` comes once. CQ_AGAIN: refused for load, nothing queued.
- * CQ_POISON: a limit is broken, `*reterr_field` (static) names it.
+ * Queue `action` for topic chat.actions on its chat's partition.
+ * `action` is borrowed and copied. CQ_OK: `ack` comes once. CQ_AGAIN: refused for load, nothing
+ * queued. CQ_POISON: a limit is broken, `*reterr_why` (static) names the field and what it may be.
  */
-CQ_MUST_CHECK enum cq_status ingest_chat(struct ingest *in, const struct chat_action *a,
-                                         uint64_t opaque, const char **reterr_field);
+CQ_MUST_CHECK enum cq_status ingest_chat(struct ingest *in, const struct chat_action *action,
+                                         uint64_t opaque, const char **reterr_why);
 
 /** The same for topic user.inbox on the user's partition; a PushClaimed on that of its token. */
-CQ_MUST_CHECK enum cq_status ingest_user(struct ingest *in, const struct user_action *a,
-                                         uint64_t opaque, const char **reterr_field);
+CQ_MUST_CHECK enum cq_status ingest_user(struct ingest *in, const struct user_action *action,
+                                         uint64_t opaque, const char **reterr_why);
 
 /** One GatewayAlive on every partition of user.inbox; there are no reports. */
 CQ_MUST_CHECK enum cq_status ingest_alive(struct ingest *in, struct cq_id incarnation,

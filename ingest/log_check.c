@@ -62,23 +62,23 @@ struct sources {
 
 static enum cq_status on_event(void *arg, const struct bus_record *rec)
 {
-    struct sources *s = arg;
-    struct chat_event e;
+    struct sources *sources = arg;
+    struct chat_event event;
 
-    arena_reset(s->arena);
-    if (codec_decode(&chat_event_codec, rec->value, s->arena, &e, NULL) == CQ_OK)
-        take_highest(s->spoken, rec->partition, e.source.offset + 1, "");
+    arena_reset(sources->arena);
+    if (codec_decode(&chat_event_codec, rec->value, sources->arena, &event, NULL) == CQ_OK)
+        take_highest(sources->spoken, rec->partition, event.source.offset + 1, "");
     return CQ_OK; /* a record that cannot be decoded names no source */
 }
 
 static enum cq_status on_user_event(void *arg, const struct bus_record *rec)
 {
-    struct sources *s = arg;
-    struct user_event e;
+    struct sources *sources = arg;
+    struct user_event event;
 
-    arena_reset(s->arena);
-    if (codec_decode(&user_event_codec, rec->value, s->arena, &e, NULL) == CQ_OK)
-        take_highest(s->spoken, rec->partition, e.source.offset + 1, "");
+    arena_reset(sources->arena);
+    if (codec_decode(&user_event_codec, rec->value, sources->arena, &event, NULL) == CQ_OK)
+        take_highest(sources->spoken, rec->partition, event.source.offset + 1, "");
     return CQ_OK;
 }
 
@@ -87,12 +87,13 @@ static enum cq_status ask_made(struct log_check *lc, int topic, int64_t *spoken)
 {
     const char *made = topic_name(watched[topic].made);
     int64_t end[PARTITIONS_MAX], sources[PARTITIONS_MAX] = { 0 };
-    struct sources s = { lc->arena, sources };
+    struct sources into = { lc->arena, sources };
     enum cq_status st = reader_ends(lc->reader, made, lc->partitions, end);
 
     if (st == CQ_OK)
         st = reader_lasts(lc->reader, made, lc->partitions, end,
-                          watched[topic].made == TOPIC_CHAT_EVENTS ? on_event : on_user_event, &s);
+                          watched[topic].made == TOPIC_CHAT_EVENTS ? on_event : on_user_event,
+                          &into);
     if (st == CQ_OK)
         st = reader_ends(lc->reader, log_check_topic(topic), lc->partitions, end);
     for (int32_t p = 0; st == CQ_OK && p < lc->partitions; p++)
@@ -116,7 +117,7 @@ static void note_cut(struct log_check *lc, int topic, int32_t partition, int64_t
     snprintf(found->cut.topic, sizeof found->cut.topic, "%s", name);
 }
 
-static enum cq_status look_at(struct log_check *lc, int topic, const struct log_question *q,
+static enum cq_status look_at(struct log_check *lc, int topic, const struct log_question *question,
                               struct trust_found *found)
 {
     int64_t *spoken = found->spoken[topic], end[PARTITIONS_MAX];
@@ -124,16 +125,17 @@ static enum cq_status look_at(struct log_check *lc, int topic, const struct log_
     enum cq_status st =
         reader_commits(lc->reader, BUS_FLOOR_GROUP, name, lc->partitions, take_highest, spoken);
 
-    if (st == CQ_OK && q->full)
+    if (st == CQ_OK && question->full)
         st = reader_commits(lc->reader, watched[topic].group, name, lc->partitions, take_highest,
                             spoken);
-    if (st == CQ_OK && q->full)
+    if (st == CQ_OK && question->full)
         st = ask_made(lc, topic, spoken);
     if (st == CQ_OK) /* ends are asked last, so that what was committed meanwhile cannot lie beyond
                       * them */
         st = reader_ends(lc->reader, name, lc->partitions, end);
     for (int32_t p = 0; st == CQ_OK && p < lc->partitions; p++) {
-        int64_t floor = spoken[p] > q->reached[topic][p] ? spoken[p] : q->reached[topic][p];
+        int64_t floor =
+            spoken[p] > question->reached[topic][p] ? spoken[p] : question->reached[topic][p];
 
         if (end[p] < floor)
             note_cut(lc, topic, p, end[p], floor, found);
@@ -141,12 +143,13 @@ static enum cq_status look_at(struct log_check *lc, int topic, const struct log_
     return st;
 }
 
-static void look(struct log_check *lc, const struct log_question *q, struct trust_found *found)
+static void look(struct log_check *lc, const struct log_question *question,
+                 struct trust_found *found)
 {
     memset(found, 0, sizeof *found);
-    found->connects = q->connects;
+    found->connects = question->connects;
     for (int topic = 0; topic < TRUST_TOPICS; topic++)
-        if (look_at(lc, topic, q, found) != CQ_OK && found->st == CQ_OK)
+        if (look_at(lc, topic, question, found) != CQ_OK && found->st == CQ_OK)
             found->st = CQ_AGAIN;
 }
 
@@ -171,7 +174,7 @@ static void wake(const struct log_check *lc)
 static void *check_main(void *arg)
 {
     struct log_check *lc = arg;
-    struct log_question *q = calloc(1, sizeof *q);
+    struct log_question *question = calloc(1, sizeof *question);
     struct trust_found *found = calloc(1, sizeof *found);
 
     pthread_mutex_lock(&lc->lock);
@@ -181,9 +184,9 @@ static void *check_main(void *arg)
             continue;
         }
         lc->step = CHECK_WORKING;
-        *q = lc->question;
+        *question = lc->question;
         pthread_mutex_unlock(&lc->lock);
-        look(lc, q, found);
+        look(lc, question, found);
         pthread_mutex_lock(&lc->lock);
         lc->found = *found;
         lc->step = CHECK_ANSWERED;
@@ -191,7 +194,7 @@ static void *check_main(void *arg)
             wake(lc);
     }
     pthread_mutex_unlock(&lc->lock);
-    free(q);
+    free(question);
     free(found);
     log_check_free(lc);
     return NULL;
@@ -238,10 +241,10 @@ void log_check_stop(struct log_check *lc)
 
 /* ---- asking ----------------------------------------------------------------------------- */
 
-void log_check_ask(struct log_check *lc, const struct log_question *q)
+void log_check_ask(struct log_check *lc, const struct log_question *question)
 {
     pthread_mutex_lock(&lc->lock);
-    lc->question = *q;
+    lc->question = *question;
     lc->step = CHECK_ASKED;
     pthread_cond_signal(&lc->news);
     pthread_mutex_unlock(&lc->lock);

@@ -23,8 +23,8 @@ struct log_question {
     int64_t reached[TRUST_TOPICS][PARTITIONS_MAX]; /* one past our own reports */
 };
 
-/** Begin a check; not while one runs. `q` is copied. */
-void log_check_ask(struct log_check *lc, const struct log_question *q);
+/** Begin a check; not while one runs. `question` is copied. */
+void log_check_ask(struct log_check *lc, const struct log_question *question);
 
 /** The answer, once; false: not yet. */
 bool log_check_take(struct log_check *lc, struct trust_found *ret);

@@ -40,9 +40,9 @@ static int64_t least_free(const char *folders)
     return least;
 }
 
-static bool is_watching(const struct log_disk *d)
+static bool is_watching(const struct log_disk *disk)
 {
-    return d->folders && *d->folders;
+    return disk->folders && *disk->folders;
 }
 
 /* Hysteresis: a bound that was met is left only some way above it. */
@@ -51,51 +51,51 @@ static bool is_below(int64_t free_bytes, int64_t bound, bool was_below)
     return free_bytes < (was_below ? bound + bound / LOG_DISK_BACK_PART : bound);
 }
 
-void log_disk_judge(struct log_disk *d, int64_t free_bytes)
+void log_disk_judge(struct log_disk *disk, int64_t free_bytes)
 {
-    int64_t shut = d->min_bytes / LOG_DISK_SHUT_PART;
+    int64_t shut = disk->min_bytes / LOG_DISK_SHUT_PART;
 
-    d->free_bytes = free_bytes;
-    if (is_below(free_bytes, shut, d->room == LOG_ROOM_NONE))
-        d->room = LOG_ROOM_NONE;
-    else if (is_below(free_bytes, d->min_bytes, d->room != LOG_ROOM_ENOUGH))
-        d->room = LOG_ROOM_LOW;
+    disk->free_bytes = free_bytes;
+    if (is_below(free_bytes, shut, disk->room == LOG_ROOM_NONE))
+        disk->room = LOG_ROOM_NONE;
+    else if (is_below(free_bytes, disk->min_bytes, disk->room != LOG_ROOM_ENOUGH))
+        disk->room = LOG_ROOM_LOW;
     else
-        d->room = LOG_ROOM_ENOUGH;
+        disk->room = LOG_ROOM_ENOUGH;
 }
 
-static void look(struct log_disk *d, int64_t now_ms)
+static void look(struct log_disk *disk, int64_t now_ms)
 {
-    int64_t free_bytes = least_free(d->folders);
+    int64_t free_bytes = least_free(disk->folders);
 
-    d->looked_ms = now_ms;
+    disk->looked_ms = now_ms;
     if (free_bytes < 0)
-        d->free_bytes = -1;
+        disk->free_bytes = -1;
     else
-        log_disk_judge(d, free_bytes);
-    count_set(COUNT_LOG_FULL, d->room);
-    count_set(COUNT_LOG_FREE, d->free_bytes);
+        log_disk_judge(disk, free_bytes);
+    count_set(COUNT_LOG_FULL, disk->room);
+    count_set(COUNT_LOG_FREE, disk->free_bytes);
 }
 
-enum cq_status log_disk_init(struct log_disk *d, const char *folders, int64_t min_mib,
+enum cq_status log_disk_init(struct log_disk *disk, const char *folders, int64_t min_mib,
                              int64_t now_ms)
 {
-    *d = (struct log_disk){ .folders = folders, .min_bytes = min_mib * MIB };
-    if (!is_watching(d))
+    *disk = (struct log_disk){ .folders = folders, .min_bytes = min_mib * MIB };
+    if (!is_watching(disk))
         return CQ_OK;
-    look(d, now_ms);
-    return d->free_bytes < 0 ? CQ_FATAL : CQ_OK;
+    look(disk, now_ms);
+    return disk->free_bytes < 0 ? CQ_FATAL : CQ_OK;
 }
 
-void log_disk_tick(struct log_disk *d, int64_t now_ms)
+void log_disk_tick(struct log_disk *disk, int64_t now_ms)
 {
-    if (is_watching(d) && now_ms - d->looked_ms >= LOG_DISK_LOOK_MS)
-        look(d, now_ms);
+    if (is_watching(disk) && now_ms - disk->looked_ms >= LOG_DISK_LOOK_MS)
+        look(disk, now_ms);
 }
 
-bool log_disk_takes(const struct log_disk *d, enum log_use use)
+bool log_disk_takes(const struct log_disk *disk, enum log_use use)
 {
-    switch (d->room) {
+    switch (disk->room) {
     case LOG_ROOM_ENOUGH:
         return true;
     case LOG_ROOM_LOW:

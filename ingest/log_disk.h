@@ -45,16 +45,16 @@ struct log_disk {
 
 /** Watch `folders` (LOG_DISK) with `min_mib` to be kept free (LOG_DISK_FREE_MIN_MB), and look for
  * the first time at monotonic `now_ms`. CQ_FATAL: a folder cannot be seen. */
-CQ_MUST_CHECK enum cq_status log_disk_init(struct log_disk *d, const char *folders, int64_t min_mib,
-                                           int64_t now_ms);
+CQ_MUST_CHECK enum cq_status log_disk_init(struct log_disk *disk, const char *folders,
+                                           int64_t min_mib, int64_t now_ms);
 
 /** Look once a second; call often. Sets the gauges. A folder that cannot be seen any more changes
  * nothing: what was known stays. */
-void log_disk_tick(struct log_disk *d, int64_t now_ms);
+void log_disk_tick(struct log_disk *disk, int64_t now_ms);
 
 /** The rule by itself, without reading the file systems: `free_bytes` are free where there is
  * least. */
-void log_disk_judge(struct log_disk *d, int64_t free_bytes);
+void log_disk_judge(struct log_disk *disk, int64_t free_bytes);
 
 /** May `use` be written now? */
-bool log_disk_takes(const struct log_disk *d, enum log_use use);
+bool log_disk_takes(const struct log_disk *disk, enum log_use use);

@@ -45,22 +45,22 @@ struct trust {
     struct bus_cut cut; /* while the state is TRUST_CUT */
 };
 
-void trust_init(struct trust *t);
+void trust_init(struct trust *trust);
 
 /** Whether a check should begin now; if so, it counts as begun. `*ret_full`: ask everything that
  * names offsets of the log, not only for recorded floors. */
-bool trust_begin(struct trust *t, uint64_t connects, int64_t now_ms, bool *ret_full);
+bool trust_begin(struct trust *trust, uint64_t connects, int64_t now_ms, bool *ret_full);
 
 /** The answer of the check that was begun. */
-void trust_take(struct trust *t, const struct trust_found *found, int64_t now_ms);
+void trust_take(struct trust *trust, const struct trust_found *found, int64_t now_ms);
 
 /** A report fell below an earlier one. */
-void trust_fell(struct trust *t, const struct bus_cut *cut);
+void trust_fell(struct trust *trust, const struct bus_cut *cut);
 
 /** Whether anything may be written: not into a log that is cut, nor before the first answer. */
-static inline bool trust_takes(const struct trust *t)
+static inline bool trust_takes(const struct trust *trust)
 {
-    return t->known && t->state != TRUST_CUT;
+    return trust->known && trust->state != TRUST_CUT;
 }
 
 enum trust_verdict {
@@ -70,14 +70,14 @@ enum trust_verdict {
 };
 
 /** A report that comes while the producer has begun `connects` connections. */
-static inline enum trust_verdict trust_judge(const struct trust *t, uint64_t connects)
+static inline enum trust_verdict trust_judge(const struct trust *trust, uint64_t connects)
 {
-    if (t->state == TRUST_WHOLE)
-        return t->connects == connects ? TRUST_PASS : TRUST_HOLD;
-    return t->state == TRUST_CUT ? TRUST_DOUBT : TRUST_HOLD;
+    if (trust->state == TRUST_WHOLE)
+        return trust->connects == connects ? TRUST_PASS : TRUST_HOLD;
+    return trust->state == TRUST_CUT ? TRUST_DOUBT : TRUST_HOLD;
 }
 
 /** A report that was held, after trust_take() found the log whole. A record below the highest
  * offset named may be one that consumers have passed already. */
-enum trust_verdict trust_judge_held(const struct trust *t, int topic, int32_t partition,
+enum trust_verdict trust_judge_held(const struct trust *trust, int topic, int32_t partition,
                                     int64_t offset);

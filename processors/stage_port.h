@@ -25,9 +25,3 @@ static inline struct output_port stage_port(struct stage_out *out)
 {
     return (struct output_port){ out, stage_port_room, stage_port_emit };
 }
-
-/** What stage_conf.outputs wants to know of a topic. */
-static inline struct bus_watched stage_watched(enum topic t, int32_t partitions)
-{
-    return (struct bus_watched){ topic_name(t), partitions, topic_groups(t), TOPIC_GROUPS_MAX };
-}

@@ -8,40 +8,40 @@ struct walk {
     const uint8_t *end;
 };
 
-static const char *walk_long(struct walk *w, int64_t *ret)
+static const char *walk_long(struct walk *walk, int64_t *ret)
 {
-    uint64_t z = 0;
+    uint64_t zigzag = 0;
 
     for (int shift = 0; shift < 64; shift += 7) {
-        uint64_t c;
+        uint64_t byte;
 
-        if (w->p == w->end)
+        if (walk->p == walk->end)
             return "cut short";
-        c = *w->p++;
-        if (shift == 63 && c > 1)
+        byte = *walk->p++;
+        if (shift == 63 && byte > 1)
             break;
-        z |= (c & 0x7f) << shift;
-        if (c < 0x80) {
-            *ret = (int64_t)(z >> 1) ^ -(int64_t)(z & 1);
+        zigzag |= (byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
             return NULL;
         }
     }
     return "number too long";
 }
 
-static const char *walk_skip(struct walk *w, int64_t n)
+static const char *walk_skip(struct walk *walk, int64_t n)
 {
-    if (n < 0 || n > w->end - w->p)
+    if (n < 0 || n > walk->end - walk->p)
         return "length beyond the end";
-    w->p += n;
+    walk->p += n;
     return NULL;
 }
 
-static const char *walk_type(struct walk *w, const struct schema *s, int depth);
+static const char *walk_type(struct walk *walk, const struct schema *schema, int depth);
 
-static const char *walk_array(struct walk *w, const struct schema *s, int depth)
+static const char *walk_array(struct walk *walk, const struct schema *schema, int depth)
 {
-    int64_t min = (int64_t)schema_min_bytes(s->items), left = CODEC_ARRAY_MAX, n, size;
+    int64_t min = (int64_t)schema_min_bytes(schema->items), left = CODEC_ARRAY_MAX, n, size;
     const uint8_t *block_end;
     const char *why;
 
@@ -49,73 +49,73 @@ static const char *walk_array(struct walk *w, const struct schema *s, int depth)
         return "items of no bytes";
     for (;;) {
         block_end = NULL;
-        if ((why = walk_long(w, &n)))
+        if ((why = walk_long(walk, &n)))
             return why;
         if (n == 0)
             return NULL;
         if (n < -left || n > left)
             return "array too long";
         if (n < 0) {
-            if ((why = walk_long(w, &size)))
+            if ((why = walk_long(walk, &size)))
                 return why;
-            if (size < 0 || size > w->end - w->p)
+            if (size < 0 || size > walk->end - walk->p)
                 return "block beyond the end";
-            block_end = w->p + size;
+            block_end = walk->p + size;
             n = -n;
         }
-        if (n > (w->end - w->p) / min)
+        if (n > (walk->end - walk->p) / min)
             return "array too long";
         left -= n;
         for (; n; n--)
-            if ((why = walk_type(w, s->items, depth + 1)))
+            if ((why = walk_type(walk, schema->items, depth + 1)))
                 return why;
-        if (block_end && w->p != block_end)
+        if (block_end && walk->p != block_end)
             return "block has another size";
     }
 }
 
-static const char *walk_plain(struct walk *w, const struct schema *s)
+static const char *walk_plain(struct walk *walk, const struct schema *schema)
 {
     const char *why = NULL;
-    int64_t v;
+    int64_t value;
 
-    if (s->kind == SCHEMA_NULL)
+    if (schema->kind == SCHEMA_NULL)
         return NULL;
-    if (s->kind == SCHEMA_FIXED)
-        return walk_skip(w, (int64_t)s->n);
-    if (s->kind == SCHEMA_BOOLEAN)
-        return w->p == w->end ? "cut short" : *w->p++ > 1 ? "bad boolean" : NULL;
-    if ((why = walk_long(w, &v)))
+    if (schema->kind == SCHEMA_FIXED)
+        return walk_skip(walk, (int64_t)schema->n);
+    if (schema->kind == SCHEMA_BOOLEAN)
+        return walk->p == walk->end ? "cut short" : *walk->p++ > 1 ? "bad boolean" : NULL;
+    if ((why = walk_long(walk, &value)))
         return why;
-    if (s->kind == SCHEMA_INT && v != (int32_t)v)
+    if (schema->kind == SCHEMA_INT && value != (int32_t)value)
         return "int out of range";
-    if (s->kind == SCHEMA_ENUM && (v < 0 || v >= (int64_t)s->n))
+    if (schema->kind == SCHEMA_ENUM && (value < 0 || value >= (int64_t)schema->n))
         return "enum out of range";
-    if (s->kind == SCHEMA_STRING || s->kind == SCHEMA_BYTES)
-        return walk_skip(w, v);
+    if (schema->kind == SCHEMA_STRING || schema->kind == SCHEMA_BYTES)
+        return walk_skip(walk, value);
     return NULL;
 }
 
-static const char *walk_type(struct walk *w, const struct schema *s, int depth)
+static const char *walk_type(struct walk *walk, const struct schema *schema, int depth)
 {
     const char *why = NULL;
-    int64_t v;
+    int64_t value;
 
     if (depth > SCHEMA_DEPTH_MAX)
         return "nested too deeply";
-    switch (s->kind) {
+    switch (schema->kind) {
     case SCHEMA_RECORD:
-        for (size_t i = 0; i < s->n && !why; i++)
-            why = walk_type(w, s->fields[i].type, depth + 1);
+        for (size_t i = 0; i < schema->n && !why; i++)
+            why = walk_type(walk, schema->fields[i].type, depth + 1);
         return why;
     case SCHEMA_ARRAY:
-        return walk_array(w, s, depth);
+        return walk_array(walk, schema, depth);
     case SCHEMA_UNION:
-        if ((why = walk_long(w, &v)))
+        if ((why = walk_long(walk, &value)))
             return why;
-        if (v < 0 || v >= (int64_t)s->n)
+        if (value < 0 || value >= (int64_t)schema->n)
             return "union index out of range";
-        return walk_type(w, s->branches[v], depth + 1);
+        return walk_type(walk, schema->branches[value], depth + 1);
     case SCHEMA_NULL:
     case SCHEMA_BOOLEAN:
     case SCHEMA_INT:
@@ -124,15 +124,15 @@ static const char *walk_type(struct walk *w, const struct schema *s, int depth)
     case SCHEMA_BYTES:
     case SCHEMA_FIXED:
     case SCHEMA_ENUM:
-        return walk_plain(w, s);
+        return walk_plain(walk, schema);
     }
     return "unknown kind of schema";
 }
 
-const char *schema_check(const struct schema *s, struct cq_span body)
+const char *schema_check(const struct schema *schema, struct cq_span body)
 {
-    struct walk w = { body.p, body.p + body.n };
-    const char *why = walk_type(&w, s, 0);
+    struct walk walk = { body.p, body.p + body.n };
+    const char *why = walk_type(&walk, schema, 0);
 
-    return why || w.p == w.end ? why : "bytes after the end";
+    return why || walk.p == walk.end ? why : "bytes after the end";
 }

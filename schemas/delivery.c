@@ -30,62 +30,62 @@ struct delivery {
 
 struct delivery *delivery_new(enum delivery_origin origin, int32_t partitions)
 {
-    struct delivery *d = calloc(1, sizeof *d);
+    struct delivery *delivery = calloc(1, sizeof *delivery);
 
-    if (!d)
+    if (!delivery)
         return NULL;
-    d->origin = origin;
-    d->partitions = partitions;
-    d->batches = calloc((size_t)partitions, sizeof *d->batches);
-    buf_init(&d->encoded, TOPIC_RECORD_MAX);
-    if (!d->batches) {
-        free(d);
+    delivery->origin = origin;
+    delivery->partitions = partitions;
+    delivery->batches = calloc((size_t)partitions, sizeof *delivery->batches);
+    buf_init(&delivery->encoded, TOPIC_RECORD_MAX);
+    if (!delivery->batches) {
+        free(delivery);
         return NULL;
     }
-    return d;
+    return delivery;
 }
 
-void delivery_free(struct delivery *d)
+void delivery_free(struct delivery *delivery)
 {
-    if (!d)
+    if (!delivery)
         return;
-    for (int32_t p = 0; p < d->partitions; p++) {
-        free(d->batches[p].items);
-        free(d->batches[p].ids);
+    for (int32_t p = 0; p < delivery->partitions; p++) {
+        free(delivery->batches[p].items);
+        free(delivery->batches[p].ids);
     }
-    free(d->batches);
-    buf_release(&d->encoded);
-    free(d);
+    free(delivery->batches);
+    buf_release(&delivery->encoded);
+    free(delivery);
 }
 
-static enum cq_status emit_batch(struct delivery *d, int32_t partition, delivery_emit_fn *emit,
-                                 void *arg)
+static enum cq_status emit_batch(struct delivery *delivery, int32_t partition,
+                                 delivery_emit_fn *emit, void *arg)
 {
-    struct batch *b = &d->batches[partition];
+    struct batch *batch = &delivery->batches[partition];
     struct user_inbox record = { .body.kind = USER_INBOX_DELIVERY_BATCH };
-    struct cq_id *to = b->ids;
+    struct cq_id *to = batch->ids;
     enum cq_status st;
 
-    if (!b->n)
+    if (!batch->n)
         return CQ_OK;
-    for (size_t i = 0; i < b->n; i++) {
-        b->items[i].to = to;
-        to += b->items[i].to_n;
+    for (size_t i = 0; i < batch->n; i++) {
+        batch->items[i].to = to;
+        to += batch->items[i].to_n;
     }
     /* each recipient is in one item, and what is given up was counted */
-    CQ_ASSERT(to == b->ids + b->ids_n && d->bytes >= b->bytes, to - b->ids, b->ids_n, d->bytes,
-              b->bytes);
+    CQ_ASSERT(to == batch->ids + batch->ids_n && delivery->bytes >= batch->bytes, to - batch->ids,
+              batch->ids_n, delivery->bytes, batch->bytes);
     record.body.u.delivery_batch = (struct delivery_batch){
-        .origin = d->origin,
+        .origin = delivery->origin,
         .generation = TOPIC_GENERATION,
-        .items = b->items,
-        .items_n = b->n,
+        .items = batch->items,
+        .items_n = batch->n,
     };
-    buf_clear(&d->encoded);
-    st = codec_encode(&user_inbox_codec, &record, &d->encoded);
-    d->bytes -= b->bytes;
-    b->n = b->ids_n = b->bytes = 0;
-    return st == CQ_OK ? emit(arg, partition, buf_span(&d->encoded)) : CQ_FATAL;
+    buf_clear(&delivery->encoded);
+    st = codec_encode(&user_inbox_codec, &record, &delivery->encoded);
+    delivery->bytes -= batch->bytes;
+    batch->n = batch->ids_n = batch->bytes = 0;
+    return st == CQ_OK ? emit(arg, partition, buf_span(&delivery->encoded)) : CQ_FATAL;
 }
 
 static bool grow(void **p, size_t *cap, size_t size)
@@ -101,61 +101,64 @@ static bool grow(void **p, size_t *cap, size_t size)
 }
 
 /* Add the item, as yet for nobody, to the batch of `partition`. */
-static enum cq_status open_item(struct delivery *d, int32_t partition,
+static enum cq_status open_item(struct delivery *delivery, int32_t partition,
                                 const struct delivery_item *item, delivery_emit_fn *emit, void *arg)
 {
-    struct batch *b = &d->batches[partition];
-    const struct delivery_item *last = b->n ? &b->items[b->n - 1] : NULL;
+    struct batch *batch = &delivery->batches[partition];
+    const struct delivery_item *last = batch->n ? &batch->items[batch->n - 1] : NULL;
     bool same_source = last && last->offset == item->offset && last->partition == item->partition;
     enum cq_status st;
 
-    if (b->n && !same_source && (b->bytes >= TOPIC_CUT_BYTES || b->n >= BATCH_ITEMS_MAX)) {
-        st = emit_batch(d, partition, emit, arg);
+    if (batch->n && !same_source &&
+        (batch->bytes >= TOPIC_CUT_BYTES || batch->n >= BATCH_ITEMS_MAX)) {
+        st = emit_batch(delivery, partition, emit, arg);
         if (st != CQ_OK)
             return st;
     }
-    if (b->n == b->cap && !grow((void **)&b->items, &b->cap, sizeof *b->items))
+    if (batch->n == batch->cap && !grow((void **)&batch->items, &batch->cap, sizeof *batch->items))
         return CQ_FATAL;
-    b->items[b->n] = *item;
-    b->items[b->n].to = NULL;
-    b->items[b->n++].to_n = 0;
-    b->bytes += ITEM_OVERHEAD + item->frame.n;
-    d->bytes += ITEM_OVERHEAD + item->frame.n;
+    batch->items[batch->n] = *item;
+    batch->items[batch->n].to = NULL;
+    batch->items[batch->n++].to_n = 0;
+    batch->bytes += ITEM_OVERHEAD + item->frame.n;
+    delivery->bytes += ITEM_OVERHEAD + item->frame.n;
     return CQ_OK;
 }
 
 /* One more recipient of the batch's last item. CQ_FATAL without memory. */
-static enum cq_status add_recipient(struct delivery *d, struct batch *b, struct cq_id user)
+static enum cq_status add_recipient(struct delivery *delivery, struct batch *batch,
+                                    struct cq_id user)
 {
-    if (b->ids_n == b->ids_cap && !grow((void **)&b->ids, &b->ids_cap, sizeof *b->ids))
+    if (batch->ids_n == batch->ids_cap &&
+        !grow((void **)&batch->ids, &batch->ids_cap, sizeof *batch->ids))
         return CQ_FATAL;
-    CQ_ASSERT(b->n > 0); /* open_item() came before */
-    b->ids[b->ids_n++] = user;
-    b->items[b->n - 1].to_n++;
-    b->bytes += sizeof *b->ids;
-    d->bytes += sizeof *b->ids;
+    CQ_ASSERT(batch->n > 0); /* open_item() came before */
+    batch->ids[batch->ids_n++] = user;
+    batch->items[batch->n - 1].to_n++;
+    batch->bytes += sizeof *batch->ids;
+    delivery->bytes += sizeof *batch->ids;
     return CQ_OK;
 }
 
-enum cq_status delivery_add(struct delivery *d, const struct delivery_item *item,
+enum cq_status delivery_add(struct delivery *delivery, const struct delivery_item *item,
                             delivery_emit_fn *emit, void *arg)
 {
     bool opened[PARTITIONS_MAX] = { false }; /* that have this item already */
 
     for (size_t i = 0; i < item->to_n; i++) {
-        int32_t p = topic_partition(item->to[i], d->partitions);
-        enum cq_status st = opened[p] ? CQ_OK : open_item(d, p, item, emit, arg);
+        int32_t p = topic_partition(item->to[i], delivery->partitions);
+        enum cq_status st = opened[p] ? CQ_OK : open_item(delivery, p, item, emit, arg);
 
         opened[p] = true;
         if (st == CQ_OK)
-            st = add_recipient(d, &d->batches[p], item->to[i]);
+            st = add_recipient(delivery, &delivery->batches[p], item->to[i]);
         if (st != CQ_OK)
             return st;
     }
     return CQ_OK;
 }
 
-enum cq_status delivery_add_to(struct delivery *d, const struct delivery_item *item,
+enum cq_status delivery_add_to(struct delivery *delivery, const struct delivery_item *item,
                                const uint16_t *where, int32_t partition, delivery_emit_fn *emit,
                                void *arg)
 {
@@ -166,40 +169,41 @@ enum cq_status delivery_add_to(struct delivery *d, const struct delivery_item *i
 
         if (where[i] != partition)
             continue;
-        st = opened ? CQ_OK : open_item(d, partition, item, emit, arg);
+        st = opened ? CQ_OK : open_item(delivery, partition, item, emit, arg);
         opened = true;
         if (st == CQ_OK)
-            st = add_recipient(d, &d->batches[partition], item->to[i]);
+            st = add_recipient(delivery, &delivery->batches[partition], item->to[i]);
         if (st != CQ_OK)
             return st;
     }
     return CQ_OK;
 }
 
-size_t delivery_bytes(const struct delivery *d)
+size_t delivery_bytes(const struct delivery *delivery)
 {
-    return d->bytes;
+    return delivery->bytes;
 }
 
-size_t delivery_cost(const struct delivery *d, const struct delivery_item *item)
+size_t delivery_cost(const struct delivery *delivery, const struct delivery_item *item)
 {
-    size_t copies = item->to_n < (size_t)d->partitions ? item->to_n : (size_t)d->partitions;
+    size_t copies =
+        item->to_n < (size_t)delivery->partitions ? item->to_n : (size_t)delivery->partitions;
 
     return copies * (ITEM_OVERHEAD + item->frame.n) + item->to_n * sizeof *item->to;
 }
 
-enum cq_status delivery_flush(struct delivery *d, delivery_emit_fn *emit, void *arg)
+enum cq_status delivery_flush(struct delivery *delivery, delivery_emit_fn *emit, void *arg)
 {
     enum cq_status st = CQ_OK;
 
-    for (int32_t p = 0; st == CQ_OK && p < d->partitions; p++)
-        st = emit_batch(d, p, emit, arg);
+    for (int32_t p = 0; st == CQ_OK && p < delivery->partitions; p++)
+        st = emit_batch(delivery, p, emit, arg);
     return st;
 }
 
-void delivery_clear(struct delivery *d)
+void delivery_clear(struct delivery *delivery)
 {
-    for (int32_t p = 0; p < d->partitions; p++)
-        d->batches[p].n = d->batches[p].ids_n = d->batches[p].bytes = 0;
-    d->bytes = 0;
+    for (int32_t p = 0; p < delivery->partitions; p++)
+        delivery->batches[p].n = delivery->batches[p].ids_n = delivery->batches[p].bytes = 0;
+    delivery->bytes = 0;
 }

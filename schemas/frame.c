@@ -6,61 +6,681 @@
 
 /* ---- words ---------------------------------------------------------------------------- */
 
-static const char *const type_words[] = { "text", "image", "video", "audio", "document" };
-static const char *const role_words[] = { "member", "admin", "owner" };
-static const char *const change_words[] = { "add", "remove", "promote", "demote", "make_owner" };
-
-_Static_assert(ARRAY_LEN(type_words) == MESSAGE_TYPE_N, "a word for each type");
-_Static_assert(ARRAY_LEN(role_words) == MEMBER_ROLE_N, "a word for each role");
-_Static_assert(ARRAY_LEN(change_words) == MEMBER_CHANGE_KIND_N, "a word for each change");
+const struct json_words frame_type_words = { message_type_words, MESSAGE_TYPE_N };
+const struct json_words frame_state_words = { signal_state_words, SIGNAL_STATE_N };
+static const struct json_words roles = { member_role_words, MEMBER_ROLE_N };
+static const struct json_words changes = { member_change_kind_words, MEMBER_CHANGE_KIND_N };
 
 const char *message_type_word(enum message_type t)
 {
-    return t < MESSAGE_TYPE_N ? type_words[t] : "";
+    return t < MESSAGE_TYPE_N ? message_type_words[t] : "";
 }
 
 const char *member_role_word(enum member_role r)
 {
-    return r < MEMBER_ROLE_N ? role_words[r] : "";
-}
-
-const char *member_change_word(enum member_change_kind k)
-{
-    return k < MEMBER_CHANGE_KIND_N ? change_words[k] : "";
+    return r < MEMBER_ROLE_N ? member_role_words[r] : "";
 }
 
 bool message_type_parse(struct cq_span word, enum message_type *ret)
 {
-    for (unsigned i = 0; i < MESSAGE_TYPE_N; i++)
-        if (span_eq_str(word, type_words[i])) {
-            *ret = (enum message_type)i;
-            return true;
-        }
-    return false;
+    unsigned value;
+
+    if (!json_word_find(&frame_type_words, word, &value))
+        return false;
+    *ret = (enum message_type)value;
+    return true;
+}
+
+/* ---- the table ------------------------------------------------------------------------ */
+
+/* Which member of a frame is which of the fact that it tells. The order is that of the frame. */
+
+#define EVENT(name, kind, field) JSON_MEMBER(name, kind, struct chat_event, field)
+#define MESSAGE(name, kind, field, ...) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.message_accepted.field, ##__VA_ARGS__)
+#define MESSAGE_MAY(name, kind, field, has, ...)                                 \
+    JSON_OPTIONAL(name, kind, struct chat_event, event.u.message_accepted.field, \
+                  event.u.message_accepted.has, ##__VA_ARGS__)
+#define MEDIA(name, kind, field) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.media_processed.field)
+
+static const char quoted_rule[] = "replyTo: the id and the seq of a message";
+
+static const struct json_member quoted_rows[] = {
+    JSON_MEMBER("id", JSON_ID, struct quoted, id, .rule = quoted_rule),
+    JSON_MEMBER("seq", JSON_NUMBER, struct quoted, seq, .least = 1, .most = LIMIT_QUOTED_SEQ_MAX,
+                .rule = quoted_rule),
+};
+const struct json_members frame_quoted = JSON_MEMBERS(quoted_rows);
+
+static const struct json_member message_rows[] = {
+    MESSAGE("id", JSON_ID, id),
+    EVENT("clientId", JSON_TEXT, client_id),
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    EVENT("from", JSON_ID, user_id),
+    MESSAGE_MAY("peer", JSON_ID, peer, has_peer),
+    MESSAGE("type", JSON_WORD, type, .words = &frame_type_words),
+    MESSAGE("content", JSON_TEXT, content),
+    MESSAGE_MAY("mediaId", JSON_ID, media_id, has_media_id),
+    MESSAGE_MAY("replyTo", JSON_OBJECT, reply_to, has_reply_to, .items = &frame_quoted),
+    MESSAGE("mentions", JSON_IDS, mentions, .optional = true, .least = 1,
+            .most = LIMIT_MESSAGE_SENT_MENTIONS,
+            .n_off = offsetof(struct chat_event, event.u.message_accepted.mentions_n)),
+    MESSAGE_MAY("forwarded", JSON_INT, forwarded, has_forwarded, .least = 1,
+                .most = LIMIT_MESSAGE_SENT_FORWARDED_MAX),
+    EVENT("sentAt", JSON_NUMBER, at_ms),
+    MESSAGE_MAY("expiresAt", JSON_NUMBER, expires_at_ms, has_expires_at_ms),
+};
+static const struct json_members message_members = JSON_MEMBERS(message_rows);
+
+static const struct json_member media_rows[] = {
+    MEDIA("mediaId", JSON_ID, media_id),
+    EVENT("chatId", JSON_ID, chat_id),
+    MEDIA("width", JSON_INT, width),
+    MEDIA("height", JSON_INT, height),
+    MEDIA("durationMs", JSON_NUMBER, duration_ms),
+    MEDIA("thumbnail", JSON_SOME, thumbnail_key),
+};
+static const struct json_members media_members = JSON_MEMBERS(media_rows);
+
+#define DELETED(name, kind, field) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.message_deleted.field)
+#define EDITED(name, kind, field) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.message_edited.field)
+
+static const struct json_member deleted_rows[] = {
+    EVENT("clientId", JSON_TEXT, client_id),
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    DELETED("messageId", JSON_ID, message_id),
+    DELETED("messageSeq", JSON_NUMBER, message_seq),
+    EVENT("by", JSON_ID, user_id),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members deleted_members = JSON_MEMBERS(deleted_rows);
+
+static const struct json_member edited_rows[] = {
+    EVENT("clientId", JSON_TEXT, client_id),
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    EDITED("messageId", JSON_ID, message_id),
+    EDITED("messageSeq", JSON_NUMBER, message_seq),
+    EVENT("by", JSON_ID, user_id),
+    EDITED("content", JSON_TEXT, content),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members edited_members = JSON_MEMBERS(edited_rows);
+
+#define REACTION(name, kind, field) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.reaction_changed.field)
+
+static const struct json_member reaction_rows[] = {
+    EVENT("clientId", JSON_TEXT, client_id),
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    REACTION("messageId", JSON_ID, message_id),
+    REACTION("messageSeq", JSON_NUMBER, message_seq),
+    EVENT("by", JSON_ID, user_id),
+    REACTION("reaction", JSON_TEXT, reaction),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members reaction_members = JSON_MEMBERS(reaction_rows);
+
+#define BLOCK(name, kind, field) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.block_changed.field)
+
+/* Whether it is so any more is said by the frame's name. */
+static const struct json_member block_rows[] = {
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    BLOCK("userId", JSON_ID, peer),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members block_members = JSON_MEMBERS(block_rows);
+
+#define TIMER(name, kind, field) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.timer_changed.field)
+
+static const struct json_member timer_rows[] = {
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    JSON_OPTIONAL("peer", JSON_ID, struct chat_event, event.u.timer_changed.peer,
+                  event.u.timer_changed.has_peer),
+    EVENT("by", JSON_ID, user_id),
+    TIMER("seconds", JSON_NUMBER, seconds),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members timer_members = JSON_MEMBERS(timer_rows);
+
+static const struct json_member place_rows[] = {
+    JSON_MEMBER("id", JSON_ID, struct message_ref, id),
+    JSON_MEMBER("seq", JSON_NUMBER, struct message_ref, seq),
+};
+static const struct json_members place_members = JSON_MEMBERS(place_rows);
+
+static const struct json_member hidden_rows[] = {
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    JSON_MEMBER("messages", JSON_LIST, struct chat_event, event.u.messages_hidden.messages,
+                .n_off = offsetof(struct chat_event, event.u.messages_hidden.messages_n),
+                .item_size = sizeof(struct message_ref), .items = &place_members),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members hidden_members = JSON_MEMBERS(hidden_rows);
+
+/* Frames that a schema names (`told`, schemas/expand.h): the members of the event, and the fields
+ * of the fact. */
+#define TOLD_ROWS_(fact, constant, word)                                  \
+    static const struct json_member told_##fact##_rows[] = {              \
+        EVENT("clientId", JSON_TEXT, client_id),                          \
+        EVENT("chatId", JSON_ID, chat_id),                                \
+        EVENT("seq", JSON_NUMBER, seq),                                   \
+        EVENT("by", JSON_ID, user_id),                                    \
+        JSON_SPREAD_OF(struct chat_event, event.u.fact, &fact##_members), \
+        EVENT("at", JSON_NUMBER, at_ms),                                  \
+    };                                                                    \
+    static const struct json_members told_##fact = JSON_MEMBERS(told_##fact##_rows);
+CHAT_EVENT_EVENT_TOLD(TOLD_ROWS_)
+
+/* What a group's frames say of its events. */
+struct group_frame {
+    struct cq_id chat, by;
+    int64_t seq, at_ms;
+    struct cq_span name;
+    bool has_members; /* when the group began */
+    const struct member_entry *members;
+    size_t members_n;
+};
+
+static const struct json_member member_rows[] = {
+    JSON_MEMBER("userId", JSON_ID, struct member_entry, user_id),
+    JSON_MEMBER("role", JSON_WORD, struct member_entry, role, .words = &roles),
+};
+static const struct json_members member_members = JSON_MEMBERS(member_rows);
+
+static const struct json_member group_rows[] = {
+    JSON_MEMBER("chatId", JSON_ID, struct group_frame, chat),
+    JSON_MEMBER("seq", JSON_NUMBER, struct group_frame, seq),
+    JSON_MEMBER("name", JSON_TEXT, struct group_frame, name),
+    JSON_MEMBER("by", JSON_ID, struct group_frame, by),
+    JSON_MEMBER("at", JSON_NUMBER, struct group_frame, at_ms),
+    JSON_OPTIONAL("members", JSON_LIST, struct group_frame, members, has_members,
+                  .n_off = offsetof(struct group_frame, members_n),
+                  .item_size = sizeof(struct member_entry), .items = &member_members),
+};
+static const struct json_members group_members = JSON_MEMBERS(group_rows);
+
+static const struct json_member change_rows[] = {
+    JSON_MEMBER("userId", JSON_ID, struct member_change, user_id),
+    JSON_MEMBER("change", JSON_WORD, struct member_change, change, .words = &changes),
+};
+static const struct json_members change_members = JSON_MEMBERS(change_rows);
+
+static const struct json_member changed_rows[] = {
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    EVENT("by", JSON_ID, user_id),
+    EVENT("at", JSON_NUMBER, at_ms),
+    JSON_MEMBER("changes", JSON_LIST, struct chat_event, event.u.membership_changed.changes,
+                .n_off = offsetof(struct chat_event, event.u.membership_changed.changes_n),
+                .item_size = sizeof(struct member_change), .items = &change_members),
+};
+static const struct json_members changed_members = JSON_MEMBERS(changed_rows);
+
+static const struct json_member rejected_rows[] = {
+    JSON_MEMBER("clientId", JSON_TEXT, struct rejection, client_id),
+    JSON_MEMBER("id", JSON_ID, struct rejection, id),
+    JSON_MEMBER("chatId", JSON_ID, struct rejection, chat_id),
+    JSON_MEMBER("code", JSON_TEXT, struct rejection, code),
+};
+static const struct json_members rejected_members = JSON_MEMBERS(rejected_rows);
+
+static const struct json_member receipt_rejected_rows[] = {
+    JSON_MEMBER("chatId", JSON_ID, struct rejection, chat_id),
+    JSON_MEMBER("code", JSON_TEXT, struct rejection, code),
+};
+static const struct json_members receipt_rejected_members = JSON_MEMBERS(receipt_rejected_rows);
+
+struct status_frame {
+    struct cq_id chat;
+    int64_t delivered, read, at_ms;
+    bool has_except;
+    const struct frame_gap *except;
+    size_t except_n;
+};
+
+static const struct json_member gap_rows[] = {
+    JSON_MEMBER("after", JSON_NUMBER, struct frame_gap, after),
+    JSON_MEMBER("before", JSON_NUMBER, struct frame_gap, before),
+};
+static const struct json_members gap_members = JSON_MEMBERS(gap_rows);
+
+static const struct json_member status_rows[] = {
+    JSON_MEMBER("chatId", JSON_ID, struct status_frame, chat),
+    JSON_MEMBER("delivered", JSON_NUMBER, struct status_frame, delivered),
+    JSON_MEMBER("read", JSON_NUMBER, struct status_frame, read),
+    JSON_OPTIONAL("except", JSON_LIST, struct status_frame, except, has_except,
+                  .n_off = offsetof(struct status_frame, except_n),
+                  .item_size = sizeof(struct frame_gap), .items = &gap_members),
+    JSON_MEMBER("at", JSON_NUMBER, struct status_frame, at_ms),
+};
+static const struct json_members status_members = JSON_MEMBERS(status_rows);
+
+struct read_frame {
+    struct cq_id chat;
+    int64_t seq, at_ms;
+};
+
+static const struct json_member read_rows[] = {
+    JSON_MEMBER("chatId", JSON_ID, struct read_frame, chat),
+    JSON_MEMBER("seq", JSON_NUMBER, struct read_frame, seq),
+    JSON_MEMBER("at", JSON_NUMBER, struct read_frame, at_ms),
+};
+static const struct json_members read_members = JSON_MEMBERS(read_rows);
+
+static const struct json_words audiences = { audience_words, AUDIENCE_N };
+
+#define PRIVACY(name, field)                                                                      \
+    JSON_OPTIONAL(name, JSON_WORD, struct frame_privacy, field, has_##field, .words = &audiences, \
+                  .rule = name ": everyone, contacts or nobody")
+
+static const struct json_member privacy_rows[] = {
+    PRIVACY("lastSeen", last_seen),
+    PRIVACY("picture", picture),
+    PRIVACY("about", about),
+};
+const struct json_members frame_privacy_members = JSON_MEMBERS(privacy_rows);
+
+bool frame_privacy_is_empty(const struct frame_privacy *privacy)
+{
+    return !privacy->has_last_seen && !privacy->has_picture && !privacy->has_about;
+}
+
+struct profile_frame {
+    struct cq_span name, about, picture;
+    bool has_name, has_about, has_picture, has_privacy, has_read_receipts, read_receipts;
+    struct frame_privacy privacy;
+    int64_t at_ms;
+};
+
+static const struct json_member profile_rows[] = {
+    JSON_OPTIONAL("name", JSON_TEXT, struct profile_frame, name, has_name),
+    JSON_OPTIONAL("about", JSON_TEXT, struct profile_frame, about, has_about),
+    JSON_OPTIONAL("picture", JSON_TEXT, struct profile_frame, picture, has_picture),
+    JSON_OPTIONAL("privacy", JSON_OBJECT, struct profile_frame, privacy, has_privacy,
+                  .items = &frame_privacy_members),
+    JSON_OPTIONAL("readReceipts", JSON_BOOL, struct profile_frame, read_receipts,
+                  has_read_receipts),
+    JSON_MEMBER("at", JSON_NUMBER, struct profile_frame, at_ms),
+};
+static const struct json_members profile_members = JSON_MEMBERS(profile_rows);
+
+struct ready_frame {
+    struct cq_id session;
+    struct cq_span at;
+};
+
+static const struct json_member ready_rows[] = {
+    JSON_MEMBER("session", JSON_ID, struct ready_frame, session),
+    JSON_MEMBER("at", JSON_TEXT, struct ready_frame, at),
+};
+static const struct json_members ready_members = JSON_MEMBERS(ready_rows);
+
+/* Answers of a gateway to one frame. */
+struct answer_frame {
+    struct cq_span client_id, code, message;
+    struct cq_id id;
+    int64_t retry_after_ms;
+    struct frame_about about;
+};
+
+static const struct json_member ack_rows[] = {
+    JSON_MEMBER("clientId", JSON_TEXT, struct answer_frame, client_id),
+    JSON_MEMBER("id", JSON_ID, struct answer_frame, id),
+};
+static const struct json_members ack_members = JSON_MEMBERS(ack_rows);
+
+static const struct json_member nack_rows[] = {
+    JSON_MEMBER("clientId", JSON_TEXT, struct answer_frame, client_id),
+    JSON_MEMBER("code", JSON_TEXT, struct answer_frame, code),
+    JSON_MEMBER("retryAfter", JSON_NUMBER, struct answer_frame, retry_after_ms),
+};
+static const struct json_members nack_members = JSON_MEMBERS(nack_rows);
+
+static const struct json_member error_rows[] = {
+    JSON_MEMBER("code", JSON_TEXT, struct answer_frame, code),
+    JSON_MEMBER("message", JSON_TEXT, struct answer_frame, message),
+    JSON_OPTIONAL("of", JSON_TEXT, struct answer_frame, about.of, about.has_of),
+    JSON_OPTIONAL("clientId", JSON_TEXT, struct answer_frame, about.client_id, about.has_client_id),
+    JSON_OPTIONAL("chatId", JSON_ID, struct answer_frame, about.chat, about.has_chat),
+};
+static const struct json_members error_members = JSON_MEMBERS(error_rows);
+
+static const char *const capability_words[] = {
+    "replies",  "mentions", "forwards", "edits",        "deletions", "reactions", "typing",
+    "presence", "privacy",  "blocks",   "readReceipts", "timers",    "hiding"
+};
+const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
+
+struct welcome_frame {
+    struct {
+        int64_t content_bytes, client_id_chars, mentions, frame_bytes;
+    } limits;
+};
+
+#define WELCOME(name, field) JSON_MEMBER(name, JSON_NUMBER, struct welcome_frame, field)
+
+static const struct json_member limit_rows[] = {
+    WELCOME("contentBytes", limits.content_bytes),
+    WELCOME("clientIdChars", limits.client_id_chars),
+    WELCOME("mentions", limits.mentions),
+    WELCOME("frameBytes", limits.frame_bytes),
+};
+static const struct json_members limit_members = JSON_MEMBERS(limit_rows);
+
+static const struct json_member welcome_rows[] = {
+    JSON_MEMBER("capabilities", JSON_WORDS, struct welcome_frame, limits,
+                .words = &frame_capabilities),
+    JSON_MEMBER("limits", JSON_OBJECT, struct welcome_frame, limits, .items = &limit_members),
+};
+static const struct json_members welcome_members = JSON_MEMBERS(welcome_rows);
+
+static const struct json_member typing_rows[] = {
+    JSON_MEMBER("chatId", JSON_ID, struct signal, chat_id),
+    JSON_MEMBER("userId", JSON_ID, struct signal, user_id),
+    JSON_MEMBER("state", JSON_WORD, struct signal, state, .words = &frame_state_words),
+};
+static const struct json_members typing_members = JSON_MEMBERS(typing_rows);
+
+static const struct json_words presences = { presence_state_words, PRESENCE_STATE_N };
+
+/* A time that nobody knows is left out. */
+struct presence_frame {
+    struct presence_signal what;
+    bool has_at;
+};
+
+static const struct json_member presence_rows[] = {
+    JSON_MEMBER("userId", JSON_ID, struct presence_frame, what.user_id),
+    JSON_MEMBER("state", JSON_WORD, struct presence_frame, what.state, .words = &presences),
+    JSON_OPTIONAL("at", JSON_NUMBER, struct presence_frame, what.at_ms, has_at),
+};
+static const struct json_members presence_members = JSON_MEMBERS(presence_rows);
+
+struct looking_frame {
+    struct cq_id subject;
+    bool has_chat, has_user;
+    int64_t until_ms;
+};
+
+static const struct json_member looking_rows[] = {
+    JSON_OPTIONAL("chatId", JSON_ID, struct looking_frame, subject, has_chat),
+    JSON_OPTIONAL("userId", JSON_ID, struct looking_frame, subject, has_user),
+    JSON_MEMBER("until", JSON_NUMBER, struct looking_frame, until_ms),
+};
+static const struct json_members looking_members = JSON_MEMBERS(looking_rows);
+
+static const struct json_members no_members;
+
+#define TOLD_OF_(fact, constant, word) OF_##constant,
+#define TOLD_FRAME_(fact, constant, word) [OF_##constant] = { word, true, &told_##fact },
+#define TOLD_CASE_(fact, constant, word) \
+    case constant:                       \
+        put(out, OF_##constant, e);      \
+        break;
+
+enum {
+    OF_WELCOME,
+    OF_READY,
+    OF_ACK,
+    OF_NACK,
+    OF_MESSAGE,
+    OF_REJECTED,
+    OF_RECEIPT_REJECTED,
+    OF_STATUS,
+    OF_READ,
+    OF_PROFILE,
+    OF_CHAT,
+    OF_MEMBER,
+    OF_DELETED,
+    OF_EDITED,
+    OF_REACTION,
+    OF_BLOCKED,
+    OF_UNBLOCKED,
+    OF_TIMER,
+    OF_HIDDEN,
+    OF_MEDIA,
+    OF_LOOKING,
+    OF_TYPING,
+    OF_PRESENCE,
+    OF_PONG,
+    OF_ERROR,
+    CHAT_EVENT_EVENT_TOLD(TOLD_OF_) FRAMES_N
+};
+
+static const struct frame_spec frames[] = {
+    [OF_WELCOME] = { "welcome", false, &welcome_members },
+    [OF_READY] = { "ready", true, &ready_members },
+    [OF_ACK] = { "ack", false, &ack_members },
+    [OF_NACK] = { "nack", false, &nack_members },
+    [OF_MESSAGE] = { "message", true, &message_members },
+    [OF_REJECTED] = { "rejected", true, &rejected_members },
+    [OF_RECEIPT_REJECTED] = { "receipt_rejected", true, &receipt_rejected_members },
+    [OF_STATUS] = { "status", true, &status_members },
+    [OF_READ] = { "read", true, &read_members },
+    [OF_PROFILE] = { "profile", true, &profile_members },
+    [OF_CHAT] = { "chat", true, &group_members },
+    [OF_MEMBER] = { "member", true, &changed_members },
+    [OF_DELETED] = { "deleted", true, &deleted_members },
+    [OF_EDITED] = { "edited", true, &edited_members },
+    [OF_REACTION] = { "reaction", true, &reaction_members },
+    [OF_BLOCKED] = { "blocked", true, &block_members },
+    [OF_UNBLOCKED] = { "unblocked", true, &block_members },
+    [OF_TIMER] = { "timer", true, &timer_members },
+    [OF_HIDDEN] = { "hidden", true, &hidden_members },
+    [OF_MEDIA] = { "media", true, &media_members },
+    [OF_LOOKING] = { "looking", false, &looking_members },
+    [OF_TYPING] = { "typing", false, &typing_members },
+    [OF_PRESENCE] = { "presence", false, &presence_members },
+    [OF_PONG] = { "pong", false, &no_members },
+    [OF_ERROR] = { "error", false, &error_members },
+    CHAT_EVENT_EVENT_TOLD(TOLD_FRAME_)
+};
+
+_Static_assert(ARRAY_LEN(frames) == FRAMES_N, "a row for each frame");
+
+const struct frame_spec *frame_specs(size_t *ret_n)
+{
+    *ret_n = ARRAY_LEN(frames);
+    return frames;
 }
 
 /* ---- frames --------------------------------------------------------------------------- */
 
-void frame_message(struct cq_buf *out, const struct chat_event *e)
+static void put(struct cq_buf *out, int frame, const void *fact)
 {
-    const struct message_accepted *m = &e->event.u.message_accepted;
-
-    if (e->event.kind != CHAT_EVENT_MESSAGE_ACCEPTED)
-        return;
-    out_word(out, "t", "message");
-    out_id(out, "id", m->id);
-    out_text(out, "clientId", e->client_id);
-    out_id(out, "chatId", e->chat_id);
-    out_i64(out, "seq", e->seq);
-    out_id(out, "from", e->user_id);
-    if (m->has_peer)
-        out_id(out, "peer", m->peer);
-    out_word(out, "type", message_type_word(m->type));
-    out_text(out, "content", m->content);
-    if (m->has_media_id)
-        out_id(out, "mediaId", m->media_id);
-    out_i64(out, "sentAt", e->at_ms);
+    out_word(out, "t", frames[frame].t);
+    json_members_write(out, frames[frame].members, fact);
     buf_add_byte(out, '}');
+}
+
+static void put_group(struct cq_buf *out, const struct chat_event *e, struct group_frame f)
+{
+    f.chat = e->chat_id;
+    f.by = e->user_id;
+    f.seq = e->seq;
+    f.at_ms = e->at_ms;
+    put(out, OF_CHAT, &f);
+}
+
+void frame_event(struct cq_buf *out, const struct chat_event *e)
+{
+    switch (e->event.kind) {
+    case CHAT_EVENT_MESSAGE_ACCEPTED:
+        put(out, OF_MESSAGE, e);
+        break;
+    case CHAT_EVENT_GROUP_STARTED:
+        put_group(out, e,
+                  (struct group_frame){ .name = e->event.u.group_started.name,
+                                        .has_members = true,
+                                        .members = e->event.u.group_started.members,
+                                        .members_n = e->event.u.group_started.members_n });
+        break;
+    case CHAT_EVENT_GROUP_NAMED:
+        put_group(out, e, (struct group_frame){ .name = e->event.u.group_named.name });
+        break;
+    case CHAT_EVENT_MEMBERSHIP_CHANGED:
+        put(out, OF_MEMBER, e);
+        break;
+    case CHAT_EVENT_MESSAGE_DELETED:
+        put(out, OF_DELETED, e);
+        break;
+    case CHAT_EVENT_MESSAGE_EDITED:
+        put(out, OF_EDITED, e);
+        break;
+    case CHAT_EVENT_REACTION_CHANGED:
+        put(out, OF_REACTION, e);
+        break;
+    case CHAT_EVENT_BLOCK_CHANGED:
+        put(out, e->event.u.block_changed.blocked ? OF_BLOCKED : OF_UNBLOCKED, e);
+        break;
+    case CHAT_EVENT_TIMER_CHANGED:
+        put(out, OF_TIMER, e);
+        break;
+    case CHAT_EVENT_MESSAGES_HIDDEN:
+        put(out, OF_HIDDEN, e);
+        break;
+    case CHAT_EVENT_MEDIA_PROCESSED:
+        put(out, OF_MEDIA, e);
+        break;
+        CHAT_EVENT_EVENT_TOLD(TOLD_CASE_)
+    case CHAT_EVENT_MEDIA_READY: /* its owner's business until a message shows it */
+    case CHAT_EVENT_EVENT_KIND_N:
+        break;
+    }
+}
+
+void frame_rejected(struct cq_buf *out, const struct rejection *r)
+{
+    put(out, OF_REJECTED, r);
+}
+
+void frame_receipt_rejected(struct cq_buf *out, const struct rejection *r)
+{
+    put(out, OF_RECEIPT_REJECTED, r);
+}
+
+void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
+                  int64_t at_ms, const struct frame_gap *except, size_t except_n)
+{
+    put(out, OF_STATUS,
+        &(struct status_frame){ chat, delivered, read, at_ms, except_n > 0, except, except_n });
+}
+
+void frame_read(struct cq_buf *out, struct cq_id chat, int64_t seq, int64_t at_ms)
+{
+    put(out, OF_READ, &(struct read_frame){ chat, seq, at_ms });
+}
+
+static struct frame_privacy privacy_of(const struct profile_details_changed *details)
+{
+    return (struct frame_privacy){ .last_seen = details->last_seen_to,
+                                   .has_last_seen = details->has_last_seen_to,
+                                   .picture = details->picture_to,
+                                   .has_picture = details->has_picture_to,
+                                   .about = details->about_to,
+                                   .has_about = details->has_about_to };
+}
+
+void frame_profile(struct cq_buf *out, const struct user_event *e)
+{
+    struct profile_frame told = { .at_ms = e->at_ms };
+    struct cq_id_text picture;
+
+    switch (e->event.kind) {
+    case USER_EVENT_USER_REGISTERED:
+        told.has_name = true;
+        told.name = e->event.u.user_registered.name;
+        break;
+    case USER_EVENT_PROFILE_CHANGED:
+        told.has_name = true;
+        told.name = e->event.u.profile_changed.name;
+        break;
+    case USER_EVENT_PROFILE_DETAILS_CHANGED:
+        told.has_about = e->event.u.profile_details_changed.has_about;
+        told.about = e->event.u.profile_details_changed.about;
+        told.has_picture = e->event.u.profile_details_changed.has_picture;
+        picture = id_text(e->event.u.profile_details_changed.picture);
+        told.picture = id_is_zero(e->event.u.profile_details_changed.picture) ? span_str("")
+                                                                              : span_str(picture.s);
+        told.privacy = privacy_of(&e->event.u.profile_details_changed);
+        told.has_privacy = !frame_privacy_is_empty(&told.privacy);
+        told.has_read_receipts = e->event.u.profile_details_changed.has_read_receipts;
+        told.read_receipts = e->event.u.profile_details_changed.read_receipts;
+        break;
+    case USER_EVENT_DEVICE_ADDED: /* nothing of a profile */
+    case USER_EVENT_DEVICE_REMOVED:
+    case USER_EVENT_CHAT_MUTE_CHANGED:
+    case USER_EVENT_EVENT_KIND_N:
+        return;
+    }
+    put(out, OF_PROFILE, &told);
+}
+
+void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at)
+{
+    put(out, OF_READY, &(struct ready_frame){ session, at });
+}
+
+void frame_ack(struct cq_buf *out, struct cq_span client_id, struct cq_id id)
+{
+    put(out, OF_ACK, &(struct answer_frame){ .client_id = client_id, .id = id });
+}
+
+void frame_nack(struct cq_buf *out, struct cq_span client_id, const char *code,
+                int64_t retry_after_ms)
+{
+    put(out, OF_NACK,
+        &(struct answer_frame){
+            .client_id = client_id, .code = span_str(code), .retry_after_ms = retry_after_ms });
+}
+
+void frame_looking(struct cq_buf *out, bool is_user, struct cq_id subject, int64_t until_ms)
+{
+    put(out, OF_LOOKING, &(struct looking_frame){ subject, !is_user, is_user, until_ms });
+}
+
+void frame_presence(struct cq_buf *out, const struct presence_signal *signal)
+{
+    put(out, OF_PRESENCE, &(struct presence_frame){ *signal, signal->at_ms != 0 });
+}
+
+void frame_typing(struct cq_buf *out, const struct signal *signal)
+{
+    put(out, OF_TYPING, signal);
+}
+
+void frame_pong(struct cq_buf *out)
+{
+    put(out, OF_PONG, NULL);
+}
+
+void frame_error(struct cq_buf *out, const char *code, const char *message,
+                 const struct frame_about *about)
+{
+    put(out, OF_ERROR,
+        &(struct answer_frame){
+            .code = span_str(code), .message = span_str(message), .about = *about });
+}
+
+void frame_welcome(struct cq_buf *out, int64_t frame_bytes)
+{
+    put(out, OF_WELCOME,
+        &(struct welcome_frame){ .limits = { .content_bytes = LIMIT_CONTENT_BYTES,
+                                             .client_id_chars = LIMIT_CLIENT_ID_BYTES,
+                                             .mentions = LIMIT_MESSAGE_SENT_MENTIONS,
+                                             .frame_bytes = frame_bytes } });
 }
 
 /* ---- excerpts ------------------------------------------------------------------------- */
@@ -81,8 +701,28 @@ static bool take_string(struct cq_span *s, struct cq_span *ret)
     return true;
 }
 
+/* Bytes of a plain value, or of a list or an object with all that is in it. */
+static size_t skip_value(struct cq_span s)
+{
+    size_t depth = 0;
+
+    for (struct cq_span text, rest = s; rest.n;) {
+        uint8_t byte = rest.p[0];
+
+        if (!depth && (byte == ',' || byte == '}'))
+            return s.n - rest.n;
+        depth += byte == '[' || byte == '{';
+        depth -= depth && (byte == ']' || byte == '}');
+        if (byte != '"')
+            rest = span_of(rest.p + 1, rest.n - 1);
+        else if (!take_string(&rest, &text))
+            break;
+    }
+    return s.n;
+}
+
 /* Take one member, `"name":value` and the comma or brace behind it. `*ret` is a string's inside,
- * or a plain value. */
+ * or the value as it stands. */
 static bool take_member(struct cq_span *s, struct cq_span *ret_name, struct cq_span *ret)
 {
     size_t i = 0;
@@ -94,8 +734,7 @@ static bool take_member(struct cq_span *s, struct cq_span *ret_name, struct cq_s
         if (!take_string(s, ret))
             return false;
     } else {
-        while (i < s->n && s->p[i] != ',' && s->p[i] != '}')
-            i++;
+        i = skip_value(*s);
         *ret = span_of(s->p, i);
         *s = span_of(s->p + i, s->n - i);
     }
@@ -103,6 +742,20 @@ static bool take_member(struct cq_span *s, struct cq_span *ret_name, struct cq_s
         return false;
     *s = span_of(s->p + 1, s->n - 1);
     return true;
+}
+
+/* What beside its text says whom a message wakes, as it stands; too long to be ours: nothing. */
+static struct cq_span kept_of(struct cq_span value, size_t max)
+{
+    return value.n <= max ? value : span_of(NULL, 0);
+}
+
+static void put_kept(struct cq_buf *out, const char *name, struct cq_span value)
+{
+    if (!value.n)
+        return;
+    out_key(out, name);
+    buf_add_span(out, value);
 }
 
 /* The longest start of what stands inside a JSON string that ends between two characters. */
@@ -125,9 +778,19 @@ static struct cq_span cut_escaped(struct cq_span s, size_t max)
 void frame_excerpt(struct cq_buf *out, struct cq_span frame)
 {
     static const char mark[] = "\xE2\x80\xA6"; /* an ellipsis */
-    enum { AROUND = 64 };                      /* bytes beside the content, at most */
+    enum {
+        AROUND = 96,      /* bytes beside the content and what is kept, at most */
+        QUOTED_MAX = 128, /* {"id":…,"seq":…} */
+        EXPIRES_MAX = 32,
+        MENTIONS_MAX = LIMIT_MESSAGE_SENT_MENTIONS * (CQ_ID_TEXT_LEN + 3) + 2
+    };
     struct cq_span name, value, type = { NULL, 0 }, content = { NULL, 0 };
+    struct cq_span quoted = { NULL, 0 }, mentions = { NULL, 0 }, expires = { NULL, 0 };
     bool caption = false;
+    size_t room;
+
+    _Static_assert(AROUND + QUOTED_MAX + MENTIONS_MAX + EXPIRES_MAX + 256 < FRAME_EXCERPT_MAX,
+                   "room for a text");
 
     while (frame.n && take_member(&frame, &name, &value)) {
         if (span_eq_str(name, "type"))
@@ -135,132 +798,30 @@ void frame_excerpt(struct cq_buf *out, struct cq_span frame)
         if (span_eq_str(name, "content") || span_eq_str(name, "caption"))
             content = value;
         caption |= span_eq_str(name, "mediaId") || span_eq_str(name, "caption");
+        if (span_eq_str(name, "replyTo"))
+            quoted = kept_of(value, QUOTED_MAX);
+        if (span_eq_str(name, "mentions"))
+            mentions = kept_of(value, MENTIONS_MAX);
+        if (span_eq_str(name, "expiresAt"))
+            expires = kept_of(value, EXPIRES_MAX);
     }
-    if (frame.n || !type.n || type.n > AROUND / 2)
+    if (!type.n && content.n)
+        type = span_str("text"); /* of an edited message the view knows better */
+    if (frame.n || !type.n || type.n > AROUND / 3)
         return;
     buf_add_str(out, "\"type\":\"");
     buf_add_span(out, type);
     buf_add_str(out, caption ? "\",\"caption\":\"" : "\",\"content\":\"");
-    if (content.n > FRAME_EXCERPT_MAX - AROUND) {
-        buf_add_span(out, cut_escaped(content, FRAME_EXCERPT_MAX - AROUND - sizeof mark));
+    room = FRAME_EXCERPT_MAX - AROUND - quoted.n - mentions.n - expires.n;
+    if (content.n > room) {
+        buf_add_span(out, cut_escaped(content, room - sizeof mark));
         buf_add_str(out, mark);
     } else {
         buf_add_span(out, content);
     }
-    buf_add_str(out, "\"}");
-}
-
-static void put_members(struct cq_buf *out, const struct group_started *g)
-{
-    out_key(out, "members");
-    buf_add_byte(out, '[');
-    for (size_t i = 0; i < g->members_n; i++) {
-        if (i)
-            buf_add_byte(out, ',');
-        buf_add_byte(out, '{');
-        out_id(out, "userId", g->members[i].user_id);
-        out_word(out, "role", member_role_word(g->members[i].role));
-        buf_add_byte(out, '}');
-    }
-    buf_add_byte(out, ']');
-}
-
-static void put_changes(struct cq_buf *out, const struct membership_changed *m)
-{
-    out_key(out, "changes");
-    buf_add_byte(out, '[');
-    for (size_t i = 0; i < m->changes_n; i++) {
-        if (i)
-            buf_add_byte(out, ',');
-        buf_add_byte(out, '{');
-        out_id(out, "userId", m->changes[i].user_id);
-        out_word(out, "change", member_change_word(m->changes[i].change));
-        buf_add_byte(out, '}');
-    }
-    buf_add_byte(out, ']');
-}
-
-void frame_chat(struct cq_buf *out, const struct chat_event *e)
-{
-    bool started = e->event.kind == CHAT_EVENT_GROUP_STARTED;
-    bool changed = e->event.kind == CHAT_EVENT_MEMBERSHIP_CHANGED;
-
-    if (!started && !changed && e->event.kind != CHAT_EVENT_GROUP_NAMED)
-        return;
-    out_word(out, "t", changed ? "member" : "chat");
-    out_id(out, "chatId", e->chat_id);
-    out_i64(out, "seq", e->seq);
-    if (!changed) {
-        out_text(out, "name",
-                 started ? e->event.u.group_started.name : e->event.u.group_named.name);
-    }
-    out_id(out, "by", e->user_id);
-    out_i64(out, "at", e->at_ms);
-    if (started)
-        put_members(out, &e->event.u.group_started);
-    if (changed)
-        put_changes(out, &e->event.u.membership_changed);
-    buf_add_byte(out, '}');
-}
-
-void frame_media(struct cq_buf *out, const struct chat_event *e)
-{
-    const struct media_processed *m = &e->event.u.media_processed;
-
-    if (e->event.kind != CHAT_EVENT_MEDIA_PROCESSED)
-        return;
-    out_word(out, "t", "media");
-    out_id(out, "mediaId", m->media_id);
-    out_id(out, "chatId", e->chat_id);
-    out_i64(out, "width", m->width);
-    out_i64(out, "height", m->height);
-    out_i64(out, "durationMs", m->duration_ms);
-    out_bool(out, "thumbnail", m->thumbnail_key.n != 0);
-    buf_add_byte(out, '}');
-}
-
-void frame_rejected(struct cq_buf *out, const struct rejection *r)
-{
-    out_word(out, "t", "rejected");
-    out_text(out, "clientId", r->client_id);
-    out_id(out, "id", r->id);
-    out_id(out, "chatId", r->chat_id);
-    out_text(out, "code", r->code);
-    buf_add_byte(out, '}');
-}
-
-void frame_receipt_rejected(struct cq_buf *out, const struct rejection *r)
-{
-    out_word(out, "t", "receipt_rejected");
-    out_id(out, "chatId", r->chat_id);
-    out_text(out, "code", r->code);
-    buf_add_byte(out, '}');
-}
-
-void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
-                  int64_t at_ms)
-{
-    out_word(out, "t", "status");
-    out_id(out, "chatId", chat);
-    out_i64(out, "delivered", delivered);
-    out_i64(out, "read", read);
-    out_i64(out, "at", at_ms);
-    buf_add_byte(out, '}');
-}
-
-void frame_read(struct cq_buf *out, struct cq_id chat, int64_t seq, int64_t at_ms)
-{
-    out_word(out, "t", "read");
-    out_id(out, "chatId", chat);
-    out_i64(out, "seq", seq);
-    out_i64(out, "at", at_ms);
-    buf_add_byte(out, '}');
-}
-
-void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at)
-{
-    out_word(out, "t", "ready");
-    out_id(out, "session", session);
-    out_text(out, "at", at);
+    buf_add_byte(out, '"');
+    put_kept(out, "replyTo", quoted);
+    put_kept(out, "mentions", mentions);
+    put_kept(out, "expiresAt", expires);
     buf_add_byte(out, '}');
 }

@@ -28,6 +28,13 @@ struct cq_id message_id(struct cq_id chat, struct cq_id sender, struct cq_span c
     return id_derive("message", parts, ARRAY_LEN(parts));
 }
 
+struct cq_id change_id(struct cq_id chat, struct cq_id user, struct cq_span client_id)
+{
+    const struct cq_span parts[] = { id_span(&chat), id_span(&user), client_id };
+
+    return id_derive("message.change", parts, ARRAY_LEN(parts));
+}
+
 static void put_be(uint8_t *p, uint64_t v, int bytes)
 {
     for (int i = bytes - 1; i >= 0; i--, v >>= 8)

@@ -16,6 +16,9 @@ struct cq_id chat_id_group(struct cq_id creator, struct cq_span client_id);
 /** A message's id, derived from chat, sender and the client's own id. */
 struct cq_id message_id(struct cq_id chat, struct cq_id sender, struct cq_span client_id);
 
+/** The id of a change of a message, derived as a message's is, under another word. */
+struct cq_id change_id(struct cq_id chat, struct cq_id user, struct cq_span client_id);
+
 /** Id of an event, derived from its source topic and position: the same on every replay. */
 struct cq_id event_id(const char *topic, int32_t generation, int32_t partition, int64_t offset,
                       int32_t index);

@@ -31,382 +31,486 @@ static const char *const kind_words[] = { "null",  "boolean", "int",    "long", 
                                           "fixed", "enum",    "record", "array", "union" };
 
 /* Say why and fail: the first reason stays. */
-static const struct schema *refuse(struct schema_doc *d, const char *what, const char *name)
+static const struct schema *refuse(struct schema_doc *doc, const char *what, const char *name)
 {
-    if (d->err_n && d->err[0] == '\0')
-        snprintf(d->err, d->err_n, "%s: %s", what, name);
+    if (doc->err_n && doc->err[0] == '\0')
+        snprintf(doc->err, doc->err_n, "%s: %s", what, name);
     return NULL;
 }
 
-static void *take(struct schema_doc *d, size_t n)
+static void *take(struct schema_doc *doc, size_t n)
 {
-    void *p = arena_alloc(d->arena, n);
+    void *p = arena_alloc(doc->arena, n);
 
     if (!p)
-        refuse(d, "too large", "schema");
+        refuse(doc, "too large", "schema");
     return p;
 }
 
-static const char *take_text(struct schema_doc *d, const char *s)
+static const char *take_text(struct schema_doc *doc, const char *s)
 {
     size_t n = strlen(s) + 1;
-    char *p = take(d, n);
+    char *p = take(doc, n);
 
     return p ? memcpy(p, s, n) : NULL;
 }
 
-static const char *take_member(struct schema_doc *d, const json_t *j, const char *key)
+static const char *take_member(struct schema_doc *doc, const json_t *j, const char *key)
 {
     const char *s = json_string_value(json_object_get(j, key));
 
-    return take_text(d, s ? s : "");
+    return take_text(doc, s ? s : "");
 }
 
 /* A name without dots lives in the namespace around it. */
-static const char *full_name(struct schema_doc *d, const char *name, const char *space)
+static const char *full_name(struct schema_doc *doc, const char *name, const char *space)
 {
     size_t n = strlen(name) + strlen(space) + 2;
     char *p;
 
     if (strchr(name, '.') || !space[0])
-        return take_text(d, name);
-    p = take(d, n);
+        return take_text(doc, name);
+    p = take(doc, n);
     if (p)
         snprintf(p, n, "%s.%s", space, name);
     return p;
 }
 
-static const struct schema *find_named(const struct schema_doc *d, const char *full)
+static const struct schema *find_named(const struct schema_doc *doc, const char *full)
 {
-    for (size_t i = 0; i < d->named_n; i++)
-        if (strcmp(d->named[i]->full_name, full) == 0)
-            return d->named[i];
+    for (size_t i = 0; i < doc->named_n; i++)
+        if (strcmp(doc->named[i]->full_name, full) == 0)
+            return doc->named[i];
     return NULL;
 }
 
-static void put_long(struct cq_buf *b, int64_t v)
+static void put_long(struct cq_buf *buf, int64_t v)
 {
     uint64_t z = ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
 
     for (; z >= 0x80; z >>= 7)
-        buf_add_byte(b, (uint8_t)(z | 0x80));
-    buf_add_byte(b, (uint8_t)z);
+        buf_add_byte(buf, (uint8_t)(z | 0x80));
+    buf_add_byte(buf, (uint8_t)z);
 }
 
-static bool put_default(struct cq_buf *b, const struct schema *s, const json_t *j);
+static bool put_default(struct cq_buf *buf, const struct schema *schema, const json_t *json);
 
-static bool put_default_record(struct cq_buf *b, const struct schema *s, const json_t *j)
+static bool put_default_record(struct cq_buf *buf, const struct schema *schema, const json_t *j)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        const json_t *v = json_object_get(j, s->fields[i].name);
+    for (size_t i = 0; i < schema->n; i++) {
+        const json_t *v = json_object_get(j, schema->fields[i].name);
 
-        if (v && !put_default(b, s->fields[i].type, v))
+        if (v && !put_default(buf, schema->fields[i].type, v))
             return false;
-        if (!v && !s->fields[i].default_json)
+        if (!v && !schema->fields[i].default_json)
             return false;
         if (!v)
-            buf_add_span(b, s->fields[i].default_bytes);
+            buf_add_span(buf, schema->fields[i].default_bytes);
     }
     return json_is_object(j);
 }
 
-static bool put_default_text(struct cq_buf *b, const struct schema *s, const json_t *j)
+static bool put_default_text(struct cq_buf *buf, const struct schema *schema, const json_t *j)
 {
     size_t n = json_string_length(j);
 
-    if (!json_is_string(j) || (s->kind == SCHEMA_FIXED && n != s->n))
+    if (!json_is_string(j) || (schema->kind == SCHEMA_FIXED && n != schema->n))
         return false;
-    if (s->kind !=
+    if (schema->kind !=
         SCHEMA_STRING) /* Avro maps code points 0-255 to bytes; we need only the ASCII half */
         for (size_t i = 0; i < n; i++)
             if ((unsigned char)json_string_value(j)[i] > 0x7f)
                 return false;
-    if (s->kind != SCHEMA_FIXED)
-        put_long(b, (int64_t)n);
-    buf_add(b, json_string_value(j), n);
+    if (schema->kind != SCHEMA_FIXED)
+        put_long(buf, (int64_t)n);
+    buf_add(buf, json_string_value(j), n);
     return true;
 }
 
 /* The default `j` of type `s` in Avro binary; false when it does not fit the type. */
-static bool put_default(struct cq_buf *b, const struct schema *s, const json_t *j)
+static bool put_default(struct cq_buf *buf, const struct schema *schema, const json_t *json)
 {
     size_t i;
 
-    switch (s->kind) {
+    switch (schema->kind) {
     case SCHEMA_NULL:
-        return json_is_null(j);
+        return json_is_null(json);
     case SCHEMA_BOOLEAN:
-        buf_add_byte(b, json_is_true(j));
-        return json_is_boolean(j);
+        buf_add_byte(buf, json_is_true(json));
+        return json_is_boolean(json);
     case SCHEMA_INT:
     case SCHEMA_LONG:
-        put_long(b, json_integer_value(j));
-        return json_is_integer(j) &&
-               (s->kind == SCHEMA_LONG || json_integer_value(j) == (int32_t)json_integer_value(j));
+        put_long(buf, json_integer_value(json));
+        return json_is_integer(json) &&
+               (schema->kind == SCHEMA_LONG ||
+                json_integer_value(json) == (int32_t)json_integer_value(json));
     case SCHEMA_STRING:
     case SCHEMA_BYTES:
     case SCHEMA_FIXED:
-        return put_default_text(b, s, j);
+        return put_default_text(buf, schema, json);
     case SCHEMA_ENUM:
-        for (i = 0; i < s->n; i++)
-            if (json_is_string(j) && strcmp(s->symbols[i], json_string_value(j)) == 0)
+        for (i = 0; i < schema->n; i++)
+            if (json_is_string(json) && strcmp(schema->symbols[i], json_string_value(json)) == 0)
                 break;
-        put_long(b, (int64_t)i);
-        return i < s->n;
+        put_long(buf, (int64_t)i);
+        return i < schema->n;
     case SCHEMA_RECORD:
-        return put_default_record(b, s, j);
+        return put_default_record(buf, schema, json);
     case SCHEMA_ARRAY: /* only the empty one */
-        buf_add_byte(b, 0);
-        return json_is_array(j) && json_array_size(j) == 0;
+        buf_add_byte(buf, 0);
+        return json_is_array(json) && json_array_size(json) == 0;
     case SCHEMA_UNION: /* a default belongs to the first branch */
-        buf_add_byte(b, 0);
-        return put_default(b, s->branches[0], j);
+        buf_add_byte(buf, 0);
+        return put_default(buf, schema->branches[0], json);
     }
     return false;
 }
 
-static bool field_default(struct schema_doc *d, struct schema_field *f, const json_t *j)
+static bool field_default(struct schema_doc *doc, struct schema_field *field, const json_t *value)
 {
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(buf) struct cq_buf bytes;
     char *json;
     uint8_t *p;
 
-    buf_init(&b, SCHEMA_TEXT_MAX);
-    if (!j)
+    buf_init(&bytes, SCHEMA_TEXT_MAX);
+    if (!value)
         return true;
-    if (!put_default(&b, f->type, j) || b.failed)
-        return refuse(d, "default does not fit its type", f->name);
-    json = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
-    f->default_json = json ? take_text(d, json) : NULL;
+    if (!put_default(&bytes, field->type, value) || bytes.failed)
+        return refuse(doc, "default does not fit its type", field->name);
+    json = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    field->default_json = json ? take_text(doc, json) : NULL;
     free(json);
-    p = take(d, b.n + 1);
-    if (!f->default_json || !p)
+    p = take(doc, bytes.n + 1);
+    if (!field->default_json || !p)
         return false;
-    if (b.n)
-        memcpy(p, b.p, b.n);
-    f->default_bytes = span_of(p, b.n);
+    if (bytes.n)
+        memcpy(p, bytes.p, bytes.n);
+    field->default_bytes = span_of(p, bytes.n);
     return true;
 }
 
-static const struct schema *parse_type(struct schema_doc *d, const json_t *j, const char *space,
-                                       int depth);
+/* The attributes that say bounds, and of which types. */
+static const struct {
+    const char *key;
+    unsigned kinds; /* bits of enum schema_kind */
+    enum { LEAST, MOST, CODE_POINTS, NOT_ZERO, FORM, ALIAS } says;
+} bound_words[] = {
+    { "minBytes", 1u << SCHEMA_STRING | 1u << SCHEMA_BYTES, LEAST },
+    { "maxBytes", 1u << SCHEMA_STRING | 1u << SCHEMA_BYTES, MOST },
+    { "maxCodePoints", 1u << SCHEMA_STRING | 1u << SCHEMA_BYTES, CODE_POINTS },
+    { "form", 1u << SCHEMA_STRING | 1u << SCHEMA_BYTES, FORM },
+    { "alias", 1u << SCHEMA_STRING | 1u << SCHEMA_BYTES, ALIAS },
+    { "minItems", 1u << SCHEMA_ARRAY, LEAST },
+    { "maxItems", 1u << SCHEMA_ARRAY, MOST },
+    { "min", 1u << SCHEMA_INT | 1u << SCHEMA_LONG, LEAST },
+    { "max", 1u << SCHEMA_INT | 1u << SCHEMA_LONG, MOST },
+    { "notZero", 1u << SCHEMA_FIXED, NOT_ZERO },
+};
 
-static bool parse_fields(struct schema_doc *d, struct schema *s, const json_t *j, const char *space,
-                         int depth)
+static bool is_bound_word(const char *key)
 {
-    const json_t *fields = json_object_get(j, "fields");
-    struct schema_field *f;
+    for (size_t i = 0; i < ARRAY_LEN(bound_words); i++)
+        if (strcmp(bound_words[i].key, key) == 0)
+            return true;
+    return strcmp(key, "bounded") == 0;
+}
 
-    s->n = json_array_size(fields);
-    if (!json_is_array(fields) || s->n > SCHEMA_MEMBERS_MAX)
-        return refuse(d, "bad fields", s->name);
-    f = take(d, sizeof *f * (s->n + 1));
-    if (!f)
+bool schema_is_own_word(const char *key)
+{
+    return is_bound_word(key) || strcmp(key, "in") == 0 || strcmp(key, "asked") == 0 ||
+           strcmp(key, "told") == 0;
+}
+
+/* The bounds that object `j` states for a value of `kind`. */
+static bool parse_bounds(struct schema_doc *doc, struct schema_bounds *bounds, const json_t *json,
+                         enum schema_kind kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(bound_words); i++) {
+        const char *key = bound_words[i].key;
+        const json_t *value = json_object_get(json, key);
+        int64_t n = json_integer_value(value);
+
+        if (!value)
+            continue;
+        if (!(bound_words[i].kinds & 1u << kind))
+            return refuse(doc, "no attribute of a type", key);
+        bounds->given = true;
+        switch (bound_words[i].says) {
+        case LEAST:
+            bounds->has_least = true;
+            bounds->least = n;
+            break;
+        case MOST:
+            bounds->has_most = true;
+            bounds->most = n;
+            break;
+        case CODE_POINTS:
+            bounds->code_points = n;
+            break;
+        case NOT_ZERO:
+            bounds->not_zero = json_is_true(value);
+            break;
+        case FORM:
+            bounds->form = take_member(doc, json, key);
+            break;
+        case ALIAS:
+            bounds->alias = take_member(doc, json, key);
+            break;
+        }
+        if (bound_words[i].says <= CODE_POINTS && !json_is_integer(value))
+            return refuse(doc, "a limit is a number", key);
+    }
+    return true;
+}
+
+/* A limit under a misspelt name would be none. */
+static bool field_keys_known(struct schema_doc *doc, const json_t *json)
+{
+    static const char *const known[] = { "name", "type", "doc", "default", "oneOf" };
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)json, key, value)
+    {
+        bool is_known = is_bound_word(key);
+
+        for (size_t i = 0; i < ARRAY_LEN(known); i++)
+            is_known |= strcmp(known[i], key) == 0;
+        if (!is_known)
+            return refuse(doc, "no attribute of a field", key);
+    }
+    return true;
+}
+
+static const struct schema *parse_type(struct schema_doc *doc, const json_t *json,
+                                       const char *space, int depth);
+
+static bool parse_fields(struct schema_doc *doc, struct schema *schema, const json_t *json,
+                         const char *space, int depth)
+{
+    const json_t *fields = json_object_get(json, "fields");
+    struct schema_field *field;
+
+    schema->n = json_array_size(fields);
+    if (!json_is_array(fields) || schema->n > SCHEMA_MEMBERS_MAX)
+        return refuse(doc, "bad fields", schema->name);
+    field = take(doc, sizeof *field * (schema->n + 1));
+    if (!field)
         return false;
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < schema->n; i++) {
         const json_t *jf = json_array_get(fields, i);
 
-        f[i].name = take_member(d, jf, "name");
-        f[i].doc = take_member(d, jf, "doc");
-        f[i].one_of = take_member(d, jf, "oneOf");
-        if (!f[i].name || !f[i].name[0] || !f[i].doc || !f[i].one_of)
-            return refuse(d, "field without a name", s->name);
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(f[k].name, f[i].name) == 0)
-                return refuse(d, "field twice", f[i].name);
-        f[i].type = parse_type(d, json_object_get(jf, "type"), space, depth + 1);
-        if (!f[i].type || !field_default(d, &f[i], json_object_get(jf, "default")))
-            return refuse(d, "bad field", f[i].name);
+        field[i].name = take_member(doc, jf, "name");
+        field[i].doc = take_member(doc, jf, "doc");
+        field[i].one_of = take_member(doc, jf, "oneOf");
+        if (!field[i].name || !field[i].name[0] || !field[i].doc || !field[i].one_of)
+            return refuse(doc, "field without a name", schema->name);
+        for (size_t before = 0; before < i; before++)
+            if (strcmp(field[before].name, field[i].name) == 0)
+                return refuse(doc, "field twice", field[i].name);
+        field[i].type = parse_type(doc, json_object_get(jf, "type"), space, depth + 1);
+        if (!field[i].type || !field_default(doc, &field[i], json_object_get(jf, "default")) ||
+            !field_keys_known(doc, jf) ||
+            !parse_bounds(doc, &field[i].bounds, jf, schema_value(field[i].type)->kind))
+            return refuse(doc, "bad field", field[i].name);
     }
-    s->fields = f;
+    schema->fields = field;
     return true;
 }
 
-static bool parse_symbols(struct schema_doc *d, struct schema *s, const json_t *j)
+static bool parse_symbols(struct schema_doc *doc, struct schema *schema, const json_t *json)
 {
-    const json_t *symbols = json_object_get(j, "symbols");
+    const json_t *symbols = json_object_get(json, "symbols");
     const char **p;
 
-    s->n = json_array_size(symbols);
-    if (s->n == 0 || s->n > SCHEMA_MEMBERS_MAX)
-        return refuse(d, "bad symbols", s->name);
-    p = take(d, sizeof *p * s->n);
+    schema->n = json_array_size(symbols);
+    if (schema->n == 0 || schema->n > SCHEMA_MEMBERS_MAX)
+        return refuse(doc, "bad symbols", schema->name);
+    p = take(doc, sizeof *p * schema->n);
     if (!p)
         return false;
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < schema->n; i++) {
         const char *word = json_string_value(json_array_get(symbols, i));
 
-        p[i] = word ? take_text(d, word) : NULL;
+        p[i] = word ? take_text(doc, word) : NULL;
         if (!p[i])
-            return refuse(d, "bad symbol", s->name);
+            return refuse(doc, "bad symbol", schema->name);
     }
-    s->symbols = p;
-    s->default_symbol = take_member(d, j, "default");
-    if (!s->default_symbol)
+    schema->symbols = p;
+    schema->default_symbol = take_member(doc, json, "default");
+    if (!schema->default_symbol)
         return false;
-    for (size_t i = 0; i < s->n; i++)
-        if (strcmp(p[i], s->default_symbol) == 0)
+    for (size_t i = 0; i < schema->n; i++)
+        if (strcmp(p[i], schema->default_symbol) == 0)
             return true;
-    return !s->default_symbol[0] || refuse(d, "default is no symbol", s->name);
+    return !schema->default_symbol[0] || refuse(doc, "default is no symbol", schema->name);
 }
 
-static const struct schema *parse_named(struct schema_doc *d, struct schema *s, const json_t *j,
-                                        const char *space, int depth)
+static const struct schema *parse_named(struct schema_doc *doc, struct schema *schema,
+                                        const json_t *json, const char *space, int depth)
 {
-    const char *own = json_string_value(json_object_get(j, "namespace"));
-    const char *name = json_string_value(json_object_get(j, "name"));
-    const json_t *size = json_object_get(j, "size");
+    const char *own = json_string_value(json_object_get(json, "namespace"));
+    const char *name = json_string_value(json_object_get(json, "name"));
+    const json_t *size = json_object_get(json, "size");
 
     if (!name || !name[0])
-        return refuse(d, "no name", kind_words[s->kind]);
+        return refuse(doc, "no name", kind_words[schema->kind]);
     if (own)
         space = own;
-    s->full_name = full_name(d, name, space);
-    if (!s->full_name)
+    schema->bounded = json_is_true(json_object_get(json, "bounded"));
+    schema->asked = take_member(doc, json, "asked");
+    schema->told = take_member(doc, json, "told");
+    schema->full_name = full_name(doc, name, space);
+    if (!schema->full_name || !schema->asked || !schema->told)
         return NULL;
-    s->name = strrchr(s->full_name, '.') ? strrchr(s->full_name, '.') + 1 : s->full_name;
+    schema->name =
+        strrchr(schema->full_name, '.') ? strrchr(schema->full_name, '.') + 1 : schema->full_name;
     if (strchr(name, '.')) { /* the name's own namespace rules inside it */
-        char *inner = (char *)(uintptr_t)take_text(d, s->full_name);
+        char *inner = (char *)(uintptr_t)take_text(doc, schema->full_name);
 
         if (!inner)
             return NULL;
         *strrchr(inner, '.') = '\0';
         space = inner;
     }
-    s->n = s->kind == SCHEMA_FIXED ? (size_t)json_integer_value(size) : 0;
-    if (s->kind == SCHEMA_FIXED && (s->n == 0 || s->n > SCHEMA_TEXT_MAX))
-        return refuse(d, "bad size", name);
-    if (s->kind == SCHEMA_ENUM && !parse_symbols(d, s, j))
+    schema->n = schema->kind == SCHEMA_FIXED ? (size_t)json_integer_value(size) : 0;
+    if (schema->kind == SCHEMA_FIXED && (schema->n == 0 || schema->n > SCHEMA_TEXT_MAX))
+        return refuse(doc, "bad size", name);
+    if (schema->kind == SCHEMA_ENUM && !parse_symbols(doc, schema, json))
         return NULL;
-    if (s->kind == SCHEMA_RECORD && !parse_fields(d, s, j, space, depth))
+    if (schema->kind == SCHEMA_RECORD && !parse_fields(doc, schema, json, space, depth))
         return NULL;
-    if (d->named_n == SCHEMA_NAMED_MAX || find_named(d, s->full_name))
-        return refuse(d, "defined twice, or too many named types", name);
-    d->named[d->named_n++] = s;
-    return s;
+    if (doc->named_n == SCHEMA_NAMED_MAX || find_named(doc, schema->full_name))
+        return refuse(doc, "defined twice, or too many named types", name);
+    doc->named[doc->named_n++] = schema;
+    return schema;
 }
 
-static const struct schema *parse_union(struct schema_doc *d, const json_t *j, const char *space,
-                                        int depth)
+static const struct schema *parse_union(struct schema_doc *doc, const json_t *json,
+                                        const char *space, int depth)
 {
-    struct schema *s = take(d, sizeof *s);
-    size_t n = json_array_size(j);
+    struct schema *s = take(doc, sizeof *s);
+    size_t n = json_array_size(json);
     const struct schema **p;
 
     if (!s || n == 0 || n > SCHEMA_MEMBERS_MAX)
-        return refuse(d, "bad union", space);
-    p = take(d, sizeof *p * n);
+        return refuse(doc, "bad union", space);
+    p = take(doc, sizeof *p * n);
     if (!p)
         return NULL;
     for (size_t i = 0; i < n; i++) {
-        p[i] = parse_type(d, json_array_get(j, i), space, depth + 1);
+        p[i] = parse_type(doc, json_array_get(json, i), space, depth + 1);
         if (!p[i])
             return NULL;
         if (p[i]->kind == SCHEMA_UNION)
-            return refuse(d, "union in a union", space);
+            return refuse(doc, "union in a union", space);
     }
     *s = (struct schema){ .kind = SCHEMA_UNION, .doc = "", .logical = "", .n = n, .branches = p };
     return s;
 }
 
-static const struct schema *parse_word(struct schema_doc *d, const char *word, const char *space)
+static const struct schema *parse_word(struct schema_doc *doc, const char *word, const char *space)
 {
-    const struct schema *s;
+    const struct schema *schema;
     const char *full;
 
     for (size_t i = 0; i < ARRAY_LEN(primitives); i++)
         if (strcmp(kind_words[i], word) == 0)
             return &primitives[i];
-    full = full_name(d, word, space);
-    s = full ? find_named(d, full) : NULL;
-    return s ? s : refuse(d, "unknown type (define it before its use)", word);
+    full = full_name(doc, word, space);
+    schema = full ? find_named(doc, full) : NULL;
+    return schema ? schema : refuse(doc, "unknown type (define it before its use)", word);
 }
 
-/* {"type": "long", "logicalType": …}; other annotations do not concern us. */
-static const struct schema *parse_annotated(struct schema_doc *d, struct schema *s,
-                                            const char *word, const char *space)
+/* {"type": "long", "logicalType": …}, {"type": "string", "maxBytes": …} */
+static const struct schema *parse_annotated(struct schema_doc *doc, struct schema *schema,
+                                            const json_t *j, const char *word, const char *space)
 {
-    const struct schema *plain = parse_word(d, word, space);
+    const struct schema *plain = parse_word(doc, word, space);
 
-    if (!plain || plain->name || !s->logical[0])
+    if (!plain || !parse_bounds(doc, &schema->bounds, j, plain->kind))
+        return NULL;
+    if (plain->name || (!schema->logical[0] && !schema->bounds.given))
         return plain;
-    s->kind = plain->kind;
-    s->doc = "";
-    return s;
+    schema->kind = plain->kind;
+    schema->doc = "";
+    return schema;
 }
 
-static const struct schema *parse_type(struct schema_doc *d, const json_t *j, const char *space,
-                                       int depth)
+static const struct schema *parse_type(struct schema_doc *doc, const json_t *json,
+                                       const char *space, int depth)
 {
-    const char *word = json_string_value(json_is_object(j) ? json_object_get(j, "type") : j);
-    struct schema *s;
+    const char *word =
+        json_string_value(json_is_object(json) ? json_object_get(json, "type") : json);
+    struct schema *schema;
 
     if (depth > SCHEMA_DEPTH_MAX)
-        return refuse(d, "nested too deeply", space);
-    if (json_is_array(j))
-        return parse_union(d, j, space, depth);
+        return refuse(doc, "nested too deeply", space);
+    if (json_is_array(json))
+        return parse_union(doc, json, space, depth);
     if (!word)
-        return refuse(d, "no type in", space);
-    if (json_is_string(j))
-        return parse_word(d, word, space);
-    s = take(d, sizeof *s);
-    if (!s)
+        return refuse(doc, "no type in", space);
+    if (json_is_string(json))
+        return parse_word(doc, word, space);
+    schema = take(doc, sizeof *schema);
+    if (!schema)
         return NULL;
-    s->doc = take_member(d, j, "doc");
-    s->logical = take_member(d, j, "logicalType");
-    if (!s->doc || !s->logical)
+    schema->doc = take_member(doc, json, "doc");
+    schema->logical = take_member(doc, json, "logicalType");
+    if (!schema->doc || !schema->logical)
         return NULL;
-    for (s->kind = SCHEMA_FIXED; s->kind <= SCHEMA_RECORD; s->kind++)
-        if (strcmp(kind_words[s->kind], word) == 0)
-            return parse_named(d, s, j, space, depth);
+    for (schema->kind = SCHEMA_FIXED; schema->kind <= SCHEMA_RECORD; schema->kind++)
+        if (strcmp(kind_words[schema->kind], word) == 0)
+            return parse_named(doc, schema, json, space, depth);
     if (strcmp(word, "array") == 0) {
-        s->items = parse_type(d, json_object_get(j, "items"), space, depth + 1);
-        return s->items ? s : NULL;
+        schema->items = parse_type(doc, json_object_get(json, "items"), space, depth + 1);
+        return schema->items && parse_bounds(doc, &schema->bounds, json, SCHEMA_ARRAY) ? schema
+                                                                                       : NULL;
     }
-    return parse_annotated(d, s, word, space);
+    return parse_annotated(doc, schema, json, word, space);
 }
 
 enum cq_status schema_parse(struct cq_span text, struct schema_doc **ret, char *reterr,
                             size_t reterr_n)
 {
-    struct schema_doc *d = calloc(1, sizeof *d);
+    struct schema_doc *doc = calloc(1, sizeof *doc);
     json_error_t why;
-    json_t *j;
+    json_t *json;
 
-    if (!d)
+    if (!doc)
         return CQ_POISON;
-    *d = (struct schema_doc){ .arena = arena_new(SCHEMA_ARENA_MAX),
-                              .err = reterr,
-                              .err_n = reterr_n };
+    *doc = (struct schema_doc){ .arena = arena_new(SCHEMA_ARENA_MAX),
+                                .err = reterr,
+                                .err_n = reterr_n };
     if (reterr_n)
         reterr[0] = '\0';
-    j = text.n <= SCHEMA_TEXT_MAX ? json_loadb((const char *)text.p, text.n,
-                                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why)
-                                  : NULL;
-    if (!j || !d->arena)
-        refuse(d, "no JSON", text.n <= SCHEMA_TEXT_MAX ? why.text : "too long");
+    json = text.n <= SCHEMA_TEXT_MAX ? json_loadb((const char *)text.p, text.n,
+                                                  JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why)
+                                     : NULL;
+    if (!json || !doc->arena)
+        refuse(doc, "no JSON", text.n <= SCHEMA_TEXT_MAX ? why.text : "too long");
     else
-        d->root = parse_type(d, j, "", 0);
-    json_decref(j);
-    if (!d->root) {
-        schema_free(d);
+        doc->root = parse_type(doc, json, "", 0);
+    json_decref(json);
+    if (!doc->root) {
+        schema_free(doc);
         return CQ_POISON;
     }
-    d->err = NULL;
-    d->err_n = 0;
-    *ret = d;
+    doc->err = NULL;
+    doc->err_n = 0;
+    *ret = doc;
     return CQ_OK;
 }
 
-void schema_free(struct schema_doc *d)
+void schema_free(struct schema_doc *doc)
 {
-    if (!d)
+    if (!doc)
         return;
-    arena_free(d->arena);
-    free(d);
+    arena_free(doc->arena);
+    free(doc);
 }
 
-const struct schema *schema_root(const struct schema_doc *d)
+const struct schema *schema_root(const struct schema_doc *doc)
 {
-    return d->root;
+    return doc->root;
 }

@@ -3,6 +3,7 @@
 #include "schemas/schema.h"
 
 #include "lib/base/hash.h"
+#include "lib/json/write.h"
 
 static const char *const kind_words[] = { "null",  "boolean", "int",    "long",  "string", "bytes",
                                           "fixed", "enum",    "record", "array", "union" };
@@ -16,138 +17,137 @@ struct writing {
 
 static void write_text(struct cq_buf *out, const char *key, const char *s)
 {
-    buf_add_str(out, key);
-    buf_add_byte(out, '"');
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            buf_add_byte(out, '\\');
-        if ((unsigned char)*s < 0x20)
-            buf_printf(out, "\\u%04x", *s);
-        else
-            buf_add_byte(out, (uint8_t)*s);
-    }
-    buf_add_byte(out, '"');
+    out_text(out, key, span_str(s));
 }
 
-static void write_type(struct writing *w, const struct schema *s);
+static void write_type(struct writing *writing, const struct schema *schema);
 
-static void write_field(struct writing *w, const struct schema_field *f)
+static void write_field(struct writing *writing, const struct schema_field *field)
 {
-    write_text(w->out, "{\"name\":", f->name);
-    buf_add_str(w->out, ",\"type\":");
-    write_type(w, f->type);
-    if (w->form == SCHEMA_WHOLE && f->one_of[0])
-        write_text(w->out, ",\"oneOf\":", f->one_of);
-    if (w->form == SCHEMA_WHOLE && f->doc[0])
-        write_text(w->out, ",\"doc\":", f->doc);
-    if (w->form == SCHEMA_WHOLE && f->default_json) {
-        buf_add_str(w->out, ",\"default\":");
-        buf_add_str(w->out, f->default_json);
+    buf_add_byte(writing->out, '{');
+    write_text(writing->out, "name", field->name);
+    out_key(writing->out, "type");
+    write_type(writing, field->type);
+    if (writing->form == SCHEMA_WHOLE && field->one_of[0])
+        write_text(writing->out, "oneOf", field->one_of);
+    if (writing->form == SCHEMA_WHOLE && field->doc[0])
+        write_text(writing->out, "doc", field->doc);
+    if (writing->form == SCHEMA_WHOLE && field->default_json) {
+        out_key(writing->out, "default");
+        buf_add_str(writing->out, field->default_json);
     }
-    buf_add_byte(w->out, '}');
+    buf_add_byte(writing->out, '}');
 }
 
-static void write_named(struct writing *w, const struct schema *s)
+static void write_named(struct writing *writing, const struct schema *schema)
 {
-    for (size_t i = 0; i < w->seen_n; i++)
-        if (w->seen[i] == s) {
-            write_text(w->out, "", s->full_name);
+    for (size_t i = 0; i < writing->seen_n; i++)
+        if (writing->seen[i] == schema) {
+            json_put_text(writing->out, span_str(schema->full_name));
             return;
         }
-    if (w->seen_n < SCHEMA_NAMED_MAX)
-        w->seen[w->seen_n++] = s;
-    write_text(w->out, "{\"name\":", s->full_name);
-    write_text(w->out, ",\"type\":", kind_words[s->kind]);
-    if (s->kind == SCHEMA_RECORD) {
-        buf_add_str(w->out, ",\"fields\":[");
-        for (size_t i = 0; i < s->n; i++) {
+    if (writing->seen_n < SCHEMA_NAMED_MAX)
+        writing->seen[writing->seen_n++] = schema;
+    buf_add_byte(writing->out, '{');
+    write_text(writing->out, "name", schema->full_name);
+    write_text(writing->out, "type", kind_words[schema->kind]);
+    if (schema->kind == SCHEMA_RECORD) {
+        out_key(writing->out, "fields");
+        buf_add_byte(writing->out, '[');
+        for (size_t i = 0; i < schema->n; i++) {
             if (i)
-                buf_add_byte(w->out, ',');
-            write_field(w, &s->fields[i]);
+                buf_add_byte(writing->out, ',');
+            write_field(writing, &schema->fields[i]);
         }
-        buf_add_byte(w->out, ']');
-    } else if (s->kind == SCHEMA_ENUM) {
-        buf_add_str(w->out, ",\"symbols\":[");
-        for (size_t i = 0; i < s->n; i++)
-            write_text(w->out, i ? "," : "", s->symbols[i]);
-        buf_add_byte(w->out, ']');
-        if (w->form == SCHEMA_WHOLE && s->default_symbol[0])
-            write_text(w->out, ",\"default\":", s->default_symbol);
-    } else {
-        buf_add_str(w->out, ",\"size\":");
-        buf_add_i64(w->out, (int64_t)s->n);
-    }
-    if (w->form == SCHEMA_WHOLE && s->logical[0])
-        write_text(w->out, ",\"logicalType\":", s->logical);
-    if (w->form == SCHEMA_WHOLE && s->doc[0])
-        write_text(w->out, ",\"doc\":", s->doc);
-    buf_add_byte(w->out, '}');
-}
-
-static void write_type(struct writing *w, const struct schema *s)
-{
-    if (s->name) {
-        write_named(w, s);
-    } else if (s->kind == SCHEMA_ARRAY) {
-        buf_add_str(w->out, "{\"type\":\"array\",\"items\":");
-        write_type(w, s->items);
-        buf_add_byte(w->out, '}');
-    } else if (s->kind == SCHEMA_UNION) {
-        buf_add_byte(w->out, '[');
-        for (size_t i = 0; i < s->n; i++) {
+        buf_add_byte(writing->out, ']');
+    } else if (schema->kind == SCHEMA_ENUM) {
+        out_key(writing->out, "symbols");
+        buf_add_byte(writing->out, '[');
+        for (size_t i = 0; i < schema->n; i++) {
             if (i)
-                buf_add_byte(w->out, ',');
-            write_type(w, s->branches[i]);
+                buf_add_byte(writing->out, ',');
+            json_put_text(writing->out, span_str(schema->symbols[i]));
         }
-        buf_add_byte(w->out, ']');
-    } else if (w->form == SCHEMA_WHOLE && s->logical[0]) {
-        write_text(w->out, "{\"type\":", kind_words[s->kind]);
-        write_text(w->out, ",\"logicalType\":", s->logical);
-        buf_add_byte(w->out, '}');
+        buf_add_byte(writing->out, ']');
+        if (writing->form == SCHEMA_WHOLE && schema->default_symbol[0])
+            write_text(writing->out, "default", schema->default_symbol);
     } else {
-        write_text(w->out, "", kind_words[s->kind]);
+        out_i64(writing->out, "size", (int64_t)schema->n);
+    }
+    if (writing->form == SCHEMA_WHOLE && schema->logical[0])
+        write_text(writing->out, "logicalType", schema->logical);
+    if (writing->form == SCHEMA_WHOLE && schema->doc[0])
+        write_text(writing->out, "doc", schema->doc);
+    buf_add_byte(writing->out, '}');
+}
+
+static void write_type(struct writing *writing, const struct schema *schema)
+{
+    if (schema->name) {
+        write_named(writing, schema);
+    } else if (schema->kind == SCHEMA_ARRAY) {
+        buf_add_byte(writing->out, '{');
+        write_text(writing->out, "type", "array");
+        out_key(writing->out, "items");
+        write_type(writing, schema->items);
+        buf_add_byte(writing->out, '}');
+    } else if (schema->kind == SCHEMA_UNION) {
+        buf_add_byte(writing->out, '[');
+        for (size_t i = 0; i < schema->n; i++) {
+            if (i)
+                buf_add_byte(writing->out, ',');
+            write_type(writing, schema->branches[i]);
+        }
+        buf_add_byte(writing->out, ']');
+    } else if (writing->form == SCHEMA_WHOLE && schema->logical[0]) {
+        buf_add_byte(writing->out, '{');
+        write_text(writing->out, "type", kind_words[schema->kind]);
+        write_text(writing->out, "logicalType", schema->logical);
+        buf_add_byte(writing->out, '}');
+    } else {
+        json_put_text(writing->out, span_str(kind_words[schema->kind]));
     }
 }
 
-void schema_write(struct cq_buf *out, const struct schema *s, enum schema_form form)
+void schema_write(struct cq_buf *out, const struct schema *schema, enum schema_form form)
 {
-    struct writing w = { .out = out, .form = form };
+    struct writing writing = { .out = out, .form = form };
 
-    write_type(&w, s);
+    write_type(&writing, schema);
 }
 
-uint64_t schema_fingerprint(const struct schema *s)
+uint64_t schema_fingerprint(const struct schema *schema)
 {
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(buf) struct cq_buf text;
 
-    buf_init(&b, SCHEMA_TEXT_MAX);
-    schema_write(&b, s, SCHEMA_CANONICAL);
-    return fingerprint64(b.p, b.n);
+    buf_init(&text, SCHEMA_TEXT_MAX);
+    schema_write(&text, schema, SCHEMA_CANONICAL);
+    return fingerprint64(text.p, text.n);
 }
 
-uint32_t schema_id(const struct schema *s)
+uint32_t schema_id(const struct schema *schema)
 {
-    return 0x40000000u | ((uint32_t)schema_fingerprint(s) & 0x3fffffffu);
+    return 0x40000000u | ((uint32_t)schema_fingerprint(schema) & 0x3fffffffu);
 }
 
-size_t schema_min_bytes(const struct schema *s)
+size_t schema_min_bytes(const struct schema *schema)
 {
     size_t n = 0;
 
-    switch (s->kind) {
+    switch (schema->kind) {
     case SCHEMA_NULL:
         return 0;
     case SCHEMA_FIXED:
-        return s->n;
+        return schema->n;
     case SCHEMA_RECORD:
-        for (size_t i = 0; i < s->n; i++)
-            n += schema_min_bytes(s->fields[i].type);
+        for (size_t i = 0; i < schema->n; i++)
+            n += schema_min_bytes(schema->fields[i].type);
         return n;
     case SCHEMA_UNION:
-        n = schema_min_bytes(s->branches[0]);
-        for (size_t i = 1; i < s->n; i++)
-            if (schema_min_bytes(s->branches[i]) < n)
-                n = schema_min_bytes(s->branches[i]);
+        n = schema_min_bytes(schema->branches[0]);
+        for (size_t i = 1; i < schema->n; i++)
+            if (schema_min_bytes(schema->branches[i]) < n)
+                n = schema_min_bytes(schema->branches[i]);
         return n + 1;
     case SCHEMA_BOOLEAN:
     case SCHEMA_INT:

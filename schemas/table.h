@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * schemas/table.h - the field tables that schemas/gen prints, for codec.c and resolve.c alone.
+ * schemas/table.h - the field tables that schemas/gen prints, for codec.c, resolve.c and bounds.c
+ * alone.
  */
 #pragma once
 
@@ -28,6 +29,16 @@ struct codec_choice {
     const struct codec_record *record;
 };
 
+/* What a client action may say, see schemas/bounds.h. */
+struct codec_bound {
+    const char *why; /* the field and its bounds, in words */
+    int64_t least;   /* bytes of a text, items of an array, or the number */
+    int64_t most;
+    uint32_t code_points; /* of a text, at most */
+    uint8_t form;         /* enum bounds_form */
+    bool not_zero;        /* of an id */
+};
+
 struct codec_field {
     uint8_t op;         /* enum codec_op */
     bool nullable;      /* ["null", T]: a bool at has_off says whether it is there */
@@ -44,8 +55,9 @@ struct codec_field {
         const struct codec_choice *choices;
         const char *const *symbols; /* the first has index 1 on the wire: UNKNOWN has 0 */
     } sub;
-    const char *name;         /* as in the schema, of a oneOf the name of it */
-    const uint8_t *default_p; /* Avro binary, of the whole field with its union index */
+    const char *name;                /* as in the schema, of a oneOf the name of it */
+    const struct codec_bound *bound; /* NULL: none */
+    const uint8_t *default_p;        /* Avro binary, of the whole field with its union index */
     uint32_t default_n;
 };
 
@@ -62,12 +74,13 @@ struct codec_record {
  * texts. */
 extern const char *const codec_history[];
 
-/** Decode body `in` of `f` into the struct at `base`, all of it. For defaults; as codec_decode().
+/** Decode body `in` of `field` into the struct at `base`, all of it. For defaults; as
+ * codec_decode().
  */
-CQ_MUST_CHECK enum cq_status codec_decode_field(const struct codec_field *f, struct cq_span in,
-                                                struct cq_arena *a, uint8_t *base);
+CQ_MUST_CHECK enum cq_status codec_decode_field(const struct codec_field *field, struct cq_span in,
+                                                struct cq_arena *arena, uint8_t *base);
 
 /** A body written under the schema with id `writer_id`, which is not ours; as codec_decode(). */
-CQ_MUST_CHECK enum cq_status resolve_decode(const struct codec_record *r, uint32_t writer_id,
-                                            struct cq_span body, struct cq_arena *a, void *ret,
+CQ_MUST_CHECK enum cq_status resolve_decode(const struct codec_record *codec, uint32_t writer_id,
+                                            struct cq_span body, struct cq_arena *arena, void *ret,
                                             const char **ret_why);

@@ -5,10 +5,13 @@
 #include "lib/base/hash.h"
 #include "lib/base/roles.h"
 #include "lib/base/status.h"
+#include "schemas/codec.h"
+#include "schemas/schema.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define MINUTES ((int64_t)60 * 1000)
 #define HOURS ((int64_t)3600 * 1000)
 #define DAYS (24 * HOURS)
 #define EVER (-1)
@@ -23,6 +26,7 @@ static const struct topic_spec specs[] = {
                              .retention_ms = 90 * DAYS,
                              .append_time = true,
                              .has_dlq = true,
+                             .is_truth = true,
                              .made_from = TOPIC_N,
                              .key = "chat" },
     [TOPIC_CHAT_EVENTS] = { .name = "chat.events",
@@ -69,6 +73,7 @@ static const struct topic_spec specs[] = {
                            .retention_ms = 7 * DAYS,
                            .append_time = true,
                            .has_dlq = true,
+                           .is_truth = true,
                            .made_from = TOPIC_CHAT_ACTIONS,
                            .key = "user, or push token" },
     [TOPIC_USER_EVENTS] = { .name = "user.events",
@@ -140,9 +145,19 @@ static const struct topic_spec specs[] = {
                               .cleanup = "delete",
                               .retention_ms = 30 * DAYS,
                               .public_log = true,
+                              .is_truth = true,
                               .made_from = TOPIC_N,
                               .key = "user",
                               .others = "other teams" },
+    /* Worthless after seconds: read from its end, by nobody's commit. */
+    [TOPIC_SIGNALS] = { .name = "signals",
+                        .schema = "SignalBatch",
+                        .width = TOPIC_BY_SLOTS,
+                        .cleanup = "delete",
+                        .retention_ms = 1 * MINUTES,
+                        .may_lose = true,
+                        .made_from = TOPIC_N,
+                        .key = "slot" },
 };
 
 _Static_assert(ARRAY_LEN(specs) == TOPIC_N, "a row for each topic");
@@ -197,23 +212,23 @@ static const struct role {
 /* Filled before main(). */
 static const char *groups_of[TOPIC_N][TOPIC_GROUPS_MAX];
 
-static const struct use *use_of(const struct role *r, enum topic t, enum topic_use how)
+static const struct use *use_of(const struct role *role, enum topic t, enum topic_use how)
 {
-    for (size_t i = 0; i < r->uses_n; i++)
-        if (r->uses[i].topic == t && r->uses[i].how == how)
-            return &r->uses[i];
+    for (size_t i = 0; i < role->uses_n; i++)
+        if (role->uses[i].topic == t && role->uses[i].how == how)
+            return &role->uses[i];
     return NULL;
 }
 
-static void add_groups(enum topic t, size_t *n, const struct role *r)
+static void add_groups(enum topic t, size_t *n, const struct role *role)
 {
-    for (size_t g = 1; g < r->groups_n; g++) {
+    for (size_t g = 1; g < role->groups_n; g++) {
         if (*n == TOPIC_GROUPS_MAX) {
             fprintf(stderr, "lib/base/roles.h: more than %d groups follow %s\n", TOPIC_GROUPS_MAX,
                     specs[t].name);
             abort();
         }
-        groups_of[t][(*n)++] = r->groups[g];
+        groups_of[t][(*n)++] = role->groups[g];
     }
 }
 
@@ -251,55 +266,84 @@ int32_t topic_partition(struct cq_id id, int32_t n)
     return (int32_t)(murmur2_positive(id_text(id).s, CQ_ID_TEXT_LEN) % (uint32_t)n);
 }
 
+size_t topic_proven(enum topic input, int32_t slots, struct topic_proven ret[TOPIC_PROVEN_MAX])
+{
+    size_t n = 0;
+
+    for (int t = 0; t < TOPIC_N; t++)
+        if (specs[t].made_from == input && !specs[t].is_truth)
+            ret[n++] = (struct topic_proven){ (enum topic)t, -1 };
+    if (input != TOPIC_USER_INBOX)
+        return n;
+    ret[n++] = (struct topic_proven){ TOPIC_MOBILE_PUSH, -1 };
+    for (int32_t slot = 0; slots <= TOPIC_PROVEN_SLOTS_MAX && slot < slots; slot++)
+        ret[n++] = (struct topic_proven){ TOPIC_WS_PUSH, slot };
+    return n;
+}
+
 /* ---- what the broker is asked for
  * ----------------------------------------------------------------- */
 
-static void add_text(struct topic_wanted *w, const char *name, const char *value)
+static void add_text(struct topic_wanted *wanted, const char *name, const char *value)
 {
-    w->config[w->config_n++] = name;
-    w->config[w->config_n++] = value;
+    wanted->config[wanted->config_n++] = name;
+    wanted->config[wanted->config_n++] = value;
 }
 
-static void add_number(struct topic_wanted *w, const char *name, int64_t value)
+static void add_number(struct topic_wanted *wanted, const char *name, int64_t value)
 {
-    char *text = w->numbers[w->numbers_n++];
+    char *text = wanted->numbers[wanted->numbers_n++];
 
-    snprintf(text, sizeof w->numbers[0], "%" PRId64, value);
-    add_text(w, name, text);
+    snprintf(text, sizeof wanted->numbers[0], "%" PRId64, value);
+    add_text(wanted, name, text);
 }
 
-static void config_of(struct topic_wanted *w, const char *cleanup, int64_t retention_ms,
-                      int64_t lag_ms, bool append_time, bool may_lose)
+static void config_of(struct topic_wanted *wanted, const char *cleanup, int64_t retention_ms,
+                      int64_t lag_ms, bool append_time, bool may_lose, bool synced)
 {
     bool compact = strcmp(cleanup, "compact") == 0;
+    bool brief = !compact && retention_ms >= 0 && retention_ms < HOURS;
 
-    add_text(w, "cleanup.policy", cleanup);
-    add_number(w, "max.message.bytes", TOPIC_RECORD_MAX);
+    add_text(wanted, "cleanup.policy", cleanup);
+    add_number(wanted, "max.message.bytes", TOPIC_RECORD_MAX);
     /* What edges write is dated by the broker: windows must not follow the clock of one gateway. */
-    add_text(w, "message.timestamp.type", append_time ? "LogAppendTime" : "CreateTime");
+    add_text(wanted, "message.timestamp.type", append_time ? "LogAppendTime" : "CreateTime");
     if (compact) {
-        add_number(w, "min.compaction.lag.ms", lag_ms);
+        add_number(wanted, "min.compaction.lag.ms", lag_ms);
         /* A tombstone outlives any reader that is away for less than a week. */
-        add_number(w, "delete.retention.ms", 7 * DAYS);
-        add_text(w, "min.cleanable.dirty.ratio", "0.1");
+        add_number(wanted, "delete.retention.ms", 7 * DAYS);
+        add_text(wanted, "min.cleanable.dirty.ratio", "0.1");
     } else {
-        add_number(w, "retention.ms", retention_ms);
+        add_number(wanted, "retention.ms", retention_ms);
         if (!may_lose)
-            add_number(w, "retention.bytes", -1);
+            add_number(wanted, "retention.bytes", -1);
     }
-    /* Only closed segments are cleaned: small and young where that shortens a restore. */
-    add_number(w, "segment.bytes", (compact ? 64 : 256) * 1024 * 1024);
-    add_number(w, "segment.ms", compact && lag_ms < DAYS ? 6 * HOURS : 1 * DAYS);
-    w->config[w->config_n] = NULL;
+    /* Only closed segments are cleaned: small and young where that shortens a restore, or where
+     * records are to go soon. */
+    add_number(wanted, "segment.bytes", (compact || brief ? 64 : 256) * 1024 * 1024);
+    add_number(wanted, "segment.ms",
+               brief                      ? retention_ms
+               : compact && lag_ms < DAYS ? 6 * HOURS
+                                          : 1 * DAYS);
+    /* One request, one sync, for all records that it brings to a partition. */
+    if (synced)
+        add_number(wanted, "flush.messages", 1);
+    wanted->config[wanted->config_n] = NULL;
 }
 
-bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_wanted *ret)
+bool topic_wanted(size_t i, int32_t partitions, int32_t slots, bool synced,
+                  struct topic_wanted *ret)
 {
-    bool dlq = i >= TOPIC_N;
+    bool dlq = i > TOPIC_N;
     size_t row = dlq ? 0 : i;
 
-    if (dlq) { /* the (i - TOPIC_N)th of those that have one */
-        size_t skip = i - TOPIC_N;
+    if (i == TOPIC_N) {
+        *ret = (struct topic_wanted){ .name = TOPIC_SCHEMAS, .partitions = 1 };
+        config_of(ret, "compact", EVER, 0, false, false, synced);
+        return true;
+    }
+    if (dlq) { /* the (i - TOPIC_N - 1)th of those that have one */
+        size_t skip = i - TOPIC_N - 1;
 
         for (; row < TOPIC_N; row++)
             if (specs[row].has_dlq && skip-- == 0)
@@ -312,28 +356,30 @@ bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_want
     };
     snprintf(ret->name, sizeof ret->name, "%s%s", specs[row].name, dlq ? DEAD_LETTER_SUFFIX : "");
     if (dlq)
-        config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0, false, false);
+        config_of(ret, "delete", DLQ_RETENTION_DAYS * DAYS, 0, false, false, synced);
     else
         config_of(ret, specs[row].cleanup, specs[row].retention_ms, specs[row].compaction_lag_ms,
-                  specs[row].append_time, specs[row].may_lose);
+                  specs[row].append_time, specs[row].may_lose, synced && specs[row].is_truth);
     return true;
 }
 
 /* ---- docs
  * ----------------------------------------------------------------------------------------- */
 
-static void print_kept(FILE *out, const struct topic_spec *s)
+static void print_kept(FILE *out, const struct topic_spec *spec)
 {
-    if (strcmp(s->cleanup, "compact") == 0 && s->compaction_lag_ms >= DAYS)
-        fprintf(out, "latest of each key, all for %" PRId64 " d", s->compaction_lag_ms / DAYS);
-    else if (strcmp(s->cleanup, "compact") == 0 && s->compaction_lag_ms)
-        fprintf(out, "latest of each key, all for %" PRId64 " h", s->compaction_lag_ms / HOURS);
-    else if (strcmp(s->cleanup, "compact") == 0)
+    if (strcmp(spec->cleanup, "compact") == 0 && spec->compaction_lag_ms >= DAYS)
+        fprintf(out, "latest of each key, all for %" PRId64 " d", spec->compaction_lag_ms / DAYS);
+    else if (strcmp(spec->cleanup, "compact") == 0 && spec->compaction_lag_ms)
+        fprintf(out, "latest of each key, all for %" PRId64 " h", spec->compaction_lag_ms / HOURS);
+    else if (strcmp(spec->cleanup, "compact") == 0)
         fputs("latest of each key", out);
-    else if (s->retention_ms == EVER)
+    else if (spec->retention_ms == EVER)
         fputs("for ever", out);
+    else if (spec->retention_ms < DAYS)
+        fprintf(out, "%" PRId64 " min", spec->retention_ms / MINUTES);
     else
-        fprintf(out, "%" PRId64 " d", s->retention_ms / DAYS);
+        fprintf(out, "%" PRId64 " d", spec->retention_ms / DAYS);
 }
 
 static void print_next(FILE *out, const char **comma, const char *name, const char *suffix)
@@ -346,13 +392,13 @@ static void print_next(FILE *out, const char **comma, const char *name, const ch
 static void print_users(FILE *out, const char **comma, enum topic t, enum topic_use how)
 {
     for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
-        const struct use *u = use_of(&roles[i], t, how);
+        const struct use *use = use_of(&roles[i], t, how);
 
-        if (!u)
+        if (!use)
             continue;
         print_next(out, comma, roles[i].word, "");
-        if (*u->remark)
-            fprintf(out, " (%s)", u->remark);
+        if (*use->remark)
+            fprintf(out, " (%s)", use->remark);
     }
 }
 
@@ -370,22 +416,23 @@ static void print_uses(FILE *out, enum topic t)
 }
 
 /* What a role may do when brokers ask who it is: nothing that its row does not say. */
-static void print_rights_of(FILE *out, const struct role *r)
+static void print_rights_of(FILE *out, const struct role *role)
 {
     const char *comma = "";
 
-    fprintf(out, "| %s | ", r->word);
-    for (int t = 0; t < TOPIC_N; t++)
-        if (use_of(r, (enum topic)t, TOPIC_FOLLOWED) || use_of(r, (enum topic)t, TOPIC_READ))
-            print_next(out, &comma, specs[t].name, "");
+    fprintf(out, "| %s | ", role->word);
+    for (int topic = 0; topic < TOPIC_N; topic++)
+        if (use_of(role, (enum topic)topic, TOPIC_FOLLOWED) ||
+            use_of(role, (enum topic)topic, TOPIC_READ))
+            print_next(out, &comma, specs[topic].name, "");
     fputs(*comma ? " | " : "nothing | ", out);
     comma = "";
-    for (int t = 0; t < TOPIC_N; t++)
-        if (use_of(r, (enum topic)t, TOPIC_WRITTEN))
-            print_next(out, &comma, specs[t].name, "");
-    for (int t = 0; t < TOPIC_N; t++)
-        if (specs[t].has_dlq && use_of(r, (enum topic)t, TOPIC_FOLLOWED))
-            print_next(out, &comma, specs[t].name, DEAD_LETTER_SUFFIX);
+    for (int topic = 0; topic < TOPIC_N; topic++)
+        if (use_of(role, (enum topic)topic, TOPIC_WRITTEN))
+            print_next(out, &comma, specs[topic].name, "");
+    for (int topic = 0; topic < TOPIC_N; topic++)
+        if (specs[topic].has_dlq && use_of(role, (enum topic)topic, TOPIC_FOLLOWED))
+            print_next(out, &comma, specs[topic].name, DEAD_LETTER_SUFFIX);
     fputs(" |\n", out);
 }
 
@@ -394,30 +441,68 @@ static void print_rights(FILE *out)
     fputs("\n## Rights\n\nWhere brokers ask who a role is, it needs Read on these topics, Write on "
           "those, Describe and DescribeConfigs on every topic, Describe on every group, and Read "
           "on the groups that begin with "
-          "its name and on `chasqui-floor` and `chasqui-acquitted`:\n\n| role | reads | writes "
-          "|\n|---|---|---|\n",
+          "its name, on `chasqui-floor` and `chasqui-acquitted`, and on the topic `" TOPIC_SCHEMAS
+          "`:\n\n| role | reads | writes |\n|---|---|---|\n",
           out);
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
         print_rights_of(out, &roles[i]);
     fputs("\n`chasqui admin topics` needs Create on the topics, or on the cluster, Describe and "
-          "DescribeConfigs.\n",
+          "DescribeConfigs, and Read and Write on `" TOPIC_SCHEMAS "`.\n",
           out);
+}
+
+static const struct codec_record *record_named(const char *name)
+{
+    size_t i = 0;
+
+    while (codec_records[i] && strcmp(codec_name(codec_records[i]), name) != 0)
+        i++;
+    return codec_records[i];
+}
+
+/* The facts that a record of the topic may be, each with the words of its schema. */
+static void print_facts_of(FILE *out, const struct topic_spec *spec)
+{
+    const struct codec_record *record = record_named(spec->schema);
+    cq_auto(schema) struct schema_doc *doc = NULL;
+    const struct schema *root;
+
+    if (!record || schema_parse(span_str(codec_schema_json(record)), &doc, NULL, 0) != CQ_OK)
+        return;
+    root = schema_root(doc);
+    for (size_t i = 0; i < root->n; i++) {
+        const struct schema *fact = schema_value(root->fields[i].type);
+
+        if (root->fields[i].one_of[0])
+            fprintf(out, "| %s | `%s` | %s |\n", spec->name, fact->name, fact->doc);
+    }
+}
+
+static void print_facts(FILE *out)
+{
+    fputs("\n## Facts\n\nA record of these public topics says one fact, in the field of its "
+          "name:\n\n| topic | fact | what it says |\n|---|---|---|\n",
+          out);
+    for (size_t i = 0; i < TOPIC_N; i++)
+        if (specs[i].public_log)
+            print_facts_of(out, &specs[i]);
 }
 
 void topics_print_markdown(FILE *out)
 {
-    fputs("| topic | key | value | partitions | cleanup | kept | public | dead letters | writers | "
-          "readers |\n|---|---|---|---|---|---|---|---|---|---|\n",
+    fputs("| topic | key | value | partitions | cleanup | kept | public | truth | dead letters | "
+          "writers | readers |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
           out);
     for (size_t i = 0; i < TOPIC_N; i++) {
-        const struct topic_spec *s = &specs[i];
+        const struct topic_spec *spec = &specs[i];
 
-        fprintf(out, "| %s | %s | %s | %s | %s | ", s->name, s->key, s->schema,
-                s->width == TOPIC_BY_SLOTS ? "SLOTS" : "PARTITIONS", s->cleanup);
-        print_kept(out, s);
-        fprintf(out, " | %s | ", s->public_log ? "yes" : "no");
-        if (s->has_dlq)
-            fprintf(out, "%s%s", s->name, DEAD_LETTER_SUFFIX);
+        fprintf(out, "| %s | %s | %s | %s | %s | ", spec->name, spec->key, spec->schema,
+                spec->width == TOPIC_BY_SLOTS ? "SLOTS" : "PARTITIONS", spec->cleanup);
+        print_kept(out, spec);
+        fprintf(out, " | %s | %s | ", spec->public_log ? "yes" : "no",
+                spec->is_truth ? "yes" : "no");
+        if (spec->has_dlq)
+            fprintf(out, "%s%s", spec->name, DEAD_LETTER_SUFFIX);
         else
             fputs("none", out);
         fputs(" | ", out);
@@ -428,7 +513,14 @@ void topics_print_markdown(FILE *out)
         out,
         "\nEach dead-letter topic has the partitions of its source and keeps what it gets for %d "
         "days: the bytes as they came, error and source position in headers. What is too large for "
-        "the topic is cut, and the header `cut` has the lengths of the whole.\n",
+        "the topic is cut, and the header `cut` has the lengths of the whole. *Truth* is what nobody can "
+        "make again: with `DURABILITY=synced` it is synced before it is acknowledged, and so are "
+        "dead letters.\n",
         DLQ_RETENTION_DAYS);
+    fputs("\nThe topic `" TOPIC_SCHEMAS "` has one partition, is compacted and kept for ever: the "
+          "schema of each version by its id (eight hex digits). `chasqui admin topics` writes it, "
+          "before the roles of its build begin; every role reads it.\n",
+          out);
+    print_facts(out);
     print_rights(out);
 }

@@ -24,8 +24,13 @@ enum topic {
     TOPIC_PUSH_MUTES,
     TOPIC_MOBILE_PUSH,
     TOPIC_PUSH_OUTCOMES,
+    TOPIC_SIGNALS,
     TOPIC_N
 };
+
+/** A set of topics: TOPIC_BIT(a) | TOPIC_BIT(b). */
+#define TOPIC_BIT(topic) (1u << (topic))
+_Static_assert(TOPIC_N <= 32, "a bit for each topic");
 
 /** Generation of the topics on the message road: rises when a topic is replaced, at most 31. It
  * starts at 1, so that no seq is 0, which everywhere means "none". */
@@ -54,6 +59,8 @@ struct topic_spec {
     bool may_lose;   /* what is oldest may go for want of room: retention.bytes is the operator's */
     bool append_time; /* record times are the broker's, not the writer's */
     bool has_dlq;     /* somebody consumes it, so what can never succeed goes to <name>.dlq */
+    bool is_truth;    /* what it lost nobody can make again: synced before it is acknowledged, with
+                    * DURABILITY=synced. Dead letters and TOPIC_SCHEMAS are, too. */
     /* Whose turn writes it, so that what it lost can be made once more; TOPIC_N: nobody's. */
     enum topic made_from;
     const char *key;    /* for the docs */
@@ -78,11 +85,28 @@ const char *topic_user(enum topic t, enum topic_use how, size_t i);
  * does. */
 int32_t topic_partition(struct cq_id id, int32_t n);
 
+/** Outputs of the stage over `input` that can be made again from it. Each commit says how far they
+ * reached (lib/bus/proof.h): one number each, of the partition that is the input's or of one slot. */
+enum { TOPIC_PROVEN_MAX = 16, TOPIC_PROVEN_SLOTS_MAX = 8 };
+struct topic_proven {
+    enum topic topic;
+    int32_t slot; /* -1: the partition that is the input's */
+};
+
+/** Their number; 0 for what is no stage's input. Slots are among them only where there are
+ * TOPIC_PROVEN_SLOTS_MAX at most: the text of a commit is short. */
+size_t topic_proven(enum topic input, int32_t slots, struct topic_proven ret[TOPIC_PROVEN_MAX]);
+
 /** seq = generation * 2^48 + offset: exact in a double up to generation 31. */
 static inline int64_t seq_make(int32_t generation, int64_t offset)
 {
     return ((int64_t)generation << 48) | offset;
 }
+
+/** The largest there can be: 2^53 - 1. */
+#define SEQ_MAX (((int64_t)1 << 53) - 1)
+_Static_assert(SEQ_MAX == ((int64_t)(TOPIC_GENERATION_MAX + 1) << 48) - 1, "all generations fit");
+
 static inline int64_t seq_offset(int64_t seq)
 {
     return seq & (((int64_t)1 << 48) - 1);
@@ -100,8 +124,14 @@ struct topic_wanted {
     size_t numbers_n;
 };
 
-/** The i-th topic there should be, dead-letter topics after all others; false: there are only i. */
-bool topic_wanted(size_t i, int32_t partitions, int32_t slots, struct topic_wanted *ret);
+/* The versions of schemas that builds announce (lib/bus/versions.h): one partition, kept for ever. It
+ * is no topic of the road: nobody keeps a place in it, and what it loses is announced again. */
+#define TOPIC_SCHEMAS "schemas"
+
+/** The i-th topic there should be: those of the table, TOPIC_SCHEMAS, dead-letter topics; false:
+ * there are only i. With `synced` what is truth is synced record by record. */
+bool topic_wanted(size_t i, int32_t partitions, int32_t slots, bool synced,
+                  struct topic_wanted *ret);
 
 /** The table as Markdown, for docs/topics.md. */
 void topics_print_markdown(FILE *out);

@@ -79,9 +79,31 @@ share.coordinator.state.topic.min.isr=1
 """
 
 
-def broker_properties(ports, data):
+# With DURABILITY=synced. Records that cannot be made again are synced one request at a time (`chasqui admin topics`); all others, commits
+# of groups included, are synced in the background, so that after a loss of power little has to be made again.
+SYNCED_PROPERTIES = """
+log.flush.scheduler.interval.ms=1000
+log.flush.interval.ms=5000
+log.initial.task.delay.ms=1000
+# a thread that syncs answers nobody meanwhile; syncs at the same time share the disk's work
+num.io.threads=8
+"""
+
+
+def broker_properties(ports, data, durability="cached"):
     """`kafka_advertised` in ports: clients are sent there, where a proxy listens."""
-    return BROKER_PROPERTIES.format(**{"kafka_advertised": ports["kafka"], **ports}, data=data)
+    text = BROKER_PROPERTIES.format(**{"kafka_advertised": ports["kafka"], **ports}, data=data)
+    return text + SYNCED_PROPERTIES if durability == "synced" else text
+
+
+def sync_tree(folder):
+    """Every file and folder in it, and its own name, are on the disk."""
+    for path in (*Path(folder).rglob("*"), Path(folder), Path(folder).parent):  # a single file is fine, too
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 class Progress:
@@ -315,7 +337,7 @@ class Services:
                 self._format_kafka(data)
             properties = self.state / "kafka.properties"
             more = "".join(f"{name}={value}\n" for name, value in self.broker_settings.items())
-            properties.write_text(broker_properties(self.ports, data) + more)
+            properties.write_text(broker_properties(self.ports, data, self.settings.get("DURABILITY", "cached")) + more)
             extra = [f"-XX:SharedArchiveFile={self.kafka_home / 'classes.jsa'}", *self.java_options]
             if self.quick_jit:
                 extra.append("-XX:TieredStopAtLevel=1")
@@ -327,6 +349,7 @@ class Services:
         shutil.copytree(self.kafka_home / "formatted", data, ignore=shutil.ignore_patterns("meta.properties"))
         (data / "meta.properties").write_text(
             f"node.id=1\nversion=1\ncluster.id={kafka_uuid()}\ndirectory.id={kafka_uuid()}\n")
+        sync_tree(data)
 
     # PostgreSQL
 
@@ -378,6 +401,7 @@ class Services:
                      cwd="/", stdin=commands, **who)
         sql.unlink()
         (home / "complete").touch()
+        sync_tree(home / "complete")
 
     # Files
 
@@ -422,7 +446,7 @@ class Services:
             "REST_LISTEN": f"{self.settings.get('LISTEN_HOST', '127.0.0.1')}:{self.rest_port(i)}",
             "WS_LISTEN": f"{self.settings.get('LISTEN_HOST', '127.0.0.1')}:{self.ws_port(i)}",
             "WS_UPSTREAM": f"127.0.0.1:{self.ws_port(0)}", "WS_PUBLIC_URL": f"ws://127.0.0.1:{self.ws_port(0)}/ws",
-            "WEB_ROOT": str(ROOT / "edge/web"),
+            "WEB_ROOT": str(self.executable.parent / "web"),
         })
         if preload := os.environ.get("CHASQUI_PRELOAD"):  # for a sanitizer, see tests/tsan
             env["LD_PRELOAD"] = preload
@@ -469,9 +493,10 @@ class Services:
             self.admin("rebuild")
 
     def check_log(self):
-        """Failure when a partition ends before an offset that is named elsewhere. Checked before any role can write to it."""
+        """Failure when a partition ends before an offset that is named elsewhere. Checked before any role can write to it. What can be
+        made again, with DURABILITY=synced, is; that takes a while when groups have to notice first that their members died."""
         with self.progress.step("is the log whole"):
-            self.admin("log-was-cut")
+            self.admin("log-was-cut", "--start", timeout=3600)
 
     def mend_log(self):
         """Go on with a log that lost its tail; does nothing to one that is whole."""

@@ -50,6 +50,8 @@ def load(state):
         partial = path.with_suffix(".part")
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
         partial.rename(path)
     settings = {**parse(EXAMPLE), **parse(path)}
     for name in SECRETS:

@@ -32,19 +32,19 @@ struct auth_limits {
     int64_t lookups_user_day;                    /* lookups.h */
 };
 
-/** What is limited, as a key that cannot be turned back without the pepper. */
-struct cq_id budget_key(const struct auth_limits *l, const char *what, struct cq_id id);
+/** The key of a bucket. Without the pepper nobody can tell from it what is limited. */
+struct cq_id budget_key(const struct auth_limits *limits, const char *what, struct cq_id id);
 
-/** Take `n` tokens if at least `keep` are left then. `*ret_wait_ms` is 0 when they were taken, else
- * the time until they could be. May be part of the caller's transaction. */
-CQ_MUST_CHECK enum cq_status budget_take(struct pg *c, const struct auth_limits *l,
+/** Take `n` tokens if at least `keep` are left after that. `*ret_wait_ms` is 0 when they were
+ * taken, else the time until they could be. May be part of the caller's transaction. */
+CQ_MUST_CHECK enum cq_status budget_take(struct pg *db, const struct auth_limits *limits,
                                          enum budget kind, struct cq_id key, int64_t n,
                                          int64_t keep, int64_t now_ms, int64_t *ret_wait_ms);
 
-/** Give one token back that was taken. */
-CQ_MUST_CHECK enum cq_status budget_give_back(struct pg *c, const struct auth_limits *l,
+/** Give back one token that was taken. */
+CQ_MUST_CHECK enum cq_status budget_give_back(struct pg *db, const struct auth_limits *limits,
                                               enum budget kind, struct cq_id key);
 
-/** How much of a bucket is used, in percent. */
-CQ_MUST_CHECK enum cq_status budget_used(struct pg *c, enum budget kind, struct cq_id key,
+/** How much of a bucket is used up, in percent. */
+CQ_MUST_CHECK enum cq_status budget_used(struct pg *db, enum budget kind, struct cq_id key,
                                          int64_t now_ms, int64_t *ret_percent);

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { PARAMS_BYTES = 4096, UUID_OID = 2950, TEXT_OID = 25 };
+enum { PARAMS_BYTES = 4096 };
 
 static void hash_code(struct cq_span pepper, struct cq_id challenge, const char *number,
                       struct cq_span code, uint8_t out[32])
@@ -30,7 +30,7 @@ static void draw_code(char out[CODE_DIGITS + 1])
 
 /* ---- made ---------------------------------------------------------------------------- */
 
-/* One at a time for a number, until the transaction ends, so that the counts below are exact. */
+/* One transaction at a time for a number, so that the counts below are exact. */
 static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
 /* When the Nth last code was made, 0 for never. If that is within the hour or the day, one more is
@@ -45,26 +45,26 @@ static const char sql_insert[] =
     "INSERT INTO auth.challenges (challenge, phone_number, name, code_hash, tries_left, "
     "created_at, expires_at, lane) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-static void add_lane(struct pg_params *p, struct cq_id lane)
+static void add_lane(struct pg_params *params, struct cq_id lane)
 {
     if (id_is_zero(lane))
-        pg_add_null(p, UUID_OID);
+        pg_add_null(params, PG_UUID);
     else
-        pg_add_uuid(p, lane);
+        pg_add_uuid(params, lane);
 }
 
 enum { LANES_MAX = 3 };
 
 /* The lanes that this request may use, the strangers' lane (zero) last. The same statements run for
  * a number that is not registered. */
-static enum cq_status find_lanes(struct pg *c, const struct auth_limits *l,
+static enum cq_status find_lanes(struct pg *db, const struct auth_limits *limits,
                                  const struct code_ask *ask, struct cq_id ret[LANES_MAX],
                                  size_t *ret_n)
 {
-    struct cq_id user = phone_user_id(l->pepper, ask->number, 0);
-    struct cq_id place = place_of(l, user, ask->from);
+    struct cq_id user = phone_user_id(limits->pepper, ask->number, 0);
+    struct cq_id place = place_of(limits, user, ask->from);
     bool known = false;
-    enum cq_status st = place_is_known(c, user, place, ask->now_ms, &known);
+    enum cq_status st = place_is_known(db, user, place, ask->now_ms, &known);
 
     *ret_n = 0;
     if (!id_is_zero(ask->proof))
@@ -75,32 +75,32 @@ static enum cq_status find_lanes(struct pg *c, const struct auth_limits *l,
     return st;
 }
 
-static enum cq_status lock_number(struct pg *c, struct pg_params *p, const char *number)
+static enum cq_status lock_number(struct pg *db, struct pg_params *params, const char *number)
 {
-    pg_params_clear(p);
-    pg_add_text(p, span_str(number));
-    return pg_run(c, sql_lock, p, NULL);
+    pg_params_clear(params);
+    pg_add_text(params, span_str(number));
+    return pg_run(db, sql_lock, params, NULL);
 }
 
-static enum cq_status check_lane(struct pg *c, struct pg_params *p, const struct auth_limits *l,
-                                 const struct code_ask *ask, struct cq_id lane,
-                                 int64_t *ret_wait_ms)
+static enum cq_status check_lane(struct pg *db, struct pg_params *params,
+                                 const struct auth_limits *limits, const struct code_ask *ask,
+                                 struct cq_id lane, int64_t *ret_wait_ms)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     int64_t day_ms;
     enum cq_status st;
 
-    pg_params_clear(p);
-    pg_add_text(p, span_str(ask->number));
-    add_lane(p, lane);
-    pg_add_i64(p, l->codes_number_hour - 1);
-    pg_add_i64(p, l->codes_number_day - 1);
-    st = pg_run(c, sql_earlier, p, &rows);
+    pg_params_clear(params);
+    pg_add_text(params, span_str(ask->number));
+    add_lane(params, lane);
+    pg_add_i64(params, limits->codes_number_hour - 1);
+    pg_add_i64(params, limits->codes_number_day - 1);
+    st = pg_run(db, sql_earlier, params, &rows);
     if (st != CQ_OK)
         return st;
     *ret_wait_ms = pg_i64(rows, 0, 0) + AUTH_HOUR_MS - ask->now_ms;
     day_ms = pg_i64(rows, 0, 1) + AUTH_DAY_MS - ask->now_ms;
-    if (id_is_zero(lane) && day_ms > *ret_wait_ms) /* a day's codes are a bound for strangers */
+    if (id_is_zero(lane) && day_ms > *ret_wait_ms) /* only strangers have a bound for the day */
         *ret_wait_ms = day_ms;
     if (*ret_wait_ms < 0)
         *ret_wait_ms = 0;
@@ -108,19 +108,19 @@ static enum cq_status check_lane(struct pg *c, struct pg_params *p, const struct
 }
 
 /* The first lane with a code left, or the shortest wait of all. */
-static enum cq_status choose_lane(struct pg *c, struct pg_params *p, const struct auth_limits *l,
-                                  const struct code_ask *ask, struct cq_id *ret_lane,
-                                  int64_t *ret_wait_ms)
+static enum cq_status choose_lane(struct pg *db, struct pg_params *params,
+                                  const struct auth_limits *limits, const struct code_ask *ask,
+                                  struct cq_id *ret_lane, int64_t *ret_wait_ms)
 {
     struct cq_id lanes[LANES_MAX];
     size_t n = 0;
-    enum cq_status st = find_lanes(c, l, ask, lanes, &n);
+    enum cq_status st = find_lanes(db, limits, ask, lanes, &n);
 
     *ret_wait_ms = INT64_MAX;
     for (size_t i = 0; st == CQ_OK && *ret_wait_ms && i < n; i++) {
         int64_t wait_ms = 0;
 
-        st = check_lane(c, p, l, ask, lanes[i], &wait_ms);
+        st = check_lane(db, params, limits, ask, lanes[i], &wait_ms);
         if (st != CQ_OK || wait_ms >= *ret_wait_ms)
             continue;
         *ret_lane = lanes[i];
@@ -131,73 +131,75 @@ static enum cq_status choose_lane(struct pg *c, struct pg_params *p, const struc
 
 /* A request with a lane of its own is not charged to its address, and may use the share of all
  * codes that is kept for such lanes. */
-static enum cq_status charge(struct pg *c, const struct auth_limits *l, const struct code_ask *ask,
-                             bool own, enum auth_verdict *ret, int64_t *ret_wait_ms)
+static enum cq_status charge(struct pg *db, const struct auth_limits *limits,
+                             const struct code_ask *ask, bool own, enum auth_verdict *ret,
+                             int64_t *ret_wait_ms)
 {
     static const struct cq_id all;
-    int64_t keep = own ? 0 : l->most[BUDGET_CODES_ALL] / CODE_OWN_SHARE;
+    int64_t keep = own ? 0 : limits->most[BUDGET_CODES_ALL] / CODE_OWN_SHARE;
     enum cq_status st = CQ_OK;
 
     *ret = AUTH_LIMITED_ADDRESS;
     if (!own)
-        st = budget_take(c, l, BUDGET_CODES_ADDRESS, budget_key(l, "address", ask->from), 1, 0,
-                         ask->now_ms, ret_wait_ms);
+        st = budget_take(db, limits, BUDGET_CODES_ADDRESS, budget_key(limits, "address", ask->from),
+                         1, 0, ask->now_ms, ret_wait_ms);
     if (st != CQ_OK || *ret_wait_ms)
         return st;
     *ret = AUTH_LIMITED_ALL;
-    st = budget_take(c, l, BUDGET_CODES_ALL, all, 1, keep, ask->now_ms, ret_wait_ms);
+    st = budget_take(db, limits, BUDGET_CODES_ALL, all, 1, keep, ask->now_ms, ret_wait_ms);
     if (st == CQ_OK && !*ret_wait_ms)
         *ret = AUTH_YES;
     return st;
 }
 
-static enum cq_status insert_challenge(struct pg *c, struct pg_params *p, struct cq_id challenge,
-                                       const struct code_ask *ask, struct cq_id lane,
-                                       const uint8_t hash[32])
+static enum cq_status insert_challenge(struct pg *db, struct pg_params *params,
+                                       struct cq_id challenge, const struct code_ask *ask,
+                                       struct cq_id lane, const uint8_t hash[32])
 {
-    pg_params_clear(p);
-    pg_add_uuid(p, challenge);
-    pg_add_text(p, span_str(ask->number));
+    pg_params_clear(params);
+    pg_add_uuid(params, challenge);
+    pg_add_text(params, span_str(ask->number));
     if (ask->name.n)
-        pg_add_text(p, ask->name);
+        pg_add_text(params, ask->name);
     else
-        pg_add_null(p, TEXT_OID);
-    pg_add_bytea(p, span_of(hash, 32));
-    pg_add_i32(p, CODE_TRIES);
-    pg_add_i64(p, ask->now_ms);
-    pg_add_i64(p, ask->now_ms + CODE_TTL_MS);
-    add_lane(p, lane);
-    return pg_run(c, sql_insert, p, NULL);
+        pg_add_null(params, PG_TEXT);
+    pg_add_bytea(params, span_of(hash, 32));
+    pg_add_i32(params, CODE_TRIES);
+    pg_add_i64(params, ask->now_ms);
+    pg_add_i64(params, ask->now_ms + CODE_TTL_MS);
+    add_lane(params, lane);
+    return pg_run(db, sql_insert, params, NULL);
 }
 
-enum cq_status challenge_make(struct pg *c, const struct auth_limits *l, const struct code_ask *ask,
-                              enum auth_verdict *ret, int64_t *ret_wait_ms,
-                              struct cq_id *ret_challenge, char ret_code[CODE_DIGITS + 1])
+enum cq_status challenge_make(struct pg *db, const struct auth_limits *limits,
+                              const struct code_ask *ask, enum auth_verdict *ret,
+                              int64_t *ret_wait_ms, struct cq_id *ret_challenge,
+                              char ret_code[CODE_DIGITS + 1])
 {
     struct cq_id lane = { 0 };
-    struct pg_params p;
+    struct pg_params params;
     uint8_t hash[32];
-    enum cq_status st = pg_script(c, "BEGIN");
+    enum cq_status st = pg_script(db, "BEGIN");
 
     if (st != CQ_OK)
         return st;
-    pg_params_init(&p, PARAMS_BYTES);
+    pg_params_init(&params, PARAMS_BYTES);
     *ret = AUTH_LIMITED;
-    st = lock_number(c, &p, ask->number);
+    st = lock_number(db, &params, ask->number);
     if (st == CQ_OK)
-        st = choose_lane(c, &p, l, ask, &lane, ret_wait_ms);
+        st = choose_lane(db, &params, limits, ask, &lane, ret_wait_ms);
     if (st == CQ_OK && !*ret_wait_ms)
-        st = charge(c, l, ask, !id_is_zero(lane), ret, ret_wait_ms);
+        st = charge(db, limits, ask, !id_is_zero(lane), ret, ret_wait_ms);
     if (st == CQ_OK && *ret == AUTH_YES) {
         *ret_challenge = id_random();
         draw_code(ret_code);
-        hash_code(l->pepper, *ret_challenge, ask->number, span_str(ret_code), hash);
-        st = insert_challenge(c, &p, *ret_challenge, ask, lane, hash);
+        hash_code(limits->pepper, *ret_challenge, ask->number, span_str(ret_code), hash);
+        st = insert_challenge(db, &params, *ret_challenge, ask, lane, hash);
     }
-    pg_params_release(&p);
+    pg_params_release(&params);
     if (st != CQ_OK)
         return st; /* pg_ready() rolls back */
-    return pg_script(c, *ret == AUTH_YES ? "COMMIT" : "ROLLBACK");
+    return pg_script(db, *ret == AUTH_YES ? "COMMIT" : "ROLLBACK");
 }
 
 /* ---- tried ---------------------------------------------------------------------------- */
@@ -227,117 +229,118 @@ struct guess {
     int64_t wait_ms; /* 0: all of them had one left */
 };
 
-static enum cq_status find_budgets(struct pg *c, const struct auth_limits *l,
-                                   struct cq_id challenge, struct cq_id from, struct guess *g)
+static enum cq_status find_budgets(struct pg *db, const struct auth_limits *limits,
+                                   struct cq_id challenge, struct cq_id from, struct guess *guess)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     char number[PHONE_MAX + 1];
-    struct pg_params p;
+    struct pg_params params;
     enum cq_status st;
 
-    *g = (struct guess){ .n = 2 };
-    g->at[0].kind = BUDGET_GUESSES_ADDRESS;
-    g->at[0].key = budget_key(l, "address", from);
-    g->at[1].kind = BUDGET_GUESSES_ALL;
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, challenge);
-    st = pg_run(c, sql_whose, &p, &rows);
-    pg_params_release(&p);
+    *guess = (struct guess){ .n = 2 };
+    guess->at[0].kind = BUDGET_GUESSES_ADDRESS;
+    guess->at[0].key = budget_key(limits, "address", from);
+    guess->at[1].kind = BUDGET_GUESSES_ALL;
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, challenge);
+    st = pg_run_once(db, sql_whose, &params, &rows);
     if (st == CQ_OK && pg_rows(rows) == 1 && !pg_bool(rows, 0, 1)) {
         snprintf(number, sizeof number, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 0)));
-        g->at[2].kind = BUDGET_GUESSES_NUMBER;
-        g->at[2].key = budget_key(l, "number", phone_user_id(l->pepper, number, 0));
-        g->n = 3;
+        guess->at[2].kind = BUDGET_GUESSES_NUMBER;
+        guess->at[2].key = budget_key(limits, "number", phone_user_id(limits->pepper, number, 0));
+        guess->n = 3;
     }
     return st;
 }
 
-static enum cq_status charge_guess(struct pg *c, const struct auth_limits *l, struct guess *g,
-                                   int64_t now_ms)
+static enum cq_status charge_guess(struct pg *db, const struct auth_limits *limits,
+                                   struct guess *guess, int64_t now_ms)
 {
     enum cq_status st = CQ_OK;
 
-    for (int i = 0; st == CQ_OK && !g->wait_ms && i < g->n; i++) {
-        st = budget_take(c, l, g->at[i].kind, g->at[i].key, 1, 0, now_ms, &g->wait_ms);
-        g->at[i].taken = st == CQ_OK && !g->wait_ms;
+    for (int i = 0; st == CQ_OK && !guess->wait_ms && i < guess->n; i++) {
+        st = budget_take(db, limits, guess->at[i].kind, guess->at[i].key, 1, 0, now_ms,
+                         &guess->wait_ms);
+        guess->at[i].taken = st == CQ_OK && !guess->wait_ms;
     }
     return st;
 }
 
-static enum cq_status give_back(struct pg *c, const struct auth_limits *l, const struct guess *g)
+static enum cq_status give_back(struct pg *db, const struct auth_limits *limits,
+                                const struct guess *guess)
 {
     enum cq_status st = CQ_OK;
 
-    for (int i = 0; st == CQ_OK && i < g->n; i++)
-        if (g->at[i].taken)
-            st = budget_give_back(c, l, g->at[i].kind, g->at[i].key);
+    for (int i = 0; st == CQ_OK && i < guess->n; i++)
+        if (guess->at[i].taken)
+            st = budget_give_back(db, limits, guess->at[i].kind, guess->at[i].key);
     return st;
 }
 
-static enum cq_status use_once(struct pg *c, struct pg_params *p, struct cq_id challenge,
+static enum cq_status use_once(struct pg *db, struct pg_params *params, struct cq_id challenge,
                                int64_t now_ms, enum auth_verdict *ret)
 {
     cq_auto(pgresult) struct pg_result *done = NULL;
     enum cq_status st;
 
-    pg_params_clear(p);
-    pg_add_uuid(p, challenge);
-    pg_add_i64(p, now_ms);
-    st = pg_run(c, sql_use, p, &done);
+    pg_params_clear(params);
+    pg_add_uuid(params, challenge);
+    pg_add_i64(params, now_ms);
+    st = pg_run(db, sql_use, params, &done);
     if (st == CQ_OK && pg_affected(done) == 1)
         *ret = AUTH_YES;
     return st;
 }
 
 /* `*ret` stays as it is unless the code was right. */
-static enum cq_status compare(struct pg *c, const struct auth_limits *l, struct cq_id challenge,
-                              struct cq_span code, int64_t now_ms, int32_t tries_above,
-                              enum auth_verdict *ret, char ret_number[PHONE_MAX + 1],
-                              struct pg_result **ret_rows)
+static enum cq_status compare(struct pg *db, const struct auth_limits *limits,
+                              struct cq_id challenge, struct cq_span code, int64_t now_ms,
+                              int32_t tries_above, enum auth_verdict *ret,
+                              char ret_number[PHONE_MAX + 1], struct pg_result **ret_rows)
 {
     struct cq_span kept;
-    struct pg_params p;
+    struct pg_params params;
     uint8_t hash[32];
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, challenge);
-    pg_add_i64(&p, now_ms);
-    pg_add_i32(&p, tries_above);
-    st = pg_run(c, sql_take, &p, ret_rows);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, challenge);
+    pg_add_i64(&params, now_ms);
+    pg_add_i32(&params, tries_above);
+    st = pg_run(db, sql_take, &params, ret_rows);
     if (st == CQ_OK && pg_rows(*ret_rows) == 1) {
         *ret = AUTH_NO;
         kept = pg_bytes(*ret_rows, 0, 2);
         snprintf(ret_number, PHONE_MAX + 1, "%.*s", SPAN_FMT(pg_bytes(*ret_rows, 0, 0)));
-        hash_code(l->pepper, challenge, ret_number, code, hash);
+        hash_code(limits->pepper, challenge, ret_number, code, hash);
         if (kept.n == sizeof hash && bytes_equal_ct(kept.p, hash, sizeof hash))
-            st = use_once(c, &p, challenge, now_ms, ret);
+            st = use_once(db, &params, challenge, now_ms, ret);
     }
-    pg_params_release(&p);
+    pg_params_release(&params);
     return st;
 }
 
-enum cq_status challenge_try(struct pg *c, const struct auth_limits *l, struct cq_id challenge,
-                             struct cq_span code, struct cq_id from, int64_t now_ms,
-                             enum auth_verdict *ret, int64_t *ret_wait_ms,
+enum cq_status challenge_try(struct pg *db, const struct auth_limits *limits,
+                             struct cq_id challenge, struct cq_span code, struct cq_id from,
+                             int64_t now_ms, enum auth_verdict *ret, int64_t *ret_wait_ms,
                              char ret_number[PHONE_MAX + 1], struct cq_span *ret_name,
                              struct pg_result **ret_rows)
 {
-    struct guess g;
-    enum cq_status st = find_budgets(c, l, challenge, from, &g);
+    struct guess guess;
+    enum cq_status st = find_budgets(db, limits, challenge, from, &guess);
 
     if (st == CQ_OK)
-        st = charge_guess(c, l, &g, now_ms);
+        st = charge_guess(db, limits, &guess, now_ms);
     if (st != CQ_OK)
         return st;
     /* Over a budget only a challenge's first guess counts. */
-    *ret = g.wait_ms ? AUTH_LIMITED : AUTH_NO;
-    *ret_wait_ms = g.wait_ms;
-    st = compare(c, l, challenge, code, now_ms, g.wait_ms ? CODE_TRIES - 1 : 0, ret, ret_number,
-                 ret_rows);
+    *ret = guess.wait_ms ? AUTH_LIMITED : AUTH_NO;
+    *ret_wait_ms = guess.wait_ms;
+    st = compare(db, limits, challenge, code, now_ms, guess.wait_ms ? CODE_TRIES - 1 : 0, ret,
+                 ret_number, ret_rows);
     if (st == CQ_OK && *ret == AUTH_YES) {
         *ret_name = pg_bytes(*ret_rows, 0, 1);
-        st = give_back(c, l, &g);
+        st = give_back(db, limits, &guess);
     }
     return st;
 }

@@ -20,7 +20,7 @@ enum {
     CODE_TRIES = 5,
     CODE_TTL_MS = 10 * 60 * 1000,
     CODE_RETRY_S = 60,
-    CODE_OWN_SHARE = 5, /* one part of so many of all codes is kept for lanes of their own */
+    CODE_OWN_SHARE = 5, /* of all codes, one in this many is kept for lanes of their own */
 };
 
 enum auth_verdict {
@@ -34,22 +34,22 @@ enum auth_verdict {
 /** Who asks for a code. */
 struct code_ask {
     const char *number;
-    struct cq_span name; /* n == 0: log-in, keep the name */
+    struct cq_span name; /* empty: a log-in, which keeps the name */
     struct cq_id from;   /* derived from the address */
     struct cq_id proof;  /* a device of this number's user, by a refresh token shown; zero: none */
     int64_t now_ms;
 };
 
-/** A fresh code. Nothing is charged unless the verdict is AUTH_YES; otherwise `*ret_wait_ms` is
- * when to ask again. */
-CQ_MUST_CHECK enum cq_status challenge_make(struct pg *c, const struct auth_limits *l,
+/** A fresh code. Nothing is charged unless the verdict is AUTH_YES; otherwise
+ * `*ret_wait_ms` is the time until it makes sense to ask again. */
+CQ_MUST_CHECK enum cq_status challenge_make(struct pg *db, const struct auth_limits *limits,
                                             const struct code_ask *ask, enum auth_verdict *ret,
                                             int64_t *ret_wait_ms, struct cq_id *ret_challenge,
                                             char ret_code[CODE_DIGITS + 1]);
 
-/** Try a code, from address `from`. A wrong one costs a try and one of each budget; the right one
- * can be used once and costs nothing. `ret_name` lives in `*ret_rows`, owned by caller. */
-CQ_MUST_CHECK enum cq_status challenge_try(struct pg *c, const struct auth_limits *l,
+/** Try a code, from address `from`. A wrong one costs a try and a token of each budget; the right
+ * one can be used once and costs nothing. `ret_name` lives in `*ret_rows`, owned by caller. */
+CQ_MUST_CHECK enum cq_status challenge_try(struct pg *db, const struct auth_limits *limits,
                                            struct cq_id challenge, struct cq_span code,
                                            struct cq_id from, int64_t now_ms,
                                            enum auth_verdict *ret, int64_t *ret_wait_ms,

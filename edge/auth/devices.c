@@ -61,84 +61,84 @@ static const char sql_owner[] =
 static const char sql_used[] = "SELECT device_id, user_id FROM auth.refresh_tokens "
                                "WHERE token_hash = $1 AND used_at IS NOT NULL";
 
-enum cq_status account_of(struct pg *c, struct cq_span pepper, const char *number, int64_t now_ms,
+enum cq_status account_of(struct pg *db, struct cq_span pepper, const char *number, int64_t now_ms,
                           struct cq_id *ret_user, bool *ret_new)
 {
     cq_auto(pgresult) struct pg_result *done = NULL;
     struct cq_id user = phone_user_id(pepper, number, 0);
-    struct pg_params p;
+    struct pg_params params;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, user);
-    pg_add_text(&p, span_str(number));
-    pg_add_i64(&p, now_ms);
-    st = pg_run(c, sql_account, &p, &done);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, user);
+    pg_add_text(&params, span_str(number));
+    pg_add_i64(&params, now_ms);
+    st = pg_run(db, sql_account, &params, &done);
     if (st == CQ_OK) {
         *ret_user = user;
         *ret_new = pg_affected(done) == 1;
     }
-    pg_params_release(&p);
+    pg_params_release(&params);
     return st;
 }
 
-enum cq_status account_number(struct pg *c, struct cq_id user, char out[PHONE_MAX + 1])
+enum cq_status account_number(struct pg *db, struct cq_id user, char out[PHONE_MAX + 1])
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
+    struct pg_params params;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, user);
-    st = pg_run(c, sql_number, &p, &rows);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, user);
+    st = pg_run(db, sql_number, &params, &rows);
     out[0] = '\0';
     if (st == CQ_OK && pg_rows(rows) == 1)
         snprintf(out, PHONE_MAX + 1, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 0)));
-    pg_params_release(&p);
+    pg_params_release(&params);
     return st;
 }
 
-static enum cq_status insert_device(struct pg *c, struct pg_params *p, struct cq_id device,
+static enum cq_status insert_device(struct pg *db, struct pg_params *params, struct cq_id device,
                                     struct cq_id user, int64_t now_ms)
 {
     enum cq_status st;
 
-    pg_params_clear(p);
-    pg_add_text(p, span_str(id_text(user).s));
-    st = pg_run(c, sql_lock, p, NULL); /* two log-ins at once evict two devices, not one twice */
+    pg_params_clear(params);
+    pg_add_text(params, span_str(id_text(user).s));
+    st = pg_run(db, sql_lock, params,
+                NULL); /* two log-ins at once evict two devices, not one twice */
     if (st != CQ_OK)
         return st;
-    pg_params_clear(p);
-    pg_add_uuid(p, device);
-    pg_add_uuid(p, user);
-    pg_add_i64(p, now_ms);
-    return pg_run(c, sql_device, p, NULL);
+    pg_params_clear(params);
+    pg_add_uuid(params, device);
+    pg_add_uuid(params, user);
+    pg_add_i64(params, now_ms);
+    return pg_run(db, sql_device, params, NULL);
 }
 
-static enum cq_status evict_devices(struct pg *c, struct pg_params *p, struct cq_id device,
+static enum cq_status evict_devices(struct pg *db, struct pg_params *params, struct cq_id device,
                                     struct cq_id user, int64_t now_ms)
 {
-    pg_params_clear(p);
-    pg_add_uuid(p, user);
-    pg_add_uuid(p, device);
-    pg_add_i64(p, now_ms);
-    pg_add_i64(p, LIMIT_USER_DEVICES);
-    return pg_run(c, sql_evict, p, NULL);
+    pg_params_clear(params);
+    pg_add_uuid(params, user);
+    pg_add_uuid(params, device);
+    pg_add_i64(params, now_ms);
+    pg_add_i64(params, LIMIT_USER_DEVICES);
+    return pg_run(db, sql_evict, params, NULL);
 }
 
-enum cq_status devices_over(struct pg *c, struct cq_id user,
+enum cq_status devices_over(struct pg *db, struct cq_id user,
                             struct cq_id ret_over[DEVICES_EVICTED_MAX], size_t *ret_over_n)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
+    struct pg_params params;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, user);
-    pg_add_i64(&p, LIMIT_USER_DEVICES - 1);
-    pg_add_i64(&p, DEVICES_EVICTED_MAX);
-    st = pg_run(c, sql_over, &p, &rows);
-    pg_params_release(&p);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, user);
+    pg_add_i64(&params, LIMIT_USER_DEVICES - 1);
+    pg_add_i64(&params, DEVICES_EVICTED_MAX);
+    st = pg_run_once(db, sql_over, &params, &rows);
     if (st != CQ_OK)
         return st;
     *ret_over_n = (size_t)pg_rows(rows);
@@ -147,79 +147,67 @@ enum cq_status devices_over(struct pg *c, struct cq_id user,
     return CQ_OK;
 }
 
-enum cq_status device_add(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms)
+enum cq_status device_add(struct pg *db, struct cq_id device, struct cq_id user, int64_t now_ms)
 {
-    enum cq_status st = pg_script(c, "BEGIN");
-    struct pg_params p;
+    enum cq_status st = pg_script(db, "BEGIN");
+    struct pg_params params;
 
     if (st != CQ_OK)
         return st;
-    pg_params_init(&p, PARAMS_BYTES);
-    st = insert_device(c, &p, device, user, now_ms);
+    pg_params_init(&params, PARAMS_BYTES);
+    st = insert_device(db, &params, device, user, now_ms);
     if (st == CQ_OK)
-        st = evict_devices(c, &p, device, user, now_ms);
-    pg_params_release(&p);
+        st = evict_devices(db, &params, device, user, now_ms);
+    pg_params_release(&params);
     if (st == CQ_OK)
-        st = pg_script(c, "COMMIT"); /* else pg_ready() rolls back */
+        st = pg_script(db, "COMMIT"); /* else pg_ready() rolls back */
     return st;
 }
 
-enum cq_status device_is_own(struct pg *c, struct cq_id device, struct cq_id user, bool *ret)
+enum cq_status device_is_own(struct pg *db, struct cq_id device, struct cq_id user, bool *ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, device);
+    pg_add_uuid(&params, user);
+    return pg_found(db, sql_own, &params, ret);
+}
+
+enum cq_status device_list(struct pg *db, struct cq_id user, struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, user);
+    pg_add_i64(&params, LIMIT_USER_DEVICES);
+    return pg_run_once(db, sql_list, &params, ret);
+}
+
+enum cq_status device_revoke(struct pg *db, struct cq_id device, int64_t now_ms)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, device);
+    pg_add_i64(&params, now_ms);
+    return pg_run_once(db, sql_revoke, &params, NULL);
+}
+
+enum cq_status device_look(struct pg *db, struct cq_id device, enum device_state *ret)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
+    struct pg_params params;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, device);
-    pg_add_uuid(&p, user);
-    st = pg_run(c, sql_own, &p, &rows);
-    pg_params_release(&p);
-    if (st == CQ_OK)
-        *ret = pg_rows(rows) == 1;
-    return st;
-}
-
-enum cq_status device_list(struct pg *c, struct cq_id user, struct pg_result **ret)
-{
-    struct pg_params p;
-    enum cq_status st;
-
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, user);
-    pg_add_i64(&p, LIMIT_USER_DEVICES);
-    st = pg_run(c, sql_list, &p, ret);
-    pg_params_release(&p);
-    return st;
-}
-
-enum cq_status device_revoke(struct pg *c, struct cq_id device, int64_t now_ms)
-{
-    struct pg_params p;
-    enum cq_status st;
-
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, device);
-    pg_add_i64(&p, now_ms);
-    st = pg_run(c, sql_revoke, &p, NULL);
-    pg_params_release(&p);
-    return st;
-}
-
-enum cq_status device_look(struct pg *c, struct cq_id device, enum device_state *ret)
-{
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
-    enum cq_status st;
-
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, device);
-    st = pg_run(c, sql_live, &p, &rows);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, device);
+    st = pg_run(db, sql_live, &params, &rows);
     if (st == CQ_OK)
         *ret = pg_bool(rows, 0, 0)   ? DEVICE_DOORS_CLOSED
                : pg_bool(rows, 0, 1) ? DEVICE_LIVE
                                      : DEVICE_LOGGED_OUT;
-    pg_params_release(&p);
+    pg_params_release(&params);
     return st;
 }
 
@@ -230,45 +218,41 @@ static void hash_token(struct cq_span token, uint8_t out[32])
     sha256(parts, ARRAY_LEN(parts), out); /* 256 random bits need no slow hash */
 }
 
-enum cq_status refresh_make(struct pg *c, struct cq_id device, struct cq_id user, int64_t now_ms,
+enum cq_status refresh_make(struct pg *db, struct cq_id device, struct cq_id user, int64_t now_ms,
                             char out[REFRESH_TEXT + 1])
 {
     uint8_t token[REFRESH_BYTES], hash[32];
-    struct pg_params p;
-    enum cq_status st;
+    struct pg_params params;
 
     random_bytes(token, sizeof token);
     base64url_format(token, sizeof token, out);
     hash_token(span_str(out), hash);
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_bytea(&p, span_of(hash, sizeof hash));
-    pg_add_uuid(&p, device);
-    pg_add_uuid(&p, user);
-    pg_add_i64(&p, now_ms);
-    pg_add_i64(&p, now_ms + REFRESH_TTL_MS);
-    st = pg_run(c, sql_refresh, &p, NULL);
-    pg_params_release(&p);
-    return st;
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_bytea(&params, span_of(hash, sizeof hash));
+    pg_add_uuid(&params, device);
+    pg_add_uuid(&params, user);
+    pg_add_i64(&params, now_ms);
+    pg_add_i64(&params, now_ms + REFRESH_TTL_MS);
+    return pg_run_once(db, sql_refresh, &params, NULL);
 }
 
-/* Whose `token` is, if `sql` finds it: a statement of its hash, and of `now_ms` unless that is
- * NULL, that returns the device and its user. */
-static enum cq_status ask_of_token(struct pg *c, const char *sql, struct cq_span token,
+/* The device and the user of `token`, if `sql` finds them: its parameters are the token's hash and,
+ * unless that is NULL, `now_ms`. */
+static enum cq_status ask_of_token(struct pg *db, const char *sql, struct cq_span token,
                                    const int64_t *now_ms, bool *ret_found, struct cq_id *ret_device,
                                    struct cq_id *ret_user)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params p;
+    struct pg_params params;
     uint8_t hash[32];
     enum cq_status st;
 
     hash_token(token, hash);
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_bytea(&p, span_of(hash, sizeof hash));
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_bytea(&params, span_of(hash, sizeof hash));
     if (now_ms)
-        pg_add_i64(&p, *now_ms);
-    st = pg_run(c, sql, &p, &rows);
-    pg_params_release(&p);
+        pg_add_i64(&params, *now_ms);
+    st = pg_run_once(db, sql, &params, &rows);
     *ret_found = st == CQ_OK && pg_rows(rows) == 1;
     if (*ret_found) {
         *ret_device = pg_uuid(rows, 0, 0);
@@ -277,24 +261,24 @@ static enum cq_status ask_of_token(struct pg *c, const char *sql, struct cq_span
     return st;
 }
 
-enum cq_status refresh_owner(struct pg *c, struct cq_span token, struct cq_id *ret_device,
+enum cq_status refresh_owner(struct pg *db, struct cq_span token, struct cq_id *ret_device,
                              struct cq_id *ret_user)
 {
     bool found;
 
-    return ask_of_token(c, sql_owner, token, NULL, &found, ret_device, ret_user);
+    return ask_of_token(db, sql_owner, token, NULL, &found, ret_device, ret_user);
 }
 
-enum cq_status refresh_use(struct pg *c, struct cq_span token, int64_t now_ms,
+enum cq_status refresh_use(struct pg *db, struct cq_span token, int64_t now_ms,
                            enum refresh_verdict *ret, struct cq_id *ret_device,
                            struct cq_id *ret_user)
 {
     enum refresh_verdict verdict = REFRESH_YES;
     bool found;
-    enum cq_status st = ask_of_token(c, sql_use, token, &now_ms, &found, ret_device, ret_user);
+    enum cq_status st = ask_of_token(db, sql_use, token, &now_ms, &found, ret_device, ret_user);
 
     if (st == CQ_OK && !found) { /* not usable: was it used before? */
-        st = ask_of_token(c, sql_used, token, NULL, &found, ret_device, ret_user);
+        st = ask_of_token(db, sql_used, token, NULL, &found, ret_device, ret_user);
         verdict = found ? REFRESH_REUSED : REFRESH_NO;
     }
     if (st == CQ_OK)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/auth/doors.h"
 
-enum cq_status doors_close(struct pg *c)
+enum cq_status doors_close(struct pg *db)
 {
-    return pg_run(c, "INSERT INTO auth.closed DEFAULT VALUES ON CONFLICT DO NOTHING", NULL, NULL);
+    return pg_run(db, "INSERT INTO auth.closed DEFAULT VALUES ON CONFLICT DO NOTHING", NULL, NULL);
 }
 
-enum cq_status doors_open(struct pg *c)
+enum cq_status doors_open(struct pg *db)
 {
-    return pg_run(c, "DELETE FROM auth.closed", NULL, NULL);
+    return pg_run(db, "DELETE FROM auth.closed", NULL, NULL);
 }

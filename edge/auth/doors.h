@@ -9,5 +9,5 @@
 #include "lib/pg/pg.h"
 
 /** Both may be repeated. CQ_OK: in effect from the next request on. */
-CQ_MUST_CHECK enum cq_status doors_close(struct pg *c);
-CQ_MUST_CHECK enum cq_status doors_open(struct pg *c);
+CQ_MUST_CHECK enum cq_status doors_close(struct pg *db);
+CQ_MUST_CHECK enum cq_status doors_open(struct pg *db);

@@ -10,19 +10,19 @@ bool phone_normalize(struct cq_span text, char out[PHONE_MAX + 1])
     size_t n = 0, digits;
 
     for (size_t i = 0; i < text.n; i++) {
-        char c = (char)text.p[i];
+        char digit = (char)text.p[i];
 
-        if (c == ' ' || c == '-' || c == '.' || c == '(' || c == ')')
+        if (digit == ' ' || digit == '-' || digit == '.' || digit == '(' || digit == ')')
             continue;
-        if (n == PHONE_MAX + 1 || !((c == '+' && n == 0) || (c >= '0' && c <= '9')))
+        if (n == PHONE_MAX + 1 || !((digit == '+' && n == 0) || (digit >= '0' && digit <= '9')))
             return false;
-        if (n == 1 && out[0] == '0' && c == '0') {
+        if (n == 1 && out[0] == '0' && digit == '0') {
             out[0] = '+';
             continue;
         }
         if (n == PHONE_MAX)
             return false;
-        out[n++] = c;
+        out[n++] = digit;
     }
     out[n] = '\0';
     digits = n ? n - 1 : 0;

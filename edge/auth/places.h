@@ -10,13 +10,14 @@
 enum { PLACES_MAX = 8 /* of a user, the latest */ };
 #define PLACE_TTL_MS (90 * AUTH_DAY_MS)
 
-struct cq_id place_of(const struct auth_limits *l, struct cq_id user, struct cq_id from);
+/** The place that stands for the address `from`, for this user only. */
+struct cq_id place_of(const struct auth_limits *limits, struct cq_id user, struct cq_id from);
 
-/** Whether it was seen in the last 90 days. */
-CQ_MUST_CHECK enum cq_status place_is_known(struct pg *c, struct cq_id user, struct cq_id place,
+/** Whether the user was seen at `place` in the last 90 days. */
+CQ_MUST_CHECK enum cq_status place_is_known(struct pg *db, struct cq_id user, struct cq_id place,
                                             int64_t now_ms, bool *ret);
 
-/** The user was at `from`, with a code or a refresh token. The oldest above PLACES_MAX is
- * forgotten. */
-CQ_MUST_CHECK enum cq_status place_remember(struct pg *c, const struct auth_limits *l,
+/** Note that the user was at `from`, proved by a code or a refresh token. The oldest place above
+ * PLACES_MAX is forgotten. */
+CQ_MUST_CHECK enum cq_status place_remember(struct pg *db, const struct auth_limits *limits,
                                             struct cq_id user, struct cq_id from, int64_t now_ms);

@@ -17,19 +17,19 @@ struct keeper {
 };
 
 /* True while there is more to do at once. */
-static bool keep(struct keeper *k)
+static bool keep(struct keeper *keeper)
 {
     static const struct cq_id all;
     int64_t now_ms = clock_wall_ms(), swept = 0, percent = 0;
     bool more = false;
-    enum cq_status st = pg_ready(k->db, NULL);
+    enum cq_status st = pg_ready(keeper->db, NULL);
 
     if (st == CQ_OK)
-        st = auth_sweep(k->db, now_ms, &swept, &more);
+        st = auth_sweep(keeper->db, now_ms, &swept, &more);
     if (st == CQ_OK)
-        st = budget_used(k->db, BUDGET_CODES_ALL, all, now_ms, &percent);
+        st = budget_used(keeper->db, BUDGET_CODES_ALL, all, now_ms, &percent);
     if (st != CQ_OK) {
-        log_debug("sweep_failed", LOG_S("why", pg_error(k->db)));
+        log_debug("sweep_failed", LOG_S("why", pg_error(keeper->db)));
         return false;
     }
     count_add(COUNT_AUTH_SWEPT, swept);
@@ -42,33 +42,33 @@ static int tick(void *arg)
     return keep(arg) ? MORE_MS : EVERY_MS;
 }
 
-static void keeper_free(struct keeper *k)
+static void keeper_free(struct keeper *keeper)
 {
-    pg_free(k->db);
-    free(k);
+    pg_free(keeper->db);
+    free(keeper);
 }
 
 enum cq_status keeper_start(const char *database_url, struct keeper **ret)
 {
-    struct keeper *k = calloc(1, sizeof *k);
+    struct keeper *keeper = calloc(1, sizeof *keeper);
 
-    if (!k)
+    if (!keeper)
         return CQ_FATAL;
-    k->db = pg_new(database_url, "chasqui-edge-rest-keeper");
-    if (!k->db || ticker_start(&k->ticker, tick, k) != CQ_OK) {
-        keeper_free(k);
+    keeper->db = pg_new(database_url, "chasqui-edge-rest-keeper");
+    if (!keeper->db || ticker_start(&keeper->ticker, tick, keeper) != CQ_OK) {
+        keeper_free(keeper);
         return CQ_FATAL;
     }
-    *ret = k;
+    *ret = keeper;
     return CQ_OK;
 }
 
-void keeper_stop(struct keeper *k)
+void keeper_stop(struct keeper *keeper)
 {
-    if (!k)
+    if (!keeper)
         return;
-    ticker_end(&k->ticker);
-    pg_cancel(k->db);
-    ticker_join(&k->ticker, -1);
-    keeper_free(k);
+    ticker_end(&keeper->ticker);
+    pg_cancel(keeper->db);
+    ticker_join(&keeper->ticker, -1);
+    keeper_free(keeper);
 }

@@ -12,5 +12,5 @@ struct keeper;
 /** `database_url` is copied. `*ret` is owned by the caller. */
 CQ_MUST_CHECK enum cq_status keeper_start(const char *database_url, struct keeper **ret);
 
-/** Within a statement's time. NULL is fine. */
-void keeper_stop(struct keeper *k);
+/** Ends the thread, within a statement's time. NULL is fine. */
+void keeper_stop(struct keeper *keeper);

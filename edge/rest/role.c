@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/role.h"
 
-#include "edge/rest/codes.h"
+#include "edge/rest/api/codes.h"
+#include "edge/rest/api/conf.h"
+#include "edge/rest/api/media_tus.h"
+#include "edge/rest/api/routes.h"
+#include "edge/rest/api/write.h"
 #include "edge/rest/keeper.h"
-#include "edge/rest/rest_loop.h"
+#include "edge/rest/server/loop.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
+#include "lib/base/durability.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 
 #include <malloc.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 
 enum {
@@ -21,18 +25,24 @@ enum {
     DESCRIPTORS_KEPT = 256, /* for Kafka, PostgreSQL, files of the page and of users */
 };
 
-static void read_media(struct media_conf *m)
+/* What the threads read; owned by the role. */
+struct role_conf {
+    struct server_conf server;
+    struct api_conf api;
+    struct address_ranges trusted;
+};
+
+static void read_media(struct media_conf *media)
 {
     static const int64_t mib = 1024 * 1024;
     struct cq_span label = span_str("links to files");
 
-    *m = (struct media_conf){
+    *media = (struct media_conf){
         .store = { .where = setting_text(SET_MEDIA_STORE),
                    .access_key = setting_text(SET_S3_ACCESS_KEY),
                    .secret_key = setting_text(SET_S3_SECRET_KEY),
                    .region = setting_text(SET_S3_REGION),
                    .public_url = setting_text(SET_S3_PUBLIC_URL) },
-        .origin = "",
         .max_bytes = { [MESSAGE_TYPE_IMAGE] = setting_int(SET_MEDIA_IMAGE_MAX_MB) * mib,
                        [MESSAGE_TYPE_VIDEO] = setting_int(SET_MEDIA_VIDEO_MAX_MB) * mib,
                        [MESSAGE_TYPE_AUDIO] = setting_int(SET_MEDIA_AUDIO_MAX_MB) * mib,
@@ -40,12 +50,11 @@ static void read_media(struct media_conf *m)
         .daily_bytes = setting_int(SET_MEDIA_DAILY_MB) * mib,
         .part_bytes = setting_int(SET_MEDIA_PART_MB) * mib,
         .link_s = setting_int(SET_S3_LINK_S),
-        .workers_n = (int)setting_int(SET_MEDIA_WORKERS),
     };
-    snprintf(m->piece_words, sizeof m->piece_words,
+    snprintf(media->piece_words, sizeof media->piece_words,
              "%lld bytes in one request at most (partBytes in /api/config): send it in pieces",
-             (long long)media_piece_most(m));
-    hmac_sha256(span_str(setting_text(SET_JWT_SECRET)), &label, 1, m->link_key);
+             (long long)media_piece_most(media));
+    hmac_sha256(span_str(setting_text(SET_JWT_SECRET)), &label, 1, media->link_key);
 }
 
 /* Connections never use up the descriptors of everything else: what the process may open is raised
@@ -71,41 +80,44 @@ static uint32_t connections_max(void)
     return room > 1 ? (uint32_t)room : 1;
 }
 
-static bool read_door(struct rest_conf *c)
+static bool read_door(struct role_conf *conf)
 {
-    c->door = (struct door_conf){
+    struct door_conf *door = &conf->server.door;
+    int64_t part_bytes = conf->api.media.part_bytes;
+
+    *door = (struct door_conf){
         .conns_max = connections_max(),
         .conns_per_address = (uint32_t)setting_int(SET_CONNECTIONS_PER_ADDRESS),
         .body_memory_bytes = (size_t)setting_int(SET_BODY_MEMORY_MB) * 1024 * 1024,
-        .body_max =
-            c->media.part_bytes > CALL_BODY_MAX ? (size_t)c->media.part_bytes : CALL_BODY_MAX,
-        .trusted = &c->trusted,
+        .body_max = part_bytes > CALL_BODY_MAX ? (size_t)part_bytes : CALL_BODY_MAX,
+        .trusted = &conf->trusted,
         .proxy_protocol = setting_bool(SET_PROXY_PROTOCOL),
     };
-    if (!address_ranges_parse(setting_text(SET_TRUSTED_PROXIES), &c->trusted)) {
+    if (!address_ranges_parse(setting_text(SET_TRUSTED_PROXIES), &conf->trusted)) {
         log_error("bad_setting", LOG_S("name", "TRUSTED_PROXIES"),
                   LOG_S("why", "addresses or address/bits, comma-separated, at most 64"));
         return false;
     }
-    if (c->door.body_memory_bytes < door_memory_least(&c->door)) {
+    if (door->body_memory_bytes < door_memory_least(door)) {
         log_error("bad_setting", LOG_S("name", "BODY_MEMORY_MB"),
                   LOG_S("why", "8 KiB for each of REST_CONNECTIONS and one MEDIA_PART_MB are more"),
-                  LOG_I("least_bytes", (int64_t)door_memory_least(&c->door)));
+                  LOG_I("least_bytes", (int64_t)door_memory_least(door)));
         return false;
     }
     return true;
 }
 
-/* A store that is away is waited for by those who need it; one that cannot be is a mistake. */
-static bool open_store(struct media_conf *m, struct store **ret)
+/* A store that is away ends nothing: whoever needs it waits. One that cannot be is a bad
+ * setting. */
+static bool open_store(struct server_conf *conf, struct store **ret)
 {
-    if (!*m->store.where)
+    if (!*conf->store.where)
         return true;
-    if (store_new(&m->store, ret) != CQ_OK) {
+    if (store_new(&conf->store, ret) != CQ_OK) {
         log_error("bad_setting", LOG_S("name", "MEDIA_STORE"));
         return false;
     }
-    m->origin = store_origin(*ret);
+    conf->media_origin = store_origin(*ret);
     if (store_prepare(*ret) != CQ_OK)
         log_warn("store_away", LOG_S("why", store_why(*ret)));
     return true;
@@ -114,7 +126,7 @@ static bool open_store(struct media_conf *m, struct store **ret)
 /* Log a line for each request that failed on our side, with the requestId that its client got and
  * can report. Of many in one second the first are logged, and the number of the others. Loop
  * thread. */
-static void tell_failed(const struct call *c)
+static void tell_failed(const struct call *call)
 {
     static int64_t second, said, unsaid;
     int64_t now = clock_mono_ms() / 1000;
@@ -126,34 +138,27 @@ static void tell_failed(const struct call *c)
         unsaid++;
         return;
     }
-    log_write(c->status == 500 ? LOG_ERROR : LOG_WARN, "request_failed",
+    log_write(call->reply.status == 500 ? LOG_ERROR : LOG_WARN, "request_failed",
               (const struct log_field[]){
-                  LOG_S("request", c->request_id),
-                  LOG_I("status", c->status),
-                  LOG_S("method", c->route ? c->route->method : ""),
-                  LOG_S("route", c->route ? c->route->pattern : ""),
-                  LOG_S("code", c->error ? c->error : ""),
-                  LOG_S("text", c->error_text ? c->error_text : ""),
-                  LOG_S("why", c->why),
+                  LOG_S("request", call->request.id),
+                  LOG_I("status", call->reply.status),
+                  LOG_S("method", call->route ? call->route->method : ""),
+                  LOG_S("route", call->route ? call->route->pattern : ""),
+                  LOG_S("code", call->reply.error ? call->reply.error : ""),
+                  LOG_S("text", call->reply.error_text),
+                  LOG_S("why", call->reply.why),
                   LOG_I("unsaid_before", unsaid),
               },
               8);
     unsaid = 0;
 }
 
-static bool read_conf(struct rest_conf *c, struct log_disk *disk)
+static void read_api(struct api_conf *api)
 {
-    *c = (struct rest_conf){
-        .log_disk = disk,
-        .tell_failed = tell_failed,
-        .database_url = setting_text(SET_DATABASE_URL),
-        .database_read_url = setting_text(SET_DATABASE_READ_URL),
-        .brokers = setting_text(SET_KAFKA_BROKER),
+    *api = (struct api_conf){
         .ws_url = setting_text(SET_WS_PUBLIC_URL),
         .code_driver = setting_text(SET_CODE_DRIVER),
-        .origins = setting_text(SET_ALLOWED_ORIGINS),
-        .web_root = setting_text(SET_WEB_ROOT),
-        .ws_upstream = setting_text(SET_WS_UPSTREAM),
+        .rate_per_minute = setting_int(SET_RATE_PER_MINUTE),
         .limits = { .pepper = span_str(setting_text(SET_PHONE_PEPPER)),
                     .most = { [BUDGET_CODES_ADDRESS] = setting_int(SET_CODE_PER_ADDRESS_HOUR),
                               [BUDGET_CODES_ALL] = setting_int(SET_CODE_TOTAL_HOUR),
@@ -165,39 +170,81 @@ static bool read_conf(struct rest_conf *c, struct log_disk *disk)
                     .codes_number_hour = setting_int(SET_CODE_PER_NUMBER_HOUR),
                     .codes_number_day = setting_int(SET_CODE_PER_NUMBER_DAY),
                     .lookups_user_day = setting_int(SET_LOOKUP_STRANGERS_DAY) },
-        .rate_per_minute = setting_int(SET_RATE_PER_MINUTE),
         .partitions = (int32_t)setting_int(SET_PARTITIONS),
-        .workers_n = (int)setting_int(SET_REST_WORKERS),
     };
-    read_media(&c->media);
-    if (!read_door(c))
-        return false;
-    if (strcmp(c->code_driver, "log") != 0 && strcmp(c->code_driver, "webhook") != 0) {
+    read_media(&api->media);
+}
+
+static void read_server(struct role_conf *conf, struct log_disk *disk)
+{
+    const struct media_conf *media = &conf->api.media;
+
+    conf->server = (struct server_conf){
+        .listen = setting_text(SET_REST_LISTEN),
+        .routes = api_routes,
+        .api = &conf->api,
+        .database_url = setting_text(SET_DATABASE_URL),
+        .database_read_url = setting_text(SET_DATABASE_READ_URL),
+        .brokers = setting_text(SET_KAFKA_BROKER),
+        .group_commit = durability_parse(setting_text(SET_DURABILITY)) == DURABILITY_SYNCED,
+        .origins = setting_text(SET_ALLOWED_ORIGINS),
+        .media_origin = "",
+        .web_root = setting_text(SET_WEB_ROOT),
+        .ws_upstream = setting_text(SET_WS_UPSTREAM),
+        .log_disk = disk,
+        .store = media->store,
+        .rate_per_minute = setting_int(SET_RATE_PER_MINUTE),
+        .partitions = conf->api.partitions,
+        .workers_n = (int)setting_int(SET_REST_WORKERS),
+        .media_workers_n = (int)setting_int(SET_MEDIA_WORKERS),
+        .raw_max = (size_t)media->part_bytes,
+        .raw_words = media->piece_words,
+        .options = tus_options,
+        .tell_failed = tell_failed,
+    };
+}
+
+static bool open_codes(struct api_conf *api)
+{
+    bool by_webhook = strcmp(api->code_driver, "webhook") == 0;
+
+    if (!by_webhook && strcmp(api->code_driver, "log") != 0) {
         log_error("bad_setting", LOG_S("name", "CODE_DRIVER"));
         return false;
     }
-    if (strcmp(c->code_driver, "webhook") == 0 &&
-        (!*setting_text(SET_CODE_WEBHOOK_URL) ||
-         code_lane_start(setting_text(SET_CODE_WEBHOOK_URL), &c->codes) != CQ_OK)) {
+    if (by_webhook && (!*setting_text(SET_CODE_WEBHOOK_URL) ||
+                       code_lane_start(setting_text(SET_CODE_WEBHOOK_URL), &api->codes) != CQ_OK)) {
         log_error("bad_setting", LOG_S("name", "CODE_WEBHOOK_URL"));
         return false;
     }
+    return true;
+}
+
+/* `conf` stays where it is: it points into itself. */
+static bool read_conf(struct role_conf *conf, struct log_disk *disk)
+{
+    *conf = (struct role_conf){ .server = { .workers_n = 0 } };
+    read_api(&conf->api);
+    read_server(conf, disk);
+    if (!read_door(conf) || !open_codes(&conf->api))
+        return false;
     if (log_disk_init(disk, setting_text(SET_LOG_DISK), setting_int(SET_LOG_DISK_FREE_MIN_MB),
                       clock_mono_ms()) != CQ_OK) {
         log_error("bad_setting", LOG_S("name", "LOG_DISK"),
                   LOG_S("why", "a folder cannot be seen"));
         return false;
     }
-    if (token_keys_new(setting_text(SET_JWT_SECRET), &c->keys) != CQ_OK) {
+    if (token_keys_new(setting_text(SET_JWT_SECRET), &conf->api.keys) != CQ_OK) {
         log_error("bad_setting", LOG_S("name", "JWT_SECRET"));
         return false;
     }
+    conf->server.keys = conf->api.keys;
     return true;
 }
 
-/* Pieces of files come and go in large buffers. Were each the kernel's again as soon as it is free,
- * the new pages for the next would cost more than all else that is done with it: they are kept, and
- * the loop gives them back now and then. */
+/* Pieces of files come and go in large buffers. If each were returned to the kernel as soon as it
+ * is free, the new pages for the next one would cost more than all else that is done with it. So
+ * they are kept, and the loop gives them back now and then. */
 enum { LARGE_BYTES = 32 * 1024 * 1024, TOP_BYTES = 64 * 1024 * 1024 };
 
 /* What was logged last about the codes, so that each change is logged once. */
@@ -209,44 +256,45 @@ struct told {
 
 enum { CODES_NEAR_PERCENT = 60, CODES_ENOUGH_PERCENT = 40 };
 
-static void tell_codes(struct told *t)
+static void tell_codes(struct told *told)
 {
     bool paused = count_get(COUNT_CODES_PAUSED) != 0;
     int64_t used = count_get(COUNT_CODES_USED), over = count_get(COUNT_CODES_OVER);
 
-    if (paused && !t->paused)
+    if (paused && !told->paused)
         log_warn("code_provider_paused", LOG_I("failed", count_get(COUNT_CODES_FAILED)));
-    if (!paused && t->paused)
+    if (!paused && told->paused)
         log_info("code_provider_works", LOG_I("sent", count_get(COUNT_CODES_SENT)));
-    t->paused = paused;
-    if (over > t->over && t->total != CODES_OVER) {
+    told->paused = paused;
+    if (over > told->over && told->total != CODES_OVER) {
         log_error("codes_at_ceiling", LOG_S("setting", "CODE_TOTAL_HOUR"));
-        t->total = CODES_OVER;
-    } else if (used >= CODES_NEAR_PERCENT && t->total == CODES_ENOUGH) {
+        told->total = CODES_OVER;
+    } else if (used >= CODES_NEAR_PERCENT && told->total == CODES_ENOUGH) {
         log_warn("codes_near_ceiling", LOG_I("percent", used));
-        t->total = CODES_NEAR;
-    } else if (used < CODES_ENOUGH_PERCENT && over == t->over) {
-        t->total = CODES_ENOUGH;
+        told->total = CODES_NEAR;
+    } else if (used < CODES_ENOUGH_PERCENT && over == told->over) {
+        told->total = CODES_ENOUGH;
     }
-    t->over = over;
+    told->over = over;
 }
 
-static void tell_room(const struct log_disk *d, enum log_room *told)
+static void tell_room(const struct log_disk *log_disk, enum log_room *told)
 {
-    if (d->room == *told)
+    if (log_disk->room == *told)
         return;
-    if (d->room == LOG_ROOM_ENOUGH)
-        log_info("log_has_room", LOG_I("free_bytes", d->free_bytes));
+    if (log_disk->room == LOG_ROOM_ENOUGH)
+        log_info("log_has_room", LOG_I("free_bytes", log_disk->free_bytes));
     else
-        log_warn("log_full", LOG_I("free_bytes", d->free_bytes), LOG_I("min_bytes", d->min_bytes),
-                 LOG_S("refused", d->room == LOG_ROOM_LOW ? "sends" : "all"));
-    *told = d->room;
+        log_warn("log_full", LOG_I("free_bytes", log_disk->free_bytes),
+                 LOG_I("min_bytes", log_disk->min_bytes),
+                 LOG_S("refused", log_disk->room == LOG_ROOM_LOW ? "sends" : "all"));
+    *told = log_disk->room;
 }
 
-static void tell_cut(const struct rest_loop *s, bool *told)
+static void tell_cut(const struct rest_loop *loop, bool *told)
 {
     struct bus_cut cut;
-    bool is_cut = rest_loop_log_is_cut(s, &cut);
+    bool is_cut = rest_loop_log_is_cut(loop, &cut);
 
     if (is_cut && !*told)
         log_error("log_was_cut", LOG_S("topic", cut.topic), LOG_I("partition", cut.partition),
@@ -260,8 +308,8 @@ static void tell_cut(const struct rest_loop *s, bool *told)
 
 int edge_rest_role_run(const volatile int *stop)
 {
-    struct rest_conf conf;
-    struct rest_loop *s = NULL;
+    struct role_conf conf;
+    struct rest_loop *loop = NULL;
     bool kept =
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1 && mallopt(M_TRIM_THRESHOLD, TOP_BYTES) == 1;
     struct told told = { 0 };
@@ -270,37 +318,79 @@ int edge_rest_role_run(const volatile int *stop)
     bool told_cut = false;
     struct log_disk disk;
     struct store *store = NULL;
-    enum cq_status st = read_conf(&conf, &disk) && open_store(&conf.media, &store)
-                            ? rest_loop_new(&conf, setting_text(SET_REST_LISTEN), &s)
+    enum cq_status st = read_conf(&conf, &disk) && open_store(&conf.server, &store)
+                            ? rest_loop_new(&conf.server, &loop)
                             : CQ_FATAL;
     int64_t until_ms;
 
     if (st == CQ_OK)
-        st = keeper_start(conf.database_url, &keeper);
+        st = keeper_start(conf.server.database_url, &keeper);
     if (!kept)
         log_warn("large_buffers_not_kept");
     if (st == CQ_OK)
-        log_info("ready", LOG_S("listen", setting_text(SET_REST_LISTEN)));
+        log_info("ready", LOG_S("listen", conf.server.listen));
     else
-        log_error("cannot_start", LOG_S("listen", setting_text(SET_REST_LISTEN)),
+        log_error("cannot_start", LOG_S("listen", conf.server.listen),
                   LOG_S("why", "address in use, or no memory"));
     while (st == CQ_OK && !*stop) {
-        st = rest_loop_turn(s, TURN_MS);
+        st = rest_loop_turn(loop, TURN_MS);
         tell_codes(&told);
         tell_room(&disk, &told_room);
-        tell_cut(s, &told_cut);
+        tell_cut(loop, &told_cut);
     }
     if (st != CQ_OK)
-        log_ended(cq_status_name(st), s ? rest_loop_error(s) : "cannot start");
-    if (s)
-        rest_loop_drain(s);
+        log_ended(cq_status_name(st), loop ? rest_loop_error(loop) : "cannot start");
+    if (loop)
+        rest_loop_drain(loop);
     until_ms = clock_mono_ms() + DRAIN_MS;
-    while (st == CQ_OK && rest_loop_calls(s) && clock_mono_ms() < until_ms)
-        st = rest_loop_turn(s, TURN_MS);
-    rest_loop_free(s);
+    while (st == CQ_OK && rest_loop_calls(loop) && clock_mono_ms() < until_ms)
+        st = rest_loop_turn(loop, TURN_MS);
+    rest_loop_free(loop);
     keeper_stop(keeper);
-    code_lane_stop(conf.codes);
+    code_lane_stop(conf.api.codes);
     store_free(store);
-    token_keys_free(conf.keys);
+    token_keys_free(conf.api.keys);
     return st == CQ_OK ? 0 : 1;
+}
+
+/* The names of its members, separated by spaces. */
+static void print_body(FILE *out, const struct json_members *body)
+{
+    for (size_t i = 0; i < body->n; i++) {
+        fputs(i ? " " : "", out);
+        if (body->v[i].kind == JSON_SPREAD) {
+            print_body(out, body->v[i].items);
+            continue;
+        }
+        fputs(body->v[i].name, out);
+        if (body->v[i].also)
+            fprintf(out, " %s", body->v[i].also);
+    }
+}
+
+/* Where either of two bodies will do, " | " stands between them. */
+static void print_bodies(FILE *out, const struct write *write)
+{
+    if (write && write->body)
+        print_body(out, write->body);
+    if (write && write->or_body) {
+        fputs(" | ", out);
+        print_body(out, write->or_body);
+    }
+}
+
+void edge_rest_routes_print(FILE *out)
+{
+    for (const struct routes *const *table = api_routes; *table; table++)
+        for (size_t i = 0; i < (*table)->n; i++) {
+            const struct route *row = &(*table)->v[i];
+
+            fprintf(out, "%s\t%s\t%s\t%s\t", row->method, row->pattern,
+                    row->needs_token            ? "token"
+                    : (row->flags & ROUTE_LINK) ? "link"
+                                                : "anybody",
+                    row->doc);
+            print_bodies(out, row->write);
+            fputc('\n', out);
+        }
 }

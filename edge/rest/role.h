@@ -7,9 +7,6 @@
 
 #include <stdio.h>
 
-/** Runs until *stop or a fatal status; the exit code. Settings are loaded. */
-int edge_rest_role_run(const volatile int *stop);
-
-/** The table of routes, a line each: method, path, who may call (token, link or anybody), what it
+/** The tables of routes, a line each: method, path, who may call (token, link or anybody), what it
  * is for. */
 void edge_rest_routes_print(FILE *out);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // docs/protocol.md as a client lives it: ready → sync → merge → receipts; the outbox; what the page can ask for.
+import { Looks } from "./looks.js";
 import { Media } from "./media.js";
 import { ApiError } from "./session.js";
 import { Socket } from "./socket.js";
+import { KEPT_A_CHAT } from "./store.js";
 import { backoff, phoneNumber, sleep, soon, uuid } from "./util.js";
 
 const HELD_MAX = 5000; // live frames during a sync; more: begin again
@@ -11,13 +13,25 @@ const SYNC_EVERY_MS = 5 * 60000;
 const SAVE_MS = 400;
 const PAGE = 50;
 const CATCH_UP_PAGE = 200;
+const REACH_PAGES = 30; // of history, to come to where a chat is unread
+const ASK_AGAIN_MS = 5000; // history that could not be had
+const NAMES_A_QUESTION = 100;
+const SURE_MS = 1500; // after a reaction: the view has it by then
 const NAMES_TRIES = 5; // a chat that was heard of live may not be in the view yet
 
 export class Engine {
-  /** `changed()` is called after anything that can be seen changed. */
-  constructor(session, model, store, changed) {
-    Object.assign(this, { session, model, store, changed });
+  /** `changed()` is called after anything that can be seen changed; `heard(m)` when somebody's message comes. */
+  constructor(session, model, store, changed, heard) {
+    Object.assign(this, { session, model, store, changed, heard });
     this.media = new Media(session);
+    this.looks = new Looks(this);
+    this.can = new Set(); // capabilities of the server
+    this.limits = {};
+    this.namesWanted = new Set();
+    this.namesAsked = new Set(); // since the last `ready`
+    this.askNames = soon(() => this.#askNames());
+    this.save = soon(() => this.#save());
+    this.unsure = new Map(); // messageId → timer, before it is asked for again
     this.cursor = "";
     this.state = "off"; // off | connecting | syncing | on
     this.openChat = null; // chatId on the screen
@@ -39,6 +53,8 @@ export class Engine {
   async connect() {
     const config = await this.#config();
     if (this.stopped) return;
+    this.can = new Set(config.capabilities);
+    this.limits = config.limits ?? {};
     const here = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     this.socket = new Socket([...new Set([config.wsUrl || here, here])], (bad) => this.session.token(bad), {
       frame: (f) => this.#frame(f),
@@ -60,6 +76,8 @@ export class Engine {
     this.epoch++;
     this.socket?.stop();
     this.timers?.forEach(clearInterval);
+    this.unsure.forEach(clearTimeout);
+    this.looks.stop();
     removeEventListener("pagehide", this.#hidden);
     document.removeEventListener("visibilitychange", this.#seen);
     this.store.close();
@@ -67,8 +85,10 @@ export class Engine {
 
   #hidden = () => this.#save();
   #seen = () => {
+    if (this.can.has("presence")) this.socket?.send({ t: document.visibilityState === "visible" ? "here" : "away" });
     if (document.visibilityState !== "visible") return;
     this.#renew();
+    this.socket?.probe();
     this.receipts();
   };
 
@@ -110,11 +130,15 @@ export class Engine {
     for (const m of this.model.outbox) if (m.state === "sent") m.state = "new";
     for (const chat of this.model.chats.values()) chat.told = null; // whether it arrived is not known
     this.waitUntil = 0;
+    this.looks.down();
     this.#become("off");
   }
 
   #frame(f) {
     switch (f.t) {
+      case "welcome":
+        f.capabilities.forEach((word) => this.can.add(word));
+        return undefined;
       case "ready":
         return this.#ready(f);
       case "ack":
@@ -123,6 +147,10 @@ export class Engine {
         return this.changed();
       case "nack":
         return this.#nack(f);
+      case "looking":
+      case "typing":
+      case "presence":
+        return this.looks.frame(f);
       case "error":
         return console.warn("refused frame:", f.code, f.message);
       default:
@@ -134,7 +162,8 @@ export class Engine {
   #live(f) {
     const { model } = this;
     if (f.t === "message") {
-      model.message(f, true);
+      this.looks.message(f);
+      if (model.message(f, true)) this.heard(f);
       this.#sendOutbox();
       if (!model.chat(f.chatId).known) this.#describe(f.chatId);
     } else if (f.t === "rejected") {
@@ -142,8 +171,11 @@ export class Engine {
     } else if (f.t === "status") {
       model.ticks(f);
     } else if (f.t === "read") {
-      model.readElsewhere(f);
+      if (model.readElsewhere(f)) this.#describe(f.chatId);
+    } else if (f.t === "edited" || f.t === "deleted" || f.t === "reaction") {
+      if (model.changed(f)) this.#sure(f);
     } else if (f.t === "media") {
+      model.sized(f);
       this.media.found(f);
     } else if (f.t === "chat") {
       model.group(f);
@@ -161,6 +193,9 @@ export class Engine {
     const epoch = ++this.epoch;
     this.held ??= [];
     this.at = f.at;
+    this.namesAsked.clear();
+    this.looks.ready(f.session);
+    if (document.visibilityState !== "visible" && this.can.has("presence")) this.socket.send({ t: "away" });
     this.#become("syncing");
     this.#sendOutbox();
     await this.#sync(epoch);
@@ -169,6 +204,7 @@ export class Engine {
     this.held = null;
     for (const late of held) this.#live(late);
     this.#become("on");
+    this.media.retry();
     this.receipts();
   }
 
@@ -288,7 +324,6 @@ export class Engine {
     if (this.state !== "on") return;
     for (const chat of this.model.chats.values()) {
       if (chat.left || !chat.top) continue;
-      if (chat.chatId === this.openChat && document.visibilityState === "visible") this.model.readUpTo(chat, chat.top);
       const told = (chat.told ??= { ...chat.mine });
       const f = { t: "receipt", chatId: chat.chatId };
       if (chat.top > told.delivered) f.delivered = chat.top;
@@ -302,11 +337,61 @@ export class Engine {
     }
   }
 
+  /** Somebody looked at the chat up to `seq`. */
+  seen(chat, seq) {
+    this.model.readUpTo(chat, seq);
+    this.receipts();
+    this.changed();
+  }
+
+  // Names
+
+  /** Names that the screen wants. What is known already is asked for once, too: people change theirs. */
+  wantNames(userIds) {
+    for (const userId of userIds) {
+      if (!userId || userId === this.model.me || this.namesAsked.has(userId)) continue;
+      this.namesAsked.add(userId);
+      this.namesWanted.add(userId);
+      this.askNames();
+    }
+  }
+
+  async #askNames() {
+    while (this.namesWanted.size && !this.stopped) {
+      const userIds = [...this.namesWanted].slice(0, NAMES_A_QUESTION);
+      userIds.forEach((userId) => this.namesWanted.delete(userId));
+      const answer = await this.session.insist("POST", "/api/users/lookup", { userIds }).catch(() => null); // asked again after the next `ready`
+      for (const user of answer?.users ?? []) this.model.named(user.userId, user.name);
+      this.changed();
+    }
+  }
+
+  // Changes of messages
+
+  /** Who gave which sign before is not always known here: the server counts. */
+  #sure(f) {
+    clearTimeout(this.unsure.get(f.messageId));
+    this.unsure.set(f.messageId, setTimeout(async () => {
+      this.unsure.delete(f.messageId);
+      const query = `before=${f.messageSeq + 1}&limit=1`;
+      const page = await this.session.insist("GET", `/api/chats/${f.chatId}/messages?${query}`).catch(() => ({ messages: [] }));
+      for (const m of page.messages) if (m.id === f.messageId) this.model.message(m, false);
+      this.changed();
+    }, SURE_MS));
+  }
+
+  /** PATCH, DELETE, PUT of a message: the answer comes when the view has it. */
+  async changeMessage(m, method, path = "", body = undefined) {
+    const answer = await this.session.call(method, `/api/chats/${m.chatId}/messages/${m.id}${path}`, body);
+    if (answer.message) this.model.message(answer.message, false);
+    this.changed();
+  }
+
   // Sending
 
-  /** With `mediaId`: a message of that type that shows the file. */
-  send(chat, content, type = "text", mediaId = undefined, clientId = uuid()) {
-    const m = this.model.outgoing(clientId) ?? this.model.compose(chat, content, clientId, Date.now(), type, mediaId);
+  /** `more` as of Model.compose(). */
+  send(chat, content, more = {}, clientId = uuid()) {
+    const m = this.model.outgoing(clientId) ?? this.model.compose(chat, content, clientId, Date.now(), more);
     this.#sendOutbox();
     this.#save();
     this.changed();
@@ -319,7 +404,8 @@ export class Engine {
     for (const m of this.model.outbox) {
       if (m.state !== "new") continue;
       if (flying >= IN_FLIGHT_MAX) return;
-      const f = { t: "message.send", clientId: m.clientId, chatId: m.chatId, content: m.content, type: m.type, peer: m.peer, mediaId: m.mediaId };
+      const { clientId, chatId, content, type, peer, mediaId, replyTo, mentions, forwardedFrom } = m;
+      const f = { t: "message.send", clientId, chatId, content, type, peer, mediaId, replyTo, mentions, forwardedFrom };
       if (!this.socket.send(f)) return;
       m.state = "sent";
       flying++;
@@ -347,7 +433,8 @@ export class Engine {
   /** A message that was refused: once more, or away with it. */
   again(m) {
     this.model.verdict(m.clientId);
-    this.send(this.model.chat(m.chatId), m.content, m.type, m.mediaId);
+    const { type, mediaId, replyTo, mentions, forwardedFrom } = m;
+    this.send(this.model.chat(m.chatId), m.content, { type, mediaId, replyTo, mentions, forwardedFrom });
   }
 
   discard(m) {
@@ -358,31 +445,53 @@ export class Engine {
   // What the page asks for
 
   show(chatId) {
+    const before = this.model.chats.get(this.openChat);
+    if (before && before.chatId !== chatId) this.model.trim(before, KEPT_A_CHAT);
     this.openChat = chatId;
-    this.receipts();
     const chat = chatId && this.model.chats.get(chatId);
+    this.looks.show(chat || null);
     if (!chat) return;
     if (chat.kind === "group" || !chat.known) this.#describe(chatId);
-    if (chat.messages.length < PAGE && !chat.all) this.older(chat);
+    this.#reach(chat);
   }
 
-  /** One page of history. */
-  async older(chat) {
-    if (chat.loading || chat.all) return;
+  /** Hold a page of the chat, and all of it that is unread. */
+  async #reach(chat) {
+    const enough = () => chat.all || (chat.unread ? this.model.holdsUnread(chat) : chat.messages.length >= PAGE);
+    chat.finding = chat.unread > 0 && this.state === "on";
+    for (let i = 0; i < REACH_PAGES && this.openChat === chat.chatId && !enough(); i++) {
+      if (!(await this.older(chat, chat.unread ? CATCH_UP_PAGE : PAGE))) break;
+    }
+    chat.finding = false;
+    this.changed();
+  }
+
+  /** One page of history. True when it came. */
+  async older(chat, limit = CATCH_UP_PAGE) {
+    if (chat.loading || chat.all) return false;
     chat.loading = true;
     try {
       const before = this.model.oldest(chat);
-      const query = before ? `before=${before}&limit=${PAGE}` : `limit=${PAGE}`;
-      const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`);
+      const query = before ? `before=${before}&limit=${limit}` : `limit=${limit}`;
+      const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`, undefined, 3);
       for (const m of page.messages) this.model.message(m, false);
       chat.all = !page.more;
+      return true;
     } catch (e) {
       if (e.status === 404) chat.all = true;
+      else chat.notBefore = Date.now() + ASK_AGAIN_MS;
+      return false;
     } finally {
       delete chat.loading;
       this.receipts();
       this.changed();
     }
+  }
+
+  write(chat, text, replyTo) {
+    this.model.write(chat, text, replyTo);
+    this.save();
+    this.changed();
   }
 
   /** Users of the numbers in `text`; throws when one is not understood or not here. */
@@ -395,6 +504,7 @@ export class Engine {
     for (let i = 0; i < numbers.length; i += 100) {
       const part = numbers.slice(i, i + 100);
       found.push(...(await this.session.insist("POST", "/api/contacts/lookup", { phoneNumbers: part })).contacts);
+      for (const c of found) this.model.named(c.userId, c.name);
     }
     const missing = numbers.filter((n) => !found.some((c) => c.phoneNumber === n));
     if (missing.length) throw new ApiError(404, "not_here", `Not here yet: ${missing.join(", ")}`, 0);
@@ -431,8 +541,7 @@ export class Engine {
 
   async leave(chatId) {
     await this.session.call("DELETE", `/api/chats/${chatId}/members/${this.model.me}`);
-    this.model.chat(chatId).left = true;
-    this.model.dirty.chats.add(this.model.chat(chatId));
+    this.model.left(chatId);
     this.changed();
   }
 }

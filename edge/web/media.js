@@ -2,6 +2,9 @@
 // Files as they are seen: links are asked for when a message is drawn, and again when they are about to end.
 import { el } from "./util.js";
 
+const SIDE_PX = 320;
+const TALL_PX = 384;
+const SIDE_MIN_PX = 96;
 const EARLY_MS = 30000; // a link for who left a group lives a minute
 const TRIES_MS = [0, 500, 1500, 4000]; // a message may be here before the view has its file
 
@@ -22,6 +25,11 @@ export class Media {
     this.#told.set(mediaId, f);
     this.#known.delete(mediaId);
     for (const box of document.querySelectorAll(`[data-media-id="${mediaId}"]`)) this.fill(box, mediaId);
+  }
+
+  /** There is a connection again. */
+  retry() {
+    for (const box of document.querySelectorAll("[data-media-id][data-missing]")) this.fill(box, box.dataset.mediaId);
   }
 
   async #ask(mediaId) {
@@ -48,18 +56,30 @@ export class Media {
     return about;
   }
 
-  /** An element that shows it, once it is known what it is. */
-  box(mediaId) {
+  /** An element that shows the file of a message. It has its size before its bytes are here, so that nothing moves. */
+  box({ mediaId, type, media }) {
     const box = el("div", "media");
     box.dataset.mediaId = mediaId;
+    box.dataset.type = type;
+    this.#size(box, media?.width, media?.height);
     this.fill(box, mediaId);
     return box;
   }
 
+  #size(box, width, height) {
+    if (!["image", "video"].includes(box.dataset.type)) return;
+    const ratio = width && height ? Math.min(4, Math.max(0.25, width / height)) : 4 / 3;
+    const wide = Math.max(SIDE_MIN_PX, Math.min(SIDE_PX, width || SIDE_PX, TALL_PX * ratio));
+    box.style.width = `${Math.round(wide)}px`;
+    box.style.aspectRatio = `${ratio}`;
+  }
+
   async fill(box, mediaId) {
     const about = await this.#about(mediaId);
-    if (!about) return box.replaceChildren(el("span", "kind", "This file cannot be shown."));
+    box.toggleAttribute("data-missing", !about);
+    if (!about) return box.replaceChildren(el("span", "missing", "This file cannot be shown."));
     const { media, url, thumbnailUrl } = about;
+    if (media.width) this.#size(box, media.width, media.height);
     const show = { image: this.#image, video: this.#player, audio: this.#player }[media.type] ?? this.#document;
     if (box.firstChild?.src && !["IMG", "A"].includes(box.firstChild.tagName)) return undefined; // do not stop what plays
     return box.replaceChildren(...show(media, url, thumbnailUrl));
@@ -72,11 +92,8 @@ export class Media {
     link.target = "_blank";
     link.rel = "noopener";
     image.src = thumbnailUrl ?? url;
-    image.alt = media.name || "picture";
-    if (media.width) {
-      image.width = Math.min(320, media.width);
-      image.style.aspectRatio = `${media.width} / ${media.height}`;
-    }
+    image.alt = media.name || "Picture";
+    image.decoding = "async";
     link.append(image);
     return [link];
   }
@@ -86,7 +103,7 @@ export class Media {
     player.controls = true;
     player.preload = "metadata";
     player.src = url;
-    if (media.width) player.style.aspectRatio = `${media.width} / ${media.height}`;
+    player.setAttribute("aria-label", media.name || media.type);
     return [player, el("span", "kind", media.durationMs ? seconds(media.durationMs) : bytes(media.size))];
   }
 

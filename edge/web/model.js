@@ -1,22 +1,42 @@
 // SPDX-License-Identifier: MIT
-// What this device knows: chats, messages, ticks. Pure: no network, no storage, no DOM. Everything here may be told
+// What this device knows: chats, messages, ticks, names. Pure: no network, no storage, no DOM. Everything here may be told
 // twice and in any order: messages are known by id, cursors only grow.
+import { above } from "./rank.js";
 
-const bySeq = (a, b) => a.seq - b.seq;
+const PENDING_MAX = 200; // changes of messages that are not here
 
 /** Put `m` into the sorted list. */
 function insert(list, m) {
-  let at = list.length;
-  while (at > 0 && bySeq(list[at - 1], m) > 0) at--;
-  list.splice(at, 0, m);
+  const last = list.at(-1);
+  if (!last || last.seq <= m.seq) list.push(m);
+  else list.splice(above(list, m.seq), 0, m);
 }
+
+/** `behind`: chats in which more is unread than was told live. */
+const nothingNew = () => ({ chats: new Set(), messages: new Set(), behind: new Set(), names: false });
 
 export class Model {
   constructor(me) {
     this.me = me;
     this.chats = new Map(); // chatId → chat
+    this.people = new Map(); // userId → name
     this.outbox = []; // own messages without a verdict, in the order of sending
-    this.dirty = { chats: new Set(), messages: new Map(), outbox: new Map() }; // to be stored; null: to be removed
+    // to be stored; null: to be removed
+    this.dirty = { chats: new Set(), messages: new Map(), outbox: new Map(), drafts: new Set(), people: new Set() };
+    this.news = nothingNew(); // what the screen does not show yet
+  }
+
+  /** What changed since the last call: the screen touches nothing else. */
+  takeNews() {
+    const { news } = this;
+    this.news = nothingNew();
+    return news;
+  }
+
+  #touch(chat, m) {
+    this.dirty.chats.add(chat);
+    this.news.chats.add(chat);
+    if (m) this.news.messages.add(m);
   }
 
   /** The chat, made when it is not known yet (`known` is false until the server has described it). */
@@ -24,19 +44,33 @@ export class Model {
     let chat = this.chats.get(chatId);
     if (!chat) {
       chat = {
-        chatId, kind: "group", name: "", peer: null, role: "member", members: null, names: {}, known: false, left: false,
+        chatId, kind: "group", name: "", peer: null, role: "member", members: null, known: false, left: false,
         last: null, // last message
         unread: 0, unreadSeq: 0, // others' messages up to unreadSeq are counted in unread, or read
         delivered: 0, read: 0, // ticks: what all others have
         mine: { delivered: 0, read: 0 }, // what the server is known to have of us
-        readHere: 0, // what was on the screen
+        readHere: 0, // what was seen in this browser
         top: 0, // highest seq of others that this device holds
         all: false, // nothing older is on the server
-        messages: [], ids: new Map(),
+        draft: "", replyTo: null, // what is being written, and what it answers: {id, seq}
+        messages: [], ids: new Map(), pending: [],
       };
       this.chats.set(chatId, chat);
+      this.news.chats.add(chat);
     }
     return chat;
+  }
+
+  /** How a user is called; "" when it is not known. */
+  nameOf(userId) {
+    return this.people.get(userId) ?? "";
+  }
+
+  named(userId, name) {
+    if (!name || this.people.get(userId) === name) return;
+    this.people.set(userId, name);
+    this.dirty.people.add(userId);
+    this.news.names = true;
   }
 
   /** What the server says of a chat, by REST. */
@@ -48,21 +82,58 @@ export class Model {
     if (c.name !== undefined) chat.name = c.name;
     if (c.peer) chat.peer = c.peer.userId ?? c.peer;
     if (c.role) chat.role = c.role;
-    if (c.members) chat.members = c.members;
-    for (const m of c.members ?? []) chat.names[m.userId] = m.name; // kept for those who leave
+    if (c.members) chat.members = c.members.map(({ userId, role }) => ({ userId, role }));
+    for (const m of c.members ?? []) this.named(m.userId, m.name); // also kept for those who leave
+    if (chat.kind === "direct" && chat.peer) this.named(chat.peer, chat.name);
     if (c.lastMessage && c.lastMessage.seq >= (chat.last?.seq ?? 0)) chat.last = c.lastMessage;
+    this.#count(chat, c);
+    this.#touch(chat);
+    return chat;
+  }
+
+  /** Unread and ticks as the server has them, less what was read here since. */
+  #count(chat, c) {
     const asOf = c.lastMessage?.seq ?? 0;
-    if (c.unread !== undefined && asOf >= chat.unreadSeq) {
-      chat.unread = c.unread;
-      chat.unreadSeq = asOf;
-    }
+    const was = chat.unread;
     chat.delivered = Math.max(chat.delivered, c.delivered ?? 0);
+    if (c.read > chat.read) this.#ticked(chat, c.read);
     chat.read = Math.max(chat.read, c.read ?? 0);
     chat.mine.delivered = Math.max(chat.mine.delivered, c.mySeq?.delivered ?? 0);
     chat.mine.read = Math.max(chat.mine.read, c.mySeq?.read ?? 0);
-    if (Math.max(chat.mine.read, chat.readHere) >= chat.unreadSeq) chat.unread = 0;
-    this.dirty.chats.add(chat);
-    return chat;
+    if (c.unread !== undefined && asOf >= chat.unreadSeq) {
+      chat.unread = Math.max(0, c.unread - this.others(chat, c.mySeq?.read ?? 0, this.readTo(chat)));
+      chat.unreadSeq = asOf;
+    }
+    if (this.readTo(chat) >= chat.unreadSeq) chat.unread = 0;
+    if (chat.unread > was) this.news.behind.add(chat);
+  }
+
+  /** Up to where this user has read, as far as this device knows. */
+  readTo(chat) {
+    return Math.max(chat.mine.read, chat.readHere);
+  }
+
+  /** How many messages of others are held with a seq in (from, to]. */
+  others(chat, from, to) {
+    let n = 0;
+    for (let i = above(chat.messages, from); i < chat.messages.length && chat.messages[i].seq <= to; i++) n += this.#foreign(chat.messages[i]);
+    return n;
+  }
+
+  #foreign(m) {
+    return m.from !== this.me && m.type !== "event";
+  }
+
+  /** The place in `messages` of the first one that is unread; -1: none is held. */
+  firstUnread(chat) {
+    if (!chat.unread) return -1;
+    for (let i = above(chat.messages, this.readTo(chat)); i < chat.messages.length; i++) if (this.#foreign(chat.messages[i])) return i;
+    return -1;
+  }
+
+  /** Are all unread messages held here? */
+  holdsUnread(chat) {
+    return chat.all || this.others(chat, this.readTo(chat), Infinity) >= chat.unread;
   }
 
   /** A message from a live frame or by REST. True when it is new here. `live`: it may raise the unread count. */
@@ -73,39 +144,130 @@ export class Model {
       chat.kind = "direct";
       chat.peer = m.from === this.me ? m.peer : m.from;
     }
-    if (chat.ids.has(m.id)) return false;
+    if (chat.ids.has(m.id)) {
+      this.#merge(chat, chat.ids.get(m.id), m);
+      return false;
+    }
     const kept = {
       id: m.id, clientId: m.clientId, chatId: m.chatId, seq: m.seq, from: m.from, type: m.type, content: m.content, sentAt: m.sentAt,
-      mediaId: m.mediaId,
+      mediaId: m.mediaId, media: m.media && { width: m.media.width, height: m.media.height, name: m.media.name },
+      replyTo: m.replyTo, mentions: m.mentions, forwarded: m.forwarded,
+      edited: m.edited, deleted: m.deleted, reactions: m.reactions ?? [], myReaction: m.myReaction ?? "",
     };
     chat.ids.set(m.id, kept);
     insert(chat.messages, kept);
-    if (m.seq > (chat.last?.seq ?? 0)) chat.last = kept;
+    if (m.seq >= (chat.last?.seq ?? 0)) chat.last = kept;
     if (m.from !== this.me) {
       chat.top = Math.max(chat.top, m.seq);
-      if (live && m.seq > Math.max(chat.unreadSeq, chat.mine.read, chat.readHere)) chat.unread++;
+      if (live && m.seq > Math.max(chat.unreadSeq, this.readTo(chat))) chat.unread++;
     }
     if (live) chat.unreadSeq = Math.max(chat.unreadSeq, m.seq);
     this.dirty.messages.set(m.id, kept);
-    this.dirty.chats.add(chat);
+    this.#touch(chat, kept);
+    for (const f of chat.pending.filter((p) => p.messageId === m.id)) this.changed(f);
     return true;
+  }
+
+  /** What REST says of a message that is here: it may have been changed since. */
+  #merge(chat, kept, m) {
+    const was = JSON.stringify(kept);
+    if (m.media) kept.media = { width: m.media.width, height: m.media.height, name: m.media.name };
+    if (m.deleted) Object.assign(kept, { deleted: m.deleted, content: "", mediaId: undefined, reactions: [] });
+    else if (!kept.deleted && (m.edited?.seq ?? 0) > (kept.edited?.seq ?? 0)) Object.assign(kept, { edited: m.edited, content: m.content });
+    if ("reactions" in m && !kept.deleted) Object.assign(kept, { reactions: m.reactions, myReaction: m.myReaction ?? "" });
+    if (JSON.stringify(kept) === was) return;
+    this.dirty.messages.set(m.id, kept);
+    this.#touch(chat, kept);
+  }
+
+  /** `edited`, `deleted`, `reaction`. Both id and seq have to match. True when REST has to be asked for the message. */
+  changed(f) {
+    const chat = this.chat(f.chatId);
+    if (f.by !== this.me) chat.top = Math.max(chat.top, f.seq);
+    const m = chat.ids.get(f.messageId);
+    chat.pending = chat.pending.filter((p) => p !== f);
+    if (!m) {
+      if (chat.pending.push(f) > PENDING_MAX) chat.pending.shift();
+      return false;
+    }
+    if (m.seq !== f.messageSeq || m.deleted) return false;
+    if (f.t === "deleted") {
+      Object.assign(m, { deleted: { seq: f.seq, by: f.by, at: f.at }, content: "", mediaId: undefined, reactions: [] });
+    } else if (f.t === "edited") {
+      if (f.seq <= (m.edited?.seq ?? 0)) return false;
+      Object.assign(m, { edited: { seq: f.seq, at: f.at }, content: f.content });
+    } else if (!this.#reacted(m, f)) {
+      return false;
+    }
+    this.dirty.messages.set(m.id, m);
+    this.#touch(chat, m);
+    return f.t === "reaction" && f.by !== this.me; // whether this user had given another sign before is not always known
+  }
+
+  #reacted(m, f) {
+    const given = (m.given ??= {}); // userId → {seq, reaction}: what frames told
+    if (f.seq <= (given[f.by]?.seq ?? 0)) return false;
+    const before = f.by === this.me ? m.myReaction : given[f.by]?.reaction ?? "";
+    given[f.by] = { seq: f.seq, reaction: f.reaction };
+    if (f.by === this.me) m.myReaction = f.reaction;
+    const counts = new Map(m.reactions.map((r) => [r.reaction, r.count]));
+    if (before !== f.reaction) {
+      if (before) counts.set(before, (counts.get(before) ?? 1) - 1);
+      if (f.reaction) counts.set(f.reaction, (counts.get(f.reaction) ?? 0) + 1);
+    }
+    m.reactions = [...counts].filter(([, count]) => count > 0).map(([reaction, count]) => ({ reaction, count }));
+    return true;
+  }
+
+  /** A `media` frame: how large a picture is. */
+  sized(f) {
+    const chat = this.chats.get(f.chatId);
+    for (const m of chat?.messages ?? []) {
+      if (m.mediaId !== f.mediaId) continue;
+      m.media = { ...m.media, width: f.width, height: f.height };
+      this.dirty.messages.set(m.id, m);
+    }
   }
 
   ticks(t) {
     const chat = this.chat(t.chatId);
+    this.#ticked(chat, Math.max(t.delivered ?? 0, t.read ?? 0));
     chat.delivered = Math.max(chat.delivered, t.delivered ?? 0);
     chat.read = Math.max(chat.read, t.read ?? 0);
     this.dirty.chats.add(chat);
   }
 
-  /** A `read` frame: this user read up to `seq` on another device. What is unread is then among what is held. */
+  /** Own messages up to `to` may show other ticks than before. */
+  #ticked(chat, to) {
+    for (let i = above(chat.messages, Math.min(chat.delivered, chat.read)); i < chat.messages.length && chat.messages[i].seq <= to; i++)
+      if (chat.messages[i].from === this.me) this.news.messages.add(chat.messages[i]);
+  }
+
+  /** A `read` frame: this user read up to `seq` on another device. True when only the server knows what is unread then. */
   readElsewhere({ chatId, seq }) {
     const chat = this.chats.get(chatId);
-    if (!chat || seq <= chat.mine.read) return;
+    if (!chat || seq <= chat.mine.read) return false;
+    const held = this.holdsUnread(chat);
     chat.mine.read = seq;
-    const left = chat.messages.filter((m) => m.from !== this.me && m.seq > Math.max(seq, chat.readHere)).length;
-    chat.unread = seq >= chat.unreadSeq ? 0 : Math.min(chat.unread, left);
-    this.dirty.chats.add(chat);
+    if (seq >= chat.unreadSeq) chat.unread = 0;
+    else chat.unread = Math.min(chat.unread, held ? this.others(chat, this.readTo(chat), Infinity) : chat.unread);
+    this.#touch(chat);
+    return !held;
+  }
+
+  /** A line in the chat about the group itself. Only who is there when it happens is told. */
+  #event(f) {
+    const chat = this.chat(f.chatId);
+    const id = `event-${f.seq}`;
+    if (chat.ids.has(id)) return;
+    const kept = {
+      id, clientId: id, chatId: f.chatId, seq: f.seq, from: f.by, type: "event", sentAt: f.at,
+      about: f.t === "member" ? "members" : f.members ? "began" : "renamed", name: f.name, changes: f.changes,
+    };
+    chat.ids.set(id, kept);
+    insert(chat.messages, kept);
+    this.dirty.messages.set(id, kept);
+    this.#touch(chat, kept);
   }
 
   /** A `chat` frame: a group began or was renamed. */
@@ -114,16 +276,16 @@ export class Model {
     chat.kind = "group";
     chat.name = f.name;
     chat.left = false;
-    if (f.members) {
-      chat.role = f.members.find((m) => m.userId === this.me)?.role ?? "member";
-    }
-    this.dirty.chats.add(chat);
+    if (f.members) chat.role = f.members.find((m) => m.userId === this.me)?.role ?? "member";
+    this.#event(f);
+    this.#touch(chat);
   }
 
   /** A `member` frame. True when the chat has to be asked for again. */
   membership(f) {
     const chat = this.chat(f.chatId);
     let again = true;
+    this.#event(f);
     for (const { userId, change } of f.changes) {
       const role = { promote: "admin", demote: "member", make_owner: "owner" }[change];
       if (chat.members && change === "remove") chat.members = chat.members.filter((m) => m.userId !== userId);
@@ -139,28 +301,51 @@ export class Model {
         chat.role = role ?? chat.role;
       }
     }
-    this.dirty.chats.add(chat);
+    this.#touch(chat);
     return again;
   }
 
-  /** Everything up to seq was read here. */
+  left(chatId) {
+    const chat = this.chat(chatId);
+    chat.left = true;
+    this.#touch(chat);
+  }
+
+  /** Everything up to seq was seen here. */
   readUpTo(chat, seq) {
-    if (seq <= chat.readHere && chat.unread === 0) return;
+    const before = this.readTo(chat);
+    if (seq <= before && !chat.unread) return;
     chat.readHere = Math.max(chat.readHere, seq);
-    chat.unread = 0;
-    this.dirty.chats.add(chat);
+    if (seq >= chat.unreadSeq || seq >= chat.top) chat.unread = 0;
+    else chat.unread = Math.max(0, chat.unread - this.others(chat, before, seq));
+    this.#touch(chat);
+  }
+
+  /** What is being written in a chat. */
+  write(chat, text, replyTo = chat.replyTo) {
+    if (chat.draft === text && chat.replyTo === replyTo) return;
+    Object.assign(chat, { draft: text, replyTo });
+    this.dirty.drafts.add(chat);
+    this.news.chats.add(chat);
   }
 
   // Own messages on their way. state: "new" (to be sent), "sent" (on this socket), "acked" (stored), "failed"
 
-  compose(chat, content, clientId, now, type = "text", mediaId = undefined) {
+  /** `more`: type, mediaId, replyTo, mentions, forwardedFrom. */
+  compose(chat, content, clientId, now, more = {}) {
     const m = {
-      clientId, chatId: chat.chatId, peer: chat.kind === "direct" ? chat.peer : undefined, type, content, mediaId, sentAt: now,
-      state: "new", id: null, code: null, order: Math.max(now, (this.outbox.at(-1)?.order ?? 0) + 1),
+      clientId, chatId: chat.chatId, peer: chat.kind === "direct" ? chat.peer : undefined, type: "text", content, sentAt: now,
+      state: "new", id: null, code: null, order: Math.max(now, (this.outbox.at(-1)?.order ?? 0) + 1), ...more,
     };
     this.outbox.push(m);
-    this.dirty.outbox.set(clientId, m);
+    this.#moved(m);
     return m;
+  }
+
+  #moved(m) {
+    this.dirty.outbox.set(m.clientId, m);
+    this.news.messages.add(m);
+    this.news.chats.add(this.chat(m.chatId));
   }
 
   outgoing(clientId) {
@@ -172,7 +357,7 @@ export class Model {
     if (!m) return;
     m.state = "acked";
     m.id = id;
-    this.dirty.outbox.set(clientId, m);
+    this.#moved(m);
   }
 
   failed(clientId, code) {
@@ -180,15 +365,16 @@ export class Model {
     if (!m) return;
     m.state = "failed";
     m.code = code;
-    this.dirty.outbox.set(clientId, m);
+    this.#moved(m);
   }
 
   /** The message stands in the log: it is not under way any more. */
   verdict(clientId) {
     const at = this.outbox.findIndex((m) => m.clientId === clientId);
     if (at < 0) return;
-    this.outbox.splice(at, 1);
+    const [m] = this.outbox.splice(at, 1);
     this.dirty.outbox.set(clientId, null);
+    this.news.chats.add(this.chat(m.chatId));
   }
 
   /** none | sent | delivered | read, of a message of ours; "none" for others' and for what is not stored yet. */
@@ -208,5 +394,12 @@ export class Model {
   /** Lowest seq held of a chat, or undefined: `before` of the next page of history. */
   oldest(chat) {
     return chat.messages[0]?.seq;
+  }
+
+  /** What is not on the screen keeps its newest messages only. */
+  trim(chat, keep) {
+    if (chat.messages.length <= keep) return;
+    for (const m of chat.messages.splice(0, chat.messages.length - keep)) chat.ids.delete(m.id);
+    chat.all = false;
   }
 }

@@ -57,12 +57,18 @@ async function alone(fn) {
 }
 
 export class Session {
-  /** `onEnd` is called once when the sign-in is over: signed out, here or elsewhere, or revoked. */
+  /** `onEnd(asked)` is called once when the sign-in is over: signed out, here or in another window (`asked`), or revoked. */
   constructor(onEnd) {
     this.onEnd = onEnd;
     addEventListener("storage", (e) => {
-      if (e.key === KEY && e.newValue === null) this.onEnd();
+      if ((e.key === KEY || e.key === null) && e.newValue === null) this.#over(true);
     });
+  }
+
+  #over(asked) {
+    if (this.ended) return;
+    this.ended = true;
+    this.onEnd(asked);
   }
 
   get #stored() {
@@ -81,11 +87,11 @@ export class Session {
     localStorage.setItem(KEY, JSON.stringify({ ...this.#stored, ...answer }));
   }
 
-  end() {
+  end(asked = false) {
     const used = this.#stored?.refreshToken;
     if (used) localStorage.setItem(BEFORE_KEY, used);
     localStorage.removeItem(KEY);
-    this.onEnd();
+    this.#over(asked);
   }
 
   /** Ask for a code. → {challenge, retryAfter, devCode?} Strangers who use up this number's codes do not keep out who was here before. */
@@ -158,7 +164,7 @@ export class Session {
     try {
       await this.call("POST", "/api/logout");
     } finally {
-      this.end();
+      this.end(true);
     }
   }
 }

@@ -2,8 +2,8 @@
 // One WebSocket at a time, opened again for ever: authentication, `ok`, ping, jittered reconnection.
 import { backoff, soon } from "./util.js";
 
-const PING_MS = 25000;
-const SILENCE_MS = 15000; // after a ping
+const PING_MS = 10000;
+const SILENCE_MS = 5000; // after a ping
 const CAP_MS = 30000;
 const AUTH_REFUSED = 4401;
 
@@ -33,7 +33,11 @@ export class Socket {
     this.#token = token;
     this.#on = on;
     addEventListener("online", this.#hurry);
+    addEventListener("offline", this.#lost);
   }
+
+  /** The browser knows that there is no network; a socket would notice much later. */
+  #lost = () => this.drop();
 
   #hurry = () => {
     if (this.#stopped || this.#ws) return;
@@ -98,14 +102,17 @@ export class Socket {
   #watch() {
     clearInterval(this.#pinger);
     this.#lastSeen = Date.now();
-    this.#pinger = setInterval(() => {
-      // Timers of hidden tabs come late: only a ping that was really sent can go unanswered.
-      if (!this.send({ t: "ping" })) return;
-      const asked = Date.now();
-      setTimeout(() => {
-        if (this.#ws && this.#lastSeen < asked) this.drop();
-      }, SILENCE_MS);
-    }, PING_MS);
+    this.#pinger = setInterval(() => this.probe(), PING_MS);
+  }
+
+  /** Is it still there? Timers of hidden tabs come late: only a ping that was really sent can go unanswered. */
+  probe() {
+    const ws = this.#ws;
+    if (!this.send({ t: "ping" })) return;
+    const asked = Date.now();
+    setTimeout(() => {
+      if (this.#ws === ws && this.#lastSeen < asked) this.drop();
+    }, SILENCE_MS);
   }
 
   #closed(ws, opened, code) {
@@ -145,6 +152,7 @@ export class Socket {
     clearTimeout(this.#timer);
     clearInterval(this.#pinger);
     removeEventListener("online", this.#hurry);
+    removeEventListener("offline", this.#lost);
     this.#ws?.close();
   }
 }

@@ -2,8 +2,11 @@
 // What survives a reload, in IndexedDB, one database a user. A cursor is written in one transaction with all that
 // came before it, so that it never promises more than is there. Several tabs may write: everything is keyed by id.
 
-const KEPT_A_CHAT = 200; // messages; older ones come from the server when asked for
+export const KEPT_A_CHAT = 200; // messages; older ones come from the server when asked for
 const KEPT_CHATS = 500;
+const KEPT_PEOPLE = 5000;
+const NAME = "chasqui-"; // of a database, and the user's id
+const ERASE_MS = 3000; // another window may be slow to let go
 
 const asked = (request) =>
   new Promise((done, fail) => {
@@ -13,7 +16,7 @@ const asked = (request) =>
 
 /** The lasting part of a chat. `all` is not: old messages are dropped. */
 function kept(chat) {
-  const { messages, ids, all, told, loading, ...rest } = chat;
+  const { messages, ids, all, told, loading, finding, notBefore, pending, draft, replyTo, ...rest } = chat;
   return rest;
 }
 
@@ -23,7 +26,7 @@ export class Store {
   /** Where the browser keeps no databases everything is fetched anew at each start. */
   async open(userId) {
     try {
-      const request = indexedDB.open(`chasqui-${userId}`, 2);
+      const request = indexedDB.open(NAME + userId, 3);
       request.onupgradeneeded = ({ oldVersion }) => {
         const db = request.result;
         if (oldVersion < 1) {
@@ -33,8 +36,13 @@ export class Store {
           db.createObjectStore("outbox", { keyPath: "clientId" });
         }
         if (oldVersion < 2) db.createObjectStore("uploads", { keyPath: "id" });
+        if (oldVersion < 3) {
+          db.createObjectStore("drafts", { keyPath: "chatId" });
+          db.createObjectStore("people", { keyPath: "userId" });
+        }
       };
       this.#db = await asked(request);
+      this.#db.onversionchange = () => this.close(); // another window erases it, or is newer
     } catch {
       this.#db = null;
     }
@@ -43,14 +51,21 @@ export class Store {
   /** Fill `model`; → the saved cursor or "". */
   async load(model) {
     if (!this.#db) return "";
-    const tx = this.#db.transaction(["about", "chats", "messages", "outbox"]);
-    const [cursor, chats, messages, outbox] = await Promise.all([
+    const tx = this.#db.transaction(["about", "chats", "messages", "outbox", "drafts", "people"]);
+    const [cursor, chats, messages, outbox, drafts, people] = await Promise.all([
       asked(tx.objectStore("about").get("cursor")),
       asked(tx.objectStore("chats").getAll()),
       asked(tx.objectStore("messages").getAll()),
       asked(tx.objectStore("outbox").getAll()),
+      asked(tx.objectStore("drafts").getAll()),
+      asked(tx.objectStore("people").getAll(undefined, KEPT_PEOPLE)),
     ]);
-    for (const c of chats) Object.assign(model.chat(c.chatId), c);
+    for (const p of people) model.people.set(p.userId, p.name);
+    for (const { names, ...c } of chats) {
+      Object.assign(model.chat(c.chatId), c);
+      for (const [userId, name] of Object.entries(names ?? {})) model.named(userId, name); // where older versions kept them
+    }
+    for (const d of drafts) Object.assign(model.chat(d.chatId), { draft: d.text, replyTo: d.replyTo ?? null });
     for (const m of messages) {
       const chat = model.chats.get(m.chatId);
       if (!chat || chat.ids.has(m.id)) continue;
@@ -85,8 +100,8 @@ export class Store {
   /** Write what changed in `model`, with the cursor when it is given. */
   async save(model, cursor) {
     const { dirty } = model;
-    if (!this.#db || (cursor === undefined && !dirty.chats.size && !dirty.messages.size && !dirty.outbox.size)) return;
-    const tx = this.#db.transaction(["about", "chats", "messages", "outbox"], "readwrite");
+    if (!this.#db || (cursor === undefined && Object.values(dirty).every((d) => !d.size))) return;
+    const tx = this.#db.transaction(["about", "chats", "messages", "outbox", "drafts", "people"], "readwrite");
     for (const chat of dirty.chats) {
       tx.objectStore("chats").put(kept(chat));
     }
@@ -95,10 +110,13 @@ export class Store {
       if (m) tx.objectStore("outbox").put(m);
       else tx.objectStore("outbox").delete(clientId);
     }
+    for (const { chatId, draft, replyTo } of dirty.drafts) {
+      if (draft || replyTo) tx.objectStore("drafts").put({ chatId, text: draft, replyTo });
+      else tx.objectStore("drafts").delete(chatId);
+    }
+    for (const userId of dirty.people) tx.objectStore("people").put({ userId, name: model.people.get(userId) });
     if (cursor !== undefined) tx.objectStore("about").put(cursor, "cursor");
-    dirty.chats.clear();
-    dirty.messages.clear();
-    dirty.outbox.clear();
+    for (const d of Object.values(dirty)) d.clear();
     await new Promise((done) => {
       tx.oncomplete = tx.onabort = tx.onerror = done; // a full disk costs a longer sync, nothing else
     });
@@ -134,7 +152,7 @@ export class Store {
   /** Forget everything: the log is another one. */
   async wipe() {
     if (!this.#db) return;
-    const tx = this.#db.transaction(["about", "chats", "messages", "uploads"], "readwrite");
+    const tx = this.#db.transaction(["about", "chats", "messages", "uploads", "drafts", "people"], "readwrite");
     for (const name of tx.objectStoreNames) tx.objectStore(name).clear();
     await new Promise((done) => {
       tx.oncomplete = tx.onabort = done;
@@ -146,8 +164,11 @@ export class Store {
     this.#db = null;
   }
 
-  /** Forget a user of this browser. */
-  static forget(userId) {
-    indexedDB.deleteDatabase?.(`chasqui-${userId}`);
+  /** Nothing of anybody stays in this browser. */
+  static async eraseAll(userId) {
+    const names = (await indexedDB.databases?.().catch(() => []))?.map((d) => d.name) ?? [];
+    const gone = [...new Set([...names, ...(userId ? [NAME + userId] : [])])].filter((name) => name.startsWith(NAME)).map((name) => asked(indexedDB.deleteDatabase(name)));
+    const cached = (await globalThis.caches?.keys().catch(() => []))?.map((name) => caches.delete(name)) ?? [];
+    await Promise.race([Promise.allSettled([...gone, ...cached]), new Promise((done) => setTimeout(done, ERASE_MS))]);
   }
 }

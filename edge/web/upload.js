@@ -8,7 +8,7 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 const TUS = "1.0.0";
 
 /** What it is sent as: pictures, video and audio that browsers show, anything else as a document. */
-function typeOf(file) {
+export function typeOf(file) {
   if (["image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/avif"].includes(file.type)) return "image";
   if (["video/mp4", "video/webm", "video/quicktime", "video/3gpp"].includes(file.type)) return "video";
   if (/^audio\/(ogg|mpeg|mp4|x-m4a|wav|x-wav|webm|aac|flac|x-flac|3gpp)$/.test(file.type)) return "audio";
@@ -37,13 +37,14 @@ function request(upload, method, url, token, headers, body) {
 
 export class Upload {
   /**
-   * `changed()` after each move. `done(mediaId, type)` once it can be shown in a message. `was`: what `store` has of it
-   * from before a reload.
+   * `changed()` after each move. `done(mediaId, type)` once it can be shown in a message. `was`: what it is sent as and with
+   * which caption, and all that `store` has of it from before a reload.
    */
   constructor(session, store, chat, file, changed, done, was = {}) {
     Object.assign(this, { session, store, chat, file, changed, done });
     this.id = was.id ?? uuid();
-    this.type = typeOf(file);
+    this.type = was.type ?? typeOf(file);
+    this.caption = was.caption ?? "";
     this.state = was.paused ? "paused" : "sending"; // sending | paused | failed | done | canceled
     this.mediaId = was.mediaId;
     this.url = was.url; // where its pieces go; undefined: not announced
@@ -115,7 +116,8 @@ export class Upload {
     this.mediaId = media.id;
     this.url = upload.url;
     this.piece = Math.min(PIECE_BYTES, upload.partSize);
-    this.store.keepUpload({ id: this.id, chatId: chat.chatId, file, mediaId: this.mediaId, url: this.url, piece: this.piece });
+    const { id, caption, mediaId, url, piece } = this;
+    this.store.keepUpload({ id, chatId: chat.chatId, file, type, caption, mediaId, url, piece });
   }
 
   /** Ask where it stands, then send from there; after anything odd, ask again. */

@@ -3,81 +3,82 @@
 
 #include "lib/base/assert.h"
 
-void guests_init(struct guests *gs, const struct address_ranges *trusted, uint32_t per_address,
+void guests_init(struct guests *guests, const struct address_ranges *trusted, uint32_t per_address,
                  size_t max)
 {
-    *gs = (struct guests){ .trusted = trusted, .per_address = per_address };
-    idmap_init(&gs->by_address, max);
+    *guests = (struct guests){ .trusted = trusted, .per_address = per_address };
+    idmap_init(&guests->by_address, max);
 }
 
-void guests_release(struct guests *gs)
+void guests_release(struct guests *guests)
 {
-    idmap_release(&gs->by_address);
+    idmap_release(&guests->by_address);
 }
 
-static void uncount(struct guests *gs, struct guest *x)
+static void uncount(struct guests *guests, struct guest *guest)
 {
-    uint64_t *n = x->counted ? idmap_get(&gs->by_address, x->key) : NULL;
+    uint64_t *n = guest->counted ? idmap_get(&guests->by_address, guest->key) : NULL;
 
-    CQ_ASSERT(!x->counted || (n && *n > 0)); /* who is counted is in the table */
-    x->counted = false;
+    CQ_ASSERT(!guest->counted || (n && *n > 0)); /* who is counted is in the table */
+    guest->counted = false;
     if (n && --*n == 0)
-        idmap_remove(&gs->by_address, x->key);
+        idmap_remove(&guests->by_address, guest->key);
 }
 
 /* Without room in the table an address is not counted; the bound of all sockets still holds. */
-static bool count(struct guests *gs, struct guest *x, struct cq_address a)
+static bool count(struct guests *guests, struct guest *guest, struct cq_address address)
 {
     const uint64_t *held;
     uint64_t n;
 
-    uncount(gs, x);
-    x->address = a;
-    if (address_is_in(gs->trusted, a))
+    uncount(guests, guest);
+    guest->address = address;
+    if (address_is_in(guests->trusted, address))
         return true;
-    x->key = address_key(a);
-    held = idmap_get(&gs->by_address, x->key);
+    guest->key = address_key(address);
+    held = idmap_get(&guests->by_address, guest->key);
     n = held ? *held : 0;
-    if (n >= gs->per_address)
+    if (n >= guests->per_address)
         return false;
-    x->counted = idmap_put(&gs->by_address, x->key, n + 1);
+    guest->counted = idmap_put(&guests->by_address, guest->key, n + 1);
     return true;
 }
 
-bool guests_enter(struct guests *gs, struct guest *x, struct cq_address peer, int64_t now_ms)
+bool guests_enter(struct guests *guests, struct guest *guest, struct cq_address peer,
+                  int64_t now_ms)
 {
-    if (!count(gs, x, peer))
+    if (!count(guests, guest, peer))
         return false;
-    x->since_ms = now_ms;
-    x->listed = true;
-    x->prev = gs->last;
-    if (gs->last)
-        gs->last->next = x;
+    guest->since_ms = now_ms;
+    guest->listed = true;
+    guest->prev = guests->last;
+    if (guests->last)
+        guests->last->next = guest;
     else
-        gs->first = x;
-    gs->last = x;
+        guests->first = guest;
+    guests->last = guest;
     return true;
 }
 
-bool guests_rename(struct guests *gs, struct guest *x, struct cq_address client)
+bool guests_rename(struct guests *guests, struct guest *guest, struct cq_address client)
 {
-    return count(gs, x, client);
+    return count(guests, guest, client);
 }
 
-void guests_leave(struct guests *gs, struct guest *x)
+void guests_leave(struct guests *guests, struct guest *guest)
 {
-    uncount(gs, x);
-    if (!x->listed)
+    uncount(guests, guest);
+    if (!guest->listed)
         return;
-    CQ_ASSERT((x->prev || gs->first == x) && (x->next || gs->last == x));
-    if (x->prev)
-        x->prev->next = x->next;
+    CQ_ASSERT((guest->prev || guests->first == guest) && (guest->next || guests->last == guest));
+    if (guest->prev)
+        guest->prev->next = guest->next;
     else
-        gs->first = x->next;
-    if (x->next)
-        x->next->prev = x->prev;
+        guests->first = guest->next;
+    if (guest->next)
+        guest->next->prev = guest->prev;
     else
-        gs->last = x->prev;
-    x->prev = x->next = NULL;
-    x->listed = false;
+        guests->last = guest->prev;
+    guest->prev = guest->next = NULL;
+    guest->listed = false;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * edge/ws/guests.h - sockets whose owner is not known yet: how many of one address, and which of
- * them has been there longest. A valid token ends that: its socket counts to the user (rates.h).
+ * them has been there longest. A valid token ends that: from then on its socket is counted as the
+ * user's (rates.h).
  * Pure: times are passed in.
  */
 #pragma once
@@ -27,16 +28,20 @@ struct guests {
     struct guest *first, *last;
 };
 
-void guests_init(struct guests *gs, const struct address_ranges *trusted, uint32_t per_address,
+/** `trusted` is borrowed; `per_address`: guests of one address at most; `max`: addresses that can
+ * be counted. */
+void guests_init(struct guests *guests, const struct address_ranges *trusted, uint32_t per_address,
                  size_t max);
-void guests_release(struct guests *gs);
+void guests_release(struct guests *guests);
 
-/** A socket of `peer` is there. False: too many of its address, and it is not taken. */
-CQ_MUST_CHECK bool guests_enter(struct guests *gs, struct guest *x, struct cq_address peer,
+/** A socket of `peer` was accepted. False: there are too many of its address, and it is not
+ * taken. */
+CQ_MUST_CHECK bool guests_enter(struct guests *guests, struct guest *guest, struct cq_address peer,
                                 int64_t now_ms);
 
-/** A trusted proxy says that it is `client`'s. False: too many of that address. */
-CQ_MUST_CHECK bool guests_rename(struct guests *gs, struct guest *x, struct cq_address client);
+/** A trusted proxy says that the socket is `client`'s. False: too many of that address. */
+CQ_MUST_CHECK bool guests_rename(struct guests *guests, struct guest *guest,
+                                 struct cq_address client);
 
-/** Its user is known, or it is closed: it counts no more. May be called twice. */
-void guests_leave(struct guests *gs, struct guest *x);
+/** Its user is known, or it is closed: it is no longer counted here. May be called twice. */
+void guests_leave(struct guests *guests, struct guest *guest);

@@ -3,17 +3,17 @@
 
 enum { MINUTE_MS = 60 * 1000, TICKS_PERCENT = 98 /* of what is admitted while ticks are late */ };
 
-void pressure_heard(struct pressure *p, int64_t n, int64_t late_ms)
+void pressure_heard(struct pressure *pressure, int64_t n, int64_t late_ms)
 {
-    p->heard += n;
-    p->late_ms += late_ms;
-    p->under_way = p->under_way > n ? p->under_way - n : 0;
+    pressure->heard += n;
+    pressure->late_ms += late_ms;
+    pressure->under_way = pressure->under_way > n ? pressure->under_way - n : 0;
 }
 
-void pressure_ticked(struct pressure *p, int64_t n, int64_t late_ms)
+void pressure_ticked(struct pressure *pressure, int64_t n, int64_t late_ms)
 {
-    p->ticks += n;
-    p->ticks_late_ms += late_ms;
+    pressure->ticks += n;
+    pressure->ticks_late_ms += late_ms;
 }
 
 static int64_t at_least(int64_t per_minute)
@@ -21,87 +21,91 @@ static int64_t at_least(int64_t per_minute)
     return per_minute > PRESSURE_LEAST * 60 ? per_minute : PRESSURE_LEAST * 60;
 }
 
-static void limit(struct pressure *p, int64_t per_minute, int64_t now_ms)
+static void limit(struct pressure *pressure, int64_t per_minute, int64_t now_ms)
 {
-    if (!p->per_minute)
-        p->bucket = (struct bucket){ .at_ms = now_ms - PRESSURE_JUDGED_MS };
-    p->per_minute = at_least(per_minute);
+    if (!pressure->per_minute)
+        pressure->bucket = (struct bucket){ .at_ms = now_ms - PRESSURE_JUDGED_MS };
+    pressure->per_minute = at_least(per_minute);
 }
 
-/* Late, and not catching up. */
-static bool ticks_fall_behind(struct pressure *p)
+/* Whether ticks are late, and not catching up. */
+static bool ticks_fall_behind(struct pressure *pressure)
 {
-    int64_t was_ms = p->tick_ms;
+    int64_t was_ms = pressure->tick_ms;
 
-    if (p->ticks < PRESSURE_HEARD_MIN) {
-        p->tick_ms = 0; /* none come at all: the view is away, and messages do not wait for it */
+    if (pressure->ticks < PRESSURE_HEARD_MIN) {
+        pressure->tick_ms = 0; /* hardly any: the view is away, and messages do not wait for it */
         return false;
     }
-    p->tick_ms = p->ticks_late_ms / p->ticks;
-    return p->tick_ms > PRESSURE_TICKS_LATE_MS && p->tick_ms >= was_ms;
+    pressure->tick_ms = pressure->ticks_late_ms / pressure->ticks;
+    return pressure->tick_ms > PRESSURE_TICKS_LATE_MS && pressure->tick_ms >= was_ms;
 }
 
-void pressure_judge(struct pressure *p, int64_t now_ms)
+void pressure_judge(struct pressure *pressure, int64_t now_ms)
 {
-    int64_t elapsed_ms = now_ms - p->judged_ms, came;
+    int64_t elapsed_ms = now_ms - pressure->judged_ms, came;
     bool behind;
 
     if (elapsed_ms < PRESSURE_JUDGED_MS)
         return;
-    came = p->heard * MINUTE_MS / elapsed_ms;
-    behind = ticks_fall_behind(p);
-    if (p->heard >= PRESSURE_HEARD_MIN && p->late_ms > p->heard * PRESSURE_LATE_MS) {
+    came = pressure->heard * MINUTE_MS / elapsed_ms;
+    behind = ticks_fall_behind(pressure);
+    if (pressure->heard >= PRESSURE_HEARD_MIN &&
+        pressure->late_ms > pressure->heard * PRESSURE_LATE_MS) {
         int64_t less = came * 9 / 10;
 
-        limit(p, !p->per_minute || less < p->per_minute ? less : p->per_minute, now_ms);
-    } else if (p->heard >= PRESSURE_HEARD_MIN && behind) {
-        int64_t most = p->per_minute && p->per_minute < came ? p->per_minute : came;
+        limit(pressure,
+              !pressure->per_minute || less < pressure->per_minute ? less : pressure->per_minute,
+              now_ms);
+    } else if (pressure->heard >= PRESSURE_HEARD_MIN && behind) {
+        int64_t most =
+            pressure->per_minute && pressure->per_minute < came ? pressure->per_minute : came;
 
-        limit(p, most * TICKS_PERCENT / 100, now_ms);
-    } else if (p->per_minute && p->late_ms <= p->heard * PRESSURE_CALM_MS &&
-               p->tick_ms <= PRESSURE_TICKS_CALM_MS) {
-        p->per_minute += p->per_minute / 10;
-        if (p->per_minute > 4 * at_least(came))
-            p->per_minute = 0; /* the limit is far above what is sent: no limit any more */
+        limit(pressure, most * TICKS_PERCENT / 100, now_ms);
+    } else if (pressure->per_minute && pressure->late_ms <= pressure->heard * PRESSURE_CALM_MS &&
+               pressure->tick_ms <= PRESSURE_TICKS_CALM_MS) {
+        pressure->per_minute += pressure->per_minute / 10;
+        if (pressure->per_minute > 4 * at_least(came))
+            pressure->per_minute = 0; /* the limit is far above what is sent: no limit any more */
     }
-    p->under_way -= p->under_way / 10;
-    p->heard = p->late_ms = p->ticks = p->ticks_late_ms = 0;
-    p->judged_ms = now_ms;
+    pressure->under_way -= pressure->under_way / 10;
+    pressure->heard = pressure->late_ms = pressure->ticks = pressure->ticks_late_ms = 0;
+    pressure->judged_ms = now_ms;
 }
 
-bool pressure_limits(const struct pressure *p)
+bool pressure_limits(const struct pressure *pressure)
 {
-    return p->per_minute > 0;
+    return pressure->per_minute > 0;
 }
 
-/* A socket that is admitted may send a row of messages, at the cost of those that come later. Of a
- * hundred messages that one socket sends at once, a few in the middle would be no use, since each
- * refusal makes the socket send everything after it again. */
-static int64_t take_limited(struct pressure *p, uint8_t *credit, int64_t now_ms)
+/* A socket that is admitted may send a row of messages, at the cost of those that come later. To
+ * admit a few from the middle of a hundred that one socket sends at once would be of no use, since
+ * each refusal makes the socket send everything after it again. */
+static int64_t take_limited(struct pressure *pressure, uint8_t *credit, int64_t now_ms)
 {
-    int64_t burst = p->per_minute * PRESSURE_JUDGED_MS / MINUTE_MS;
+    int64_t burst = pressure->per_minute * PRESSURE_JUDGED_MS / MINUTE_MS;
 
     if (*credit) {
         --*credit;
-        bucket_charge(&p->bucket, p->per_minute, burst, now_ms);
+        bucket_charge(&pressure->bucket, pressure->per_minute, burst, now_ms);
         return 0;
     }
     *credit = PRESSURE_ROW - 1;
-    return bucket_take(&p->bucket, p->per_minute, burst, now_ms);
+    return bucket_take(&pressure->bucket, pressure->per_minute, burst, now_ms);
 }
 
-int64_t pressure_take(struct pressure *p, uint8_t *credit, int64_t now_ms)
+int64_t pressure_take(struct pressure *pressure, uint8_t *credit, int64_t now_ms)
 {
     int64_t wait_ms = 0;
 
-    if (p->under_way >= PRESSURE_UNDER_WAY_MAX && !*credit)
+    if (pressure->under_way >= PRESSURE_UNDER_WAY_MAX && !*credit)
         wait_ms = PRESSURE_JUDGED_MS;
-    else if (p->per_minute)
-        wait_ms = take_limited(p, credit, now_ms);
+    else if (pressure->per_minute)
+        wait_ms = take_limited(pressure, credit, now_ms);
     else
         *credit = 0;
     if (!wait_ms) {
-        p->under_way++;
+        pressure->under_way++;
         return 0;
     }
     *credit = 0;

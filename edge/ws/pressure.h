@@ -15,7 +15,7 @@
 enum {
     PRESSURE_LATE_MS = 400,        /* later than this on average: overload */
     PRESSURE_CALM_MS = 200,        /* less than this: admit more */
-    PRESSURE_TICKS_LATE_MS = 1200, /* the same of ticks */
+    PRESSURE_TICKS_LATE_MS = 1200, /* the same for ticks */
     PRESSURE_TICKS_CALM_MS = 600,
     PRESSURE_JUDGED_MS = 250, /* how often that is judged … */
     PRESSURE_UNDER_WAY_MAX = 16 * 1024,
@@ -25,7 +25,7 @@ enum {
     PRESSURE_RETRY_MS = 500, /* retry-after of a refused message */
 };
 
-/* Zeroed: no limit. */
+/* All zero: no limit. */
 struct pressure {
     int64_t per_minute; /* admitted; 0: no limit */
     struct bucket bucket;
@@ -37,18 +37,18 @@ struct pressure {
 };
 
 /** `n` messages came back to their senders, `late_ms` after they were taken, together. */
-void pressure_heard(struct pressure *p, int64_t n, int64_t late_ms);
+void pressure_heard(struct pressure *pressure, int64_t n, int64_t late_ms);
 
 /** `n` ticks came, `late_ms` after the receipts that made them, together. */
-void pressure_ticked(struct pressure *p, int64_t n, int64_t late_ms);
+void pressure_ticked(struct pressure *pressure, int64_t n, int64_t late_ms);
 
 /** Call often. Some messages never come back here, because their sender left or the rules refused
  * them: each time a tenth of what is counted as in flight is dropped from the count. */
-void pressure_judge(struct pressure *p, int64_t now_ms);
+void pressure_judge(struct pressure *pressure, int64_t now_ms);
 
 /** Whether load is being shed, or was until recently. */
-bool pressure_limits(const struct pressure *p);
+bool pressure_limits(const struct pressure *pressure);
 
-/** May one more message of a socket be taken? 0, or in how many ms. `credit` is the socket's, 0 at
- * first: what of an admitted row is left. */
-int64_t pressure_take(struct pressure *p, uint8_t *credit, int64_t now_ms);
+/** 0: one more message of a socket may be taken; else in how many ms to try again. `credit` is the
+ * socket's, 0 at first: how much is left of its admitted row. */
+int64_t pressure_take(struct pressure *pressure, uint8_t *credit, int64_t now_ms);

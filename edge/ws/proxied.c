@@ -17,34 +17,36 @@ struct proxied {
     uint8_t header[PROXY_HEADER_MAX];
 };
 
-static void finish(struct proxied *p, bool good, bool known, struct cq_address client)
+static void finish(struct proxied *proxied, bool good, bool known, struct cq_address client)
 {
-    proxied_fn *done = p->done;
-    void *arg = p->arg;
-    int fd = p->fd;
+    proxied_fn *done = proxied->done;
+    void *arg = proxied->arg;
+    int fd = proxied->fd;
 
-    ev_io_stop(p->loop, &p->readable);
-    free(p);
+    ev_io_stop(proxied->loop, &proxied->readable);
+    free(proxied);
     if (!good)
         close(fd);
     done(arg, good ? fd : -1, known, client);
 }
 
 /* Take `n` bytes, which were seen already. */
-static bool take(struct proxied *p, size_t n)
+static bool take(struct proxied *proxied, size_t n)
 {
-    if (recv(p->fd, p->header + p->n, n, MSG_DONTWAIT) != (ssize_t)n)
+    if (recv(proxied->fd, proxied->header + proxied->n, n, MSG_DONTWAIT) != (ssize_t)n)
         return false;
-    p->n += n;
+    proxied->n += n;
     return true;
 }
 
-/* What is seen and is not the whole header yet belongs to it: it is taken, so that only more of it
- * wakes the loop again. Of the piece with its end, as much is taken as is the header's. */
-static void on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
+/* Bytes that are seen before the header is whole belong to it. They are taken, so that only
+ * further bytes wake the loop again. Of the piece in which it ends, only the header's own bytes
+ * are taken. */
+static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int revents)
 {
-    struct proxied *p = w->data;
-    ssize_t got = recv(p->fd, p->header + p->n, sizeof p->header - p->n, MSG_PEEK | MSG_DONTWAIT);
+    struct proxied *proxied = watcher->data;
+    ssize_t got = recv(proxied->fd, proxied->header + proxied->n,
+                       sizeof proxied->header - proxied->n, MSG_PEEK | MSG_DONTWAIT);
     struct cq_address client = { { 0 } };
     bool known = false;
     size_t n = 0;
@@ -54,42 +56,43 @@ static void on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        finish(p, false, false, client);
+        finish(proxied, false, false, client);
         return;
     }
-    switch (proxy_header_read(span_of(p->header, p->n + (size_t)got), &n, &known, &client)) {
+    switch (proxy_header_read(span_of(proxied->header, proxied->n + (size_t)got), &n, &known,
+                              &client)) {
     case PROXY_MORE:
-        if (p->n + (size_t)got == sizeof p->header || !take(p, (size_t)got))
-            finish(p, false, false, client);
+        if (proxied->n + (size_t)got == sizeof proxied->header || !take(proxied, (size_t)got))
+            finish(proxied, false, false, client);
         break;
     case PROXY_DONE:
-        finish(p, take(p, n - p->n), known, client);
+        finish(proxied, take(proxied, n - proxied->n), known, client);
         break;
     case PROXY_BAD:
-        finish(p, false, false, client);
+        finish(proxied, false, false, client);
         break;
     }
 }
 
 struct proxied *proxied_start(struct ev_loop *loop, int fd, proxied_fn *done, void *arg)
 {
-    struct proxied *p = calloc(1, sizeof *p);
+    struct proxied *proxied = calloc(1, sizeof *proxied);
 
-    if (!p) {
+    if (!proxied) {
         close(fd);
         return NULL;
     }
-    p->loop = loop;
-    p->fd = fd;
-    p->done = done;
-    p->arg = arg;
-    ev_io_init(&p->readable, on_readable, fd, EV_READ);
-    p->readable.data = p;
-    ev_io_start(loop, &p->readable);
-    return p;
+    proxied->loop = loop;
+    proxied->fd = fd;
+    proxied->done = done;
+    proxied->arg = arg;
+    ev_io_init(&proxied->readable, on_readable, fd, EV_READ);
+    proxied->readable.data = proxied;
+    ev_io_start(loop, &proxied->readable);
+    return proxied;
 }
 
-void proxied_cancel(struct proxied *p)
+void proxied_cancel(struct proxied *proxied)
 {
-    finish(p, false, false, (struct cq_address){ { 0 } });
+    finish(proxied, false, false, (struct cq_address){ { 0 } });
 }

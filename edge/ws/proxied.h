@@ -12,8 +12,8 @@ struct proxied; /* owns its descriptor until it is done */
 
 /**
  * The header is read: `known` says whether it names a client, `client` is then the address. `fd` is
- * stolen by the callee; -1: there is no good header, or it has ended, and it is closed. The proxied
- * is freed on return.
+ * stolen by the callee; -1: there is no good header, or the peer is gone, and the connection is
+ * closed. The proxied is freed on return.
  */
 typedef void proxied_fn(void *arg, int fd, bool known, struct cq_address client);
 
@@ -22,4 +22,4 @@ typedef void proxied_fn(void *arg, int fd, bool known, struct cq_address client)
 struct proxied *proxied_start(struct ev_loop *loop, int fd, proxied_fn *done, void *arg);
 
 /** Give it up: `done` comes inside, with -1. */
-void proxied_cancel(struct proxied *p);
+void proxied_cancel(struct proxied *proxied);

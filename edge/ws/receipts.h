@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/ws/receipts.h - cursors that devices moved, gathered: at once when a chat partition is idle,
- * else one record per partition and 100 ms. They only rise, so several of one user and chat become
- * one, and what the broker did not take is merged with what came since. Pure: times are passed in.
+ * edge/ws/receipts.h - cursors that devices moved, gathered: sent at once when a chat partition is
+ * idle, else in one record per partition and 100 ms. They only rise, so several of one user and
+ * chat become one, and what the broker did not take is merged with what came since. Pure: times are
+ * passed in.
  */
 #pragma once
 
@@ -31,36 +32,40 @@ struct receipts {
     int32_t waiting_n; /* buckets with something waiting */
 };
 
-CQ_MUST_CHECK enum cq_status receipts_init(struct receipts *r, int32_t partitions, int64_t now_ms);
-void receipts_release(struct receipts *r);
+/** CQ_FATAL: no memory. */
+CQ_MUST_CHECK enum cq_status receipts_init(struct receipts *receipts, int32_t partitions,
+                                           int64_t now_ms);
+void receipts_release(struct receipts *receipts);
 
 /** Add one. False: too many are waiting, of this user or in all. The caller tells the client, and
  * does not note it in the receipt memory. */
-CQ_MUST_CHECK bool receipts_add(struct receipts *r, int32_t partition, const struct receipt *one,
-                                int64_t now_ms);
+CQ_MUST_CHECK bool receipts_add(struct receipts *receipts, int32_t partition,
+                                const struct receipt *one, int64_t now_ms);
 
-/** A partition whose receipts are to be sent now, and which (borrowed until the report); -1: none.
- * Each one taken must end in receipts_report. */
-int32_t receipts_take(struct receipts *r, int64_t now_ms, struct receipt **ret, size_t *ret_n);
+/** A partition whose receipts are to be sent now, and these (borrowed until the report); -1: none.
+ * Each partition that was taken must end in receipts_report(). */
+int32_t receipts_take(struct receipts *receipts, int64_t now_ms, struct receipt **ret,
+                      size_t *ret_n);
 
-/** CQ_OK: stored. Anything else: they wait again. */
-void receipts_report(struct receipts *r, int32_t partition, enum cq_status st, int64_t now_ms);
+/** CQ_OK: they are stored. Anything else: they wait again. */
+void receipts_report(struct receipts *receipts, int32_t partition, enum cq_status st,
+                     int64_t now_ms);
 
-/** Nothing waiting, nothing in flight. */
-bool receipts_is_empty(const struct receipts *r);
+/** Whether nothing waits and nothing is in flight. */
+bool receipts_is_empty(const struct receipts *receipts);
 
 /* The last receipts of one socket in a few chats: repeats and steps back are dropped. */
 struct receipt_memory {
     struct {
         struct cq_id chat;
         bool has_peer;
-        int64_t delivered, read;
+        int64_t delivered, read, hidden;
     } of[RECEIPT_MEMORY];
 };
 
-/** True when it moves a cursor of this chat as far as is remembered. One with a peer is not the
- * same as one without. */
-bool receipt_memory_advances(const struct receipt_memory *m, const struct receipt *one);
+/** Whether it moves a cursor of its chat, as far as is remembered. A receipt with a peer is no
+ * repeat of one without. */
+bool receipt_memory_advances(const struct receipt_memory *memory, const struct receipt *one);
 
 /** It was accepted: repeats are dropped from now on. */
-void receipt_memory_keep(struct receipt_memory *m, const struct receipt *one);
+void receipt_memory_keep(struct receipt_memory *memory, const struct receipt *one);

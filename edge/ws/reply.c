@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/ws/reply.h"
 
-#include "lib/json/write.h"
+#include "edge/ws/client_frame.h"
 
 enum { REPLY_MAX = 1024 };
 
@@ -33,16 +33,14 @@ static void add_frame(struct cq_buf *out, struct cq_span text)
 }
 
 /* Rendered apart first: the head needs the length, and a client id may need escaping. */
-static void begin(struct cq_buf *text, const char *kind)
+static void begin(struct cq_buf *text)
 {
     buf_init(text, REPLY_MAX);
     buf_add_byte(text, '{');
-    out_word(text, "t", kind);
 }
 
 static void end(struct cq_buf *text, struct cq_buf *out)
 {
-    buf_add_byte(text, '}');
     if (text->failed)
         out->failed = true;
     else
@@ -54,9 +52,8 @@ void reply_ack(struct cq_buf *out, struct cq_span client_id, struct cq_id id)
 {
     struct cq_buf text;
 
-    begin(&text, "ack");
-    out_text(&text, "clientId", client_id);
-    out_id(&text, "id", id);
+    begin(&text);
+    frame_ack(&text, client_id, id);
     end(&text, out);
 }
 
@@ -65,10 +62,8 @@ void reply_nack(struct cq_buf *out, struct cq_span client_id, const char *code,
 {
     struct cq_buf text;
 
-    begin(&text, "nack");
-    out_text(&text, "clientId", client_id);
-    out_word(&text, "code", code);
-    out_i64(&text, "retryAfter", retry_after_ms);
+    begin(&text);
+    frame_nack(&text, client_id, code, retry_after_ms);
     end(&text, out);
 }
 
@@ -76,17 +71,41 @@ void reply_pong(struct cq_buf *out)
 {
     struct cq_buf text;
 
-    begin(&text, "pong");
+    begin(&text);
+    frame_pong(&text);
     end(&text, out);
 }
 
-void reply_error(struct cq_buf *out, const char *code, const char *message)
+void reply_looking(struct cq_buf *out, bool is_user, struct cq_id subject, int64_t until_ms)
 {
     struct cq_buf text;
 
-    begin(&text, "error");
-    out_word(&text, "code", code);
-    out_text(&text, "message", span_str(message));
+    begin(&text);
+    frame_looking(&text, is_user, subject, until_ms);
+    end(&text, out);
+}
+
+void reply_text(struct cq_buf *out, struct cq_span text)
+{
+    add_frame(out, text);
+}
+
+void reply_error(struct cq_buf *out, const char *code, const char *message,
+                 const struct frame_about *about)
+{
+    struct cq_buf text;
+
+    begin(&text);
+    frame_error(&text, code, message, about);
+    end(&text, out);
+}
+
+void reply_welcome(struct cq_buf *out)
+{
+    struct cq_buf text;
+
+    begin(&text);
+    frame_welcome(&text, CLIENT_FRAME_MAX);
     end(&text, out);
 }
 

@@ -4,39 +4,36 @@
 #include "edge/ws/conn.h"
 #include "edge/ws/gateway.h"
 #include "edge/ws/server.h"
+#include "lib/base/durability.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
+#include "schemas/topics.h"
 
 #include <ev.h>
-#include <stdio.h>
 #include <unistd.h>
 
 enum {
     TICK_MS = 100,
-    SLOTLESS_READY_MS =
-        10 * 1000, /* with more gateways than slots some own none, and are ready all the same */
+    /* With more gateways than slots some own none, and are ready all the same. */
+    SLOTLESS_READY_MS = 10 * 1000,
     ANSWERS_WITHIN_MS = 5 * 1000, /* of a drain: pending sends */
     SPREAD_TICKS = 20,            /* of a drain: closes */
-    HAND_BACK_WITHIN_MS =
-        4 * 1000, /* leaving the group and the producer take up to 5 s each besides */
+    /* To leave the group and to end the producer take up to 5 s more each. */
+    HAND_BACK_WITHIN_MS = 4 * 1000,
     STATS_EVERY_MS = 60 * 1000,
 };
 
-static const double LINGER_MS = 0; /* ingest gathers by itself, see send_or_hold */
-
-enum phase { SERVING, ANSWERING, CLOSING, HANDING_BACK, DONE };
+static const double LINGER_MS = 0; /* ingest gathers by itself: see send_or_hold() */
 
 struct role {
-    struct gateway g;
+    struct gateway gateway;
     const volatile int *stop;
     struct ev_loop *loop;
     struct ev_prepare before_sleep;
     struct ev_idle awake; /* while there is more to read, the loop must not sleep */
     struct ev_timer tick;
-    struct ev_timer let_out;
+    struct ev_timer held_due;
     struct ev_io log_ready, reports_ready;
-    enum phase phase;
-    int64_t phase_ms; /* when it began */
     int64_t started_ms, stats_ms;
     enum log_room told_room;
     bool told_cut;
@@ -44,174 +41,172 @@ struct role {
 
 /* ---- drain ---------------------------------------------------------------------------- */
 
-static void enter(struct role *r, enum phase phase)
+static bool close_some(struct gateway *gateway, uint32_t budget)
 {
-    r->phase = phase;
-    r->phase_ms = r->g.mono_ms;
-}
-
-static bool close_some(struct gateway *g, uint32_t budget)
-{
-    for (uint32_t i = 0; i < g->conns_n; i++) {
-        if (g->conns[i]->closing)
+    for (uint32_t i = 0; i < gateway->conns_n; i++) {
+        if (!conn_state_is_live(gateway->conns[i]->state))
             continue;
         if (!budget--)
             return false;
-        conn_close(g->conns[i], CLOSE_GOING_AWAY, span_str("going away"));
+        conn_close(gateway->conns[i], CLOSE_GOING_AWAY, span_str("going away"));
     }
     return true;
 }
 
 /* Stop accepting, answer what is pending, close spread out so that clients do not come back all at
  * once, hand back and leave the group. */
-static void drain(struct role *r)
+static void drain(struct role *role)
 {
-    struct gateway *g = &r->g;
-    int64_t since_ms = g->mono_ms - r->phase_ms;
+    struct gateway *gateway = &role->gateway;
+    int64_t since_ms = gateway->mono_ms - gateway->phase_ms;
 
-    switch (r->phase) {
-    case SERVING:
-        log_info("draining", LOG_I("sockets", g->conns_n), LOG_S("why", g->failed_why));
-        g->draining = true;
-        server_stop_listening(g->server);
-        enter(r, ANSWERING);
+    switch (gateway->phase) {
+    case GATEWAY_STARTING:
+    case GATEWAY_SERVING:
+        log_info("draining", LOG_I("sockets", gateway->conns_n), LOG_S("why", gateway->failed_why));
+        server_stop_listening(gateway->server);
+        gateway_enter(gateway, GATEWAY_ANSWERING);
         break;
-    case ANSWERING:
-        if (!g->sends.n || since_ms > ANSWERS_WITHIN_MS)
-            enter(r, CLOSING);
+    case GATEWAY_ANSWERING:
+        if (!gateway->sends.n || since_ms > ANSWERS_WITHIN_MS)
+            gateway_enter(gateway, GATEWAY_CLOSING);
         break;
-    case CLOSING:
-        if (close_some(g, g->conns_n / SPREAD_TICKS + 16))
-            enter(r, HANDING_BACK);
+    case GATEWAY_CLOSING:
+        if (close_some(gateway, gateway->conns_n / SPREAD_TICKS + 16))
+            gateway_enter(gateway, GATEWAY_HANDING_BACK);
         break;
-    case HANDING_BACK:
-        if ((sink_is_settled(g->sink) && receipts_is_empty(&g->receipts) && !g->conns_n) ||
-            since_ms > HAND_BACK_WITHIN_MS || (ingest_is_dead(g->ingest) && !g->conns_n))
-            enter(r, DONE);
+    case GATEWAY_HANDING_BACK:
+        if ((sink_is_settled(gateway->sink) && receipts_is_empty(&gateway->receipts) &&
+             !gateway->conns_n) ||
+            since_ms > HAND_BACK_WITHIN_MS ||
+            (ingest_is_dead(gateway->ingest) && !gateway->conns_n))
+            gateway_enter(gateway, GATEWAY_DONE);
         break;
-    case DONE:
+    case GATEWAY_DONE:
         break;
     }
 }
 
 /* ---- the loop ------------------------------------------------------------------------- */
 
-static void say_ready(struct role *r)
+static void say_ready(struct role *role)
 {
-    struct gateway *g = &r->g;
+    struct gateway *gateway = &role->gateway;
 
-    if (g->ready || g->draining ||
-        (!sink_stats(g->sink)->slots_ours && g->mono_ms - r->started_ms < SLOTLESS_READY_MS))
+    if (gateway->phase != GATEWAY_STARTING ||
+        (!sink_stats(gateway->sink)->slots_ours &&
+         gateway->mono_ms - role->started_ms < SLOTLESS_READY_MS))
         return;
-    g->ready = true;
-    server_accept(g->server, true);
-    if (g->failed == CQ_OK)
-        log_info("ready", LOG_I("slots", sink_stats(g->sink)->slots_ours));
+    gateway_enter(gateway, GATEWAY_SERVING);
+    server_accept(gateway->server, true);
+    if (gateway->failed == CQ_OK)
+        log_info("ready", LOG_I("slots", sink_stats(gateway->sink)->slots_ours));
 }
 
-static void say_stats(struct role *r)
+static void say_stats(struct role *role)
 {
-    struct gateway *g = &r->g;
-    const struct sink_stats *s = sink_stats(g->sink);
+    struct gateway *gateway = &role->gateway;
+    const struct sink_stats *stats = sink_stats(gateway->sink);
 
-    if (g->mono_ms - r->stats_ms < STATS_EVERY_MS)
+    if (gateway->mono_ms - role->stats_ms < STATS_EVERY_MS)
         return;
-    r->stats_ms = g->mono_ms;
-    log_info("gateway", LOG_I("sockets", g->conns_n), LOG_I("ready", s->ready),
-             LOG_I("waiting", s->waiting), LOG_I("slots", s->slots_ours),
-             LOG_I("open", s->frames_open), LOG_I("frames", s->frames), LOG_I("acks", g->acks),
-             LOG_I("nacks", g->nacks), LOG_I("handed_back", s->handed_back),
-             LOG_I("overflows", s->overflows), LOG_I("late", s->late), LOG_I("moved", s->moved),
-             LOG_I("bad", g->bad));
+    role->stats_ms = gateway->mono_ms;
+    log_info("gateway", LOG_I("sockets", gateway->conns_n), LOG_I("ready", stats->ready),
+             LOG_I("waiting", stats->waiting), LOG_I("slots", stats->slots_ours),
+             LOG_I("open", stats->frames_open), LOG_I("frames", stats->frames),
+             LOG_I("acks", gateway->acks), LOG_I("nacks", gateway->nacks),
+             LOG_I("handed_back", stats->handed_back), LOG_I("overflows", stats->overflows),
+             LOG_I("late", stats->late), LOG_I("moved", stats->moved), LOG_I("bad", gateway->bad));
 }
 
 /* Log each change once. */
-static void tell_room(struct role *r)
+static void tell_room(struct role *role)
 {
-    const struct log_disk *d = &r->g.log_disk;
+    const struct log_disk *disk = &role->gateway.log_disk;
 
-    if (d->room == r->told_room)
+    if (disk->room == role->told_room)
         return;
-    if (d->room == LOG_ROOM_ENOUGH)
-        log_info("log_has_room", LOG_I("free_bytes", d->free_bytes));
+    if (disk->room == LOG_ROOM_ENOUGH)
+        log_info("log_has_room", LOG_I("free_bytes", disk->free_bytes));
     else
-        log_warn("log_full", LOG_I("free_bytes", d->free_bytes), LOG_I("min_bytes", d->min_bytes),
-                 LOG_S("refused", d->room == LOG_ROOM_LOW ? "sends" : "all"));
-    r->told_room = d->room;
+        log_warn("log_full", LOG_I("free_bytes", disk->free_bytes),
+                 LOG_I("min_bytes", disk->min_bytes),
+                 LOG_S("refused", disk->room == LOG_ROOM_LOW ? "sends" : "all"));
+    role->told_room = disk->room;
 }
 
-static void tell_cut(struct role *r)
+static void tell_cut(struct role *role)
 {
     struct bus_cut cut;
-    bool is_cut = ingest_log_is_cut(r->g.ingest, &cut);
+    bool is_cut = ingest_log_is_cut(role->gateway.ingest, &cut);
 
-    if (is_cut && !r->told_cut)
+    if (is_cut && !role->told_cut)
         log_error("log_was_cut", LOG_S("topic", cut.topic), LOG_I("partition", cut.partition),
                   LOG_I("end", cut.end), LOG_I("floor", cut.floor),
                   LOG_S("refused", "all that clients write"),
                   LOG_S("do", "stop every role, run chasqui admin log-was-cut, start them"));
-    if (!is_cut && r->told_cut)
+    if (!is_cut && role->told_cut)
         log_info("log_is_whole");
-    r->told_cut = is_cut;
+    role->told_cut = is_cut;
 }
 
-static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
+static void on_tick(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 {
-    struct role *r = w->data;
+    struct role *role = watcher->data;
 
     (void)loop;
     (void)revents;
-    gateway_now(&r->g);
-    gateway_tick(&r->g);
-    say_ready(r);
-    say_stats(r);
-    tell_room(r);
-    tell_cut(r);
-    if (*r->stop || r->g.failed != CQ_OK)
-        drain(r);
+    gateway_now(&role->gateway);
+    gateway_tick(&role->gateway);
+    say_ready(role);
+    say_stats(role);
+    tell_room(role);
+    tell_cut(role);
+    if (*role->stop || role->gateway.failed != CQ_OK)
+        drain(role);
 }
 
 /* Send in time what ingest holds for a moment. */
-static void on_let_out(struct ev_loop *loop, struct ev_timer *w, int revents)
+static void on_held_due(struct ev_loop *loop, struct ev_timer *watcher, int revents)
 {
-    struct role *r = w->data;
+    struct role *role = watcher->data;
 
     (void)loop;
     (void)revents;
-    gateway_now(&r->g);
-    ingest_serve(r->g.ingest);
+    gateway_now(&role->gateway);
+    ingest_serve(role->gateway.ingest);
 }
 
-static void arm_let_out(struct role *r)
+static void arm_held_due(struct role *role)
 {
-    int ms = ingest_wait_ms(r->g.ingest);
+    int ms = ingest_wait_ms(role->gateway.ingest);
 
-    if (ms < 0 || ev_is_active(&r->let_out))
+    if (ms < 0 || ev_is_active(&role->held_due))
         return;
-    ev_timer_set(&r->let_out, ms / 1000.0, 0);
-    ev_timer_start(r->loop, &r->let_out);
+    ev_timer_set(&role->held_due, ms / 1000.0, 0);
+    ev_timer_start(role->loop, &role->held_due);
 }
 
-static void on_before_sleep(struct ev_loop *loop, struct ev_prepare *w, int revents)
+static void on_before_sleep(struct ev_loop *loop, struct ev_prepare *watcher, int revents)
 {
-    struct role *r = w->data;
+    struct role *role = watcher->data;
 
     (void)revents;
-    gateway_now(&r->g);
-    gateway_turn_end(&r->g);
-    arm_let_out(r);
-    if (r->g.log_more)
-        ev_idle_start(loop, &r->awake);
+    gateway_now(&role->gateway);
+    gateway_turn_end(&role->gateway);
+    arm_held_due(role);
+    if (role->gateway.log_more)
+        ev_idle_start(loop, &role->awake);
     else
-        ev_idle_stop(loop, &r->awake);
-    if (r->phase == DONE)
+        ev_idle_stop(loop, &role->awake);
+    if (role->gateway.phase == GATEWAY_DONE)
         ev_break(loop, EVBREAK_ALL);
 }
 
-static void on_idle(struct ev_loop *loop, struct ev_idle *w, int revents)
+static void on_idle(struct ev_loop *loop, struct ev_idle *watcher, int revents)
 {
     (void)loop;
-    (void)w;
+    (void)watcher;
     (void)revents;
 }
 
@@ -223,140 +218,150 @@ static void drain_descriptor(int fd)
         return; /* empty already */
 }
 
-static void on_log_ready(struct ev_loop *loop, struct ev_io *w, int revents)
+static void on_log_ready(struct ev_loop *loop, struct ev_io *watcher, int revents)
 {
-    struct role *r = w->data;
+    struct role *role = watcher->data;
 
     (void)loop;
     (void)revents;
-    drain_descriptor(w->fd);
-    r->g.log_more = true; /* read before the loop sleeps again */
+    drain_descriptor(watcher->fd);
+    role->gateway.log_more = true; /* read before the loop sleeps again */
 }
 
-static void on_reports_ready(struct ev_loop *loop, struct ev_io *w, int revents)
+static void on_reports_ready(struct ev_loop *loop, struct ev_io *watcher, int revents)
 {
-    struct role *r = w->data;
+    struct role *role = watcher->data;
 
     (void)loop;
     (void)revents;
-    gateway_now(&r->g);
-    ingest_serve(r->g.ingest);
+    gateway_now(&role->gateway);
+    ingest_serve(role->gateway.ingest);
 }
 
-static void start_watchers(struct role *r)
+static void start_watchers(struct role *role)
 {
-    ev_prepare_init(&r->before_sleep, on_before_sleep);
-    ev_idle_init(&r->awake, on_idle);
-    ev_timer_init(&r->tick, on_tick, TICK_MS / 1000.0, TICK_MS / 1000.0);
-    ev_init(&r->let_out, on_let_out);
-    ev_io_init(&r->log_ready, on_log_ready, push_reader_fd(r->g.reader), EV_READ);
-    ev_io_init(&r->reports_ready, on_reports_ready, ingest_fd(r->g.ingest), EV_READ);
-    r->before_sleep.data = r->tick.data = r->let_out.data = r->log_ready.data =
-        r->reports_ready.data = r;
-    ev_prepare_start(r->loop, &r->before_sleep);
-    ev_timer_start(r->loop, &r->tick);
-    ev_io_start(r->loop, &r->log_ready);
-    ev_io_start(r->loop, &r->reports_ready);
+    ev_prepare_init(&role->before_sleep, on_before_sleep);
+    ev_idle_init(&role->awake, on_idle);
+    ev_timer_init(&role->tick, on_tick, TICK_MS / 1000.0, TICK_MS / 1000.0);
+    ev_init(&role->held_due, on_held_due);
+    ev_io_init(&role->log_ready, on_log_ready, push_reader_fd(role->gateway.reader), EV_READ);
+    ev_io_init(&role->reports_ready, on_reports_ready, ingest_fd(role->gateway.ingest), EV_READ);
+    role->before_sleep.data = role->tick.data = role->held_due.data = role->log_ready.data =
+        role->reports_ready.data = role;
+    ev_prepare_start(role->loop, &role->before_sleep);
+    ev_timer_start(role->loop, &role->tick);
+    ev_io_start(role->loop, &role->log_ready);
+    ev_io_start(role->loop, &role->reports_ready);
 }
 
 /* ---- life ----------------------------------------------------------------------------- */
 
-static enum cq_status open_parts(struct role *r, const char **ret_part)
+static enum cq_status open_parts(struct role *role, const char **ret_part)
 {
-    struct gateway *g = &r->g;
+    struct gateway *gateway = &role->gateway;
     const char *brokers = setting_text(SET_KAFKA_BROKER);
     int32_t slots = (int32_t)setting_int(SET_SLOTS);
     enum cq_status st;
 
-    g->partitions = (int32_t)setting_int(SET_PARTITIONS);
-    g->origins = setting_text(SET_ALLOWED_ORIGINS);
-    g->proxy_protocol = setting_bool(SET_PROXY_PROTOCOL);
-    g->guests_per_address = (uint32_t)setting_int(SET_CONNECTIONS_PER_ADDRESS);
+    gateway->partitions = (int32_t)setting_int(SET_PARTITIONS);
+    gateway->origins = setting_text(SET_ALLOWED_ORIGINS);
+    gateway->proxy_protocol = setting_bool(SET_PROXY_PROTOCOL);
+    gateway->guests_per_address = (uint32_t)setting_int(SET_CONNECTIONS_PER_ADDRESS);
     *ret_part = "TRUSTED_PROXIES";
-    if (!address_ranges_parse(setting_text(SET_TRUSTED_PROXIES), &g->trusted))
+    if (!address_ranges_parse(setting_text(SET_TRUSTED_PROXIES), &gateway->trusted))
         return CQ_FATAL;
     *ret_part = "memory";
-    peers_init(&g->peers, setting_int(SET_DIRECT_PEERS_DAY));
-    st = gateway_init(g, server_sockets_max(), setting_int(SET_RATE_PER_MINUTE));
+    peers_init(&gateway->peers, setting_int(SET_DIRECT_PEERS_DAY));
+    st = gateway_init(gateway, server_sockets_max(), setting_int(SET_RATE_PER_MINUTE));
     if (st != CQ_OK)
         return st;
     *ret_part = "LOG_DISK";
-    st = log_disk_init(&g->log_disk, setting_text(SET_LOG_DISK),
-                       setting_int(SET_LOG_DISK_FREE_MIN_MB), g->mono_ms);
+    st = log_disk_init(&gateway->log_disk, setting_text(SET_LOG_DISK),
+                       setting_int(SET_LOG_DISK_FREE_MIN_MB), gateway->mono_ms);
     if (st != CQ_OK)
         return st;
     *ret_part = "JWT_SECRET";
-    st = token_keys_new(setting_text(SET_JWT_SECRET), &g->keys);
+    st = token_keys_new(setting_text(SET_JWT_SECRET), &gateway->keys);
     if (st != CQ_OK)
         return st;
     *ret_part = "producer";
-    st = ingest_new(&(struct ingest_conf){ .brokers = brokers,
-                                           .client_id = "chasqui-edge-ws",
-                                           .partitions = g->partitions,
-                                           .linger_ms = LINGER_MS,
-                                           .ack = gateway_report,
-                                           .arg = g },
-                    &g->ingest);
+    st = ingest_new(
+        &(struct ingest_conf){ .brokers = brokers,
+                               .client_id = "chasqui-edge-ws",
+                               .partitions = gateway->partitions,
+                               .linger_ms = LINGER_MS,
+                               .group_commit = durability_parse(setting_text(SET_DURABILITY)) ==
+                                               DURABILITY_SYNCED,
+                               .ack = gateway_report,
+                               .arg = gateway },
+        &gateway->ingest);
+    if (st != CQ_OK)
+        return st;
+    *ret_part = "signals";
+    st = lossy_new(brokers, "chasqui-edge-ws", topic_name(TOPIC_SIGNALS), &gateway->lossy);
+    if (st == CQ_OK)
+        st = signals_init(&gateway->signals, gateway_signals_port(gateway), slots);
     if (st != CQ_OK)
         return st;
     *ret_part = "sink";
-    st = sink_new(&(struct sink_conf){ .port = gateway_sink_port(g),
+    st = sink_new(&(struct sink_conf){ .port = gateway_sink_port(gateway),
                                        .slots = slots,
-                                       .sessions_max = g->conns_max,
-                                       .incarnation = g->incarnation },
-                  &g->sink);
+                                       .sessions_max = gateway->conns_max,
+                                       .incarnation = gateway->incarnation },
+                  &gateway->sink);
     if (st != CQ_OK)
         return st;
-    gateway_now(g);
+    gateway_now(gateway);
     *ret_part = "consumer";
     st = push_reader_new(&(struct push_reader_conf){ .brokers = brokers,
                                                      .client_id = "chasqui-edge-ws",
-                                                     .instance = setting_text(SET_INSTANCE),
-                                                     .slots = slots },
-                         &g->reader);
-    return st == CQ_OK ? push_reader_start(g->reader, g->sink) : st;
+                                                     .instance = setting_text(SET_INSTANCE) },
+                         &gateway->reader);
+    return st == CQ_OK ? push_reader_start(gateway->reader, gateway->sink) : st;
 }
 
-static void close_parts(struct role *r)
+static void close_parts(struct role *role)
 {
-    struct gateway *g = &r->g;
+    struct gateway *gateway = &role->gateway;
 
-    server_free(g->server); /* every socket's last callback needs all that follows */
-    if (g->sink && g->reader && g->failed == CQ_OK)
-        sink_commit_all(g->sink);
-    push_reader_free(g->reader);
-    ingest_free(g->ingest);
-    sink_free(g->sink);
-    token_keys_free(g->keys);
-    gateway_release(g);
-    if (r->loop)
-        ev_loop_destroy(r->loop);
+    server_free(gateway->server); /* every socket's last callback needs all that follows */
+    if (gateway->sink && gateway->reader && gateway->failed == CQ_OK)
+        sink_commit_all(gateway->sink);
+    push_reader_free(gateway->reader);
+    ingest_free(gateway->ingest);
+    lossy_free(gateway->lossy);
+    sink_free(gateway->sink);
+    token_keys_free(gateway->keys);
+    gateway_release(gateway);
+    if (role->loop)
+        ev_loop_destroy(role->loop);
 }
 
 int edge_ws_role_run(const volatile int *stop)
 {
-    struct role r = { .stop = stop };
+    struct role role = { .stop = stop };
     const char *part = "loop";
     char why[128] = "";
     enum cq_status st;
 
-    r.loop = ev_loop_new(EVFLAG_AUTO);
-    st = r.loop ? open_parts(&r, &part) : CQ_FATAL;
+    role.loop = ev_loop_new(EVFLAG_AUTO);
+    st = role.loop ? open_parts(&role, &part) : CQ_FATAL;
     if (st == CQ_OK) {
         part = "WS_LISTEN";
-        st = server_new(&r.g, r.loop, setting_text(SET_WS_LISTEN), &r.g.server, why, sizeof why);
+        st = server_new(&role.gateway, role.loop, setting_text(SET_WS_LISTEN), &role.gateway.server,
+                        why, sizeof why);
     }
     if (st == CQ_OK) {
-        r.started_ms = r.stats_ms = r.g.mono_ms;
-        start_watchers(&r);
-        ev_run(r.loop, 0);
-        if (r.g.failed != CQ_OK)
-            log_error("failed", LOG_S("why", r.g.failed_why),
-                      LOG_S("reading", push_reader_error(r.g.reader)),
-                      LOG_S("writing", ingest_error(r.g.ingest)));
+        role.started_ms = role.stats_ms = role.gateway.mono_ms;
+        start_watchers(&role);
+        ev_run(role.loop, 0);
+        if (role.gateway.failed != CQ_OK)
+            log_error("failed", LOG_S("why", role.gateway.failed_why),
+                      LOG_S("reading", push_reader_error(role.gateway.reader)),
+                      LOG_S("writing", ingest_error(role.gateway.ingest)));
     } else {
         log_error("cannot_start", LOG_S("part", part), LOG_S("why", why));
     }
-    close_parts(&r);
-    return st == CQ_OK && r.g.failed == CQ_OK ? 0 : 1;
+    close_parts(&role);
+    return st == CQ_OK && role.gateway.failed == CQ_OK ? 0 : 1;
 }

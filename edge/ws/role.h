@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-/** Runs until *stop or a failure that only a restart mends; the exit code. Settings are loaded. */
-int edge_ws_role_run(const volatile int *stop);
-
 /** What a client frame's `t` may be, a line each. */
 void edge_ws_frames_print(FILE *out);
+
+/** docs/frames.schema.json: the JSON Schema of every frame that clients send or get. */
+void edge_ws_frames_schema_print(FILE *out);

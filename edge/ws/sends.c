@@ -7,67 +7,67 @@
 
 enum { FIRST_CAP = 256, GENERATION_MASK = (1 << 29) - 1 };
 
-void sends_init(struct sends *s, sends_answer_fn *answer, void *arg)
+void sends_init(struct sends *sends, sends_answer_fn *answer, void *arg)
 {
-    *s = (struct sends){ .answer = answer, .arg = arg };
+    *sends = (struct sends){ .answer = answer, .arg = arg };
 }
 
-void sends_release(struct sends *s)
+void sends_release(struct sends *sends)
 {
-    free(s->all);
-    *s = (struct sends){ 0 };
+    free(sends->all);
+    *sends = (struct sends){ 0 };
 }
 
-static bool grow(struct sends *s)
+static bool grow(struct sends *sends)
 {
-    uint32_t cap = s->cap ? s->cap * 2 : FIRST_CAP;
-    struct send *all = cap <= SENDS_MAX ? realloc(s->all, cap * sizeof *all) : NULL;
+    uint32_t cap = sends->cap ? sends->cap * 2 : FIRST_CAP;
+    struct send *all = cap <= SENDS_MAX ? realloc(sends->all, cap * sizeof *all) : NULL;
 
     if (!all)
         return false;
-    s->all = all;
-    for (uint32_t i = cap; i > s->cap; i--) {
-        all[i - 1] = (struct send){ .next = s->free };
-        s->free = i;
+    sends->all = all;
+    for (uint32_t i = cap; i > sends->cap; i--) {
+        all[i - 1] = (struct send){ .next = sends->free };
+        sends->free = i;
     }
-    s->cap = cap;
+    sends->cap = cap;
     return true;
 }
 
 /* Take the entry out of the list of all and free it; its sender's list is the caller's business. */
-static void drop(struct sends *s, struct send *e)
+static void drop(struct sends *sends, struct send *one)
 {
-    uint32_t me = (uint32_t)(e - s->all) + 1;
+    uint32_t me = (uint32_t)(one - sends->all) + 1;
 
-    CQ_ASSERT(e->sender && s->n > 0 && me <= s->cap, me, s->n, s->cap);
-    if (e->prev)
-        s->all[e->prev - 1].next = e->next;
+    CQ_ASSERT(one->sender && sends->n > 0 && me <= sends->cap, me, sends->n, sends->cap);
+    if (one->prev)
+        sends->all[one->prev - 1].next = one->next;
     else
-        s->head = e->next;
-    if (e->next)
-        s->all[e->next - 1].prev = e->prev;
+        sends->head = one->next;
+    if (one->next)
+        sends->all[one->next - 1].prev = one->prev;
     else
-        s->tail = e->prev;
-    e->sender = NULL;
-    e->generation = (e->generation + 1) & GENERATION_MASK;
-    e->next = s->free;
-    s->free = me;
-    s->n--;
+        sends->tail = one->prev;
+    one->sender = NULL;
+    one->generation = (one->generation + 1) & GENERATION_MASK;
+    one->next = sends->free;
+    sends->free = me;
+    sends->n--;
 }
 
-static void remove_from_sender(struct sends *s, struct send *e)
+static void remove_from_sender(struct sends *sends, struct send *one)
 {
-    uint32_t me = (uint32_t)(e - s->all) + 1, *at = &e->sender->head, before = 0;
+    uint32_t me = (uint32_t)(one - sends->all) + 1, *at = &one->sender->head, before = 0;
 
     while (*at != me) {
-        CQ_ASSERT(*at, me, e->sender->n); /* it is in the list of its sender */
+        CQ_ASSERT(*at, me, one->sender->n); /* it is in the list of its sender */
         before = *at;
-        at = &s->all[*at - 1].sender_next;
+        at = &sends->all[*at - 1].sender_next;
     }
-    *at = e->sender_next;
-    if (e->sender->tail == me)
-        e->sender->tail = before;
-    e->sender->n--;
+    *at = one->sender_next;
+    if (one->sender->tail == me)
+        one->sender->tail = before;
+    one->sender->n--;
 }
 
 static bool was_refused(const struct sender *sender, struct cq_id id)
@@ -91,7 +91,7 @@ static void note_refused(struct sender *sender, struct cq_id id)
     sender->refused[sender->refused_n++] = id;
 }
 
-enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq_id id)
+enum sends_verdict sends_admit(struct sends *sends, struct sender *sender, struct cq_id id)
 {
     /* Without memory for the refused ids the order cannot be kept: then the message is admitted,
      * rather than the socket refused for ever. */
@@ -99,128 +99,135 @@ enum sends_verdict sends_admit(struct sends *s, struct sender *sender, struct cq
         note_refused(sender, id);
         return SENDS_SHUT;
     }
-    if (sender->n == SENDS_SOCKET_MAX || (!s->free && !grow(s))) {
-        sends_shut(sender, id);
+    if (sender->n == SENDS_SOCKET_MAX)
         return SENDS_FULL;
-    }
+    if (!sends->free && !grow(sends))
+        return SENDS_NO_ROOM;
     sender->shut = false;
     return SENDS_ADMITTED;
 }
 
-void sends_shut(struct sender *sender, struct cq_id id)
+int64_t sends_wait_ms(const struct sender *sender, int64_t now_ms)
+{
+    return sender->shut_until_ms > now_ms ? sender->shut_until_ms - now_ms : 0;
+}
+
+void sends_shut(struct sender *sender, struct cq_id id, int64_t until_ms)
 {
     sender->shut = true;
+    sender->shut_until_ms = until_ms;
     sender->refused_n = 0; /* those nacked before may be on their way here again */
     note_refused(sender, id);
 }
 
-uint64_t sends_add(struct sends *s, struct sender *sender, struct cq_id id,
+uint64_t sends_add(struct sends *sends, struct sender *sender, struct cq_id id,
                    struct cq_span client_id, int64_t now_ms)
 {
-    uint32_t me = s->free;
-    struct send *e = &s->all[me - 1];
+    uint32_t me = sends->free;
+    struct send *one = &sends->all[me - 1];
 
     CQ_ASSERT(me && sender->n < SENDS_SOCKET_MAX, me, sender->n); /* sends_admit() said so */
-    s->free = e->next;
-    e->sender = sender;
-    e->prev = s->tail;
-    e->next = 0;
-    e->sender_next = 0;
-    e->at_ms = now_ms;
-    e->id = id;
-    e->client_id_n =
+    sends->free = one->next;
+    one->sender = sender;
+    one->prev = sends->tail;
+    one->next = 0;
+    one->sender_next = 0;
+    one->at_ms = now_ms;
+    one->id = id;
+    one->client_id_n =
         (uint8_t)(client_id.n < LIMIT_CLIENT_ID_BYTES ? client_id.n : LIMIT_CLIENT_ID_BYTES);
-    memcpy(e->client_id, client_id.p, e->client_id_n);
-    if (s->tail)
-        s->all[s->tail - 1].next = me;
+    memcpy(one->client_id, client_id.p, one->client_id_n);
+    if (sends->tail)
+        sends->all[sends->tail - 1].next = me;
     else
-        s->head = me;
-    s->tail = me;
+        sends->head = me;
+    sends->tail = me;
     if (sender->tail)
-        s->all[sender->tail - 1].sender_next = me;
+        sends->all[sender->tail - 1].sender_next = me;
     else
         sender->head = me;
     sender->tail = me;
     sender->n++;
-    s->n++;
-    return (uint64_t)e->generation << 32 | (me - 1);
+    sends->n++;
+    return (uint64_t)one->generation << 32 | (me - 1);
 }
 
-static struct send *find(struct sends *s, uint64_t opaque)
+static struct send *find(struct sends *sends, uint64_t opaque)
 {
     uint32_t index = (uint32_t)opaque;
-    struct send *e = index < s->cap ? &s->all[index] : NULL;
+    struct send *one = index < sends->cap ? &sends->all[index] : NULL;
 
-    return e && e->sender && e->generation == opaque >> 32 ? e : NULL;
+    return one && one->sender && one->generation == opaque >> 32 ? one : NULL;
 }
 
-void sends_undo(struct sends *s, uint64_t opaque)
+void sends_undo(struct sends *sends, uint64_t opaque)
 {
-    struct send *e = find(s, opaque);
+    struct send *one = find(sends, opaque);
 
-    if (!e)
+    if (!one)
         return;
-    remove_from_sender(s, e);
-    drop(s, e);
+    remove_from_sender(sends, one);
+    drop(sends, one);
 }
 
-static void answer(struct sends *s, struct send *e, bool stored)
+static void answer(struct sends *sends, struct send *one, bool stored)
 {
-    struct send copy = *e;
+    struct send copy = *one;
 
-    remove_from_sender(s, e);
-    drop(s, e);
-    s->answer(s->arg, copy.sender, stored, span_of(copy.client_id, copy.client_id_n), copy.id);
+    remove_from_sender(sends, one);
+    drop(sends, one);
+    sends->answer(sends->arg, copy.sender, stored, span_of(copy.client_id, copy.client_id_n),
+                  copy.id);
 }
 
 /* This one and what its socket sent after it. Those before it keep waiting for their own
  * verdict. */
-static void fail_from(struct sends *s, struct send *e)
+static void fail_from(struct sends *sends, struct send *one)
 {
-    struct sender *sender = e->sender;
-    uint32_t at = (uint32_t)(e - s->all) + 1;
+    struct sender *sender = one->sender;
+    uint32_t at = (uint32_t)(one - sends->all) + 1;
 
-    sends_shut(sender, e->id);
+    sends_shut(sender, one->id, 0);
     while (at) {
-        uint32_t next = s->all[at - 1].sender_next;
+        uint32_t next = sends->all[at - 1].sender_next;
 
-        note_refused(sender, s->all[at - 1].id);
-        answer(s, &s->all[at - 1], false);
+        note_refused(sender, sends->all[at - 1].id);
+        answer(sends, &sends->all[at - 1], false);
         at = next;
     }
 }
 
-void sends_report(struct sends *s, uint64_t opaque, enum cq_status st)
+void sends_report(struct sends *sends, uint64_t opaque, enum cq_status st)
 {
-    struct send *e = find(s, opaque);
+    struct send *one = find(sends, opaque);
 
-    if (!e)
+    if (!one)
         return;
     if (st == CQ_OK)
-        answer(s, e, true);
+        answer(sends, one, true);
     else
-        fail_from(s, e);
+        fail_from(sends, one);
 }
 
-void sends_expire(struct sends *s, int64_t now_ms)
+void sends_expire(struct sends *sends, int64_t now_ms)
 {
-    while (s->head && now_ms - s->all[s->head - 1].at_ms > SENDS_WITHIN_MS)
-        fail_from(s, &s->all[s->head - 1]);
+    while (sends->head && now_ms - sends->all[sends->head - 1].at_ms > SENDS_WITHIN_MS)
+        fail_from(sends, &sends->all[sends->head - 1]);
 }
 
-void sends_fail_all(struct sends *s)
+void sends_fail_all(struct sends *sends)
 {
-    while (s->head)
-        fail_from(s, &s->all[s->head - 1]);
+    while (sends->head)
+        fail_from(sends, &sends->all[sends->head - 1]);
 }
 
-void sends_forget(struct sends *s, struct sender *sender)
+void sends_forget(struct sends *sends, struct sender *sender)
 {
     while (sender->head) {
-        struct send *e = &s->all[sender->head - 1];
+        struct send *one = &sends->all[sender->head - 1];
 
-        sender->head = e->sender_next;
-        drop(s, e);
+        sender->head = one->sender_next;
+        drop(sends, one);
     }
     free(sender->refused);
     *sender = (struct sender){ 0 };

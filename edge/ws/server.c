@@ -42,7 +42,7 @@ struct visit {
 };
 
 struct server {
-    struct gateway *g;
+    struct gateway *gateway;
     struct guests guests;
     uint32_t open_n;             /* visits */
     struct ev_loop *loop;        /* borrowed */
@@ -107,18 +107,18 @@ static bool is_our_path(struct lws *wsi)
 
 /* Behind a trusted proxy the client's address is what the proxy says. False: too many of that
  * address. */
-static bool name_client(struct gateway *g, struct lws *wsi)
+static bool name_client(struct gateway *gateway, struct lws *wsi)
 {
-    struct visit *v = lws_get_opaque_user_data(wsi);
+    struct visit *visit = lws_get_opaque_user_data(wsi);
     char value[HEADER_VALUE_MAX];
     int n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_X_FORWARDED_FOR);
     struct cq_span list;
 
-    if (n <= 0 || !v || !address_is_in(&g->trusted, v->guest.address))
+    if (n <= 0 || !visit || !address_is_in(&gateway->trusted, visit->guest.address))
         return true;
     list = span_of(value, (size_t)n);
-    return guests_rename(&v->server->guests, &v->guest,
-                         address_forwarded(&g->trusted, v->guest.address, &list, 1));
+    return guests_rename(&visit->server->guests, &visit->guest,
+                         address_forwarded(&gateway->trusted, visit->guest.address, &list, 1));
 }
 
 static bool has_token_in_query(struct lws *wsi)
@@ -132,8 +132,8 @@ static bool has_token_in_query(struct lws *wsi)
     return false;
 }
 
-/* Before the upgrade. Nonzero: hang up. `c` is zeroed, and there is no conn_opened() yet. */
-static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
+/* Before the upgrade. Nonzero: hang up. `conn` is zeroed, and there is no conn_opened() yet. */
+static int on_handshake(struct gateway *gateway, struct lws *wsi, struct conn *conn)
 {
     char value[HEADER_VALUE_MAX];
     int n;
@@ -147,122 +147,124 @@ static int on_handshake(struct gateway *g, struct lws *wsi, struct conn *c)
     if (!is_version_13(wsi))
         return answer(wsi, "426 Upgrade Required",
                       "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", "");
-    if (g->draining || g->conns_n == g->conns_max)
+    if (gateway_is_draining(gateway) || gateway->conns_n == gateway->conns_max)
         return refuse(wsi, "503 Service Unavailable");
     if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN)) {
         n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_ORIGIN);
-        if (n < 0 || !origin_is_allowed(g->origins, span_of(value, (size_t)n)))
+        if (n < 0 || !origin_is_allowed(gateway->origins, span_of(value, (size_t)n)))
             return refuse(wsi, "403 Forbidden");
     }
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION)) {
         n = lws_hdr_copy(wsi, value, sizeof value, WSI_TOKEN_HTTP_AUTHORIZATION);
-        if (n < 0 || !conn_check_bearer(g, c, span_of(value, (size_t)n)))
+        if (n < 0 || !conn_check_bearer(gateway, conn, span_of(value, (size_t)n)))
             return refuse(wsi, "401 Unauthorized");
-    } else if (!name_client(g, wsi)) {
+    } else if (!name_client(gateway, wsi)) {
         count_add(COUNT_CONNECTIONS_REFUSED, 1);
         return refuse(wsi, "429 Too Many Requests");
     }
-    c->token_in_query = has_token_in_query(wsi);
+    if (has_token_in_query(wsi))
+        conn_misplaced_token(conn);
     return 0;
 }
 
 /* ---- visits --------------------------------------------------------------------------- */
 
-static void end_visit(struct visit *v)
+static void end_visit(struct visit *visit)
 {
-    guests_leave(&v->server->guests, &v->guest);
-    v->server->open_n--;
-    free(v);
+    guests_leave(&visit->server->guests, &visit->guest);
+    visit->server->open_n--;
+    free(visit);
 }
 
-static void adopt(struct visit *v, int fd)
+static void adopt(struct visit *visit, int fd)
 {
-    struct lws *wsi = lws_adopt_socket_vhost(v->server->vhost, fd);
+    struct lws *wsi = lws_adopt_socket_vhost(visit->server->vhost, fd);
 
     if (!wsi) { /* closed by the library */
-        v->server->g->refused++;
-        end_visit(v);
+        visit->server->gateway->refused++;
+        end_visit(visit);
         return;
     }
-    v->wsi = wsi;
-    lws_set_opaque_user_data(wsi, v);
+    visit->wsi = wsi;
+    lws_set_opaque_user_data(wsi, visit);
 }
 
 static void on_proxied(void *arg, int fd, bool known, struct cq_address client)
 {
-    struct visit *v = arg;
+    struct visit *visit = arg;
 
-    v->proxied = NULL;
-    if (fd >= 0 && known && !guests_rename(&v->server->guests, &v->guest, client)) {
+    visit->proxied = NULL;
+    if (fd >= 0 && known && !guests_rename(&visit->server->guests, &visit->guest, client)) {
         count_add(COUNT_CONNECTIONS_REFUSED, 1);
         close(fd);
         fd = -1;
     }
     if (fd < 0)
-        end_visit(v);
+        end_visit(visit);
     else
-        adopt(v, fd);
+        adopt(visit, fd);
 }
 
 /* The socket that has been here longest without a token is closed to make room. */
-static bool make_room(struct server *s)
+static bool make_room(struct server *server)
 {
-    struct visit *v = (struct visit *)s->guests.first;
+    struct visit *visit = (struct visit *)server->guests.first;
 
-    if (!v)
+    if (!visit)
         return false;
     count_add(COUNT_CONNECTIONS_REFUSED, 1);
-    if (v->proxied)
-        proxied_cancel(v->proxied);
+    if (visit->proxied)
+        proxied_cancel(visit->proxied);
     else
-        lws_set_timeout(v->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
-    return s->open_n < s->g->conns_max;
+        lws_set_timeout(visit->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+    return server->open_n < server->gateway->conns_max;
 }
 
-static void welcome(struct server *s, int fd, struct cq_address peer)
+static void welcome(struct server *server, int fd, struct cq_address peer)
 {
-    struct visit *v = NULL;
+    struct visit *visit = NULL;
 
-    if (s->open_n < s->g->conns_max || make_room(s))
-        v = calloc(1, sizeof *v);
-    if (!v || !guests_enter(&s->guests, &v->guest, peer, s->g->mono_ms)) {
+    if (server->open_n < server->gateway->conns_max || make_room(server))
+        visit = calloc(1, sizeof *visit);
+    if (!visit || !guests_enter(&server->guests, &visit->guest, peer, server->gateway->mono_ms)) {
         count_add(COUNT_CONNECTIONS_REFUSED, 1);
         close(fd);
-        free(v);
+        free(visit);
         return;
     }
-    v->server = s;
-    s->open_n++;
-    if (!s->g->proxy_protocol || !address_is_in(&s->g->trusted, peer))
-        adopt(v, fd);
-    else if (!(v->proxied = proxied_start(s->loop, fd, on_proxied, v)))
-        end_visit(v);
+    visit->server = server;
+    server->open_n++;
+    if (!server->gateway->proxy_protocol || !address_is_in(&server->gateway->trusted, peer))
+        adopt(visit, fd);
+    else if (!(visit->proxied = proxied_start(server->loop, fd, on_proxied, visit)))
+        end_visit(visit);
 }
 
-static void cancel_proxied(struct server *s, int64_t older_than_ms)
+static void cancel_proxied(struct server *server, int64_t older_than_ms)
 {
     struct guest *next;
 
-    for (struct guest *x = s->guests.first; x && x->since_ms <= older_than_ms; x = next) {
-        struct visit *v = (struct visit *)x;
+    for (struct guest *guest = server->guests.first; guest && guest->since_ms <= older_than_ms;
+         guest = next) {
+        struct visit *visit = (struct visit *)guest;
 
-        next = x->next;
-        if (v->proxied)
-            proxied_cancel(v->proxied);
+        next = guest->next;
+        if (visit->proxied)
+            proxied_cancel(visit->proxied);
     }
 }
 
-void server_tick(struct server *s)
+void server_tick(struct server *server)
 {
-    cancel_proxied(s, s->g->mono_ms - HANDSHAKE_SECONDS * 1000);
+    cancel_proxied(server, server->gateway->mono_ms - HANDSHAKE_SECONDS * 1000);
 }
 
-void socket_is_known(struct conn *c)
+void socket_is_known(struct conn *conn)
 {
-    struct visit *v = lws_get_opaque_user_data(c->wsi);
+    struct visit *visit = lws_get_opaque_user_data(conn->wsi);
 
-    if (v)
-        guests_leave(&v->server->guests, &v->guest);
+    if (visit)
+        guests_leave(&visit->server->guests, &visit->guest);
 }
 
 /* ---- events --------------------------------------------------------------------------- */
@@ -273,10 +275,11 @@ static int on_plain_http(struct lws *wsi, const char *path)
                                                  : refuse(wsi, "404 Not Found");
 }
 
-static int on_receive(struct lws *wsi, struct conn *c, const void *in, size_t n)
+static int on_receive(struct lws *wsi, struct conn *conn, const void *in, size_t n)
 {
-    /* In pieces: `first` is of the message, and its end is the end of the last fragment. */
-    conn_received(c, span_of(in, n), lws_is_first_fragment(wsi) && !c->rx.n,
+    /* A message comes in pieces: it begins with the first piece of its first fragment, and ends
+     * with the last piece of its last. */
+    conn_received(conn, span_of(in, n), lws_is_first_fragment(wsi) && !conn->rx.n,
                   lws_is_final_fragment(wsi) && !lws_remaining_packet_payload(wsi),
                   lws_frame_is_binary(wsi));
     return 0;
@@ -299,52 +302,45 @@ static int on_peer_close(struct lws *wsi, struct cq_span in)
 
 /* The library sends the close frame because this returns -1, once: a second -1 would cut the socket
  * before the peer has read it. */
-static int on_writable(struct conn *c)
+static int on_writable(struct conn *conn)
 {
-    if (!c->closing) {
-        conn_flush(c);
-        return 0;
-    }
-    if (!c->close_asked)
-        return 0;
-    c->close_asked = false;
-    return -1;
+    if (conn_take_close(conn))
+        return -1;
+    conn_flush(conn);
+    return 0;
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t n)
 {
-    struct conn *c = user;
-    struct gateway *g = lws_context_user(lws_get_context(wsi));
+    struct conn *conn = user;
+    struct gateway *gateway = lws_context_user(lws_get_context(wsi));
 
     switch ((int)reason) { /* libwebsockets knows many more */
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         /* No HTTP/2. `in` is not looked at: after an unknown Upgrade it points to freed memory. */
         return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP2_SETTINGS) ? -1 : 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-        gateway_now(g);
-        return on_handshake(g, wsi, c);
+        gateway_now(gateway);
+        return on_handshake(gateway, wsi, conn);
     case LWS_CALLBACK_ESTABLISHED:
-        return conn_opened(g, c, wsi) ? 0 : -1;
+        return conn_opened(gateway, conn, wsi) ? 0 : -1;
     case LWS_CALLBACK_RECEIVE:
-        return c->wsi ? on_receive(wsi, c, in, n) : -1;
+        return conn_state_is_open(conn->state) ? on_receive(wsi, conn, in, n) : -1;
     case LWS_CALLBACK_RECEIVE_PONG:
-        c->heard_ms = g->mono_ms;
-        c->pinged = false;
+        conn->heard_ms = gateway->mono_ms;
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        return on_writable(c);
+        return on_writable(conn);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
     case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: /* first sign of every close that is not ours */
-        if (c && c->wsi && !c->closing) {
-            conn_ended(c);
-            c->closing_ms = g->mono_ms;
-        }
+        if (conn)
+            conn_ended(conn);
         return reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE ? on_peer_close(wsi, span_of(in, n))
                                                               : 0;
-    case LWS_CALLBACK_CLOSED: /* also comes for refused handshakes, with c->wsi NULL */
-        if (c && c->wsi)
-            conn_closed(c);
+    case LWS_CALLBACK_CLOSED: /* also comes for refused handshakes */
+        if (conn && conn_state_is_open(conn->state))
+            conn_gone(conn);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY: /* of every socket, upgraded or not */
         if (lws_get_opaque_user_data(wsi))
@@ -360,101 +356,101 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* ---- what conn.c does ----------------------------------------------------------------- */
 
-bool socket_is_choked(struct conn *c)
+bool socket_is_choked(struct conn *conn)
 {
-    return lws_partial_buffered(c->wsi) != 0;
+    return lws_partial_buffered(conn->wsi) != 0;
 }
 
 /* libwebsockets would frame and send one message a call, each a system call of 6 us. Our bytes are
  * whole frames, as many as there are, and LWS_WRITE_RAW passes them on untouched: with no extension
  * negotiated and no HTTP/2 around (on_handshake() sees to both) nothing else writes inside them,
  * for its own pings, pongs and closes are whole frames too and go through the same buffer. */
-bool socket_write(struct conn *c, uint8_t *bytes, size_t n)
+bool socket_write(struct conn *conn, uint8_t *bytes, size_t n)
 {
-    return lws_write(c->wsi, bytes, n, LWS_WRITE_RAW) >= 0;
+    return lws_write(conn->wsi, bytes, n, LWS_WRITE_RAW) >= 0;
 }
 
-void socket_want_write(struct conn *c)
+void socket_want_write(struct conn *conn)
 {
-    lws_callback_on_writable(c->wsi);
+    lws_callback_on_writable(conn->wsi);
 }
 
-void socket_close(struct conn *c, int code, struct cq_span reason)
+void socket_close(struct conn *conn, int code, struct cq_span reason)
 {
     unsigned char text[REASON_MAX];
     size_t n = reason.n < sizeof text ? reason.n : sizeof text;
 
     memcpy(text, reason.p, n);
-    lws_close_reason(c->wsi, (enum lws_close_status)code, text, n);
-    c->close_asked = true;
-    lws_callback_on_writable(c->wsi);
+    lws_close_reason(conn->wsi, (enum lws_close_status)code, text, n);
+    lws_callback_on_writable(conn->wsi);
 }
 
-void socket_kill(struct conn *c)
+void socket_kill(struct conn *conn)
 {
-    lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+    lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
 /* ---- the listener --------------------------------------------------------------------- */
 
 static struct cq_address address_of(const struct sockaddr_storage *sa)
 {
-    struct cq_address a = { { 0 } };
+    struct cq_address address = { { 0 } };
 
     if (sa->ss_family == AF_INET)
         return address_of_v4((const uint8_t *)&((const struct sockaddr_in *)sa)->sin_addr);
     if (sa->ss_family == AF_INET6)
-        memcpy(a.b, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof a.b);
-    return a;
+        memcpy(address.b, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof address.b);
+    return address;
 }
 
-static void on_accept(struct ev_loop *loop, struct ev_io *w, int revents)
+static void on_accept(struct ev_loop *loop, struct ev_io *watcher, int revents)
 {
-    struct server *s = w->data;
+    struct server *server = watcher->data;
 
     (void)loop;
     (void)revents;
-    gateway_now(s->g);
+    gateway_now(server->gateway);
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         struct sockaddr_storage sa = { 0 };
         socklen_t sa_n = sizeof sa;
-        int fd = accept4(s->listener, (struct sockaddr *)&sa, &sa_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(server->listener, (struct sockaddr *)&sa, &sa_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                server_accept(s, false); /* out of descriptors: the next tick tries again */
+                server_accept(server, false); /* out of descriptors: the next tick tries again */
             return;
         }
-        welcome(s, fd, address_of(&sa));
+        welcome(server, fd, address_of(&sa));
     }
 }
 
-void server_accept(struct server *s, bool on)
+void server_accept(struct server *server, bool on)
 {
     /* Listen only now: the kernel shares connections among all listeners, whether they accept or
      * not. */
-    if (on && !s->listening && listen(s->listener, BACKLOG) != 0) {
-        gateway_fail(s->g, "listen");
+    if (on && !server->listening && listen(server->listener, BACKLOG) != 0) {
+        gateway_fail(server->gateway, "listen");
         return;
     }
-    s->listening |= on;
+    server->listening |= on;
     if (on)
-        ev_io_start(s->loop, &s->accept);
+        ev_io_start(server->loop, &server->accept);
     else
-        ev_io_stop(s->loop, &s->accept);
-    s->accepting = on;
+        ev_io_stop(server->loop, &server->accept);
+    server->accepting = on;
 }
 
-void server_stop_listening(struct server *s)
+void server_stop_listening(struct server *server)
 {
-    server_accept(s, false);
-    close(s->listener);
-    s->listener = -1;
+    server_accept(server, false);
+    close(server->listener);
+    server->listener = -1;
 }
 
-bool server_is_accepting(const struct server *s)
+bool server_is_accepting(const struct server *server)
 {
-    return s->accepting;
+    return server->accepting;
 }
 
 uint32_t server_sockets_max(void)
@@ -490,7 +486,7 @@ static void on_library_log(int level, const char *line)
     log_debug("libwebsockets", LOG_I("severity", level), LOG_S("text", line));
 }
 
-static enum cq_status open_library(struct server *s)
+static enum cq_status open_library(struct server *server)
 {
     static const struct lws_protocols protocols[] = {
         { .name = "chasqui",
@@ -503,13 +499,13 @@ static enum cq_status open_library(struct server *s)
     /* No pings of the library's: its timers are one sorted list that every insertion walks;
      * conn_tick() does it. */
     static const lws_retry_bo_t no_pings = { 0 };
-    void *loops[] = { s->loop };
+    void *loops[] = { server->loop };
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8,
         .foreign_loops = loops,
-        .user = s->g,
+        .user = server->gateway,
         .gid = (gid_t)-1,
         .uid = (uid_t)-1,
         .vhost_name = "chasqui",
@@ -518,49 +514,51 @@ static enum cq_status open_library(struct server *s)
         .timeout_secs = HANDSHAKE_SECONDS,
         .keepalive_timeout = HANDSHAKE_SECONDS,
         .retry_and_idle_policy = &no_pings,
-        .fd_limit_per_thread = s->g->conns_max + DESCRIPTORS_KEPT,
+        .fd_limit_per_thread = server->gateway->conns_max + DESCRIPTORS_KEPT,
     };
 
     lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
-    s->context = lws_create_context(&info);
-    s->vhost = s->context ? lws_get_vhost_by_name(s->context, "chasqui") : NULL;
-    return s->vhost ? CQ_OK : CQ_FATAL;
+    server->context = lws_create_context(&info);
+    server->vhost = server->context ? lws_get_vhost_by_name(server->context, "chasqui") : NULL;
+    return server->vhost ? CQ_OK : CQ_FATAL;
 }
 
-enum cq_status server_new(struct gateway *g, struct ev_loop *loop, const char *address,
+enum cq_status server_new(struct gateway *gateway, struct ev_loop *loop, const char *address,
                           struct server **ret, char *reterr, size_t reterr_n)
 {
-    struct server *s = calloc(1, sizeof *s);
+    struct server *server = calloc(1, sizeof *server);
 
-    if (!s)
+    if (!server)
         return CQ_FATAL;
-    s->g = g;
-    s->loop = loop;
-    guests_init(&s->guests, &g->trusted, g->guests_per_address, g->conns_max);
-    s->listener = open_listener(address);
-    if (s->listener < 0 || open_library(s) != CQ_OK) {
+    server->gateway = gateway;
+    server->loop = loop;
+    guests_init(&server->guests, &gateway->trusted, gateway->guests_per_address,
+                gateway->conns_max);
+    server->listener = open_listener(address);
+    if (server->listener < 0 || open_library(server) != CQ_OK) {
         snprintf(reterr, reterr_n, "%s",
-                 s->listener < 0 ? "cannot listen there" : "libwebsockets or its libev plugin");
-        server_free(s);
+                 server->listener < 0 ? "cannot listen there"
+                                      : "libwebsockets or its libev plugin");
+        server_free(server);
         return CQ_FATAL;
     }
-    ev_io_init(&s->accept, on_accept, s->listener, EV_READ);
-    s->accept.data = s;
-    *ret = s;
+    ev_io_init(&server->accept, on_accept, server->listener, EV_READ);
+    server->accept.data = server;
+    *ret = server;
     return CQ_OK;
 }
 
-void server_free(struct server *s)
+void server_free(struct server *server)
 {
-    if (!s)
+    if (!server)
         return;
-    if (s->accepting)
-        server_accept(s, false);
-    if (s->listener >= 0)
-        close(s->listener);
-    cancel_proxied(s, INT64_MAX);
-    if (s->context)
-        lws_context_destroy(s->context);
-    guests_release(&s->guests);
-    free(s);
+    if (server->accepting)
+        server_accept(server, false);
+    if (server->listener >= 0)
+        close(server->listener);
+    cancel_proxied(server, INT64_MAX);
+    if (server->context)
+        lws_context_destroy(server->context);
+    guests_release(&server->guests);
+    free(server);
 }

@@ -7,25 +7,25 @@ enum { TEXT_MAX = 45, MAPPED_BITS = 96, ALL_BITS = 128 }; /* TEXT_MAX: INET6_ADD
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF };
 
-static bool is_v4(struct cq_address a)
+static bool is_v4(struct cq_address address)
 {
-    return memcmp(a.b, mapped, sizeof mapped) == 0;
+    return memcmp(address.b, mapped, sizeof mapped) == 0;
 }
 
 struct cq_address address_of_v4(const uint8_t bytes[4])
 {
-    struct cq_address a;
+    struct cq_address address;
 
-    memcpy(a.b, mapped, sizeof mapped);
-    memcpy(a.b + sizeof mapped, bytes, 4);
-    return a;
+    memcpy(address.b, mapped, sizeof mapped);
+    memcpy(address.b + sizeof mapped, bytes, 4);
+    return address;
 }
 
-bool address_to_v4(struct cq_address a, uint8_t ret[4])
+bool address_to_v4(struct cq_address address, uint8_t ret[4])
 {
-    if (!is_v4(a))
+    if (!is_v4(address))
         return false;
-    memcpy(ret, a.b + sizeof mapped, 4);
+    memcpy(ret, address.b + sizeof mapped, 4);
     return true;
 }
 
@@ -90,19 +90,19 @@ bool address_ranges_parse(const char *list, struct address_ranges *ret)
     return true;
 }
 
-static bool is_in_range(const struct address_range *r, struct cq_address a)
+static bool is_in_range(const struct address_range *range, struct cq_address address)
 {
-    size_t whole = r->bits / 8;
-    unsigned rest = r->bits % 8, mask = 0xFF00u >> rest & 0xFFu;
+    size_t whole = range->bits / 8;
+    unsigned rest = range->bits % 8, mask = 0xFF00u >> rest & 0xFFu;
 
-    return memcmp(a.b, r->base.b, whole) == 0 &&
-           (!rest || (a.b[whole] & mask) == (r->base.b[whole] & mask));
+    return memcmp(address.b, range->base.b, whole) == 0 &&
+           (!rest || (address.b[whole] & mask) == (range->base.b[whole] & mask));
 }
 
-bool address_is_in(const struct address_ranges *ranges, struct cq_address a)
+bool address_is_in(const struct address_ranges *ranges, struct cq_address address)
 {
     for (size_t i = 0; i < ranges->n; i++)
-        if (is_in_range(&ranges->v[i], a))
+        if (is_in_range(&ranges->v[i], address))
             return true;
     return false;
 }
@@ -153,10 +153,11 @@ struct cq_address address_forwarded(const struct address_ranges *trusted, struct
     return at;
 }
 
-struct cq_id address_key(struct cq_address a)
+struct cq_id address_key(struct cq_address address)
 {
-    struct cq_span part =
-        is_v4(a) ? span_of(a.b + sizeof mapped, sizeof a.b - sizeof mapped) : span_of(a.b, 8);
+    struct cq_span part = is_v4(address)
+                              ? span_of(address.b + sizeof mapped, sizeof address.b - sizeof mapped)
+                              : span_of(address.b, 8);
 
     return id_derive("address", &part, 1);
 }

@@ -33,7 +33,7 @@ static inline bool address_eq(struct cq_address a, struct cq_address b)
 struct cq_address address_of_v4(const uint8_t bytes[4]);
 
 /** Back to four bytes. False: it is IPv6, and `ret` is untouched. */
-bool address_to_v4(struct cq_address a, uint8_t ret[4]);
+bool address_to_v4(struct cq_address address, uint8_t ret[4]);
 
 /** Parse IPv4 in dots or IPv6 with colons, nothing around it. False: *ret is untouched. */
 CQ_MUST_CHECK bool address_parse(struct cq_span text, struct cq_address *ret);
@@ -42,7 +42,8 @@ CQ_MUST_CHECK bool address_parse(struct cq_span text, struct cq_address *ret);
  * an item is neither, or there are more than ADDRESS_RANGES_MAX. */
 CQ_MUST_CHECK bool address_ranges_parse(const char *list, struct address_ranges *ret);
 
-bool address_is_in(const struct address_ranges *ranges, struct cq_address a);
+/** Whether `address` is in one of `ranges`. */
+bool address_is_in(const struct address_ranges *ranges, struct cq_address address);
 
 /**
  * Who sent a request that `peer` passed on. `lists` are the values of X-Forwarded-For in the order
@@ -55,4 +56,4 @@ struct cq_address address_forwarded(const struct address_ranges *trusted, struct
 
 /** The key under which a rate or a number of connections is counted: an IPv4 address, or the /64
  * of an IPv6 address, which is one household. */
-struct cq_id address_key(struct cq_address a);
+struct cq_id address_key(struct cq_address address);

@@ -35,123 +35,123 @@ enum {
 
 struct cq_arena *arena_new(size_t max_bytes)
 {
-    struct cq_arena *a = calloc(1, sizeof *a);
+    struct cq_arena *arena = calloc(1, sizeof *arena);
 
-    if (!a)
+    if (!arena)
         abort(); /* a process that cannot start has nothing to save */
-    a->max = max_bytes;
-    return a;
+    arena->max = max_bytes;
+    return arena;
 }
 
-static void drop_blocks(struct cq_arena *a)
+static void drop_blocks(struct cq_arena *arena)
 {
     struct block *next;
 
-    for (struct block *b = a->first; b; b = next) {
-        next = b->next;
-        free(b);
+    for (struct block *block = arena->first; block; block = next) {
+        next = block->next;
+        free(block);
     }
-    a->first = a->at = NULL;
-    a->held = 0;
+    arena->first = arena->at = NULL;
+    arena->held = 0;
 }
 
-void arena_free(struct cq_arena *a)
+void arena_free(struct cq_arena *arena)
 {
-    if (!a)
+    if (!arena)
         return;
-    drop_blocks(a);
-    free(a);
+    drop_blocks(arena);
+    free(arena);
 }
 
-size_t arena_most(const struct cq_arena *a)
+size_t arena_most(const struct cq_arena *arena)
 {
-    return a->n > a->most ? a->n : a->most;
+    return arena->n > arena->most ? arena->n : arena->most;
 }
 
-void arena_reset(struct cq_arena *a)
+void arena_reset(struct cq_arena *arena)
 {
-    a->most = arena_most(a);
-    a->need -= a->need / FORGOTTEN;
-    if (a->n > a->need)
-        a->need = a->n;
+    arena->most = arena_most(arena);
+    arena->need -= arena->need / FORGOTTEN;
+    if (arena->n > arena->need)
+        arena->need = arena->n;
 #ifdef CQ_ARENA_MALLOC
-    drop_blocks(a); /* so that a use after reset is seen */
+    drop_blocks(arena); /* so that a use after reset is seen */
 #endif
-    if (a->held > HELD_FACTOR * a->need + HELD_MIN)
-        drop_blocks(a);
-    for (struct block *b = a->first; b; b = b->next)
-        b->used = 0;
-    a->at = a->first;
-    a->n = 0;
-    a->full = false;
+    if (arena->held > HELD_FACTOR * arena->need + HELD_MIN)
+        drop_blocks(arena);
+    for (struct block *block = arena->first; block; block = block->next)
+        block->used = 0;
+    arena->at = arena->first;
+    arena->n = 0;
+    arena->full = false;
 }
 
-static struct block *block_for(struct cq_arena *a, size_t n)
+static struct block *block_for(struct cq_arena *arena, size_t n)
 {
     size_t cap = n > BLOCK_BYTES ? n : BLOCK_BYTES;
-    struct block *b;
+    struct block *block;
 
 #ifdef CQ_ARENA_MALLOC
     cap = n;
 #else
-    for (b = a->at; b; b = b->next)
-        if (b->cap - b->used >= n)
-            return a->at = b;
+    for (block = arena->at; block; block = block->next)
+        if (block->cap - block->used >= n)
+            return arena->at = block;
 #endif
-    b = malloc(sizeof *b + cap);
-    if (!b)
+    block = malloc(sizeof *block + cap);
+    if (!block)
         return NULL;
-    *b = (struct block){ .next = a->first, .cap = cap };
-    a->first = b;
-    a->held += cap;
-    return a->at = b;
+    *block = (struct block){ .next = arena->first, .cap = cap };
+    arena->first = block;
+    arena->held += cap;
+    return arena->at = block;
 }
 
-size_t arena_held(const struct cq_arena *a)
+size_t arena_held(const struct cq_arena *arena)
 {
-    return a->held;
+    return arena->held;
 }
 
-size_t arena_used(const struct cq_arena *a)
+size_t arena_used(const struct cq_arena *arena)
 {
-    return a->n;
+    return arena->n;
 }
 
-bool arena_full(const struct cq_arena *a)
+bool arena_full(const struct cq_arena *arena)
 {
-    return a->full;
+    return arena->full;
 }
 
-void *arena_alloc(struct cq_arena *a, size_t n)
+void *arena_alloc(struct cq_arena *arena, size_t n)
 {
-    struct block *b = a->at;
+    struct block *block = arena->at;
     uint8_t *p;
 
-    if (n > a->max || a->n + n > a->max) {
-        a->full = true;
+    if (n > arena->max || arena->n + n > arena->max) {
+        arena->full = true;
         return NULL;
     }
 #ifndef CQ_ARENA_MALLOC
     n = (n + ALIGN - 1) / ALIGN * ALIGN;
 #endif
-    if (!b || b->cap - b->used < n || n == 0)
-        b = block_for(a, n);
-    if (!b)
+    if (!block || block->cap - block->used < n || n == 0)
+        block = block_for(arena, n);
+    if (!block)
         return NULL;
-    CQ_ASSERT(b->used + n <= b->cap, b->used, n, b->cap);
-    p = (uint8_t *)b->bytes + b->used;
-    b->used += n;
-    a->n += n;
+    CQ_ASSERT(block->used + n <= block->cap, block->used, n, block->cap);
+    p = (uint8_t *)block->bytes + block->used;
+    block->used += n;
+    arena->n += n;
     memset(p, 0, n);
     return p;
 }
 
-struct cq_span arena_copy(struct cq_arena *a, struct cq_span s)
+struct cq_span arena_copy(struct cq_arena *arena, struct cq_span span)
 {
-    uint8_t *p = s.n ? arena_alloc(a, s.n) : NULL;
+    uint8_t *p = span.n ? arena_alloc(arena, span.n) : NULL;
 
     if (!p)
         return (struct cq_span){ NULL, 0 };
-    memcpy(p, s.p, s.n);
-    return span_of(p, s.n);
+    memcpy(p, span.p, span.n);
+    return span_of(p, span.n);
 }

@@ -13,24 +13,25 @@ enum {
     BUCKET_BURST_LEAST = 20,  /* tokens */
 };
 
-/** Zeroed is an empty one, of the clock's beginning. */
+/** All zero: empty, as of time 0. */
 struct bucket {
     int64_t level; /* units; below 0: owed */
-    int64_t at_ms; /* when it was right */
+    int64_t at_ms; /* the time that `level` is of */
 };
 
-/** Tokens at once: what `per_minute` gives in `seconds`, BUCKET_BURST_LEAST at least. */
+/** How many tokens a bucket may hold: what `per_minute` gives in `seconds`, and BUCKET_BURST_LEAST
+ * at least. */
 int64_t bucket_burst(int64_t per_minute, int64_t seconds);
 
-/** With `burst` tokens in it. */
+/** A bucket with `burst` tokens in it. */
 struct bucket bucket_full(int64_t burst, int64_t now_ms);
 
-/** Take one token at `per_minute` (at least 1) with room for `burst`. 0, or ms until one is there.
- * A clock that goes back refills nothing. */
-int64_t bucket_take(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms);
+/** Take one token from a bucket that is refilled at `per_minute` (at least 1) up to `burst`. 0:
+ * taken; else the ms until one is there. A clock that goes back refills nothing. */
+int64_t bucket_take(struct bucket *bucket, int64_t per_minute, int64_t burst, int64_t now_ms);
 
-/** Take one though there may be none: it is owed. */
-void bucket_charge(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms);
+/** Take one token even when there is none: it is then owed. */
+void bucket_charge(struct bucket *bucket, int64_t per_minute, int64_t burst, int64_t now_ms);
 
-/** Whether there is no room for more. */
-bool bucket_is_full(struct bucket *b, int64_t per_minute, int64_t burst, int64_t now_ms);
+/** Whether it holds `burst` tokens now. */
+bool bucket_is_full(struct bucket *bucket, int64_t per_minute, int64_t burst, int64_t now_ms);

@@ -7,71 +7,71 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void buf_init(struct cq_buf *b, size_t max)
+void buf_init(struct cq_buf *buf, size_t max)
 {
-    *b = (struct cq_buf){ .max = max };
+    *buf = (struct cq_buf){ .max = max };
 }
 
-void buf_release(struct cq_buf *b)
+void buf_release(struct cq_buf *buf)
 {
-    free(b->p);
-    *b = (struct cq_buf){ .max = b->max };
+    free(buf->p);
+    *buf = (struct cq_buf){ .max = buf->max };
 }
 
-uint8_t *buf_reserve(struct cq_buf *b, size_t n)
+uint8_t *buf_reserve(struct cq_buf *buf, size_t n)
 {
-    size_t cap = b->cap ? b->cap : 256;
+    size_t cap = buf->cap ? buf->cap : 256;
     uint8_t *p;
 
-    CQ_ASSERT(b->n <= b->cap && b->cap <= b->max, b->n, b->cap, b->max);
-    if (b->failed || n > b->max - b->n) {
-        b->failed = true;
+    CQ_ASSERT(buf->n <= buf->cap && buf->cap <= buf->max, buf->n, buf->cap, buf->max);
+    if (buf->failed || n > buf->max - buf->n) {
+        buf->failed = true;
         return NULL;
     }
-    if (b->cap - b->n >= n && b->p)
-        return b->p + b->n;
-    while (cap < b->n + n)
+    if (buf->cap - buf->n >= n && buf->p)
+        return buf->p + buf->n;
+    while (cap < buf->n + n)
         cap *= 2;
-    if (cap > b->max)
-        cap = b->max;
-    p = realloc(b->p, cap);
+    if (cap > buf->max)
+        cap = buf->max;
+    p = realloc(buf->p, cap);
     if (!p) {
-        b->failed = true;
+        buf->failed = true;
         return NULL;
     }
-    b->p = p;
-    b->cap = cap;
-    return b->p + b->n;
+    buf->p = p;
+    buf->cap = cap;
+    return buf->p + buf->n;
 }
 
-void buf_add(struct cq_buf *b, const void *p, size_t n)
+void buf_add(struct cq_buf *buf, const void *p, size_t n)
 {
     uint8_t *to;
 
-    if (!n || !(to = buf_reserve(b, n)))
+    if (!n || !(to = buf_reserve(buf, n)))
         return;
     memcpy(to, p, n);
-    b->n += n;
+    buf->n += n;
 }
 
-void buf_add_byte(struct cq_buf *b, uint8_t c)
+void buf_add_byte(struct cq_buf *buf, uint8_t c)
 {
-    uint8_t *to = buf_reserve(b, 1);
+    uint8_t *to = buf_reserve(buf, 1);
 
     if (!to)
         return;
     *to = c;
-    b->n++;
+    buf->n++;
 }
 
-void buf_add_i64(struct cq_buf *b, int64_t v)
+void buf_add_i64(struct cq_buf *buf, int64_t v)
 {
     char room[SPAN_NUMBER_MAX];
 
-    buf_add_span(b, span_number(v, room));
+    buf_add_span(buf, span_number(v, room));
 }
 
-void buf_printf(struct cq_buf *b, const char *fmt, ...)
+void buf_printf(struct cq_buf *buf, const char *fmt, ...)
 {
     va_list ap, again;
     uint8_t *to;
@@ -81,10 +81,10 @@ void buf_printf(struct cq_buf *b, const char *fmt, ...)
     va_copy(again, ap);
     n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    to = n < 0 ? NULL : buf_reserve(b, (size_t)n + 1); /* vsnprintf writes a NUL */
+    to = n < 0 ? NULL : buf_reserve(buf, (size_t)n + 1); /* vsnprintf writes a NUL */
     if (to) {
         vsnprintf((char *)to, (size_t)n + 1, fmt, again);
-        b->n += (size_t)n;
+        buf->n += (size_t)n;
     }
     va_end(again);
 }

@@ -17,38 +17,43 @@ struct cq_buf {
     bool failed;
 };
 
-void buf_init(struct cq_buf *b, size_t max);
-void buf_release(struct cq_buf *b);
+/** `max`: the bytes that it may hold. Allocates nothing yet. */
+void buf_init(struct cq_buf *buf, size_t max);
+
+/** Free its memory; it is empty then. */
+void buf_release(struct cq_buf *buf);
 
 /** Empty it and forget `failed`; memory is kept. */
-static inline void buf_clear(struct cq_buf *b)
+static inline void buf_clear(struct cq_buf *buf)
 {
-    b->n = 0;
-    b->failed = false;
+    buf->n = 0;
+    buf->failed = false;
 }
 
-/** Make room for `n` more bytes and return where they go (the caller adds to b->n), or NULL. */
-uint8_t *buf_reserve(struct cq_buf *b, size_t n);
+/** Make room for `n` more bytes and return where they go, or NULL. The caller adds to buf->n what
+ * it has written. */
+uint8_t *buf_reserve(struct cq_buf *buf, size_t n);
 
-void buf_add(struct cq_buf *b, const void *p, size_t n);
-static inline void buf_add_str(struct cq_buf *b, const char *s)
+/** Append; sets `failed` at the maximum, or without memory. So do all that follow. */
+void buf_add(struct cq_buf *buf, const void *p, size_t n);
+static inline void buf_add_str(struct cq_buf *buf, const char *s)
 {
-    buf_add(b, s, strlen(s));
+    buf_add(buf, s, strlen(s));
 }
-static inline void buf_add_span(struct cq_buf *b, struct cq_span s)
+static inline void buf_add_span(struct cq_buf *buf, struct cq_span span)
 {
-    buf_add(b, s.p, s.n);
+    buf_add(buf, span.p, span.n);
 }
-void buf_add_byte(struct cq_buf *b, uint8_t c);
-void buf_add_i64(struct cq_buf *b, int64_t v); /* decimal text */
-void buf_printf(struct cq_buf *b, const char *fmt, ...) CQ_PRINTF(2, 3);
+void buf_add_byte(struct cq_buf *buf, uint8_t c);
+void buf_add_i64(struct cq_buf *buf, int64_t v); /* decimal text */
+void buf_printf(struct cq_buf *buf, const char *fmt, ...) CQ_PRINTF(2, 3);
 
-static inline struct cq_span buf_span(const struct cq_buf *b)
+static inline struct cq_span buf_span(const struct cq_buf *buf)
 {
-    return (struct cq_span){ b->p, b->n };
+    return (struct cq_span){ buf->p, buf->n };
 }
 
-static inline void cq_auto_buf(struct cq_buf *b)
+static inline void cq_auto_buf(struct cq_buf *buf)
 {
-    buf_release(b);
+    buf_release(buf);
 }

@@ -7,10 +7,10 @@
 
 static int64_t read_us(clockid_t id)
 {
-    struct timespec t;
+    struct timespec time;
 
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    clock_gettime(id, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
 int64_t clock_wall_ms(void)
@@ -44,10 +44,10 @@ int pace_ms(size_t records, int least, int slower, int most)
 
 void clock_sleep_ms(int64_t ms)
 {
-    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+    struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 
     if (ms > 0)
-        nanosleep(&t, NULL);
+        nanosleep(&time, NULL);
 }
 
 int64_t backoff_ms(int attempt, int64_t base_ms, int64_t cap_ms)

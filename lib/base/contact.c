@@ -14,7 +14,7 @@ static _Atomic int under_way;
 /* Each belongs to the one thread that logs its changes. */
 static struct told {
     bool away;
-    int64_t since_ms; /* the last answer before */
+    int64_t since_ms; /* the last answer before it went away */
 } told[CONTACT_N];
 
 void contact_expect(enum contact which, int64_t now_ms)
@@ -33,8 +33,8 @@ bool contact_was_heard(enum contact which)
     return atomic_load(&ever[which]);
 }
 
-/* The time is written before the number rises: who sees a statement under way sees a time that is
- * not older than it. */
+/* The time is written before the number rises, so that a reader who sees the statement under way
+ * also sees the time of its sending, or a later one. */
 void contact_asked(int64_t now_ms)
 {
     if (!atomic_load(&under_way))

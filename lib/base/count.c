@@ -85,7 +85,7 @@ static int64_t shown(enum count_key key, int64_t now_ms)
     if (key == COUNT_DATABASE_AWAY && contact_away(CONTACT_DATABASE, now_ms))
         return 1;
     if (key == COUNT_LAG && contact_away(CONTACT_KAFKA, now_ms))
-        return -1; /* where the log ends is not known now */
+        return -1; /* the end of the log is not known now */
     return count_get(key);
 }
 
@@ -95,18 +95,19 @@ size_t count_print(uint32_t role, const char *name, char *out, size_t cap)
     size_t n = 0;
 
     for (int key = 0; key < COUNT_N; key++) {
-        const struct count_row *r = &rows[key];
-        int k;
+        const struct count_row *row = &rows[key];
+        int line_n;
 
-        if (!(r->roles & role))
+        if (!(row->roles & role))
             continue;
-        k = snprintf(out + n, cap - n,
-                     "# HELP chasqui_%s %s\n# TYPE chasqui_%s %s\nchasqui_%s{role=\"%s\"} %lld\n",
-                     r->name, r->help, r->name, r->kind == COUNT_KIND_COUNTER ? "counter" : "gauge",
-                     r->name, name, (long long)shown((enum count_key)key, now_ms));
-        if (k < 0 || (size_t)k >= cap - n)
+        line_n = snprintf(
+            out + n, cap - n,
+            "# HELP chasqui_%s %s\n# TYPE chasqui_%s %s\nchasqui_%s{role=\"%s\"} %lld\n", row->name,
+            row->help, row->name, row->kind == COUNT_KIND_COUNTER ? "counter" : "gauge", row->name,
+            name, (long long)shown((enum count_key)key, now_ms));
+        if (line_n < 0 || (size_t)line_n >= cap - n)
             return 0;
-        n += (size_t)k;
+        n += (size_t)line_n;
     }
     return n;
 }

@@ -17,8 +17,7 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
 #define COUNTS(X)                                                                                  \
     X(RECORDS_IN, COUNTER, "records_in_total", ROLE_READERS, "Records taken from the log")         \
     X(RECORDS_OUT, COUNTER, "records_out_total", ROLE_ALL,                                         \
-      "Records that the broker reported "                                                          \
-      "stored")                                                                                    \
+      "Records that the broker reported stored")                                                   \
     X(SENDS_FAILED, COUNTER, "sends_failed_total", ROLE_ALL,                                       \
       "Records whose delivery failed: unknown whether they are stored")                            \
     X(QUEUE_FULL, COUNTER, "queue_full_total", ROLE_ALL,                                           \
@@ -31,15 +30,18 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Records that the log gave up before this group had read them")                              \
     X(FILLERS, COUNTER, "fillers_total", ROLE_READERS,                                             \
       "Records passed over that `admin log-was-cut` wrote only to take up offsets")                \
-    X(KILLERS, COUNTER, "killers_total", ROLE_STAGES,                                              \
+    X(NEWER, GAUGE, "newer_partitions", ROLE_READERS,                                              \
+      "Partitions that stand still because a newer build wrote what comes next: /healthz is 503, " \
+      "and the newer build of this role goes on")                                                  \
+    X(KILLERS, COUNTER, "killers_total", ROLE_READERS,                                             \
       "Dead letters that had killed their process again and again")                                \
     X(REJOINS, COUNTER, "rejoins_total", ROLE_READERS,                                             \
       "Times that the group was joined anew: it took this member for another, or a partition "     \
       "could not be taken over")                                                                   \
     X(PARTITIONS, GAUGE, "partitions", ROLE_READERS, "Partitions owned now")                       \
     X(LAG, GAUGE, "lag_records", ROLE_READERS,                                                     \
-      "Records of owned partitions not yet read, as far "                                          \
-      "as the last fetch told; -1 while Kafka does not answer")                                    \
+      "Records of owned partitions not yet read, as far as the last fetch told; -1 while Kafka "   \
+      "does not answer")                                                                           \
     X(TURNS, COUNTER, "turns_total", ROLE_STAGES | ROLE_FEEDS, "Turns that had records")           \
     X(BATCH, GAUGE, "batch_records", ROLE_STAGES | ROLE_FEEDS, "Records in the last turn")         \
     X(TURNS_AGAIN, COUNTER, "turns_again_total", ROLE_STAGES | ROLE_FEEDS,                         \
@@ -80,7 +82,7 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Bytes free where LOG_DISK has least; -1: a folder cannot be seen")                          \
     X(LOG_REFUSED, COUNTER, "log_full_refused_total", ROLE_EDGES,                                  \
       "Actions refused because Kafka's disk is nearly full")                                       \
-    X(ROAD_REFUSED, COUNTER, "road_refused_total", ROLE_EDGE_WS,                                   \
+    X(OVERLOAD_REFUSED, COUNTER, "road_refused_total", ROLE_EDGE_WS,                               \
       "Messages refused because what was taken before is delivered late")                          \
     X(UNKNOWN_ANSWERS, COUNTER, "unknown_answers_total", ROLE_EDGES,                               \
       "Clients told that it is unknown whether their action is stored")                            \
@@ -163,6 +165,18 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(SOCKETS, GAUGE, "sockets", ROLE_EDGE_WS, "Sockets open now")                                 \
     X(SESSIONS_READY, GAUGE, "sessions_ready", ROLE_EDGE_WS, "Sessions confirmed now")             \
     X(FRAMES_OPEN, GAUGE, "frames_open", ROLE_EDGE_WS, "Frames without their ok now")              \
+    X(SIGNALS_SAID, COUNTER, "signals_said_total", ROLE_EDGE_WS,                                   \
+      "Signals taken from clients: somebody types, records, or stopped")                           \
+    X(SIGNALS_SHOWN, COUNTER, "signals_shown_total", ROLE_EDGE_WS,                                 \
+      "Signals written to sockets that look")                                                      \
+    X(SIGNALS_DROPPED, COUNTER, "signals_dropped_total", ROLE_EDGE_WS,                             \
+      "Signals over a rate or without room; nothing is lost by it")                                \
+    X(SIGNAL_RECORDS, COUNTER, "signal_records_total", ROLE_EDGE_WS,                               \
+      "Records of signals written for other gateways")                                             \
+    X(SIGNAL_LOOKS, GAUGE, "signal_looks", ROLE_EDGE_WS,                                           \
+      "Chats and users that sockets look at now")                                                  \
+    X(SIGNAL_WATCHES, GAUGE, "signal_watches", ROLE_EDGE_WS,                                       \
+      "Chats and users that are looked at behind other gateways, kept for them now")               \
     X(ACKS, COUNTER, "acks_total", ROLE_EDGE_WS, "Sends acknowledged")                             \
     X(NACKS, COUNTER, "nacks_total", ROLE_EDGE_WS, "Sends not taken, or unknown")                  \
     X(BAD_FRAMES, COUNTER, "bad_frames_total", ROLE_EDGE_WS, "Frames that break the protocol")     \
@@ -186,21 +200,23 @@ enum count_key {
 };
 
 void count_add(enum count_key key, int64_t n);
-void count_set(enum count_key key,
-               int64_t value); /* a gauge, or a counter that is kept elsewhere */
+
+/** For a gauge, or for a counter that is kept elsewhere. */
+void count_set(enum count_key key, int64_t value);
+
 int64_t count_get(enum count_key key);
 
 /** The role's loop went round, at monotonic `now_ms`. */
 void count_beat(int64_t now_ms);
 
-/** Ms since the last beat; since the first call when there was none. */
+/** Ms since the last beat; when there was none, since the first call of this. */
 int64_t count_silence_ms(int64_t now_ms);
 
-/** `n` turns in a row did nothing and are repeated, as of monotonic `now_ms`; 0: the last one
- * did something. One thread. */
+/** The last `n` turns did nothing and are repeated, as of monotonic `now_ms`; 0: the last one did
+ * something. One thread. */
 void count_repeats(int n, int64_t now_ms);
 
-/** Ms since the first of the turns that only repeat; 0: there is none. */
+/** Ms since the first of the turns that are only repeated; 0: there is none. */
 int64_t count_repeating_ms(int64_t now_ms);
 
 /** The rows that `role` (enum role_bit) has, as Prometheus text of at most `cap` bytes;

@@ -33,16 +33,16 @@ static bool read_head(int fd, int64_t until_ms)
     size_t n = 0;
 
     while (n < EXPORT_REQUEST_MAX) {
-        struct pollfd p = { .fd = fd, .events = POLLIN };
+        struct pollfd pollfd = { .fd = fd, .events = POLLIN };
         int64_t left_ms = until_ms - clock_mono_ms();
-        ssize_t k;
+        ssize_t got;
 
-        if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
+        if (left_ms <= 0 || poll(&pollfd, 1, (int)left_ms) <= 0)
             return false;
-        k = recv(fd, door.request + n, EXPORT_REQUEST_MAX - n, 0);
-        if (k <= 0)
+        got = recv(fd, door.request + n, EXPORT_REQUEST_MAX - n, 0);
+        if (got <= 0)
             return false;
-        n += (size_t)k;
+        n += (size_t)got;
         door.request[n] = '\0';
         if (strstr(door.request, "\r\n\r\n"))
             return true;
@@ -103,6 +103,8 @@ static const char *health(void)
         return "away: PostgreSQL does not answer\n";
     if (count_get(COUNT_LOG_CUT))
         return "log cut: the log lost records, nothing is written\n";
+    if (count_get(COUNT_NEWER))
+        return "newer: a partition waits for the newer build of this role\n";
     return "ok\n";
 }
 

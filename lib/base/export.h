@@ -15,9 +15,9 @@ enum {
     EXPORT_REQUEST_MAX = 4096,   /* bytes of a request; the rest is not read */
     EXPORT_TEXT_MAX = 32 * 1024, /* bytes of an answer */
     EXPORT_WITHIN_MS = 2000,     /* a request that is not whole by then is dropped */
-    EXPORT_SILENT_MS = 300000,   /* /healthz is 503 when the loop did not go round for so long; the
+    EXPORT_SILENT_MS = 300000, /* /healthz is 503 when the loop did not go round for this long; the
                                   * group gives a member up after the same time */
-    EXPORT_REPEATS_MS = 10000,   /* and when its turns did nothing but repeat for so long */
+    EXPORT_REPEATS_MS = 10000, /* and when its turns did nothing but repeat for this long */
 };
 
 /** Serve on `listen` ("address:port") until the process ends. `role` is an enum role_bit,

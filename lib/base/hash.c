@@ -61,32 +61,32 @@ void sha256(const struct cq_span *parts, size_t parts_n, uint8_t out[32])
 
 _Static_assert(sizeof(SHA256_CTX) == sizeof(struct sha256_state), "what is kept is all of it");
 
-void sha256_begin(struct sha256_state *s)
+void sha256_begin(struct sha256_state *hash)
 {
     SHA256_CTX ctx;
 
     memset(&ctx, 0, sizeof ctx);
     SHA256_Init(&ctx);
-    memcpy(s, &ctx, sizeof ctx);
+    memcpy(hash, &ctx, sizeof ctx);
 }
 
-void sha256_more(struct sha256_state *s, struct cq_span bytes)
+void sha256_more(struct sha256_state *hash, struct cq_span bytes)
 {
     SHA256_CTX ctx;
 
-    memcpy(&ctx, s, sizeof ctx);
+    memcpy(&ctx, hash, sizeof ctx);
     if (ctx.num >= SHA256_CBLOCK)
-        ctx.num = 0; /* what was kept is no state: the digest will not match, and no more */
+        ctx.num = 0; /* what was kept is no valid state: only the digest will be wrong */
     if (bytes.n)
         SHA256_Update(&ctx, bytes.p, bytes.n);
-    memcpy(s, &ctx, sizeof ctx);
+    memcpy(hash, &ctx, sizeof ctx);
 }
 
-void sha256_end(const struct sha256_state *s, uint8_t out[32])
+void sha256_end(const struct sha256_state *hash, uint8_t out[32])
 {
     SHA256_CTX ctx;
 
-    memcpy(&ctx, s, sizeof ctx);
+    memcpy(&ctx, hash, sizeof ctx);
     if (ctx.num >= SHA256_CBLOCK)
         ctx.num = 0;
     ctx.md_len = SHA256_DIGEST_LENGTH;
@@ -158,7 +158,7 @@ void hex_format(const void *bytes, size_t n, char *out)
     out[2 * n] = '\0';
 }
 
-static int hex_digit(uint8_t c)
+int hex_digit(uint8_t c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -225,11 +225,11 @@ bool base64url_parse(struct cq_span text, uint8_t *out, size_t cap, size_t *ret_
     if (text.n % 4 == 1)
         return false;
     for (size_t i = 0; i < text.n; i++) {
-        int v = base64url_value(text.p[i]);
+        int value = base64url_value(text.p[i]);
 
-        if (v < 0)
+        if (value < 0)
             return false;
-        bits = bits << 6 | (uint32_t)v;
+        bits = bits << 6 | (uint32_t)value;
         have += 6;
         if (have >= 8) {
             if (at == cap)
@@ -239,39 +239,39 @@ bool base64url_parse(struct cq_span text, uint8_t *out, size_t cap, size_t *ret_
         }
     }
     if (bits & ((1u << have) - 1))
-        return false; /* one text, one value: no stray bits at the end */
+        return false; /* no stray bits at the end: a value has one text only */
     *ret_n = at;
     return true;
 }
 
 uint32_t murmur2_positive(const void *key, size_t n)
 {
-    const uint32_t m = 0x5bd1e995;
+    const uint32_t factor = 0x5bd1e995;
     const uint8_t *p = key;
-    uint32_t h = 0x9747b28c ^ (uint32_t)n;
+    uint32_t hash = 0x9747b28c ^ (uint32_t)n;
 
     for (; n >= 4; p += 4, n -= 4) {
-        uint32_t k =
+        uint32_t word =
             (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 
-        k *= m;
-        k ^= k >> 24;
-        k *= m;
-        h *= m;
-        h ^= k;
+        word *= factor;
+        word ^= word >> 24;
+        word *= factor;
+        hash *= factor;
+        hash ^= word;
     }
     if (n >= 3)
-        h ^= (uint32_t)p[2] << 16;
+        hash ^= (uint32_t)p[2] << 16;
     if (n >= 2)
-        h ^= (uint32_t)p[1] << 8;
+        hash ^= (uint32_t)p[1] << 8;
     if (n >= 1) {
-        h ^= p[0];
-        h *= m;
+        hash ^= p[0];
+        hash *= factor;
     }
-    h ^= h >> 13;
-    h *= m;
-    h ^= h >> 15;
-    return h & 0x7fffffff;
+    hash ^= hash >> 13;
+    hash *= factor;
+    hash ^= hash >> 15;
+    return hash & 0x7fffffff;
 }
 
 uint64_t fingerprint64(const void *bytes, size_t n)

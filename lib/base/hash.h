@@ -16,15 +16,15 @@ void sha256(const struct cq_span *parts, size_t parts_n, uint8_t out[32]);
 struct sha256_state {
     uint64_t word[14];
 };
-void sha256_begin(struct sha256_state *s);
-void sha256_more(struct sha256_state *s, struct cq_span bytes);
-void sha256_end(const struct sha256_state *s, uint8_t out[32]); /* the state stays as it is */
+void sha256_begin(struct sha256_state *hash);
+void sha256_more(struct sha256_state *hash, struct cq_span bytes);
+void sha256_end(const struct sha256_state *hash, uint8_t out[32]); /* the state stays as it is */
 
-/** SHA-1, for a checksum that a protocol wants; protects nothing. */
+/** SHA-1, for a checksum that a protocol asks for. It protects nothing. */
 void sha1(struct cq_span bytes, uint8_t out[20]);
 
-/** Decode standard base64 with its padding; false when it is none or more than `cap` bytes come
- * out. */
+/** Decode standard base64 with its padding; false when `text` is not that, or when more than `cap`
+ * bytes come out. */
 CQ_MUST_CHECK bool base64_parse(struct cq_span text, uint8_t *out, size_t cap, size_t *ret_n);
 
 /** HMAC-SHA256 (RFC 2104) of the concatenation of `parts`. */
@@ -38,6 +38,9 @@ bool bytes_equal_ct(const void *a, const void *b, size_t n);
 
 /** Lower-case hex and a NUL; `out` holds 2n+1. */
 void hex_format(const void *bytes, size_t n, char *out);
+int hex_digit(uint8_t c); /* its value, in either case; -1: it is none */
+
+/** Exactly `n` bytes, from 2n digits in either case; false for anything else. */
 bool hex_parse(struct cq_span text, uint8_t *out, size_t n);
 
 /** base64url without padding (RFC 4648 §5) and a NUL; `out` holds 4*((n+2)/3)+1. Returns its
@@ -56,5 +59,5 @@ CQ_MUST_CHECK bool base64url_parse(struct cq_span text, uint8_t *out, size_t cap
  * does. */
 uint32_t murmur2_positive(const void *key, size_t n);
 
-/** CRC-64-AVRO style 64-bit fingerprint (Avro specification, "Schema Fingerprints"). */
+/** CRC-64-AVRO: the fingerprint of a schema (Avro specification, "Schema Fingerprints"). */
 uint64_t fingerprint64(const void *bytes, size_t n);

@@ -23,17 +23,6 @@ int32_t id_part(struct cq_id id)
     return (int32_t)(murmur2_positive(id_text(id).s, CQ_ID_TEXT_LEN) % CQ_PARTS);
 }
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool id_parse(struct cq_span text, struct cq_id *ret)
 {
     struct cq_id id;
@@ -42,7 +31,7 @@ bool id_parse(struct cq_span text, struct cq_id *ret)
         text.p[23] != '-')
         return false;
     for (size_t i = 0; i < 16; i++) {
-        int high = hex_value(text.p[text_at[i]]), low = hex_value(text.p[text_at[i] + 1]);
+        int high = hex_digit(text.p[text_at[i]]), low = hex_digit(text.p[text_at[i] + 1]);
 
         if (high < 0 || low < 0)
             return false;
@@ -50,6 +39,21 @@ bool id_parse(struct cq_span text, struct cq_id *ret)
     }
     *ret = id;
     return true;
+}
+
+size_t id_distinct(struct cq_id *ids, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < kept && !known; k++)
+            known = id_eq(ids[k], ids[i]);
+        if (!known)
+            ids[kept++] = ids[i];
+    }
+    return kept;
 }
 
 static void set_version(struct cq_id *id, uint8_t version)

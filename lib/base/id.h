@@ -23,18 +23,18 @@ static inline int id_cmp(struct cq_id a, struct cq_id b)
     return memcmp(a.b, b.b, sizeof a.b);
 }
 
-static inline bool id_is_zero(struct cq_id a)
+static inline bool id_is_zero(struct cq_id id)
 {
     static const struct cq_id zero;
-    return id_eq(a, zero);
+    return id_eq(id, zero);
 }
 
-/** A hash for tables; ids are uniform already, so this folds them. */
-static inline uint64_t id_hash(struct cq_id a)
+/** A hash for tables. Ids are uniform already, so it only folds them. */
+static inline uint64_t id_hash(struct cq_id id)
 {
     uint64_t x, y;
-    memcpy(&x, a.b, 8);
-    memcpy(&y, a.b + 8, 8);
+    memcpy(&x, id.b, 8);
+    memcpy(&y, id.b + 8, 8);
     return (x ^ (y * 0x9E3779B97F4A7C15ull)) * 0xBF58476D1CE4E5B9ull;
 }
 
@@ -47,20 +47,24 @@ struct cq_id_text {
 };
 static inline struct cq_id_text id_text(struct cq_id id)
 {
-    struct cq_id_text t;
-    id_format(id, t.s);
-    return t;
+    struct cq_id_text text;
+    id_format(id, text.s);
+    return text;
 }
 
 /** Parse exactly 36 characters, either case. False on anything else; *ret is then untouched. */
 CQ_MUST_CHECK bool id_parse(struct cq_span text, struct cq_id *ret);
 
+/** Keep the first of equal ids, in their order at the front; returns how many are kept. It compares
+ * each with each: for lists of up to a thousand or so. */
+CQ_MUST_CHECK size_t id_distinct(struct cq_id *ids, size_t n);
+
 enum { CQ_PARTS = 1024 };
 
 /** The part an id belongs to, 0 to CQ_PARTS - 1: the hash of Kafka's default partitioner over its
  * text, modulo CQ_PARTS, for ever. It begins every key about a chat in the view. PARTITIONS divides
- * CQ_PARTS, so the partition of an id is its part modulo PARTITIONS: those of one part never part,
- * whatever the number of partitions. */
+ * CQ_PARTS, so the partition of an id is its part modulo PARTITIONS: ids of one part stay in one
+ * partition, whatever the number of partitions. */
 int32_t id_part(struct cq_id id);
 
 /** A random UUID version 4 from the kernel's generator. Aborts if the kernel refuses. */

@@ -7,97 +7,98 @@
 
 /* Linear probing, at most three quarters full; removal shifts back, so there are no tombstones. */
 
-void idmap_init(struct idmap *m, size_t max)
+void idmap_init(struct idmap *map, size_t max)
 {
-    *m = (struct idmap){ .max = max };
+    *map = (struct idmap){ .max = max };
 }
 
-void idmap_release(struct idmap *m)
+void idmap_release(struct idmap *map)
 {
-    free(m->slots);
-    *m = (struct idmap){ .max = m->max };
+    free(map->slots);
+    *map = (struct idmap){ .max = map->max };
 }
 
-static size_t home(const struct idmap *m, struct cq_id key)
+static size_t home(const struct idmap *map, struct cq_id key)
 {
-    return (size_t)(id_hash(key) >> 16) & (m->cap - 1);
+    return (size_t)(id_hash(key) >> 16) & (map->cap - 1);
 }
 
 /* The slot of `key`, or the empty one where it would go. */
-static struct idmap_slot *find(const struct idmap *m, struct cq_id key)
+static struct idmap_slot *find(const struct idmap *map, struct cq_id key)
 {
-    size_t i = home(m, key);
+    size_t i = home(map, key);
 
-    while (m->slots[i].used && !id_eq(m->slots[i].key, key))
-        i = (i + 1) & (m->cap - 1);
-    return &m->slots[i];
+    while (map->slots[i].used && !id_eq(map->slots[i].key, key))
+        i = (i + 1) & (map->cap - 1);
+    return &map->slots[i];
 }
 
-static bool grow(struct idmap *m)
+static bool grow(struct idmap *map)
 {
-    struct idmap bigger = { .cap = m->cap ? m->cap * 2 : 16, .n = m->n, .max = m->max };
+    struct idmap bigger = { .cap = map->cap ? map->cap * 2 : 16, .n = map->n, .max = map->max };
 
     bigger.slots = calloc(bigger.cap, sizeof *bigger.slots);
     if (!bigger.slots)
         return false;
-    for (size_t i = 0; i < m->cap; i++)
-        if (m->slots[i].used)
-            *find(&bigger, m->slots[i].key) = m->slots[i];
-    free(m->slots);
-    *m = bigger;
+    for (size_t i = 0; i < map->cap; i++)
+        if (map->slots[i].used)
+            *find(&bigger, map->slots[i].key) = map->slots[i];
+    free(map->slots);
+    *map = bigger;
     return true;
 }
 
-uint64_t *idmap_get(const struct idmap *m, struct cq_id key)
+uint64_t *idmap_get(const struct idmap *map, struct cq_id key)
 {
-    struct idmap_slot *s = m->cap ? find(m, key) : NULL;
+    struct idmap_slot *slot = map->cap ? find(map, key) : NULL;
 
-    return s && s->used ? &s->value : NULL;
+    return slot && slot->used ? &slot->value : NULL;
 }
 
-bool idmap_put(struct idmap *m, struct cq_id key, uint64_t value)
+bool idmap_put(struct idmap *map, struct cq_id key, uint64_t value)
 {
-    struct idmap_slot *s = m->cap ? find(m, key) : NULL;
+    struct idmap_slot *slot = map->cap ? find(map, key) : NULL;
 
-    if (!s || !s->used) {
-        if (m->n >= m->max || ((m->n + 1) * 4 > m->cap * 3 && !grow(m)))
+    if (!slot || !slot->used) {
+        if (map->n >= map->max || ((map->n + 1) * 4 > map->cap * 3 && !grow(map)))
             return false;
-        s = find(m, key);
-        m->n++;
-        CQ_ASSERT(!s->used && m->n < m->cap, m->n, m->cap); /* a walk has its end at an empty one */
+        slot = find(map, key);
+        map->n++;
+        /* find() ends at an empty slot, so one must be left */
+        CQ_ASSERT(!slot->used && map->n < map->cap, map->n, map->cap);
     }
-    *s = (struct idmap_slot){ key, value, true };
+    *slot = (struct idmap_slot){ key, value, true };
     return true;
 }
 
-bool idmap_remove(struct idmap *m, struct cq_id key)
+bool idmap_remove(struct idmap *map, struct cq_id key)
 {
-    struct idmap_slot *s = m->cap ? find(m, key) : NULL;
+    struct idmap_slot *slot = map->cap ? find(map, key) : NULL;
     size_t hole, i;
 
-    if (!s || !s->used)
+    if (!slot || !slot->used)
         return false;
-    hole = (size_t)(s - m->slots);
-    for (i = (hole + 1) & (m->cap - 1); m->slots[i].used; i = (i + 1) & (m->cap - 1)) {
-        size_t from_home = (i - home(m, m->slots[i].key)) & (m->cap - 1);
+    hole = (size_t)(slot - map->slots);
+    for (i = (hole + 1) & (map->cap - 1); map->slots[i].used; i = (i + 1) & (map->cap - 1)) {
+        size_t from_home = (i - home(map, map->slots[i].key)) & (map->cap - 1);
 
-        if (from_home >= ((i - hole) & (m->cap - 1))) { /* may stand in the hole */
-            m->slots[hole] = m->slots[i];
+        if (from_home >= ((i - hole) & (map->cap - 1))) { /* may stand in the hole */
+            map->slots[hole] = map->slots[i];
             hole = i;
         }
     }
-    CQ_ASSERT(m->n > 0);
-    m->slots[hole].used = false;
-    m->n--;
+    CQ_ASSERT(map->n > 0);
+    map->slots[hole].used = false;
+    map->n--;
     return true;
 }
 
-bool idmap_next(const struct idmap *m, size_t *at, struct cq_id *ret_key, uint64_t *ret_value)
+bool idmap_next(const struct idmap *map, size_t *at, struct cq_id *ret_key, uint64_t *ret_value)
 {
-    for (; *at < m->cap; (*at)++)
-        if (m->slots[*at].used) {
-            *ret_key = m->slots[*at].key;
-            *ret_value = m->slots[(*at)++].value;
+    for (; *at < map->cap; (*at)++)
+        if (map->slots[*at].used) {
+            *ret_key = map->slots[*at].key;
+            *ret_value = map->slots[(*at)++].value;
             return true;
         }
     return false;

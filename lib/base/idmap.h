@@ -19,18 +19,19 @@ struct idmap {
     size_t max; /* entries */
 };
 
-void idmap_init(struct idmap *m, size_t max);
-void idmap_release(struct idmap *m);
+/** `max`: entries. Allocates nothing yet. */
+void idmap_init(struct idmap *map, size_t max);
+void idmap_release(struct idmap *map);
 
 /** Where the value of `key` is, or NULL. Valid until the next put or remove. */
-uint64_t *idmap_get(const struct idmap *m, struct cq_id key);
+uint64_t *idmap_get(const struct idmap *map, struct cq_id key);
 
-/** Set it, replacing what was there. False at the maximum, or without memory; nothing is changed
- * then. */
-CQ_MUST_CHECK bool idmap_put(struct idmap *m, struct cq_id key, uint64_t value);
+/** Set the value of `key`, replacing what was there. False at the maximum, or without memory: then
+ * nothing is changed. */
+CQ_MUST_CHECK bool idmap_put(struct idmap *map, struct cq_id key, uint64_t value);
 
-/** True when it was there. */
-bool idmap_remove(struct idmap *m, struct cq_id key);
+/** Whether it was there. */
+bool idmap_remove(struct idmap *map, struct cq_id key);
 
 /** Walk: start with *at = 0; false at the end. No put or remove meanwhile. */
-bool idmap_next(const struct idmap *m, size_t *at, struct cq_id *ret_key, uint64_t *ret_value);
+bool idmap_next(const struct idmap *map, size_t *at, struct cq_id *ret_key, uint64_t *ret_value);

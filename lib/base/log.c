@@ -37,47 +37,47 @@ struct line {
 };
 
 /* Two bytes are always left for the closing brace and the newline. */
-static void put(struct line *l, const char *p, size_t n)
+static void put(struct line *line, const char *p, size_t n)
 {
-    if (n > sizeof l->text - 2 - l->n)
-        n = sizeof l->text - 2 - l->n;
-    memcpy(l->text + l->n, p, n);
-    l->n += n;
+    if (n > sizeof line->text - 2 - line->n)
+        n = sizeof line->text - 2 - line->n;
+    memcpy(line->text + line->n, p, n);
+    line->n += n;
 }
 
-static void put_text(struct line *l, const char *s)
+static void put_text(struct line *line, const char *s)
 {
     static const char hex[] = "0123456789abcdef";
 
-    put(l, "\"", 1);
+    put(line, "\"", 1);
     /* 12: an escape and the closing quote always fit, so a cut line is still JSON */
-    for (; *s && l->n < sizeof l->text - 12; s++) {
-        unsigned char c = (unsigned char)*s;
+    for (; *s && line->n < sizeof line->text - 12; s++) {
+        unsigned char byte = (unsigned char)*s;
 
-        if (c == '"' || c == '\\') {
-            put(l, (char[]){ '\\', (char)c }, 2);
-        } else if (c < 0x20 || c == 0x7f) {
-            put(l, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
+        if (byte == '"' || byte == '\\') {
+            put(line, (char[]){ '\\', (char)byte }, 2);
+        } else if (byte < 0x20 || byte == 0x7f) {
+            put(line, (char[]){ '\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15] }, 6);
         } else {
-            put(l, s, 1);
+            put(line, s, 1);
         }
     }
-    put(l, "\"", 1);
+    put(line, "\"", 1);
 }
 
-static void put_number(struct line *l, int64_t v)
+static void put_number(struct line *line, int64_t v)
 {
     char room[SPAN_NUMBER_MAX];
     struct cq_span text = span_number(v, room);
 
-    put(l, (const char *)text.p, text.n);
+    put(line, (const char *)text.p, text.n);
 }
 
-static void put_name(struct line *l, const char *name)
+static void put_name(struct line *line, const char *name)
 {
-    put(l, ",", 1);
-    put_text(l, name);
-    put(l, ":", 1);
+    put(line, ",", 1);
+    put_text(line, name);
+    put(line, ":", 1);
 }
 
 void log_ended(const char *status, const char *why)
@@ -89,37 +89,37 @@ void log_ended(const char *status, const char *why)
     log_error("ended", LOG_S("status", status), LOG_S("why", *why ? why : text));
 }
 
-void log_write(enum log_level lv, const char *event, const struct log_field *f, size_t n)
+void log_write(enum log_level lv, const char *event, const struct log_field *field, size_t n)
 {
     static const char *const names[] = { "debug", "info", "warn", "error" };
-    struct line l = { .n = 0 };
+    struct line line = { .n = 0 };
     size_t fields = 0;
 
     atomic_store(&log_last, event);
     if (lv < log_least)
         return;
-    put(&l, "{\"ts\":", 6);
-    put_number(&l, clock_wall_ms());
-    put_name(&l, "level");
-    put_text(&l, names[lv]);
-    put_name(&l, "role");
-    put_text(&l, log_role);
-    put_name(&l, "event");
-    put_text(&l, event);
+    put(&line, "{\"ts\":", 6);
+    put_number(&line, clock_wall_ms());
+    put_name(&line, "level");
+    put_text(&line, names[lv]);
+    put_name(&line, "role");
+    put_text(&line, log_role);
+    put_name(&line, "event");
+    put_text(&line, event);
     for (size_t i = 0; i < n && fields < FIELDS_MAX; i++) {
-        if (!f[i].name)
+        if (!field[i].name)
             continue;
-        if (l.n + strlen(f[i].name) + 64 > sizeof l.text)
+        if (line.n + strlen(field[i].name) + 64 > sizeof line.text)
             break; /* no room for a whole field */
-        put_name(&l, f[i].name);
-        if (f[i].s)
-            put_text(&l, f[i].s);
+        put_name(&line, field[i].name);
+        if (field[i].s)
+            put_text(&line, field[i].s);
         else
-            put_number(&l, f[i].i);
+            put_number(&line, field[i].i);
         fields++;
     }
-    l.text[l.n++] = '}';
-    l.text[l.n++] = '\n';
-    if (write(STDERR_FILENO, l.text, l.n) < 0)
+    line.text[line.n++] = '}';
+    line.text[line.n++] = '\n';
+    if (write(STDERR_FILENO, line.text, line.n) < 0)
         return; /* nobody is left to tell */
 }

@@ -32,7 +32,7 @@ void log_init(const char *role, enum log_level least);
 enum log_level log_level_parse(const char *name); /* unknown: LOG_INFO */
 
 /** Any thread. Fields beyond 16 are dropped; a line is one write(2). */
-void log_write(enum log_level lv, const char *event, const struct log_field *f, size_t n);
+void log_write(enum log_level lv, const char *event, const struct log_field *field, size_t n);
 
 /** The one line of a role that ends by itself: event `ended` with `status` and `why`. There is
  * always a reason in it: with an empty `why`, the event that was written last at any level, printed

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/origin.h"
 
-static bool is_printable(struct cq_span s)
+static bool is_printable(struct cq_span span)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == 0x7f)
+    for (size_t i = 0; i < span.n; i++)
+        if (span.p[i] <= ' ' || span.p[i] == 0x7f)
             return false;
     return true;
 }

@@ -4,6 +4,6 @@
  */
 #pragma once
 
-/** Every table that a partition is an index of is so large. The settings PARTITIONS and SLOTS are
+/** The size of every table that is indexed by partition. The settings PARTITIONS and SLOTS are
  * bounded by it. */
 enum { PARTITIONS_MAX = 1024 };

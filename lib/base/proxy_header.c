@@ -37,7 +37,7 @@ static bool is_port(struct cq_span word)
     return value <= 65535;
 }
 
-/* `line`: behind the first word, without its end. */
+/* `line`: what follows the first word, without the line's end. */
 static bool read_line(struct cq_span line, bool *ret_known, struct cq_address *ret)
 {
     struct cq_span family = take_word(&line), source = take_word(&line), target = take_word(&line);

@@ -13,8 +13,8 @@ enum { PROXY_HEADER_MAX = 16 + 1024 };
 
 enum proxy_read {
     PROXY_DONE, /* *ret_n bytes are the header */
-    PROXY_MORE, /* so far it may be one; PROXY_HEADER_MAX bytes always decide */
-    PROXY_BAD,  /* it is none */
+    PROXY_MORE, /* so far it may be one: read more; PROXY_HEADER_MAX bytes always decide */
+    PROXY_BAD,  /* it is no header */
 };
 
 /**

@@ -8,13 +8,13 @@
 
 /**
  * X(name, function, word, help, door, copies, listen, memory, groups, topics), in the order of
- * starting; roles end the other way round, so that the doors close first.
+ * starting. Roles are ended in the opposite order, so that the doors close first.
  *
  * name: ROLE_name; how many there are is compose's setting COPIES_name.
  * function: its main is function_role_run(), of the library role_function.
  * word: what it is called everywhere else: `chasqui WORD`, logs, containers, documents.
- * door: compose/up has its private door at METRICS_PORT + door. Of one role only, and for ever.
- * copies: how many can share its work: PARTITIONS, SLOTS, or ANY number.
+ * door: compose/up has its private door at METRICS_PORT + door; unique, and never changed.
+ * copies: how many copies can share its work: PARTITIONS, SLOTS, or ANY number.
  * listen: the setting that says where clients reach it, or NONE.
  * memory: MiB that its container may have.
  * groups: GROUPS("…", …), the consumer groups that keep its places. Their names are contracts.
@@ -54,8 +54,15 @@
     X(EDGE_WS, edge_ws, "edge-ws", "WebSocket gateway", 6, SLOTS, WS_LISTEN, 1024,               \
       GROUPS("edge-ws"),                                                                         \
       TOPICS(FOLLOWS(WS_PUSH), READS(CHAT_EVENTS, "its end"), READS(USER_EVENTS, "its end"),     \
-             WRITES(CHAT_ACTIONS, ""), WRITES(USER_INBOX, "")))                                  \
+             READS(SIGNALS, "its end"), WRITES(CHAT_ACTIONS, ""), WRITES(USER_INBOX, ""),        \
+             WRITES(SIGNALS, "")))                                                               \
     X(EDGE_REST, edge_rest, "edge-rest", "REST API, the page, and /ws on the same port", 7, ANY, \
       REST_LISTEN, 1024, GROUPS(),                                                               \
       TOPICS(READS(CHAT_EVENTS, "its end"), READS(USER_EVENTS, "its end"),                       \
              WRITES(CHAT_ACTIONS, ""), WRITES(USER_INBOX, "")))
+
+/** The main of each role, called when settings are loaded: runs until *stop, or until a status that
+ * only a restart mends. Returns the exit code. */
+#define X(name, function, ...) int function##_role_run(const volatile int *stop);
+ROLES(X)
+#undef X

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/settings.h"
 
+#include "lib/base/durability.h"
 #include "lib/base/id.h"
 #include "lib/base/settings_forms.h"
 
@@ -35,23 +36,23 @@ static struct {
     bool loaded;
 } values[SETTING_N];
 
-static bool parse_number(const struct setting_row *r, const char *text, int64_t *ret)
+static bool parse_number(const struct setting_row *row, const char *text, int64_t *ret)
 {
     char *end;
 
-    if (r->type == SETTING_BOOL) {
+    if (row->type == SETTING_BOOL) {
         *ret = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
         return *ret || strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
     }
     errno = 0;
     *ret = strtoll(text, &end, 10);
-    return *text && !*end && !errno && *ret >= r->min && *ret <= r->max &&
-           (r->type != SETTING_PARTS || CQ_PARTS % *ret == 0);
+    return *text && !*end && !errno && *ret >= row->min && *ret <= row->max &&
+           (row->type != SETTING_PARTS || CQ_PARTS % *ret == 0);
 }
 
-static bool is_number(const struct setting_row *r)
+static bool is_number(const struct setting_row *row)
 {
-    return r->type == SETTING_INT || r->type == SETTING_BOOL || r->type == SETTING_PARTS;
+    return row->type == SETTING_INT || row->type == SETTING_BOOL || row->type == SETTING_PARTS;
 }
 
 static const char *number_words(enum setting_type type)
@@ -62,40 +63,40 @@ static const char *number_words(enum setting_type type)
                                  : "a whole number,";
 }
 
-static bool check_text(const struct setting_row *r, const char *text, FILE *err)
+static bool check_text(const struct setting_row *row, const char *text, FILE *err)
 {
     size_t n = strlen(text);
     const char *form;
 
-    if ((int64_t)n < r->min || (int64_t)n > r->max) {
-        fprintf(err, "chasqui: setting %s has %zu bytes, must have %lld to %lld: %s\n", r->name, n,
-                (long long)r->min, (long long)r->max, r->help);
+    if ((int64_t)n < row->min || (int64_t)n > row->max) {
+        fprintf(err, "chasqui: setting %s has %zu bytes, must have %lld to %lld: %s\n", row->name,
+                n, (long long)row->min, (long long)row->max, row->help);
         return false;
     }
-    form = n ? setting_form(r->type, text) : NULL;
+    form = n ? setting_form(row->type, text) : NULL;
     if (form)
-        fprintf(err, "chasqui: setting %s must be %s: %s\n", r->name, form, r->help);
+        fprintf(err, "chasqui: setting %s must be %s: %s\n", row->name, form, row->help);
     return !form;
 }
 
-/* Says on `err` what is wrong with the setting, in one line, never its value when it is secret. */
+/* Says on `err` what is wrong with the setting, in one line. The value of a secret is not in it. */
 static bool load_one(int key, FILE *err)
 {
-    const struct setting_row *r = &rows[key];
-    const char *text = getenv(r->name);
+    const struct setting_row *row = &rows[key];
+    const char *text = getenv(row->name);
 
     if (!text)
-        text = r->fallback;
+        text = row->fallback;
     if (!text) {
-        fprintf(err, "chasqui: setting %s is missing: %s\n", r->name, r->help);
+        fprintf(err, "chasqui: setting %s is missing: %s\n", row->name, row->help);
         return false;
     }
-    if (!is_number(r)) {
-        if (!check_text(r, text, err))
+    if (!is_number(row)) {
+        if (!check_text(row, text, err))
             return false;
-    } else if (!parse_number(r, text, &values[key].number)) {
-        fprintf(err, "chasqui: setting %s must be %s %lld to %lld: %s\n", r->name,
-                number_words(r->type), (long long)r->min, (long long)r->max, r->help);
+    } else if (!parse_number(row, text, &values[key].number)) {
+        fprintf(err, "chasqui: setting %s must be %s %lld to %lld: %s\n", row->name,
+                number_words(row->type), (long long)row->min, (long long)row->max, row->help);
         return false;
     }
     values[key].text = text;
@@ -108,7 +109,7 @@ static bool is_empty(enum setting_key key)
     return values[key].loaded && !*values[key].text;
 }
 
-/* Those that make sense together only. */
+/* Settings that make sense only together. */
 static bool check_together(FILE *err)
 {
     bool good = true;
@@ -125,6 +126,15 @@ static bool check_together(FILE *err)
             err);
         good = false;
     }
+    if (values[SET_REPLICATION].loaded &&
+        durability_parse(values[SET_DURABILITY].text) == DURABILITY_REPLICATED &&
+        setting_int(SET_REPLICATION) < DURABLE_REPLICAS) {
+        fprintf(err,
+                "chasqui: setting REPLICATION must be at least %d for DURABILITY=replicated: an "
+                "acknowledged message is on two machines while one of three is away\n",
+                DURABLE_REPLICAS);
+        good = false;
+    }
     return good;
 }
 
@@ -138,7 +148,8 @@ enum cq_status settings_load(uint32_t roles, FILE *err)
     return good && check_together(err) ? CQ_OK : CQ_FATAL;
 }
 
-/* The setting that `name` nearly is, or NULL: none, or it is one. Short names are near to many. */
+/* The setting that `name` nearly is; NULL when it is near to none, or is one itself. Short names
+ * are near to too many. */
 static const char *nearest(const char *name)
 {
     const char *found = NULL;
@@ -164,13 +175,13 @@ int settings_misspelt(void (*fn)(void *arg, const char *name, const char *ours),
 
     for (char **at = environ; at && *at; at++) {
         char name[NAME_MAX_BYTES + 1];
-        size_t k = strcspn(*at, "=");
+        size_t name_n = strcspn(*at, "=");
         const char *ours;
 
-        if (!k || k > NAME_MAX_BYTES)
+        if (!name_n || name_n > NAME_MAX_BYTES)
             continue;
-        memcpy(name, *at, k);
-        name[k] = '\0';
+        memcpy(name, *at, name_n);
+        name[name_n] = '\0';
         ours = nearest(name);
         if (ours) {
             fn(arg, name, ours);
@@ -240,18 +251,18 @@ void settings_print_markdown(FILE *out)
         "|---|---|---|---|---|---|---|\n",
         out);
     for (int key = 0; key < SETTING_N; key++) {
-        const struct setting_row *r = &rows[key];
-        const char *tick = r->fallback && *r->fallback ? "`" : "";
+        const struct setting_row *row = &rows[key];
+        const char *tick = row->fallback && *row->fallback ? "`" : "";
 
-        fprintf(out, "| `%s` | %s | %s%s%s | %lld to %lld%s | %s | ", r->name,
-                setting_type_name(r->type), tick,
-                !r->fallback   ? "required"
-                : *r->fallback ? r->fallback
-                               : "empty",
-                tick, (long long)r->min, (long long)r->max, is_number(r) ? "" : " bytes",
-                r->secret ? "yes" : "no");
-        print_roles(out, r->roles);
-        fprintf(out, " | %s |\n", r->help);
+        fprintf(out, "| `%s` | %s | %s%s%s | %lld to %lld%s | %s | ", row->name,
+                setting_type_name(row->type), tick,
+                !row->fallback   ? "required"
+                : *row->fallback ? row->fallback
+                                 : "empty",
+                tick, (long long)row->min, (long long)row->max, is_number(row) ? "" : " bytes",
+                row->secret ? "yes" : "no");
+        print_roles(out, row->roles);
+        fprintf(out, " | %s |\n", row->help);
     }
 }
 

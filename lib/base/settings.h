@@ -28,13 +28,14 @@ enum setting_type {
     SETTING_STORE,    /* where files are kept */
     SETTING_PATH,
     SETTING_NAME,
-    SETTING_APPS,    /* bundle ids, comma-separated */
-    SETTING_RANGES,  /* addresses and address/bits, comma-separated */
-    SETTING_ORIGINS, /* of browsers, comma-separated */
-    SETTING_LEVEL,   /* of the log */
-    SETTING_DRIVER,  /* of one-time codes */
-    SETTING_LOGIN,   /* to Kafka */
-    SETTING_PARTS,   /* a number that divides CQ_PARTS (lib/base/id.h) */
+    SETTING_APPS,     /* bundle ids, comma-separated */
+    SETTING_RANGES,   /* addresses and address/bits, comma-separated */
+    SETTING_ORIGINS,  /* of browsers, comma-separated */
+    SETTING_LEVEL,    /* of the log */
+    SETTING_DRIVER,   /* of one-time codes */
+    SETTING_LOGIN,    /* to Kafka */
+    SETTING_SURVIVES, /* what an acknowledgement does */
+    SETTING_PARTS,    /* a number that divides CQ_PARTS (lib/base/id.h) */
 };
 
 enum role_row {
@@ -147,9 +148,12 @@ enum role_bit {
     X(THUMBNAIL_PROGRAM, PATH, "", 0, 1024, 0, ROLE_MEDIA,                                         \
       "The program that looks into files; empty: chasqui-thumbnail beside this one")               \
     X(PARTITIONS, PARTS, "2", 1, 256, 0, ROLE_ALL,                                                 \
-      "Partitions of every topic on the message road; fixed for its life")                         \
+      "Partitions of every topic that messages pass through; fixed for its life")                  \
     X(SLOTS, INT, "4", 1, PARTITIONS_MAX, 0, ROLE_ALL,                                             \
-      "Partitions of ws.push; bounds the number of WebSocket gateways")                            \
+      "Partitions of ws.push and signals; bounds the number of WebSocket gateways")                \
+    X(DURABILITY, SURVIVES, "cached", 6, 10, 0, ROLE_ALL,                                          \
+      "What an acknowledged message survives: cached (the death of a process), synced (a loss of " \
+      "power) or replicated (the loss of a machine)")                                              \
     X(REPLICATION, INT, "1", 1, 7, 0, ROLE_ADMIN,                                                  \
       "Replication factor of topics that `admin topics` creates")                                  \
     X(INSTANCE, NAME, "", 0, 64, 0, ROLE_ALL,                                                      \
@@ -224,17 +228,18 @@ enum setting_key {
         SETTING_N
 };
 
-/** Read and check every setting that a role of `roles` uses. On anything but CQ_OK the reasons, one
- * clear line each, are on `err`. Call once, before any thread. */
+/** Read and check every setting that a role of `roles` (enum role_bit) uses. On anything but CQ_OK
+ * the reasons, one clear line each, are on `err`. Call once, before any thread. */
 CQ_MUST_CHECK enum cq_status settings_load(uint32_t roles, FILE *err);
 
-/** Call `fn` for each name of the environment that is no setting but nearly one (`ours`): a
- * misspelt one would be without effect. Returns how many. */
+/** Call `fn` for each name of the environment that is no setting, but nearly the setting `ours`:
+ * misspelt, it has no effect. Returns how many there are. */
 int settings_misspelt(void (*fn)(void *arg, const char *name, const char *ours), void *arg);
 
-/** Whether a role of settings_load() has this setting. */
+/** Whether a role that was given to settings_load() has this setting. */
 bool setting_is_declared(enum setting_key key);
 
+/** The value of a setting; the process aborts when the setting is not declared. */
 const char *setting_text(enum setting_key key); /* borrowed for the process's life */
 int64_t setting_int(enum setting_key key);
 bool setting_bool(enum setting_key key);

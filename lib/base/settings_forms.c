@@ -29,7 +29,7 @@ static bool only(const char *text, const char *more)
     return true;
 }
 
-/* host:port, an IPv6 address in brackets; the host may be empty where one listens on all. */
+/* host:port, an IPv6 address in brackets. An empty host means all addresses, where one listens. */
 static bool is_host_port(const char *text, bool host_may_be_empty)
 {
     struct host_port at;
@@ -128,6 +128,7 @@ const char *setting_form(enum setting_type type, const char *text)
     static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
     static const char *const drivers[] = { "log", "webhook", NULL };
     static const char *const logins[] = { "none", "plain", "oauthbearer", NULL };
+    static const char *const survives[] = { "cached", "synced", "replicated", NULL };
     bool good = true;
     const char *words = "";
 
@@ -197,6 +198,10 @@ const char *setting_form(enum setting_type type, const char *text)
         good = is_one_of(text, logins);
         words = "none, plain or oauthbearer";
         break;
+    case SETTING_SURVIVES:
+        good = is_one_of(text, survives);
+        words = "cached, synced or replicated";
+        break;
     }
     return good ? NULL : words;
 }
@@ -222,6 +227,7 @@ const char *setting_type_name(enum setting_type type)
         [SETTING_LEVEL] = "word",
         [SETTING_DRIVER] = "word",
         [SETTING_LOGIN] = "word",
+        [SETTING_SURVIVES] = "word",
         [SETTING_PARTS] = "divisor of 1024",
     };
 
@@ -236,21 +242,21 @@ int setting_name_distance(const char *left, const char *right, int most)
 
     if (ln > NAME_MAX_BYTES || rn > NAME_MAX_BYTES || labs((long)ln - (long)rn) > most)
         return most + 1;
-    for (size_t k = 0; k <= rn; k++)
-        rows[0][k] = (int)k;
+    for (size_t col = 0; col <= rn; col++)
+        rows[0][col] = (int)col;
     for (size_t i = 1; i <= ln; i++) {
         int *row = rows[i % 3], *up = rows[(i + 2) % 3], *above = rows[(i + 1) % 3];
 
         row[0] = (int)i;
-        for (size_t k = 1; k <= rn; k++) {
-            int best = up[k - 1] + (left[i - 1] != right[k - 1]);
+        for (size_t col = 1; col <= rn; col++) {
+            int best = up[col - 1] + (left[i - 1] != right[col - 1]);
 
-            best = up[k] + 1 < best ? up[k] + 1 : best;
-            best = row[k - 1] + 1 < best ? row[k - 1] + 1 : best;
-            if (i > 1 && k > 1 && left[i - 1] == right[k - 2] && left[i - 2] == right[k - 1] &&
-                above[k - 2] + 1 < best)
-                best = above[k - 2] + 1;
-            row[k] = best;
+            best = up[col] + 1 < best ? up[col] + 1 : best;
+            best = row[col - 1] + 1 < best ? row[col - 1] + 1 : best;
+            if (i > 1 && col > 1 && left[i - 1] == right[col - 2] &&
+                left[i - 2] == right[col - 1] && above[col - 2] + 1 < best)
+                best = above[col - 2] + 1;
+            row[col] = best;
         }
     }
     return rows[ln % 3][rn] <= most ? rows[ln % 3][rn] : most + 1;

@@ -8,7 +8,7 @@
 #include "lib/base/settings.h"
 
 /** NULL when `text` has the form of `type`; else what it must be, in words that follow "must be",
- * static and without the value. Empty texts are for the bounds of the row. Pure. */
+ * static and without the value. The bounds of its row say whether a text may be empty. Pure. */
 const char *setting_form(enum setting_type type, const char *text);
 
 /** The type as docs/settings.md calls it. */

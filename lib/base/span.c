@@ -1,70 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/span.h"
 
-/* Length of the well-formed sequence at the start of `s` (Unicode 15, table 3-7), or 0. */
-static size_t utf8_sequence(struct cq_span s)
+/* Length of the well-formed sequence at the start of `span` (Unicode 15, table 3-7), or 0. */
+static size_t utf8_sequence(struct cq_span span)
 {
-    uint8_t a = s.p[0];
+    uint8_t lead = span.p[0];
     uint8_t low = 0x80, high = 0xBF;
     size_t need;
 
-    if (a < 0x80)
+    if (lead < 0x80)
         return 1;
-    if (a >= 0xC2 && a <= 0xDF)
+    if (lead >= 0xC2 && lead <= 0xDF)
         need = 2;
-    else if (a >= 0xE0 && a <= 0xEF)
+    else if (lead >= 0xE0 && lead <= 0xEF)
         need = 3;
-    else if (a >= 0xF0 && a <= 0xF4)
+    else if (lead >= 0xF0 && lead <= 0xF4)
         need = 4;
     else
         return 0;
-    if (s.n < need)
+    if (span.n < need)
         return 0;
-    if (a == 0xE0)
+    if (lead == 0xE0)
         low = 0xA0; /* overlong */
-    else if (a == 0xED)
+    else if (lead == 0xED)
         high = 0x9F; /* surrogates */
-    else if (a == 0xF0)
+    else if (lead == 0xF0)
         low = 0x90; /* overlong */
-    else if (a == 0xF4)
+    else if (lead == 0xF4)
         high = 0x8F; /* above U+10FFFF */
-    if (s.p[1] < low || s.p[1] > high)
+    if (span.p[1] < low || span.p[1] > high)
         return 0;
     for (size_t i = 2; i < need; i++)
-        if ((s.p[i] & 0xC0) != 0x80)
+        if ((span.p[i] & 0xC0) != 0x80)
             return 0;
     return need;
 }
 
-bool span_is_utf8(struct cq_span s)
+bool span_is_utf8(struct cq_span span)
 {
-    while (s.n) {
+    while (span.n) {
         uint64_t eight;
         size_t n;
 
-        if (s.n >= 8) { /* most text is ASCII: eight bytes at a time */
-            memcpy(&eight, s.p, 8);
+        if (span.n >= 8) { /* most text is ASCII: eight bytes at a time */
+            memcpy(&eight, span.p, 8);
             if (!(eight & 0x8080808080808080ull)) {
-                s.p += 8;
-                s.n -= 8;
+                span.p += 8;
+                span.n -= 8;
                 continue;
             }
         }
-        n = utf8_sequence(s);
+        n = utf8_sequence(span);
         if (!n)
             return false;
-        s.p += n;
-        s.n -= n;
+        span.p += n;
+        span.n -= n;
     }
     return true;
 }
 
-size_t span_code_points(struct cq_span s)
+size_t span_code_points(struct cq_span span)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < s.n; i++)
-        n += (s.p[i] & 0xC0) != 0x80;
+    for (size_t i = 0; i < span.n; i++)
+        n += (span.p[i] & 0xC0) != 0x80;
     return n;
 }
 
@@ -81,13 +81,28 @@ struct cq_span span_number(int64_t v, char room[SPAN_NUMBER_MAX])
     return span_of(room + at, SPAN_NUMBER_MAX - at);
 }
 
-struct cq_span span_trim(struct cq_span s)
+bool span_digits(struct cq_span text, size_t digits_max, int64_t *ret)
 {
-    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = span_of(s.p + 1, s.n - 1);
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-        s.n--;
-    return s;
+    int64_t value = 0;
+
+    if (!text.n || text.n > digits_max)
+        return false;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        value = value * 10 + (text.p[i] - '0');
+    }
+    *ret = value;
+    return true;
+}
+
+struct cq_span span_trim(struct cq_span span)
+{
+    while (span.n && (span.p[0] == ' ' || span.p[0] == '\t'))
+        span = span_of(span.p + 1, span.n - 1);
+    while (span.n && (span.p[span.n - 1] == ' ' || span.p[span.n - 1] == '\t'))
+        span.n--;
+    return span;
 }
 
 bool span_next_item(struct cq_span *list, struct cq_span *ret)

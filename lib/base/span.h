@@ -30,27 +30,31 @@ static inline bool span_eq(struct cq_span a, struct cq_span b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-static inline bool span_eq_str(struct cq_span a, const char *s)
+static inline bool span_eq_str(struct cq_span span, const char *s)
 {
-    return span_eq(a, span_str(s));
+    return span_eq(span, span_str(s));
 }
 
 /** printf("%.*s", SPAN_FMT(s)) */
 #define SPAN_FMT(s) (int)(s).n, (const char *)(s).p
 
-/** Whether `s` is valid UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
-bool span_is_utf8(struct cq_span s);
+/** Whether `span` is valid UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
+bool span_is_utf8(struct cq_span span);
 
 /** Code points in valid UTF-8. */
-size_t span_code_points(struct cq_span s);
+size_t span_code_points(struct cq_span span);
 
 enum { SPAN_NUMBER_MAX = 21 }; /* bytes of the longest whole number of 64 bits, with its sign */
 
 /** `v` in decimal digits at the end of `room`; the result points there. */
 struct cq_span span_number(int64_t v, char room[SPAN_NUMBER_MAX]);
 
+/** Text that is nothing but 1 to `digits_max` (at most 18) decimal digits; *ret is untouched
+ * otherwise. */
+bool span_digits(struct cq_span text, size_t digits_max, int64_t *ret);
+
 /** Without the spaces and tabs at both ends. */
-struct cq_span span_trim(struct cq_span s);
+struct cq_span span_trim(struct cq_span span);
 
 /** Cut the first item off `*list`, whose items are separated by commas: *ret is the item, trimmed.
  * False: the list is at its end, and *ret is untouched. A comma at the end begins no item. */

@@ -17,81 +17,81 @@ static struct timespec in_ms(clockid_t of, int ms)
     return at;
 }
 
-/* False: it is to end. */
-static bool rests(struct ticker *t, int ms)
+/* Rest for `ms`. False: the ticker is to end. */
+static bool rests(struct ticker *ticker, int ms)
 {
     struct timespec until = in_ms(CLOCK_MONOTONIC, ms);
     bool ending;
 
-    pthread_mutex_lock(&t->lock);
-    while (!t->ending && pthread_cond_timedwait(&t->end, &t->lock, &until) == 0)
+    pthread_mutex_lock(&ticker->lock);
+    while (!ticker->ending && pthread_cond_timedwait(&ticker->end, &ticker->lock, &until) == 0)
         ;
-    ending = t->ending;
-    pthread_mutex_unlock(&t->lock);
+    ending = ticker->ending;
+    pthread_mutex_unlock(&ticker->lock);
     return !ending;
 }
 
 static void *ticker_main(void *arg)
 {
-    struct ticker *t = arg;
+    struct ticker *ticker = arg;
 
-    while (rests(t, t->fn(t->arg)))
+    while (rests(ticker, ticker->fn(ticker->arg)))
         ;
     return NULL;
 }
 
-static void release(struct ticker *t)
+static void release(struct ticker *ticker)
 {
-    pthread_cond_destroy(&t->end);
-    pthread_mutex_destroy(&t->lock);
-    t->started = false;
+    pthread_cond_destroy(&ticker->end);
+    pthread_mutex_destroy(&ticker->lock);
+    ticker->started = false;
 }
 
-enum cq_status ticker_start(struct ticker *t, ticker_fn *fn, void *arg)
+enum cq_status ticker_start(struct ticker *ticker, ticker_fn *fn, void *arg)
 {
     pthread_condattr_t attr;
 
-    t->fn = fn;
-    t->arg = arg;
-    t->ending = false;
-    pthread_mutex_init(&t->lock, NULL);
+    ticker->fn = fn;
+    ticker->arg = arg;
+    ticker->ending = false;
+    pthread_mutex_init(&ticker->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->end, &attr);
+    pthread_cond_init(&ticker->end, &attr);
     pthread_condattr_destroy(&attr);
-    t->started = pthread_create(&t->thread, NULL, ticker_main, t) == 0;
-    if (t->started)
+    ticker->started = pthread_create(&ticker->thread, NULL, ticker_main, ticker) == 0;
+    if (ticker->started)
         return CQ_OK;
-    release(t);
+    release(ticker);
     return CQ_FATAL;
 }
 
-void ticker_end(struct ticker *t)
+void ticker_end(struct ticker *ticker)
 {
-    if (!t->started)
+    if (!ticker->started)
         return;
-    pthread_mutex_lock(&t->lock);
-    t->ending = true;
-    pthread_cond_signal(&t->end);
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_lock(&ticker->lock);
+    ticker->ending = true;
+    pthread_cond_signal(&ticker->end);
+    pthread_mutex_unlock(&ticker->lock);
 }
 
-bool ticker_join(struct ticker *t, int within_ms)
+bool ticker_join(struct ticker *ticker, int within_ms)
 {
     struct timespec until = in_ms(CLOCK_REALTIME, within_ms < 0 ? 0 : within_ms);
 
-    if (!t->started)
+    if (!ticker->started)
         return true;
     if (within_ms < 0)
-        pthread_join(t->thread, NULL);
-    else if (pthread_timedjoin_np(t->thread, NULL, &until) != 0)
+        pthread_join(ticker->thread, NULL);
+    else if (pthread_timedjoin_np(ticker->thread, NULL, &until) != 0)
         return false;
-    release(t);
+    release(ticker);
     return true;
 }
 
-void ticker_stop(struct ticker *t)
+void ticker_stop(struct ticker *ticker)
 {
-    ticker_end(t);
-    ticker_join(t, -1);
+    ticker_end(ticker);
+    ticker_join(ticker, -1);
 }

@@ -12,88 +12,88 @@ struct held {
     struct bus_header headers[];
 };
 
-bool backlog_must_wait(const struct backlog *l, uint64_t turn)
+bool backlog_must_wait(const struct backlog *backlog, uint64_t turn)
 {
-    return l->first || (l->in_flight && l->turn != turn);
+    return backlog->first || (backlog->in_flight && backlog->turn != turn);
 }
 
-size_t backlog_bytes_of(const struct bus_send *m)
+size_t backlog_bytes_of(const struct bus_send *send)
 {
-    size_t n = m->key.n + m->value.n;
+    size_t n = send->key.n + send->value.n;
 
-    for (size_t i = 0; i < m->headers_n; i++)
-        n += strlen(m->headers[i].name) + 1 + m->headers[i].value.n;
+    for (size_t i = 0; i < send->headers_n; i++)
+        n += strlen(send->headers[i].name) + 1 + send->headers[i].value.n;
     return n;
 }
 
-static struct cq_span put(uint8_t **at, struct cq_span s)
+static struct cq_span put(uint8_t **at, struct cq_span span)
 {
     uint8_t *to = *at;
 
-    if (s.n)
-        memcpy(to, s.p, s.n);
-    *at += s.n;
-    return span_of(to, s.n);
+    if (span.n)
+        memcpy(to, span.p, span.n);
+    *at += span.n;
+    return span_of(to, span.n);
 }
 
-bool backlog_hold(struct backlog *l, const struct bus_send *m)
+bool backlog_hold(struct backlog *backlog, const struct bus_send *send)
 {
-    size_t headers = m->headers_n * sizeof(struct bus_header);
-    struct held *h = malloc(sizeof *h + headers + backlog_bytes_of(m));
+    size_t headers = send->headers_n * sizeof(struct bus_header);
+    struct held *held = malloc(sizeof *held + headers + backlog_bytes_of(send));
     uint8_t *at;
 
-    if (!h)
+    if (!held)
         return false;
-    h->next = NULL;
-    h->send = *m;
-    h->send.topic = NULL; /* the same for all of them */
-    at = (uint8_t *)h->headers + headers;
-    h->send.key = put(&at, m->key);
-    h->send.value = put(&at, m->value);
-    h->send.headers = h->headers;
-    for (size_t i = 0; i < m->headers_n; i++) {
-        const struct bus_header *one = &m->headers[i];
+    held->next = NULL;
+    held->send = *send;
+    held->send.topic = NULL; /* the same for all of them */
+    at = (uint8_t *)held->headers + headers;
+    held->send.key = put(&at, send->key);
+    held->send.value = put(&at, send->value);
+    held->send.headers = held->headers;
+    for (size_t i = 0; i < send->headers_n; i++) {
+        const struct bus_header *one = &send->headers[i];
 
-        h->headers[i].name = (const char *)at;
+        held->headers[i].name = (const char *)at;
         put(&at, span_of(one->name, strlen(one->name) + 1));
-        h->headers[i].value = put(&at, one->value);
+        held->headers[i].value = put(&at, one->value);
     }
-    if (l->first)
-        l->last->next = h;
+    if (backlog->first)
+        backlog->last->next = held;
     else
-        l->first = h;
-    l->last = h;
+        backlog->first = held;
+    backlog->last = held;
     return true;
 }
 
-const struct bus_send *backlog_first(const struct backlog *l)
+const struct bus_send *backlog_first(const struct backlog *backlog)
 {
-    return l->first ? &l->first->send : NULL;
+    return backlog->first ? &backlog->first->send : NULL;
 }
 
-void backlog_drop(struct backlog *l)
+void backlog_drop(struct backlog *backlog)
 {
-    struct held *h = l->first;
+    struct held *held = backlog->first;
 
-    CQ_ASSERT(h != NULL); /* only what backlog_first() has shown is dropped */
-    l->first = h->next;
-    free(h);
+    CQ_ASSERT(held != NULL); /* only what backlog_first() has shown is dropped */
+    backlog->first = held->next;
+    free(held);
 }
 
-void backlog_sent(struct backlog *l, uint64_t turn)
+void backlog_sent(struct backlog *backlog, uint64_t turn)
 {
-    if (l->in_flight++ == 0)
-        l->turn = turn;
+    if (backlog->in_flight++ == 0)
+        backlog->turn = turn;
 }
 
-bool backlog_reported(struct backlog *l)
+bool backlog_reported(struct backlog *backlog)
 {
-    CQ_ASSERT(l->in_flight > 0, l->in_flight);
-    return --l->in_flight == 0 && l->first;
+    CQ_ASSERT(backlog->in_flight > 0, backlog->in_flight);
+    return --backlog->in_flight == 0 && backlog->first;
 }
 
-void backlog_release(struct backlog *l)
+void backlog_release(struct backlog *backlog)
 {
-    while (l->first)
-        backlog_drop(l);
+    while (backlog->first)
+        backlog_drop(backlog);
 }

@@ -23,25 +23,25 @@ struct backlog {
 
 /** Whether a record of turn `turn` must be held: something is before it that was not handed over,
  * or was in another turn and is not reported. */
-bool backlog_must_wait(const struct backlog *l, uint64_t turn);
+bool backlog_must_wait(const struct backlog *backlog, uint64_t turn);
 
-/** Keep a copy of `m`. False: out of memory, nothing is kept. */
-bool backlog_hold(struct backlog *l, const struct bus_send *m);
+/** Keep a copy of `send`. False: out of memory, nothing is kept. */
+bool backlog_hold(struct backlog *backlog, const struct bus_send *send);
 
 /** The first that waits; NULL: none. Borrowed until backlog_drop(). */
-const struct bus_send *backlog_first(const struct backlog *l);
+const struct bus_send *backlog_first(const struct backlog *backlog);
 
 /** Forget the first that waits. */
-void backlog_drop(struct backlog *l);
+void backlog_drop(struct backlog *backlog);
 
 /** A record was handed over in turn `turn`. */
-void backlog_sent(struct backlog *l, uint64_t turn);
+void backlog_sent(struct backlog *backlog, uint64_t turn);
 
 /** A report came. True: it was the last, and something waits. */
-bool backlog_reported(struct backlog *l);
+bool backlog_reported(struct backlog *backlog);
 
 /** Forget all that waits. */
-void backlog_release(struct backlog *l);
+void backlog_release(struct backlog *backlog);
 
 /** Bytes of a record's key, value and headers. */
-size_t backlog_bytes_of(const struct bus_send *m);
+size_t backlog_bytes_of(const struct bus_send *send);

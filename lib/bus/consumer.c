@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/bus.h"
+#include "lib/bus/gather.h"
 #include "lib/bus/places.h"
 #include "lib/bus/rdkafka_conf.h"
 
@@ -7,7 +8,6 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -19,13 +19,12 @@
 enum {
     OWNED_MAX = 4096,
     CALL_MS = 10000,
+    SEEK_MS = 1000,         /* it asks nobody but the library's own thread */
     TAKE_WITHIN_MS = 30000, /* for each question of a take-over; the group waits for 300 s */
     TRIES_ELSE = 6,         /* of a request with an error that does not heal: the answer may be
                              * stale */
     RESETS_MAX = 3,
     CLOSE_SECONDS = 5,
-    SESSION_MS = 10000,
-    FETCH_IDLE_MS = 500, /* a fetch is answered then though there is nothing */
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
@@ -59,7 +58,9 @@ struct consumer {
     int owned_n;
     int owned_last; /* the one of the last record: the next is of the same, as a rule */
     rd_kafka_topic_partition_list_t *commits; /* owned; gathered for one request, NULL for none */
-    int64_t again_ms;                         /* when those that failed leave once more; 0: none */
+    rd_kafka_queue_t *begun; /* owned; where the answer to consumer_commit_begin() comes; NULL:
+                              * none is awaited */
+    int64_t again_ms;        /* when those that failed leave once more; 0: none */
     enum cq_status failed; /* what a callback or a seek said; CQ_AGAIN: the next poll joins anew */
     int resets; /* times that it joined anew because of its place, without a record since */
     int fd;
@@ -68,27 +69,28 @@ struct consumer {
     char text[4][TEXT_MAX];
     char topic[TOPICS_MAX][BUS_NAME_MAX];
     const char *topics[TOPICS_MAX];
-    int64_t spell_ms;    /* when this spell began */
-    int spell_n;         /* records since */
+    int64_t spell_ms; /* when this spell began */
+    int spell_n;      /* records since */
+    struct gather gather;
     bool slack;          /* it was busy, and no memory was given back since */
     int64_t trouble_ms;  /* when the broker or the group was last seen to be away; 0: never */
     char why[ERROR_MAX]; /* of the last fatal status */
 };
 
-static void set_why(struct consumer *c, const char *what, rd_kafka_resp_err_t err,
+static void set_why(struct consumer *consumer, const char *what, rd_kafka_resp_err_t err,
                     const char *detail)
 {
-    snprintf(c->why, sizeof c->why, "%s: %s%s%s", what, rd_kafka_err2name(err), detail ? ": " : "",
-             detail ? detail : "");
+    snprintf(consumer->why, sizeof consumer->why, "%s: %s%s%s", what, rd_kafka_err2name(err),
+             detail ? ": " : "", detail ? detail : "");
 }
 
-static rd_kafka_resp_err_t commit(struct consumer *c, rd_kafka_topic_partition_list_t *list,
+static rd_kafka_resp_err_t commit(struct consumer *consumer, rd_kafka_topic_partition_list_t *list,
                                   bool async)
 {
     /* The member id is gone already. A broker that has just come back fences a static member that
      * commits without its id, and that is fatal to this client. */
-    return rd_kafka_assignment_lost(c->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
-                                           : rd_kafka_commit(c->rk, list, async);
+    return rd_kafka_assignment_lost(consumer->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
+                                                  : rd_kafka_commit(consumer->rk, list, async);
 }
 
 static void set_position(rd_kafka_topic_partition_list_t *list, const char *topic,
@@ -113,111 +115,113 @@ static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t
     return list;
 }
 
-static bool owned_is(const struct owned *o, const char *topic, int32_t partition)
+static bool owned_is(const struct owned *owned, const char *topic, int32_t partition)
 {
-    return o->partition == partition && strcmp(o->topic, topic) == 0;
+    return owned->partition == partition && strcmp(owned->topic, topic) == 0;
 }
 
-static struct owned *find_owned(struct consumer *c, const char *topic, int32_t partition)
+static struct owned *find_owned(struct consumer *consumer, const char *topic, int32_t partition)
 {
-    for (int i = 0; i < c->owned_n; i++)
-        if (owned_is(&c->owned[i], topic, partition))
-            return &c->owned[i];
+    for (int i = 0; i < consumer->owned_n; i++)
+        if (owned_is(&consumer->owned[i], topic, partition))
+            return &consumer->owned[i];
     return NULL;
 }
 
-static void forget_asked(struct owned *o)
+static void forget_asked(struct owned *owned)
 {
-    free(o->meta);
-    o->meta = NULL;
-    o->asked = -1;
-    o->again = false;
+    free(owned->meta);
+    owned->meta = NULL;
+    owned->asked = -1;
+    owned->again = false;
 }
 
 /* A commit of these did not happen. What was asked for last leaves once more: on a partition that
  * gets nothing more, nobody else would ask for it. */
-static void note_failed(struct consumer *c, const rd_kafka_topic_partition_list_t *list,
+static void note_failed(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list,
                         rd_kafka_resp_err_t err)
 {
     for (int i = 0; list && i < list->cnt; i++) {
-        struct owned *o = find_owned(c, list->elems[i].topic, list->elems[i].partition);
+        struct owned *owned = find_owned(consumer, list->elems[i].topic, list->elems[i].partition);
 
-        if (!o || o->asked < 0 || (!err && !list->elems[i].err))
+        if (!owned || owned->asked < 0 || (!err && !list->elems[i].err))
             continue;
-        o->again = true;
-        c->again_ms = clock_mono_ms() + COMMIT_AGAIN_MS;
+        owned->again = true;
+        consumer->again_ms = clock_mono_ms() + COMMIT_AGAIN_MS;
     }
 }
 
 /* Commits that failed are added to those gathered for the next request. */
-static void gather_again(struct consumer *c)
+static void gather_again(struct consumer *consumer)
 {
-    if (!c->again_ms || clock_mono_ms() < c->again_ms)
+    if (!consumer->again_ms || clock_mono_ms() < consumer->again_ms)
         return;
-    c->again_ms = 0;
-    if (!c->commits)
-        c->commits = rd_kafka_topic_partition_list_new(8);
-    for (int i = 0; i < c->owned_n; i++)
-        if (c->owned[i].again) {
-            set_position(c->commits, c->owned[i].topic, c->owned[i].partition, c->owned[i].asked,
-                         c->owned[i].meta);
-            c->owned[i].again = false;
+    consumer->again_ms = 0;
+    if (!consumer->commits)
+        consumer->commits = rd_kafka_topic_partition_list_new(8);
+    for (int i = 0; i < consumer->owned_n; i++)
+        if (consumer->owned[i].again) {
+            set_position(consumer->commits, consumer->owned[i].topic, consumer->owned[i].partition,
+                         consumer->owned[i].asked, consumer->owned[i].meta);
+            consumer->owned[i].again = false;
         }
 }
 
 /* What consumer_commit() gathered, in one request. */
-static void flush_commits(struct consumer *c)
+static void flush_commits(struct consumer *consumer)
 {
     rd_kafka_topic_partition_list_t *list;
     rd_kafka_resp_err_t err;
 
-    gather_again(c);
-    list = c->commits;
+    gather_again(consumer);
+    list = consumer->commits;
     if (!list)
         return;
-    c->commits = NULL;
-    err = list->cnt ? commit(c, list, true) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    consumer->commits = NULL;
+    err = list->cnt ? commit(consumer, list, true) : RD_KAFKA_RESP_ERR_NO_ERROR;
     if (err) {
-        note_failed(c, list, err);
+        note_failed(consumer, list, err);
         count_add(COUNT_COMMITS_FAILED, 1);
         log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
     }
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void set_paused(struct consumer *c, struct owned *o, bool paused)
+static void set_paused(struct consumer *consumer, struct owned *owned, bool paused)
 {
     rd_kafka_topic_partition_list_t *list =
-        one_partition(o->topic, o->partition, RD_KAFKA_OFFSET_INVALID, NULL);
+        one_partition(owned->topic, owned->partition, RD_KAFKA_OFFSET_INVALID, NULL);
 
     if (paused)
-        rd_kafka_pause_partitions(c->rk, list);
+        rd_kafka_pause_partitions(consumer->rk, list);
     else
-        rd_kafka_resume_partitions(c->rk, list);
+        rd_kafka_resume_partitions(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
-    o->paused = paused;
+    owned->paused = paused;
 }
 
-static void forget_owned(struct consumer *c)
+static void forget_owned(struct consumer *consumer)
 {
-    for (int i = 0; i < c->owned_n; i++)
-        forget_asked(&c->owned[i]);
-    c->owned_n = 0;
-    c->again_ms = 0;
+    for (int i = 0; i < consumer->owned_n; i++)
+        forget_asked(&consumer->owned[i]);
+    consumer->owned_n = 0;
+    consumer->again_ms = 0;
 }
 
-static void forget_all(struct consumer *c, const rd_kafka_topic_partition_list_t *list, bool lost)
+static void forget_all(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list,
+                       bool lost)
 {
-    flush_commits(c);
+    flush_commits(consumer);
     /* librdkafka remembers the pause of a partition that went away: it would stand still for ever
      * when it comes back. */
-    for (int i = 0; i < c->owned_n; i++)
-        if (c->owned[i].paused)
-            set_paused(c, &c->owned[i], false);
+    for (int i = 0; i < consumer->owned_n; i++)
+        if (consumer->owned[i].paused)
+            set_paused(consumer, &consumer->owned[i], false);
     for (int i = 0; i < list->cnt; i++)
-        if (c->ops && c->ops->revoked)
-            c->ops->revoked(c->arg, list->elems[i].topic, list->elems[i].partition, lost);
-    forget_owned(c); /* the eager protocol takes everything at once */
+        if (consumer->ops && consumer->ops->revoked)
+            consumer->ops->revoked(consumer->arg, list->elems[i].topic, list->elems[i].partition,
+                                   lost);
+    forget_owned(consumer); /* the eager protocol takes everything at once */
 }
 
 /* One request of a take-over. It is repeated while that may help: for as long as the group waits
@@ -228,52 +232,55 @@ struct asking {
 };
 
 /* CQ_OK: ask again. CQ_AGAIN: it does not heal in time; take over anew. CQ_FATAL: it never will. */
-static enum cq_status ask_again(struct consumer *c, struct asking *a, const char *what,
+static enum cq_status ask_again(struct consumer *consumer, struct asking *asking, const char *what,
                                 rd_kafka_resp_err_t err, const char *topic)
 {
     int64_t now_ms = clock_mono_ms();
     bool heals = rdkafka_heals(err);
 
-    if (!a->tries)
-        a->began_ms = now_ms;
-    set_why(c, what, err, topic);
-    log_debug("take_over_waits", LOG_S("why", c->why));
-    if (heals && (now_ms - a->began_ms > TAKE_WITHIN_MS || rd_kafka_assignment_lost(c->rk)))
+    if (!asking->tries)
+        asking->began_ms = now_ms;
+    set_why(consumer, what, err, topic);
+    log_debug("take_over_waits", LOG_S("why", consumer->why));
+    if (heals &&
+        (now_ms - asking->began_ms > TAKE_WITHIN_MS || rd_kafka_assignment_lost(consumer->rk)))
         return CQ_AGAIN;
-    if (!heals && a->tries >= TRIES_ELSE)
+    if (!heals && asking->tries >= TRIES_ELSE)
         return CQ_FATAL;
-    clock_sleep_ms(backoff_ms(a->tries++, 50, 1000));
+    clock_sleep_ms(backoff_ms(asking->tries++, 50, 1000));
     return CQ_OK;
 }
 
 /* The group's offsets and their texts. */
-static enum cq_status read_committed(struct consumer *c, rd_kafka_topic_partition_list_t *list)
+static enum cq_status read_committed(struct consumer *consumer,
+                                     rd_kafka_topic_partition_list_t *list)
 {
     struct asking asking = { 0 };
 
     for (;;) {
-        rd_kafka_resp_err_t err = rd_kafka_committed(c->rk, list, CALL_MS);
+        rd_kafka_resp_err_t err = rd_kafka_committed(consumer->rk, list, CALL_MS);
         enum cq_status st;
 
-        for (int k = 0; !err && k < list->cnt; k++)
-            err = list->elems[k].err;
+        for (int i = 0; !err && i < list->cnt; i++)
+            err = list->elems[i].err;
         if (!err)
             return CQ_OK;
-        st = ask_again(c, &asking, "commits of the group cannot be read", err, NULL);
+        st = ask_again(consumer, &asking, "commits of the group cannot be read", err, NULL);
         if (st != CQ_OK)
             return st;
     }
 }
 
 /* First or next offset of a partition. */
-static enum cq_status read_end(struct consumer *c, const char *topic, int32_t partition, int64_t at,
-                               int64_t *ret)
+static enum cq_status read_end(struct consumer *consumer, const char *topic, int32_t partition,
+                               int64_t at, int64_t *ret)
 {
     struct asking asking = { 0 };
     rd_kafka_resp_err_t err;
 
-    while ((err = rdkafka_find_offset(c->rk, topic, partition, at, CALL_MS, ret))) {
-        enum cq_status st = ask_again(c, &asking, "ends of a partition cannot be read", err, topic);
+    while ((err = rdkafka_find_offset(consumer->rk, topic, partition, at, CALL_MS, ret))) {
+        enum cq_status st =
+            ask_again(consumer, &asking, "ends of a partition cannot be read", err, topic);
 
         if (st != CQ_OK)
             return st;
@@ -282,9 +289,10 @@ static enum cq_status read_end(struct consumer *c, const char *topic, int32_t pa
 }
 
 /* Record the floor, for every writer of the topic. */
-static void tell_cut(const struct consumer *c, const char *topic, int32_t partition, int64_t at)
+static void tell_cut(const struct consumer *consumer, const char *topic, int32_t partition,
+                     int64_t at)
 {
-    rd_kafka_t *rk = places_open(c->conf.brokers, BUS_FLOOR_GROUP);
+    rd_kafka_t *rk = places_open(consumer->conf.brokers, BUS_FLOOR_GROUP);
 
     if (!rk || places_raise(rk, topic, partition, at) != CQ_OK)
         log_debug("cut_not_told", LOG_S("topic", topic)); /* the next start does */
@@ -294,14 +302,14 @@ static void tell_cut(const struct consumer *c, const char *topic, int32_t partit
 /* Bring `*at` into the log. What expired before it was read is passed over, counted and said. A
  * log that ends before `*at` lost its tail: going on would skip what is written from now on, so
  * nobody does. */
-static bool fit_into_log(struct consumer *c, const rd_kafka_topic_partition_t *tp, int64_t first,
-                         int64_t next, int64_t *at)
+static bool fit_into_log(struct consumer *consumer, const rd_kafka_topic_partition_t *tp,
+                         int64_t first, int64_t next, int64_t *at)
 {
     if (*at > next) {
-        snprintf(c->why, sizeof c->why,
+        snprintf(consumer->why, sizeof consumer->why,
                  "log_was_cut: %s partition %d ends at %lld, before position %lld; it lost records",
                  tp->topic, tp->partition, (long long)next, (long long)*at);
-        tell_cut(c, tp->topic, tp->partition, *at);
+        tell_cut(consumer, tp->topic, tp->partition, *at);
         return false;
     }
     if (*at >= 0 && *at < first) {
@@ -311,7 +319,7 @@ static bool fit_into_log(struct consumer *c, const rd_kafka_topic_partition_t *t
     return true;
 }
 
-static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *tp)
+static enum cq_status take_one(struct consumer *consumer, rd_kafka_topic_partition_t *tp)
 {
     int64_t committed = tp->offset >= 0 ? tp->offset : -1;
     int64_t from = BUS_FROM_COMMIT, first, next, kept;
@@ -319,62 +327,63 @@ static enum cq_status take_one(struct consumer *c, rd_kafka_topic_partition_t *t
     enum cq_status st;
 
     /* The owner may keep its position elsewhere: only what is read from has to be in the log. */
-    st = read_end(c, tp->topic, tp->partition, RD_KAFKA_OFFSET_BEGINNING, &first);
+    st = read_end(consumer, tp->topic, tp->partition, RD_KAFKA_OFFSET_BEGINNING, &first);
     if (st == CQ_OK)
-        st = read_end(c, tp->topic, tp->partition, RD_KAFKA_OFFSET_END, &next);
+        st = read_end(consumer, tp->topic, tp->partition, RD_KAFKA_OFFSET_END, &next);
     if (st != CQ_OK)
         return st;
     kept = committed >= 0 && committed < first ? first : committed;
     if (tp->metadata && tp->metadata_size && tp->metadata_size <= BUS_META_MAX)
         memcpy(meta, tp->metadata, tp->metadata_size);
-    if (c->ops && c->ops->assigned) {
-        st = c->ops->assigned(c->arg, tp->topic, tp->partition, kept, meta, &from);
+    if (consumer->ops && consumer->ops->assigned) {
+        st = consumer->ops->assigned(consumer->arg, tp->topic, tp->partition, kept, meta, &from);
         if (st != CQ_OK) {
-            snprintf(c->why, sizeof c->why, "partition %d of %s cannot be taken", tp->partition,
-                     tp->topic);
-            if (st == CQ_AGAIN && c->ops->revoked) /* undo what the callback had begun */
-                c->ops->revoked(c->arg, tp->topic, tp->partition, true);
+            snprintf(consumer->why, sizeof consumer->why, "partition %d of %s cannot be taken",
+                     tp->partition, tp->topic);
+            if (st == CQ_AGAIN && consumer->ops->revoked) /* undo what the callback had begun */
+                consumer->ops->revoked(consumer->arg, tp->topic, tp->partition, true);
             return st;
         }
     }
     if (from == BUS_FROM_COMMIT || from == kept)
         from = committed >= 0 ? committed : BUS_FROM_START;
-    if (from != BUS_FROM_START && !fit_into_log(c, tp, first, next, &from))
+    if (from != BUS_FROM_START && !fit_into_log(consumer, tp, first, next, &from))
         return CQ_FATAL;
     tp->offset = from == BUS_FROM_START ? RD_KAFKA_OFFSET_BEGINNING : from;
-    if (c->owned_n == OWNED_MAX)
+    if (consumer->owned_n == OWNED_MAX)
         return CQ_FATAL;
-    c->owned[c->owned_n] = (struct owned){ .partition = tp->partition,
-                                           .asked = -1,
-                                           .next = from == BUS_FROM_START ? first : from,
-                                           .end = next };
-    snprintf(c->owned[c->owned_n++].topic, BUS_NAME_MAX, "%s", tp->topic);
+    consumer->owned[consumer->owned_n] =
+        (struct owned){ .partition = tp->partition,
+                        .asked = -1,
+                        .next = from == BUS_FROM_START ? first : from,
+                        .end = next };
+    snprintf(consumer->owned[consumer->owned_n++].topic, BUS_NAME_MAX, "%s", tp->topic);
     return CQ_OK;
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *list, void *arg)
 {
-    struct consumer *c = arg;
+    struct consumer *consumer = arg;
 
     if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         bool lost = rd_kafka_assignment_lost(rk) != 0;
 
         if (lost)
-            c->trouble_ms = clock_mono_ms();
-        forget_all(c, list, lost);
+            consumer->trouble_ms = clock_mono_ms();
+        forget_all(consumer, list, lost);
         rd_kafka_assign(rk, NULL);
         return;
     }
-    forget_owned(c);
+    forget_owned(consumer);
     if (list->cnt)
-        c->failed = read_committed(c, list);
-    for (int i = 0; i < list->cnt && c->failed == CQ_OK; i++)
-        c->failed = take_one(c, &list->elems[i]);
-    err = rd_kafka_assign(rk, c->failed == CQ_OK ? list : NULL);
-    if (err && c->failed == CQ_OK) {
-        set_why(c, "assigning", err, NULL);
-        c->failed = CQ_AGAIN;
+        consumer->failed = read_committed(consumer, list);
+    for (int i = 0; i < list->cnt && consumer->failed == CQ_OK; i++)
+        consumer->failed = take_one(consumer, &list->elems[i]);
+    err = rd_kafka_assign(rk, consumer->failed == CQ_OK ? list : NULL);
+    if (err && consumer->failed == CQ_OK) {
+        set_why(consumer, "assigning", err, NULL);
+        consumer->failed = CQ_AGAIN;
     }
 }
 
@@ -393,146 +402,88 @@ static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
 {
-    struct consumer *c = arg;
+    struct consumer *consumer = arg;
 
     (void)rk;
     /* A broker that dies behind TLS ends the connection against the rules of TLS: __SSL. */
     if (err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
         err == RD_KAFKA_RESP_ERR__SSL)
-        c->trouble_ms = clock_mono_ms();
+        consumer->trouble_ms = clock_mono_ms();
     security_note_error(err, reason);
 }
 
-static rd_kafka_conf_t *consumer_settings(const struct consumer_conf *conf)
-{
-    char session[32], heartbeat[32], fetch[32], wait[32];
-    const char *const pairs[] = {
-        "group.id",
-        conf->group,
-        "partition.assignment.strategy",
-        "range",
-        "enable.auto.commit",
-        "false",
-        "enable.auto.offset.store",
-        "false",
-        "auto.offset.reset",
-        "error",
-        "session.timeout.ms",
-        session,
-        "heartbeat.interval.ms",
-        heartbeat,
-        "max.poll.interval.ms",
-        "300000",
-        "fetch.wait.max.ms",
-        wait,
-        "fetch.min.bytes",
-        conf->fetch_wait_ms ? "65536" : "1",
-        /* After a broker's restart a commit can lie in the queue of a connection that nobody opens;
-         * the group is not joined again before it has timed out (60 s by default). */
-        "socket.timeout.ms",
-        "10000",
-        "fetch.error.backoff.ms",
-        "20",
-        "fetch.max.bytes",
-        fetch,
-        "fetch.message.max.bytes",
-        "1048576",
-        /* A full queue is looked at again only after a second (fetch.queue.backoff.ms is later than
-         * this library): it has to hold what is taken in one, or whoever catches up stands still
-         * for the rest of it. */
-        "queued.min.messages",
-        "100000",
-        "queued.max.messages.kbytes",
-        "32768",
-        "allow.auto.create.topics",
-        "false",
-        /* the last pair is used only with a stable name */
-        conf->instance && *conf->instance ? "group.instance.id" : NULL,
-        conf->instance,
-        NULL,
-    };
-
-    int32_t session_ms = conf->session_timeout_ms ? conf->session_timeout_ms : SESSION_MS;
-
-    snprintf(session, sizeof session, "%d", session_ms);
-    snprintf(heartbeat, sizeof heartbeat, "%d", session_ms / 5);
-    snprintf(wait, sizeof wait, "%d", conf->fetch_wait_ms ? conf->fetch_wait_ms : FETCH_IDLE_MS);
-    snprintf(fetch, sizeof fetch, "%d",
-             conf->fetch_max_bytes ? conf->fetch_max_bytes : 16 * 1024 * 1024);
-    return rdkafka_conf_new(conf->brokers, conf->client_id, pairs);
-}
-
-static bool subscribe(struct consumer *c, const struct consumer_conf *conf)
+static bool subscribe(struct consumer *consumer, const struct consumer_conf *conf)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)conf->topics_n);
     rd_kafka_resp_err_t err;
 
     for (size_t i = 0; i < conf->topics_n; i++)
         rd_kafka_topic_partition_list_add(list, conf->topics[i], RD_KAFKA_PARTITION_UA);
-    err = rd_kafka_subscribe(c->rk, list);
+    err = rd_kafka_subscribe(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return !err;
 }
 
 /* A client of the library for what is in c->conf, subscribed. */
-static enum cq_status join_group(struct consumer *c)
+static enum cq_status join_group(struct consumer *consumer)
 {
     static const uint64_t one = 1;
-    rd_kafka_conf_t *rc = consumer_settings(&c->conf);
+    rd_kafka_conf_t *rc = rdkafka_conf_consumer(&consumer->conf);
 
     if (!rc)
         return CQ_FATAL;
-    rd_kafka_conf_set_opaque(rc, c);
+    rd_kafka_conf_set_opaque(rc, consumer);
     rd_kafka_conf_set_rebalance_cb(rc, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(rc, on_committed);
     rd_kafka_conf_set_error_cb(rc, on_error);
-    c->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
-    if (!c->rk)
+    consumer->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
+    if (!consumer->rk)
         return CQ_FATAL;
-    rd_kafka_poll_set_consumer(c->rk);
-    if (c->fd >= 0) {
-        c->queue = rd_kafka_queue_get_consumer(c->rk);
-        rd_kafka_queue_io_event_enable(c->queue, c->fd, &one, sizeof one);
+    consumer->gather = (struct gather){ .wait_ms = consumer->conf.fetch_wait_ms };
+    rd_kafka_poll_set_consumer(consumer->rk);
+    if (consumer->fd >= 0) {
+        consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);
+        rd_kafka_queue_io_event_enable(consumer->queue, consumer->fd, &one, sizeof one);
     }
-    return subscribe(c, &c->conf) ? CQ_OK : CQ_FATAL;
+    return subscribe(consumer, &consumer->conf) ? CQ_OK : CQ_FATAL;
 }
 
-static bool keep_conf(struct consumer *c, const struct consumer_conf *conf)
+static bool keep_conf(struct consumer *consumer, const struct consumer_conf *conf)
 {
     const char *const texts[] = { conf->brokers, conf->client_id, conf->group, conf->instance };
 
     if (conf->topics_n > TOPICS_MAX)
         return false;
-    c->conf = *conf;
+    consumer->conf = *conf;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        if (snprintf(c->text[i], TEXT_MAX, "%s", texts[i] ? texts[i] : "") >= TEXT_MAX)
+        if (snprintf(consumer->text[i], TEXT_MAX, "%s", texts[i] ? texts[i] : "") >= TEXT_MAX)
             return false;
-    c->conf.brokers = c->text[0];
-    c->conf.client_id = texts[1] ? c->text[1] : NULL;
-    c->conf.group = c->text[2];
-    c->conf.instance = c->text[3];
+    consumer->conf.brokers = consumer->text[0];
+    consumer->conf.client_id = texts[1] ? consumer->text[1] : NULL;
+    consumer->conf.group = consumer->text[2];
+    consumer->conf.instance = consumer->text[3];
     for (size_t i = 0; i < conf->topics_n; i++) {
-        snprintf(c->topic[i], BUS_NAME_MAX, "%s", conf->topics[i]);
-        c->topics[i] = c->topic[i];
+        snprintf(consumer->topic[i], BUS_NAME_MAX, "%s", conf->topics[i]);
+        consumer->topics[i] = consumer->topic[i];
     }
-    c->conf.topics = c->topics;
+    consumer->conf.topics = consumer->topics;
     return true;
 }
 
 enum cq_status consumer_new(const struct consumer_conf *conf, struct consumer **ret)
 {
-    struct consumer *c = calloc(1, sizeof *c);
+    struct consumer *consumer = calloc(1, sizeof *consumer);
 
-    if (!c)
+    if (!consumer)
         return CQ_FATAL;
-    c->ops = conf->ops;
-    c->arg = conf->arg;
-    c->fd = conf->nonblocking ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
-    if (!keep_conf(c, conf) || join_group(c) != CQ_OK) {
-        consumer_free(c);
+    consumer->ops = conf->ops;
+    consumer->arg = conf->arg;
+    consumer->fd = conf->nonblocking ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
+    if (!keep_conf(consumer, conf) || join_group(consumer) != CQ_OK) {
+        consumer_free(consumer);
         return CQ_FATAL;
     }
-    *ret = c;
+    *ret = consumer;
     return CQ_OK;
 }
 
@@ -542,20 +493,30 @@ static void *destroy_thread(void *arg)
     return NULL;
 }
 
-/* Drop what is owned or gathered: another member may own it now. */
-static void give_up_all(struct consumer *c)
+/* The answer to consumer_commit_begin() is not awaited any more. */
+static void forget_begun(struct consumer *consumer)
 {
-    if (c->commits)
-        rd_kafka_topic_partition_list_destroy(c->commits);
-    c->commits = NULL;
-    for (int i = 0; i < c->owned_n; i++)
-        if (c->ops && c->ops->revoked)
-            c->ops->revoked(c->arg, c->owned[i].topic, c->owned[i].partition, true);
-    forget_owned(c);
-    if (c->queue) {
-        rd_kafka_queue_io_event_enable(c->queue, -1, NULL, 0);
-        rd_kafka_queue_destroy(c->queue);
-        c->queue = NULL;
+    if (consumer->begun)
+        rd_kafka_queue_destroy(consumer->begun);
+    consumer->begun = NULL;
+}
+
+/* Drop what is owned or gathered: another member may own it now. */
+static void give_up_all(struct consumer *consumer)
+{
+    forget_begun(consumer);
+    if (consumer->commits)
+        rd_kafka_topic_partition_list_destroy(consumer->commits);
+    consumer->commits = NULL;
+    for (int i = 0; i < consumer->owned_n; i++)
+        if (consumer->ops && consumer->ops->revoked)
+            consumer->ops->revoked(consumer->arg, consumer->owned[i].topic,
+                                   consumer->owned[i].partition, true);
+    forget_owned(consumer);
+    if (consumer->queue) {
+        rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(consumer->queue);
+        consumer->queue = NULL;
     }
 }
 
@@ -563,69 +524,70 @@ static void give_up_all(struct consumer *c)
  * earlier self: a commit that waited for the broker was sent once more after we had joined anew,
  * and the library calls that the end of the client. Without such trouble somebody else has the
  * name, and to end is right. */
-static bool fenced_by_ourselves(const struct consumer *c)
+static bool fenced_by_ourselves(const struct consumer *consumer)
 {
-    return c->trouble_ms && clock_mono_ms() - c->trouble_ms <= TROUBLE_MS;
+    return consumer->trouble_ms && clock_mono_ms() - consumer->trouble_ms <= TROUBLE_MS;
 }
 
 /* A new client, which takes everything over again from the commits; what the owner holds is given
  * up as lost. This recovers from any state that the old client is stuck in. */
-static enum cq_status join_anew(struct consumer *c)
+static enum cq_status join_anew(struct consumer *consumer)
 {
-    rd_kafka_t *old = c->rk;
+    rd_kafka_t *old = consumer->rk;
     pthread_t thread;
 
     count_add(COUNT_REJOINS, 1);
-    log_debug("joining_anew", LOG_S("why", c->why));
-    c->failed = CQ_OK;
-    give_up_all(c);
-    c->trouble_ms = 0;
-    c->rk = NULL;
+    log_debug("joining_anew", LOG_S("why", consumer->why));
+    consumer->failed = CQ_OK;
+    give_up_all(consumer);
+    consumer->trouble_ms = 0;
+    consumer->rk = NULL;
     /* Ending a client can take as long as its requests: nobody waits for that. */
     if (pthread_create(&thread, NULL, destroy_thread, old) != 0)
         return CQ_FATAL;
     pthread_detach(thread);
-    return join_group(c);
+    return join_group(consumer);
 }
 
 static void *close_thread(void *arg)
 {
-    struct consumer *c = arg;
+    struct consumer *consumer = arg;
 
-    rd_kafka_consumer_close(c->rk);
+    rd_kafka_consumer_close(consumer->rk);
     return NULL;
 }
 
-void consumer_free(struct consumer *c)
+void consumer_free(struct consumer *consumer)
 {
     struct timespec until;
     pthread_t thread;
 
-    if (!c)
+    if (!consumer)
         return;
-    if (!c->rk) {
-        if (c->fd >= 0)
-            close(c->fd);
-        free(c);
+    if (!consumer->rk) {
+        if (consumer->fd >= 0)
+            close(consumer->fd);
+        free(consumer);
         return;
     }
-    flush_commits(c);
+    forget_begun(consumer);
+    flush_commits(consumer);
     /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_SECONDS;
-    if (pthread_create(&thread, NULL, close_thread, c) != 0)
+    if (pthread_create(&thread, NULL, close_thread, consumer) != 0)
         return;
     if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
         log_debug("consumer_close_gave_up");
         return; /* leaked on purpose: the thread still uses it, and the process is ending */
     }
-    if (c->queue)
-        rd_kafka_queue_destroy(c->queue);
-    rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    forget_owned(c);
-    if (c->fd >= 0)
-        close(c->fd);
-    free(c);
+    if (consumer->queue)
+        rd_kafka_queue_destroy(consumer->queue);
+    rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    forget_owned(consumer);
+    if (consumer->fd >= 0)
+        close(consumer->fd);
+    free(consumer);
 }
 
 /* Errors that only a restart, or a person, mends. Everything else heals by itself. */
@@ -643,61 +605,72 @@ static bool is_fatal(rd_kafka_resp_err_t err)
 }
 
 /* CQ_OK: it heals by itself. CQ_AGAIN: with a new client. CQ_FATAL. */
-static enum cq_status take_error(struct consumer *c, const rd_kafka_message_t *m)
+static enum cq_status take_error(struct consumer *consumer, const rd_kafka_message_t *msg)
 {
-    rd_kafka_resp_err_t err = m->err;
+    rd_kafka_resp_err_t err = msg->err;
     char text[ERROR_MAX / 2] = "";
 
     if (err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
         return CQ_OK;
-    snprintf(text, sizeof text, "%s", rd_kafka_message_errstr(m));
+    snprintf(text, sizeof text, "%s", rd_kafka_message_errstr(msg));
     if (err == RD_KAFKA_RESP_ERR__FATAL)
-        err = rd_kafka_fatal_error(c->rk, text, sizeof text);
+        err = rd_kafka_fatal_error(consumer->rk, text, sizeof text);
     log_debug("consume_error", LOG_S("code", rd_kafka_err2name(err)), LOG_S("reason", text));
     /* The library has no place in the partition any more. Taking it over again finds out why: it
      * expired, it was cut, or its leader changed in the middle of a question. */
     if (err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
         err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
-        set_why(c, "reading", err, text);
-        return c->resets++ < RESETS_MAX ? CQ_AGAIN : CQ_FATAL;
+        set_why(consumer, "reading", err, text);
+        return consumer->resets++ < RESETS_MAX ? CQ_AGAIN : CQ_FATAL;
     }
-    if (!is_fatal(m->err))
+    if (!is_fatal(msg->err))
         return CQ_OK;
-    set_why(c, "reading", err, text);
-    return err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && fenced_by_ourselves(c) ? CQ_AGAIN
-                                                                                 : CQ_FATAL;
+    set_why(consumer, "reading", err, text);
+    return err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && fenced_by_ourselves(consumer) ? CQ_AGAIN
+                                                                                        : CQ_FATAL;
 }
 
 /* There is nothing to read. Memory that was used in a busy spell is free, but the heap keeps it: it
  * is returned to the system once, when load is low. */
-static void give_back(struct consumer *c)
+static void give_back(struct consumer *consumer)
 {
     int64_t now = clock_mono_ms();
-    int n = c->spell_n;
+    int n = consumer->spell_n;
 
-    if (now - c->spell_ms < SPELL_MS)
+    if (now - consumer->spell_ms < SPELL_MS)
         return;
-    c->spell_ms = now;
-    c->spell_n = 0;
-    c->slack |= n > SPELL_BUSY;
-    if (!c->slack || n > SPELL_CALM)
+    consumer->spell_ms = now;
+    consumer->spell_n = 0;
+    consumer->slack |= n > SPELL_BUSY;
+    if (!consumer->slack || n > SPELL_CALM)
         return;
-    c->slack = false;
+    consumer->slack = false;
     malloc_trim(0);
 }
 
-/* What is read next, for the display of lag. */
-static void note_place(struct consumer *c, const char *topic, int32_t partition, int64_t next)
+/* `n` records more: whether the broker is to gather from now on. */
+static void note_records(struct consumer *consumer, int n)
 {
-    int i = c->owned_last;
-
-    if (i >= c->owned_n || !owned_is(&c->owned[i], topic, partition))
-        for (i = 0; i < c->owned_n && !owned_is(&c->owned[i], topic, partition);)
-            i++;
-    if (i == c->owned_n)
+    if (!consumer->gather.wait_ms || !gather_note(&consumer->gather, clock_mono_ms(), n))
         return;
-    c->owned_last = i;
-    c->owned[i].next = next;
+    rdkafka_fetch_as(consumer->rk,
+                     consumer->gather.on ? consumer->gather.wait_ms : RDKAFKA_FETCH_IDLE_MS,
+                     consumer->gather.on ? GATHER_BYTES : 1);
+}
+
+/* What is read next, for the display of lag. */
+static void note_place(struct consumer *consumer, const char *topic, int32_t partition,
+                       int64_t next)
+{
+    int i = consumer->owned_last;
+
+    if (i >= consumer->owned_n || !owned_is(&consumer->owned[i], topic, partition))
+        for (i = 0; i < consumer->owned_n && !owned_is(&consumer->owned[i], topic, partition);)
+            i++;
+    if (i == consumer->owned_n)
+        return;
+    consumer->owned_last = i;
+    consumer->owned[i].next = next;
 }
 
 bool record_is_filler(const struct bus_record *rec)
@@ -706,41 +679,43 @@ bool record_is_filler(const struct bus_record *rec)
 }
 
 /* One message, or none with `ret->topic` NULL. */
-static enum cq_status poll_one(struct consumer *c, int timeout_ms, struct bus_record *ret)
+static enum cq_status poll_one(struct consumer *consumer, int timeout_ms, struct bus_record *ret)
 {
-    rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, timeout_ms);
+    rd_kafka_message_t *msg = rd_kafka_consumer_poll(consumer->rk, timeout_ms);
 
     *ret = (struct bus_record){ 0 };
-    if (c->failed != CQ_OK) {
-        if (m)
-            rd_kafka_message_destroy(m);
-        return c->failed == CQ_AGAIN ? join_anew(c) : c->failed;
+    if (consumer->failed != CQ_OK) {
+        if (msg)
+            rd_kafka_message_destroy(msg);
+        return consumer->failed == CQ_AGAIN ? join_anew(consumer) : consumer->failed;
     }
-    if (!m) {
-        give_back(c);
+    note_records(consumer, msg && !msg->err);
+    if (!msg) {
+        give_back(consumer);
         return CQ_OK;
     }
-    if (m->err) {
-        enum cq_status st = take_error(c, m);
+    if (msg->err) {
+        enum cq_status st = take_error(consumer, msg);
 
-        rd_kafka_message_destroy(m);
-        return st == CQ_AGAIN ? join_anew(c) : st;
+        rd_kafka_message_destroy(msg);
+        return st == CQ_AGAIN ? join_anew(consumer) : st;
     }
-    c->resets = 0;
-    *ret = rdkafka_record(m);
-    ret->handle = m;
-    note_place(c, ret->topic, ret->partition, ret->offset + 1);
+    consumer->resets = 0;
+    *ret = rdkafka_record(msg);
+    ret->handle = msg;
+    note_place(consumer, ret->topic, ret->partition, ret->offset + 1);
     return CQ_OK;
 }
 
-enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_record *ret)
+enum cq_status consumer_poll(struct consumer *consumer, int timeout_ms, struct bus_record *ret)
 {
     static const uint64_t one = 1;
     int64_t until_ms = 0;
     enum cq_status st;
 
-    flush_commits(c);
-    while ((st = poll_one(c, timeout_ms, ret)) == CQ_OK && ret->topic && record_is_filler(ret)) {
+    flush_commits(consumer);
+    while ((st = poll_one(consumer, timeout_ms, ret)) == CQ_OK && ret->topic &&
+           record_is_filler(ret)) {
         record_release(ret);
         count_add(COUNT_FILLERS, 1);
         timeout_ms = 0;
@@ -748,13 +723,13 @@ enum cq_status consumer_poll(struct consumer *c, int timeout_ms, struct bus_reco
             until_ms = clock_mono_ms() + FILLERS_MS;
         if (clock_left_ms(until_ms))
             continue;
-        if (c->fd >= 0 && write(c->fd, &one, sizeof one) < 0)
+        if (consumer->fd >= 0 && write(consumer->fd, &one, sizeof one) < 0)
             log_debug("no_wakeup"); /* the counter is full, so it is readable */
         return CQ_OK;
     }
     if (st == CQ_OK && ret->topic) {
         count_add(COUNT_RECORDS_IN, 1);
-        c->spell_n++;
+        consumer->spell_n++;
     }
     return st;
 }
@@ -766,104 +741,154 @@ void record_release(struct bus_record *rec)
     *rec = (struct bus_record){ 0 };
 }
 
-const char *consumer_error(const struct consumer *c)
+const char *consumer_error(const struct consumer *consumer)
 {
-    return c->why;
+    return consumer->why;
 }
 
-int consumer_fd(struct consumer *c)
+int consumer_fd(struct consumer *consumer)
 {
-    return c->fd;
+    return consumer->fd;
 }
 
-void consumer_commit(struct consumer *c, const char *topic, int32_t partition, int64_t next,
+void consumer_commit(struct consumer *consumer, const char *topic, int32_t partition, int64_t next,
                      const char *meta)
 {
-    struct owned *o = find_owned(c, topic, partition);
+    struct owned *owned = find_owned(consumer, topic, partition);
 
-    if (!c->commits)
-        c->commits = rd_kafka_topic_partition_list_new(8);
-    set_position(c->commits, topic, partition, next, meta);
-    if (!o)
+    if (!consumer->commits)
+        consumer->commits = rd_kafka_topic_partition_list_new(8);
+    set_position(consumer->commits, topic, partition, next, meta);
+    if (!owned)
         return;
-    forget_asked(o);
-    o->asked = next;
-    o->meta = meta && *meta ? strdup(meta) : NULL;
+    forget_asked(owned);
+    owned->asked = next;
+    owned->meta = meta && *meta ? strdup(meta) : NULL;
 }
 
-enum cq_status consumer_commit_wait(struct consumer *c, const char *topic, int32_t partition,
+enum cq_status consumer_commit_wait(struct consumer *consumer, const char *topic, int32_t partition,
                                     int64_t next, const char *meta)
 {
     rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next, meta);
-    struct owned *o = find_owned(c, topic, partition);
+    struct owned *owned = find_owned(consumer, topic, partition);
     rd_kafka_resp_err_t err;
 
-    flush_commits(c); /* the order of calls is kept */
-    if (o)
-        forget_asked(o); /* this one is newer, and the caller hears what becomes of it */
-    err = commit(c, list, false);
+    flush_commits(consumer); /* the order of calls is kept */
+    if (owned)
+        forget_asked(owned); /* this one is newer, and the caller hears what becomes of it */
+    err = commit(consumer, list, false);
     rd_kafka_topic_partition_list_destroy(list);
     if (err == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
         count_add(COUNT_COMMITS_FAILED, 1); /* others are counted by on_committed */
     return err ? CQ_AGAIN : CQ_OK;
 }
 
-void consumer_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset)
+void consumer_commit_begin(struct consumer *consumer, const char *topic, int32_t partition,
+                           int64_t next, const char *meta)
+{
+    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next, meta);
+    struct owned *owned = find_owned(consumer, topic, partition);
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST; /* as in commit() */
+
+    flush_commits(consumer);
+    if (owned)
+        forget_asked(owned);
+    forget_begun(consumer);
+    consumer->begun = rd_kafka_queue_new(consumer->rk);
+    if (!rd_kafka_assignment_lost(consumer->rk))
+        err = rd_kafka_commit_queue(consumer->rk, list, consumer->begun, NULL, NULL);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!err)
+        return;
+    count_add(COUNT_COMMITS_FAILED, 1);
+    forget_begun(consumer);
+}
+
+enum cq_status consumer_commit_end(struct consumer *consumer, int wait_ms)
+{
+    rd_kafka_event_t *ev = consumer->begun ? rd_kafka_queue_poll(consumer->begun, wait_ms) : NULL;
+    enum cq_status st = ev && !rd_kafka_event_error(ev) ? CQ_OK : CQ_POISON;
+
+    if (consumer->begun && !ev)
+        return CQ_AGAIN;
+    if (ev)
+        rd_kafka_event_destroy(ev);
+    forget_begun(consumer);
+    return st;
+}
+
+/* Before 2.1, librdkafka takes the milliseconds of this call for microseconds (its pull request
+ * 4230), and tells of a time-out when its thread is a little late. So it is asked again while time
+ * is left. */
+static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
+{
+    int64_t until_ms = clock_mono_ms() + SEEK_MS;
+    rd_kafka_resp_err_t err;
+
+    do {
+        rd_kafka_error_t *error = rd_kafka_seek_partitions(rk, list, CALL_MS);
+
+        err = error ? rd_kafka_error_code(error) : list->elems[0].err;
+        if (error)
+            rd_kafka_error_destroy(error);
+    } while (err == RD_KAFKA_RESP_ERR__TIMED_OUT && clock_left_ms(until_ms));
+    return err;
+}
+
+void consumer_seek(struct consumer *consumer, const char *topic, int32_t partition, int64_t offset)
 {
     rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset, NULL);
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(c->rk, list, CALL_MS);
-    rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : list->elems[0].err;
+    rd_kafka_resp_err_t err = seek(consumer->rk, list);
 
-    if (error)
-        rd_kafka_error_destroy(error);
     rd_kafka_topic_partition_list_destroy(list);
     if (!err) {
-        note_place(c, topic, partition, offset);
+        note_place(consumer, topic, partition, offset);
         return;
     }
     /* The position is not known: another member owns the partition, or it is between two
      * leaders. */
-    set_why(c, "seeking", err, topic);
-    if (c->failed == CQ_OK)
-        c->failed = CQ_AGAIN;
+    set_why(consumer, "seeking", err, topic);
+    if (consumer->failed == CQ_OK)
+        consumer->failed = CQ_AGAIN;
 }
 
-void consumer_pause(struct consumer *c, const char *topic, int32_t partition, bool pause)
+void consumer_pause(struct consumer *consumer, const char *topic, int32_t partition, bool pause)
 {
-    struct owned *o = find_owned(c, topic, partition);
+    struct owned *owned = find_owned(consumer, topic, partition);
 
-    if (o && o->paused != pause)
-        set_paused(c, o, pause);
+    if (owned && owned->paused != pause)
+        set_paused(consumer, owned, pause);
 }
 
-int consumer_owned(const struct consumer *c)
+int consumer_owned(const struct consumer *consumer)
 {
-    return c->owned_n;
+    return consumer->owned_n;
 }
 
-void consumer_look(const struct consumer *c, int64_t *ret_owned, int64_t *ret_lag)
+void consumer_look(const struct consumer *consumer, int64_t *ret_owned, int64_t *ret_lag)
 {
     int64_t lag = 0, low, high;
 
-    for (int i = 0; i < c->owned_n; i++) {
-        const struct owned *o = &c->owned[i];
-        int64_t end = o->end;
+    for (int i = 0; i < consumer->owned_n; i++) {
+        const struct owned *owned = &consumer->owned[i];
+        int64_t end = owned->end;
 
-        if (!rd_kafka_get_watermark_offsets(c->rk, o->topic, o->partition, &low, &high) &&
+        if (!rd_kafka_get_watermark_offsets(consumer->rk, owned->topic, owned->partition, &low,
+                                            &high) &&
             high > end)
             end = high;
-        if (end > o->next)
-            lag += end - o->next;
+        if (end > owned->next)
+            lag += end - owned->next;
     }
-    *ret_owned = c->owned_n;
+    *ret_owned = consumer->owned_n;
     *ret_lag = lag;
 }
 
-void consumer_show(const struct consumer *c)
+void consumer_show(const struct consumer *consumer)
 {
     int64_t owned, lag;
 
-    consumer_look(c, &owned, &lag);
+    consumer_look(consumer, &owned, &lag);
     count_set(COUNT_PARTITIONS, owned);
     count_set(COUNT_LAG, lag);
 }

@@ -3,17 +3,17 @@
 
 #include "lib/base/assert.h"
 
-void frontier_init(struct frontier *f, int32_t generation, int32_t n)
+void frontier_init(struct frontier *frontier, int32_t generation, int32_t n)
 {
-    memset(f, 0, sizeof *f);
-    f->generation = generation;
-    f->n = n < PARTITIONS_MAX ? n : PARTITIONS_MAX;
+    memset(frontier, 0, sizeof *frontier);
+    frontier->generation = generation;
+    frontier->n = n < PARTITIONS_MAX ? n : PARTITIONS_MAX;
 }
 
-void frontier_advance(struct frontier *f, int32_t p, int64_t next)
+void frontier_advance(struct frontier *frontier, int32_t p, int64_t next)
 {
-    if (p >= 0 && p < f->n && next > f->next[p])
-        f->next[p] = next;
+    if (p >= 0 && p < frontier->n && next > frontier->next[p])
+        frontier->next[p] = next;
 }
 
 bool frontier_covers(const struct frontier *a, const struct frontier *b)
@@ -26,59 +26,59 @@ bool frontier_covers(const struct frontier *a, const struct frontier *b)
     return true;
 }
 
-void frontier_format(const struct frontier *f, struct cq_buf *out)
+void frontier_format(const struct frontier *frontier, struct cq_buf *out)
 {
     buf_add_byte(out, 'f');
-    buf_add_i64(out, f->generation);
+    buf_add_i64(out, frontier->generation);
     buf_add_byte(out, '.');
-    for (int32_t p = 0; p < f->n; p++) {
+    for (int32_t p = 0; p < frontier->n; p++) {
         if (p)
             buf_add_byte(out, ',');
-        if (f->next[p])
-            buf_add_i64(out, f->next[p]);
+        if (frontier->next[p])
+            buf_add_i64(out, frontier->next[p]);
     }
 }
 
 /* Digits at the start of `s`, moved past. False for more than 15 digits; 0 for none. */
-static bool take_number(struct cq_span *s, int64_t *ret)
+static bool take_number(struct cq_span *span, int64_t *ret)
 {
     int64_t v = 0;
     int digits = 0;
 
-    for (; s->n && *s->p >= '0' && *s->p <= '9'; s->p++, s->n--) {
+    for (; span->n && *span->p >= '0' && *span->p <= '9'; span->p++, span->n--) {
         if (++digits > 15)
             return false;
-        v = v * 10 + (*s->p - '0');
+        v = v * 10 + (*span->p - '0');
     }
     *ret = v;
     return true;
 }
 
-static bool take_byte(struct cq_span *s, char c)
+static bool take_byte(struct cq_span *span, char c)
 {
-    if (!s->n || *s->p != (uint8_t)c)
+    if (!span->n || *span->p != (uint8_t)c)
         return false;
-    s->p++;
-    s->n--;
+    span->p++;
+    span->n--;
     return true;
 }
 
 bool frontier_parse(struct cq_span text, int32_t generation, int32_t n, struct frontier *ret)
 {
-    struct frontier f;
-    int64_t v;
+    struct frontier frontier;
+    int64_t value;
 
-    frontier_init(&f, generation, n);
-    if (!take_byte(&text, 'f') || !take_number(&text, &v) || v != generation ||
+    frontier_init(&frontier, generation, n);
+    if (!take_byte(&text, 'f') || !take_number(&text, &value) || value != generation ||
         !take_byte(&text, '.'))
         return false;
-    for (int32_t p = 0; p < f.n; p++) {
-        if ((p && !take_byte(&text, ',')) || !take_number(&text, &f.next[p]))
+    for (int32_t p = 0; p < frontier.n; p++) {
+        if ((p && !take_byte(&text, ',')) || !take_number(&text, &frontier.next[p]))
             return false;
     }
     if (text.n)
         return false;
-    *ret = f;
+    *ret = frontier;
     return true;
 }
 
@@ -89,7 +89,7 @@ enum { PACK_BITS = 5, PACK_MORE = 1 << PACK_BITS, PACK_DIGITS_MAX = 10 };
 static const char pack_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static void put_packed(struct cq_buf *out, int64_t v)
+void packed_put(struct cq_buf *out, int64_t v)
 {
     do {
         bool more = v >= PACK_MORE;
@@ -99,21 +99,21 @@ static void put_packed(struct cq_buf *out, int64_t v)
     } while (v);
 }
 
-static bool take_packed(struct cq_span *s, int64_t *ret)
+bool packed_take(struct cq_span *span, int64_t *ret)
 {
-    int64_t v = 0;
+    int64_t value = 0;
 
-    for (int k = 0; k < PACK_DIGITS_MAX && s->n; k++) {
-        const char *at = *s->p ? strchr(pack_digits, *s->p) : NULL;
+    for (int i = 0; i < PACK_DIGITS_MAX && span->n; i++) {
+        const char *at = *span->p ? strchr(pack_digits, *span->p) : NULL;
         int64_t digit = at ? at - pack_digits : 0;
 
         if (!at)
             return false;
-        s->p++;
-        s->n--;
-        v |= (digit & (PACK_MORE - 1)) << (k * PACK_BITS);
+        span->p++;
+        span->n--;
+        value |= (digit & (PACK_MORE - 1)) << (i * PACK_BITS);
         if (!(digit & PACK_MORE)) {
-            *ret = v;
+            *ret = value;
             return true;
         }
     }
@@ -131,8 +131,8 @@ void frontier_pack(const struct frontier *high, const struct frontier *low, stru
     for (int32_t p = 0; p < high->n; p++) {
         int64_t behind = high->next[p] - low->next[p];
 
-        put_packed(out, high->next[p]);
-        put_packed(out, behind > 0 ? behind : 0);
+        packed_put(out, high->next[p]);
+        packed_put(out, behind > 0 ? behind : 0);
     }
 }
 
@@ -140,17 +140,17 @@ bool frontier_unpack(struct cq_span text, int32_t generation, int32_t n, struct 
                      struct frontier *ret_low)
 {
     struct frontier high, low;
-    int64_t v;
+    int64_t value;
 
     frontier_init(&high, generation, n);
     frontier_init(&low, generation, n);
-    if (!take_byte(&text, 'p') || !take_number(&text, &v) || v != generation ||
+    if (!take_byte(&text, 'p') || !take_number(&text, &value) || value != generation ||
         !take_byte(&text, '.'))
         return false;
     for (int32_t p = 0; p < high.n; p++) {
         int64_t behind;
 
-        if (!take_packed(&text, &high.next[p]) || !take_packed(&text, &behind) ||
+        if (!packed_take(&text, &high.next[p]) || !packed_take(&text, &behind) ||
             behind > high.next[p])
             return false;
         low.next[p] = high.next[p] - behind;

@@ -22,20 +22,25 @@ struct frontier {
     int64_t next[PARTITIONS_MAX]; /* first offset not yet seen */
 };
 
-void frontier_init(struct frontier *f, int32_t generation, int32_t n);
+void frontier_init(struct frontier *frontier, int32_t generation, int32_t n);
 
 /** Move partition `p` to at least `next`; never back. */
-void frontier_advance(struct frontier *f, int32_t p, int64_t next);
+void frontier_advance(struct frontier *frontier, int32_t p, int64_t next);
 
 /** Every partition of `a` is at or past that of `b`. */
 bool frontier_covers(const struct frontier *a, const struct frontier *b);
 
-void frontier_format(const struct frontier *f, struct cq_buf *out);
+void frontier_format(const struct frontier *frontier, struct cq_buf *out);
 
 /** False unless the text is well formed, of this generation and of exactly n partitions; *ret is
  * then untouched. */
 CQ_MUST_CHECK bool frontier_parse(struct cq_span text, int32_t generation, int32_t n,
                                   struct frontier *ret);
+
+/** A number of at least 0, five bits a byte, as texts of commits have it; and back: false when `s`
+ * does not begin with one. */
+void packed_put(struct cq_buf *out, int64_t v);
+CQ_MUST_CHECK bool packed_take(struct cq_span *span, int64_t *ret);
 
 /** Two frontiers of the same topic as one short text for a commit: `high`, and how far `low` is
  * behind it. Five bits a byte, so that FRONTIER_PACKED_N_MAX partitions fit. */

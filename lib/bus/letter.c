@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lib/bus/letter.c - dead letters: the record that can never succeed, with the reason in headers
- * and a line in the log of the role; and records that expired before anybody read them. It alone
- * may log above debug outside of a role.c, so that an operator finds every dead letter by the same
- * line, whichever role wrote it.
+ * and a line in the log of the role; records that expired before anybody read them; and records that
+ * wait for a newer build. It alone may log above debug outside of a role.c, so that an operator
+ * finds each of them by the same line, whichever role wrote it.
  */
 #include "lib/bus/bus.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/dead_letter.h"
 #include "lib/base/log.h"
@@ -17,6 +18,7 @@ enum {
     LETTER_BYTES_MAX = 1024 * 1024, /* message.max.bytes of producer and topics … */
     BATCH_OVERHEAD = 96, /* … in which a batch and its one record have their frames … */
     HEADER_OVERHEAD = 8, /* … and each header its lengths */
+    UNJUDGED_EVERY_MS = 60 * 1000,
 };
 
 /* What is left for key and value. */
@@ -29,9 +31,9 @@ static size_t room_beside(const struct bus_header *headers, size_t n)
     return LETTER_BYTES_MAX - used;
 }
 
-static struct cq_span cut(struct cq_span s, size_t max)
+static struct cq_span cut(struct cq_span span, size_t max)
 {
-    return s.n > max ? span_of(s.p, max) : s;
+    return span.n > max ? span_of(span.p, max) : span;
 }
 
 static void tell(const struct bus_record *rec, const char *error, bool is_cut)
@@ -48,8 +50,33 @@ void expired_tell(const char *topic, int32_t partition, int64_t from, int64_t fi
              LOG_I("first", first), LOG_I("records", first - from));
 }
 
-enum cq_status dead_letter_send(struct producer *p, const struct bus_record *rec, const char *error,
-                                const char *worker, int64_t now_ms, uint64_t opaque)
+void newer_tell(const struct bus_record *rec, uint32_t schema)
+{
+    char id[16];
+
+    snprintf(id, sizeof id, "%08x", schema);
+    log_warn("newer_build_needed", LOG_S("topic", rec->topic), LOG_I("partition", rec->partition),
+             LOG_I("offset", rec->offset), LOG_S("schema", id),
+             LOG_S("do", "start the newer build of this role in its place"));
+}
+
+void unjudged_tell(const char *topic, int32_t partition, const char *status)
+{
+    static int64_t told_ms; /* 0: never */
+    int64_t now_ms = clock_mono_ms();
+
+    if (told_ms && now_ms - told_ms < UNJUDGED_EVERY_MS)
+        return;
+    told_ms = now_ms;
+    log_warn(
+        "version_not_judged", LOG_S("topic", topic), LOG_I("partition", partition),
+        LOG_S("status", status),
+        LOG_S("why", "its next record has an unknown schema, and topic schemas cannot be read"));
+}
+
+enum cq_status dead_letter_send(struct producer *producer, const struct bus_record *rec,
+                                const char *error, const char *worker, int64_t now_ms,
+                                uint64_t opaque)
 {
     char topic[BUS_NAME_MAX], partition[16], offset[24], ts[24], whole[64];
     struct bus_header headers[7];
@@ -77,14 +104,14 @@ enum cq_status dead_letter_send(struct producer *p, const struct bus_record *rec
         key = cut(key, room / 2);
         value = cut(value, room - key.n);
     }
-    st = producer_send(p, &(struct bus_send){ .topic = topic,
-                                              .partition = rec->partition,
-                                              .key = key,
-                                              .value = value,
-                                              .at_ms = now_ms,
-                                              .headers = headers,
-                                              .headers_n = n,
-                                              .opaque = opaque });
+    st = producer_send(producer, &(struct bus_send){ .topic = topic,
+                                                     .partition = rec->partition,
+                                                     .key = key,
+                                                     .value = value,
+                                                     .at_ms = now_ms,
+                                                     .headers = headers,
+                                                     .headers_n = n,
+                                                     .opaque = opaque });
     if (st != CQ_OK)
         return st;
     count_add(COUNT_DEAD_LETTERS, 1);

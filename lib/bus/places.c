@@ -4,8 +4,6 @@
 #include "lib/base/log.h"
 #include "lib/bus/rdkafka_conf.h"
 
-#include <stdlib.h>
-
 enum { CALL_MS = 10000 };
 
 rd_kafka_t *places_open(const char *brokers, const char *group)

@@ -73,108 +73,114 @@ struct producer {
     struct probe probe;
 };
 
-static void set_why(struct producer *p, const char *topic, int32_t partition,
+static void set_why(struct producer *producer, const char *topic, int32_t partition,
                     rd_kafka_resp_err_t err)
 {
     char fatal[128];
-    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(p->rk, fatal, sizeof fatal);
+    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(producer->rk, fatal, sizeof fatal);
 
-    snprintf(p->why, sizeof p->why, "writing to partition %d of %s: %s%s%s", partition, topic,
-             rd_kafka_err2name(cause ? cause : err), cause ? ": " : "", cause ? fatal : "");
+    snprintf(producer->why, sizeof producer->why, "writing to partition %d of %s: %s%s%s",
+             partition, topic, rd_kafka_err2name(cause ? cause : err), cause ? ": " : "",
+             cause ? fatal : "");
 }
 
-static struct topic_slot *topic_of(struct producer *p, const char *name)
+static struct topic_slot *topic_of(struct producer *producer, const char *name)
 {
-    struct topic_slot *t;
+    struct topic_slot *slot;
 
-    for (size_t i = 0; i < p->topics_n; i++)
-        if (strcmp(rd_kafka_topic_name(p->topics[i].rkt), name) == 0)
-            return &p->topics[i];
-    if (p->topics_n == TOPICS_MAX)
+    for (size_t i = 0; i < producer->topics_n; i++)
+        if (strcmp(rd_kafka_topic_name(producer->topics[i].rkt), name) == 0)
+            return &producer->topics[i];
+    if (producer->topics_n == TOPICS_MAX)
         return NULL;
-    t = &p->topics[p->topics_n];
-    *t = (struct topic_slot){ .rkt = rd_kafka_topic_new(p->rk, name, NULL) };
-    if (!t->rkt)
+    slot = &producer->topics[producer->topics_n];
+    *slot = (struct topic_slot){ .rkt = rd_kafka_topic_new(producer->rk, name, NULL) };
+    if (!slot->rkt)
         return NULL;
-    p->topics_n++;
-    return t;
+    producer->topics_n++;
+    return slot;
 }
 
-static struct topic_slot *slot_of_report(struct producer *p, const rd_kafka_message_t *m)
+static struct topic_slot *slot_of_report(struct producer *producer, const rd_kafka_message_t *m)
 {
-    for (size_t i = 0; i < p->topics_n; i++)
-        if (p->topics[i].rkt == m->rkt)
-            return &p->topics[i];
-    return topic_of(p, rd_kafka_topic_name(m->rkt));
+    for (size_t i = 0; i < producer->topics_n; i++)
+        if (producer->topics[i].rkt == m->rkt)
+            return &producer->topics[i];
+    return topic_of(producer, rd_kafka_topic_name(m->rkt));
 }
 
-static void set_free(struct producer *p, struct target *t)
+static void set_free(struct producer *producer, struct target *target)
 {
-    if (t->is_free)
+    if (target->is_free)
         return;
-    t->is_free = true;
-    t->next_free = p->free;
-    p->free = t;
+    target->is_free = true;
+    target->next_free = producer->free;
+    producer->free = target;
 }
 
 /* A partition's reports come in order, and its offsets rise. An offset below an earlier one was
  * given twice. An offset below 0 is a repeat that the broker knew. False: it fell. */
-static bool note_offset(struct producer *p, struct target *t, const rd_kafka_message_t *m)
+static bool note_offset(struct producer *producer, struct target *target,
+                        const rd_kafka_message_t *msg)
 {
-    if (m->err || m->offset < 0)
+    if (msg->err || msg->offset < 0)
         return true;
-    if (m->offset >= t->reached) {
-        t->reached = m->offset + 1;
+    if (msg->offset >= target->reached) {
+        target->reached = msg->offset + 1;
         return true;
     }
-    p->cut = (struct bus_cut){ .partition = t->partition, .end = m->offset, .floor = t->reached };
-    snprintf(p->cut.topic, sizeof p->cut.topic, "%s", rd_kafka_topic_name(t->rkt));
-    snprintf(p->why, sizeof p->why,
+    producer->cut = (struct bus_cut){ .partition = target->partition,
+                                      .end = msg->offset,
+                                      .floor = target->reached };
+    snprintf(producer->cut.topic, sizeof producer->cut.topic, "%s",
+             rd_kafka_topic_name(target->rkt));
+    snprintf(producer->why, sizeof producer->why,
              "log_was_cut: %s partition %d took a record at %lld, below %lld that it had before",
-             p->cut.topic, p->cut.partition, (long long)p->cut.end, (long long)p->cut.floor);
+             producer->cut.topic, producer->cut.partition, (long long)producer->cut.end,
+             (long long)producer->cut.floor);
     return false;
 }
 
 /* False: the record is stored where consumers will pass over it. */
-static bool note_report(struct producer *p, const rd_kafka_message_t *m)
+static bool note_report(struct producer *producer, const rd_kafka_message_t *msg)
 {
-    struct topic_slot *slot = slot_of_report(p, m);
-    struct target *t = slot && m->partition >= 0 && m->partition < slot->targets_n
-                           ? slot->targets[m->partition]
-                           : NULL;
+    struct topic_slot *slot = slot_of_report(producer, msg);
+    struct target *target = slot && msg->partition >= 0 && msg->partition < slot->targets_n
+                                ? slot->targets[msg->partition]
+                                : NULL;
 
     bool good;
 
-    if (!t)
+    if (!target)
         return true;
-    good = note_offset(p, t, m);
-    t->failed |= m->err != RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (backlog_reported(&t->backlog))
-        set_free(p, t);
-    else if (!t->backlog.in_flight)
-        t->failed = false;
+    good = note_offset(producer, target, msg);
+    target->failed |= msg->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (backlog_reported(&target->backlog))
+        set_free(producer, target);
+    else if (!target->backlog.in_flight)
+        target->failed = false;
     return good;
 }
 
-static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
+static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *msg, void *arg)
 {
-    struct producer *p = arg;
+    struct producer *producer = arg;
     bool good;
 
     (void)rk;
-    CQ_ASSERT(p->pending > 0, p->pending);
-    p->pending--;
-    p->reported++;
-    good = note_report(p, m);
-    count_add(m->err ? COUNT_SENDS_FAILED : COUNT_RECORDS_OUT, 1);
-    if (m->err) {
-        set_why(p, rd_kafka_topic_name(m->rkt), m->partition, m->err);
-        log_debug("produce_failed", LOG_S("why", p->why));
+    CQ_ASSERT(producer->pending > 0, producer->pending);
+    producer->pending--;
+    producer->reported++;
+    good = note_report(producer, msg);
+    count_add(msg->err ? COUNT_SENDS_FAILED : COUNT_RECORDS_OUT, 1);
+    if (msg->err) {
+        set_why(producer, rd_kafka_topic_name(msg->rkt), msg->partition, msg->err);
+        log_debug("produce_failed", LOG_S("why", producer->why));
     }
-    p->reporting = rd_kafka_topic_name(m->rkt);
-    if (p->report)
-        p->report(p->arg, (uint64_t)(uintptr_t)m->_private, m->partition, m->offset,
-                  m->err || !good ? CQ_AGAIN : CQ_OK);
+    producer->reporting = rd_kafka_topic_name(msg->rkt);
+    if (producer->report)
+        producer->report(producer->arg, (uint64_t)(uintptr_t)msg->_private, msg->partition,
+                         msg->offset, msg->err || !good ? CQ_AGAIN : CQ_OK);
 }
 
 /* On a thread of the library. It connects as the library would, and counts: a broker that was away
@@ -182,25 +188,25 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
 static int on_connect(int fd, const struct sockaddr *address, int address_n, const char *id,
                       void *arg)
 {
-    struct producer *p = arg;
+    struct producer *producer = arg;
 
     (void)id;
-    p->connects++;
+    producer->connects++;
     return connect(fd, address, (socklen_t)address_n) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
 static int probe(void *arg)
 {
-    struct producer *p = arg;
+    struct producer *producer = arg;
 
-    if (!rdkafka_ask(p->rk, PROBE_WAIT_MS))
-        p->probe.heard_ms = clock_mono_ms();
+    if (!rdkafka_ask(producer->rk, PROBE_WAIT_MS))
+        producer->probe.heard_ms = clock_mono_ms();
     return PROBE_EVERY_MS;
 }
 
-bool producer_answers(const struct producer *p)
+bool producer_answers(const struct producer *producer)
 {
-    return p->probe.heard_ms && clock_mono_ms() - p->probe.heard_ms < PROBE_FRESH_MS;
+    return producer->probe.heard_ms && clock_mono_ms() - producer->probe.heard_ms < PROBE_FRESH_MS;
 }
 
 enum cq_status producer_new(const struct producer_conf *conf, struct producer **ret)
@@ -234,7 +240,7 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
         NULL,
     };
     rd_kafka_conf_t *rc;
-    struct producer *p;
+    struct producer *producer;
 
     snprintf(linger, sizeof linger, "%g", conf->linger_ms);
     snprintf(timeout, sizeof timeout, "%d", conf->message_timeout_ms);
@@ -244,29 +250,29 @@ enum cq_status producer_new(const struct producer_conf *conf, struct producer **
     rc = rdkafka_conf_new(conf->brokers, conf->client_id, pairs);
     if (!rc)
         return CQ_FATAL;
-    p = calloc(1, sizeof *p);
-    if (!p) {
+    producer = calloc(1, sizeof *producer);
+    if (!producer) {
         rd_kafka_conf_destroy(rc);
         return CQ_FATAL;
     }
-    p->fd = -1;
-    p->pending_max = conf->queue_max_records ? conf->queue_max_records : RECORDS_MAX;
-    p->held_bytes_max = (size_t)(conf->queue_max_kib ? conf->queue_max_kib : KIB_MAX) * 1024;
-    p->report = conf->report;
-    p->arg = conf->arg;
+    producer->fd = -1;
+    producer->pending_max = conf->queue_max_records ? conf->queue_max_records : RECORDS_MAX;
+    producer->held_bytes_max = (size_t)(conf->queue_max_kib ? conf->queue_max_kib : KIB_MAX) * 1024;
+    producer->report = conf->report;
+    producer->arg = conf->arg;
     rd_kafka_conf_set_dr_msg_cb(rc, on_report);
     rd_kafka_conf_set_connect_cb(rc, on_connect);
-    rd_kafka_conf_set_opaque(rc, p);
-    p->rk = rdkafka_client_new(RD_KAFKA_PRODUCER, rc);
-    if (!p->rk) {
-        free(p);
+    rd_kafka_conf_set_opaque(rc, producer);
+    producer->rk = rdkafka_client_new(RD_KAFKA_PRODUCER, rc);
+    if (!producer->rk) {
+        free(producer);
         return CQ_FATAL;
     }
-    if (conf->probe && ticker_start(&p->probe.ticker, probe, p) != CQ_OK) {
-        producer_free(p);
+    if (conf->probe && ticker_start(&producer->probe.ticker, probe, producer) != CQ_OK) {
+        producer_free(producer);
         return CQ_FATAL;
     }
-    *ret = p;
+    *ret = producer;
     return CQ_OK;
 }
 
@@ -281,27 +287,27 @@ static void topic_release(struct topic_slot *slot)
     rd_kafka_topic_destroy(slot->rkt);
 }
 
-void producer_free(struct producer *p)
+void producer_free(struct producer *producer)
 {
     int64_t until_ms;
 
-    if (!p)
+    if (!producer)
         return;
-    ticker_stop(&p->probe.ticker);
-    p->report = NULL; /* the owner is going: nobody is left to be told */
+    ticker_stop(&producer->probe.ticker);
+    producer->report = NULL; /* the owner is going: nobody is left to be told */
     until_ms = clock_mono_ms() + FREE_WAIT_MS;
-    while (p->pending && !producer_is_fatal(p) && clock_mono_ms() < until_ms)
-        producer_serve(p, clock_left_ms(until_ms));
-    if (producer_is_fatal(p))
-        rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    for (size_t i = 0; i < p->topics_n; i++)
-        topic_release(&p->topics[i]);
-    if (p->queue)
-        rd_kafka_queue_destroy(p->queue);
-    rd_kafka_destroy(p->rk);
-    if (p->fd >= 0)
-        close(p->fd);
-    free(p);
+    while (producer->pending && !producer_is_fatal(producer) && clock_mono_ms() < until_ms)
+        producer_serve(producer, clock_left_ms(until_ms));
+    if (producer_is_fatal(producer))
+        rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    for (size_t i = 0; i < producer->topics_n; i++)
+        topic_release(&producer->topics[i]);
+    if (producer->queue)
+        rd_kafka_queue_destroy(producer->queue);
+    rd_kafka_destroy(producer->rk);
+    if (producer->fd >= 0)
+        close(producer->fd);
+    free(producer);
 }
 
 static enum cq_status send_error(rd_kafka_resp_err_t err)
@@ -320,20 +326,20 @@ static enum cq_status send_error(rd_kafka_resp_err_t err)
     }
 }
 
-static rd_kafka_headers_t *headers_of(const struct bus_send *m)
+static rd_kafka_headers_t *headers_of(const struct bus_send *send)
 {
-    rd_kafka_headers_t *h = rd_kafka_headers_new(m->headers_n);
+    rd_kafka_headers_t *h = rd_kafka_headers_new(send->headers_n);
 
-    for (size_t i = 0; i < m->headers_n; i++)
-        rd_kafka_header_add(h, m->headers[i].name, -1, m->headers[i].value.p,
-                            (ssize_t)m->headers[i].value.n);
+    for (size_t i = 0; i < send->headers_n; i++)
+        rd_kafka_header_add(h, send->headers[i].name, -1, send->headers[i].value.p,
+                            (ssize_t)send->headers[i].value.n);
     return h;
 }
 
 /* NULL: out of memory. */
 static struct target *target_of(struct topic_slot *slot, int32_t partition)
 {
-    struct target *t;
+    struct target *target;
 
     if (partition >= slot->targets_n) {
         size_t n = (size_t)partition + 1, had = (size_t)slot->targets_n;
@@ -347,139 +353,143 @@ static struct target *target_of(struct topic_slot *slot, int32_t partition)
     }
     if (slot->targets[partition])
         return slot->targets[partition];
-    t = calloc(1, sizeof *t);
-    if (t)
-        *t = (struct target){ .rkt = slot->rkt, .partition = partition };
-    slot->targets[partition] = t;
-    return t;
+    target = calloc(1, sizeof *target);
+    if (target)
+        *target = (struct target){ .rkt = slot->rkt, .partition = partition };
+    slot->targets[partition] = target;
+    return target;
 }
 
 /* The list of arguments cannot be conditional, so there are two of them. `headers` are taken over
  * on success only. */
-static rd_kafka_resp_err_t produce(struct producer *p, rd_kafka_topic_t *topic,
-                                   const struct bus_send *m, rd_kafka_headers_t *headers)
+static rd_kafka_resp_err_t produce(struct producer *producer, rd_kafka_topic_t *topic,
+                                   const struct bus_send *send, rd_kafka_headers_t *headers)
 {
-    const void *key = m->key.n ? m->key.p : NULL;
-    void *opaque = (void *)(uintptr_t)m->opaque;
+    const void *key = send->key.n ? send->key.p : NULL;
+    void *opaque = (void *)(uintptr_t)send->opaque;
 
     if (headers)
         return rd_kafka_producev(
-            p->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(m->partition),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, m->key.n),
-            RD_KAFKA_V_VALUE((void *)m->value.p, m->value.n), RD_KAFKA_V_TIMESTAMP(m->at_ms),
-            RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+            producer->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(send->partition),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, send->key.n),
+            RD_KAFKA_V_VALUE((void *)send->value.p, send->value.n),
+            RD_KAFKA_V_TIMESTAMP(send->at_ms), RD_KAFKA_V_OPAQUE(opaque),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     return rd_kafka_producev(
-        p->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(m->partition),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, m->key.n),
-        RD_KAFKA_V_VALUE((void *)m->value.p, m->value.n), RD_KAFKA_V_TIMESTAMP(m->at_ms),
+        producer->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(send->partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, send->key.n),
+        RD_KAFKA_V_VALUE((void *)send->value.p, send->value.n), RD_KAFKA_V_TIMESTAMP(send->at_ms),
         RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
 }
 
-static enum cq_status hold(struct producer *p, struct target *t, const struct bus_send *m)
+static enum cq_status hold(struct producer *producer, struct target *target,
+                           const struct bus_send *send)
 {
-    size_t bytes = backlog_bytes_of(m);
+    size_t bytes = backlog_bytes_of(send);
 
-    if (m->key.n + m->value.n > MESSAGE_BYTES)
+    if (send->key.n + send->value.n > MESSAGE_BYTES)
         return CQ_POISON;
-    if (p->pending >= p->pending_max || p->held_bytes + bytes > p->held_bytes_max) {
+    if (producer->pending >= producer->pending_max ||
+        producer->held_bytes + bytes > producer->held_bytes_max) {
         count_add(COUNT_QUEUE_FULL, 1);
         return CQ_AGAIN;
     }
-    if (!backlog_hold(&t->backlog, m))
+    if (!backlog_hold(&target->backlog, send))
         return CQ_AGAIN;
-    p->held_bytes += bytes;
-    p->pending++;
+    producer->held_bytes += bytes;
+    producer->pending++;
     return CQ_OK;
 }
 
-static rd_kafka_resp_err_t hand_over(struct producer *p, rd_kafka_topic_t *rkt,
-                                     const struct bus_send *m)
+static rd_kafka_resp_err_t hand_over(struct producer *producer, rd_kafka_topic_t *rkt,
+                                     const struct bus_send *send)
 {
-    rd_kafka_headers_t *headers = m->headers_n ? headers_of(m) : NULL;
-    rd_kafka_resp_err_t err = produce(p, rkt, m, headers);
+    rd_kafka_headers_t *headers = send->headers_n ? headers_of(send) : NULL;
+    rd_kafka_resp_err_t err = produce(producer, rkt, send, headers);
 
     if (err && headers)
         rd_kafka_headers_destroy(headers); /* taken over on success only */
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         count_add(COUNT_QUEUE_FULL, 1);
     else if (err)
-        set_why(p, rd_kafka_topic_name(rkt), m->partition, err);
+        set_why(producer, rd_kafka_topic_name(rkt), send->partition, err);
     return err;
 }
 
-enum cq_status producer_send(struct producer *p, const struct bus_send *m)
+enum cq_status producer_send(struct producer *producer, const struct bus_send *send)
 {
-    struct topic_slot *slot = topic_of(p, m->topic);
-    struct target *t = NULL;
+    struct topic_slot *slot = topic_of(producer, send->topic);
+    struct target *target = NULL;
     rd_kafka_resp_err_t err;
 
     if (!slot)
         return CQ_POISON;
-    if (m->partition >= 0 && m->partition < PARTITIONS_MAX) {
-        t = target_of(slot, m->partition);
-        if (!t)
+    if (send->partition >= 0 && send->partition < PARTITIONS_MAX) {
+        target = target_of(slot, send->partition);
+        if (!target)
             return CQ_AGAIN;
-        if (backlog_must_wait(&t->backlog, p->turn))
-            return hold(p, t, m);
+        if (backlog_must_wait(&target->backlog, producer->turn))
+            return hold(producer, target, send);
     }
-    err = hand_over(p, slot->rkt, m);
+    err = hand_over(producer, slot->rkt, send);
     if (!err) {
-        p->pending++;
-        if (t)
-            backlog_sent(&t->backlog, p->turn);
+        producer->pending++;
+        if (target)
+            backlog_sent(&target->backlog, producer->turn);
     }
     return send_error(err);
 }
 
 /* The first of the backlog cannot be sent: its owner is told that its outcome is unknown. */
-static void give_up(struct producer *p, struct target *t)
+static void give_up(struct producer *producer, struct target *target)
 {
-    uint64_t opaque = backlog_first(&t->backlog)->opaque;
+    uint64_t opaque = backlog_first(&target->backlog)->opaque;
 
-    CQ_ASSERT(p->pending > 0 && p->held_bytes >= backlog_bytes_of(backlog_first(&t->backlog)),
-              p->pending, p->held_bytes);
-    p->held_bytes -= backlog_bytes_of(backlog_first(&t->backlog));
-    backlog_drop(&t->backlog);
-    p->pending--;
-    p->reported++;
+    CQ_ASSERT(producer->pending > 0 &&
+                  producer->held_bytes >= backlog_bytes_of(backlog_first(&target->backlog)),
+              producer->pending, producer->held_bytes);
+    producer->held_bytes -= backlog_bytes_of(backlog_first(&target->backlog));
+    backlog_drop(&target->backlog);
+    producer->pending--;
+    producer->reported++;
     count_add(COUNT_SENDS_FAILED, 1);
-    p->reporting = rd_kafka_topic_name(t->rkt);
-    if (p->report)
-        p->report(p->arg, opaque, t->partition, -1, CQ_AGAIN);
+    producer->reporting = rd_kafka_topic_name(target->rkt);
+    if (producer->report)
+        producer->report(producer->arg, opaque, target->partition, -1, CQ_AGAIN);
 }
 
 /* CQ_AGAIN: the library has no room now. */
-static enum cq_status let_out(struct producer *p, struct target *t)
+static enum cq_status drain_one(struct producer *producer, struct target *target)
 {
-    const struct bus_send *m = backlog_first(&t->backlog);
-    rd_kafka_resp_err_t err = hand_over(p, t->rkt, m);
+    const struct bus_send *send = backlog_first(&target->backlog);
+    rd_kafka_resp_err_t err = hand_over(producer, target->rkt, send);
 
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return CQ_AGAIN;
     if (err) {
-        give_up(p, t);
+        give_up(producer, target);
         return CQ_OK;
     }
-    p->held_bytes -= backlog_bytes_of(m);
-    backlog_drop(&t->backlog);
-    backlog_sent(&t->backlog, p->turn);
+    producer->held_bytes -= backlog_bytes_of(send);
+    backlog_drop(&target->backlog);
+    backlog_sent(&target->backlog, producer->turn);
     return CQ_OK;
 }
 
 /* Send the backlog of each partition to which nothing is in flight any more, all of it at once. */
-static void let_out_held(struct producer *p)
+static void drain_backlogs(struct producer *producer)
 {
-    while (p->free) {
-        struct target *t = p->free;
+    while (producer->free) {
+        struct target *target = producer->free;
 
-        while (backlog_first(&t->backlog))
-            if (t->failed)
-                give_up(p, t);
-            else if (let_out(p, t) != CQ_OK)
+        while (backlog_first(&target->backlog))
+            if (target->failed)
+                give_up(producer, target);
+            else if (drain_one(producer, target) != CQ_OK)
                 return;
-        t->failed = false;
-        p->free = t->next_free;
-        t->is_free = false;
+        target->failed = false;
+        producer->free = target->next_free;
+        target->is_free = false;
     }
 }
 
@@ -491,70 +501,70 @@ static void drain_fd(int fd)
         return; /* empty already */
 }
 
-int producer_serve(struct producer *p, int timeout_ms)
+int producer_serve(struct producer *producer, int timeout_ms)
 {
-    p->reported = 0;
-    p->turn++;
-    drain_fd(p->fd);
-    let_out_held(p);
-    rd_kafka_poll(p->rk, timeout_ms);
-    while (rd_kafka_poll(p->rk, 0) > 0)
+    producer->reported = 0;
+    producer->turn++;
+    drain_fd(producer->fd);
+    drain_backlogs(producer);
+    rd_kafka_poll(producer->rk, timeout_ms);
+    while (rd_kafka_poll(producer->rk, 0) > 0)
         ; /* the descriptor tells of empty → non-empty only: leave it empty */
-    let_out_held(p);
-    return p->reported;
+    drain_backlogs(producer);
+    return producer->reported;
 }
 
-int producer_flush(struct producer *p, int timeout_ms)
+int producer_flush(struct producer *producer, int timeout_ms)
 {
-    p->reported = 0;
-    p->turn++;
-    drain_fd(p->fd);
-    let_out_held(p);
-    rd_kafka_flush(p->rk, timeout_ms);
-    let_out_held(p);
-    return p->reported;
+    producer->reported = 0;
+    producer->turn++;
+    drain_fd(producer->fd);
+    drain_backlogs(producer);
+    rd_kafka_flush(producer->rk, timeout_ms);
+    drain_backlogs(producer);
+    return producer->reported;
 }
 
-int producer_fd(struct producer *p)
+int producer_fd(struct producer *producer)
 {
     static const uint64_t one = 1;
 
-    if (p->fd < 0) {
-        p->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        p->queue = rd_kafka_queue_get_main(p->rk);
-        rd_kafka_queue_io_event_enable(p->queue, p->fd, &one, sizeof one);
+    if (producer->fd < 0) {
+        producer->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        producer->queue = rd_kafka_queue_get_main(producer->rk);
+        rd_kafka_queue_io_event_enable(producer->queue, producer->fd, &one, sizeof one);
     }
-    return p->fd;
+    return producer->fd;
 }
 
-int producer_pending(const struct producer *p)
+int producer_pending(const struct producer *producer)
 {
-    return p->pending;
+    return producer->pending;
 }
 
-const char *producer_error(const struct producer *p)
+const char *producer_error(const struct producer *producer)
 {
-    return p->why;
+    return producer->why;
 }
 
-bool producer_take_cut(struct producer *p, struct bus_cut *ret)
+bool producer_take_cut(struct producer *producer, struct bus_cut *ret)
 {
-    if (!*p->cut.topic)
+    if (!*producer->cut.topic)
         return false;
-    *ret = p->cut;
-    *p->cut.topic = '\0';
+    *ret = producer->cut;
+    *producer->cut.topic = '\0';
     return true;
 }
 
-const char *producer_reporting(const struct producer *p)
+const char *producer_reporting(const struct producer *producer)
 {
-    return p->reporting;
+    return producer->reporting;
 }
 
-int64_t producer_reached(const struct producer *p, const char *topic, int32_t partition)
+int64_t producer_reached(const struct producer *producer, const char *topic, int32_t partition)
 {
-    for (size_t i = 0; i < p->topics_n; i++) {
-        const struct topic_slot *slot = &p->topics[i];
+    for (size_t i = 0; i < producer->topics_n; i++) {
+        const struct topic_slot *slot = &producer->topics[i];
 
         if (partition < slot->targets_n && slot->targets[partition] &&
             strcmp(rd_kafka_topic_name(slot->rkt), topic) == 0)
@@ -563,14 +573,14 @@ int64_t producer_reached(const struct producer *p, const char *topic, int32_t pa
     return 0;
 }
 
-uint64_t producer_connects(const struct producer *p)
+uint64_t producer_connects(const struct producer *producer)
 {
-    return p->connects;
+    return producer->connects;
 }
 
-bool producer_is_fatal(const struct producer *p)
+bool producer_is_fatal(const struct producer *producer)
 {
     char why[8];
 
-    return rd_kafka_fatal_error(p->rk, why, sizeof why) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    return rd_kafka_fatal_error(producer->rk, why, sizeof why) != RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/rdkafka_conf.h"
 
+#include "lib/base/clock.h"
+#include "lib/base/contact.h"
 #include "lib/base/log.h"
 
 #include <pthread.h>
@@ -51,6 +53,28 @@ static rd_kafka_resp_err_t on_thread_start(rd_kafka_t *rk, rd_kafka_thread_type_
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* Kafka's names for the requests whose answers say that a broker serves us. Those before a login
+ * (ApiVersions, the handshake of SASL) are answered to strangers, too. */
+enum { API_PRODUCE = 0, API_FETCH = 1, API_HEARTBEAT = 12 };
+
+static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int sock, const char *broker, int32_t id,
+                                       int16_t api, int16_t version, int32_t correlation,
+                                       size_t size, int64_t rtt, rd_kafka_resp_err_t err, void *arg)
+{
+    (void)rk;
+    (void)sock;
+    (void)broker;
+    (void)id;
+    (void)version;
+    (void)correlation;
+    (void)size;
+    (void)rtt;
+    (void)arg;
+    if (!err && (api == API_PRODUCE || api == API_FETCH || api == API_HEARTBEAT))
+        contact_heard(CONTACT_KAFKA, clock_mono_ms());
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *arg, char *why,
                                   size_t why_n)
 {
@@ -58,6 +82,7 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
     (void)arg;
     (void)why;
     (void)why_n;
+    rd_kafka_interceptor_add_on_response_received(rk, "contact", on_response, NULL);
     return rd_kafka_interceptor_add_on_thread_start(rk, "scheduling", on_thread_start, NULL);
 }
 
@@ -89,7 +114,7 @@ rd_kafka_conf_t *rdkafka_conf_new(const char *brokers, const char *client_id,
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
-    rd_kafka_conf_interceptor_add_on_new(conf, "scheduling", on_new, NULL);
+    rd_kafka_conf_interceptor_add_on_new(conf, "chasqui", on_new, NULL);
     rd_kafka_conf_set_log_cb(conf, library_log);
     rd_kafka_conf_set_error_cb(conf, library_error);
     return conf;
@@ -107,6 +132,27 @@ rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
     }
     security_client_ready(rk);
     return rk;
+}
+
+static void set_number(rd_kafka_conf_t *conf, const char *name, int32_t value)
+{
+    char text[16], why[128] = "";
+
+    snprintf(text, sizeof text, "%d", value);
+    if (rd_kafka_conf_set(conf, name, text, why, sizeof why) != RD_KAFKA_CONF_OK)
+        log_debug("setting_not_changed", LOG_S("name", name), LOG_S("why", why));
+}
+
+/* The library has no call for this, and hands out the configuration of a running client to be read.
+ * It reads these two numbers for each fetch that it builds (rd_kafka_broker_fetch_toppars), so that
+ * a change is seen by the next one; a version that no longer did would fetch as it did before, and
+ * nothing else. The other way, a new client, takes every partition over anew for it. */
+void rdkafka_fetch_as(rd_kafka_t *rk, int32_t wait_ms, int32_t min_bytes)
+{
+    rd_kafka_conf_t *conf = (rd_kafka_conf_t *)(uintptr_t)rd_kafka_conf(rk);
+
+    set_number(conf, "fetch.wait.max.ms", wait_ms);
+    set_number(conf, "fetch.min.bytes", min_bytes);
 }
 
 rd_kafka_resp_err_t rdkafka_ask(rd_kafka_t *rk, int timeout_ms)

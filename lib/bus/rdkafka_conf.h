@@ -15,6 +15,12 @@
 rd_kafka_conf_t *rdkafka_conf_new(const char *brokers, const char *client_id,
                                   const char *const *pairs);
 
+/* A fetch that does not gather is answered then though there is nothing. */
+enum { RDKAFKA_FETCH_IDLE_MS = 500 };
+
+/** The same for a consumer of a group, which does not gather yet. */
+rd_kafka_conf_t *rdkafka_conf_consumer(const struct consumer_conf *conf);
+
 /** Whether what failed so may succeed a little later, with nobody's help: a leader or a coordinator
  * moves, a broker is away, a group changes its members. Every call that asks a broker decides by
  * this function whether to ask again. All other errors need an operator, or a restart. */
@@ -36,6 +42,10 @@ rd_kafka_resp_err_t rdkafka_ask(rd_kafka_t *rk, int timeout_ms);
 
 /** A client that took `conf` over (freed on failure too). NULL on failure. */
 rd_kafka_t *rdkafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
+
+/** From its next request on, a running consumer fetches so: answered once there are `min_bytes`, or
+ * after `wait_ms`. Call from the thread that polls it. */
+void rdkafka_fetch_as(rd_kafka_t *rk, int32_t wait_ms, int32_t min_bytes);
 
 /* Of security.c: what bus_security_use() was told, for each client. */
 

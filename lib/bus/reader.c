@@ -2,6 +2,7 @@
 #include "lib/bus/bus.h"
 #include "lib/bus/places.h"
 #include "lib/bus/rdkafka_conf.h"
+#include "lib/bus/versions.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -47,44 +48,44 @@ enum cq_status reader_new(const char *brokers, struct reader **ret)
         NULL,
     };
     rd_kafka_conf_t *rc = rdkafka_conf_new(brokers, "chasqui-reader", pairs);
-    struct reader *r = rc ? calloc(1, sizeof *r) : NULL;
+    struct reader *reader = rc ? calloc(1, sizeof *reader) : NULL;
 
-    if (!r) {
+    if (!reader) {
         if (rc)
             rd_kafka_conf_destroy(rc);
         return CQ_FATAL;
     }
-    r->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
-    r->brokers = strdup(brokers);
-    if (!r->rk || !r->brokers) {
-        reader_free(r);
+    reader->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
+    reader->brokers = strdup(brokers);
+    if (!reader->rk || !reader->brokers) {
+        reader_free(reader);
         return CQ_FATAL;
     }
-    rd_kafka_poll_set_consumer(r->rk);
-    *ret = r;
+    rd_kafka_poll_set_consumer(reader->rk);
+    *ret = reader;
     return CQ_OK;
 }
 
-void reader_free(struct reader *r)
+void reader_free(struct reader *reader)
 {
-    if (!r)
+    if (!reader)
         return;
-    if (r->rk)
-        rd_kafka_assign(r->rk, NULL);
-    places_close(r->rk);
-    free(r->brokers);
-    free(r);
+    if (reader->rk)
+        rd_kafka_assign(reader->rk, NULL);
+    places_close(reader->rk);
+    free(reader->brokers);
+    free(reader);
 }
 
 /* A partition whose leader has just died has another one in a moment: not a reason to give up what
  * was assigned, or every role would restart with every broker. */
-static enum cq_status ask_offset(struct reader *r, const char *topic, int32_t partition,
+static enum cq_status ask_offset(struct reader *reader, const char *topic, int32_t partition,
                                  int64_t at_ms, int64_t *ret)
 {
     int64_t began_ms = clock_mono_ms();
     rd_kafka_resp_err_t err;
 
-    while ((err = rdkafka_find_offset(r->rk, topic, partition, at_ms, CALL_MS, ret))) {
+    while ((err = rdkafka_find_offset(reader->rk, topic, partition, at_ms, CALL_MS, ret))) {
         int64_t gone_ms = clock_mono_ms() - began_ms;
 
         log_debug("offset_unknown", LOG_S("topic", topic), LOG_I("partition", partition),
@@ -96,14 +97,14 @@ static enum cq_status ask_offset(struct reader *r, const char *topic, int32_t pa
     return CQ_OK;
 }
 
-enum cq_status reader_watermarks(struct reader *r, const char *topic, int32_t partition,
+enum cq_status reader_watermarks(struct reader *reader, const char *topic, int32_t partition,
                                  int64_t *ret_first, int64_t *ret_next)
 {
     int64_t first = -1, next = -1;
-    enum cq_status st = ask_offset(r, topic, partition, RD_KAFKA_OFFSET_BEGINNING, &first);
+    enum cq_status st = ask_offset(reader, topic, partition, RD_KAFKA_OFFSET_BEGINNING, &first);
 
     if (st == CQ_OK)
-        st = ask_offset(r, topic, partition, RD_KAFKA_OFFSET_END, &next);
+        st = ask_offset(reader, topic, partition, RD_KAFKA_OFFSET_END, &next);
     if (st == CQ_OK && (first < 0 || next < first))
         st = CQ_AGAIN;
     if (st != CQ_OK)
@@ -113,16 +114,16 @@ enum cq_status reader_watermarks(struct reader *r, const char *topic, int32_t pa
     return CQ_OK;
 }
 
-enum cq_status reader_offset_for_time(struct reader *r, const char *topic, int32_t partition,
+enum cq_status reader_offset_for_time(struct reader *reader, const char *topic, int32_t partition,
                                       int64_t at_ms, int64_t *ret)
 {
     int64_t first, offset;
-    enum cq_status st = ask_offset(r, topic, partition, at_ms, &offset);
+    enum cq_status st = ask_offset(reader, topic, partition, at_ms, &offset);
 
     if (st != CQ_OK)
         return st;
     if (offset < 0) /* every record is older */
-        return reader_watermarks(r, topic, partition, &first, ret);
+        return reader_watermarks(reader, topic, partition, &first, ret);
     *ret = offset;
     return CQ_OK;
 }
@@ -132,47 +133,50 @@ enum cq_status reader_offset_for_time(struct reader *r, const char *topic, int32
 typedef enum cq_status take_fn(void *what, const rd_kafka_message_t *m, bool *heard, bool *done);
 
 /* Read the partitions of `list` from its offsets. CQ_AGAIN: the log is silent. */
-static enum cq_status read_assigned(struct reader *r, rd_kafka_topic_partition_list_t *list,
+static enum cq_status read_assigned(struct reader *reader, rd_kafka_topic_partition_list_t *list,
                                     take_fn *take, void *what)
 {
     int64_t heard_ms = clock_mono_ms();
-    enum cq_status st = rd_kafka_assign(r->rk, list) ? CQ_AGAIN : CQ_OK;
+    enum cq_status st = rd_kafka_assign(reader->rk, list) ? CQ_AGAIN : CQ_OK;
     bool done = false;
 
     while (st == CQ_OK && !done) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, POLL_MS);
+        rd_kafka_message_t *msg = rd_kafka_consumer_poll(reader->rk, POLL_MS);
         bool heard = false;
 
-        if (m) {
-            st = take(what, m, &heard, &done);
-            rd_kafka_message_destroy(m);
+        if (msg) {
+            st = take(what, msg, &heard, &done);
+            rd_kafka_message_destroy(msg);
         }
         if (heard)
             heard_ms = clock_mono_ms();
         else if (st == CQ_OK && clock_mono_ms() - heard_ms > SILENCE_MS)
             st = CQ_AGAIN;
     }
-    rd_kafka_assign(r->rk, NULL);
+    rd_kafka_assign(reader->rk, NULL);
     return st;
 }
 
 struct scan {
     int64_t to;
+    int64_t judged; /* see versions_await() */
     reader_scan_fn *fn;
     void *arg;
 };
 
-static enum cq_status take_scanned(void *what, const rd_kafka_message_t *m, bool *heard, bool *done)
+static enum cq_status take_scanned(void *what, const rd_kafka_message_t *msg, bool *heard,
+                                   bool *done)
 {
-    const struct scan *s = what;
+    struct scan *scan = what;
     struct bus_record rec;
+    enum cq_status st;
 
     *heard = true;
-    switch ((int)m->err) {
+    switch ((int)msg->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        *done = m->offset >= s->to; /* compaction may have taken the last records */
+        *done = msg->offset >= scan->to; /* compaction may have taken the last records */
         return CQ_OK;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR__FATAL:
@@ -181,17 +185,18 @@ static enum cq_status take_scanned(void *what, const rd_kafka_message_t *m, bool
         *heard = false;
         return CQ_OK;
     }
-    *done = m->offset + 1 >= s->to;
-    if (m->offset >= s->to)
+    *done = msg->offset + 1 >= scan->to;
+    if (msg->offset >= scan->to)
         return CQ_OK;
-    rec = rdkafka_record(m);
-    return s->fn(s->arg, &rec);
+    rec = rdkafka_record(msg);
+    st = versions_await(&rec, &scan->judged);
+    return st == CQ_OK ? scan->fn(scan->arg, &rec) : st;
 }
 
-enum cq_status reader_scan(struct reader *r, const char *topic, int32_t partition, int64_t from,
-                           int64_t to, reader_scan_fn *fn, void *arg)
+enum cq_status reader_scan(struct reader *reader, const char *topic, int32_t partition,
+                           int64_t from, int64_t to, reader_scan_fn *fn, void *arg)
 {
-    struct scan scan = { to, fn, arg };
+    struct scan scan = { to, 0, fn, arg };
     rd_kafka_topic_partition_list_t *list;
     enum cq_status st;
 
@@ -200,14 +205,14 @@ enum cq_status reader_scan(struct reader *r, const char *topic, int32_t partitio
     list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset =
         from == BUS_FROM_START ? RD_KAFKA_OFFSET_BEGINNING : from;
-    st = read_assigned(r, list, take_scanned, &scan);
+    st = read_assigned(reader, list, take_scanned, &scan);
     rd_kafka_topic_partition_list_destroy(list);
     return st;
 }
 
 /* ---- many partitions at once ------------------------------------------------------------ */
 
-enum cq_status reader_ends(struct reader *r, const char *topic, int32_t n, int64_t *ret_next)
+enum cq_status reader_ends(struct reader *reader, const char *topic, int32_t n, int64_t *ret_next)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
     int64_t until_ms = clock_mono_ms() + LEADER_WITHIN_MS;
@@ -218,7 +223,7 @@ enum cq_status reader_ends(struct reader *r, const char *topic, int32_t n, int64
     do {
         for (int i = 0; i < list->cnt; i++)
             list->elems[i].offset = RD_KAFKA_OFFSET_END;
-        err = rd_kafka_offsets_for_times(r->rk, list, CALL_MS);
+        err = rd_kafka_offsets_for_times(reader->rk, list, CALL_MS);
         for (int i = 0; !err && i < list->cnt; i++)
             err = list->elems[i].err;
         again = rdkafka_heals(err) && clock_left_ms(until_ms);
@@ -231,11 +236,11 @@ enum cq_status reader_ends(struct reader *r, const char *topic, int32_t n, int64
     return err ? CQ_AGAIN : CQ_OK;
 }
 
-enum cq_status reader_commits(struct reader *r, const char *group, const char *topic, int32_t n,
-                              reader_commit_fn *fn, void *arg)
+enum cq_status reader_commits(struct reader *reader, const char *group, const char *topic,
+                              int32_t n, reader_commit_fn *fn, void *arg)
 {
     bool is_own = strcmp(group, BUS_FLOOR_GROUP) == 0;
-    rd_kafka_t *rk = is_own ? r->rk : places_open(r->brokers, group);
+    rd_kafka_t *rk = is_own ? reader->rk : places_open(reader->brokers, group);
     enum cq_status st = rk ? places_commits(rk, topic, 0, n, fn, arg) : CQ_FATAL;
 
     if (!is_own)
@@ -252,44 +257,44 @@ struct lasts {
     void *arg;
 };
 
-static void note_shown(struct lasts *l, int32_t partition, bool *done)
+static void note_shown(struct lasts *lasts, int32_t partition, bool *done)
 {
-    if (!l->shown[partition])
-        l->left--;
-    l->shown[partition] = true;
-    *done = l->left == 0;
+    if (!lasts->shown[partition])
+        lasts->left--;
+    lasts->shown[partition] = true;
+    *done = lasts->left == 0;
 }
 
-static enum cq_status take_last(void *what, const rd_kafka_message_t *m, bool *heard, bool *done)
+static enum cq_status take_last(void *what, const rd_kafka_message_t *msg, bool *heard, bool *done)
 {
-    struct lasts *l = what;
+    struct lasts *lasts = what;
     struct bus_record rec;
     enum cq_status st = CQ_OK;
 
-    *heard = !m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-    switch ((int)m->err) {
+    *heard = !msg->err || msg->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    switch ((int)msg->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* compacted away, or expired */
-        note_shown(l, m->partition, done);
+        note_shown(lasts, msg->partition, done);
         return CQ_OK;
     case RD_KAFKA_RESP_ERR__FATAL:
         return CQ_FATAL;
     default:
         return CQ_OK;
     }
-    if (l->shown[m->partition])
+    if (lasts->shown[msg->partition])
         return CQ_OK;
-    rec = rdkafka_record(m);
-    if (m->offset < l->next[m->partition])
-        st = l->fn(l->arg, &rec);
-    note_shown(l, m->partition, done);
+    rec = rdkafka_record(msg);
+    if (msg->offset < lasts->next[msg->partition])
+        st = lasts->fn(lasts->arg, &rec);
+    note_shown(lasts, msg->partition, done);
     return st;
 }
 
-enum cq_status reader_lasts(struct reader *r, const char *topic, int32_t n, const int64_t *next,
-                            reader_scan_fn *fn, void *arg)
+enum cq_status reader_lasts(struct reader *reader, const char *topic, int32_t n,
+                            const int64_t *next, reader_scan_fn *fn, void *arg)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
     struct lasts lasts = { .next = next, .fn = fn, .arg = arg };
@@ -300,18 +305,18 @@ enum cq_status reader_lasts(struct reader *r, const char *topic, int32_t n, cons
             rd_kafka_topic_partition_list_add(list, topic, p)->offset = next[p] - 1;
     lasts.left = list->cnt;
     if (lasts.left)
-        st = read_assigned(r, list, take_last, &lasts);
+        st = read_assigned(reader, list, take_last, &lasts);
     rd_kafka_topic_partition_list_destroy(list);
     return st;
 }
 
 /* ---- groups from outside ---------------------------------------------------------------- */
 
-enum cq_status reader_move_group(struct reader *r, const char *group, const char *topic,
+enum cq_status reader_move_group(struct reader *reader, const char *group, const char *topic,
                                  int32_t partition, int64_t next, const char *meta, char *reterr,
                                  size_t reterr_n)
 {
-    rd_kafka_t *rk = places_open(r->brokers, group);
+    rd_kafka_t *rk = places_open(reader->brokers, group);
     rd_kafka_resp_err_t err =
         rk ? places_move(rk, topic, partition, next, meta) : RD_KAFKA_RESP_ERR__FAIL;
 
@@ -322,16 +327,16 @@ enum cq_status reader_move_group(struct reader *r, const char *group, const char
     return err ? CQ_AGAIN : CQ_OK;
 }
 
-enum cq_status reader_raise_floor(struct reader *r, const char *topic, int32_t partition,
+enum cq_status reader_raise_floor(struct reader *reader, const char *topic, int32_t partition,
                                   int64_t next)
 {
-    return places_raise(r->rk, topic, partition, next);
+    return places_raise(reader->rk, topic, partition, next);
 }
 
-enum cq_status reader_group_members(struct reader *r, const char *group, int *ret_members)
+enum cq_status reader_group_members(struct reader *reader, const char *group, int *ret_members)
 {
     const struct rd_kafka_group_list *list = NULL;
-    rd_kafka_resp_err_t err = rd_kafka_list_groups(r->rk, group, &list, CALL_MS);
+    rd_kafka_resp_err_t err = rd_kafka_list_groups(reader->rk, group, &list, CALL_MS);
 
     *ret_members = 0;
     for (int i = 0; !err && i < list->group_cnt; i++) {

@@ -17,32 +17,32 @@ static bool given(const char *text)
     return text && *text;
 }
 
-static const char *protocol_of(const struct bus_security *s)
+static const char *protocol_of(const struct bus_security *security)
 {
-    if (s->sasl == BUS_SASL_NONE)
-        return s->tls ? "ssl" : "plaintext";
-    return s->tls ? "sasl_ssl" : "sasl_plaintext";
+    if (security->sasl == BUS_SASL_NONE)
+        return security->tls ? "ssl" : "plaintext";
+    return security->tls ? "sasl_ssl" : "sasl_plaintext";
 }
 
 /* Names and values of what is given. The names of brokers are verified by this version's default;
  * it is said here so that another default changes nothing. */
-static bool set_all(rd_kafka_conf_t *conf, const struct bus_security *s)
+static bool set_all(rd_kafka_conf_t *conf, const struct bus_security *security)
 {
     const struct {
         const char *name, *value;
     } rows[] = {
-        { "security.protocol", protocol_of(s) },
-        { "enable.ssl.certificate.verification", s->tls ? "true" : NULL },
-        { "ssl.endpoint.identification.algorithm", s->tls ? "https" : NULL },
-        { "ssl.ca.location", s->ca_file },
-        { "ssl.certificate.location", s->cert_file },
-        { "ssl.key.location", s->key_file },
-        { "ssl.key.password", s->key_password },
-        { "sasl.mechanism", s->sasl == BUS_SASL_PLAIN         ? "PLAIN"
-                            : s->sasl == BUS_SASL_OAUTHBEARER ? "OAUTHBEARER"
-                                                              : NULL },
-        { "sasl.username", s->sasl == BUS_SASL_PLAIN ? s->user : NULL },
-        { "sasl.password", s->sasl == BUS_SASL_PLAIN ? s->password : NULL },
+        { "security.protocol", protocol_of(security) },
+        { "enable.ssl.certificate.verification", security->tls ? "true" : NULL },
+        { "ssl.endpoint.identification.algorithm", security->tls ? "https" : NULL },
+        { "ssl.ca.location", security->ca_file },
+        { "ssl.certificate.location", security->cert_file },
+        { "ssl.key.location", security->key_file },
+        { "ssl.key.password", security->key_password },
+        { "sasl.mechanism", security->sasl == BUS_SASL_PLAIN         ? "PLAIN"
+                            : security->sasl == BUS_SASL_OAUTHBEARER ? "OAUTHBEARER"
+                                                                     : NULL },
+        { "sasl.username", security->sasl == BUS_SASL_PLAIN ? security->user : NULL },
+        { "sasl.password", security->sasl == BUS_SASL_PLAIN ? security->password : NULL },
     };
     char why[256];
 

@@ -8,6 +8,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/bus/bus.h"
+#include "lib/bus/proving.h"
 
 struct stage; /* opaque; one thread */
 
@@ -48,6 +49,11 @@ struct stage_conf {
     const struct bus_watched *outputs;
     size_t outputs_n;
     struct reader *reader;
+    /* Outputs that can be made again, PROOF_OUTPUTS_MAX at most. Each commit says how far they
+     * reached (lib/bus/proof.h), which is checked when a partition is assigned: when one of them
+     * ends before that, the stage ends with `log_was_cut`. */
+    const struct proven *proven;
+    size_t proven_n;
     int tries_max; /* of a record without progress; 0: no limit, its step may wait for another
                     * service */
     const struct stage_ops *ops;
@@ -59,7 +65,7 @@ struct stage_conf {
 enum { STAGE_TRIES_MAX = 8 };
 
 CQ_MUST_CHECK enum cq_status stage_new(const struct stage_conf *conf, struct stage **ret);
-void stage_free(struct stage *s);
+void stage_free(struct stage *stage);
 
 /** Queue one output for the end of the turn; key and value are copied. CQ_FATAL when the turn's
  * outputs pass their bound. */
@@ -71,18 +77,15 @@ CQ_MUST_CHECK enum cq_status stage_emit(struct stage_out *out, const char *topic
 size_t stage_room(const struct stage_out *out);
 
 /** One turn, waiting up to `wait_ms` for the first record. CQ_OK or CQ_FATAL. */
-CQ_MUST_CHECK enum cq_status stage_turn(struct stage *s, int wait_ms);
+CQ_MUST_CHECK enum cq_status stage_turn(struct stage *stage, int wait_ms);
 
 /** Turns until partitions are assigned, `*stop`, or about 10 s without any (more copies than
  * partitions). */
-CQ_MUST_CHECK enum cq_status stage_join(struct stage *s, const volatile int *stop);
+CQ_MUST_CHECK enum cq_status stage_join(struct stage *stage, const volatile int *stop);
 
 /** Turns until `*stop` (set by a signal) or a fatal status; commits and leaves the group at the
  * end. */
-CQ_MUST_CHECK enum cq_status stage_run(struct stage *s, const volatile int *stop);
+CQ_MUST_CHECK enum cq_status stage_run(struct stage *stage, const volatile int *stop);
 
 /** Words for the last CQ_FATAL, for a log line; "" for none. Borrowed. */
-const char *stage_error(const struct stage *s);
-
-/** Consumer for watermarks and the like; borrowed. */
-struct consumer *stage_consumer(struct stage *s);
+const char *stage_error(const struct stage *stage);

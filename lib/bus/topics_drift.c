@@ -11,7 +11,7 @@ enum { SAFE_REPLICAS = 3, SAFE_INSYNC = 2 };
  * the operator's own: segment.bytes, segment.ms, min.cleanable.dirty.ratio. */
 static const struct rule {
     const char *name;
-    enum { SAME, AT_LEAST } how; /* at least: as numbers, -1 is without an end */
+    enum { SAME, AT_LEAST, AT_MOST } how; /* as numbers; at least: -1 is without an end */
 } rules[] = {
     { "cleanup.policy", SAME },
     { "message.timestamp.type", SAME },
@@ -22,6 +22,7 @@ static const struct rule {
     { "delete.retention.ms", AT_LEAST },
     { "min.insync.replicas", AT_LEAST },
     { "replicas", AT_LEAST },
+    { "flush.messages", AT_MOST },
 };
 
 bool bus_setting_fits(const char *name, const char *wanted, const char *found)
@@ -35,6 +36,8 @@ bool bus_setting_fits(const char *name, const char *wanted, const char *found)
             return strcmp(wanted, found) == 0;
         least = strtoll(wanted, NULL, 10);
         have = strtoll(found, NULL, 10);
+        if (rules[i].how == AT_MOST)
+            return have <= least;
         return have == -1 || (least != -1 && have >= least);
     }
     return true;
@@ -48,24 +51,27 @@ struct drift {
     size_t *n;
 };
 
-static void compare(const struct drift *d, const char *name, const char *wanted, const char *found)
+static void compare(const struct drift *drift, const char *name, const char *wanted,
+                    const char *found)
 {
     if (bus_setting_fits(name, wanted, found))
         return;
-    d->fn(d->arg, d->wanted->name, name, wanted, found);
-    (*d->n)++;
+    drift->fn(drift->arg, drift->wanted->name, name, wanted, found);
+    (*drift->n)++;
 }
 
-static void compare_number(const struct drift *d, const char *name, int wanted, const char *found)
+static void compare_number(const struct drift *drift, const char *name, int wanted,
+                           const char *found)
 {
     char text[16];
 
     snprintf(text, sizeof text, "%d", wanted);
-    compare(d, name, text, found);
+    compare(drift, name, text, found);
 }
 
 /* What the broker says of one topic; `replicas` 0: it did not say. */
-static void compare_topic(const struct drift *d, const rd_kafka_ConfigResource_t *res, int replicas)
+static void compare_topic(const struct drift *drift, const rd_kafka_ConfigResource_t *res,
+                          int replicas)
 {
     size_t n = 0;
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(res, &n);
@@ -75,16 +81,17 @@ static void compare_topic(const struct drift *d, const rd_kafka_ConfigResource_t
         const char *name = rd_kafka_ConfigEntry_name(entries[i]);
         const char *found = rd_kafka_ConfigEntry_value(entries[i]);
 
-        for (const char *const *c = d->wanted->config; found && c && c[0]; c += 2)
-            if (strcmp(c[0], name) == 0)
-                compare(d, name, c[1], found);
+        for (const char *const *setting = drift->wanted->config; found && setting && setting[0];
+             setting += 2)
+            if (strcmp(setting[0], name) == 0)
+                compare(drift, name, setting[1], found);
         /* An acknowledged record is on two machines, where there are three. */
         if (found && replicas >= SAFE_REPLICAS && strcmp(name, "min.insync.replicas") == 0)
-            compare_number(d, name, SAFE_INSYNC, found);
+            compare_number(drift, name, SAFE_INSYNC, found);
     }
     snprintf(text, sizeof text, "%d", replicas);
     if (replicas)
-        compare_number(d, "replicas", d->wanted->replication, text);
+        compare_number(drift, "replicas", drift->wanted->replication, text);
 }
 
 static int replicas_of(const struct rd_kafka_metadata *md, const char *name)
@@ -97,8 +104,8 @@ static int replicas_of(const struct rd_kafka_metadata *md, const char *name)
 
 static enum cq_status compare_all(const rd_kafka_DescribeConfigs_result_t *result,
                                   const struct rd_kafka_metadata *md,
-                                  const struct bus_topic_wanted *t, size_t n, struct drift *d,
-                                  char *reterr, size_t reterr_n)
+                                  const struct bus_topic_wanted *wanted, size_t n,
+                                  struct drift *drift, char *reterr, size_t reterr_n)
 {
     size_t found_n = 0;
     const rd_kafka_ConfigResource_t **found =
@@ -113,16 +120,16 @@ static enum cq_status compare_all(const rd_kafka_DescribeConfigs_result_t *resul
                      rd_kafka_err2name(err));
             return rdkafka_heals(err) ? CQ_AGAIN : CQ_FATAL;
         }
-        for (size_t k = 0; k < n; k++)
-            if (strcmp(t[k].name, name) == 0) {
-                d->wanted = &t[k];
-                compare_topic(d, found[i], replicas_of(md, name));
+        for (size_t which = 0; which < n; which++)
+            if (strcmp(wanted[which].name, name) == 0) {
+                drift->wanted = &wanted[which];
+                compare_topic(drift, found[i], replicas_of(md, name));
             }
     }
     return CQ_OK;
 }
 
-static rd_kafka_event_t *describe(rd_kafka_t *rk, const struct bus_topic_wanted *t, size_t n,
+static rd_kafka_event_t *describe(rd_kafka_t *rk, const struct bus_topic_wanted *wanted, size_t n,
                                   rd_kafka_queue_t *queue, int timeout_ms)
 {
     rd_kafka_ConfigResource_t **asked = calloc(n, sizeof *asked);
@@ -130,16 +137,16 @@ static rd_kafka_event_t *describe(rd_kafka_t *rk, const struct bus_topic_wanted 
     if (!asked)
         return NULL;
     for (size_t i = 0; i < n; i++)
-        asked[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, t[i].name);
+        asked[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, wanted[i].name);
     rd_kafka_DescribeConfigs(rk, asked, n, NULL, queue);
     rd_kafka_ConfigResource_destroy_array(asked, n);
     free(asked);
     return rd_kafka_queue_poll(queue, timeout_ms);
 }
 
-enum cq_status bus_topics_drift(const char *brokers, const struct bus_topic_wanted *t, size_t n,
-                                int timeout_ms, bus_drift_fn *fn, void *arg, size_t *ret_n,
-                                char *reterr, size_t reterr_n)
+enum cq_status bus_topics_drift(const char *brokers, const struct bus_topic_wanted *wanted,
+                                size_t n, int timeout_ms, bus_drift_fn *fn, void *arg,
+                                size_t *ret_n, char *reterr, size_t reterr_n)
 {
     rd_kafka_conf_t *rc = rdkafka_conf_new(brokers, "chasqui-admin", NULL);
     rd_kafka_t *rk = rc ? rdkafka_client_new(RD_KAFKA_PRODUCER, rc) : NULL;
@@ -156,13 +163,14 @@ enum cq_status bus_topics_drift(const char *brokers, const struct bus_topic_want
     }
     queue = rd_kafka_queue_new(rk);
     snprintf(reterr, reterr_n, "settings of topics: the broker does not answer");
-    ev = rd_kafka_metadata(rk, 1, NULL, &md, timeout_ms) ? NULL
-                                                         : describe(rk, t, n, queue, timeout_ms);
+    ev = rd_kafka_metadata(rk, 1, NULL, &md, timeout_ms)
+             ? NULL
+             : describe(rk, wanted, n, queue, timeout_ms);
     if (ev && rd_kafka_event_error(ev)) {
         snprintf(reterr, reterr_n, "settings of topics: %s", rd_kafka_event_error_string(ev));
         st = rdkafka_heals(rd_kafka_event_error(ev)) ? CQ_AGAIN : CQ_FATAL;
     } else if (ev) {
-        st = compare_all(rd_kafka_event_DescribeConfigs_result(ev), md, t, n, &drift, reterr,
+        st = compare_all(rd_kafka_event_DescribeConfigs_result(ev), md, wanted, n, &drift, reterr,
                          reterr_n);
     }
     if (ev)

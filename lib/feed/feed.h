@@ -44,6 +44,10 @@ struct feed_ops {
     enum cq_status (*write)(void *arg, struct pg *c, struct producer *p, const char **ret_why);
     /** The committed turn was the last thing that happened to the rows. May be NULL. */
     void (*applied)(void *arg);
+    /** Between turns, with a connection that is in no transaction: what is not about records.
+     * `partitions` are those of each topic; `*ret_wait_ms` says when to ask again. May be NULL.
+     * CQ_AGAIN: the same in a second. */
+    enum cq_status (*spare)(void *arg, struct pg *c, int32_t partitions, int *ret_wait_ms);
     /** A partition was taken or given up, for a log line. May be NULL. */
     void (*owned)(void *arg, const char *topic, int32_t partition, int64_t from, bool ours);
 };
@@ -80,7 +84,7 @@ struct feed_conf {
 
 /** Queue one record from inside `write`, waiting while the queue is full. CQ_AGAIN: it stays full.
  * CQ_FATAL: it cannot be sent. */
-CQ_MUST_CHECK enum cq_status feed_tell(struct producer *p, const struct bus_send *m);
+CQ_MUST_CHECK enum cq_status feed_tell(struct producer *producer, const struct bus_send *send);
 
 /** What has happened so far; borrowed for the feed's life. */
 struct feed_stats {
@@ -96,15 +100,15 @@ struct feed_stats {
 
 /** Everything pointed to by `conf` is borrowed for the feed's life. */
 CQ_MUST_CHECK enum cq_status feed_new(const struct feed_conf *conf, struct feed **ret);
-void feed_free(struct feed *f); /* NULL is fine */
+void feed_free(struct feed *feed); /* NULL is fine */
 
 /** One turn, waiting up to `wait_ms` for the first record. CQ_OK or CQ_FATAL. */
-CQ_MUST_CHECK enum cq_status feed_turn(struct feed *f, int wait_ms);
+CQ_MUST_CHECK enum cq_status feed_turn(struct feed *feed, int wait_ms);
 
 /** Turns until partitions are ours, or about 10 s have passed, or *stop. */
-CQ_MUST_CHECK enum cq_status feed_join(struct feed *f);
+CQ_MUST_CHECK enum cq_status feed_join(struct feed *feed);
 
-const struct feed_stats *feed_stats(const struct feed *f);
+const struct feed_stats *feed_stats(const struct feed *feed);
 
-/** Words of the last failure of PostgreSQL, for a log line. */
-const char *feed_error(const struct feed *f);
+/** Why it ended, or PostgreSQL's last words; for a log line. Borrowed. */
+const char *feed_error(const struct feed *feed);

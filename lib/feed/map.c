@@ -2,131 +2,156 @@
 /*
  * lib/feed/map.c - which of the gathered records a turn applies, and what they become.
  */
+#include "lib/base/log.h"
 #include "lib/feed/state.h"
 
 #include <stdio.h>
 
+enum { NOTE_MS = 10000 /* for the broker to answer about a note; then the turn is repeated */ };
+
 static const char undecodable[] = "cannot be decoded",
                   too_dear[] = "needs more memory or output than a turn may have";
 
-/* Where the sources of a topic's records stand; NULL: they have none that is known. */
-static const char *sources_of(const struct feed *f, const char *topic)
-{
-    for (size_t t = 0; t < f->conf.topics_n; t++)
-        if (strcmp(f->conf.topics[t].name, topic) == 0)
-            return f->conf.topics[t].sources;
-    return NULL;
-}
-
 /* Whether the log has `source` at all. Sources rise by a little, so the broker is asked for the end
  * after a jump only. CQ_POISON: it does not. CQ_AGAIN: the broker does not answer. */
-static enum cq_status check_source(struct feed *f, struct feed_part *p, const struct held *h,
-                                   int64_t source)
+static enum cq_status check_source(struct feed *feed, struct feed_part *part,
+                                   const struct held *held, int64_t source)
 {
-    const char *topic = sources_of(f, h->rec.topic);
-    int64_t known = p->turn_source > p->source ? p->turn_source : p->source;
+    const char *topic = feed_topic_of(feed, held->of)->sources;
     int64_t first;
     enum cq_status st;
 
-    if (!topic || source < p->sources || source <= known + FEED_SOURCE_JUMP)
+    if (!topic || source < part->sources || source <= parts_source(part) + FEED_SOURCE_JUMP)
         return CQ_OK;
-    st = reader_watermarks(f->reader, topic, h->rec.partition, &first, &p->sources);
+    st = reader_watermarks(feed->reader, topic, held->rec.partition, &first, &part->sources);
     if (st != CQ_OK)
         return st;
-    return source < p->sources ? CQ_OK : CQ_POISON;
+    return source < part->sources ? CQ_OK : CQ_POISON;
+}
+
+/* The step, with a note about the record where it needs care. The note is gone before anybody waits
+ * for the broker or the database. */
+static enum cq_status step(struct feed *feed, struct held *held, const struct feed_part *part,
+                           int64_t *ret_source, const char **ret_why)
+{
+    const char *killer;
+    enum cq_status st = hold_enter(&feed->holds, &held->rec, NOTE_MS, &killer);
+
+    feed->waits |= st == CQ_AGAIN;
+    if (st == CQ_POISON) { /* also when the turn is done again */
+        snprintf(held->refused, sizeof held->refused, "%s", killer);
+        *ret_why = killer;
+    }
+    if (st != CQ_OK)
+        return st;
+    st = feed->conf.ops->step(feed->conf.arg, &held->rec, parts_source(part),
+                              held->rec.offset < part->until, ret_source, ret_why);
+    while (st != CQ_FATAL && hold_leave(&feed->holds, NOTE_MS) == CQ_AGAIN)
+        log_debug("note_not_removed", LOG_S("topic", held->rec.topic));
+    return st;
 }
 
 /* CQ_POISON: it has become a dead letter, though the step took it: the turn is mapped anew. */
-static enum cq_status map_one(struct feed *f, struct held *h, struct feed_part *p,
+static enum cq_status map_one(struct feed *feed, struct held *held, struct feed_part *part,
                               const char **ret_why)
 {
-    int64_t applied = p->turn_source > p->source ? p->turn_source : p->source;
     int64_t source = -1;
     const char *why = undecodable;
     enum cq_status st = CQ_POISON;
 
-    if (h->refused[0])
-        why = h->refused;
+    if (held->refused[0])
+        why = held->refused;
     else
-        st = f->conf.ops->step(f->conf.arg, &h->rec, applied, h->rec.offset < p->until, &source,
-                               &why);
+        st = step(feed, held, part, &source, &why);
     *ret_why = why == undecodable ? too_dear : why;
     if (st == CQ_AGAIN || st == CQ_FATAL)
         return st;
     if (st == CQ_OK) {
-        enum cq_status known = check_source(f, p, h, source);
+        enum cq_status known = check_source(feed, part, held, source);
 
         if (known == CQ_POISON)
-            snprintf(h->refused, sizeof h->refused, "its source is beyond the end of %s",
-                     sources_of(f, h->rec.topic));
-        f->source_unknown |= known == CQ_AGAIN;
+            snprintf(held->refused, sizeof held->refused, "its source is beyond the end of %s",
+                     feed_topic_of(feed, held->of)->sources);
+        feed->waits |= known == CQ_AGAIN;
         if (known != CQ_OK)
             return known;
     }
-    h->why = st == CQ_POISON ? why : NULL;
-    h->taken = true;
-    f->taken_n++;
-    p->turn_next = h->rec.offset + 1;
-    if (source > p->turn_source)
-        p->turn_source = source;
+    held->why = st == CQ_POISON ? why : NULL;
+    held->taken = true;
+    feed->taken_n++;
+    part->turn_next = held->rec.offset + 1;
+    if (source > part->turn_source)
+        part->turn_source = source;
     return CQ_OK;
 }
 
 /* A record finds no room although the turn is empty. CQ_OK: it is a dead letter when it is mapped
  * next. */
-static enum cq_status note_try(struct feed *f, struct held *h, const char *why)
+static enum cq_status note_try(struct feed *feed, struct held *held, const char *why)
 {
-    if (f->source_unknown || ++f->tries < FEED_TRIES_MAX)
+    if (feed->waits || ++feed->tries < FEED_TRIES_MAX)
         return CQ_AGAIN;
-    snprintf(h->refused, sizeof h->refused, "made no progress in %d tries: %s", f->tries, why);
-    f->tries = 0;
+    snprintf(held->refused, sizeof held->refused, "made no progress in %d tries: %s", feed->tries,
+             why);
+    feed->tries = 0;
     return CQ_OK;
 }
 
-static void begin_turn(struct feed *f)
+static void begin_turn(struct feed *feed)
 {
-    struct feed_part *p;
-    size_t topic;
-    int32_t partition;
+    const struct hold *of;
 
-    for (size_t at = 0; (p = parts_next(&f->parts, &at, &topic, &partition)) != NULL;) {
-        p->turn_next = p->turn_source = -1;
-        p->blocked = false;
+    for (size_t at = 0; (of = holds_next(&feed->holds, &at)) != NULL;) {
+        struct feed_part *part = parts_of(&feed->parts, of);
+
+        part->turn_next = part->turn_source = -1;
+        part->blocked = false;
     }
-    f->taken_n = 0;
-    f->source_unknown = false;
-    for (int i = 0; i < f->held_n; i++)
-        f->held[i].taken = false;
-    f->conf.ops->begin(f->conf.arg);
+    feed->taken_n = 0;
+    feed->waits = false;
+    for (int i = 0; i < feed->held_n; i++)
+        feed->held[i].taken = false;
+    feed->conf.ops->begin(feed->conf.arg);
 }
 
-enum cq_status feed_map(struct feed *f)
+/* Whether the turn ends before record `h`: what needs care is applied one by one. */
+static bool ends_before(const struct feed *feed, const struct hold *of, bool careful)
 {
-    begin_turn(f);
-    for (int i = 0; i < f->held_n && !(f->single && f->taken_n); i++) {
-        struct held *h = &f->held[i];
-        struct feed_part *p = parts_get(&f->parts, h->rec.topic, h->rec.partition);
+    return feed->taken_n && (feed->single || careful || of->careful);
+}
+
+enum cq_status feed_map(struct feed *feed)
+{
+    bool careful = false; /* the turn has a record that needs care */
+
+    begin_turn(feed);
+    for (int i = 0; i < feed->held_n; i++) {
+        struct held *held = &feed->held[i];
+        struct feed_part *part = parts_of(&feed->parts, held->of);
         const char *why;
         enum cq_status st;
 
-        p->blocked |= f->hold[i];
-        if (p->blocked)
+        part->blocked |= feed->hold[i];
+        if (part->blocked)
             continue;
-        st = map_one(f, h, p, &why);
-        if (st == CQ_AGAIN && f->taken_n)
+        if (ends_before(feed, held->of, careful))
+            break;
+        careful = held->of->careful > 0;
+        st = map_one(feed, held, part, &why);
+        if (st == CQ_AGAIN && feed->taken_n)
             return CQ_OK; /* the turn is full */
         if (st == CQ_AGAIN)
-            st = note_try(f, h, why) == CQ_OK ? CQ_POISON : CQ_AGAIN;
+            st = note_try(feed, held, why) == CQ_OK ? CQ_POISON : CQ_AGAIN;
         if (st == CQ_POISON) {
-            begin_turn(f);
+            begin_turn(feed);
             i = -1;
             continue;
         }
         if (st == CQ_FATAL)
-            return feed_fatal(f, "mapping", h->rec.topic);
+            return feed_fatal(feed, "mapping", held->rec.topic);
         if (st != CQ_OK)
             return st;
     }
-    f->tries = f->taken_n ? 0 : f->tries;
+    feed->tries = feed->taken_n ? 0 : feed->tries;
     return CQ_OK;
 }

@@ -9,6 +9,7 @@
 
 struct held {
     struct bus_record rec;
+    struct hold *of;   /* how its partition is held; borrowed from the feed's holds */
     bool letter_sent;  /* its dead letter is out: a repeat of the turn sends no second one */
     bool taken;        /* part of the running turn */
     const char *why;   /* the running turn dead-letters it */
@@ -17,7 +18,7 @@ struct held {
 
 struct feed {
     struct feed_conf conf;
-    struct consumer *consumer; /* owned, as are these: */
+    struct holds holds; /* owned, as are these: */
     struct producer *producer;
     struct reader *reader;
     struct pg *pg;
@@ -37,42 +38,46 @@ struct feed {
     const char *doing;        /* for the words of a failure; static */
     const char *refused_why;  /* of a CQ_POISON of ops->write; NULL: the database's SQLSTATE */
     int tries;                /* of the first record, which finds no room in an empty turn */
-    bool source_unknown;      /* the broker did not say where the log of the sources ends */
+    bool waits;               /* the broker did not say where the log of the sources ends, or did
+                               * not store a note: that is no try */
     int again;                /* turns in a row that have to be done again */
     int64_t stalled_since_ms; /* 0: not stalled */
-    int64_t committed_ms;
-    int64_t turn_ms; /* when the last turn with records began … */
-    int pace_ms;     /* … and how long after it the next one may */
-    int64_t shown_ms;
-    int64_t looked_ms; /* whether the view is whole; 0: never */
+    int64_t looked_ms;        /* whether the view is whole; 0: never */
+    int64_t spare_ms;         /* when ops->spare is asked again */
     int64_t view; /* id of its table of positions; 0: not known. Another one: it was replaced */
     struct feed_stats stats;
     char why[320]; /* of CQ_FATAL, where it is not PostgreSQL's; "" for none */
 };
 
 /** Note why it ends, unless a cause is known already. */
-enum cq_status feed_fatal(struct feed *f, const char *what, const char *detail);
+enum cq_status feed_fatal(struct feed *feed, const char *what, const char *detail);
 
 /** Give a held record back to the library; the caller takes it out of f->held. */
-void feed_unhold(struct feed *f, struct held *h);
+void feed_unhold(struct feed *feed, struct held *held);
+
+/** What the sink says of a partition's topic. The holds have the topics in the order of
+ * f->conf.topics. */
+static inline const struct feed_topic *feed_topic_of(const struct feed *feed, const struct hold *of)
+{
+    return &feed->conf.topics[(of - feed->holds.v) / PARTITIONS_MAX];
+}
 
 /** Choose what this turn applies and map it (map.c). CQ_OK with f->taken_n 0: nothing that is held
  * may be applied yet. CQ_AGAIN: the turn has to be done again. */
-CQ_MUST_CHECK enum cq_status feed_map(struct feed *f);
+CQ_MUST_CHECK enum cq_status feed_map(struct feed *feed);
 
 /** A usable connection, greeted when it is new; what was in flight on the old one is not known. */
-CQ_MUST_CHECK enum cq_status own_database(struct feed *f);
+CQ_MUST_CHECK enum cq_status own_database(struct feed *feed);
 
 /** About once a second, between turns (whole.c): if it was not done since the view was made, note
  * where the partitions end; then remove from view.incomplete what has been passed. CQ_AGAIN: later;
  * the database or the broker does not answer. CQ_FATAL: the view was made anew since this feed
  * began, or the statement is wrong. */
-CQ_MUST_CHECK enum cq_status whole_look(struct feed *f);
+CQ_MUST_CHECK enum cq_status whole_look(struct feed *feed);
 
-/** What the consumer calls. */
-extern const struct consumer_ops own_ops;
+/** Partitions that come and go. */
+extern const struct hold_ops own_ops;
 
 /** Our turn was applied after all, or somebody else applied it: go on from there. A
  * parts_moved_fn. */
-enum cq_status own_moved(void *arg, size_t topic, int32_t partition, struct feed_part *p,
-                         int64_t next, int64_t source);
+enum cq_status own_moved(void *arg, struct hold *hold, int64_t next, int64_t source);

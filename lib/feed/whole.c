@@ -34,64 +34,66 @@ static const char sql_nothing_left[] =
 
 /* ---- where the partitions end --------------------------------------------------------- */
 
-struct ends {
-    struct cq_span *topic;
-    int32_t *partition;
-    int64_t *until;
-    size_t n;
+struct partition_end {
+    struct cq_span topic;
+    int32_t partition;
+    int64_t until;
+};
+
+static const struct pg_column end_columns[] = {
+    PG_COLUMN(partition_end, topic, "topic"),
+    PG_COLUMN(partition_end, partition, "partition"),
+    PG_COLUMN(partition_end, until, "until"),
 };
 
 /* Those that have anything. */
-static enum cq_status ask_ends(struct feed *f, struct ends *e)
+static enum cq_status ask_ends(struct feed *feed, struct partition_end *ends, size_t *ret_n)
 {
-    for (size_t t = 0; t < f->conf.topics_n; t++)
-        for (int32_t p = 0; p < f->conf.partitions; p++) {
-            const char *topic = f->conf.topics[t].name;
+    size_t n = 0;
+
+    for (size_t which = 0; which < feed->conf.topics_n; which++)
+        for (int32_t p = 0; p < feed->conf.partitions; p++) {
+            const char *topic = feed->conf.topics[which].name;
             int64_t first, next;
-            enum cq_status st = reader_watermarks(f->reader, topic, p, &first, &next);
+            enum cq_status st = reader_watermarks(feed->reader, topic, p, &first, &next);
 
             if (st != CQ_OK)
                 return st;
-            if (next == first)
-                continue;
-            e->topic[e->n] = span_str(topic);
-            e->partition[e->n] = p;
-            e->until[e->n++] = next;
+            if (next != first)
+                ends[n++] = (struct partition_end){ span_str(topic), p, next };
         }
+    *ret_n = n;
     return CQ_OK;
 }
 
-static enum cq_status write_ends(struct feed *f, struct pg_params *p, const struct ends *e)
+static enum cq_status write_ends(struct feed *feed, struct pg_params *params,
+                                 const struct partition_end *ends, size_t n)
 {
     cq_auto(pgresult) struct pg_result *begun = NULL;
-    enum cq_status st = pg_script(f->pg, "BEGIN");
+    enum cq_status st = pg_script(feed->pg, "BEGIN");
 
-    pg_params_clear(p);
-    pg_add_text(p, span_str(f->conf.consumer));
+    pg_params_clear(params);
+    pg_add_text(params, span_str(feed->conf.consumer));
     if (st == CQ_OK)
-        st = pg_run(f->pg, sql_begin, p, &begun);
+        st = pg_run(feed->pg, sql_begin, params, &begun);
     if (st == CQ_OK && pg_affected(begun) == 0)
-        return pg_script(f->pg, "ROLLBACK");
-    pg_add_text_array(p, e->topic, NULL, e->n);
-    pg_add_i32_array(p, e->partition, e->n);
-    pg_add_i64_array(p, e->until, e->n);
+        return pg_script(feed->pg, "ROLLBACK");
+    pg_add_columns(params, end_columns, ARRAY_LEN(end_columns), ends, sizeof *ends, n);
     if (st == CQ_OK)
-        st = pg_run(f->pg, sql_ends, p, NULL);
-    return st == CQ_OK ? pg_script(f->pg, "COMMIT") : st;
+        st = pg_run(feed->pg, sql_ends, params, NULL);
+    return st == CQ_OK ? pg_script(feed->pg, "COMMIT") : st;
 }
 
-static enum cq_status say_ends(struct feed *f, struct pg_params *p)
+static enum cq_status say_ends(struct feed *feed, struct pg_params *params)
 {
-    size_t max = f->conf.topics_n * (size_t)f->conf.partitions;
-    struct ends e = { calloc(max, sizeof *e.topic), calloc(max, sizeof *e.partition),
-                      calloc(max, sizeof *e.until), 0 };
-    enum cq_status st = e.topic && e.partition && e.until ? ask_ends(f, &e) : CQ_FATAL;
+    struct partition_end *ends =
+        calloc(feed->conf.topics_n * (size_t)feed->conf.partitions, sizeof *ends);
+    size_t n = 0;
+    enum cq_status st = ends ? ask_ends(feed, ends, &n) : CQ_FATAL;
 
     if (st == CQ_OK)
-        st = write_ends(f, p, &e);
-    free(e.topic);
-    free(e.partition);
-    free(e.until);
+        st = write_ends(feed, params, ends, n);
+    free(ends);
     return st;
 }
 
@@ -107,28 +109,30 @@ static enum cq_status found_one(void *arg, const struct bus_record *rec)
 /* Compaction and expiry may take a partition's last records, and then no position ever reaches
  * `until`: whether there are any is asked once a partition of ours stands still with nothing held.
  */
-static enum cq_status look_behind(struct feed *f, struct pg_params *params, const char *topic,
+static enum cq_status look_behind(struct feed *feed, struct pg_params *params, const char *topic,
                                   int32_t partition, int64_t until)
 {
-    struct feed_part *p = parts_get(&f->parts, topic, partition);
-    bool still = p && p->owned && !p->held && p->looked == p->polled;
+    const struct hold *hold = holds_find(&feed->holds, topic, partition);
+    struct feed_part *part = hold ? parts_of(&feed->parts, hold) : NULL;
+    bool still = hold && hold->owned && !part->held && part->looked == hold->taken;
     enum cq_status st;
 
-    if (p)
-        p->looked = p->polled;
+    if (hold)
+        part->looked = hold->taken;
     if (!still)
         return CQ_OK;
-    st = reader_scan(f->reader, topic, partition, p->polled, until, found_one, NULL);
+    st = reader_scan(feed->reader, topic, partition, hold->taken, until, found_one, NULL);
     if (st != CQ_OK)
         return st == CQ_POISON ? CQ_OK : st;
     pg_params_clear(params);
-    pg_add_text(params, span_str(f->conf.consumer));
+    pg_add_text(params, span_str(feed->conf.consumer));
     pg_add_text(params, span_str(topic));
     pg_add_i32(params, partition);
-    return pg_run(f->pg, sql_nothing_left, params, NULL);
+    return pg_run(feed->pg, sql_nothing_left, params, NULL);
 }
 
-static enum cq_status take_away(struct feed *f, struct pg_params *p, const struct pg_result *rows)
+static enum cq_status take_away(struct feed *feed, struct pg_params *params,
+                                const struct pg_result *rows)
 {
     bool passed = false;
     enum cq_status st = CQ_OK;
@@ -140,51 +144,51 @@ static enum cq_status take_away(struct feed *f, struct pg_params *p, const struc
         if (pg_bool(rows, i, 4))
             passed = true;
         else
-            st = look_behind(f, p, topic, (int32_t)pg_i64(rows, i, 2), pg_i64(rows, i, 3));
+            st = look_behind(feed, params, topic, (int32_t)pg_i64(rows, i, 2), pg_i64(rows, i, 3));
     }
     if (st != CQ_OK || !passed)
         return st;
-    pg_params_clear(p);
-    pg_add_text(p, span_str(f->conf.consumer));
-    return pg_run(f->pg, sql_passed, p, NULL);
+    pg_params_clear(params);
+    pg_add_text(params, span_str(feed->conf.consumer));
+    return pg_run(feed->pg, sql_passed, params, NULL);
 }
 
 /* ---- looking -------------------------------------------------------------------------- */
 
-static enum cq_status look(struct feed *f, struct pg_params *p)
+static enum cq_status look(struct feed *feed, struct pg_params *params)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     enum cq_status st;
 
-    pg_params_clear(p);
-    pg_add_text(p, span_str(f->conf.consumer));
-    st = pg_run(f->pg, sql_look, p, &rows);
+    pg_params_clear(params);
+    pg_add_text(params, span_str(feed->conf.consumer));
+    st = pg_run(feed->pg, sql_look, params, &rows);
     if (st != CQ_OK)
         return st;
-    if (f->view && f->view != pg_i64(rows, 0, 0))
-        return feed_fatal(f, "the view was made anew", "this role begins again with it");
-    f->view = pg_i64(rows, 0, 0);
-    f->stats.incomplete = pg_null(rows, 0, 1) ? 0 : pg_rows(rows);
-    if (!f->stats.incomplete)
+    if (feed->view && feed->view != pg_i64(rows, 0, 0))
+        return feed_fatal(feed, "the view was made anew", "this role begins again with it");
+    feed->view = pg_i64(rows, 0, 0);
+    feed->stats.incomplete = pg_null(rows, 0, 1) ? 0 : pg_rows(rows);
+    if (!feed->stats.incomplete)
         return CQ_OK;
     if (pg_bytes(rows, 0, 1).n)
-        return take_away(f, p, rows);
-    st = say_ends(f, p);
-    return st == CQ_OK ? look(f, p) : st; /* of an empty log nothing is left */
+        return take_away(feed, params, rows);
+    st = say_ends(feed, params);
+    return st == CQ_OK ? look(feed, params) : st; /* of an empty log nothing is left */
 }
 
-enum cq_status whole_look(struct feed *f)
+enum cq_status whole_look(struct feed *feed)
 {
     struct pg_params params;
     enum cq_status st = CQ_OK;
 
-    if (f->looked_ms && clock_mono_ms() - f->looked_ms < LOOK_EVERY_MS)
+    if (feed->looked_ms && clock_mono_ms() - feed->looked_ms < LOOK_EVERY_MS)
         return CQ_OK;
-    f->looked_ms = clock_mono_ms();
+    feed->looked_ms = clock_mono_ms();
     pg_params_init(&params, PARAMS_BYTES);
-    st = own_database(f);
+    st = own_database(feed);
     if (st == CQ_OK)
-        st = look(f, &params);
+        st = look(feed, &params);
     pg_params_release(&params);
     return st == CQ_POISON ? CQ_FATAL : st;
 }

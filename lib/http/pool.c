@@ -24,164 +24,162 @@ struct http_pool {
     struct slot *slots; /* owned; conf.max */
     int free_at;        /* first free slot, -1: none */
     int in_flight;
-    int64_t connects;
 };
 
-/* What is over the maximum is swallowed: the answer's beginning has all that is of interest. */
+/* What is over the maximum is dropped: the beginning of an answer has all that is of interest. */
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
-    struct slot *s = arg;
-    size_t room = HTTP_ANSWER_MAX - s->answer.n;
+    struct slot *slot = arg;
+    size_t room = HTTP_ANSWER_MAX - slot->answer.n;
 
-    buf_add(&s->answer, data, size * n < room ? size * n : room);
+    buf_add(&slot->answer, data, size * n < room ? size * n : room);
     return size * n;
 }
 
-static bool slot_init(struct http_pool *p, struct slot *s)
+static bool slot_init(struct http_pool *pool, struct slot *slot)
 {
-    s->easy = curl_easy_init();
-    buf_init(&s->body, HTTP_ANSWER_MAX);
-    buf_init(&s->answer, HTTP_ANSWER_MAX);
-    if (!s->easy)
+    slot->easy = curl_easy_init();
+    buf_init(&slot->body, HTTP_ANSWER_MAX);
+    buf_init(&slot->answer, HTTP_ANSWER_MAX);
+    if (!slot->easy)
         return false;
-    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(s->easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(s->easy, CURLOPT_HTTP_VERSION,
-                     (long)(p->conf.http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
-    curl_easy_setopt(s->easy, CURLOPT_PIPEWAIT, p->conf.http1 ? 0L : 1L);
-    curl_easy_setopt(s->easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long)p->conf.timeout_ms);
-    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
-    curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->error);
-    curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s);
-    if (p->ca_file && *p->ca_file)
-        curl_easy_setopt(s->easy, CURLOPT_CAINFO, p->ca_file);
+    curl_easy_setopt(slot->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(slot->easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(slot->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(slot->easy, CURLOPT_HTTP_VERSION,
+                     (long)(pool->conf.http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+    curl_easy_setopt(slot->easy, CURLOPT_PIPEWAIT, pool->conf.http1 ? 0L : 1L);
+    curl_easy_setopt(slot->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(slot->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, (long)pool->conf.timeout_ms);
+    curl_easy_setopt(slot->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(slot->easy, CURLOPT_WRITEDATA, slot);
+    curl_easy_setopt(slot->easy, CURLOPT_ERRORBUFFER, slot->error);
+    curl_easy_setopt(slot->easy, CURLOPT_PRIVATE, slot);
+    if (pool->ca_file && *pool->ca_file)
+        curl_easy_setopt(slot->easy, CURLOPT_CAINFO, pool->ca_file);
     return true;
 }
 
-static void slot_release(struct slot *s)
+static void slot_release(struct slot *slot)
 {
-    curl_easy_cleanup(s->easy);
-    curl_slist_free_all(s->headers);
-    buf_release(&s->body);
-    buf_release(&s->answer);
+    curl_easy_cleanup(slot->easy);
+    curl_slist_free_all(slot->headers);
+    buf_release(&slot->body);
+    buf_release(&slot->answer);
 }
 
 enum cq_status http_pool_new(const struct http_pool_conf *conf, struct http_pool **ret)
 {
-    struct http_pool *p = calloc(1, sizeof *p);
+    struct http_pool *pool = calloc(1, sizeof *pool);
 
-    if (!p)
+    if (!pool)
         return CQ_FATAL;
-    p->conf = *conf;
-    p->conf.max = conf->max > 0 && conf->max <= HTTP_POOL_MAX ? conf->max : HTTP_POOL_MAX;
-    p->ca_file = conf->ca_file ? strdup(conf->ca_file) : NULL;
-    p->slots = calloc((size_t)p->conf.max, sizeof *p->slots);
-    p->multi = curl_multi_init();
-    p->free_at = -1;
-    if (!p->slots || !p->multi) {
-        http_pool_free(p);
+    pool->conf = *conf;
+    pool->conf.max = conf->max > 0 && conf->max <= HTTP_POOL_MAX ? conf->max : HTTP_POOL_MAX;
+    pool->ca_file = conf->ca_file ? strdup(conf->ca_file) : NULL;
+    pool->slots = calloc((size_t)pool->conf.max, sizeof *pool->slots);
+    pool->multi = curl_multi_init();
+    pool->free_at = -1;
+    if (!pool->slots || !pool->multi) {
+        http_pool_free(pool);
         return CQ_FATAL;
     }
-    curl_multi_setopt(p->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(p->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)conf->connections);
-    curl_multi_setopt(p->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_MAX);
-    for (int i = p->conf.max; i-- > 0;) {
-        p->slots[i].next_free = p->free_at;
-        p->free_at = i;
+    curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)conf->connections);
+    curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_MAX);
+    for (int i = pool->conf.max; i-- > 0;) {
+        pool->slots[i].next_free = pool->free_at;
+        pool->free_at = i;
     }
-    *ret = p;
+    *ret = pool;
     return CQ_OK;
 }
 
-void http_pool_free(struct http_pool *p)
+void http_pool_free(struct http_pool *pool)
 {
-    if (!p)
+    if (!pool)
         return;
-    for (int i = 0; p->slots && i < p->conf.max; i++) {
-        if (!p->slots[i].easy)
+    for (int i = 0; pool->slots && i < pool->conf.max; i++) {
+        if (!pool->slots[i].easy)
             continue;
-        curl_multi_remove_handle(p->multi, p->slots[i].easy);
-        slot_release(&p->slots[i]);
+        curl_multi_remove_handle(pool->multi, pool->slots[i].easy);
+        slot_release(&pool->slots[i]);
     }
-    curl_multi_cleanup(p->multi);
-    free(p->slots);
-    free(p->ca_file);
-    free(p);
+    curl_multi_cleanup(pool->multi);
+    free(pool->slots);
+    free(pool->ca_file);
+    free(pool);
 }
 
-static bool set_headers(struct slot *s, const char *const *headers)
+static bool set_headers(struct slot *slot, const char *const *headers)
 {
-    curl_slist_free_all(s->headers);
-    s->headers = NULL;
+    curl_slist_free_all(slot->headers);
+    slot->headers = NULL;
     for (size_t i = 0; headers[i]; i++) {
-        struct curl_slist *more = curl_slist_append(s->headers, headers[i]);
+        struct curl_slist *more = curl_slist_append(slot->headers, headers[i]);
 
         if (!more)
             return false;
-        s->headers = more;
+        slot->headers = more;
     }
-    return curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers) == CURLE_OK;
+    return curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers) == CURLE_OK;
 }
 
-enum cq_status http_pool_post(struct http_pool *p, const struct http_request *r)
+enum cq_status http_pool_post(struct http_pool *pool, const struct http_request *request)
 {
-    struct slot *s = p->free_at >= 0 ? &p->slots[p->free_at] : NULL;
+    struct slot *slot = pool->free_at >= 0 ? &pool->slots[pool->free_at] : NULL;
 
-    if (!s || (!s->easy && !slot_init(p, s)))
+    if (!slot || (!slot->easy && !slot_init(pool, slot)))
         return CQ_AGAIN;
-    buf_clear(&s->body);
-    buf_clear(&s->answer);
-    buf_add_span(&s->body, r->body);
-    s->error[0] = '\0';
-    s->opaque = r->opaque;
-    if (s->body.failed || !set_headers(s, r->headers) ||
-        curl_easy_setopt(s->easy, CURLOPT_URL, r->url) != CURLE_OK ||
-        curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body.p) != CURLE_OK ||
-        curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE, (long)s->body.n) != CURLE_OK ||
-        curl_multi_add_handle(p->multi, s->easy) != CURLM_OK)
+    buf_clear(&slot->body);
+    buf_clear(&slot->answer);
+    buf_add_span(&slot->body, request->body);
+    slot->error[0] = '\0';
+    slot->opaque = request->opaque;
+    if (slot->body.failed || !set_headers(slot, request->headers) ||
+        curl_easy_setopt(slot->easy, CURLOPT_URL, request->url) != CURLE_OK ||
+        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, slot->body.p) != CURLE_OK ||
+        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE, (long)slot->body.n) != CURLE_OK ||
+        curl_multi_add_handle(pool->multi, slot->easy) != CURLM_OK)
         return CQ_AGAIN;
-    p->free_at = s->next_free;
-    p->in_flight++;
+    pool->free_at = slot->next_free;
+    pool->in_flight++;
     return CQ_OK;
 }
 
-static void report(struct http_pool *p, CURL *easy, CURLcode rc)
+static void report(struct http_pool *pool, CURL *easy, CURLcode rc)
 {
-    struct http_answer a = { .st = rc == CURLE_OK ? CQ_OK : CQ_AGAIN };
+    struct http_answer answer = { .st = rc == CURLE_OK ? CQ_OK : CQ_AGAIN };
     char error[HTTP_ERROR_MAX] = "";
-    struct slot *s = NULL;
+    struct slot *slot = NULL;
     curl_off_t retry_after = 0;
-    long status = 0, connects = 0;
+    long status = 0;
 
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&s);
-    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
-    p->connects += connects;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&slot);
     if (rc == CURLE_OK) {
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
     } else {
-        const char *words = s->error[0] ? s->error : curl_easy_strerror(rc);
+        const char *words = slot->error[0] ? slot->error : curl_easy_strerror(rc);
         size_t n = strnlen(words, sizeof error - 1);
 
         memcpy(error, words, n);
     }
-    a.status = (int)status;
-    a.retry_after_s = retry_after;
-    a.body = buf_span(&s->answer);
-    a.error = error;
-    curl_multi_remove_handle(p->multi, easy);
-    CQ_ASSERT(s >= p->slots && s < p->slots + p->conf.max && p->in_flight > 0, p->in_flight);
-    p->in_flight--;
-    p->conf.done(p->conf.arg, s->opaque, &a);
-    s->next_free = p->free_at; /* after the report, which reads the slot's answer */
-    p->free_at = (int)(s - p->slots);
+    answer.status = (int)status;
+    answer.retry_after_s = retry_after;
+    answer.body = buf_span(&slot->answer);
+    answer.error = error;
+    curl_multi_remove_handle(pool->multi, easy);
+    CQ_ASSERT(slot >= pool->slots && slot < pool->slots + pool->conf.max && pool->in_flight > 0,
+              pool->in_flight);
+    pool->in_flight--;
+    pool->conf.done(pool->conf.arg, slot->opaque, &answer);
+    slot->next_free = pool->free_at; /* after the report, which reads the slot's answer */
+    pool->free_at = (int)(slot - pool->slots);
 }
 
-enum cq_status http_pool_turn(struct http_pool *p, const int *fds, int fds_n, int timeout_ms)
+enum cq_status http_pool_turn(struct http_pool *pool, const int *fds, int fds_n, int timeout_ms)
 {
     struct curl_waitfd extra[FDS_MAX] = { { 0 } };
     CURLMsg *m;
@@ -189,26 +187,21 @@ enum cq_status http_pool_turn(struct http_pool *p, const int *fds, int fds_n, in
 
     for (int i = 0; i < fds_n && i < FDS_MAX; i++)
         extra[i] = (struct curl_waitfd){ .fd = fds[i], .events = CURL_WAIT_POLLIN };
-    if (curl_multi_perform(p->multi, &running) != CURLM_OK)
+    if (curl_multi_perform(pool->multi, &running) != CURLM_OK)
         return CQ_FATAL;
     if (timeout_ms > 0 &&
-        curl_multi_poll(p->multi, extra, (unsigned)(fds_n < FDS_MAX ? fds_n : FDS_MAX), timeout_ms,
-                        NULL) != CURLM_OK)
+        curl_multi_poll(pool->multi, extra, (unsigned)(fds_n < FDS_MAX ? fds_n : FDS_MAX),
+                        timeout_ms, NULL) != CURLM_OK)
         return CQ_FATAL;
-    if (timeout_ms > 0 && curl_multi_perform(p->multi, &running) != CURLM_OK)
+    if (timeout_ms > 0 && curl_multi_perform(pool->multi, &running) != CURLM_OK)
         return CQ_FATAL;
-    while ((m = curl_multi_info_read(p->multi, &left)))
+    while ((m = curl_multi_info_read(pool->multi, &left)))
         if (m->msg == CURLMSG_DONE)
-            report(p, m->easy_handle, m->data.result);
+            report(pool, m->easy_handle, m->data.result);
     return CQ_OK;
 }
 
-int http_pool_in_flight(const struct http_pool *p)
+int http_pool_in_flight(const struct http_pool *pool)
 {
-    return p->in_flight;
-}
-
-int64_t http_pool_connects(const struct http_pool *p)
-{
-    return p->connects;
+    return pool->in_flight;
 }

@@ -26,17 +26,17 @@ typedef void http_done_fn(void *arg, uint64_t opaque, const struct http_answer *
 
 struct http_pool_conf {
     int max;            /* requests in flight, at most HTTP_POOL_MAX */
-    int connections;    /* a host */
-    int64_t timeout_ms; /* a request */
-    bool http1; /* HTTP/1.1 with a request a connection: one that hangs keeps none of the others
-                   waiting to learn what the server speaks */
+    int connections;    /* to one host */
+    int64_t timeout_ms; /* of one request */
+    bool http1; /* HTTP/1.1, one request at a time on a connection: then none waits for a connection
+                   that hangs to say which protocol the server speaks */
     const char *ca_file; /* "" or NULL: the system's; copied */
     http_done_fn *done;
     void *arg;
 };
 
 struct http_request {
-    const char *url;            /* https, or http for a host of one's own */
+    const char *url;            /* https, or http for a host of the operator's own */
     const char *const *headers; /* NULL-terminated, `Name: value`; copied */
     struct cq_span body;        /* copied */
     uint64_t opaque;
@@ -46,18 +46,17 @@ struct http_request {
 CQ_MUST_CHECK enum cq_status http_pool_new(const struct http_pool_conf *conf,
                                            struct http_pool **ret);
 
-/** Ends what is in flight without a word. NULL is fine. */
-void http_pool_free(struct http_pool *p);
+/** What is in flight is given up and not reported. NULL is fine. */
+void http_pool_free(struct http_pool *pool);
 
 /** POST. CQ_OK: `done` comes once. CQ_AGAIN: `max` are in flight, or no memory. */
-CQ_MUST_CHECK enum cq_status http_pool_post(struct http_pool *p, const struct http_request *r);
+CQ_MUST_CHECK enum cq_status http_pool_post(struct http_pool *pool,
+                                            const struct http_request *request);
 
-/** Move data and report what ended; waits up to `timeout_ms` until something happens there or on
- * one of `fds` (readable). CQ_FATAL when the library gives up. */
-CQ_MUST_CHECK enum cq_status http_pool_turn(struct http_pool *p, const int *fds, int fds_n,
+/** Move data and report the requests that ended. Waits up to `timeout_ms` for something to happen
+ * there, or for one of `fds` to be readable. CQ_FATAL when the library gives up. */
+CQ_MUST_CHECK enum cq_status http_pool_turn(struct http_pool *pool, const int *fds, int fds_n,
                                             int timeout_ms);
 
-int http_pool_in_flight(const struct http_pool *p);
-
-/** Connections opened so far: it rises when the server closes one. */
-int64_t http_pool_connects(const struct http_pool *p);
+/** How many requests were posted and not reported yet. */
+int http_pool_in_flight(const struct http_pool *pool);

@@ -11,10 +11,10 @@
 
 struct transfer;
 
-enum { TRANSFER_HEADERS_MAX = 16, TRANSFER_KEPT_MAX = 64 * 1024, TRANSFER_TEXT_MAX = 256 };
+enum { TRANSFER_KEPT_MAX = 64 * 1024, TRANSFER_TEXT_MAX = 256 };
 
 struct transfer *transfer_new(void); /* owned by caller; NULL without memory */
-void transfer_free(struct transfer *t);
+void transfer_free(struct transfer *transfer);
 
 struct transfer_request {
     const char *method;
@@ -22,7 +22,7 @@ struct transfer_request {
     const char *const *headers; /* lines `name: value` */
     size_t headers_n;
     struct cq_span body;
-    const char *ca_file; /* PEM, what an https server is checked against; NULL: the system's */
+    const char *ca_file; /* PEM: what https servers are checked against; NULL: the system's */
     /** Bytes of a 2xx answer, as they come; false ends the transfer. NULL: kept in the reply. */
     bool (*sink)(void *arg, struct cq_span bytes);
     void *arg;
@@ -30,16 +30,17 @@ struct transfer_request {
 
 struct transfer_reply {
     int status;     /* 0: no answer */
-    int64_t length; /* of the body as announced, -1: not */
+    int64_t length; /* of the body, as announced; -1: not announced */
     char etag[TRANSFER_TEXT_MAX];
     char checksum[TRANSFER_TEXT_MAX]; /* x-amz-checksum-sha256: base64; "": not said */
     struct cq_span body; /* what was kept, at most TRANSFER_KEPT_MAX; borrowed until the next run */
 };
 
 /** Run it. CQ_OK: an answer of any status came whole. CQ_AGAIN: no connection, or it broke, or
- * nothing moved for 10 s; transfer_why() says it. CQ_POISON: the sink ended it. */
-CQ_MUST_CHECK enum cq_status transfer_run(struct transfer *t, const struct transfer_request *req,
+ * nothing moved for 10 s; transfer_why() says which. CQ_POISON: the sink ended it. */
+CQ_MUST_CHECK enum cq_status transfer_run(struct transfer *transfer,
+                                          const struct transfer_request *req,
                                           struct transfer_reply *ret);
 
 /** Words for a log line; borrowed until the next run. */
-const char *transfer_why(const struct transfer *t);
+const char *transfer_why(const struct transfer *transfer);

@@ -15,9 +15,9 @@ static struct json *wrap(json_t *v)
     return (struct json *)v;
 }
 
-static const json_t *unwrap(const struct json *v)
+static const json_t *unwrap(const struct json *json)
 {
-    return (const json_t *)v;
+    return (const json_t *)json;
 }
 
 static void seed(void)
@@ -34,19 +34,19 @@ static bool depth_fits(struct cq_span text)
     int depth = 0;
 
     for (size_t i = 0; i < text.n; i++) {
-        uint8_t c = text.p[i];
+        uint8_t byte = text.p[i];
 
         if (in_string) {
-            if (c == '\\')
+            if (byte == '\\')
                 i++;
-            else if (c == '"')
+            else if (byte == '"')
                 in_string = false;
-        } else if (c == '"') {
+        } else if (byte == '"') {
             in_string = true;
-        } else if (c == '[' || c == '{') {
+        } else if (byte == '[' || byte == '{') {
             if (++depth > JSON_DEPTH_MAX)
                 return false;
-        } else if ((c == ']' || c == '}') && depth > 0) {
+        } else if ((byte == ']' || byte == '}') && depth > 0) {
             depth--;
         }
     }
@@ -108,19 +108,19 @@ void json_free(struct json *root)
     json_decref((json_t *)root);
 }
 
-bool json_is_object(const struct json *v)
+bool json_is_object(const struct json *json)
 {
-    return v && json_typeof(unwrap(v)) == JSON_OBJECT;
+    return json && json_typeof(unwrap(json)) == JSON_OBJECT;
 }
 
-bool json_is_array(const struct json *v)
+bool json_is_array(const struct json *json)
 {
-    return v && json_typeof(unwrap(v)) == JSON_ARRAY;
+    return json && json_typeof(unwrap(json)) == JSON_ARRAY;
 }
 
-const struct json *json_get(const struct json *v, const char *key)
+const struct json *json_get(const struct json *json, const char *key)
 {
-    json_t *m = v ? json_object_get(unwrap(v), key) : NULL;
+    json_t *m = json ? json_object_get(unwrap(json), key) : NULL;
 
     return m && !json_is_null(m) ? wrap(m) : NULL;
 }
@@ -135,9 +135,9 @@ const struct json *json_at(const struct json *array, size_t i)
     return array ? wrap(json_array_get(unwrap(array), i)) : NULL;
 }
 
-bool json_text(const struct json *v, struct cq_span *ret)
+bool json_text(const struct json *json, struct cq_span *ret)
 {
-    const json_t *j = unwrap(v);
+    const json_t *j = unwrap(json);
 
     if (!j || !json_is_string(j))
         return false;
@@ -145,26 +145,36 @@ bool json_text(const struct json *v, struct cq_span *ret)
     return true;
 }
 
-bool json_id(const struct json *v, struct cq_id *ret)
+bool json_id(const struct json *json, struct cq_id *ret)
 {
     struct cq_span text;
 
-    return json_text(v, &text) && id_parse(text, ret);
+    return json_text(json, &text) && id_parse(text, ret);
 }
 
-bool json_get_text(const struct json *v, const char *key, struct cq_span *ret)
+bool json_get_text(const struct json *json, const char *key, struct cq_span *ret)
 {
-    return json_text(json_get(v, key), ret);
+    return json_text(json_get(json, key), ret);
 }
 
-bool json_get_id(const struct json *v, const char *key, struct cq_id *ret)
+bool json_get_id(const struct json *json, const char *key, struct cq_id *ret)
 {
-    return json_id(json_get(v, key), ret);
+    return json_id(json_get(json, key), ret);
 }
 
-bool json_get_i64(const struct json *v, const char *key, int64_t *ret)
+bool json_get_bool(const struct json *json, const char *key, bool *ret)
 {
-    const json_t *j = unwrap(json_get(v, key));
+    const json_t *j = unwrap(json_get(json, key));
+
+    if (!j || !json_is_boolean(j))
+        return false;
+    *ret = json_is_true(j);
+    return true;
+}
+
+bool json_get_i64(const struct json *json, const char *key, int64_t *ret)
+{
+    const json_t *j = unwrap(json_get(json, key));
 
     if (!j || !json_is_integer(j))
         return false;
@@ -172,14 +182,14 @@ bool json_get_i64(const struct json *v, const char *key, int64_t *ret)
     return true;
 }
 
-bool json_only(const struct json *v, const char *const *names)
+bool json_only(const struct json *json, const char *const *names)
 {
     const char *key;
     json_t *value;
 
-    if (!json_is_object(v))
+    if (!json_is_object(json))
         return false;
-    json_object_foreach((json_t *)v, key, value)
+    json_object_foreach((json_t *)json, key, value)
     {
         size_t i = 0;
 

@@ -12,10 +12,11 @@ struct jwt_signer {
     uint8_t pem[JWT_KEY_MAX];
 };
 
-static bool fill(const struct jwt_signer *s, jwt_t *jwt, const struct jwt_claim *claims, size_t n)
+static bool fill(const struct jwt_signer *signer, jwt_t *jwt, const struct jwt_claim *claims,
+                 size_t n)
 {
-    bool good = jwt_set_alg(jwt, s->alg, s->pem, (int)s->pem_n) == 0 &&
-                jwt_add_header(jwt, "kid", s->kid) == 0;
+    bool good = jwt_set_alg(jwt, signer->alg, signer->pem, (int)signer->pem_n) == 0 &&
+                jwt_add_header(jwt, "kid", signer->kid) == 0;
 
     for (size_t i = 0; good && i < n; i++)
         good =
@@ -24,14 +25,14 @@ static bool fill(const struct jwt_signer *s, jwt_t *jwt, const struct jwt_claim 
     return good;
 }
 
-enum cq_status jwt_signer_sign(const struct jwt_signer *s, const struct jwt_claim *claims,
+enum cq_status jwt_signer_sign(const struct jwt_signer *signer, const struct jwt_claim *claims,
                                size_t claims_n, char *out, size_t out_n)
 {
     char *text = NULL;
     jwt_t *jwt = NULL;
     enum cq_status st = CQ_FATAL;
 
-    if (jwt_new(&jwt) == 0 && fill(s, jwt, claims, claims_n) && (text = jwt_encode_str(jwt)) &&
+    if (jwt_new(&jwt) == 0 && fill(signer, jwt, claims, claims_n) && (text = jwt_encode_str(jwt)) &&
         strlen(text) < out_n) {
         memcpy(out, text, strlen(text) + 1);
         st = CQ_OK;
@@ -41,37 +42,37 @@ enum cq_status jwt_signer_sign(const struct jwt_signer *s, const struct jwt_clai
     return st;
 }
 
-/* The library says what it thinks of a key only when it signs with it. */
-static bool key_signs(const struct jwt_signer *s)
+/* The library finds fault with a key only when it signs with it. */
+static bool key_signs(const struct jwt_signer *signer)
 {
     char out[JWT_SIGNED_MAX];
 
-    return jwt_signer_sign(s, &(struct jwt_claim){ "iss", "trial", 0 }, 1, out, sizeof out) ==
+    return jwt_signer_sign(signer, &(struct jwt_claim){ "iss", "trial", 0 }, 1, out, sizeof out) ==
            CQ_OK;
 }
 
 enum cq_status jwt_signer_new(enum jwt_signing alg, struct cq_span pem, const char *kid,
                               struct jwt_signer **ret)
 {
-    cq_auto(jwt_signer) struct jwt_signer *s = calloc(1, sizeof *s);
+    cq_auto(jwt_signer) struct jwt_signer *signer = calloc(1, sizeof *signer);
 
-    if (!s || !pem.n || pem.n > JWT_KEY_MAX)
+    if (!signer || !pem.n || pem.n > JWT_KEY_MAX)
         return CQ_FATAL;
-    s->alg = alg == JWT_SIGNING_ES256 ? JWT_ALG_ES256 : JWT_ALG_RS256;
-    s->kid = strdup(kid);
-    memcpy(s->pem, pem.p, pem.n);
-    s->pem_n = pem.n;
-    if (!s->kid || !key_signs(s))
+    signer->alg = alg == JWT_SIGNING_ES256 ? JWT_ALG_ES256 : JWT_ALG_RS256;
+    signer->kid = strdup(kid);
+    memcpy(signer->pem, pem.p, pem.n);
+    signer->pem_n = pem.n;
+    if (!signer->kid || !key_signs(signer))
         return CQ_FATAL;
-    *ret = CQ_TAKE(s);
+    *ret = CQ_TAKE(signer);
     return CQ_OK;
 }
 
-void jwt_signer_free(struct jwt_signer *s)
+void jwt_signer_free(struct jwt_signer *signer)
 {
-    if (!s)
+    if (!signer)
         return;
-    explicit_bzero(s->pem, sizeof s->pem);
-    free(s->kid);
-    free(s);
+    explicit_bzero(signer->pem, sizeof signer->pem);
+    free(signer->kid);
+    free(signer);
 }

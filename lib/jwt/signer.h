@@ -15,19 +15,19 @@ enum { JWT_SIGNED_MAX = 4096, JWT_KEY_MAX = 16 * 1024 };
 
 struct jwt_claim {
     const char *name;
-    const char *text; /* NULL: `number` it is */
+    const char *text; /* NULL: the value is `number` */
     int64_t number;
 };
 
-/** A private key in PEM (PKCS#8) and its name. CQ_FATAL when nothing can be signed with it: no PEM,
- * or not of the algorithm's kind. Owned by caller. */
+/** A private key in PEM (PKCS#8) and its name. CQ_FATAL when nothing can be signed with it: it is
+ * no PEM, or no key for this algorithm. Owned by caller. */
 CQ_MUST_CHECK enum cq_status jwt_signer_new(enum jwt_signing alg, struct cq_span pem,
                                             const char *kid, struct jwt_signer **ret);
-void jwt_signer_free(struct jwt_signer *s); /* NULL is fine; wipes the key */
+void jwt_signer_free(struct jwt_signer *signer); /* NULL is fine; wipes the key */
 CQ_DEFINE_AUTO(jwt_signer, struct jwt_signer *, jwt_signer_free)
 
-/** Sign `claims` into `out` (NUL-terminated). One to three ms. Any thread. CQ_FATAL when `out` is
- * too small or without memory. */
-CQ_MUST_CHECK enum cq_status jwt_signer_sign(const struct jwt_signer *s,
+/** Sign `claims` into `out` (NUL-terminated). Takes one to three ms. Any thread. CQ_FATAL when
+ * `out` is too small or without memory. */
+CQ_MUST_CHECK enum cq_status jwt_signer_sign(const struct jwt_signer *signer,
                                              const struct jwt_claim *claims, size_t claims_n,
                                              char *out, size_t out_n);

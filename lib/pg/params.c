@@ -7,7 +7,6 @@
 
 /* From pg_type.dat; fixed for ever by PostgreSQL. */
 enum {
-    OID_BOOL = 16,
     OID_BYTEA = 17,
     OID_INT8 = 20,
     OID_INT4 = 23,
@@ -20,36 +19,36 @@ enum {
     OID_UUID_ARRAY = 2951,
 };
 
-void pg_params_init(struct pg_params *p, size_t max_bytes)
+void pg_params_init(struct pg_params *params, size_t max_bytes)
 {
-    *p = (struct pg_params){ .n = 0 };
-    buf_init(&p->bytes, max_bytes);
+    *params = (struct pg_params){ .n = 0 };
+    buf_init(&params->bytes, max_bytes);
 }
 
-void pg_params_release(struct pg_params *p)
+void pg_params_release(struct pg_params *params)
 {
-    buf_release(&p->bytes);
-    p->n = 0;
+    buf_release(&params->bytes);
+    params->n = 0;
 }
 
-void pg_params_clear(struct pg_params *p)
+void pg_params_clear(struct pg_params *params)
 {
-    buf_clear(&p->bytes);
-    p->n = 0;
+    buf_clear(&params->bytes);
+    params->n = 0;
 }
 
-static void param_begin(struct pg_params *p, uint32_t type)
+static void param_begin(struct pg_params *params, uint32_t type)
 {
-    CQ_ASSERT(p->n < PG_PARAMS_MAX, p->n); /* statements are constants */
-    p->type[p->n] = type;
-    p->at[p->n] = p->bytes.n;
-    p->null[p->n] = false;
+    CQ_ASSERT(params->n < PG_PARAMS_MAX, params->n); /* statements are constants */
+    params->type[params->n] = type;
+    params->at[params->n] = params->bytes.n;
+    params->null[params->n] = false;
 }
 
-static void param_end(struct pg_params *p)
+static void param_end(struct pg_params *params)
 {
-    p->len[p->n] = p->bytes.n - p->at[p->n];
-    p->n++;
+    params->len[params->n] = params->bytes.n - params->at[params->n];
+    params->n++;
 }
 
 static uint8_t *put_u32(uint8_t *to, uint32_t v)
@@ -74,59 +73,64 @@ static uint8_t *put_bytes(uint8_t *to, const void *p, size_t n)
     return to + n;
 }
 
-void pg_add_null(struct pg_params *p, uint32_t type_like_this_oid)
+/* In the order of enum pg_type. `bytes`: of one value; 0: it is a span. */
+static const struct {
+    uint32_t array, element;
+    size_t bytes;
+} types[] = {
+    [PG_I32] = { OID_INT4_ARRAY, OID_INT4, sizeof(int32_t) },
+    [PG_I64] = { OID_INT8_ARRAY, OID_INT8, sizeof(int64_t) },
+    [PG_UUID] = { OID_UUID_ARRAY, OID_UUID, sizeof(struct cq_id) },
+    [PG_TEXT] = { OID_TEXT_ARRAY, OID_TEXT, 0 },
+    [PG_BYTEA] = { OID_BYTEA_ARRAY, OID_BYTEA, 0 },
+};
+
+void pg_add_null(struct pg_params *params, enum pg_type type)
 {
-    param_begin(p, type_like_this_oid);
-    p->null[p->n] = true;
-    param_end(p);
+    param_begin(params, types[type].element);
+    params->null[params->n] = true;
+    param_end(params);
 }
 
-void pg_add_bool(struct pg_params *p, bool v)
-{
-    param_begin(p, OID_BOOL);
-    buf_add_byte(&p->bytes, v);
-    param_end(p);
-}
-
-void pg_add_i32(struct pg_params *p, int32_t v)
+void pg_add_i32(struct pg_params *params, int32_t v)
 {
     uint8_t b[4];
 
-    param_begin(p, OID_INT4);
+    param_begin(params, OID_INT4);
     put_u32(b, (uint32_t)v);
-    buf_add(&p->bytes, b, sizeof b);
-    param_end(p);
+    buf_add(&params->bytes, b, sizeof b);
+    param_end(params);
 }
 
-void pg_add_i64(struct pg_params *p, int64_t v)
+void pg_add_i64(struct pg_params *params, int64_t v)
 {
     uint8_t b[8];
 
-    param_begin(p, OID_INT8);
+    param_begin(params, OID_INT8);
     put_i64(b, v);
-    buf_add(&p->bytes, b, sizeof b);
-    param_end(p);
+    buf_add(&params->bytes, b, sizeof b);
+    param_end(params);
 }
 
-void pg_add_uuid(struct pg_params *p, struct cq_id v)
+void pg_add_uuid(struct pg_params *params, struct cq_id id)
 {
-    param_begin(p, OID_UUID);
-    buf_add(&p->bytes, v.b, sizeof v.b);
-    param_end(p);
+    param_begin(params, OID_UUID);
+    buf_add(&params->bytes, id.b, sizeof id.b);
+    param_end(params);
 }
 
-void pg_add_text(struct pg_params *p, struct cq_span v)
+void pg_add_text(struct pg_params *params, struct cq_span span)
 {
-    param_begin(p, OID_TEXT);
-    buf_add_span(&p->bytes, v);
-    param_end(p);
+    param_begin(params, OID_TEXT);
+    buf_add_span(&params->bytes, span);
+    param_end(params);
 }
 
-void pg_add_bytea(struct pg_params *p, struct cq_span v)
+void pg_add_bytea(struct pg_params *params, struct cq_span span)
 {
-    param_begin(p, OID_BYTEA);
-    buf_add_span(&p->bytes, v);
-    param_end(p);
+    param_begin(params, OID_BYTEA);
+    buf_add_span(&params->bytes, span);
+    param_end(params);
 }
 
 enum { ARRAY_HEAD_BYTES = 20, ARRAY_EMPTY_BYTES = 12 };
@@ -135,19 +139,19 @@ enum { ARRAY_HEAD_BYTES = 20, ARRAY_EMPTY_BYTES = 12 };
  * Reserve an array of n values that take `values_bytes` beside their length words, and write its
  * head. NULL when the bound is reached (`bytes.failed` then says so) or n is 0 (already complete).
  */
-static uint8_t *array_begin(struct pg_params *p, uint32_t array, uint32_t element, bool nulls,
+static uint8_t *array_begin(struct pg_params *params, uint32_t array, uint32_t element, bool nulls,
                             size_t n, size_t values_bytes)
 {
     size_t total = n ? ARRAY_HEAD_BYTES + 4 * n + values_bytes : ARRAY_EMPTY_BYTES;
     uint8_t *to;
 
-    param_begin(p, array);
-    to = n > INT32_MAX ? NULL : buf_reserve(&p->bytes, total);
+    param_begin(params, array);
+    to = n > INT32_MAX ? NULL : buf_reserve(&params->bytes, total);
     if (!to) {
-        p->bytes.failed = true;
+        params->bytes.failed = true;
         return NULL;
     }
-    p->bytes.n += total;
+    params->bytes.n += total;
     to = put_u32(to, n ? 1 : 0); /* dimensions */
     to = put_u32(to, nulls);
     to = put_u32(to, element);
@@ -157,78 +161,121 @@ static uint8_t *array_begin(struct pg_params *p, uint32_t array, uint32_t elemen
     return put_u32(to, 1); /* lower bound */
 }
 
-void pg_add_i32_array(struct pg_params *p, const int32_t *v, size_t n)
-{
-    uint8_t *to = array_begin(p, OID_INT4_ARRAY, OID_INT4, false, n, 4 * n);
+/* Values of one type that lie `step` bytes apart, and the bools that say which of them are NULL. */
+struct cells {
+    const uint8_t *values;
+    size_t step;
+    const uint8_t *nulls; /* bools; NULL: no value is NULL */
+    size_t nulls_step;
+};
 
-    for (size_t i = 0; to && i < n; i++) {
-        to = put_u32(to, 4);
-        to = put_u32(to, (uint32_t)v[i]);
+static bool is_null(const struct cells *cells, size_t i)
+{
+    bool null = false;
+
+    if (cells->nulls)
+        memcpy(&null, cells->nulls + i * cells->nulls_step, sizeof null);
+    return null;
+}
+
+static struct cq_span span_at(const struct cells *cells, size_t i)
+{
+    struct cq_span span;
+
+    memcpy(&span, cells->values + i * cells->step, sizeof span);
+    return span;
+}
+
+static size_t cell_bytes(const struct cells *cells, enum pg_type type, size_t i)
+{
+    if (is_null(cells, i))
+        return 0;
+    return types[type].bytes ? types[type].bytes : span_at(cells, i).n;
+}
+
+/* A value, preceded by its length. */
+static uint8_t *put_cell(uint8_t *to, const struct cells *cells, enum pg_type type, size_t i)
+{
+    const uint8_t *value = cells->values + i * cells->step;
+    int32_t narrow;
+    int64_t wide;
+    struct cq_span span;
+
+    to = put_u32(to, (uint32_t)cell_bytes(cells, type, i));
+    switch (type) {
+    case PG_I32:
+        memcpy(&narrow, value, sizeof narrow);
+        return put_u32(to, (uint32_t)narrow);
+    case PG_I64:
+        memcpy(&wide, value, sizeof wide);
+        return put_i64(to, wide);
+    case PG_UUID:
+        return put_bytes(to, value, sizeof(struct cq_id));
+    case PG_TEXT:
+    case PG_BYTEA:
+        span = span_at(cells, i);
+        return put_bytes(to, span.p, span.n);
     }
-    param_end(p);
+    return to;
 }
 
-void pg_add_i64_array(struct pg_params *p, const int64_t *v, size_t n)
+static void add_cells(struct pg_params *params, enum pg_type type, const struct cells *cells,
+                      size_t n)
 {
-    uint8_t *to = array_begin(p, OID_INT8_ARRAY, OID_INT8, false, n, 8 * n);
-
-    for (size_t i = 0; to && i < n; i++) {
-        to = put_u32(to, 8);
-        to = put_i64(to, v[i]);
-    }
-    param_end(p);
-}
-
-/** How many of n values are NULL. */
-static size_t nulls_count(const bool *null_at, size_t n)
-{
-    size_t nulls = 0;
-
-    for (size_t i = 0; null_at && i < n; i++)
-        nulls += null_at[i];
-    return nulls;
-}
-
-void pg_add_uuid_array(struct pg_params *p, const struct cq_id *v, const bool *null_at, size_t n)
-{
-    size_t nulls = nulls_count(null_at, n);
-    uint8_t *to = array_begin(p, OID_UUID_ARRAY, OID_UUID, nulls > 0, n, 16 * (n - nulls));
-
-    for (size_t i = 0; to && i < n; i++) {
-        bool null = null_at && null_at[i];
-
-        to = put_u32(to, null ? UINT32_MAX : 16);
-        if (!null)
-            to = put_bytes(to, v[i].b, 16);
-    }
-    param_end(p);
-}
-
-static void spans_array(struct pg_params *p, uint32_t array, uint32_t element,
-                        const struct cq_span *v, const bool *null_at, size_t n)
-{
-    size_t bytes = 0;
+    size_t bytes = 0, nulls = 0;
     uint8_t *to;
 
-    for (size_t i = 0; i < n; i++)
-        bytes += null_at && null_at[i] ? 0 : v[i].n;
-    to = array_begin(p, array, element, nulls_count(null_at, n) > 0, n, bytes);
-    for (size_t i = 0; to && i < n; i++) {
-        bool null = null_at && null_at[i];
-
-        to = put_u32(to, null ? UINT32_MAX : (uint32_t)v[i].n);
-        if (!null)
-            to = put_bytes(to, v[i].p, v[i].n);
+    for (size_t i = 0; i < n; i++) {
+        bytes += cell_bytes(cells, type, i);
+        nulls += is_null(cells, i);
     }
-    param_end(p);
+    to = array_begin(params, types[type].array, types[type].element, nulls > 0, n, bytes);
+    for (size_t i = 0; to && i < n; i++)
+        to = is_null(cells, i) ? put_u32(to, UINT32_MAX) : put_cell(to, cells, type, i);
+    param_end(params);
 }
 
-void pg_add_text_array(struct pg_params *p, const struct cq_span *v, const bool *null_at, size_t n)
+void pg_add_columns(struct pg_params *params, const struct pg_column *columns, size_t columns_n,
+                    const void *rows, size_t row_bytes, size_t n)
 {
-    spans_array(p, OID_TEXT_ARRAY, OID_TEXT, v, null_at, n);
+    for (size_t i = 0; i < columns_n; i++) {
+        const struct pg_column *column = &columns[i];
+        struct cells cells = { .values = (const uint8_t *)rows + column->at, .step = row_bytes };
+
+        if (column->null_at != PG_NEVER_NULL) {
+            cells.nulls = (const uint8_t *)rows + column->null_at;
+            cells.nulls_step = row_bytes;
+        }
+        add_cells(params, column->type, &cells, n);
+    }
 }
 
-void pg_add_bytea_array(struct pg_params *p, const struct cq_span *v, size_t n)
+/* An array that is no column of a struct. */
+static void add_array(struct pg_params *params, enum pg_type type, const void *values, size_t step,
+                      const bool *null_at, size_t n)
 {
-    spans_array(p, OID_BYTEA_ARRAY, OID_BYTEA, v, NULL, n);
+    add_cells(params, type, &(struct cells){ values, step, (const uint8_t *)null_at, sizeof(bool) },
+              n);
+}
+
+void pg_add_i32_array(struct pg_params *params, const int32_t *v, size_t n)
+{
+    add_array(params, PG_I32, v, sizeof *v, NULL, n);
+}
+
+void pg_add_i64_array(struct pg_params *params, const int64_t *v, size_t n)
+{
+    add_array(params, PG_I64, v, sizeof *v, NULL, n);
+}
+
+void pg_add_uuid_array(struct pg_params *params, const struct cq_id *id, const bool *null_at,
+                       size_t n)
+{
+    add_array(params, PG_UUID, id, sizeof *id, null_at, n);
+}
+
+void pg_add_text_array(struct pg_params *params, const struct cq_span *span, const bool *null_at,
+                       size_t n)
+{
+    add_array(params, PG_TEXT, span, sizeof *span, null_at, n);
 }

@@ -40,87 +40,87 @@ struct pg {
     int64_t limit_ms;                    /* what answer_ms is on a new connection */
     const char *guard_word, *guard_term; /* borrowed; NULL: none */
     uint64_t failures_n;
-    bool uncounted; /* its statements are nobody's contact */
+    bool uncounted; /* see pg_uncounted() */
     char error[ERROR_MAX];
     char sqlstate[6];
 };
 
 struct pg *pg_new(const char *url, const char *app)
 {
-    struct pg *c = calloc(1, sizeof *c);
+    struct pg *db = calloc(1, sizeof *db);
 
-    if (!c)
+    if (!db)
         abort();
-    c->url = strdup(url);
-    c->app = strdup(app);
-    c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    c->answer_ms = c->limit_ms = ANSWER_TIMEOUT_MS;
-    if (!c->url || !c->app || c->wake_fd < 0 || pthread_mutex_init(&c->cancel_lock, NULL))
+    db->url = strdup(url);
+    db->app = strdup(app);
+    db->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    db->answer_ms = db->limit_ms = ANSWER_TIMEOUT_MS;
+    if (!db->url || !db->app || db->wake_fd < 0 || pthread_mutex_init(&db->cancel_lock, NULL))
         abort();
-    return c;
+    return db;
 }
 
-static void connection_drop(struct pg *c)
+static void connection_drop(struct pg *db)
 {
-    pthread_mutex_lock(&c->cancel_lock);
-    PQfreeCancel(c->cancel);
-    c->cancel = NULL;
-    pthread_mutex_unlock(&c->cancel_lock);
-    PQfinish(c->conn);
-    c->conn = NULL;
-    memset(c->sql, 0, sizeof c->sql);
-    c->statements_n = 0;
+    pthread_mutex_lock(&db->cancel_lock);
+    PQfreeCancel(db->cancel);
+    db->cancel = NULL;
+    pthread_mutex_unlock(&db->cancel_lock);
+    PQfinish(db->conn);
+    db->conn = NULL;
+    memset(db->sql, 0, sizeof db->sql);
+    db->statements_n = 0;
 }
 
-void pg_free(struct pg *c)
+void pg_free(struct pg *db)
 {
-    if (!c)
+    if (!db)
         return;
-    connection_drop(c);
-    pthread_mutex_destroy(&c->cancel_lock);
-    close(c->wake_fd);
-    free(c->url);
-    free(c->app);
-    free(c);
+    connection_drop(db);
+    pthread_mutex_destroy(&db->cancel_lock);
+    close(db->wake_fd);
+    free(db->url);
+    free(db->app);
+    free(db);
 }
 
-void pg_limit(struct pg *c, int64_t ms)
+void pg_limit(struct pg *db, int64_t ms)
 {
-    c->answer_ms = c->limit_ms = ms;
+    db->answer_ms = db->limit_ms = ms;
 }
 
-void pg_uncounted(struct pg *c)
+void pg_uncounted(struct pg *db)
 {
-    c->uncounted = true;
+    db->uncounted = true;
 }
 
-void pg_guard(struct pg *c, const char *word, const char *term)
+void pg_guard(struct pg *db, const char *word, const char *term)
 {
-    c->guard_word = word;
-    c->guard_term = term;
+    db->guard_word = word;
+    db->guard_term = term;
 }
 
-const char *pg_error(const struct pg *c)
+const char *pg_error(const struct pg *db)
 {
-    return c->error;
+    return db->error;
 }
 
-uint64_t pg_failures(const struct pg *c)
+uint64_t pg_failures(const struct pg *db)
 {
-    return c->failures_n;
+    return db->failures_n;
 }
 
-const char *pg_sqlstate(const struct pg *c)
+const char *pg_sqlstate(const struct pg *db)
 {
-    return c->sqlstate;
+    return db->sqlstate;
 }
 
 /** Keep the first line of `text` as the error. */
-static void error_set(struct pg *c, const char *sqlstate, const char *text)
+static void error_set(struct pg *db, const char *sqlstate, const char *text)
 {
-    c->failures_n++;
-    snprintf(c->sqlstate, sizeof c->sqlstate, "%s", sqlstate ? sqlstate : "");
-    snprintf(c->error, sizeof c->error, "%.*s", (int)strcspn(text, "\n"), text);
+    db->failures_n++;
+    snprintf(db->sqlstate, sizeof db->sqlstate, "%s", sqlstate ? sqlstate : "");
+    snprintf(db->error, sizeof db->error, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
 /* Notices ("already exists, skipping") are no log lines of ours. */
@@ -130,7 +130,7 @@ static void notice_drop(void *arg, const char *text)
     (void)text;
 }
 
-static enum cq_status connection_open(struct pg *c)
+static enum cq_status connection_open(struct pg *db)
 {
     /* Later keywords win, so what the url says for itself overrides these defaults. */
     static const char *const names[] = { "application_name",
@@ -145,48 +145,50 @@ static enum cq_status connection_open(struct pg *c)
                                          "dbname",
                                          NULL };
     char options[256];
-    const char *values[ARRAY_LEN(names)] = { c->app,  "5",    "1",     "10",   "5", "3",
-                                             "15000", "UTF8", options, c->url, NULL };
+    const char *values[ARRAY_LEN(names)] = { db->app, "5",    "1",     "10",    "5", "3",
+                                             "15000", "UTF8", options, db->url, NULL };
 
+    /* A statement is planned once for a connection, and tables may be empty then: the plan must be
+     * the one that holds when they have grown. */
     snprintf(options, sizeof options,
              "-c statement_timeout=%d -c idle_in_transaction_session_timeout=%d"
-             " -c search_path=pg_catalog -c timezone=UTC",
+             " -c search_path=pg_catalog -c timezone=UTC -c enable_seqscan=off -c jit=off",
              SQL_TIMEOUT_MS, 2 * SQL_TIMEOUT_MS);
-    c->conn = PQconnectdbParams(names, values, 1);
-    if (!c->conn || PQstatus(c->conn) != CONNECTION_OK) {
-        error_set(c, "08001", c->conn ? PQerrorMessage(c->conn) : "out of memory");
-        connection_drop(c);
+    db->conn = PQconnectdbParams(names, values, 1);
+    if (!db->conn || PQstatus(db->conn) != CONNECTION_OK) {
+        error_set(db, "08001", db->conn ? PQerrorMessage(db->conn) : "out of memory");
+        connection_drop(db);
         return CQ_AGAIN;
     }
-    PQsetnonblocking(c->conn, 1);
-    PQsetNoticeProcessor(c->conn, notice_drop, NULL);
-    pthread_mutex_lock(&c->cancel_lock);
-    c->cancel = PQgetCancel(c->conn);
-    pthread_mutex_unlock(&c->cancel_lock);
-    c->answer_ms = c->limit_ms;
+    PQsetnonblocking(db->conn, 1);
+    PQsetNoticeProcessor(db->conn, notice_drop, NULL);
+    pthread_mutex_lock(&db->cancel_lock);
+    db->cancel = PQgetCancel(db->conn);
+    pthread_mutex_unlock(&db->cancel_lock);
+    db->answer_ms = db->limit_ms;
     return CQ_OK;
 }
 
 /* libpq notices that the server has gone only when a statement fails; whoever asks for a connection
  * that works should not have to lose one to find out. */
-static bool peer_is_gone(const struct pg *c)
+static bool peer_is_gone(const struct pg *db)
 {
-    struct pollfd p = { .fd = PQsocket(c->conn), .events = POLLRDHUP };
+    struct pollfd pollfd = { .fd = PQsocket(db->conn), .events = POLLRDHUP };
 
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+    return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
-enum cq_status pg_ready(struct pg *c, bool *ret_fresh)
+enum cq_status pg_ready(struct pg *db, bool *ret_fresh)
 {
     if (ret_fresh)
         *ret_fresh = false;
-    if (c->conn && PQstatus(c->conn) == CONNECTION_OK && !peer_is_gone(c)) {
-        switch (PQtransactionStatus(c->conn)) {
+    if (db->conn && PQstatus(db->conn) == CONNECTION_OK && !peer_is_gone(db)) {
+        switch (PQtransactionStatus(db->conn)) {
         case PQTRANS_IDLE:
             return CQ_OK;
         case PQTRANS_INTRANS: /* a turn that was given up half-way */
         case PQTRANS_INERROR:
-            if (pg_script(c, "ROLLBACK") == CQ_OK)
+            if (pg_script(db, "ROLLBACK") == CQ_OK)
                 return CQ_OK;
             break;
         case PQTRANS_ACTIVE:
@@ -194,16 +196,16 @@ enum cq_status pg_ready(struct pg *c, bool *ret_fresh)
             break;
         }
     }
-    connection_drop(c);
-    if (connection_open(c) != CQ_OK)
+    connection_drop(db);
+    if (connection_open(db) != CQ_OK)
         return CQ_AGAIN;
     if (ret_fresh)
         *ret_fresh = true;
     return CQ_OK;
 }
 
-/** Whether an error of this SQLSTATE says that the connection or what is prepared on it is of no
- * more use, whatever libpq thinks. 25006: a standby, seen after a fail-over. */
+/** Whether an error of this SQLSTATE says that the connection, or what is prepared on it, is of no
+ * further use, whatever libpq thinks. 25006: this is a standby, as seen after a fail-over. */
 static bool sqlstate_needs_reopen(const char *s)
 {
     static const char *const all[] = { "25006", "26000", "57P01", "57P02", "57P03", "57P05" };
@@ -228,31 +230,31 @@ static enum cq_status sqlstate_status(const char *s)
 
 /** Note what a failed result says. Values of parameters stand in the detail field, which is left
  * out, and in the message of class 22, which is left out too. */
-static enum cq_status failure(struct pg *c, const PGresult *res, bool cached)
+static enum cq_status failure(struct pg *db, const PGresult *res, bool cached)
 {
     const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
     const char *text = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
 
     if (!state) {
-        error_set(c, "08006", c->conn ? PQerrorMessage(c->conn) : "not connected");
-        connection_drop(c);
+        error_set(db, "08006", db->conn ? PQerrorMessage(db->conn) : "not connected");
+        connection_drop(db);
         return CQ_AGAIN;
     }
-    error_set(c, state, !strncmp(state, "22", 2) ? "data exception" : text ? text : "no message");
+    error_set(db, state, !strncmp(state, "22", 2) ? "data exception" : text ? text : "no message");
     /* 0A000: a migration changed columns under a prepared statement; prepare it anew. */
     if (sqlstate_needs_reopen(state) || (cached && !strcmp(state, "0A000")) ||
-        PQstatus(c->conn) != CONNECTION_OK) {
-        connection_drop(c);
+        PQstatus(db->conn) != CONNECTION_OK) {
+        connection_drop(db);
         return CQ_AGAIN;
     }
-    return sqlstate_status(c->sqlstate);
+    return sqlstate_status(db->sqlstate);
 }
 
 /** Wait for `events` on the connection's socket. False: the deadline passed. */
-static bool socket_await(struct pg *c, short events, int64_t until_ms)
+static bool socket_await(struct pg *db, short events, int64_t until_ms)
 {
     for (;;) {
-        struct pollfd fd = { .fd = PQsocket(c->conn), .events = events };
+        struct pollfd fd = { .fd = PQsocket(db->conn), .events = events };
         int64_t left = until_ms < 0 ? 1000 : until_ms - clock_mono_ms();
         int n;
 
@@ -265,45 +267,45 @@ static bool socket_await(struct pg *c, short events, int64_t until_ms)
 }
 
 /** Flush what was queued and read until a result can be taken without blocking. */
-static bool answer_await(struct pg *c, int64_t until_ms)
+static bool answer_await(struct pg *db, int64_t until_ms)
 {
     int unsent;
 
-    while ((unsent = PQflush(c->conn)) != 0) {
-        if (unsent < 0 || !socket_await(c, POLLIN | POLLOUT, until_ms))
+    while ((unsent = PQflush(db->conn)) != 0) {
+        if (unsent < 0 || !socket_await(db, POLLIN | POLLOUT, until_ms))
             return false;
-        if (!PQconsumeInput(c->conn))
+        if (!PQconsumeInput(db->conn))
             return false;
     }
-    while (PQisBusy(c->conn)) {
-        if (!socket_await(c, POLLIN, until_ms))
+    while (PQisBusy(db->conn)) {
+        if (!socket_await(db, POLLIN, until_ms))
             return false;
-        if (!PQconsumeInput(c->conn))
+        if (!PQconsumeInput(db->conn))
             return false;
     }
     return true;
 }
 
 /** Gather all results of what was sent. The first failure wins, else the last result. */
-static enum cq_status results_take(struct pg *c, bool sent, bool cached, PGresult **ret)
+static enum cq_status results_take(struct pg *db, bool sent, bool cached, PGresult **ret)
 {
-    int64_t until_ms = c->answer_ms < 0 ? -1 : clock_mono_ms() + c->answer_ms;
+    int64_t until_ms = db->answer_ms < 0 ? -1 : clock_mono_ms() + db->answer_ms;
     cq_auto(pqresult) PGresult *kept = NULL;
     bool failed = false;
 
     if (!sent)
-        return failure(c, NULL, cached);
+        return failure(db, NULL, cached);
     for (;;) {
         PGresult *res;
         ExecStatusType status;
 
-        if (!answer_await(c, until_ms)) {
+        if (!answer_await(db, until_ms)) {
             /* The outcome is unknown and the connection is in the middle of something. */
-            error_set(c, "08006", "no answer from the server");
-            connection_drop(c);
+            error_set(db, "08006", "no answer from the server");
+            connection_drop(db);
             return CQ_AGAIN;
         }
-        res = PQgetResult(c->conn);
+        res = PQgetResult(db->conn);
         if (!res)
             break;
         if (failed) {
@@ -316,59 +318,59 @@ static enum cq_status results_take(struct pg *c, bool sent, bool cached, PGresul
         failed = status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK;
     }
     if (!kept || failed)
-        return failure(c, kept, cached);
+        return failure(db, kept, cached);
     *ret = CQ_TAKE(kept);
     return CQ_OK;
 }
 
-/** The same, and lib/base/contact.h knows meanwhile that a statement is under way. One without a
- * time limit is not counted. */
-static enum cq_status answer_take(struct pg *c, bool sent, bool cached, PGresult **ret)
+/** The same; meanwhile lib/base/contact.h knows that a statement is under way. A statement without
+ * a time limit is not counted. */
+static enum cq_status answer_take(struct pg *db, bool sent, bool cached, PGresult **ret)
 {
-    bool counted = !c->uncounted && c->answer_ms >= 0;
+    bool counted = !db->uncounted && db->answer_ms >= 0;
     enum cq_status st;
 
     if (counted)
         contact_asked(clock_mono_ms());
-    st = results_take(c, sent, cached, ret);
+    st = results_take(db, sent, cached, ret);
     if (counted)
         contact_answered(clock_mono_ms());
     return st;
 }
 
 /** Slot of a statement by the address of its text; -1 when the table is full. */
-static int statement_slot(const struct pg *c, const char *sql)
+static int statement_slot(const struct pg *db, const char *sql)
 {
     size_t at = ((uintptr_t)sql * 0x9E3779B97F4A7C15ull) >> 40;
 
     for (size_t i = 0; i < STATEMENT_SLOTS; i++) {
         size_t slot = (at + i) % STATEMENT_SLOTS;
 
-        if (c->sql[slot] == sql || !c->sql[slot])
+        if (db->sql[slot] == sql || !db->sql[slot])
             return (int)slot;
     }
     return -1;
 }
 
-/** The text that goes to the server, owned by caller; NULL: it may not. A term without columns is
- * asked before the first row is looked for; OFFSET 0 keeps the planner from asking it after terms
- * of the statement's own that have none either. */
-static char *statement_text(const struct pg *c, const char *sql)
+/** The text that goes to the server, owned by caller; NULL: this statement cannot be guarded. The
+ * server evaluates a term without columns before it looks for the first row; OFFSET 0 keeps the
+ * planner from evaluating it after such terms of the statement's own. */
+static char *statement_text(const struct pg *db, const char *sql)
 {
     char *text = NULL;
 
-    if (!c->guard_word || !strstr(sql, c->guard_word))
+    if (!db->guard_word || !strstr(sql, db->guard_word))
         return strdup(sql);
     if (strncmp(sql, "SELECT", 6) != 0 && strncmp(sql, "WITH", 4) != 0)
         return NULL;
     return asprintf(&text,
                     "SELECT guarded.* FROM (SELECT * FROM (%s) bare OFFSET 0) guarded WHERE %s",
-                    sql, c->guard_term) < 0
+                    sql, db->guard_term) < 0
                ? NULL
                : text;
 }
 
-static enum cq_status statement_prepare(struct pg *c, int slot, const char *name, const char *sql,
+static enum cq_status statement_prepare(struct pg *db, int slot, const char *name, const char *sql,
                                         const struct pg_params *params)
 {
     cq_auto(pqresult) PGresult *res = NULL;
@@ -376,26 +378,26 @@ static enum cq_status statement_prepare(struct pg *c, int slot, const char *name
     enum cq_status st;
     char *text;
 
-    if (c->statements_n == STATEMENTS_MAX) {
-        error_set(c, "54000", "too many prepared statements");
+    if (db->statements_n == STATEMENTS_MAX) {
+        error_set(db, "54000", "too many prepared statements");
         return CQ_FATAL;
     }
-    text = statement_text(c, sql);
+    text = statement_text(db, sql);
     if (!text) {
-        error_set(c, "0A000", "a statement that cannot be guarded");
+        error_set(db, "0A000", "a statement that cannot be guarded");
         return CQ_FATAL;
     }
-    st = answer_take(c, PQsendPrepare(c->conn, name, text, n, params ? params->type : NULL), false,
-                     &res);
+    st = answer_take(db, PQsendPrepare(db->conn, name, text, n, params ? params->type : NULL),
+                     false, &res);
     free(text);
     if (st != CQ_OK)
         return st;
-    c->sql[slot] = sql;
-    c->statements_n++;
+    db->sql[slot] = sql;
+    db->statements_n++;
     return CQ_OK;
 }
 
-enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *params,
+enum cq_status pg_run(struct pg *db, const char *sql, const struct pg_params *params,
                       struct pg_result **ret)
 {
     static const int binary[PG_PARAMS_MAX] = { [0 ... PG_PARAMS_MAX - 1] = 1 };
@@ -408,18 +410,18 @@ enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *par
     int slot;
     enum cq_status st;
 
-    if (!c->conn)
-        return failure(c, NULL, false);
+    if (!db->conn)
+        return failure(db, NULL, false);
     if (n && params->bytes.failed) {
-        error_set(c, "54000", "parameters over their bound");
+        error_set(db, "54000", "parameters over their bound");
         return CQ_POISON;
     }
-    slot = statement_slot(c, sql);
+    slot = statement_slot(db, sql);
     if (slot < 0)
         return CQ_FATAL;
     snprintf(name, sizeof name, "s%d", slot);
-    cached = c->sql[slot] == sql;
-    if (!cached && (st = statement_prepare(c, slot, name, sql, params)) != CQ_OK)
+    cached = db->sql[slot] == sql;
+    if (!cached && (st = statement_prepare(db, slot, name, sql, params)) != CQ_OK)
         return st;
     for (int i = 0; i < n; i++) {
         /* An empty value is not NULL: it needs a pointer. */
@@ -428,7 +430,7 @@ enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *par
                                       : "";
         lengths[i] = (int)params->len[i];
     }
-    st = answer_take(c, PQsendQueryPrepared(c->conn, name, n, values, lengths, binary, 1), cached,
+    st = answer_take(db, PQsendQueryPrepared(db->conn, name, n, values, lengths, binary, 1), cached,
                      &res);
     if (st != CQ_OK)
         return st;
@@ -437,31 +439,31 @@ enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *par
     return CQ_OK;
 }
 
-enum cq_status pg_script(struct pg *c, const char *sql)
+enum cq_status pg_script(struct pg *db, const char *sql)
 {
     cq_auto(pqresult) PGresult *res = NULL;
 
-    if (!c->conn)
-        return failure(c, NULL, false);
-    return answer_take(c, PQsendQuery(c->conn, sql), false, &res);
+    if (!db->conn)
+        return failure(db, NULL, false);
+    return answer_take(db, PQsendQuery(db->conn, sql), false, &res);
 }
 
-enum cq_status pg_patient(struct pg *c)
+enum cq_status pg_patient(struct pg *db)
 {
-    enum cq_status st = pg_script(c, "SET statement_timeout = 0");
+    enum cq_status st = pg_script(db, "SET statement_timeout = 0");
 
     if (st == CQ_OK)
-        c->answer_ms = -1;
+        db->answer_ms = -1;
     return st;
 }
 
 /** Hand over what has arrived; returns how many. */
-static int notifications_drain(struct pg *c, pg_notify_fn *fn, void *arg)
+static int notifications_drain(struct pg *db, pg_notify_fn *fn, void *arg)
 {
     PGnotify *note;
     int n = 0;
 
-    while ((note = PQnotifies(c->conn)) != NULL) {
+    while ((note = PQnotifies(db->conn)) != NULL) {
         fn(arg, note->relname, note->extra);
         PQfreemem(note);
         n++;
@@ -469,42 +471,42 @@ static int notifications_drain(struct pg *c, pg_notify_fn *fn, void *arg)
     return n;
 }
 
-enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn, void *arg)
+enum cq_status pg_wait_notify(struct pg *db, int timeout_ms, pg_notify_fn *fn, void *arg)
 {
     int64_t until_ms = clock_mono_ms() + timeout_ms;
 
-    if (!c->conn)
-        return failure(c, NULL, false);
+    if (!db->conn)
+        return failure(db, NULL, false);
     for (;;) {
-        struct pollfd fd[2] = { { .fd = PQsocket(c->conn), .events = POLLIN },
-                                { .fd = c->wake_fd, .events = POLLIN } };
+        struct pollfd fd[2] = { { .fd = PQsocket(db->conn), .events = POLLIN },
+                                { .fd = db->wake_fd, .events = POLLIN } };
         int64_t left = until_ms - clock_mono_ms();
         uint64_t drained;
 
-        if (notifications_drain(c, fn, arg))
+        if (notifications_drain(db, fn, arg))
             return CQ_OK;
         if (poll(fd, 2, left > 0 ? (int)left : 0) < 0 && errno != EINTR)
             return CQ_AGAIN;
-        if (fd[1].revents && read(c->wake_fd, &drained, sizeof drained) > 0)
+        if (fd[1].revents && read(db->wake_fd, &drained, sizeof drained) > 0)
             return CQ_OK; /* pg_cancel() */
-        if (fd[0].revents && !PQconsumeInput(c->conn))
-            return failure(c, NULL, false);
+        if (fd[0].revents && !PQconsumeInput(db->conn))
+            return failure(db, NULL, false);
         if (left <= 0) {
-            notifications_drain(c, fn, arg);
+            notifications_drain(db, fn, arg);
             return CQ_OK;
         }
     }
 }
 
-void pg_cancel(struct pg *c)
+void pg_cancel(struct pg *db)
 {
     uint64_t one = 1;
     char ignored[64];
 
-    if (write(c->wake_fd, &one, sizeof one) < 0)
+    if (write(db->wake_fd, &one, sizeof one) < 0)
         return; /* the counter is at its maximum: awake already */
-    pthread_mutex_lock(&c->cancel_lock);
-    if (c->cancel)
-        PQcancel(c->cancel, ignored, sizeof ignored);
-    pthread_mutex_unlock(&c->cancel_lock);
+    pthread_mutex_lock(&db->cancel_lock);
+    if (db->cancel)
+        PQcancel(db->cancel, ignored, sizeof ignored);
+    pthread_mutex_unlock(&db->cancel_lock);
 }

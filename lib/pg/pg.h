@@ -14,34 +14,36 @@ struct pg_result; /* rows in binary form */
 
 /** `url` and `app` are copied. Does not connect yet. Owned by caller. */
 struct pg *pg_new(const char *url, const char *app);
-void pg_free(struct pg *c); /* NULL is fine */
+void pg_free(struct pg *db); /* NULL is fine */
 
 /** Connected, usable and in no transaction: reconnects when needed, rolls back what a given-up turn
  * left open. CQ_AGAIN: not now (back off). `*ret_fresh` (may be NULL): true when this call
  * connected. */
-CQ_MUST_CHECK enum cq_status pg_ready(struct pg *c, bool *ret_fresh);
+CQ_MUST_CHECK enum cq_status pg_ready(struct pg *db, bool *ret_fresh);
 
-/** For those who go on without an answer rather than wait: at most `ms` for each from here on, over
- * reopenings too. */
-void pg_limit(struct pg *c, int64_t ms);
+/** Wait at most `ms` for each answer from here on, also after a reconnect: for callers that would
+ * rather go on without one. */
+void pg_limit(struct pg *db, int64_t ms);
 
-/** Its statements do not count as the role's own (lib/base/contact.h). For a watch. */
-void pg_uncounted(struct pg *c);
+/** The statements of this connection do not count as the role's own (lib/base/contact.h). For a
+ * watch. */
+void pg_uncounted(struct pg *db);
 
 /** From here on a statement of pg_run() whose text has `word` answers only where `term` (an
  * expression without columns or parameters, stable) is true; it may raise instead. It has to be a
- * SELECT: others with the word are CQ_FATAL. Both borrowed for c's life; before the first
- * statement. */
-void pg_guard(struct pg *c, const char *word, const char *term);
+ * SELECT: others with the word are CQ_FATAL. Both are borrowed for the connection's life. Call it
+ * before the first statement. */
+void pg_guard(struct pg *db, const char *word, const char *term);
 
 /** Words of the last failure for a log line (no parameters in it); borrowed until the next call. */
-const char *pg_error(const struct pg *c);
+const char *pg_error(const struct pg *db);
 
-/** How many failures there were: whether pg_error() is of this try or of one long ago. */
-uint64_t pg_failures(const struct pg *c);
+/** How many failures there were so far. It tells whether pg_error() is of this try or of an earlier
+ * one. */
+uint64_t pg_failures(const struct pg *db);
 
 /** SQLSTATE of the last failure, "" when there was none. */
-const char *pg_sqlstate(const struct pg *c);
+const char *pg_sqlstate(const struct pg *db);
 
 /* ---- parameters: one builder a statement, reused; all sent in binary ------------------ */
 
@@ -55,24 +57,65 @@ struct pg_params {
     struct cq_buf bytes;
 };
 
-void pg_params_init(struct pg_params *p, size_t max_bytes);
-void pg_params_release(struct pg_params *p);
-void pg_params_clear(struct pg_params *p);
+void pg_params_init(struct pg_params *params, size_t max_bytes); /* of all values together */
+void pg_params_release(struct pg_params *params);
+void pg_params_clear(struct pg_params *params); /* for the next statement; memory is kept */
 
-void pg_add_null(struct pg_params *p, uint32_t type_like_this_oid);
-void pg_add_bool(struct pg_params *p, bool v);
-void pg_add_i32(struct pg_params *p, int32_t v);
-void pg_add_i64(struct pg_params *p, int64_t v);
-void pg_add_uuid(struct pg_params *p, struct cq_id v);
-void pg_add_text(struct pg_params *p, struct cq_span v);
-void pg_add_bytea(struct pg_params *p, struct cq_span v);
+enum pg_type { PG_I32, PG_I64, PG_UUID, PG_TEXT, PG_BYTEA };
+
+/* Each adds a copy of the next parameter ($1, $2, …). Beyond `max_bytes` pg_run() is CQ_POISON. */
+
+void pg_add_null(struct pg_params *params, enum pg_type type);
+void pg_add_i32(struct pg_params *params, int32_t v);
+void pg_add_i64(struct pg_params *params, int64_t v);
+void pg_add_uuid(struct pg_params *params, struct cq_id id);
+void pg_add_text(struct pg_params *params, struct cq_span span);
+void pg_add_bytea(struct pg_params *params, struct cq_span span);
 
 /* Arrays for `unnest`: n values laid out by the caller; null_at may be NULL. */
-void pg_add_i32_array(struct pg_params *p, const int32_t *v, size_t n);
-void pg_add_i64_array(struct pg_params *p, const int64_t *v, size_t n);
-void pg_add_uuid_array(struct pg_params *p, const struct cq_id *v, const bool *null_at, size_t n);
-void pg_add_text_array(struct pg_params *p, const struct cq_span *v, const bool *null_at, size_t n);
-void pg_add_bytea_array(struct pg_params *p, const struct cq_span *v, size_t n);
+void pg_add_i32_array(struct pg_params *params, const int32_t *v, size_t n);
+void pg_add_i64_array(struct pg_params *params, const int64_t *v, size_t n);
+void pg_add_uuid_array(struct pg_params *params, const struct cq_id *id, const bool *null_at,
+                       size_t n);
+void pg_add_text_array(struct pg_params *params, const struct cq_span *span, const bool *null_at,
+                       size_t n);
+
+/* Arrays for `unnest` from rows: each column from its member of an array of structs. */
+
+#define PG_NEVER_NULL SIZE_MAX
+
+struct pg_column {
+    const char *name; /* in its table */
+    enum pg_type type;
+    size_t at;      /* of the value in a row's struct */
+    size_t null_at; /* of a bool in it that says the value is NULL; or PG_NEVER_NULL */
+};
+
+/** A member of `struct row` as a column; its C type says which. */
+#define PG_COLUMN(row, member, name)                                                \
+    {                                                                               \
+        name, PG_TYPE_OF_(row, member), offsetof(struct row, member), PG_NEVER_NULL \
+    }
+/** The same, where the bool `null` of the row says that the value is NULL. */
+#define PG_COLUMN_OR_NULL(row, member, null, name)                                               \
+    {                                                                                            \
+        name, PG_TYPE_OF_(row, member), offsetof(struct row, member), offsetof(struct row, null) \
+    }
+/** A span that is a bytea, not a text. */
+#define PG_COLUMN_BYTES(row, member, name)                          \
+    {                                                               \
+        name, PG_BYTEA, offsetof(struct row, member), PG_NEVER_NULL \
+    }
+#define PG_TYPE_OF_(row, member)                   \
+    _Generic(((struct row *)NULL)->member, int32_t \
+             : PG_I32, int64_t                     \
+             : PG_I64, struct cq_id                \
+             : PG_UUID, struct cq_span             \
+             : PG_TEXT)
+
+/** Add one array for each of `columns`, from the `n` structs of `row_bytes` each at `rows`. */
+void pg_add_columns(struct pg_params *params, const struct pg_column *columns, size_t columns_n,
+                    const void *rows, size_t row_bytes, size_t n);
 
 /* ---- statements ----------------------------------------------------------------------- */
 
@@ -83,25 +126,33 @@ void pg_add_bytea_array(struct pg_params *p, const struct cq_span *v, size_t n);
  * 58): the outcome is unknown. CQ_POISON: the data was refused (22, 23). CQ_FATAL: anything else
  * (our statement is wrong).
  */
-CQ_MUST_CHECK enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *params,
+CQ_MUST_CHECK enum cq_status pg_run(struct pg *db, const char *sql, const struct pg_params *params,
                                     struct pg_result **ret);
+
+/** The same; `params` are released whatever the status. */
+CQ_MUST_CHECK enum cq_status pg_run_once(struct pg *db, const char *sql, struct pg_params *params,
+                                         struct pg_result **ret);
+
+/** The same, when all that matters is whether there is a row: `*ret`, written on CQ_OK only. */
+CQ_MUST_CHECK enum cq_status pg_found(struct pg *db, const char *sql, struct pg_params *params,
+                                      bool *ret);
 
 /** Several statements of constant text in one round trip, no results (BEGIN, COMMIT, migrations).
  * Same statuses. */
-CQ_MUST_CHECK enum cq_status pg_script(struct pg *c, const char *sql);
+CQ_MUST_CHECK enum cq_status pg_script(struct pg *db, const char *sql);
 
 /** No statement time-out on this connection until it is reopened (migrations). */
-CQ_MUST_CHECK enum cq_status pg_patient(struct pg *c);
+CQ_MUST_CHECK enum cq_status pg_patient(struct pg *db);
 
-int pg_rows(const struct pg_result *r);
-int64_t pg_affected(const struct pg_result *r); /* rows touched by INSERT, UPDATE, DELETE */
-bool pg_null(const struct pg_result *r, int row, int col);
-int64_t pg_i64(const struct pg_result *r, int row, int col); /* int2, int4, int8; 0 for NULL */
-bool pg_bool(const struct pg_result *r, int row, int col);
-struct cq_id pg_uuid(const struct pg_result *r, int row, int col); /* zero for NULL */
-struct cq_span pg_bytes(const struct pg_result *r, int row,
-                        int col); /* text, bytea; borrowed from the result */
-void pg_result_free(struct pg_result *r);
+int pg_rows(const struct pg_result *rows);
+int64_t pg_affected(const struct pg_result *rows); /* rows touched by INSERT, UPDATE, DELETE */
+bool pg_null(const struct pg_result *rows, int row, int col);
+int64_t pg_i64(const struct pg_result *rows, int row, int col); /* int2, int4, int8; 0 for NULL */
+bool pg_bool(const struct pg_result *rows, int row, int col);
+struct cq_id pg_uuid(const struct pg_result *rows, int row, int col); /* zero for NULL */
+/** Of text and bytea; borrowed from the result. */
+struct cq_span pg_bytes(const struct pg_result *rows, int row, int col);
+void pg_result_free(struct pg_result *rows); /* NULL is fine */
 
 CQ_DEFINE_AUTO(pg, struct pg *, pg_free)
 CQ_DEFINE_AUTO(pgresult, struct pg_result *, pg_result_free)
@@ -111,13 +162,13 @@ CQ_DEFINE_AUTO(pgresult, struct pg_result *, pg_result_free)
 /** Called for each NOTIFY; both borrowed. */
 typedef void pg_notify_fn(void *arg, const char *channel, const char *payload);
 
-/** Wait up to `timeout_ms` for notifications on a connection that ran LISTEN; back after the first
- * that came. CQ_AGAIN: the connection broke (LISTEN again). */
-CQ_MUST_CHECK enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn,
+/** Wait up to `timeout_ms` for notifications on a connection that ran LISTEN; returns once some
+ * have come. CQ_AGAIN: the connection broke (LISTEN again). */
+CQ_MUST_CHECK enum cq_status pg_wait_notify(struct pg *db, int timeout_ms, pg_notify_fn *fn,
                                             void *arg);
 
 /** Ask a running pg_run/pg_wait_notify of another thread to end soon. Any thread. */
-void pg_cancel(struct pg *c);
+void pg_cancel(struct pg *db);
 
 /* ---- whether PostgreSQL answers ------------------------------------------------------- */
 
@@ -126,4 +177,4 @@ struct pg_watch; /* a thread and a connection of its own */
 /** Ask the server once a second and note the answers (lib/base/contact.h). One a process, for its
  * whole life. `url` is copied; `*ret` is owned by the caller. */
 CQ_MUST_CHECK enum cq_status pg_watch_start(const char *url, struct pg_watch **ret);
-void pg_watch_stop(struct pg_watch *w); /* at most a second; NULL is fine */
+void pg_watch_stop(struct pg_watch *watch); /* at most a second; NULL is fine */

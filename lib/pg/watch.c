@@ -16,40 +16,41 @@ struct pg_watch {
 
 static int ask(void *arg)
 {
-    struct pg_watch *w = arg;
-    bool heard = pg_ready(w->db, NULL) == CQ_OK && pg_script(w->db, "SELECT 1") == CQ_OK;
+    struct pg_watch *watch = arg;
+    bool heard = pg_ready(watch->db, NULL) == CQ_OK && pg_script(watch->db, "SELECT 1") == CQ_OK;
 
     if (heard)
         contact_heard(CONTACT_DATABASE, clock_mono_ms());
-    contact_tell(CONTACT_DATABASE, clock_mono_ms(), heard ? "a statement waits" : pg_error(w->db));
+    contact_tell(CONTACT_DATABASE, clock_mono_ms(),
+                 heard ? "a statement waits" : pg_error(watch->db));
     return EVERY_MS;
 }
 
 enum cq_status pg_watch_start(const char *url, struct pg_watch **ret)
 {
-    struct pg_watch *w = calloc(1, sizeof *w);
+    struct pg_watch *watch = calloc(1, sizeof *watch);
 
     contact_expect(CONTACT_DATABASE, clock_mono_ms());
-    if (!w)
+    if (!watch)
         return CQ_FATAL;
-    w->db = pg_new(url, "chasqui-watch");
-    pg_limit(w->db, ANSWER_MS);
-    pg_uncounted(w->db);
-    if (ticker_start(&w->ticker, ask, w) != CQ_OK) {
-        pg_watch_stop(w);
+    watch->db = pg_new(url, "chasqui-watch");
+    pg_limit(watch->db, ANSWER_MS);
+    pg_uncounted(watch->db);
+    if (ticker_start(&watch->ticker, ask, watch) != CQ_OK) {
+        pg_watch_stop(watch);
         return CQ_FATAL;
     }
-    *ret = w;
+    *ret = watch;
     return CQ_OK;
 }
 
-void pg_watch_stop(struct pg_watch *w)
+void pg_watch_stop(struct pg_watch *watch)
 {
-    if (!w)
+    if (!watch)
         return;
-    ticker_end(&w->ticker);
-    if (!ticker_join(&w->ticker, END_MS))
+    ticker_end(&watch->ticker);
+    if (!ticker_join(&watch->ticker, END_MS))
         return; /* leaked on purpose: it waits for a server, and the process is ending */
-    pg_free(w->db);
-    free(w);
+    pg_free(watch->db);
+    free(watch);
 }

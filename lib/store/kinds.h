@@ -31,17 +31,19 @@ struct store {
 };
 
 /** Note the fault; returns its status. */
-enum cq_status store_fail(struct store *s, enum store_fault fault, const char *what,
+enum cq_status store_fail(struct store *store, enum store_fault fault, const char *what,
                           const char *why);
 
-CQ_MUST_CHECK enum cq_status store_open_local(struct store *s, const char *path);
-CQ_MUST_CHECK enum cq_status store_open_s3(struct store *s, const struct store_conf *conf);
+/** Fill in `store` for its kind; statuses as store_new(). */
+CQ_MUST_CHECK enum cq_status store_open_local(struct store *store, const char *path);
+CQ_MUST_CHECK enum cq_status store_open_s3(struct store *store, const struct store_conf *conf);
 
 /* s3.c, for the links */
-bool s3_link_put(struct store *s, const char *key, const char *type, int64_t length,
+bool s3_link_put(struct store *store, const char *key, const char *type, int64_t length,
                  const uint8_t *sha256, int64_t now_s, int seconds, struct cq_buf *ret);
-bool s3_link_get(struct store *s, const char *method, const char *key,
+bool s3_link_get(struct store *store, const char *method, const char *key,
                  const struct store_answer *answer, int64_t now_s, int seconds, struct cq_buf *ret);
-CQ_MUST_CHECK enum cq_status s3_proven(struct store *s, const char *key, const uint8_t sha256[32],
-                                       int64_t *ret_size, bool *ret_proven);
-const char *s3_origin(const struct store *s);
+CQ_MUST_CHECK enum cq_status s3_proven(struct store *store, const char *key,
+                                       const uint8_t sha256[32], int64_t *ret_size,
+                                       bool *ret_proven);
+const char *s3_origin(const struct store *store);

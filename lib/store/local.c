@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/store/local.c - a folder: an object is the file of its key, what still grows is under
+ * lib/store/local.c - a folder: an object is the file named by its key; what still grows is under
  * growing/. Every path is resolved by the kernel beneath the folder and through no symbolic link.
  */
 #include "lib/base/hash.h"
@@ -21,7 +21,7 @@ struct local {
     int root;
 };
 
-static int open_beneath(const struct store *s, const char *path, int flags)
+static int open_beneath(const struct store *store, const char *path, int flags)
 {
     struct open_how how = {
         .flags = (uint64_t)flags | O_CLOEXEC,
@@ -29,18 +29,18 @@ static int open_beneath(const struct store *s, const char *path, int flags)
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
 
-    return (int)syscall(SYS_openat2, ((struct local *)s->own)->root, path, &how, sizeof how);
+    return (int)syscall(SYS_openat2, ((struct local *)store->own)->root, path, &how, sizeof how);
 }
 
-static enum cq_status fail_errno(struct store *s, const char *what)
+static enum cq_status fail_errno(struct store *store, const char *what)
 {
     int e = errno;
 
     if (e == ENOENT)
-        return store_fail(s, STORE_MISSING, what, "no such object");
+        return store_fail(store, STORE_MISSING, what, "no such object");
     if (e == ENOSPC || e == EDQUOT || e == EFBIG)
-        return store_fail(s, STORE_FULL, what, strerror(e));
-    return store_fail(s, STORE_AWAY, what, strerror(e));
+        return store_fail(store, STORE_FULL, what, strerror(e));
+    return store_fail(store, STORE_AWAY, what, strerror(e));
 }
 
 static void close_fd(int *fd)
@@ -61,7 +61,7 @@ static void growing_path(const char *key, const char *prefix, char out[PATH_BYTE
 }
 
 /* The folder of a key, opened; made when it is not there. */
-static int open_folder(const struct store *s, const char *key)
+static int open_folder(const struct store *store, const char *key)
 {
     char path[PATH_BYTES];
 
@@ -73,14 +73,14 @@ static int open_folder(const struct store *s, const char *key)
         *slash = '\0';
         name = strrchr(path, '/');
         *name = '\0';
-        parent = open_beneath(s, path, O_PATH | O_DIRECTORY);
+        parent = open_beneath(store, path, O_PATH | O_DIRECTORY);
         *name = '/';
         if (parent < 0 || (mkdirat(parent, name + 1, 0700) != 0 && errno != EEXIST))
             return -1;
         *slash = '/';
     }
     *strrchr(path, '/') = '\0';
-    return open_beneath(s, path, O_RDONLY | O_DIRECTORY);
+    return open_beneath(store, path, O_RDONLY | O_DIRECTORY);
 }
 
 static bool write_all(int fd, struct cq_span bytes, int64_t at)
@@ -98,7 +98,7 @@ static bool write_all(int fd, struct cq_span bytes, int64_t at)
     return true;
 }
 
-/* The disk begins with each slice while it is hashed. */
+/* The disk begins to write each slice while that slice is hashed. */
 static bool write_hashing(int fd, struct cq_span bytes, int64_t at, struct sha256_state *hash)
 {
     while (bytes.n) {
@@ -114,28 +114,28 @@ static bool write_hashing(int fd, struct cq_span bytes, int64_t at, struct sha25
     return true;
 }
 
-/* From growing/ to its key, to stay. */
-static enum cq_status make_whole(struct store *s, const char *from, const char *key)
+/* Move what is complete from growing/ to its key, durably. */
+static enum cq_status make_whole(struct store *store, const char *from, const char *key)
 {
-    cq_fd folder = open_folder(s, key);
+    cq_fd folder = open_folder(store, key);
     const char *name = strrchr(key, '/') ? strrchr(key, '/') + 1 : key;
 
-    if (folder < 0 || renameat(((struct local *)s->own)->root, from, folder, name) != 0 ||
+    if (folder < 0 || renameat(((struct local *)store->own)->root, from, folder, name) != 0 ||
         fsync(folder) != 0)
-        return fail_errno(s, "rename");
+        return fail_errno(store, "rename");
     return CQ_OK;
 }
 
-static enum cq_status local_prepare(struct store *s)
+static enum cq_status local_prepare(struct store *store)
 {
-    cq_fd folder = open_folder(s, "growing/x");
+    cq_fd folder = open_folder(store, "growing/x");
 
     if (folder < 0 || faccessat(folder, ".", W_OK, 0) != 0)
-        return fail_errno(s, "folder");
+        return fail_errno(store, "folder");
     return CQ_OK;
 }
 
-static enum cq_status local_put(struct store *s, const char *key, const char *type,
+static enum cq_status local_put(struct store *store, const char *key, const char *type,
                                 struct cq_span bytes)
 {
     char path[PATH_BYTES];
@@ -143,48 +143,48 @@ static enum cq_status local_put(struct store *s, const char *key, const char *ty
 
     (void)type;
     growing_path(key, "put.", path);
-    fd = open_beneath(s, path, O_WRONLY | O_CREAT | O_TRUNC);
+    fd = open_beneath(store, path, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0 || !write_all(fd, bytes, 0) || fsync(fd) != 0) {
-        enum cq_status st = fail_errno(s, "write");
+        enum cq_status st = fail_errno(store, "write");
 
         if (fd >= 0)
-            unlinkat(((struct local *)s->own)->root, path, 0);
+            unlinkat(((struct local *)store->own)->root, path, 0);
         return st;
     }
-    return make_whole(s, path, key);
+    return make_whole(store, path, key);
 }
 
-static enum cq_status local_size(struct store *s, const char *key, int64_t *ret)
+static enum cq_status local_size(struct store *store, const char *key, int64_t *ret)
 {
-    cq_fd fd = open_beneath(s, key, O_RDONLY);
+    cq_fd fd = open_beneath(store, key, O_RDONLY);
     struct stat info;
 
     if (fd < 0 || fstat(fd, &info) != 0)
-        return fail_errno(s, "open");
+        return fail_errno(store, "open");
     if (!S_ISREG(info.st_mode))
-        return store_fail(s, STORE_MISSING, "open", "not a file");
+        return store_fail(store, STORE_MISSING, "open", "not a file");
     *ret = info.st_size;
     return CQ_OK;
 }
 
-static enum cq_status local_read(struct store *s, const char *key, int64_t offset, size_t most,
+static enum cq_status local_read(struct store *store, const char *key, int64_t offset, size_t most,
                                  struct cq_buf *ret)
 {
-    cq_fd fd = open_beneath(s, key, O_RDONLY);
+    cq_fd fd = open_beneath(store, key, O_RDONLY);
     uint8_t *to = buf_reserve(ret, most);
     size_t got = 0;
 
     if (fd < 0)
-        return fail_errno(s, "open");
+        return fail_errno(store, "open");
     if (!to)
-        return store_fail(s, STORE_AWAY, "read", "no memory");
+        return store_fail(store, STORE_AWAY, "read", "no memory");
     while (got < most) {
         ssize_t n = pread(fd, to + got, most - got, offset + (int64_t)got);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail_errno(s, "read");
+            return fail_errno(store, "read");
         if (n == 0)
             break;
         got += (size_t)n;
@@ -193,10 +193,10 @@ static enum cq_status local_read(struct store *s, const char *key, int64_t offse
     return CQ_OK;
 }
 
-static enum cq_status local_stream(struct store *s, const char *key,
+static enum cq_status local_stream(struct store *store, const char *key,
                                    bool (*sink)(void *arg, struct cq_span bytes), void *arg)
 {
-    cq_fd fd = open_beneath(s, key, O_RDONLY);
+    cq_fd fd = open_beneath(store, key, O_RDONLY);
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
     uint8_t *p;
     ssize_t n = 1;
@@ -204,41 +204,41 @@ static enum cq_status local_stream(struct store *s, const char *key,
     buf_init(&buf, STREAM_BYTES);
     p = buf_reserve(&buf, STREAM_BYTES);
     if (fd < 0)
-        return fail_errno(s, "open");
+        return fail_errno(store, "open");
     while (p && n) {
         n = read(fd, p, STREAM_BYTES);
         if (n < 0 && errno != EINTR)
-            return fail_errno(s, "read");
+            return fail_errno(store, "read");
         if (n > 0 && !sink(arg, span_of(p, (size_t)n)))
-            return store_fail(s, STORE_WRONG, "read", "not what was announced");
+            return store_fail(store, STORE_WRONG, "read", "not what was announced");
     }
-    return p ? CQ_OK : store_fail(s, STORE_AWAY, "read", "no memory");
+    return p ? CQ_OK : store_fail(store, STORE_AWAY, "read", "no memory");
 }
 
-static enum cq_status local_remove(struct store *s, const char *key)
+static enum cq_status local_remove(struct store *store, const char *key)
 {
-    cq_fd folder = open_folder(s, key);
+    cq_fd folder = open_folder(store, key);
     const char *name = strrchr(key, '/') ? strrchr(key, '/') + 1 : key;
 
     if (folder >= 0 && unlinkat(folder, name, 0) != 0 && errno != ENOENT)
-        return fail_errno(s, "unlink");
+        return fail_errno(store, "unlink");
     return CQ_OK;
 }
 
-/* The last piece again, whose answer was lost: it is whole already. */
-static enum cq_status grown_before(struct store *s, const char *key, int64_t size)
+/* The last piece comes again, as its answer was lost: the object is complete already. */
+static enum cq_status grown_before(struct store *store, const char *key, int64_t size)
 {
     int64_t there = 0;
 
-    if (local_size(s, key, &there) == CQ_OK && there == size) {
-        s->fault = STORE_FINE;
+    if (local_size(store, key, &there) == CQ_OK && there == size) {
+        store->fault = STORE_FINE;
         return CQ_OK;
     }
-    return store_fail(s, STORE_WRONG, "grow", "what was held is gone");
+    return store_fail(store, STORE_WRONG, "grow", "what was held is gone");
 }
 
-static enum cq_status local_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
-                                 struct cq_span bytes, bool last, const char *type,
+static enum cq_status local_grow(struct store *store, const char *key, struct cq_buf *memo,
+                                 int64_t at, struct cq_span bytes, bool last, const char *type,
                                  struct sha256_state *hash)
 {
     int64_t end = at + (int64_t)bytes.n;
@@ -249,61 +249,62 @@ static enum cq_status local_grow(struct store *s, const char *key, struct cq_buf
     (void)memo;
     (void)type;
     growing_path(key, "", path);
-    fd = open_beneath(s, path, at ? O_WRONLY : O_WRONLY | O_CREAT);
+    fd = open_beneath(store, path, at ? O_WRONLY : O_WRONLY | O_CREAT);
     if (fd < 0 && errno == ENOENT && last)
         sha256_more(hash, bytes);
     if (fd < 0 && errno == ENOENT)
-        return last ? grown_before(s, key, end) : store_fail(s, STORE_WRONG, "grow", "gone");
+        return last ? grown_before(store, key, end)
+                    : store_fail(store, STORE_WRONG, "grow", "gone");
     if (fd < 0 || fstat(fd, &info) != 0)
-        return fail_errno(s, "open");
+        return fail_errno(store, "open");
     if (info.st_size < at)
-        return store_fail(s, STORE_WRONG, "grow", "what was held is gone");
-    /* each piece is on the disk before its offset is told: a lost machine loses none of them */
+        return store_fail(store, STORE_WRONG, "grow", "what was held is gone");
+    /* a piece is on the disk before its offset is told, so that a machine that dies loses none */
     if (!write_hashing(fd, bytes, at, hash) || (last && ftruncate(fd, end) != 0) ||
         fdatasync(fd) != 0)
-        return fail_errno(s, "write");
-    return last ? make_whole(s, path, key) : CQ_OK;
+        return fail_errno(store, "write");
+    return last ? make_whole(store, path, key) : CQ_OK;
 }
 
-static enum cq_status local_ungrow(struct store *s, const char *key, const char *memo)
+static enum cq_status local_ungrow(struct store *store, const char *key, const char *memo)
 {
     char path[PATH_BYTES];
 
     (void)memo;
     growing_path(key, "", path);
-    if (unlinkat(((struct local *)s->own)->root, path, 0) != 0 && errno != ENOENT)
-        return fail_errno(s, "unlink");
+    if (unlinkat(((struct local *)store->own)->root, path, 0) != 0 && errno != ENOENT)
+        return fail_errno(store, "unlink");
     return CQ_OK;
 }
 
-static void local_release(struct store *s)
+static void local_release(struct store *store)
 {
-    struct local *l = s->own;
+    struct local *local = store->own;
 
-    if (l)
-        close(l->root);
-    free(l);
+    if (local)
+        close(local->root);
+    free(local);
 }
 
 static const struct store_kind kind = { local_release, local_prepare, local_put,    local_size,
                                         local_read,    local_stream,  local_remove, local_grow,
                                         local_ungrow,  NULL };
 
-enum cq_status store_open_local(struct store *s, const char *path)
+enum cq_status store_open_local(struct store *store, const char *path)
 {
-    struct local *l = calloc(1, sizeof *l);
+    struct local *local = calloc(1, sizeof *local);
 
-    if (!l)
+    if (!local)
         return CQ_FATAL;
     if (*path == '/' && mkdir(path, 0700) != 0 && errno != EEXIST)
-        fail_errno(s, "mkdir");
-    l->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (l->root < 0) {
-        fail_errno(s, "open");
-        free(l);
+        fail_errno(store, "mkdir");
+    local->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (local->root < 0) {
+        fail_errno(store, "open");
+        free(local);
         return CQ_POISON;
     }
-    s->kind = &kind;
-    s->own = l;
+    store->kind = &kind;
+    store->own = local;
     return CQ_OK;
 }

@@ -40,253 +40,263 @@ struct s3_request {
 
 /* ---- one request ---------------------------------------------------------------------- */
 
-static void path_of(const struct s3 *x, const char *key, char *out, size_t cap)
+static void path_of(const struct s3 *s3, const char *key, char *out, size_t cap)
 {
-    snprintf(out, cap, "/%s%s%s", x->bucket, key ? "/" : "", key ? key : ""); /* needs no escape */
+    snprintf(out, cap, "/%s%s%s", s3->bucket, key ? "/" : "", key ? key : ""); /* needs no escape */
 }
 
-static bool contains(struct cq_span s, const char *word)
+static bool contains(struct cq_span span, const char *word)
 {
-    return s.n && memmem(s.p, s.n, word, strlen(word));
+    return span.n && memmem(span.p, span.n, word, strlen(word));
 }
 
-static enum cq_status judge(struct store *s, const char *what, const struct transfer_reply *r)
+static enum cq_status judge(struct store *store, const char *what,
+                            const struct transfer_reply *reply)
 {
     char why[160];
 
-    if (r->status / 100 == 2)
+    if (reply->status / 100 == 2)
         return CQ_OK;
-    snprintf(why, sizeof why, "status %d %.*s", r->status, (int)(r->body.n < 120 ? r->body.n : 120),
-             (const char *)r->body.p);
+    snprintf(why, sizeof why, "status %d %.*s", reply->status,
+             (int)(reply->body.n < 120 ? reply->body.n : 120), (const char *)reply->body.p);
     for (char *p = why; *p; p++)
         if (*p < ' ')
             *p = ' ';
-    if (contains(r->body, "StorageFull") || contains(r->body, "QuotaExceeded") ||
-        contains(r->body, "no space left") || r->status == 507)
-        return store_fail(s, STORE_FULL, what, why);
-    if (r->status == 404 && contains(r->body, "NoSuchBucket"))
-        return store_fail(s, STORE_AWAY, what, why); /* s3_call makes it */
-    if (r->status == 404)
-        return store_fail(s, STORE_MISSING, what, why);
-    if (r->status == 403 || r->status == 401)
-        return store_fail(s, STORE_REFUSED, what, why);
-    return store_fail(s, r->status == 400 ? STORE_WRONG : STORE_AWAY, what, why);
+    if (contains(reply->body, "StorageFull") || contains(reply->body, "QuotaExceeded") ||
+        contains(reply->body, "no space left") || reply->status == 507)
+        return store_fail(store, STORE_FULL, what, why);
+    if (reply->status == 404 && contains(reply->body, "NoSuchBucket"))
+        return store_fail(store, STORE_AWAY, what, why); /* s3_call() makes the bucket */
+    if (reply->status == 404)
+        return store_fail(store, STORE_MISSING, what, why);
+    if (reply->status == 403 || reply->status == 401)
+        return store_fail(store, STORE_REFUSED, what, why);
+    return store_fail(store, reply->status == 400 ? STORE_WRONG : STORE_AWAY, what, why);
 }
 
-static bool sign(const struct s3 *x, const struct s3_request *q, const char *path,
+static bool sign(const struct s3 *s3, const struct s3_request *request, const char *path,
                  struct cq_buf *url, struct cq_buf *line, char date[SIGV4_TIME_LEN + 1])
 {
-    struct sigv4 v = { .access_key = x->access_key,
-                       .secret_key = x->secret_key,
-                       .region = x->region,
-                       .method = q->method,
-                       .host = x->host,
-                       .path = path,
-                       .query = q->pairs,
-                       .query_n = q->pairs_n,
-                       .now_s = time(NULL) };
+    struct sigv4 sigv4 = { .access_key = s3->access_key,
+                           .secret_key = s3->secret_key,
+                           .region = s3->region,
+                           .method = request->method,
+                           .host = s3->host,
+                           .path = path,
+                           .query = request->pairs,
+                           .query_n = request->pairs_n,
+                           .now_s = time(NULL) };
     const char *headers[4][2];
     size_t n = 0;
 
-    sigv4_time(v.now_s, date);
-    if (q->checksum)
+    sigv4_time(sigv4.now_s, date);
+    if (request->checksum)
         headers[n][0] = "x-amz-checksum-mode", headers[n++][1] = "ENABLED";
     headers[n][0] = "x-amz-content-sha256", headers[n++][1] = "UNSIGNED-PAYLOAD";
-    if (q->copy_from)
-        headers[n][0] = "x-amz-copy-source", headers[n++][1] = q->copy_from;
+    if (request->copy_from)
+        headers[n][0] = "x-amz-copy-source", headers[n++][1] = request->copy_from;
     headers[n][0] = "x-amz-date", headers[n++][1] = date;
-    v.headers = (const char *const(*)[2])headers;
-    v.headers_n = n;
-    buf_printf(url, "%s%s", x->base, path);
-    for (size_t i = 0; i < q->pairs_n; i++) {
-        buf_printf(url, "%c%s=", i ? '&' : '?', q->pairs[i][0]);
-        sigv4_encode(url, span_str(q->pairs[i][1]), false);
+    sigv4.headers = (const char *const(*)[2])headers;
+    sigv4.headers_n = n;
+    buf_printf(url, "%s%s", s3->base, path);
+    for (size_t i = 0; i < request->pairs_n; i++) {
+        buf_printf(url, "%c%s=", i ? '&' : '?', request->pairs[i][0]);
+        sigv4_encode(url, span_str(request->pairs[i][1]), false);
     }
     buf_add_byte(url, 0);
     buf_add_str(line, "Authorization: ");
-    if (!sigv4_header(&v, line))
+    if (!sigv4_header(&sigv4, line))
         return false;
     buf_add_byte(line, 0);
     return !url->failed && !line->failed;
 }
 
-static enum cq_status run_once(struct store *s, const struct s3_request *q,
+static enum cq_status run_once(struct store *store, const struct s3_request *request,
                                struct transfer_reply *ret)
 {
-    struct s3 *x = s->own;
+    struct s3 *s3 = store->own;
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf url, line;
     char path[STORE_KEY_MAX + 80], date[SIGV4_TIME_LEN + 1], date_line[64], type[LINE_BYTES],
         range[96], copy[LINE_BYTES];
     const char *headers[7] = { NULL, date_line, "x-amz-content-sha256: UNSIGNED-PAYLOAD" };
-    struct transfer_request t = { .method = q->method,
-                                  .headers = headers,
-                                  .headers_n = 3,
-                                  .body = q->body,
-                                  .sink = q->sink,
-                                  .arg = q->arg };
+    struct transfer_request transfer_request = { .method = request->method,
+                                                 .headers = headers,
+                                                 .headers_n = 3,
+                                                 .body = request->body,
+                                                 .sink = request->sink,
+                                                 .arg = request->arg };
     enum cq_status st;
 
     *ret = (struct transfer_reply){ 0 }; /* without an answer there is no status to look at */
     buf_init(&url, STORE_URL_MAX);
     buf_init(&line, SIGV4_TEXT_MAX);
-    path_of(x, q->key, path, sizeof path);
-    if (!sign(x, q, path, &url, &line, date))
-        return store_fail(s, STORE_AWAY, q->method, "too long");
+    path_of(s3, request->key, path, sizeof path);
+    if (!sign(s3, request, path, &url, &line, date))
+        return store_fail(store, STORE_AWAY, request->method, "too long");
     snprintf(date_line, sizeof date_line, "x-amz-date: %s", date);
     headers[0] = (const char *)line.p;
-    snprintf(type, sizeof type, "Content-Type: %s", q->type ? q->type : "application/octet-stream");
-    if (q->body.n || q->type)
-        headers[t.headers_n++] = type;
-    snprintf(range, sizeof range, "Range: %s", q->range ? q->range : "");
-    if (q->range)
-        headers[t.headers_n++] = range;
-    snprintf(copy, sizeof copy, "x-amz-copy-source: %s", q->copy_from ? q->copy_from : "");
-    if (q->copy_from)
-        headers[t.headers_n++] = copy;
-    if (q->checksum)
-        headers[t.headers_n++] = "x-amz-checksum-mode: ENABLED";
-    t.url = (const char *)url.p;
-    st = transfer_run(x->transfer, &t, ret);
+    snprintf(type, sizeof type, "Content-Type: %s",
+             request->type ? request->type : "application/octet-stream");
+    if (request->body.n || request->type)
+        headers[transfer_request.headers_n++] = type;
+    snprintf(range, sizeof range, "Range: %s", request->range ? request->range : "");
+    if (request->range)
+        headers[transfer_request.headers_n++] = range;
+    snprintf(copy, sizeof copy, "x-amz-copy-source: %s",
+             request->copy_from ? request->copy_from : "");
+    if (request->copy_from)
+        headers[transfer_request.headers_n++] = copy;
+    if (request->checksum)
+        headers[transfer_request.headers_n++] = "x-amz-checksum-mode: ENABLED";
+    transfer_request.url = (const char *)url.p;
+    st = transfer_run(s3->transfer, &transfer_request, ret);
     if (st == CQ_AGAIN)
-        return store_fail(s, STORE_AWAY, q->method, transfer_why(x->transfer));
+        return store_fail(store, STORE_AWAY, request->method, transfer_why(s3->transfer));
     if (st != CQ_OK)
-        return store_fail(s, STORE_WRONG, q->method, "not what was announced");
-    return judge(s, q->method, ret);
+        return store_fail(store, STORE_WRONG, request->method, "not what was announced");
+    return judge(store, request->method, ret);
 }
 
-/* A bucket that is not there (the store was away when it should have been made) is made, once. */
-static enum cq_status s3_call(struct store *s, const struct s3_request *q,
+/* A bucket that is missing, because the store was away when it should have been made, is made now,
+ * and the request is run once more. */
+static enum cq_status s3_call(struct store *store, const struct s3_request *request,
                               struct transfer_reply *ret)
 {
-    enum cq_status st = run_once(s, q, ret);
+    enum cq_status st = run_once(store, request, ret);
     struct transfer_reply made;
 
-    if (st != CQ_AGAIN || !q->key || ret->status != 404)
+    if (st != CQ_AGAIN || !request->key || ret->status != 404)
         return st;
-    s->fault = STORE_FINE;
-    st = run_once(s, &(struct s3_request){ .method = "PUT" }, &made);
-    return st == CQ_OK ? run_once(s, q, ret) : st;
+    store->fault = STORE_FINE;
+    st = run_once(store, &(struct s3_request){ .method = "PUT" }, &made);
+    return st == CQ_OK ? run_once(store, request, ret) : st;
 }
 
 /* ---- whole objects -------------------------------------------------------------------- */
 
-static enum cq_status s3_prepare(struct store *s)
+static enum cq_status s3_prepare(struct store *store)
 {
-    struct transfer_reply r;
-    enum cq_status st = s3_call(s, &(struct s3_request){ .method = "HEAD" }, &r);
+    struct transfer_reply reply;
+    enum cq_status st = s3_call(store, &(struct s3_request){ .method = "HEAD" }, &reply);
 
-    if (st == CQ_POISON && s->fault == STORE_MISSING) {
-        s->fault = STORE_FINE;
-        st = s3_call(s, &(struct s3_request){ .method = "PUT" }, &r);
-        if (st != CQ_OK && r.status == 409) { /* somebody else was quicker */
-            s->fault = STORE_FINE;
+    if (st == CQ_POISON && store->fault == STORE_MISSING) {
+        store->fault = STORE_FINE;
+        st = s3_call(store, &(struct s3_request){ .method = "PUT" }, &reply);
+        if (st != CQ_OK && reply.status == 409) { /* somebody else made it first */
+            store->fault = STORE_FINE;
             st = CQ_OK;
         }
     }
     return st;
 }
 
-static enum cq_status s3_put(struct store *s, const char *key, const char *type,
+static enum cq_status s3_put(struct store *store, const char *key, const char *type,
                              struct cq_span bytes)
 {
-    struct transfer_reply r;
+    struct transfer_reply reply;
 
-    return s3_call(
-        s, &(struct s3_request){ .method = "PUT", .key = key, .type = type, .body = bytes }, &r);
+    return s3_call(store,
+                   &(struct s3_request){ .method = "PUT", .key = key, .type = type, .body = bytes },
+                   &reply);
 }
 
-static enum cq_status s3_size(struct store *s, const char *key, int64_t *ret)
+static enum cq_status s3_size(struct store *store, const char *key, int64_t *ret)
 {
-    struct transfer_reply r;
-    enum cq_status st = s3_call(s, &(struct s3_request){ .method = "HEAD", .key = key }, &r);
+    struct transfer_reply reply;
+    enum cq_status st =
+        s3_call(store, &(struct s3_request){ .method = "HEAD", .key = key }, &reply);
 
     if (st == CQ_OK)
-        *ret = r.length;
+        *ret = reply.length;
     return st;
 }
 
-enum cq_status s3_proven(struct store *s, const char *key, const uint8_t sha256[32],
+enum cq_status s3_proven(struct store *store, const char *key, const uint8_t sha256[32],
                          int64_t *ret_size, bool *ret_proven)
 {
     char want[STORE_HASH_TEXT];
-    struct transfer_reply r;
-    enum cq_status st =
-        s3_call(s, &(struct s3_request){ .method = "HEAD", .key = key, .checksum = true }, &r);
+    struct transfer_reply reply;
+    enum cq_status st = s3_call(
+        store, &(struct s3_request){ .method = "HEAD", .key = key, .checksum = true }, &reply);
 
     store_hash_text(sha256, want);
-    *ret_proven = st == CQ_OK && strcmp(r.checksum, want) == 0;
+    *ret_proven = st == CQ_OK && strcmp(reply.checksum, want) == 0;
     if (st == CQ_OK)
-        *ret_size = r.length;
+        *ret_size = reply.length;
     return st;
 }
 
 static bool into_buf(void *arg, struct cq_span bytes)
 {
-    struct cq_buf *b = arg;
+    struct cq_buf *buf = arg;
 
-    buf_add_span(b, bytes);
-    return !b->failed;
+    buf_add_span(buf, bytes);
+    return !buf->failed;
 }
 
-static enum cq_status s3_read(struct store *s, const char *key, int64_t offset, size_t most,
+static enum cq_status s3_read(struct store *store, const char *key, int64_t offset, size_t most,
                               struct cq_buf *ret)
 {
-    struct transfer_reply r;
+    struct transfer_reply reply;
     char range[80];
     enum cq_status st;
 
     snprintf(range, sizeof range, "bytes=%lld-%lld", (long long)offset,
              (long long)offset + (long long)most - 1);
-    st = s3_call(s,
+    st = s3_call(store,
                  &(struct s3_request){
                      .method = "GET", .key = key, .range = range, .sink = into_buf, .arg = ret },
-                 &r);
-    if (st != CQ_OK && r.status == 416) { /* behind the end */
-        s->fault = STORE_FINE;
+                 &reply);
+    if (st != CQ_OK && reply.status == 416) { /* past the end */
+        store->fault = STORE_FINE;
         return CQ_OK;
     }
     return st;
 }
 
-static enum cq_status s3_stream(struct store *s, const char *key,
+static enum cq_status s3_stream(struct store *store, const char *key,
                                 bool (*sink)(void *arg, struct cq_span bytes), void *arg)
 {
-    struct transfer_reply r;
+    struct transfer_reply reply;
 
-    return s3_call(s, &(struct s3_request){ .method = "GET", .key = key, .sink = sink, .arg = arg },
-                   &r);
+    return s3_call(store,
+                   &(struct s3_request){ .method = "GET", .key = key, .sink = sink, .arg = arg },
+                   &reply);
 }
 
-static enum cq_status s3_remove(struct store *s, const char *key)
+static enum cq_status s3_remove(struct store *store, const char *key)
 {
-    struct transfer_reply r;
-    enum cq_status st = s3_call(s, &(struct s3_request){ .method = "DELETE", .key = key }, &r);
+    struct transfer_reply reply;
+    enum cq_status st =
+        s3_call(store, &(struct s3_request){ .method = "DELETE", .key = key }, &reply);
 
-    if (st == CQ_POISON && s->fault == STORE_MISSING) {
-        s->fault = STORE_FINE;
+    if (st == CQ_POISON && store->fault == STORE_MISSING) {
+        store->fault = STORE_FINE;
         return CQ_OK;
     }
     return st;
 }
 
-static enum cq_status s3_copy(struct store *s, const char *from, const char *to)
+static enum cq_status s3_copy(struct store *store, const char *from, const char *to)
 {
     char path[STORE_KEY_MAX + 80];
-    struct transfer_reply r;
+    struct transfer_reply reply;
     enum cq_status st;
 
-    path_of(s->own, from, path, sizeof path);
-    st = s3_call(s, &(struct s3_request){ .method = "PUT", .key = to, .copy_from = path }, &r);
-    if (st == CQ_OK && contains(r.body, "<Error>"))
-        return store_fail(s, STORE_AWAY, "PUT", "could not be copied");
+    path_of(store->own, from, path, sizeof path);
+    st = s3_call(store, &(struct s3_request){ .method = "PUT", .key = to, .copy_from = path },
+                 &reply);
+    if (st == CQ_OK && contains(reply.body, "<Error>"))
+        return store_fail(store, STORE_AWAY, "PUT", "could not be copied");
     return st;
 }
 
 /* ---- growing -------------------------------------------------------------------------- */
 
-/* The memo is `upload id, bytes that wait, where` and a line an etag, in the order of the parts.
- * Where: nothing or `b`. What waits is never overwritten before its successor is noted: not every
- * store drops a PUT that breaks off, as it does when we are killed in it. */
+/* The memo has a line `upload id, bytes that wait, where`, and then the etag of each part, a line
+ * each, in order. `where` is nothing or `b`: in which of two objects the bytes wait. What waits is
+ * never overwritten before its successor is noted, since not every store discards a PUT that breaks
+ * off when this process is killed. */
 struct memo {
     char upload[1024]; /* "": none yet */
     size_t waiting;
@@ -295,35 +305,35 @@ struct memo {
     struct cq_span etags; /* the lines */
 };
 
-static bool memo_read(struct cq_span text, struct memo *m)
+static bool memo_read(struct cq_span text, struct memo *memo)
 {
     const uint8_t *end = text.n ? memchr(text.p, '\n', text.n) : NULL, *space, *at;
 
-    *m = (struct memo){ 0 };
+    *memo = (struct memo){ 0 };
     if (!text.n)
         return true;
     space = end ? memrchr(text.p, ' ', (size_t)(end - text.p)) : NULL;
-    if (!space || (size_t)(space - text.p) >= sizeof m->upload)
+    if (!space || (size_t)(space - text.p) >= sizeof memo->upload)
         return false;
-    memcpy(m->upload, text.p, (size_t)(space - text.p));
-    for (at = space + 1; *at >= '0' && *at <= '9' && m->waiting < STORE_PART_LEAST; at++)
-        m->waiting = m->waiting * 10 + (size_t)(*at - '0');
-    m->in_b = *at == 'b';
-    if (at == space + 1 || at + m->in_b != end)
+    memcpy(memo->upload, text.p, (size_t)(space - text.p));
+    for (at = space + 1; *at >= '0' && *at <= '9' && memo->waiting < STORE_PART_LEAST; at++)
+        memo->waiting = memo->waiting * 10 + (size_t)(*at - '0');
+    memo->in_b = *at == 'b';
+    if (at == space + 1 || at + memo->in_b != end)
         return false;
-    m->etags = span_of(end + 1, text.n - (size_t)(end + 1 - text.p));
-    for (size_t i = 0; i < m->etags.n; i++)
-        m->parts_n += m->etags.p[i] == '\n';
-    return m->waiting < STORE_PART_LEAST;
+    memo->etags = span_of(end + 1, text.n - (size_t)(end + 1 - text.p));
+    for (size_t i = 0; i < memo->etags.n; i++)
+        memo->parts_n += memo->etags.p[i] == '\n';
+    return memo->waiting < STORE_PART_LEAST;
 }
 
-static void memo_write(const struct memo *m, const char *etag, struct cq_buf *memo)
+static void memo_write(const struct memo *from, const char *etag, struct cq_buf *memo)
 {
     struct cq_buf fresh;
 
     buf_init(&fresh, STORE_MEMO_MAX);
-    buf_printf(&fresh, "%s %zu%s\n", m->upload, m->waiting, m->in_b ? "b" : "");
-    buf_add_span(&fresh, m->etags);
+    buf_printf(&fresh, "%s %zu%s\n", from->upload, from->waiting, from->in_b ? "b" : "");
+    buf_add_span(&fresh, from->etags);
     if (etag)
         buf_printf(&fresh, "%s\n", etag);
     buf_clear(memo);
@@ -332,93 +342,94 @@ static void memo_write(const struct memo *m, const char *etag, struct cq_buf *me
     buf_release(&fresh);
 }
 
-/* Where the bytes wait that are too few for a part. */
+/* The object in which the bytes wait that are too few for a part. */
 static void waiting_key(const char *key, bool in_b, char out[STORE_KEY_MAX + 16])
 {
     snprintf(out, STORE_KEY_MAX + 16, "waiting/%s%s", in_b ? "b/" : "", key);
 }
 
-static enum cq_status remove_waiting(struct store *s, const char *key)
+static enum cq_status remove_waiting(struct store *store, const char *key)
 {
     char waiting[STORE_KEY_MAX + 16];
     enum cq_status st;
 
     waiting_key(key, false, waiting);
-    st = s3_remove(s, waiting);
+    st = s3_remove(store, waiting);
     waiting_key(key, true, waiting);
-    return st == CQ_OK ? s3_remove(s, waiting) : st;
+    return st == CQ_OK ? s3_remove(store, waiting) : st;
 }
 
-static bool between(struct cq_span s, const char *from, const char *to, char *out, size_t cap)
+static bool between(struct cq_span span, const char *from, const char *to, char *out, size_t cap)
 {
-    const char *a = s.n ? memmem(s.p, s.n, from, strlen(from)) : NULL;
+    const char *a = span.n ? memmem(span.p, span.n, from, strlen(from)) : NULL;
     const char *b;
 
     if (!a)
         return false;
     a += strlen(from);
-    b = memmem(a, s.n - (size_t)(a - (const char *)s.p), to, strlen(to));
+    b = memmem(a, span.n - (size_t)(a - (const char *)span.p), to, strlen(to));
     if (!b || (size_t)(b - a) >= cap)
         return false;
     snprintf(out, cap, "%.*s", (int)(b - a), a);
     return true;
 }
 
-static enum cq_status begin_parts(struct store *s, const char *key, const char *type,
-                                  struct memo *m)
+static enum cq_status begin_parts(struct store *store, const char *key, const char *type,
+                                  struct memo *memo)
 {
     static const char *const pairs[1][2] = { { "uploads", "" } };
-    struct transfer_reply r;
+    struct transfer_reply reply;
     enum cq_status st =
-        s3_call(s,
+        s3_call(store,
                 &(struct s3_request){
                     .method = "POST", .key = key, .pairs = pairs, .pairs_n = 1, .type = type },
-                &r);
+                &reply);
 
-    if (st == CQ_OK && !between(r.body, "<UploadId>", "</UploadId>", m->upload, sizeof m->upload))
-        return store_fail(s, STORE_AWAY, "POST", "no upload id in the answer");
+    if (st == CQ_OK &&
+        !between(reply.body, "<UploadId>", "</UploadId>", memo->upload, sizeof memo->upload))
+        return store_fail(store, STORE_AWAY, "POST", "no upload id in the answer");
     return st;
 }
 
-static enum cq_status put_part(struct store *s, const char *key, const struct memo *m,
+static enum cq_status put_part(struct store *store, const char *key, const struct memo *memo,
                                struct cq_span bytes, char etag[TRANSFER_TEXT_MAX])
 {
     char number[16];
-    const char *pairs[2][2] = { { "partNumber", number }, { "uploadId", m->upload } };
-    struct transfer_reply r;
+    const char *pairs[2][2] = { { "partNumber", number }, { "uploadId", memo->upload } };
+    struct transfer_reply reply;
     enum cq_status st;
 
-    snprintf(number, sizeof number, "%zu", m->parts_n + 1);
-    st = s3_call(s,
+    snprintf(number, sizeof number, "%zu", memo->parts_n + 1);
+    st = s3_call(store,
                  &(struct s3_request){ .method = "PUT",
                                        .key = key,
                                        .pairs = (const char *const(*)[2])pairs,
                                        .pairs_n = 2,
                                        .body = bytes },
-                 &r);
-    if (st == CQ_OK && !*r.etag)
-        return store_fail(s, STORE_AWAY, "PUT", "no etag in the answer");
+                 &reply);
+    if (st == CQ_OK && !*reply.etag)
+        return store_fail(store, STORE_AWAY, "PUT", "no etag in the answer");
     if (st == CQ_OK)
-        snprintf(etag, TRANSFER_TEXT_MAX, "%s", r.etag);
+        snprintf(etag, TRANSFER_TEXT_MAX, "%s", reply.etag);
     return st;
 }
 
-static enum cq_status finish_parts(struct store *s, const char *key, struct cq_span memo_text,
+static enum cq_status finish_parts(struct store *store, const char *key, struct cq_span memo_text,
                                    int64_t size)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf xml;
-    struct transfer_reply r;
-    struct memo m;
+    struct transfer_reply reply;
+    struct memo memo;
     int64_t there = 0;
     enum cq_status st;
     int number = 0;
 
     buf_init(&xml, XML_MAX);
-    if (!memo_read(memo_text, &m))
-        return store_fail(s, STORE_WRONG, "POST", "memo");
-    const char *pairs[1][2] = { { "uploadId", m.upload } };
+    if (!memo_read(memo_text, &memo))
+        return store_fail(store, STORE_WRONG, "POST", "memo");
+    const char *pairs[1][2] = { { "uploadId", memo.upload } };
     buf_add_str(&xml, "<CompleteMultipartUpload>");
-    for (struct cq_span rest = m.etags; rest.n;) {
+    for (struct cq_span rest = memo.etags; rest.n;) {
         const uint8_t *end = memchr(rest.p, '\n', rest.n);
 
         buf_printf(&xml, "<Part><PartNumber>%d</PartNumber><ETag>\"%.*s\"</ETag></Part>", ++number,
@@ -426,215 +437,218 @@ static enum cq_status finish_parts(struct store *s, const char *key, struct cq_s
         rest = span_of(end + 1, rest.n - (size_t)(end + 1 - rest.p));
     }
     buf_add_str(&xml, "</CompleteMultipartUpload>");
-    st = s3_call(s,
+    st = s3_call(store,
                  &(struct s3_request){ .method = "POST",
                                        .key = key,
                                        .pairs = (const char *const(*)[2])pairs,
                                        .pairs_n = 1,
                                        .type = "application/xml",
                                        .body = buf_span(&xml) },
-                 &r);
-    if (st == CQ_OK && contains(r.body, "<Error>")) /* S3 may say 200 first and think then */
-        return store_fail(s, STORE_AWAY, "POST", "could not be put together");
-    if (st == CQ_OK || s->fault != STORE_MISSING)
+                 &reply);
+    if (st == CQ_OK && contains(reply.body, "<Error>")) /* S3 may say 200 and fail after that */
+        return store_fail(store, STORE_AWAY, "POST", "could not be put together");
+    if (st == CQ_OK || store->fault != STORE_MISSING)
         return st;
-    /* the answer of an earlier finish was lost: it is whole already */
-    st = s3_size(s, key, &there);
+    /* an earlier call completed it, and its answer was lost */
+    st = s3_size(store, key, &there);
     if (st == CQ_OK && there == size) {
-        s->fault = STORE_FINE;
+        store->fault = STORE_FINE;
         return CQ_OK;
     }
-    return st == CQ_AGAIN ? st : store_fail(s, STORE_WRONG, "POST", "what was held is gone");
+    return st == CQ_AGAIN ? st : store_fail(store, STORE_WRONG, "POST", "what was held is gone");
 }
 
-static enum cq_status grow_part(struct store *s, const char *key, struct memo *m,
+static enum cq_status grow_part(struct store *store, const char *key, struct memo *upload,
                                 struct cq_buf *memo, struct cq_span bytes, const char *type)
 {
     char etag[TRANSFER_TEXT_MAX];
     enum cq_status st = CQ_OK;
 
-    if (m->parts_n >= PARTS_MAX)
-        return store_fail(s, STORE_WRONG, "PUT", "too many parts");
-    if (!*m->upload)
-        st = begin_parts(s, key, type, m);
+    if (upload->parts_n >= PARTS_MAX)
+        return store_fail(store, STORE_WRONG, "PUT", "too many parts");
+    if (!*upload->upload)
+        st = begin_parts(store, key, type, upload);
     if (st == CQ_OK)
-        st = put_part(s, key, m, bytes, etag);
+        st = put_part(store, key, upload, bytes, etag);
     if (st != CQ_OK)
         return st;
-    m->waiting = 0;
-    memo_write(m, etag, memo);
-    return memo->failed ? store_fail(s, STORE_WRONG, "PUT", "memo too long") : CQ_OK;
+    upload->waiting = 0;
+    memo_write(upload, etag, memo);
+    return memo->failed ? store_fail(store, STORE_WRONG, "PUT", "memo too long") : CQ_OK;
 }
 
-static enum cq_status s3_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
+static enum cq_status s3_grow(struct store *store, const char *key, struct cq_buf *memo, int64_t at,
                               struct cq_span bytes, bool last, const char *type,
                               struct sha256_state *hash)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf both, before;
     char waiting[STORE_KEY_MAX + 16];
-    struct memo m;
+    struct memo upload;
     enum cq_status st = CQ_OK;
 
     buf_init(&both, STORE_BYTES_MAX + STORE_PART_LEAST);
-    buf_init(&before, STORE_MEMO_MAX); /* what `m` points into, while the memo is written anew */
+    buf_init(&before, STORE_MEMO_MAX); /* `upload` points into it while the memo is rewritten */
     buf_add_span(&before, buf_span(memo));
     sha256_more(hash, bytes);
     if (!at)
         buf_clear(&before);
-    if (!memo_read(buf_span(&before), &m))
-        return store_fail(s, STORE_WRONG, "grow", "memo");
-    waiting_key(key, m.in_b, waiting);
-    if (m.waiting) {
-        st = s3_read(s, waiting, 0, m.waiting, &both);
-        if (st == CQ_OK && both.n != m.waiting)
-            st = store_fail(s, STORE_WRONG, "grow", "what was held is gone");
+    if (!memo_read(buf_span(&before), &upload))
+        return store_fail(store, STORE_WRONG, "grow", "memo");
+    waiting_key(key, upload.in_b, waiting);
+    if (upload.waiting) {
+        st = s3_read(store, waiting, 0, upload.waiting, &both);
+        if (st == CQ_OK && both.n != upload.waiting)
+            st = store_fail(store, STORE_WRONG, "grow", "what was held is gone");
         buf_add_span(&both, bytes);
         bytes = buf_span(&both);
     }
     if (st != CQ_OK)
         return st;
-    if (last && !*m.upload)
-        st = s3_put(s, key, type, bytes);
+    if (last && !*upload.upload)
+        st = s3_put(store, key, type, bytes);
     else if (last || bytes.n >= STORE_PART_LEAST)
-        st = grow_part(s, key, &m, memo, bytes, type);
+        st = grow_part(store, key, &upload, memo, bytes, type);
     else {
-        m.in_b = !m.in_b;
-        m.waiting = bytes.n;
-        waiting_key(key, m.in_b, waiting);
-        st = s3_put(s, waiting, NULL, bytes);
-        memo_write(&m, NULL, memo);
+        upload.in_b = !upload.in_b;
+        upload.waiting = bytes.n;
+        waiting_key(key, upload.in_b, waiting);
+        st = s3_put(store, waiting, NULL, bytes);
+        memo_write(&upload, NULL, memo);
     }
-    if (st == CQ_OK && last && *m.upload)
-        st = finish_parts(s, key, buf_span(memo), at + (int64_t)bytes.n - (int64_t)both.n);
-    return st == CQ_OK && last && at ? remove_waiting(s, key) : st;
+    if (st == CQ_OK && last && *upload.upload)
+        st = finish_parts(store, key, buf_span(memo), at + (int64_t)bytes.n - (int64_t)both.n);
+    return st == CQ_OK && last && at ? remove_waiting(store, key) : st;
 }
 
-static enum cq_status abort_parts(struct store *s, const char *key, const char *upload)
+static enum cq_status abort_parts(struct store *store, const char *key, const char *upload)
 {
     const char *pairs[1][2] = { { "uploadId", upload } };
-    struct transfer_reply r;
+    struct transfer_reply reply;
     enum cq_status st = s3_call(
-        s,
+        store,
         &(struct s3_request){
             .method = "DELETE", .key = key, .pairs = (const char *const(*)[2])pairs, .pairs_n = 1 },
-        &r);
+        &reply);
 
     if (st == CQ_POISON) {
-        s->fault = STORE_FINE;
+        store->fault = STORE_FINE;
         st = CQ_OK; /* it is gone */
     }
     return st;
 }
 
-/* Who is killed between beginning an upload and noting its id leaves one that no memo names: the
- * store is asked. */
-static enum cq_status abort_all(struct store *s, const char *key)
+/* A process that is killed between beginning an upload and noting its id leaves an upload that no
+ * memo names. So the store is asked for them. */
+static enum cq_status abort_all(struct store *store, const char *key)
 {
     const char *pairs[3][2] = { { "max-uploads", "1" }, { "prefix", key }, { "uploads", "" } };
     char upload[1024];
-    struct transfer_reply r;
+    struct transfer_reply reply;
     enum cq_status st = CQ_OK;
 
     for (int i = 0; st == CQ_OK && i < ABORTS_MAX; i++) {
-        st = s3_call(s,
+        st = s3_call(store,
                      &(struct s3_request){
                          .method = "GET", .pairs = (const char *const(*)[2])pairs, .pairs_n = 3 },
-                     &r);
-        if (st == CQ_AGAIN && r.status == 404) { /* no bucket: nothing is held */
-            s->fault = STORE_FINE;
+                     &reply);
+        if (st == CQ_AGAIN && reply.status == 404) { /* no bucket: nothing is held */
+            store->fault = STORE_FINE;
             return CQ_OK;
         }
-        if (st != CQ_OK || !between(r.body, "<UploadId>", "</UploadId>", upload, sizeof upload))
+        if (st != CQ_OK || !between(reply.body, "<UploadId>", "</UploadId>", upload, sizeof upload))
             return st;
-        st = abort_parts(s, key, upload);
+        st = abort_parts(store, key, upload);
     }
     return st;
 }
 
-static enum cq_status s3_ungrow(struct store *s, const char *key, const char *text)
+static enum cq_status s3_ungrow(struct store *store, const char *key, const char *text)
 {
-    struct memo m;
+    struct memo memo;
     enum cq_status st = CQ_OK;
 
-    if (memo_read(span_str(text), &m) && *m.upload)
-        st = abort_parts(s, key, m.upload);
+    if (memo_read(span_str(text), &memo) && *memo.upload)
+        st = abort_parts(store, key, memo.upload);
     if (st == CQ_OK)
-        st = abort_all(s, key);
-    return st == CQ_OK ? remove_waiting(s, key) : st;
+        st = abort_all(store, key);
+    return st == CQ_OK ? remove_waiting(store, key) : st;
 }
 
 /* ---- links ---------------------------------------------------------------------------- */
 
-static bool sign_link(const struct s3 *x, struct sigv4 *v, const char *key, int seconds,
+static bool sign_link(const struct s3 *s3, struct sigv4 *sign, const char *key, int seconds,
                       struct cq_buf *ret)
 {
     char path[STORE_KEY_MAX + 80];
 
-    path_of(x, key, path, sizeof path);
-    v->access_key = x->access_key;
-    v->secret_key = x->secret_key;
-    v->region = x->region;
-    v->host = x->origin_host;
-    v->path = path;
-    buf_printf(ret, "%s%s?", x->origin, path);
-    return sigv4_query(v, seconds, ret);
+    path_of(s3, key, path, sizeof path);
+    sign->access_key = s3->access_key;
+    sign->secret_key = s3->secret_key;
+    sign->region = s3->region;
+    sign->host = s3->origin_host;
+    sign->path = path;
+    buf_printf(ret, "%s%s?", s3->origin, path);
+    return sigv4_query(sign, seconds, ret);
 }
 
-bool s3_link_put(struct store *s, const char *key, const char *type, int64_t length,
+bool s3_link_put(struct store *store, const char *key, const char *type, int64_t length,
                  const uint8_t *sha256, int64_t now_s, int seconds, struct cq_buf *ret)
 {
     char number[32], hash[STORE_HASH_TEXT];
     const char *headers[3][2] = { { "content-length", number },
                                   { "content-type", type },
                                   { STORE_HASH_HEADER, hash } };
-    struct sigv4 v = { .method = "PUT",
-                       .headers = (const char *const(*)[2])headers,
-                       .headers_n = sha256 ? 3 : 2,
-                       .now_s = now_s };
+    struct sigv4 sign = { .method = "PUT",
+                          .headers = (const char *const(*)[2])headers,
+                          .headers_n = sha256 ? 3 : 2,
+                          .now_s = now_s };
 
     if (sha256)
         store_hash_text(sha256, hash);
     snprintf(number, sizeof number, "%lld", (long long)length);
-    return sign_link(s->own, &v, key, seconds, ret);
+    return sign_link(store->own, &sign, key, seconds, ret);
 }
 
-bool s3_link_get(struct store *s, const char *method, const char *key,
+bool s3_link_get(struct store *store, const char *method, const char *key,
                  const struct store_answer *answer, int64_t now_s, int seconds, struct cq_buf *ret)
 {
     const char *wanted[3][2] = { { "response-cache-control", answer->cache },
                                  { "response-content-disposition", answer->disposition },
                                  { "response-content-type", answer->type } };
     const char *pairs[3][2];
-    struct sigv4 v = { .method = method, .query = (const char *const(*)[2])pairs, .now_s = now_s };
+    struct sigv4 sign = { .method = method,
+                          .query = (const char *const(*)[2])pairs,
+                          .now_s = now_s };
 
     for (size_t i = 0; i < 3; i++)
         if (wanted[i][1]) {
-            pairs[v.query_n][0] = wanted[i][0];
-            pairs[v.query_n++][1] = wanted[i][1];
+            pairs[sign.query_n][0] = wanted[i][0];
+            pairs[sign.query_n++][1] = wanted[i][1];
         }
-    return sign_link(s->own, &v, key, seconds, ret);
+    return sign_link(store->own, &sign, key, seconds, ret);
 }
 
 /* ---- life ----------------------------------------------------------------------------- */
 
-static void s3_release(struct store *s)
+static void s3_release(struct store *store)
 {
-    struct s3 *x = s->own;
+    struct s3 *s3 = store->own;
 
-    if (x)
-        transfer_free(x->transfer);
-    free(x);
+    if (s3)
+        transfer_free(s3->transfer);
+    free(s3);
 }
 
 static const struct store_kind kind = { s3_release, s3_prepare, s3_put,  s3_size,   s3_read,
                                         s3_stream,  s3_remove,  s3_grow, s3_ungrow, s3_copy };
 
-const char *s3_origin(const struct store *s)
+const char *s3_origin(const struct store *store)
 {
-    return s->kind == &kind ? ((struct s3 *)s->own)->origin : "";
+    return store->kind == &kind ? ((struct s3 *)store->own)->origin : "";
 }
 
-/* `http://host:port` of a URL, and its host; what is behind that. NULL: not understood. */
+/* Take `http://host:port` and `host` out of a URL; returns what follows them, or NULL when it is
+ * not understood. */
 static const char *cut_origin(const char *url, char *origin, size_t origin_cap, char *host,
                               size_t host_cap)
 {
@@ -648,39 +662,40 @@ static const char *cut_origin(const char *url, char *origin, size_t origin_cap, 
     return url + scheme + n;
 }
 
-static bool parse(struct s3 *x, const struct store_conf *c)
+static bool parse(struct s3 *s3, const struct store_conf *conf)
 {
-    const char *rest = cut_origin(c->where + 3, x->base, sizeof x->base, x->host, sizeof x->host);
+    const char *rest =
+        cut_origin(conf->where + 3, s3->base, sizeof s3->base, s3->host, sizeof s3->host);
     size_t n = rest && *rest ? strspn(rest + 1, "abcdefghijklmnopqrstuvwxyz0123456789.-") : 0;
-    const char *public = *c->public_url ? c->public_url : c->where + 3;
+    const char *public = *conf->public_url ? conf->public_url : conf->where + 3;
 
-    if (!n || rest[1 + n] || n >= sizeof x->bucket || !*c->access_key || !*c->secret_key)
+    if (!n || rest[1 + n] || n >= sizeof s3->bucket || !*conf->access_key || !*conf->secret_key)
         return false;
-    snprintf(x->bucket, sizeof x->bucket, "%s", rest + 1);
-    snprintf(x->region, sizeof x->region, "%s", c->region);
-    snprintf(x->access_key, sizeof x->access_key, "%s", c->access_key);
-    snprintf(x->secret_key, sizeof x->secret_key, "%s", c->secret_key);
-    return cut_origin(public, x->origin, sizeof x->origin, x->origin_host, sizeof x->origin_host) !=
-           NULL;
+    snprintf(s3->bucket, sizeof s3->bucket, "%s", rest + 1);
+    snprintf(s3->region, sizeof s3->region, "%s", conf->region);
+    snprintf(s3->access_key, sizeof s3->access_key, "%s", conf->access_key);
+    snprintf(s3->secret_key, sizeof s3->secret_key, "%s", conf->secret_key);
+    return cut_origin(public, s3->origin, sizeof s3->origin, s3->origin_host,
+                      sizeof s3->origin_host) != NULL;
 }
 
-enum cq_status store_open_s3(struct store *s, const struct store_conf *conf)
+enum cq_status store_open_s3(struct store *store, const struct store_conf *conf)
 {
-    struct s3 *x = calloc(1, sizeof *x);
+    struct s3 *s3 = calloc(1, sizeof *s3);
 
-    if (!x)
+    if (!s3)
         return CQ_FATAL;
-    if (!parse(x, conf)) {
-        snprintf(s->why, sizeof s->why, "s3:http(s)://host[:port]/bucket, and both keys");
-        free(x);
+    if (!parse(s3, conf)) {
+        snprintf(store->why, sizeof store->why, "s3:http(s)://host[:port]/bucket, and both keys");
+        free(s3);
         return CQ_POISON;
     }
-    x->transfer = transfer_new();
-    if (!x->transfer) {
-        free(x);
+    s3->transfer = transfer_new();
+    if (!s3->transfer) {
+        free(s3);
         return CQ_FATAL;
     }
-    s->kind = &kind;
-    s->own = x;
+    store->kind = &kind;
+    store->own = s3;
     return CQ_OK;
 }

@@ -20,10 +20,10 @@ void sigv4_time(int64_t now_s, char out[SIGV4_TIME_LEN + 1])
         out[0] = '\0';
 }
 
-void sigv4_encode(struct cq_buf *out, struct cq_span s, bool slash)
+void sigv4_encode(struct cq_buf *out, struct cq_span span, bool slash)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
+    for (size_t i = 0; i < span.n; i++) {
+        uint8_t c = span.p[i];
         bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
                      (c && strchr("-._~", c)) || (slash && c == '/');
 
@@ -34,51 +34,51 @@ void sigv4_encode(struct cq_buf *out, struct cq_span s, bool slash)
     }
 }
 
-static void add_query(struct cq_buf *out, const struct sigv4 *r)
+static void add_query(struct cq_buf *out, const struct sigv4 *sign)
 {
-    for (size_t i = 0; i < r->query_n; i++) {
+    for (size_t i = 0; i < sign->query_n; i++) {
         if (i)
             buf_add_byte(out, '&');
-        sigv4_encode(out, span_str(r->query[i][0]), false);
+        sigv4_encode(out, span_str(sign->query[i][0]), false);
         buf_add_byte(out, '=');
-        sigv4_encode(out, span_str(r->query[i][1]), false);
+        sigv4_encode(out, span_str(sign->query[i][1]), false);
     }
 }
 
-/* Names of what is signed; host stands where the alphabet wants it. */
-static void add_names(struct cq_buf *out, const struct sigv4 *r)
+/* The names of the signed headers, in alphabetical order, host among them. */
+static void add_names(struct cq_buf *out, const struct sigv4 *sign)
 {
     bool host = false;
 
-    for (size_t i = 0; i <= r->headers_n; i++) {
-        if (!host && (i == r->headers_n || strcmp(r->headers[i][0], "host") > 0)) {
+    for (size_t i = 0; i <= sign->headers_n; i++) {
+        if (!host && (i == sign->headers_n || strcmp(sign->headers[i][0], "host") > 0)) {
             buf_add_str(out, i ? ";host" : "host");
             host = true;
         }
-        if (i < r->headers_n)
-            buf_printf(out, "%s%s", out->n && (i || host) ? ";" : "", r->headers[i][0]);
+        if (i < sign->headers_n)
+            buf_printf(out, "%s%s", out->n && (i || host) ? ";" : "", sign->headers[i][0]);
     }
 }
 
-static void add_headers(struct cq_buf *out, const struct sigv4 *r)
+static void add_headers(struct cq_buf *out, const struct sigv4 *sign)
 {
     bool host = false;
 
-    for (size_t i = 0; i <= r->headers_n; i++) {
-        if (!host && (i == r->headers_n || strcmp(r->headers[i][0], "host") > 0)) {
-            buf_printf(out, "host:%s\n", r->host);
+    for (size_t i = 0; i <= sign->headers_n; i++) {
+        if (!host && (i == sign->headers_n || strcmp(sign->headers[i][0], "host") > 0)) {
+            buf_printf(out, "host:%s\n", sign->host);
             host = true;
         }
-        if (i < r->headers_n)
-            buf_printf(out, "%s:%s\n", r->headers[i][0], r->headers[i][1]);
+        if (i < sign->headers_n)
+            buf_printf(out, "%s:%s\n", sign->headers[i][0], sign->headers[i][1]);
     }
 }
 
-static void sign(const struct sigv4 *r, const char *time, const char *scope, struct cq_span request,
-                 char out[65])
+static void sign(const struct sigv4 *sigv4, const char *time, const char *scope,
+                 struct cq_span request, char out[65])
 {
     struct cq_span terminator = span_str("aws4_request"), service = span_str("s3"),
-                   region = span_str(r->region), date = span_of(time, DATE_LEN), text;
+                   region = span_str(sigv4->region), date = span_of(time, DATE_LEN), text;
     uint8_t digest[32], key[32];
     char hex[65], first[256];
     char to_sign[512];
@@ -86,7 +86,7 @@ static void sign(const struct sigv4 *r, const char *time, const char *scope, str
     sha256(&request, 1, digest);
     hex_format(digest, sizeof digest, hex);
     snprintf(to_sign, sizeof to_sign, "AWS4-HMAC-SHA256\n%s\n%s\n%s", time, scope, hex);
-    snprintf(first, sizeof first, "AWS4%s", r->secret_key);
+    snprintf(first, sizeof first, "AWS4%s", sigv4->secret_key);
     hmac_sha256(span_str(first), &date, 1, key);
     hmac_sha256(span_of(key, 32), &region, 1, key);
     hmac_sha256(span_of(key, 32), &service, 1, key);
@@ -96,69 +96,69 @@ static void sign(const struct sigv4 *r, const char *time, const char *scope, str
     hex_format(digest, sizeof digest, out);
 }
 
-static bool signature(const struct sigv4 *r, const char *time, const char *scope,
+static bool signature(const struct sigv4 *sigv4, const char *time, const char *scope,
                       const char *payload, char out[65])
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf request;
 
     buf_init(&request, REQUEST_MAX);
-    buf_printf(&request, "%s\n%s\n", r->method, r->path);
-    add_query(&request, r);
+    buf_printf(&request, "%s\n%s\n", sigv4->method, sigv4->path);
+    add_query(&request, sigv4);
     buf_add_byte(&request, '\n');
-    add_headers(&request, r);
+    add_headers(&request, sigv4);
     buf_add_byte(&request, '\n');
-    add_names(&request, r);
+    add_names(&request, sigv4);
     buf_printf(&request, "\n%s", payload);
     if (request.failed)
         return false;
-    sign(r, time, scope, buf_span(&request), out);
+    sign(sigv4, time, scope, buf_span(&request), out);
     return true;
 }
 
-static void scope_of(const struct sigv4 *r, const char *time, char out[SCOPE_MAX])
+static void scope_of(const struct sigv4 *sign, const char *time, char out[SCOPE_MAX])
 {
-    snprintf(out, SCOPE_MAX, "%.*s/%s/s3/aws4_request", DATE_LEN, time, r->region);
+    snprintf(out, SCOPE_MAX, "%.*s/%s/s3/aws4_request", DATE_LEN, time, sign->region);
 }
 
-bool sigv4_header(const struct sigv4 *r, struct cq_buf *ret)
+bool sigv4_header(const struct sigv4 *sign, struct cq_buf *ret)
 {
     char time[SIGV4_TIME_LEN + 1], scope[SCOPE_MAX], hex[65];
     const char *payload = UNSIGNED;
 
-    for (size_t i = 0; i < r->headers_n; i++)
-        if (strcmp(r->headers[i][0], "x-amz-content-sha256") == 0)
-            payload = r->headers[i][1];
-    sigv4_time(r->now_s, time);
-    scope_of(r, time, scope);
-    if (!signature(r, time, scope, payload, hex))
+    for (size_t i = 0; i < sign->headers_n; i++)
+        if (strcmp(sign->headers[i][0], "x-amz-content-sha256") == 0)
+            payload = sign->headers[i][1];
+    sigv4_time(sign->now_s, time);
+    scope_of(sign, time, scope);
+    if (!signature(sign, time, scope, payload, hex))
         return false;
-    buf_printf(ret, "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=", r->access_key, scope);
+    buf_printf(ret, "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=", sign->access_key, scope);
     struct cq_buf names;
     buf_init(&names, SIGV4_TEXT_MAX);
-    add_names(&names, r);
+    add_names(&names, sign);
     buf_add_span(ret, buf_span(&names));
     buf_release(&names);
     buf_printf(ret, ", Signature=%s", hex);
     return !ret->failed;
 }
 
-bool sigv4_query(const struct sigv4 *r, int seconds, struct cq_buf *ret)
+bool sigv4_query(const struct sigv4 *sign, int seconds, struct cq_buf *ret)
 {
     char time[SIGV4_TIME_LEN + 1], scope[SCOPE_MAX], hex[65], credential[SCOPE_MAX + 256],
         expires[16], names_text[256];
     const char *query[QUERY_MAX][2];
-    struct sigv4 full = *r;
+    struct sigv4 full = *sign;
     struct cq_buf names;
     size_t n = 0;
 
-    if (r->query_n + 5 > QUERY_MAX)
+    if (sign->query_n + 5 > QUERY_MAX)
         return false;
-    sigv4_time(r->now_s, time);
-    scope_of(r, time, scope);
-    snprintf(credential, sizeof credential, "%s/%s", r->access_key, scope);
+    sigv4_time(sign->now_s, time);
+    scope_of(sign, time, scope);
+    snprintf(credential, sizeof credential, "%s/%s", sign->access_key, scope);
     snprintf(expires, sizeof expires, "%d", seconds);
     buf_init(&names, sizeof names_text - 1);
-    add_names(&names, r);
+    add_names(&names, sign);
     snprintf(names_text, sizeof names_text, "%.*s", SPAN_FMT(buf_span(&names)));
     buf_release(&names);
     /* capitals sort before the lower-case names that the caller may add */
@@ -167,8 +167,8 @@ bool sigv4_query(const struct sigv4 *r, int seconds, struct cq_buf *ret)
     query[n][0] = "X-Amz-Date", query[n++][1] = time;
     query[n][0] = "X-Amz-Expires", query[n++][1] = expires;
     query[n][0] = "X-Amz-SignedHeaders", query[n++][1] = names_text;
-    for (size_t i = 0; i < r->query_n; i++, n++)
-        query[n][0] = r->query[i][0], query[n][1] = r->query[i][1];
+    for (size_t i = 0; i < sign->query_n; i++, n++)
+        query[n][0] = sign->query[i][0], query[n][1] = sign->query[i][1];
     full.query = (const char *const(*)[2])query;
     full.query_n = n;
     if (!signature(&full, time, scope, UNSIGNED, hex))

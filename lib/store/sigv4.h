@@ -24,11 +24,11 @@ enum { SIGV4_TEXT_MAX = 1024, SIGV4_TIME_LEN = 16 };
 void sigv4_time(int64_t now_s, char out[SIGV4_TIME_LEN + 1]);
 
 /** The value of Authorization. `headers` must have x-amz-content-sha256 and x-amz-date. */
-CQ_MUST_CHECK bool sigv4_header(const struct sigv4 *r, struct cq_buf *ret);
+CQ_MUST_CHECK bool sigv4_header(const struct sigv4 *sign, struct cq_buf *ret);
 
 /** The query of a link that is good for `seconds`, signature included, without its question mark.
  * The body is not signed. */
-CQ_MUST_CHECK bool sigv4_query(const struct sigv4 *r, int seconds, struct cq_buf *ret);
+CQ_MUST_CHECK bool sigv4_query(const struct sigv4 *sign, int seconds, struct cq_buf *ret);
 
-/** Append `s` percent-encoded; `slash`: slashes stay. */
-void sigv4_encode(struct cq_buf *out, struct cq_span s, bool slash);
+/** Append `span` percent-encoded; `slash`: slashes stay. */
+void sigv4_encode(struct cq_buf *out, struct cq_span span, bool slash);

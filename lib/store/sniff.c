@@ -17,8 +17,8 @@ static size_t number(const uint8_t *p)
     return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 }
 
-/* HEIF pictures may say by their first brand no more than that they are some: then one of those
- * that they are compatible with says how they are coded. */
+/* The first brand of a HEIF picture may say no more than that it is one. Then one of its compatible
+ * brands says how it is coded. */
 static const char *sniff_compatible(struct cq_span head)
 {
     size_t end = number(head.p) < head.n ? number(head.p) : head.n;
@@ -57,7 +57,7 @@ static const char *sniff_brand(struct cq_span head)
     return is_at(head, 8, BYTES("mif1")) ? sniff_compatible(head) : unknown;
 }
 
-/* The first packet of an Ogg file names its codec; it begins behind the page's table of lengths. */
+/* The first packet of an Ogg file names its codec; it begins after the page's table of lengths. */
 static const char *sniff_ogg(struct cq_span head)
 {
     size_t at = head.n > 26 ? 27 + (size_t)head.p[26] : head.n;
@@ -80,7 +80,7 @@ static const char *sniff_matroska(struct cq_span head)
     return unknown;
 }
 
-/* Bytes of the MPEG frame of layer III at `at`; 0: there is none. */
+/* Length in bytes of the MPEG layer III frame at `at`; 0: there is none. */
 static size_t mpeg_frame(struct cq_span head, size_t at)
 {
     static const uint16_t rates[4] = { 44100, 48000, 32000, 0 };
@@ -101,7 +101,7 @@ static size_t mpeg_frame(struct cq_span head, size_t at)
     return (version == 3 ? 144000 : 72000) * kbit / rate + (p[2] >> 1 & 1);
 }
 
-/* The same of AAC, as ADTS has it. */
+/* The same for a frame of AAC in ADTS. */
 static size_t adts_frame(struct cq_span head, size_t at)
 {
     const uint8_t *p = head.p + at;
@@ -114,7 +114,7 @@ static size_t adts_frame(struct cq_span head, size_t at)
     return n >= 7 ? n : 0;
 }
 
-/* Two frames one behind the other, where the second one is within what is looked at. */
+/* Two frames in a row; one is enough where the second would begin past what is looked at. */
 static const char *sniff_mpeg(struct cq_span head)
 {
     size_t n = adts_frame(head, 0);

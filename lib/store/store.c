@@ -8,52 +8,52 @@
 
 enum cq_status store_new(const struct store_conf *conf, struct store **ret)
 {
-    struct store *s = calloc(1, sizeof *s);
+    struct store *store = calloc(1, sizeof *store);
     enum cq_status st = CQ_POISON;
 
-    if (!s)
+    if (!store)
         return CQ_FATAL;
     if (strncmp(conf->where, "local:", 6) == 0)
-        st = store_open_local(s, conf->where + 6);
+        st = store_open_local(store, conf->where + 6);
     else if (strncmp(conf->where, "s3:", 3) == 0)
-        st = store_open_s3(s, conf);
+        st = store_open_s3(store, conf);
     if (st != CQ_OK) {
-        store_free(s);
+        store_free(store);
         return st;
     }
-    *ret = s;
+    *ret = store;
     return CQ_OK;
 }
 
-void store_free(struct store *s)
+void store_free(struct store *store)
 {
-    if (!s)
+    if (!store)
         return;
-    if (s->kind)
-        s->kind->release(s);
-    free(s);
+    if (store->kind)
+        store->kind->release(store);
+    free(store);
 }
 
-enum cq_status store_fail(struct store *s, enum store_fault fault, const char *what,
+enum cq_status store_fail(struct store *store, enum store_fault fault, const char *what,
                           const char *why)
 {
-    s->fault = fault;
+    store->fault = fault;
     if (fault == STORE_FULL)
         count_add(COUNT_STORE_FULL, 1);
     else if (fault == STORE_AWAY || fault == STORE_REFUSED)
         count_add(COUNT_STORE_AWAY, 1);
-    snprintf(s->why, sizeof s->why, "%s: %s", what, why);
+    snprintf(store->why, sizeof store->why, "%s: %s", what, why);
     return fault == STORE_MISSING || fault == STORE_WRONG ? CQ_POISON : CQ_AGAIN;
 }
 
-enum store_fault store_fault(const struct store *s)
+enum store_fault store_fault(const struct store *store)
 {
-    return s->fault;
+    return store->fault;
 }
 
-const char *store_why(const struct store *s)
+const char *store_why(const struct store *store)
 {
-    return s->why;
+    return store->why;
 }
 
 static bool key_good(const char *key)
@@ -65,64 +65,68 @@ static bool key_good(const char *key)
 
 /* Keys are ours: a bad one is a mistake of this program, and is kept away from paths all the
  * same. */
-static bool begin(struct store *s, const char *key)
+static bool begin(struct store *store, const char *key)
 {
-    s->fault = STORE_FINE;
-    s->why[0] = '\0';
+    store->fault = STORE_FINE;
+    store->why[0] = '\0';
     if (key_good(key))
         return true;
-    store_fail(s, STORE_MISSING, "key", "not one of ours");
+    store_fail(store, STORE_MISSING, "key", "not one of ours");
     return false;
 }
 
-enum cq_status store_prepare(struct store *s)
+enum cq_status store_prepare(struct store *store)
 {
-    s->fault = STORE_FINE;
-    return s->kind->prepare(s);
+    store->fault = STORE_FINE;
+    return store->kind->prepare(store);
 }
 
-enum cq_status store_put(struct store *s, const char *key, const char *type, struct cq_span bytes)
+enum cq_status store_put(struct store *store, const char *key, const char *type,
+                         struct cq_span bytes)
 {
-    return begin(s, key) ? s->kind->put(s, key, type, bytes) : CQ_POISON;
+    return begin(store, key) ? store->kind->put(store, key, type, bytes) : CQ_POISON;
 }
 
-enum cq_status store_size(struct store *s, const char *key, int64_t *ret)
+enum cq_status store_size(struct store *store, const char *key, int64_t *ret)
 {
-    return begin(s, key) ? s->kind->size(s, key, ret) : CQ_POISON;
+    return begin(store, key) ? store->kind->size(store, key, ret) : CQ_POISON;
 }
 
-enum cq_status store_read(struct store *s, const char *key, int64_t offset, size_t most,
+enum cq_status store_read(struct store *store, const char *key, int64_t offset, size_t most,
                           struct cq_buf *ret)
 {
-    return begin(s, key) ? s->kind->read(s, key, offset, most, ret) : CQ_POISON;
+    return begin(store, key) ? store->kind->read(store, key, offset, most, ret) : CQ_POISON;
 }
 
-enum cq_status store_stream(struct store *s, const char *key,
+enum cq_status store_stream(struct store *store, const char *key,
                             bool (*sink)(void *arg, struct cq_span bytes), void *arg)
 {
-    return begin(s, key) ? s->kind->stream(s, key, sink, arg) : CQ_POISON;
+    return begin(store, key) ? store->kind->stream(store, key, sink, arg) : CQ_POISON;
 }
 
-enum cq_status store_delete(struct store *s, const char *key)
+enum cq_status store_delete(struct store *store, const char *key)
 {
-    return begin(s, key) ? s->kind->remove(s, key) : CQ_POISON;
+    return begin(store, key) ? store->kind->remove(store, key) : CQ_POISON;
 }
 
-enum cq_status store_copy(struct store *s, const char *from, const char *to)
+enum cq_status store_copy(struct store *store, const char *from, const char *to)
 {
-    return begin(s, from) && begin(s, to) && s->kind->copy ? s->kind->copy(s, from, to) : CQ_POISON;
+    return begin(store, from) && begin(store, to) && store->kind->copy
+               ? store->kind->copy(store, from, to)
+               : CQ_POISON;
 }
 
-enum cq_status store_grow(struct store *s, const char *key, struct cq_buf *memo, int64_t at,
+enum cq_status store_grow(struct store *store, const char *key, struct cq_buf *memo, int64_t at,
                           struct cq_span bytes, bool last, const char *type,
                           struct sha256_state *hash)
 {
-    return begin(s, key) ? s->kind->grow(s, key, memo, at, bytes, last, type, hash) : CQ_POISON;
+    return begin(store, key) ? store->kind->grow(store, key, memo, at, bytes, last, type, hash)
+                             : CQ_POISON;
 }
 
-enum cq_status store_ungrow(struct store *s, const char *key, const char *memo)
+enum cq_status store_ungrow(struct store *store, const char *key, const char *memo)
 {
-    return begin(s, key) ? s->kind->ungrow(s, key, memo) : CQ_POISON;
+    return begin(store, key) ? store->kind->ungrow(store, key, memo) : CQ_POISON;
 }
 
 void store_key(enum store_place place, struct cq_id id, char out[STORE_KEY_MAX])
@@ -135,54 +139,54 @@ void store_key(enum store_place place, struct cq_id id, char out[STORE_KEY_MAX])
     snprintf(out, STORE_KEY_MAX, "%s/%.2s/%s", folders[place], text.s, text.s);
 }
 
-static enum cq_status forget_one(struct store *s, enum store_place place, struct cq_id id,
+static enum cq_status forget_one(struct store *store, enum store_place place, struct cq_id id,
                                  const char *keep)
 {
     char key[STORE_KEY_MAX];
 
     store_key(place, id, key);
-    return strcmp(key, keep) == 0 ? CQ_OK : store_delete(s, key);
+    return strcmp(key, keep) == 0 ? CQ_OK : store_delete(store, key);
 }
 
-enum cq_status store_forget_links(struct store *s, struct cq_id id, const char *keep)
+enum cq_status store_forget_links(struct store *store, struct cq_id id, const char *keep)
 {
     enum cq_status st = CQ_OK;
 
-    if (!store_has_links(s))
+    if (!store_has_links(store))
         return CQ_OK;
-    st = forget_one(s, STORE_INCOMING, id, keep);
-    return st == CQ_OK ? forget_one(s, STORE_PROVEN, id, keep) : st;
+    st = forget_one(store, STORE_INCOMING, id, keep);
+    return st == CQ_OK ? forget_one(store, STORE_PROVEN, id, keep) : st;
 }
 
-enum cq_status store_forget(struct store *s, struct cq_id id, const char *memo, const char *keep)
+enum cq_status store_forget(struct store *store, struct cq_id id, const char *memo,
+                            const char *keep)
 {
     char key[STORE_KEY_MAX];
     enum cq_status st;
 
     store_key(STORE_MEDIA, id, key);
-    st = store_ungrow(s, key, memo);
+    st = store_ungrow(store, key, memo);
     if (st == CQ_OK)
-        st = forget_one(s, STORE_MEDIA, id, keep);
-    return st == CQ_OK ? store_forget_links(s, id, keep) : st;
+        st = forget_one(store, STORE_MEDIA, id, keep);
+    return st == CQ_OK ? store_forget_links(store, id, keep) : st;
 }
 
-bool store_has_links(const struct store *s)
+bool store_has_links(const struct store *store)
 {
-    return *store_origin(s) != '\0';
+    return *store_origin(store) != '\0';
 }
 
-const char *store_origin(const struct store *s)
+const char *store_origin(const struct store *store)
 {
-    return s3_origin(s);
+    return s3_origin(store);
 }
 
-enum cq_status store_proven(struct store *s, const char *key, const uint8_t sha256[32],
+enum cq_status store_proven(struct store *store, const char *key, const uint8_t sha256[32],
                             int64_t *ret_size, bool *ret_proven)
 {
-    return begin(s, key) ? s3_proven(s, key, sha256, ret_size, ret_proven) : CQ_POISON;
+    return begin(store, key) ? s3_proven(store, key, sha256, ret_size, ret_proven) : CQ_POISON;
 }
 
-/* Standard base64, with its padding. */
 void store_hash_text(const uint8_t sha256[32], char out[STORE_HASH_TEXT])
 {
     size_t n = base64url_format(sha256, 32, out);
@@ -193,16 +197,16 @@ void store_hash_text(const uint8_t sha256[32], char out[STORE_HASH_TEXT])
     out[n + 1] = '\0';
 }
 
-bool store_link_put(struct store *s, const char *key, const char *type, int64_t length,
+bool store_link_put(struct store *store, const char *key, const char *type, int64_t length,
                     const uint8_t *sha256, int64_t now_s, int seconds, struct cq_buf *ret)
 {
-    return begin(s, key) && s3_link_put(s, key, type, length, sha256, now_s, seconds, ret);
+    return begin(store, key) && s3_link_put(store, key, type, length, sha256, now_s, seconds, ret);
 }
 
-bool store_link_get(struct store *s, const char *key, bool is_head,
+bool store_link_get(struct store *store, const char *key, bool is_head,
                     const struct store_answer *answer, int64_t now_s, int seconds,
                     struct cq_buf *ret)
 {
-    return begin(s, key) &&
-           s3_link_get(s, is_head ? "HEAD" : "GET", key, answer, now_s, seconds, ret);
+    return begin(store, key) &&
+           s3_link_get(store, is_head ? "HEAD" : "GET", key, answer, now_s, seconds, ret);
 }

@@ -24,13 +24,13 @@ struct dedupe {
     struct idmap by_id; /* id → position in the ring */
 };
 
-void dedupe_init(struct dedupe *w);
-void dedupe_release(struct dedupe *w);
+void dedupe_init(struct dedupe *dedupe);
+void dedupe_release(struct dedupe *dedupe);
 
 /** The entry of `id` that is at most DEDUPE_MS older than `at_ms`, or NULL. Borrowed until the next
  * add. */
-const struct dedupe_entry *dedupe_find(const struct dedupe *w, struct cq_id id, int64_t at_ms);
+const struct dedupe_entry *dedupe_find(const struct dedupe *dedupe, struct cq_id id, int64_t at_ms);
 
 /** Remember it unless the id is there already; forgets what is older than DEDUPE_MS. CQ_FATAL
  * without memory. */
-CQ_MUST_CHECK enum cq_status dedupe_add(struct dedupe *w, const struct dedupe_entry *e);
+CQ_MUST_CHECK enum cq_status dedupe_add(struct dedupe *dedupe, const struct dedupe_entry *entry);

@@ -15,6 +15,7 @@ static void group_free(struct group *g)
 {
     free(g->name);
     free(g->stays);
+    free(g->timers);
     free(g);
 }
 
@@ -84,12 +85,26 @@ static enum cq_status add_stay(struct group *g, const struct member_interval *st
 
 static enum cq_status set_name(struct group *g, struct cq_span name)
 {
-    char *copy = strndup((const char *)name.p, name.n);
+    char *copy = name.n ? strndup((const char *)name.p, name.n) : strdup("");
 
     if (!copy)
         return CQ_FATAL;
     free(g->name);
     g->name = copy;
+    return CQ_OK;
+}
+
+static enum cq_status take_timers(struct group *g, const struct timer_interval *timers, size_t n)
+{
+    struct timer_interval *copy = n ? calloc(n, sizeof *copy) : NULL;
+
+    if (n && !copy)
+        return CQ_FATAL;
+    if (n)
+        memcpy(copy, timers, n * sizeof *copy);
+    free(g->timers);
+    g->timers = copy;
+    g->timers_n = g->timers_cap = n;
     return CQ_OK;
 }
 
@@ -110,6 +125,8 @@ enum cq_status groups_restore(struct groups *g, const struct chat_members *value
         return CQ_FATAL;
     group->stays_n = 0;
     st = set_name(group, value->name);
+    if (st == CQ_OK)
+        st = take_timers(group, value->timers, value->timers_n);
     for (size_t i = 0; st == CQ_OK && i < value->members_n; i++)
         st = add_stay(group, &value->members[i]);
     group->source_offset = value->source.offset;
@@ -149,6 +166,27 @@ struct cq_id *group_members(const struct group *g, int64_t seq, struct cq_arena 
             ids[n++] = g->stays[i].user_id;
     *ret_n = n;
     return ids;
+}
+
+bool group_saw(const struct group *g, struct cq_id user, int64_t seq)
+{
+    return group_stay(g, user, seq) != NULL;
+}
+
+struct cq_id *group_witnesses(const struct group *g, int64_t seen, int64_t now, struct cq_arena *a,
+                              size_t *ret_n)
+{
+    struct cq_id *ids = ARENA_ARRAY(a, struct cq_id, g->stays_n);
+    struct idmap here;
+    bool good = group_roster(g, now, &here);
+    size_t n = 0;
+
+    for (size_t i = 0; ids && good && i < g->stays_n; i++)
+        if (present(&g->stays[i], seen) && idmap_get(&here, g->stays[i].user_id))
+            ids[n++] = g->stays[i].user_id;
+    idmap_release(&here);
+    *ret_n = n;
+    return good ? ids : NULL;
 }
 
 enum cq_status group_join(struct group *g, struct cq_id user, enum member_role role, int64_t seq)
@@ -338,4 +376,34 @@ enum cq_status group_rename(struct group *g, struct cq_span name, int64_t seq)
         return CQ_OK; /* a replay under a newer change: the name of today may be newer */
     changed_at(g, seq);
     return set_name(g, name);
+}
+
+/* ---- timers ----------------------------------------------------------------------------- */
+
+int64_t group_timer(const struct group *g, int64_t seq)
+{
+    for (size_t i = g ? g->timers_n : 0; i-- > 0;)
+        if (g->timers[i].seq < seq)
+            return g->timers[i].seconds;
+    return 0;
+}
+
+enum cq_status group_set_timer(struct group *g, int64_t seconds, int64_t seq)
+{
+    if (g->timers_n && g->timers[g->timers_n - 1].seq >= seq)
+        return CQ_OK; /* a replay: what was set then is there already, or was dropped */
+    changed_at(g, seq);
+    if (g->timers_n == GROUP_TIMERS_MAX)
+        memmove(g->timers, g->timers + 1, --g->timers_n * sizeof g->timers[0]);
+    if (g->timers_n == g->timers_cap) {
+        size_t cap = g->timers_cap ? g->timers_cap * 2 : 2;
+        struct timer_interval *timers = realloc(g->timers, cap * sizeof *timers);
+
+        if (!timers)
+            return CQ_FATAL;
+        g->timers = timers;
+        g->timers_cap = cap;
+    }
+    g->timers[g->timers_n++] = (struct timer_interval){ .seq = seq, .seconds = seconds };
+    return CQ_OK;
 }

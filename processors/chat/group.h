@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * processors/chat/group.h - who is, and was, in the groups of one partition. Asked at the exact seq
+ * processors/chat/group.h - who is, and was, in the groups of one partition, and in the direct chats
+ * in which somebody blocks the other, or did. Asked at the exact seq
  * of an action, so that replaying an action over a newer state gives what it gave the first time.
  */
 #pragma once
@@ -11,17 +12,23 @@
 #include "schemas/records.gen.h"
 
 enum {
+    /* timers of a chat that are kept: more than a turn has records, so that those since the commit, and the one
+     * before, are among them */
+    GROUP_TIMERS_MAX = 1024,
     GROUPS_MAX = 4 * 1024 * 1024, /* in one partition */
     GROUP_STAYS_MAX = 4096,       /* stays kept; beyond it the oldest ended ones are dropped */
 };
 
+/* What is kept of a chat: of a group, or of a direct chat that has, or had, a timer. */
 struct group {
     struct cq_id id;
     int64_t source_offset; /* of the last change */
     int64_t created_seq;
-    char *name;                    /* owned */
+    char *name;                    /* owned; empty in a direct chat */
     struct member_interval *stays; /* owned; one a user, stay and role, in order of joined_seq */
     size_t stays_n, stays_cap;
+    struct timer_interval *timers; /* owned; in order of seq */
+    size_t timers_n, timers_cap;
 };
 
 struct groups {
@@ -50,6 +57,14 @@ const struct member_interval *group_stay(const struct group *g, struct cq_id use
 struct cq_id *group_members(const struct group *g, int64_t seq, struct cq_arena *a, size_t *ret_n);
 size_t group_count(const struct group *g, int64_t seq);
 
+/** Whether a stay of `user` has the message at `seq`, whatever became of it since. */
+bool group_saw(const struct group *g, struct cq_id user, int64_t seq);
+
+/** Those who saw the message at `seen`, and are in the group just before `now`; in the arena, NULL when
+ * it is full, or without memory. */
+struct cq_id *group_witnesses(const struct group *g, int64_t seen, int64_t now, struct cq_arena *a,
+                              size_t *ret_n);
+
 /** `user` is in it from `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status group_join(struct group *g, struct cq_id user, enum member_role role,
                                         int64_t seq);
@@ -63,3 +78,9 @@ CQ_MUST_CHECK bool group_roster(const struct group *g, int64_t seq, struct idmap
 CQ_MUST_CHECK enum cq_status group_apply(struct group *g, const struct member_change *changes,
                                          size_t n, int64_t seq);
 CQ_MUST_CHECK enum cq_status group_rename(struct group *g, struct cq_span name, int64_t seq);
+
+/** How long a message at `seq` stays, in seconds; 0: for good. NULL has no timer. */
+int64_t group_timer(const struct group *g, int64_t seq);
+
+/** From `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status group_set_timer(struct group *g, int64_t seconds, int64_t seq);

@@ -4,43 +4,71 @@
  */
 #include "processors/chat/rules.h"
 #include "schemas/frame.h"
+#include "schemas/names.h"
+
+/* Who is told of a file: all in the chat, or, in the direct chat with oneself, where nobody writes and
+ * files are kept that belong to no message, its owner. As chat_recipients(). */
+static struct cq_id *file_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st)
+{
+    const struct chat_action *action = step->action;
+    struct cq_id *to;
+
+    if (!action->has_peer || !id_eq(action->peer, action->user_id) ||
+        !id_eq(action->chat_id, chat_id_direct(action->user_id, action->user_id)))
+        return chat_recipients(step, ret_n, ret_st);
+    to = ARENA_NEW(step->arena, struct cq_id);
+    *ret_st = to ? CQ_OK : CQ_AGAIN;
+    *ret_n = 1;
+    if (to)
+        *to = action->user_id;
+    return to;
+}
 
 /* A repeat makes the same fact again, which readers keep once by the media's id. */
-enum cq_status rule_media_ready(struct chat_step *step)
+static enum cq_status rule_media_ready(struct chat_step *step)
 {
-    const struct chat_action *a = step->action;
-    struct chat_event *e;
+    const struct chat_action *action = step->action;
+    struct chat_event *event;
     enum cq_status st;
     size_t n = 0;
 
-    if (!chat_recipients(step, &n, &st))
-        return st != CQ_OK ? st : chat_reject(step, a->action.u.media_ready.media_id, "not_found");
-    e = chat_emit_event(step);
-    if (!e)
+    if (!file_recipients(step, &n, &st))
+        return st != CQ_OK
+                   ? st
+                   : chat_reject(step, action->action.u.media_ready.media_id, chat_refusal(step));
+    event = chat_emit_event(step);
+    if (!event)
         return CQ_FATAL;
-    e->event.kind = CHAT_EVENT_MEDIA_READY;
-    e->event.u.media_ready = a->action.u.media_ready;
-    e->event.u.media_ready.has_peer = a->has_peer;
-    e->event.u.media_ready.peer = a->peer;
+    event->event.kind = CHAT_EVENT_MEDIA_READY;
+    event->event.u.media_ready = action->action.u.media_ready;
+    event->event.u.media_ready.has_peer = action->has_peer;
+    event->event.u.media_ready.peer = action->peer;
     return CQ_OK;
 }
+const struct chat_rule chat_rule_media_ready = { rule_media_ready,
+                                                 TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                     TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                     TOPIC_BIT(TOPIC_REJECTIONS) };
 
 /* Submitted by the media sink in the owner's name. Everybody who is in the chat now is told; the
  * fact holds also when the owner has left. */
-enum cq_status rule_media_processed(struct chat_step *step)
+static enum cq_status rule_media_processed(struct chat_step *step)
 {
-    struct chat_event *e = chat_emit_event(step);
+    struct chat_event *event = chat_emit_event(step);
     struct cq_id *to;
     enum cq_status st;
     size_t n = 0;
 
-    if (!e)
+    if (!event)
         return CQ_FATAL;
-    e->event.kind = CHAT_EVENT_MEDIA_PROCESSED;
-    e->event.u.media_processed = step->action->action.u.media_processed;
-    to = chat_recipients(step, &n, &st);
+    event->event.kind = CHAT_EVENT_MEDIA_PROCESSED;
+    event->event.u.media_processed = step->action->action.u.media_processed;
+    to = file_recipients(step, &n, &st);
     if (!to)
         return st;
-    return chat_emit_item(step, FRAME_CLASS_STATUS, step->seq, e->event.u.media_processed.media_id,
-                          chat_render(step, frame_media, e), to, n);
+    return chat_emit_item(step, FRAME_CLASS_STATUS, step->seq,
+                          event->event.u.media_processed.media_id, chat_render(step, event), to, n);
 }
+const struct chat_rule chat_rule_media_processed = {
+    rule_media_processed, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_USER_INBOX)
+};

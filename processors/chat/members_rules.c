@@ -12,24 +12,30 @@ static bool name_good(struct cq_span name)
     return name.n && span_is_utf8(name) && span_code_points(name) <= LIMIT_NAME_CHARS;
 }
 
-/* The group as it is now, for topic members. */
-static enum cq_status emit_members(struct chat_step *step, const struct group *g)
+enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
 {
     struct chat_output *o = chat_emit(step, TOPIC_MEMBERS);
     struct member_interval *stays = ARENA_ARRAY(step->arena, struct member_interval, g->stays_n);
-    struct cq_span name = arena_copy(step->arena, span_str(g->name));
+    struct timer_interval *timers = ARENA_ARRAY(step->arena, struct timer_interval, g->timers_n);
+    struct cq_span name =
+        *g->name ? arena_copy(step->arena, span_str(g->name)) : span_str(""); /* a direct chat */
 
     if (!o)
         return CQ_FATAL;
-    if (!stays || !name.p)
+    if (!stays || !timers || !name.p)
         return CQ_AGAIN;
-    memcpy(stays, g->stays, g->stays_n * sizeof *stays);
+    for (size_t i = 0; i < g->stays_n; i++)
+        stays[i] = g->stays[i];
+    for (size_t i = 0; i < g->timers_n; i++)
+        timers[i] = g->timers[i];
     o->u.members = (struct chat_members){
         .chat_id = g->id,
         .source = { TOPIC_GENERATION, step->state->partition, g->source_offset },
         .name = name,
         .members = stays,
         .members_n = g->stays_n,
+        .timers = timers,
+        .timers_n = g->timers_n,
     };
     return CQ_OK;
 }
@@ -67,7 +73,7 @@ static enum cq_status send_group(struct chat_step *step, const struct group *g, 
     if (st != CQ_OK)
         return st;
     return chat_emit_item(step, FRAME_CLASS_MEMBER, seq, (struct cq_id){ 0 },
-                          chat_render(step, frame_chat, &shown), to, to_n);
+                          chat_render(step, &shown), to, to_n);
 }
 
 static enum cq_status fill_group(struct chat_step *step, struct group **ret)
@@ -93,7 +99,7 @@ static enum cq_status fill_group(struct chat_step *step, struct group **ret)
     return st;
 }
 
-enum cq_status rule_group_created(struct chat_step *step)
+static enum cq_status rule_group_created(struct chat_step *step)
 {
     const struct chat_action *a = step->action;
     const struct group_created *c = &a->action.u.group_created;
@@ -125,12 +131,16 @@ enum cq_status rule_group_created(struct chat_step *step)
     if (!(e = chat_emit_event(step)))
         return CQ_FATAL;
     e->event = shown.event;
-    st = emit_members(step, g);
+    st = chat_emit_members(step, g);
     if (st != CQ_OK)
         return st;
     to = group_members(g, step->seq + 1, step->arena, &to_n);
     return send_group(step, g, step->seq, to, to_n);
 }
+const struct chat_rule chat_rule_group_created = {
+    rule_group_created, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
+                            TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS)
+};
 
 /* ---- changes -------------------------------------------------------------------------- */
 
@@ -228,7 +238,7 @@ static enum cq_status tell_members(struct chat_step *step, const struct group *g
         if (m->changes[i].change == MEMBER_CHANGE_KIND_ADD)
             fresh[new_n++] = m->changes[i].user_id;
     st = chat_emit_item(step, FRAME_CLASS_MEMBER, step->seq, (struct cq_id){ 0 },
-                        chat_render(step, frame_chat, e), before, before_n);
+                        chat_render(step, e), before, before_n);
     if (st != CQ_OK || !new_n)
         return st;
     return send_group(step, g, step->seq, fresh, new_n);
@@ -247,7 +257,7 @@ static enum cq_status accept_changes(struct chat_step *step, struct group *g,
     e->event.u.membership_changed = (struct membership_changed){ changes, n };
     st = group_apply(g, changes, n, step->seq);
     if (st == CQ_OK)
-        st = emit_members(step, g);
+        st = chat_emit_members(step, g);
     if (st == CQ_OK && n)
         st = tell_members(step, g, e);
     if (st != CQ_OK)
@@ -311,7 +321,7 @@ static enum cq_status change_members(struct chat_step *step, struct group *g,
     return accept_changes(step, g, changes, n);
 }
 
-enum cq_status rule_members_changed(struct chat_step *step)
+static enum cq_status rule_members_changed(struct chat_step *step)
 {
     const struct chat_action *a = step->action;
     const struct members_changed *m = &a->action.u.members_changed;
@@ -331,8 +341,13 @@ enum cq_status rule_members_changed(struct chat_step *step)
     idmap_release(&named);
     return st;
 }
+const struct chat_rule chat_rule_members_changed = {
+    rule_members_changed, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
+                              TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS) |
+                              TOPIC_BIT(TOPIC_DELIVERY_STATUS)
+};
 
-enum cq_status rule_chat_renamed(struct chat_step *step)
+static enum cq_status rule_chat_renamed(struct chat_step *step)
 {
     const struct chat_action *a = step->action;
     struct cq_span name = a->action.u.chat_renamed.name;
@@ -353,10 +368,14 @@ enum cq_status rule_chat_renamed(struct chat_step *step)
         return CQ_FATAL;
     e->event.kind = CHAT_EVENT_GROUP_NAMED;
     e->event.u.group_named.name = name;
-    st = emit_members(step, g);
+    st = chat_emit_members(step, g);
     if (st != CQ_OK)
         return st;
     to = group_members(g, step->seq, step->arena, &to_n);
     return chat_emit_item(step, FRAME_CLASS_MEMBER, step->seq, (struct cq_id){ 0 },
-                          chat_render(step, frame_chat, e), to, to_n);
+                          chat_render(step, e), to, to_n);
 }
+const struct chat_rule chat_rule_chat_renamed = {
+    rule_chat_renamed, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
+                           TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS)
+};

@@ -9,6 +9,7 @@
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
 
 struct restore {
+    struct reader *reader;
     struct chat_state *state;
     struct cq_arena *arena;
     int64_t beyond; /* sources from here on were not written by this system */
@@ -24,7 +25,7 @@ static enum cq_status on_members(void *arg, const struct bus_record *rec)
     arena_reset(r->arena);
     if (codec_decode(&chat_members_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
         return CQ_OK; /* not a value of ours: it names no member of any group */
-    return groups_restore(&r->state->groups, &value);
+    return chat_restore_members(r->state, &value);
 }
 
 static enum cq_status on_event(void *arg, const struct bus_record *rec)
@@ -37,19 +38,7 @@ static enum cq_status on_event(void *arg, const struct bus_record *rec)
         return CQ_OK;
     if (e.source.offset >= r->beyond)
         return CQ_OK;
-    if (e.source.offset > r->state->last_event)
-        r->state->last_event = e.source.offset;
-    if (e.event.kind != CHAT_EVENT_MESSAGE_ACCEPTED)
-        return CQ_OK;
-    return dedupe_add(&r->state->dedupe,
-                      &(struct dedupe_entry){
-                          .id = e.event.u.message_accepted.id,
-                          .seq = e.seq,
-                          .at_ms = rec->at_ms,
-                          .content = chat_content_fingerprint(e.event.u.message_accepted.type,
-                                                              e.event.u.message_accepted.content,
-                                                              e.event.u.message_accepted.media_id),
-                      });
+    return chat_restore_event(r->state, &e, rec->at_ms);
 }
 
 static enum cq_status on_last(void *arg, const struct bus_record *rec)
@@ -77,16 +66,45 @@ static enum cq_status tail_start(struct reader *r, int32_t partition, int64_t fi
     return st;
 }
 
-enum cq_status chat_restore(struct reader *r, struct chat_state *s)
+/* ---- the times of chat.actions --------------------------------------------------------- */
+
+static enum cq_status first_since(void *arg, int64_t at_ms, int64_t *ret)
+{
+    const struct restore *restore = arg;
+
+    return reader_offset_for_time(restore->reader, topic_name(TOPIC_CHAT_ACTIONS),
+                                  restore->state->partition, at_ms, ret);
+}
+
+static enum cq_status restore_times(struct restore *restore, int64_t committed)
+{
+    const char *topic = topic_name(TOPIC_CHAT_ACTIONS);
+    int64_t first, next, last_ms = 0;
+    enum cq_status st =
+        reader_watermarks(restore->reader, topic, restore->state->partition, &first, &next);
+
+    committed = committed < next ? committed : next;
+    if (st != CQ_OK || committed <= first)
+        return st;
+    st = reader_scan(restore->reader, topic, restore->state->partition, committed - 1, committed,
+                     on_last, &last_ms);
+    return st == CQ_OK && last_ms
+               ? times_restore(&restore->state->times, committed, last_ms, first_since, restore)
+               : st;
+}
+
+enum cq_status chat_restore(struct reader *r, struct chat_state *s, int64_t committed)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(ARENA_BYTES);
-    struct restore restore = { s, arena, 0 };
+    struct restore restore = { r, s, arena, 0 };
     const char *members = topic_name(TOPIC_MEMBERS), *events = topic_name(TOPIC_CHAT_EVENTS);
     int64_t first, next, from;
     enum cq_status st =
         reader_watermarks(r, topic_name(TOPIC_CHAT_ACTIONS), s->partition, &first, &next);
 
     restore.beyond = st == CQ_OK ? next + BUS_TAIL_MAX : 0;
+    if (st == CQ_OK)
+        st = restore_times(&restore, committed);
     if (st == CQ_OK)
         st = reader_watermarks(r, members, s->partition, &first, &next);
     if (st == CQ_OK && next > first)

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * processors/chat/restore.h - the state of a partition from the log: groups from topic members,
- * window and last event from the tail of chat.events.
+ * window and last event from the tail of chat.events, times from those of chat.actions.
  */
 #pragma once
 
 #include "lib/bus/bus.h"
 #include "processors/chat/rules.h"
 
-/** Fill a fresh `s`. Blocks. Statuses of reader_scan; CQ_FATAL also for records of ours that do not
+/** Fill a fresh `s`; records of chat.actions below `committed` are done. Blocks. Statuses of reader_scan; CQ_FATAL also for records of ours that do not
  * decode. */
-CQ_MUST_CHECK enum cq_status chat_restore(struct reader *r, struct chat_state *s);
+CQ_MUST_CHECK enum cq_status chat_restore(struct reader *r, struct chat_state *s,
+                                          int64_t committed);
 
 /** The text of a commit that `admin log-was-cut` moved back: "a" and the offset of chat.actions
  * below which every event is written to chat.events again, although one with the same source may be

@@ -7,18 +7,22 @@
 
 enum { FRAME_MAX = 256 * 1024 };
 
+#define FINGERPRINT_START 1469598103934665603ull
+
 void chat_state_init(struct chat_state *s, int32_t partition, int32_t partitions_n)
 {
     *s = (struct chat_state){ .partition = partition,
                               .partitions_n = partitions_n,
                               .last_event = -1 };
     groups_init(&s->groups);
+    groups_init(&s->pairs);
     dedupe_init(&s->dedupe);
 }
 
 void chat_state_release(struct chat_state *s)
 {
     groups_release(&s->groups);
+    groups_release(&s->pairs);
     dedupe_release(&s->dedupe);
 }
 
@@ -63,14 +67,12 @@ struct chat_event *chat_emit_event(struct chat_step *step)
     return &o->u.event;
 }
 
-struct cq_span chat_render(struct chat_step *step,
-                           void (*render)(struct cq_buf *, const struct chat_event *),
-                           const struct chat_event *e)
+struct cq_span chat_render(struct chat_step *step, const struct chat_event *e)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
 
     buf_init(&buf, FRAME_MAX);
-    render(&buf, e);
+    frame_event(&buf, e);
     step->unrenderable |= buf.failed;
     return buf.failed ? (struct cq_span){ NULL, 0 } : arena_copy(step->arena, buf_span(&buf));
 }
@@ -139,19 +141,131 @@ enum cq_status chat_reject(struct chat_step *step, struct cq_id id, const char *
 
 /* ---- messages ------------------------------------------------------------------------- */
 
-uint64_t chat_content_fingerprint(enum message_type type, struct cq_span s, struct cq_id media)
+/* FNV-1a, eight bytes a round */
+static uint64_t mix(uint64_t hash, uint64_t word)
 {
-    uint64_t h = 1469598103934665603ull + (uint64_t)type; /* FNV-1a, eight bytes a round */
-    uint64_t v;
+    hash = (hash ^ word) * 1099511628211ull;
+    return hash ^ hash >> 29;
+}
+
+/* Goes on from any `hash`. */
+static uint64_t fingerprint(uint64_t hash, struct cq_span s)
+{
+    uint64_t word;
 
     for (; s.n >= 8; s.p += 8, s.n -= 8) {
-        memcpy(&v, s.p, 8);
-        h = (h ^ v) * 1099511628211ull;
-        h ^= h >> 29;
+        memcpy(&word, s.p, 8);
+        hash = mix(hash, word);
     }
     for (; s.n; s.p++, s.n--)
-        h = (h ^ *s.p) * 1099511628211ull;
-    return id_is_zero(media) ? h : h ^ id_hash(media);
+        hash = (hash ^ *s.p) * 1099511628211ull;
+    return hash;
+}
+
+/* Of all that others see of it. */
+static uint64_t message_fingerprint(const struct message_accepted *m)
+{
+    uint64_t hash = fingerprint(FINGERPRINT_START + (uint64_t)m->type, m->content);
+
+    if (m->has_media_id)
+        hash ^= id_hash(m->media_id);
+    if (m->has_reply_to)
+        hash = mix(mix(hash, id_hash(m->reply_to.id)), (uint64_t)m->reply_to.seq);
+    for (size_t i = 0; i < m->mentions_n; i++)
+        hash = mix(hash, id_hash(m->mentions[i]));
+    return m->has_forwarded ? mix(hash, (uint64_t)m->forwarded) : hash;
+}
+
+enum { FINGERPRINT_OF_CHANGES = 1000 }; /* above every type of a message */
+
+/* What a change is of, and what it says. */
+static uint64_t change_fingerprint(const struct chat_event *event, struct cq_id message,
+                                   int64_t seq, struct cq_span content)
+{
+    uint64_t h = FINGERPRINT_START + FINGERPRINT_OF_CHANGES + (uint64_t)event->event.kind;
+
+    return fingerprint(h, content) ^ id_hash(message) ^ (uint64_t)seq;
+}
+
+bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct dedupe_entry *ret)
+{
+    const struct message_accepted *m = &event->event.u.message_accepted;
+    const struct message_deleted *d = &event->event.u.message_deleted;
+    const struct message_edited *v = &event->event.u.message_edited;
+    const struct reaction_changed *r = &event->event.u.reaction_changed;
+
+    *ret = (struct dedupe_entry){ .id = change_id(event->chat_id, event->user_id, event->client_id),
+                                  .seq = event->seq,
+                                  .at_ms = log_ms };
+    if (event->event.kind == CHAT_EVENT_MESSAGE_ACCEPTED) {
+        ret->id = m->id;
+        ret->content = message_fingerprint(m);
+        return true;
+    }
+    if (event->event.kind == CHAT_EVENT_MESSAGE_DELETED)
+        ret->content = change_fingerprint(event, d->message_id, d->message_seq, span_of(NULL, 0));
+    else if (event->event.kind == CHAT_EVENT_MESSAGE_EDITED)
+        ret->content = change_fingerprint(event, v->message_id, v->message_seq, v->content);
+    else if (event->event.kind == CHAT_EVENT_REACTION_CHANGED)
+        ret->content = change_fingerprint(event, r->message_id, r->message_seq, r->reaction);
+    else
+        return false;
+    return true;
+}
+
+/* A group has a name. */
+enum cq_status chat_restore_members(struct chat_state *s, const struct chat_members *value)
+{
+    return groups_restore(value->name.n ? &s->groups : &s->pairs, value);
+}
+
+struct group *chat_kept(const struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+
+    return groups_find(a->has_peer ? &step->state->pairs : &step->state->groups, a->chat_id);
+}
+
+struct group *chat_keep_pair(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    struct group *pair = groups_add(&step->state->pairs, a->chat_id);
+
+    if (!pair || group_rename(pair, span_str(""), 0) != CQ_OK ||
+        group_join(pair, a->user_id, MEMBER_ROLE_MEMBER, 0) != CQ_OK ||
+        group_join(pair, a->peer, MEMBER_ROLE_MEMBER, 0) != CQ_OK)
+        return NULL;
+    return pair;
+}
+
+enum cq_status chat_restore_event(struct chat_state *s, const struct chat_event *event,
+                                  int64_t log_ms)
+{
+    struct dedupe_entry entry;
+
+    if (event->source.offset > s->last_event)
+        s->last_event = event->source.offset;
+    return chat_dedupe_entry(event, log_ms, &entry) ? dedupe_add(&s->dedupe, &entry) : CQ_OK;
+}
+
+/* The id of a direct chat is derived from its two users: that is the proof of membership. */
+static bool is_pair(struct cq_id chat, struct cq_id user, struct cq_id peer)
+{
+    return !id_eq(peer, user) && id_eq(chat, chat_id_direct(user, peer));
+}
+
+bool chat_pair_has(const struct chat_state *s, struct cq_id chat, struct cq_id user, int64_t seq)
+{
+    const struct group *pair = groups_find(&s->pairs, chat);
+
+    return !pair || group_stay(pair, user, seq);
+}
+
+const char *chat_refusal(const struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+
+    return a->has_peer && is_pair(a->chat_id, a->user_id, a->peer) ? "forbidden" : "not_found";
 }
 
 struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st)
@@ -161,15 +275,16 @@ struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_sta
 
     *ret_st = CQ_OK;
     if (a->has_peer) {
-        /* the id of a direct chat is derived from its two users: that is the proof of membership */
-        if (id_eq(a->peer, a->user_id) || !id_eq(a->chat_id, chat_id_direct(a->user_id, a->peer)))
+        if (!is_pair(a->chat_id, a->user_id, a->peer) ||
+            !chat_pair_has(step->state, a->chat_id, a->user_id, step->seq))
             return NULL;
         to = ARENA_ARRAY(step->arena, struct cq_id, 2);
         if (to) {
             to[0] = a->user_id;
             to[1] = a->peer;
         }
-        *ret_n = 2;
+        /* who is blocked is not told: for him it is a message like any other */
+        *ret_n = chat_pair_has(step->state, a->chat_id, a->peer, step->seq) ? 2 : 1;
     } else {
         const struct group *g = groups_find(&step->state->groups, a->chat_id);
 
@@ -197,18 +312,29 @@ static void fill_message(struct message_accepted *to, const struct chat_action *
         .key_id = m->key_id,
         .has_media_id = m->has_media_id,
         .media_id = m->media_id,
+        .has_reply_to = m->has_reply_to,
+        .reply_to = m->reply_to,
+        .mentions = m->mentions,
+        .mentions_n = m->mentions_n,
+        .has_forwarded = m->has_forwarded,
+        .forwarded = m->forwarded,
     };
 }
 
-/* The same client id again: the sender's devices get the first message once more. */
-static enum cq_status repeat_message(struct chat_step *step, struct cq_id id,
-                                     const struct dedupe_entry *first)
+enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *e,
+                               enum frame_class class, struct cq_id message)
+{
+    step->repeated = true;
+    return chat_emit_item(step, class, e->seq, message, chat_render(step, e),
+                          one_user(step, step->action->user_id), 1);
+}
+
+static struct chat_event message_event(const struct chat_step *step, struct cq_id id)
 {
     const struct chat_action *a = step->action;
-    const struct message_sent *m = &a->action.u.message_sent;
     struct chat_event e = {
         .chat_id = a->chat_id,
-        .seq = first->seq,
+        .seq = step->seq,
         .at_ms = a->at_ms,
         .user_id = a->user_id,
         .device_id = a->device_id,
@@ -216,12 +342,29 @@ static enum cq_status repeat_message(struct chat_step *step, struct cq_id id,
         .event.kind = CHAT_EVENT_MESSAGE_ACCEPTED,
     };
 
-    if (first->content != chat_content_fingerprint(m->type, m->content, m->media_id))
-        return chat_reject(step, id, "conflict");
-    step->repeated = true;
     fill_message(&e.event.u.message_accepted, a, id);
-    return chat_emit_item(step, FRAME_CLASS_MESSAGE, first->seq, id,
-                          chat_render(step, frame_message, &e), one_user(step, a->user_id), 1);
+    return e;
+}
+
+/* By the timer of its chat at its place, and the log's time of it. */
+static void set_expiry(const struct chat_step *step, struct message_accepted *message, int64_t seq,
+                       int64_t log_ms)
+{
+    int64_t seconds = group_timer(chat_kept(step), seq);
+
+    message->has_expires_at_ms = seconds != 0;
+    message->expires_at_ms = seconds ? log_ms + 1000 * seconds : 0;
+}
+
+/* The same client id again: the sender's devices get the first message once more. */
+static enum cq_status repeat_message(struct chat_step *step, struct chat_event *e, struct cq_id id,
+                                     const struct dedupe_entry *first, uint64_t content)
+{
+    if (first->content != content)
+        return chat_reject(step, id, "conflict");
+    e->seq = first->seq;
+    set_expiry(step, &e->event.u.message_accepted, first->seq, first->at_ms);
+    return chat_tell_again(step, e, FRAME_CLASS_MESSAGE, id);
 }
 
 static enum cq_status rule_message_sent(struct chat_step *step)
@@ -229,39 +372,46 @@ static enum cq_status rule_message_sent(struct chat_step *step)
     const struct chat_action *a = step->action;
     const struct message_sent *m = &a->action.u.message_sent;
     struct cq_id id = message_id(a->chat_id, a->user_id, a->client_id);
+    struct chat_event accepted, *e;
     const struct dedupe_entry *first;
-    struct chat_event *e;
+    struct dedupe_entry entry;
     enum cq_status st;
     size_t to_n = 0;
     struct cq_id *to = chat_recipients(step, &to_n, &st);
 
     if (!to)
-        return st != CQ_OK ? st : chat_reject(step, id, "not_found");
+        return st != CQ_OK ? st : chat_reject(step, id, chat_refusal(step));
     if (!a->client_id.n || (!m->content.n && !m->has_media_id))
         return chat_reject(step, id, "bad_request");
-    if (m->content.n > LIMIT_CONTENT_BYTES)
+    if (m->content.n > LIMIT_CONTENT_BYTES || m->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
         return chat_reject(step, id, "too_large");
     first = dedupe_find(&step->state->dedupe, id, step->log_ms);
+    accepted = message_event(step, id);
+    if (!chat_dedupe_entry(&accepted, step->log_ms, &entry))
+        return CQ_FATAL;
     if (first && first->seq != step->seq)
-        return repeat_message(step, id, first);
+        return repeat_message(step, &accepted, id, first, entry.content);
+    set_expiry(step, &accepted.event.u.message_accepted, step->seq, step->log_ms);
     e = chat_emit_event(step);
     if (!e)
         return CQ_FATAL;
-    e->event.kind = CHAT_EVENT_MESSAGE_ACCEPTED;
-    fill_message(&e->event.u.message_accepted, a, id);
-    st = chat_emit_item(step, FRAME_CLASS_MESSAGE, step->seq, id,
-                        chat_render(step, frame_message, e), to, to_n);
-    if (st != CQ_OK)
-        return st;
-    return dedupe_add(&step->state->dedupe,
-                      &(struct dedupe_entry){
-                          .id = id,
-                          .seq = step->seq,
-                          .at_ms = step->log_ms,
-                          .content = chat_content_fingerprint(m->type, m->content, m->media_id) });
+    e->event = accepted.event;
+    st = chat_emit_item(step, FRAME_CLASS_MESSAGE, step->seq, id, chat_render(step, e), to, to_n);
+    return st == CQ_OK ? dedupe_add(&step->state->dedupe, &entry) : st;
 }
+const struct chat_rule chat_rule_message_sent = { rule_message_sent,
+                                                  TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                      TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                      TOPIC_BIT(TOPIC_REJECTIONS) };
 
 /* ---- receipts ------------------------------------------------------------------------- */
+
+/* Nobody can have what comes after their own receipt. */
+static bool receipt_possible(const struct chat_step *step, const struct receipt *r)
+{
+    return r->delivered_seq >= 0 && r->delivered_seq < step->seq && r->read_seq >= 0 &&
+           r->read_seq < step->seq && r->hidden_seq >= 0 && r->hidden_seq < step->seq;
+}
 
 /* Whether this user may move a cursor in this chat, and has reason to. */
 static bool receipt_allowed(const struct chat_step *step, const struct receipt *r)
@@ -269,8 +419,8 @@ static bool receipt_allowed(const struct chat_step *step, const struct receipt *
     if (topic_partition(r->chat_id, step->state->partitions_n) != step->state->partition)
         return false;
     if (r->has_peer)
-        return !id_eq(r->peer, r->user_id) &&
-               id_eq(r->chat_id, chat_id_direct(r->user_id, r->peer));
+        return is_pair(r->chat_id, r->user_id, r->peer) &&
+               chat_pair_has(step->state, r->chat_id, r->user_id, step->seq);
     const struct group *g = groups_find(&step->state->groups, r->chat_id);
     return g && group_stay(g, r->user_id, step->seq);
 }
@@ -340,11 +490,8 @@ static enum cq_status rule_receipts_advanced(struct chat_step *step)
         return CQ_POISON;
     for (size_t i = 0; st == CQ_OK && i < all->receipts_n; i++) {
         const struct receipt *r = &all->receipts[i];
-        int64_t least = r->delivered_seq > r->read_seq ? r->delivered_seq : r->read_seq;
 
-        /* nobody can have what comes after their own receipt */
-        if (least >= step->seq || r->delivered_seq < 0 || r->read_seq < 0 ||
-            !receipt_allowed(step, r)) {
+        if (!receipt_possible(step, r) || !receipt_allowed(step, r)) {
             st = refuse_receipt(step, r);
             continue;
         }
@@ -352,53 +499,40 @@ static enum cq_status rule_receipts_advanced(struct chat_step *step)
             st = emit_cursor(step, r, RECEIPT_KIND_DELIVERED, r->delivered_seq);
         if (st == CQ_OK && r->read_seq)
             st = emit_cursor(step, r, RECEIPT_KIND_READ, r->read_seq);
+        if (st == CQ_OK && r->hidden_seq)
+            st = emit_cursor(step, r, RECEIPT_KIND_READ_HIDDEN, r->hidden_seq);
     }
     return st;
 }
+const struct chat_rule chat_rule_receipts_advanced = { rule_receipts_advanced,
+                                                       TOPIC_BIT(TOPIC_DELIVERY_STATUS) |
+                                                           TOPIC_BIT(TOPIC_REJECTIONS) |
+                                                           TOPIC_BIT(TOPIC_USER_INBOX) };
 
 /* ---- the table ------------------------------------------------------------------------ */
 
-#define W(topic) (1u << (topic))
-
-static const struct rule {
-    enum chat_action_action_kind on;
+static const struct {
     const char *name;
-    enum cq_status (*step)(struct chat_step *step);
-    uint32_t writes; /* W(topic) set */
+    const struct chat_rule *rule;
 } rules[] = {
-    { CHAT_ACTION_MESSAGE_SENT, "MessageSent", rule_message_sent,
-      W(TOPIC_CHAT_EVENTS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
-    { CHAT_ACTION_RECEIPTS_ADVANCED, "ReceiptsAdvanced", rule_receipts_advanced,
-      W(TOPIC_DELIVERY_STATUS) | W(TOPIC_REJECTIONS) | W(TOPIC_USER_INBOX) },
-    { CHAT_ACTION_GROUP_CREATED, "GroupCreated", rule_group_created,
-      W(TOPIC_CHAT_EVENTS) | W(TOPIC_MEMBERS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
-    { CHAT_ACTION_MEMBERS_CHANGED, "MembersChanged", rule_members_changed,
-      W(TOPIC_CHAT_EVENTS) | W(TOPIC_MEMBERS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) |
-          W(TOPIC_DELIVERY_STATUS) },
-    { CHAT_ACTION_CHAT_RENAMED, "ChatRenamed", rule_chat_renamed,
-      W(TOPIC_CHAT_EVENTS) | W(TOPIC_MEMBERS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
-    { CHAT_ACTION_MEDIA_READY, "MediaReady", rule_media_ready,
-      W(TOPIC_CHAT_EVENTS) | W(TOPIC_USER_INBOX) | W(TOPIC_REJECTIONS) },
-    { CHAT_ACTION_MEDIA_PROCESSED, "MediaProcessed", rule_media_processed,
-      W(TOPIC_CHAT_EVENTS) | W(TOPIC_USER_INBOX) },
+#define RULE_ROW(kind, constant, name) [constant] = { name, &chat_rule_##kind },
+    CHAT_ACTION_ACTION_KINDS(RULE_ROW)
+#undef RULE_ROW
 };
 
 _Static_assert(ARRAY_LEN(rules) == CHAT_ACTION_ACTION_KIND_N, "a rule for each chat action");
-_Static_assert(TOPIC_N <= 32, "a bit for each topic in rule.writes");
 
 enum cq_status chat_step(struct chat_step *step, const char **ret_why)
 {
     const struct chat_action *a = step->action;
-    const struct rule *r = NULL;
+    const struct chat_rule *r;
     enum cq_status st;
 
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-        if (rules[i].on == a->action.kind)
-            r = &rules[i];
-    if (!r) {
+    if ((size_t)a->action.kind >= ARRAY_LEN(rules)) {
         *ret_why = "no rule for this action";
         return CQ_POISON;
     }
+    r = rules[a->action.kind].rule;
     if (topic_partition(a->chat_id, step->state->partitions_n) != step->state->partition) {
         *ret_why = "not the chat's partition";
         return CQ_POISON;
@@ -407,8 +541,8 @@ enum cq_status chat_step(struct chat_step *step, const char **ret_why)
     if (st == CQ_POISON)
         *ret_why = "more items or a larger frame than an action may have";
     for (size_t i = 0; st == CQ_OK && i < step->out->n; i++)
-        if (!(r->writes & W(step->out->v[i].topic)))
-            return CQ_FATAL; /* an output that the rule's row does not name: a bug, not bad data */
+        if (!(r->writes & TOPIC_BIT(step->out->v[i].topic)))
+            return CQ_FATAL; /* an output that the rule does not name: a bug, not bad data */
     return st;
 }
 
@@ -417,7 +551,7 @@ void chat_rules_print(FILE *out)
     fputs("flowchart LR\n    chat.actions --> processors/chat\n", out);
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)
         for (int t = 0; t < TOPIC_N; t++)
-            if (rules[i].writes & W(t))
+            if (rules[i].rule->writes & TOPIC_BIT(t))
                 fprintf(out, "    processors/chat -- %s --> %s\n", rules[i].name,
                         topic_name((enum topic)t));
 }

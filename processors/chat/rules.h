@@ -9,15 +9,19 @@
 #include "lib/base/buf.h"
 #include "processors/chat/dedupe.h"
 #include "processors/chat/group.h"
+#include "processors/chat/times.h"
 #include "schemas/records.gen.h"
 #include "schemas/topics.h"
 
-/** Everything one partition's verdicts depend on; rebuilt from topics members and chat.events. */
+/** Everything one partition's verdicts depend on; rebuilt from topics members, chat.events and the times of
+ * chat.actions. */
 struct chat_state {
     int32_t partition;
     int32_t partitions_n; /* of chat.actions: an action must be in its chat's partition */
     struct groups groups;
-    struct dedupe dedupe;
+    struct groups pairs;  /* direct chats of which something is kept; others need nothing */
+    struct dedupe dedupe; /* of messages, and of what changed them */
+    struct times times;
     int64_t last_event; /* offset of the last action that became an event, -1: none */
 };
 
@@ -54,22 +58,27 @@ struct chat_step {
     bool unrenderable; /* a frame would pass its bound; zeroed by the caller */
 };
 
-/** Outputs a single action can have: two per receipt are the most. */
-enum { CHAT_OUTPUTS_MAX = 2 * LIMIT_RECEIPTS + 16 };
+/** Outputs a single action can have: three per receipt are the most. */
+enum { CHAT_OUTPUTS_MAX = 3 * LIMIT_RECEIPTS + 16 };
 
 /**
  * Step one action. CQ_OK; CQ_POISON with *ret_why for one that no client can have written (wrong
- * partition, too many items); CQ_AGAIN when the arena is full; CQ_FATAL for an output the rule's
- * row does not name, or no memory.
+ * partition, too many items); CQ_AGAIN when the arena is full; CQ_FATAL for an output that the rule
+ * does not name, or no memory.
  */
 CQ_MUST_CHECK enum cq_status chat_step(struct chat_step *step, const char **ret_why);
 
+/** A value of topic members; an older one changes nothing. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status chat_restore_members(struct chat_state *s,
+                                                  const struct chat_members *value);
+
+/** An event of this partition that stands in the log already, `log_ms` old there; in their order. CQ_FATAL
+ * without memory. */
+CQ_MUST_CHECK enum cq_status chat_restore_event(struct chat_state *s,
+                                                const struct chat_event *event, int64_t log_ms);
+
 /** The rule table as a Mermaid diagram. */
 void chat_rules_print(FILE *out);
-
-/** What tells one content from another under the same client id. `media`: zero for none. */
-uint64_t chat_content_fingerprint(enum message_type type, struct cq_span content,
-                                  struct cq_id media);
 
 /* ---- shared by the rule files --------------------------------------------------------- */
 
@@ -87,18 +96,46 @@ CQ_MUST_CHECK enum cq_status chat_emit_item(struct chat_step *step, enum frame_c
                                             int64_t seq, struct cq_id message, struct cq_span frame,
                                             struct cq_id *to, size_t to_n);
 
-/** Render with `render(buf, e)` into the arena; {NULL,0} when it is full, or when the frame passes
- * its bound, which makes chat_emit_item refuse it. */
-struct cq_span chat_render(struct chat_step *step,
-                           void (*render)(struct cq_buf *, const struct chat_event *),
-                           const struct chat_event *e);
+/** The event's frame, in the arena; {NULL,0} when it is full, or when the frame passes its bound,
+ * which makes chat_emit_item refuse it. */
+struct cq_span chat_render(struct chat_step *step, const struct chat_event *e);
+
+/** The entry of the dedupe window that an event makes: the id of what was asked, and a fingerprint of its
+ * content. False: it makes none. */
+bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct dedupe_entry *ret);
+
+/** The same client id again: `e`, with the seq of the first, for the author's devices alone. */
+CQ_MUST_CHECK enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *e,
+                                             enum frame_class class, struct cq_id message);
+
+/** What is kept of the action's chat; NULL: nothing. */
+struct group *chat_kept(const struct chat_step *step);
+
+/** The same, of a direct chat made now: both are in it from the beginning. NULL without memory. */
+struct group *chat_keep_pair(struct chat_step *step);
+
+/** What is kept of a group, or of a direct chat, as it is now, for topic members. */
+CQ_MUST_CHECK enum cq_status chat_emit_members(struct chat_step *step, const struct group *g);
 
 /** Who gets what is sent in the action's chat, its author among them; NULL with *ret_st CQ_OK when
  * the author is not in it. */
 struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st);
 
-CQ_MUST_CHECK enum cq_status rule_media_ready(struct chat_step *step);
-CQ_MUST_CHECK enum cq_status rule_media_processed(struct chat_step *step);
-CQ_MUST_CHECK enum cq_status rule_group_created(struct chat_step *step);
-CQ_MUST_CHECK enum cq_status rule_members_changed(struct chat_step *step);
-CQ_MUST_CHECK enum cq_status rule_chat_renamed(struct chat_step *step);
+/** Why the author is not in it, as a code. */
+const char *chat_refusal(const struct chat_step *step);
+
+/** Whether `user` is in a direct chat of his just before `seq`: he does not block the other. */
+bool chat_pair_has(const struct chat_state *s, struct cq_id chat, struct cq_id user, int64_t seq);
+
+/** The stays of a group, or of a direct chat, as they are now, for topic members. */
+CQ_MUST_CHECK enum cq_status chat_emit_members(struct chat_step *step, const struct group *g);
+
+/** What decides about one kind of action. It stands behind its function, under the name of the kind:
+ * a kind without one does not link. */
+struct chat_rule {
+    enum cq_status (*step)(struct chat_step *step);
+    uint32_t writes; /* topics, see TOPIC_BIT; an output to any other ends the process */
+};
+
+#define CHAT_RULE_DECLARED(kind, constant, name) extern const struct chat_rule chat_rule_##kind;
+CHAT_ACTION_ACTION_KINDS(CHAT_RULE_DECLARED)

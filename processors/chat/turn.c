@@ -68,7 +68,7 @@ static enum cq_status emit_record(struct chat_turn *t, const struct output_port 
 static enum cq_status emit_output(struct chat_turn *t, const struct output_port *port,
                                   const struct chat_input *in, const struct chat_output *o)
 {
-    static const char kinds[] = { 'd', 'r', 'm' };
+    static const char kinds[] = { 'd', 'r', 'm', 'h' };
     char key[4 * (CQ_ID_TEXT_LEN + 1)];
 
     _Static_assert(ARRAY_LEN(kinds) == RECEIPT_KIND_N, "a letter for each ReceiptKind");
@@ -105,6 +105,7 @@ static enum cq_status emit_output(struct chat_turn *t, const struct output_port 
     case TOPIC_PUSH_MUTES:
     case TOPIC_MOBILE_PUSH:
     case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_SIGNALS:
     case TOPIC_N:
         break;
     }
@@ -218,6 +219,7 @@ static enum cq_status give_verdict(struct chat_turn *t, const struct chat_input 
     };
     enum cq_status st;
 
+    times_advance(&in->state->times, in->offset, in->log_ms);
     if (!action)
         return CQ_AGAIN;
     st = codec_decode(&chat_action_codec, in->value, t->arena, action, ret_why);

@@ -16,112 +16,121 @@
 static struct user_action *emit_inbox(struct user_step *step, struct cq_id key, struct cq_id user,
                                       struct cq_id device, int64_t at_ms)
 {
-    struct user_output *o = user_emit(step, TOPIC_USER_INBOX);
+    struct user_output *output = user_emit(step, TOPIC_USER_INBOX);
 
-    if (!o)
+    if (!output)
         return NULL;
-    o->u.inbox.key = key;
-    o->u.inbox.partition = topic_partition(key, step->state->held.n);
-    o->u.inbox.action =
+    output->u.inbox.key = key;
+    output->u.inbox.partition = topic_partition(key, step->state->held.n);
+    output->u.inbox.action =
         (struct user_action){ .user_id = user, .device_id = device, .at_ms = at_ms };
-    return &o->u.inbox.action;
+    return &output->u.inbox.action;
 }
 
 enum cq_status user_emit_settled(struct user_step *step, struct cq_id user, struct cq_id device,
                                  const struct push_address *address, int64_t claim, bool kept)
 {
     struct cq_id token = push_token_id(address->kind, address->token);
-    struct user_action *a;
+    struct user_action *action;
 
     if (claim < 0)
         return CQ_OK; /* of an edge that claimed nothing */
-    a = emit_inbox(step, token, user, device, step->log_ms);
-    if (!a)
+    action = emit_inbox(step, token, user, device, step->log_ms);
+    if (!action)
         return CQ_FATAL;
-    a->action.kind = USER_ACTION_PUSH_SETTLED;
-    a->action.u.push_settled = (struct push_settled){ token, claim, kept };
+    action->action.kind = USER_ACTION_PUSH_SETTLED;
+    action->action.u.push_settled = (struct push_settled){ token, claim, kept };
     return CQ_OK;
 }
 
 static enum cq_status emit_moved(struct user_step *step, struct cq_id token, struct cq_id user,
                                  struct cq_id device, int64_t below)
 {
-    struct user_action *a = emit_inbox(step, user, user, device, step->log_ms);
+    struct user_action *action = emit_inbox(step, user, user, device, step->log_ms);
 
-    if (!a)
+    if (!action)
         return CQ_FATAL;
-    a->action.kind = USER_ACTION_PUSH_MOVED;
-    a->action.u.push_moved = (struct push_moved){ token, below };
+    action->action.kind = USER_ACTION_PUSH_MOVED;
+    action->action.u.push_moved = (struct push_moved){ token, below };
     return CQ_OK;
 }
 
 /* The token as it is now. A token without an owner is a tombstone, unless a replay of this turn
  * will need the value to tell the previous owner. */
 static enum cq_status emit_claim(struct user_step *step, struct cq_id token,
-                                 const struct token_claim *t)
+                                 const struct token_claim *claim)
 {
-    struct user_output *o = user_emit(step, TOPIC_PUSH_CLAIMS);
+    struct user_output *output = user_emit(step, TOPIC_PUSH_CLAIMS);
 
-    if (!o)
+    if (!output)
         return CQ_FATAL;
-    o->u.claim.gone = !claim_owned(&t->now) && !claim_owned(&t->before);
-    o->u.claim.value = (struct push_claim){
+    output->u.claim.gone = !claim_owned(&claim->now) && !claim_owned(&claim->before);
+    output->u.claim.value = (struct push_claim){
         .token = token,
-        .source = { TOPIC_GENERATION, step->state->partition, t->now.claim },
-        .user_id = t->now.user_id,
-        .device_id = t->now.device_id,
-        .has_before = claim_owned(&t->before),
-        .before = t->before,
+        .source = { TOPIC_GENERATION, step->state->partition, claim->now.claim },
+        .user_id = claim->now.user_id,
+        .device_id = claim->now.device_id,
+        .has_before = claim_owned(&claim->before),
+        .before = claim->before,
     };
     return CQ_OK;
 }
 
-enum cq_status rule_push_claimed(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_push_claimed(struct user_step *step, const struct user_action *action)
 {
-    const struct push_address *address = &a->action.u.push_claimed.address;
+    const struct push_address *address = &action->action.u.push_claimed.address;
     struct cq_id token = push_token_id(address->kind, address->token);
-    struct token_claim *t = claims_make(&step->state->claims, token);
+    struct token_claim *claim = claims_make(&step->state->claims, token);
     struct push_owner old;
     struct user_action *to;
     enum cq_status st;
 
-    if (!t)
+    if (!claim)
         return CQ_POISON; /* CLAIMS_MAX */
-    old = t->now;
+    old = claim->now;
     if (old.claim > step->offset)
         return CQ_OK; /* a replay from long before: its outputs are published */
-    claim_begin(t, step->turn);
-    t->now = (struct push_owner){ a->user_id, a->device_id, step->offset };
-    st = emit_claim(step, token, t);
-    if (st == CQ_OK && claim_owned(&old) && !claim_is_of(&old, a->user_id, a->device_id))
+    claim_begin(claim, step->turn);
+    claim->now = (struct push_owner){ action->user_id, action->device_id, step->offset };
+    st = emit_claim(step, token, claim);
+    if (st == CQ_OK && claim_owned(&old) && !claim_is_of(&old, action->user_id, action->device_id))
         st = emit_moved(step, token, old.user_id, old.device_id, step->offset);
     if (st != CQ_OK)
         return st;
-    to = emit_inbox(step, a->user_id, a->user_id, a->device_id, a->at_ms);
+    to = emit_inbox(step, action->user_id, action->user_id, action->device_id, action->at_ms);
     if (!to)
         return CQ_FATAL;
     to->action.kind = USER_ACTION_PUSH_REGISTERED;
     to->action.u.push_registered = (struct push_registered){ *address, step->offset };
     return CQ_OK;
 }
+const struct user_rule user_rule_push_claimed = {
+    rule_push_claimed, TOPIC_BIT(TOPIC_PUSH_CLAIMS) | TOPIC_BIT(TOPIC_USER_INBOX)
+};
 
-enum cq_status rule_push_settled(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_push_settled(struct user_step *step, const struct user_action *action)
 {
-    const struct push_settled *s = &a->action.u.push_settled;
-    struct token_claim *t = claims_get(&step->state->claims, s->token);
-    bool owns = t && claim_is_of(&t->now, a->user_id, a->device_id) && t->now.claim == s->claim;
-    bool same_turn = t && t->turn == step->turn;
+    const struct push_settled *settled = &action->action.u.push_settled;
+    struct token_claim *claim = claims_get(&step->state->claims, settled->token);
+    bool owns = claim && claim_is_of(&claim->now, action->user_id, action->device_id) &&
+                claim->now.claim == settled->claim;
+    bool same_turn = claim && claim->turn == step->turn;
     enum cq_status st;
 
-    if (s->kept)
-        return owns ? CQ_OK : emit_moved(step, s->token, a->user_id, a->device_id, s->claim + 1);
+    if (settled->kept)
+        return owns ? CQ_OK
+                    : emit_moved(step, settled->token, action->user_id, action->device_id,
+                                 settled->claim + 1);
     if (!owns)
         return CQ_OK;
     if (!same_turn)
-        t->before = (struct push_owner){ 0 }; /* all outputs of that turn are published */
-    t->now = (struct push_owner){ .claim = s->claim };
-    st = emit_claim(step, s->token, t);
-    if (!claim_owned(&t->before))
-        claims_remove(&step->state->claims, s->token);
+        claim->before = (struct push_owner){ 0 }; /* all outputs of that turn are published */
+    claim->now = (struct push_owner){ .claim = settled->claim };
+    st = emit_claim(step, settled->token, claim);
+    if (!claim_owned(&claim->before))
+        claims_remove(&step->state->claims, settled->token);
     return st;
 }
+const struct user_rule user_rule_push_settled = {
+    rule_push_settled, TOPIC_BIT(TOPIC_PUSH_CLAIMS) | TOPIC_BIT(TOPIC_USER_INBOX)
+};

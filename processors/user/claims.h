@@ -21,27 +21,28 @@ struct claims {
     struct idmap tokens; /* hash of kind and token → struct token_claim *, owned */
 };
 
-void claims_init(struct claims *c);
-void claims_release(struct claims *c);
+void claims_init(struct claims *claims);
+void claims_release(struct claims *claims);
 
 /** NULL: nobody has it, or had it in this turn. */
-struct token_claim *claims_get(const struct claims *c, struct cq_id token);
+struct token_claim *claims_get(const struct claims *claims, struct cq_id token);
 
 /** The same, made when it is missing. NULL without memory or at CLAIMS_MAX. */
-struct token_claim *claims_make(struct claims *c, struct cq_id token);
-void claims_remove(struct claims *c, struct cq_id token);
+struct token_claim *claims_make(struct claims *claims, struct cq_id token);
+void claims_remove(struct claims *claims, struct cq_id token);
 
 /** Note that turn `turn` is about to move it: what stood before that turn is kept once. */
-void claim_begin(struct token_claim *t, uint64_t turn);
+void claim_begin(struct token_claim *claim, uint64_t turn);
 
-static inline bool claim_owned(const struct push_owner *o)
+static inline bool claim_owned(const struct push_owner *owner)
 {
-    return !id_is_zero(o->user_id);
+    return !id_is_zero(owner->user_id);
 }
 
-static inline bool claim_is_of(const struct push_owner *o, struct cq_id user, struct cq_id device)
+static inline bool claim_is_of(const struct push_owner *owner, struct cq_id user,
+                               struct cq_id device)
 {
-    return id_eq(o->user_id, user) && id_eq(o->device_id, device);
+    return id_eq(owner->user_id, user) && id_eq(owner->device_id, device);
 }
 
 /**
@@ -50,5 +51,5 @@ static inline bool claim_is_of(const struct push_owner *o, struct cq_id user, st
  * which tells the one who lost the token, was never published: the replay begins with what stood
  * before that turn, and writes all of it again. CQ_FATAL without memory.
  */
-CQ_MUST_CHECK enum cq_status claims_restore(struct claims *c, const struct push_claim *value,
+CQ_MUST_CHECK enum cq_status claims_restore(struct claims *claims, const struct push_claim *value,
                                             int64_t from);

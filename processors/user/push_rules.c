@@ -8,52 +8,54 @@
 
 #include "schemas/names.h"
 
-enum cq_status user_restore_push(struct user_state *s, const struct push_target *value)
+enum cq_status user_restore_push(struct user_state *state, const struct push_target *value)
 {
-    struct user_entry *u = sessions_user(&s->sessions, value->user_id);
-    struct known_device *d = u ? user_device(u, value->device_id) : NULL;
+    struct user_entry *entry = sessions_user(&state->sessions, value->user_id);
+    struct known_device *device = entry ? user_device(entry, value->device_id) : NULL;
 
-    if (!d || (d->push && d->push->source_offset > value->source.offset))
+    if (!device || (device->push && device->push->source_offset > value->source.offset))
         return CQ_OK; /* logged out meanwhile, or a late record of a zombie */
-    return device_set_push(d, value->source.offset, value->at_ms, value->claim, &value->address);
+    return device_set_push(device, value->source.offset, value->at_ms, value->claim,
+                           &value->address);
 }
 
-void user_restore_push_gone(struct user_state *s, struct cq_id user, struct cq_id device)
+void user_restore_push_gone(struct user_state *state, struct cq_id user, struct cq_id device)
 {
-    struct user_entry *u = sessions_user(&s->sessions, user);
-    struct known_device *d = u ? user_device(u, device) : NULL;
+    struct user_entry *entry = sessions_user(&state->sessions, user);
+    struct known_device *known = entry ? user_device(entry, device) : NULL;
 
-    if (d)
-        device_drop_push(d);
+    if (known)
+        device_drop_push(known);
 }
 
 static struct push_target *emit_target(struct user_step *step, struct cq_id user,
                                        struct cq_id device, bool gone)
 {
-    struct user_output *o = user_emit(step, TOPIC_PUSH_TARGETS);
+    struct user_output *output = user_emit(step, TOPIC_PUSH_TARGETS);
 
-    if (!o)
+    if (!output)
         return NULL;
-    o->u.target.gone = gone;
-    o->u.target.value = (struct push_target){
+    output->u.target.gone = gone;
+    output->u.target.value = (struct push_target){
         .user_id = user,
         .device_id = device,
         .source = { TOPIC_GENERATION, step->state->partition, step->offset },
     };
-    return &o->u.target.value;
+    return &output->u.target.value;
 }
 
-enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
-                                struct known_device *d)
+enum cq_status user_forget_push(struct user_step *step, const struct user_entry *entry,
+                                struct known_device *device)
 {
     enum cq_status st;
 
-    if (!d->push)
+    if (!device->push)
         return CQ_OK;
-    if (!emit_target(step, u->id, d->id, true))
+    if (!emit_target(step, entry->id, device->id, true))
         return CQ_FATAL;
-    st = user_emit_settled(step, u->id, d->id, &d->push->address, d->push->claim, false);
-    device_drop_push(d);
+    st = user_emit_settled(step, entry->id, device->id, &device->push->address, device->push->claim,
+                           false);
+    device_drop_push(device);
     return st;
 }
 
@@ -63,24 +65,24 @@ static bool same_token(const struct push_address *a, const struct push_address *
 }
 
 /* The user's other devices cannot have the same token: an app that logged in anew is one device. */
-static enum cq_status take_from_others(struct user_step *step, struct user_entry *u,
-                                       const struct known_device *d,
+static enum cq_status take_from_others(struct user_step *step, struct user_entry *entry,
+                                       const struct known_device *device,
                                        const struct push_address *address)
 {
     enum cq_status st = CQ_OK;
 
-    for (int i = 0; st == CQ_OK && i < u->devices_n; i++) {
-        struct known_device *other = &u->devices[i];
+    for (int i = 0; st == CQ_OK && i < entry->devices_n; i++) {
+        struct known_device *other = &entry->devices[i];
 
-        if (other != d && other->push && same_token(&other->push->address, address))
-            st = user_forget_push(step, u, other);
+        if (other != device && other->push && same_token(&other->push->address, address))
+            st = user_forget_push(step, entry, other);
     }
     return st;
 }
 
 /* Every push of a user carries the addresses of all devices that are offline. So together they are
  * bounded, and a new one ends the oldest. One alone always fits. */
-static enum cq_status bound_addresses(struct user_step *step, const struct user_entry *u)
+static enum cq_status bound_addresses(struct user_step *step, const struct user_entry *entry)
 {
     enum cq_status st = CQ_OK;
 
@@ -88,190 +90,211 @@ static enum cq_status bound_addresses(struct user_step *step, const struct user_
         struct known_device *oldest = NULL;
         size_t bytes = 0;
 
-        for (int i = 0; i < u->devices_n; i++) {
-            const struct known_push *p = u->devices[i].push;
+        for (int i = 0; i < entry->devices_n; i++) {
+            const struct known_push *known_push = entry->devices[i].push;
 
-            if (!p)
+            if (!known_push)
                 continue;
-            bytes += p->address.token.n + p->address.app.n + p->address.locale.n;
-            if (!oldest || p->source_offset < oldest->push->source_offset)
-                oldest = &u->devices[i];
+            bytes += known_push->address.token.n + known_push->address.app.n +
+                     known_push->address.locale.n;
+            if (!oldest || known_push->source_offset < oldest->push->source_offset)
+                oldest = &entry->devices[i];
         }
         if (bytes <= USER_ADDRESSES_BYTES_MAX)
             return CQ_OK;
-        st = user_forget_push(step, u, oldest);
+        st = user_forget_push(step, entry, oldest);
     }
     return st;
 }
 
 /* The device has registered anew since this was claimed: a processor that was killed writes again
  * what it had written, or two requests of one device overtook each other. */
-static bool is_late(const struct known_push *known, const struct user_action *a)
+static bool is_late(const struct known_push *known, const struct user_action *action)
 {
-    const struct push_registered *r = &a->action.u.push_registered;
+    const struct push_registered *push_registered = &action->action.u.push_registered;
 
-    if (!known || r->claim < 0)
+    if (!known || push_registered->claim < 0)
         return false;
-    return same_token(&known->address, &r->address) ? known->claim > r->claim
-                                                    : known->at_ms > a->at_ms;
+    return same_token(&known->address, &push_registered->address)
+               ? known->claim > push_registered->claim
+               : known->at_ms > action->at_ms;
 }
 
 /* Take the address of the claim; if the device had another token, that one is given back. */
-static enum cq_status take_address(struct user_step *step, const struct user_entry *u,
-                                   struct known_device *d, const struct user_action *a)
+static enum cq_status take_address(struct user_step *step, const struct user_entry *entry,
+                                   struct known_device *device, const struct user_action *action)
 {
-    const struct push_registered *r = &a->action.u.push_registered;
-    struct push_target *t;
+    const struct push_registered *push_registered = &action->action.u.push_registered;
+    struct push_target *target;
     enum cq_status st = CQ_OK;
 
-    if (d->push && !same_token(&d->push->address, &r->address))
-        st = user_emit_settled(step, u->id, d->id, &d->push->address, d->push->claim, false);
+    if (device->push && !same_token(&device->push->address, &push_registered->address))
+        st = user_emit_settled(step, entry->id, device->id, &device->push->address,
+                               device->push->claim, false);
     if (st == CQ_OK)
-        st = device_set_push(d, step->offset, a->at_ms, r->claim, &r->address);
+        st = device_set_push(device, step->offset, action->at_ms, push_registered->claim,
+                             &push_registered->address);
     if (st != CQ_OK)
         return st;
-    if (!(t = emit_target(step, u->id, d->id, false)))
+    if (!(target = emit_target(step, entry->id, device->id, false)))
         return CQ_FATAL;
-    t->at_ms = a->at_ms;
-    t->address = r->address;
-    t->claim = r->claim;
-    return user_emit_settled(step, u->id, d->id, &r->address, r->claim, true);
+    target->at_ms = action->at_ms;
+    target->address = push_registered->address;
+    target->claim = push_registered->claim;
+    return user_emit_settled(step, entry->id, device->id, &push_registered->address,
+                             push_registered->claim, true);
 }
 
-enum cq_status rule_push_registered(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_push_registered(struct user_step *step, const struct user_action *action)
 {
-    const struct push_registered *r = &a->action.u.push_registered;
-    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
-    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
+    const struct push_registered *push_registered = &action->action.u.push_registered;
+    struct user_entry *entry = sessions_user(&step->state->sessions, action->user_id);
+    struct known_device *device = entry ? user_device(entry, action->device_id) : NULL;
     enum cq_status st;
 
-    if (!d) /* logged out before this came */
-        return user_emit_settled(step, a->user_id, a->device_id, &r->address, r->claim, false);
-    if (is_late(d->push, a))
-        return same_token(&d->push->address, &r->address)
+    if (!device) /* logged out before this came */
+        return user_emit_settled(step, action->user_id, action->device_id,
+                                 &push_registered->address, push_registered->claim, false);
+    if (is_late(device->push, action))
+        return same_token(&device->push->address, &push_registered->address)
                    ? CQ_OK
-                   : user_emit_settled(step, u->id, d->id, &r->address, r->claim, false);
-    st = take_from_others(step, u, d, &r->address);
+                   : user_emit_settled(step, entry->id, device->id, &push_registered->address,
+                                       push_registered->claim, false);
+    st = take_from_others(step, entry, device, &push_registered->address);
     if (st == CQ_OK)
-        st = take_address(step, u, d, a);
-    return st == CQ_OK ? bound_addresses(step, u) : st;
+        st = take_address(step, entry, device, action);
+    return st == CQ_OK ? bound_addresses(step, entry) : st;
 }
+const struct user_rule user_rule_push_registered = {
+    rule_push_registered, TOPIC_BIT(TOPIC_PUSH_TARGETS) | TOPIC_BIT(TOPIC_USER_INBOX)
+};
 
-enum cq_status rule_push_moved(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_push_moved(struct user_step *step, const struct user_action *action)
 {
-    const struct push_moved *m = &a->action.u.push_moved;
-    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
-    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
+    const struct push_moved *moved = &action->action.u.push_moved;
+    struct user_entry *entry = sessions_user(&step->state->sessions, action->user_id);
+    struct known_device *device = entry ? user_device(entry, action->device_id) : NULL;
 
-    if (!d || !d->push || d->push->claim >= m->below ||
-        !id_eq(push_token_id(d->push->address.kind, d->push->address.token), m->token))
+    if (!device || !device->push || device->push->claim >= moved->below ||
+        !id_eq(push_token_id(device->push->address.kind, device->push->address.token),
+               moved->token))
         return CQ_OK; /* it is registered anew since, or for another token */
-    return user_forget_push(step, u, d);
+    return user_forget_push(step, entry, device);
 }
+const struct user_rule user_rule_push_moved = { rule_push_moved, TOPIC_BIT(TOPIC_PUSH_TARGETS) |
+                                                                     TOPIC_BIT(TOPIC_USER_INBOX) };
 
-enum cq_status rule_push_unregistered(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_push_unregistered(struct user_step *step,
+                                             const struct user_action *action)
 {
-    const struct push_unregistered *gone = &a->action.u.push_unregistered;
-    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
-    struct known_device *d = u ? user_device(u, a->device_id) : NULL;
+    const struct push_unregistered *gone = &action->action.u.push_unregistered;
+    struct user_entry *entry = sessions_user(&step->state->sessions, action->user_id);
+    struct known_device *device = entry ? user_device(entry, action->device_id) : NULL;
 
-    if (!d || !d->push)
+    if (!device || !device->push)
         return CQ_OK;
-    if (gone->token.n && !span_eq(gone->token, d->push->address.token))
+    if (gone->token.n && !span_eq(gone->token, device->push->address.token))
         return CQ_OK; /* it has another one by now */
-    if (gone->registered >= 0 && gone->registered != d->push->source_offset)
+    if (gone->registered >= 0 && gone->registered != device->push->source_offset)
         return CQ_OK; /* it was registered again since */
-    return user_forget_push(step, u, d);
+    return user_forget_push(step, entry, device);
 }
+const struct user_rule user_rule_push_unregistered = {
+    rule_push_unregistered, TOPIC_BIT(TOPIC_PUSH_TARGETS) | TOPIC_BIT(TOPIC_USER_INBOX)
+};
 
 /* ---- muted chats ---------------------------------------------------------------------- */
 
-enum cq_status user_restore_mute(struct user_state *s, const struct chat_mute *value)
+enum cq_status user_restore_mute(struct user_state *state, const struct chat_mute *value)
 {
-    struct user_entry *u = sessions_user_make(&s->sessions, value->user_id);
-    const struct muted_chat *known = u ? user_muted(u, value->chat_id) : NULL;
+    struct user_entry *entry = sessions_user_make(&state->sessions, value->user_id);
+    const struct muted_chat *known = entry ? user_muted(entry, value->chat_id) : NULL;
 
-    if (!u)
+    if (!entry)
         return CQ_FATAL;
     if (known && known->source_offset > value->source.offset)
         return CQ_OK; /* a zombie's late word */
-    if (!known && u->mutes_n == USER_MUTES_MAX)
-        user_unmute(u, user_muted_least(u)->chat);
-    return user_mute(u,
+    if (!known && entry->mutes_n == USER_MUTES_MAX)
+        user_unmute(entry, user_muted_least(entry)->chat);
+    return user_mute(entry,
                      &(struct muted_chat){ value->chat_id, value->until_ms, value->source.offset });
 }
 
-void user_restore_unmuted(struct user_state *s, struct cq_id user, struct cq_id chat)
+void user_restore_unmuted(struct user_state *state, struct cq_id user, struct cq_id chat)
 {
-    struct user_entry *u = sessions_user(&s->sessions, user);
+    struct user_entry *entry = sessions_user(&state->sessions, user);
 
-    if (u)
-        user_unmute(u, chat);
+    if (entry)
+        user_unmute(entry, chat);
 }
 
 static enum cq_status emit_mute(struct user_step *step, struct cq_id user,
-                                const struct muted_chat *m, bool gone)
+                                const struct muted_chat *muted_chat, bool gone)
 {
-    struct user_output *o = user_emit(step, TOPIC_PUSH_MUTES);
+    struct user_output *output = user_emit(step, TOPIC_PUSH_MUTES);
 
-    if (!o)
+    if (!output)
         return CQ_FATAL;
-    o->u.mute.gone = gone;
-    o->u.mute.value = (struct chat_mute){
+    output->u.mute.gone = gone;
+    output->u.mute.value = (struct chat_mute){
         .user_id = user,
-        .source = { TOPIC_GENERATION, step->state->partition, m->source_offset },
-        .chat_id = m->chat,
-        .until_ms = m->until_ms,
+        .source = { TOPIC_GENERATION, step->state->partition, muted_chat->source_offset },
+        .chat_id = muted_chat->chat,
+        .until_ms = muted_chat->until_ms,
     };
     return CQ_OK;
 }
 
-static enum cq_status unmute(struct user_step *step, struct user_entry *u, struct cq_id chat)
+static enum cq_status unmute(struct user_step *step, struct user_entry *entry, struct cq_id chat)
 {
-    const struct muted_chat *known = user_muted(u, chat);
-    enum cq_status st = known ? emit_mute(step, u->id, known, true) : CQ_OK;
+    const struct muted_chat *known = user_muted(entry, chat);
+    enum cq_status st = known ? emit_mute(step, entry->id, known, true) : CQ_OK;
 
     if (st == CQ_OK)
-        user_unmute(u, chat);
+        user_unmute(entry, chat);
     return st;
 }
 
 /* What this user's pushes carry from now on. */
-static enum cq_status keep_mute(struct user_step *step, struct user_entry *u,
-                                const struct muted_chat *m)
+static enum cq_status keep_mute(struct user_step *step, struct user_entry *entry,
+                                const struct muted_chat *muted_chat)
 {
-    const struct muted_chat *known = user_muted(u, m->chat);
+    const struct muted_chat *known = user_muted(entry, muted_chat->chat);
     enum cq_status st = CQ_OK;
 
-    if (known && known->source_offset > m->source_offset)
+    if (known && known->source_offset > muted_chat->source_offset)
         return CQ_OK; /* a replay: a later mute is known */
-    if (m->until_ms <= step->log_ms)
-        return unmute(step, u, m->chat);
-    if (!known && u->mutes_n == USER_MUTES_MAX)
-        st = unmute(step, u, user_muted_least(u)->chat);
+    if (muted_chat->until_ms <= step->log_ms)
+        return unmute(step, entry, muted_chat->chat);
+    if (!known && entry->mutes_n == USER_MUTES_MAX)
+        st = unmute(step, entry, user_muted_least(entry)->chat);
     if (st == CQ_OK)
-        st = user_mute(u, m);
-    return st == CQ_OK ? emit_mute(step, u->id, m, false) : st;
+        st = user_mute(entry, muted_chat);
+    return st == CQ_OK ? emit_mute(step, entry->id, muted_chat, false) : st;
 }
 
-int64_t user_muted_until(const struct user_step *step, const struct user_entry *u,
+int64_t user_muted_until(const struct user_step *step, const struct user_entry *entry,
                          struct cq_id chat)
 {
-    const struct muted_chat *m = user_muted(u, chat);
+    const struct muted_chat *muted_chat = user_muted(entry, chat);
 
-    return m && m->source_offset <= step->offset ? m->until_ms : 0;
+    return muted_chat && muted_chat->source_offset <= step->offset ? muted_chat->until_ms : 0;
 }
 
-enum cq_status rule_chat_muted(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_chat_muted(struct user_step *step, const struct user_action *action)
 {
-    const struct chat_muted *m = &a->action.u.chat_muted;
-    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
-    struct user_event *e = user_emit_event(step, a, 0);
+    const struct chat_muted *muted = &action->action.u.chat_muted;
+    struct user_entry *entry = sessions_user(&step->state->sessions, action->user_id);
+    struct user_event *event = user_emit_event(step, action, 0);
 
-    if (!e)
+    if (!event)
         return CQ_FATAL;
-    e->event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
-    e->event.u.chat_mute_changed = (struct chat_mute_changed){ m->chat_id, m->until_ms };
-    return u ? keep_mute(step, u, &(struct muted_chat){ m->chat_id, m->until_ms, step->offset })
-             : CQ_OK; /* the user has no device left */
+    event->event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
+    event->event.u.chat_mute_changed =
+        (struct chat_mute_changed){ muted->chat_id, muted->until_ms };
+    return entry ? keep_mute(step, entry,
+                             &(struct muted_chat){ muted->chat_id, muted->until_ms, step->offset })
+                 : CQ_OK; /* the user has no device left */
 }
+const struct user_rule user_rule_chat_muted = { rule_chat_muted, TOPIC_BIT(TOPIC_USER_EVENTS) |
+                                                                     TOPIC_BIT(TOPIC_PUSH_MUTES) };

@@ -26,83 +26,84 @@ struct pushes {
 
 struct pushes *pushes_new(int32_t slots)
 {
-    struct pushes *p = calloc(1, sizeof *p);
+    struct pushes *pushes = calloc(1, sizeof *pushes);
 
-    if (!p)
+    if (!pushes)
         return NULL;
-    p->slots = slots;
-    p->by_slot = calloc((size_t)slots, sizeof *p->by_slot);
-    buf_init(&p->encoded, TOPIC_RECORD_MAX);
-    if (!p->by_slot) {
-        free(p);
+    pushes->slots = slots;
+    pushes->by_slot = calloc((size_t)slots, sizeof *pushes->by_slot);
+    buf_init(&pushes->encoded, TOPIC_RECORD_MAX);
+    if (!pushes->by_slot) {
+        free(pushes);
         return NULL;
     }
-    return p;
+    return pushes;
 }
 
-void pushes_free(struct pushes *p)
+void pushes_free(struct pushes *pushes)
 {
-    if (!p)
+    if (!pushes)
         return;
-    for (int32_t s = 0; s < p->slots; s++)
-        free(p->by_slot[s].entries);
-    free(p->by_slot);
-    buf_release(&p->encoded);
-    free(p);
+    for (int32_t s = 0; s < pushes->slots; s++)
+        free(pushes->by_slot[s].entries);
+    free(pushes->by_slot);
+    buf_release(&pushes->encoded);
+    free(pushes);
 }
 
-static enum cq_status emit_slot(struct pushes *p, int32_t slot, pushes_emit_fn *emit, void *arg)
+static enum cq_status emit_slot(struct pushes *pushes, int32_t slot, pushes_emit_fn *emit,
+                                void *arg)
 {
-    struct gathered *g = &p->by_slot[slot];
-    struct ws_push record = { g->entries, g->n };
+    struct gathered *gathered = &pushes->by_slot[slot];
+    struct ws_push record = { gathered->entries, gathered->n };
     enum cq_status st;
 
-    if (!g->n)
+    if (!gathered->n)
         return CQ_OK;
-    buf_clear(&p->encoded);
-    st = codec_encode(&ws_push_codec, &record, &p->encoded);
-    p->bytes -= g->bytes;
-    g->n = g->bytes = 0;
-    return st == CQ_OK ? emit(arg, slot, buf_span(&p->encoded)) : CQ_FATAL;
+    buf_clear(&pushes->encoded);
+    st = codec_encode(&ws_push_codec, &record, &pushes->encoded);
+    pushes->bytes -= gathered->bytes;
+    gathered->n = gathered->bytes = 0;
+    return st == CQ_OK ? emit(arg, slot, buf_span(&pushes->encoded)) : CQ_FATAL;
 }
 
-enum cq_status pushes_add(struct pushes *p, int32_t slot, const struct ws_entry *entry,
+enum cq_status pushes_add(struct pushes *pushes, int32_t slot, const struct ws_entry *entry,
                           pushes_emit_fn *emit, void *arg)
 {
-    struct gathered *g = &p->by_slot[slot];
+    struct gathered *gathered = &pushes->by_slot[slot];
     size_t bytes = ENTRY_OVERHEAD + entry->frame.n + entry->to_n * sizeof *entry->to;
 
-    if (g->n && (g->bytes + bytes > TOPIC_CUT_BYTES || g->n >= ENTRIES_MAX)) {
-        enum cq_status st = emit_slot(p, slot, emit, arg);
+    if (gathered->n && (gathered->bytes + bytes > TOPIC_CUT_BYTES || gathered->n >= ENTRIES_MAX)) {
+        enum cq_status st = emit_slot(pushes, slot, emit, arg);
 
         if (st != CQ_OK)
             return st;
     }
-    if (g->n == g->cap) {
-        size_t cap = g->cap ? g->cap * 2 : 64;
-        struct ws_entry *entries = realloc(g->entries, cap * sizeof *entries);
+    if (gathered->n == gathered->cap) {
+        size_t cap = gathered->cap ? gathered->cap * 2 : 64;
+        struct ws_entry *entries = realloc(gathered->entries, cap * sizeof *entries);
 
         if (!entries)
             return CQ_FATAL;
-        g->entries = entries;
-        g->cap = cap;
+        gathered->entries = entries;
+        gathered->cap = cap;
     }
-    g->entries[g->n++] = *entry;
-    g->bytes += bytes;
-    p->bytes += bytes;
+    gathered->entries[gathered->n++] = *entry;
+    gathered->bytes += bytes;
+    pushes->bytes += bytes;
     return CQ_OK;
 }
 
-size_t pushes_bytes(const struct pushes *p)
+size_t pushes_bytes(const struct pushes *pushes)
 {
-    return p->bytes;
+    return pushes->bytes;
 }
 
-enum cq_status pushes_flush(struct pushes *p, pushes_emit_fn *emit, void *arg)
+enum cq_status pushes_flush(struct pushes *pushes, pushes_emit_fn *emit, void *arg)
 {
     enum cq_status st = CQ_OK;
 
-    for (int32_t s = 0; st == CQ_OK && s < p->slots; s++)
-        st = emit_slot(p, s, emit, arg);
+    for (int32_t s = 0; st == CQ_OK && s < pushes->slots; s++)
+        st = emit_slot(pushes, s, emit, arg);
     return st;
 }

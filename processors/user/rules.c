@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/user/rules.h"
 
+#include "lib/base/assert.h"
 #include "schemas/names.h"
 
 #include <stdlib.h>
@@ -33,10 +34,19 @@ void user_state_release(struct user_state *s)
     idmap_release(&s->gone);
 }
 
+/* Zero: it is no session and no device, and so never ends. */
 static struct cq_id entry_id(const struct presence *value)
 {
-    return value->entry.kind == PRESENCE_DEVICE_ENTRY ? value->entry.u.device_entry.device_id
-                                                      : value->entry.u.session_entry.session_id;
+    switch (value->entry.kind) {
+    case PRESENCE_DEVICE_ENTRY:
+        return value->entry.u.device_entry.device_id;
+    case PRESENCE_SESSION_ENTRY:
+        return value->entry.u.session_entry.session_id;
+    case PRESENCE_READS_ENTRY:
+    case PRESENCE_ENTRY_KIND_N:
+        break;
+    }
+    return (struct cq_id){ { 0 } };
 }
 
 enum cq_status user_restore(struct user_state *s, const struct presence *value)
@@ -48,6 +58,10 @@ enum cq_status user_restore(struct user_state *s, const struct presence *value)
     u = sessions_user_make(&s->sessions, value->user_id);
     if (!u)
         return CQ_FATAL;
+    if (value->entry.kind == PRESENCE_READS_ENTRY) {
+        user_hide_reads(u, value->entry.u.reads_entry.hidden, value->source.offset);
+        return CQ_OK;
+    }
     if (value->entry.kind == PRESENCE_DEVICE_ENTRY) {
         struct known_device *known = user_device(u, value->entry.u.device_entry.device_id);
 
@@ -152,6 +166,29 @@ static enum cq_status emit_device(struct user_step *step, struct cq_id user, str
     return CQ_OK;
 }
 
+enum cq_status user_emit_reads(struct user_step *step, const struct user_entry *u)
+{
+    struct user_output *o = user_emit(step, TOPIC_PRESENCE);
+
+    if (!o)
+        return CQ_FATAL;
+    o->u.presence.value = (struct presence){
+        .user_id = u->id,
+        .source = { TOPIC_GENERATION, step->state->partition, u->hides_source },
+        .entry = { PRESENCE_READS_ENTRY, .u.reads_entry = { u->hides_reads } },
+    };
+    return CQ_OK;
+}
+
+void user_push_says_reads(struct user_step *step, const struct user_entry *u)
+{
+    struct user_output *o = &step->out->v[step->out->n - 1];
+
+    CQ_ASSERT(step->out->n && o->topic == TOPIC_WS_PUSH, step->out->n);
+    o->u.push.entry.has_hides_reads = true;
+    o->u.push.entry.hides_reads = u->hides_reads;
+}
+
 enum cq_status user_emit_push(struct user_step *step, struct cq_id user, struct cq_id session,
                               int32_t slot, enum ws_entry_kind kind, struct cq_span frame)
 {
@@ -199,29 +236,7 @@ struct user_event *user_emit_event(struct user_step *step, const struct user_act
     return &o->u.event;
 }
 
-/* ---- users and devices ---------------------------------------------------------------- */
-
-static enum cq_status rule_signed_up(struct user_step *step, const struct user_action *a)
-{
-    struct user_event *e = user_emit_event(step, a, 0);
-
-    if (!e)
-        return CQ_FATAL;
-    e->event.kind = USER_EVENT_USER_REGISTERED;
-    e->event.u.user_registered.name = a->action.u.user_signed_up.name;
-    return CQ_OK;
-}
-
-static enum cq_status rule_profile_edited(struct user_step *step, const struct user_action *a)
-{
-    struct user_event *e = user_emit_event(step, a, 0);
-
-    if (!e)
-        return CQ_FATAL;
-    e->event.kind = USER_EVENT_PROFILE_CHANGED;
-    e->event.u.profile_changed.name = a->action.u.profile_edited.name;
-    return CQ_OK;
-}
+/* ---- devices -------------------------------------------------------------------------- */
 
 /* The device is no more: its sessions end, its row goes, the view is told. */
 static enum cq_status drop_device(struct user_step *step, const struct user_action *a,
@@ -278,6 +293,11 @@ static enum cq_status rule_device_linked(struct user_step *step, const struct us
     e->event.u.device_added = (struct device_added){ a->device_id, d->platform, d->label };
     return CQ_OK;
 }
+const struct user_rule user_rule_device_linked = {
+    rule_device_linked, TOPIC_BIT(TOPIC_USER_EVENTS) | TOPIC_BIT(TOPIC_PRESENCE) |
+                            TOPIC_BIT(TOPIC_WS_PUSH) | TOPIC_BIT(TOPIC_PUSH_TARGETS) |
+                            TOPIC_BIT(TOPIC_USER_INBOX)
+};
 
 static enum cq_status rule_device_unlinked(struct user_step *step, const struct user_action *a)
 {
@@ -286,57 +306,34 @@ static enum cq_status rule_device_unlinked(struct user_step *step, const struct 
     return u ? drop_device(step, a, u, a->device_id, a->action.u.device_unlinked.reason, 0)
              : CQ_FATAL;
 }
+const struct user_rule user_rule_device_unlinked = {
+    rule_device_unlinked, TOPIC_BIT(TOPIC_USER_EVENTS) | TOPIC_BIT(TOPIC_PRESENCE) |
+                              TOPIC_BIT(TOPIC_WS_PUSH) | TOPIC_BIT(TOPIC_PUSH_TARGETS) |
+                              TOPIC_BIT(TOPIC_USER_INBOX)
+};
 
 /* ---- the table ------------------------------------------------------------------------ */
 
-#define W(topic) (1u << (topic))
-
-static const struct rule {
-    enum user_action_action_kind on;
+static const struct {
     const char *name;
-    enum cq_status (*step)(struct user_step *step, const struct user_action *a);
-    uint32_t writes; /* W(topic) set */
+    const struct user_rule *rule;
 } rules[] = {
-    { USER_ACTION_USER_SIGNED_UP, "UserSignedUp", rule_signed_up, W(TOPIC_USER_EVENTS) },
-    { USER_ACTION_PROFILE_EDITED, "ProfileEdited", rule_profile_edited, W(TOPIC_USER_EVENTS) },
-    { USER_ACTION_DEVICE_LINKED, "DeviceLinked", rule_device_linked,
-      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) |
-          W(TOPIC_USER_INBOX) },
-    { USER_ACTION_DEVICE_UNLINKED, "DeviceUnlinked", rule_device_unlinked,
-      W(TOPIC_USER_EVENTS) | W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) | W(TOPIC_PUSH_TARGETS) |
-          W(TOPIC_USER_INBOX) },
-    { USER_ACTION_SESSION_OPENED, "SessionOpened", rule_session_opened,
-      W(TOPIC_PRESENCE) | W(TOPIC_WS_PUSH) },
-    { USER_ACTION_SESSION_CLOSED, "SessionClosed", rule_session_closed, W(TOPIC_PRESENCE) },
-    { USER_ACTION_SESSION_LOST, "SessionLost", rule_session_lost,
-      W(TOPIC_PRESENCE) | W(TOPIC_MOBILE_PUSH) },
-    { USER_ACTION_GATEWAY_ALIVE, "GatewayAlive", rule_gateway_alive, W(TOPIC_PRESENCE) },
-    { USER_ACTION_PUSH_CLAIMED, "PushClaimed", rule_push_claimed,
-      W(TOPIC_PUSH_CLAIMS) | W(TOPIC_USER_INBOX) },
-    { USER_ACTION_PUSH_SETTLED, "PushSettled", rule_push_settled,
-      W(TOPIC_PUSH_CLAIMS) | W(TOPIC_USER_INBOX) },
-    { USER_ACTION_PUSH_REGISTERED, "PushRegistered", rule_push_registered,
-      W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
-    { USER_ACTION_PUSH_UNREGISTERED, "PushUnregistered", rule_push_unregistered,
-      W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
-    { USER_ACTION_PUSH_MOVED, "PushMoved", rule_push_moved,
-      W(TOPIC_PUSH_TARGETS) | W(TOPIC_USER_INBOX) },
-    { USER_ACTION_CHAT_MUTED, "ChatMuted", rule_chat_muted,
-      W(TOPIC_USER_EVENTS) | W(TOPIC_PUSH_MUTES) },
+#define RULE_ROW(kind, constant, name) [constant] = { name, &user_rule_##kind },
+    USER_ACTION_ACTION_KINDS(RULE_ROW)
+#undef RULE_ROW
 };
 
 _Static_assert(ARRAY_LEN(rules) == USER_ACTION_ACTION_KIND_N, "a rule for each user action");
-_Static_assert(TOPIC_N <= 32, "a bit for each topic in rule.writes");
 
-static const uint32_t delivery_writes = W(TOPIC_WS_PUSH) | W(TOPIC_MOBILE_PUSH);
+static const uint32_t delivery_writes = TOPIC_BIT(TOPIC_WS_PUSH) | TOPIC_BIT(TOPIC_MOBILE_PUSH);
 
 /* What a step has made, whole or in part. */
 static enum cq_status check_arrows(enum cq_status st, const struct user_outputs *out,
                                    uint32_t writes)
 {
     for (size_t i = 0; (st == CQ_OK || st == CQ_AGAIN) && i < out->n; i++)
-        if (!(writes & W(out->v[i].topic)))
-            return CQ_FATAL; /* an output that the rule's row does not name: a bug, not bad data */
+        if (!(writes & TOPIC_BIT(out->v[i].topic)))
+            return CQ_FATAL; /* an output that the rule does not name: a bug, not bad data */
     return st;
 }
 
@@ -344,6 +341,7 @@ enum cq_status user_step(struct user_step *step, const struct user_inbox *record
                          const char **ret_why)
 {
     const struct user_action *a = &record->body.u.user_action;
+    const struct user_rule *r;
     enum cq_status st;
 
     if (record->body.kind == USER_INBOX_DELIVERY_BATCH) {
@@ -352,22 +350,21 @@ enum cq_status user_step(struct user_step *step, const struct user_inbox *record
             *ret_why = "a delivery from an unknown partition";
         return check_arrows(st, step->out, delivery_writes);
     }
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        if (rules[i].on != a->action.kind)
-            continue;
-        st = rules[i].step(step, a);
-        if (st == CQ_POISON)
-            *ret_why = "no such slot, or more items than an action may have";
-        return check_arrows(st, step->out, rules[i].writes);
+    if ((size_t)a->action.kind >= ARRAY_LEN(rules)) {
+        *ret_why = "no rule for this action";
+        return CQ_POISON;
     }
-    *ret_why = "no rule for this action";
-    return CQ_POISON;
+    r = rules[a->action.kind].rule;
+    st = r->step(step, a);
+    if (st == CQ_POISON)
+        *ret_why = "no such slot, or more items than an action may have";
+    return check_arrows(st, step->out, r->writes);
 }
 
 static void print_arrows(FILE *out, const char *name, uint32_t writes)
 {
     for (int t = 0; t < TOPIC_N; t++)
-        if (writes & W(t))
+        if (writes & TOPIC_BIT(t))
             fprintf(out, "    processors/user -- %s --> %s\n", name, topic_name((enum topic)t));
 }
 
@@ -375,6 +372,6 @@ void user_rules_print(FILE *out)
 {
     fputs("flowchart LR\n    user.inbox --> processors/user\n", out);
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-        print_arrows(out, rules[i].name, rules[i].writes);
+        print_arrows(out, rules[i].name, rules[i].rule->writes);
     print_arrows(out, "DeliveryBatch", delivery_writes);
 }

@@ -185,6 +185,13 @@ CQ_MUST_CHECK enum cq_status user_emit_push(struct user_step *step, struct cq_id
                                             struct cq_id session, int32_t slot,
                                             enum ws_entry_kind kind, struct cq_span frame);
 
+/** The last output, an entry of ws.push, says whether this user's reads are hidden, as it is known now: a
+ * replay of an older action must not undo a newer one. */
+void user_push_says_reads(struct user_step *step, const struct user_entry *u);
+
+/** The same for the table, to be restored from. */
+CQ_MUST_CHECK enum cq_status user_emit_reads(struct user_step *step, const struct user_entry *u);
+
 /** A fact about a user, as the `index`th of this action; NULL: no room. */
 struct user_event *user_emit_event(struct user_step *step, const struct user_action *a,
                                    int32_t index);
@@ -199,19 +206,12 @@ CQ_MUST_CHECK enum cq_status user_emit_settled(struct user_step *step, struct cq
                                                const struct push_address *address, int64_t claim,
                                                bool kept);
 
-CQ_MUST_CHECK enum cq_status rule_push_claimed(struct user_step *step, const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_push_settled(struct user_step *step, const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_push_moved(struct user_step *step, const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_push_registered(struct user_step *step,
-                                                  const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_push_unregistered(struct user_step *step,
-                                                    const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_chat_muted(struct user_step *step, const struct user_action *a);
+/** What decides about one kind of action. It stands behind its function, under the name of the kind:
+ * a kind without one does not link. */
+struct user_rule {
+    enum cq_status (*step)(struct user_step *step, const struct user_action *a);
+    uint32_t writes; /* topics, see TOPIC_BIT; an output to any other ends the process */
+};
 
-CQ_MUST_CHECK enum cq_status rule_session_opened(struct user_step *step,
-                                                 const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_session_closed(struct user_step *step,
-                                                 const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_session_lost(struct user_step *step, const struct user_action *a);
-CQ_MUST_CHECK enum cq_status rule_gateway_alive(struct user_step *step,
-                                                const struct user_action *a);
+#define USER_RULE_DECLARED(kind, constant, name) extern const struct user_rule user_rule_##kind;
+USER_ACTION_ACTION_KINDS(USER_RULE_DECLARED)

@@ -12,9 +12,10 @@ enum { READY_FRAME_MAX = 32 * 1024 };
 /* ---- sessions ------------------------------------------------------------------------- */
 
 static enum cq_status emit_ready(struct user_step *step, const struct live_session *s,
-                                 struct cq_id user)
+                                 const struct user_entry *u)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf at, frame;
+    enum cq_status st;
 
     buf_init(&at, READY_FRAME_MAX);
     buf_init(&frame, READY_FRAME_MAX);
@@ -22,11 +23,14 @@ static enum cq_status emit_ready(struct user_step *step, const struct live_sessi
     frame_ready(&frame, s->id, buf_span(&at));
     if (at.failed || frame.failed)
         return CQ_FATAL;
-    return user_emit_push(step, user, s->id, s->slot, WS_ENTRY_KIND_READY,
-                          arena_copy(step->arena, buf_span(&frame)));
+    st = user_emit_push(step, u->id, s->id, s->slot, WS_ENTRY_KIND_READY,
+                        arena_copy(step->arena, buf_span(&frame)));
+    if (st == CQ_OK)
+        user_push_says_reads(step, u);
+    return st;
 }
 
-enum cq_status rule_session_opened(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_session_opened(struct user_step *step, const struct user_action *a)
 {
     const struct session_opened *o = &a->action.u.session_opened;
     struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
@@ -53,8 +57,11 @@ enum cq_status rule_session_opened(struct user_step *step, const struct user_act
         st = user_add_session(u, &s);
     if (st == CQ_OK)
         st = user_emit_session(step, u->id, &s, false);
-    return st == CQ_OK ? emit_ready(step, &s, u->id) : st;
+    return st == CQ_OK ? emit_ready(step, &s, u) : st;
 }
+const struct user_rule user_rule_session_opened = {
+    rule_session_opened, TOPIC_BIT(TOPIC_PRESENCE) | TOPIC_BIT(TOPIC_WS_PUSH)
+};
 
 /* Remove it where it is known; *ret_device (may be NULL) is its device. True when it was known. */
 static bool end_session(struct user_step *step, struct user_entry *u, struct cq_id session,
@@ -74,7 +81,7 @@ static bool end_session(struct user_step *step, struct user_entry *u, struct cq_
     return true;
 }
 
-enum cq_status rule_session_closed(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_session_closed(struct user_step *step, const struct user_action *a)
 {
     struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
     struct cq_id device;
@@ -83,9 +90,11 @@ enum cq_status rule_session_closed(struct user_step *step, const struct user_act
     end_session(step, u, a->action.u.session_closed.session_id, &device, &st);
     return st;
 }
+const struct user_rule user_rule_session_closed = { rule_session_closed,
+                                                    TOPIC_BIT(TOPIC_PRESENCE) };
 
 /* What did not reach the device becomes a push, and never goes to another socket. */
-enum cq_status rule_session_lost(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_session_lost(struct user_step *step, const struct user_action *a)
 {
     const struct session_lost *lost = &a->action.u.session_lost;
     struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
@@ -109,6 +118,9 @@ enum cq_status rule_session_lost(struct user_step *step, const struct user_actio
     }
     return st;
 }
+const struct user_rule user_rule_session_lost = {
+    rule_session_lost, TOPIC_BIT(TOPIC_PRESENCE) | TOPIC_BIT(TOPIC_MOBILE_PUSH)
+};
 
 /* ---- gateways ------------------------------------------------------------------------- */
 
@@ -189,7 +201,7 @@ static enum cq_status drop_silent(struct user_step *step)
     return st;
 }
 
-enum cq_status rule_gateway_alive(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_gateway_alive(struct user_step *step, const struct user_action *a)
 {
     struct user_state *s = step->state;
     struct cq_id silent;
@@ -202,3 +214,4 @@ enum cq_status rule_gateway_alive(struct user_step *step, const struct user_acti
     /* walking every user is for the rare minute in which a gateway is found gone */
     return st == CQ_OK && find_silent(step, &silent) ? drop_silent(step) : st;
 }
+const struct user_rule user_rule_gateway_alive = { rule_gateway_alive, TOPIC_BIT(TOPIC_PRESENCE) };

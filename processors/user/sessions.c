@@ -175,6 +175,14 @@ void device_drop_push(struct known_device *d)
     d->push = NULL;
 }
 
+void user_hide_reads(struct user_entry *u, bool hidden, int64_t offset)
+{
+    if (offset < u->hides_source)
+        return;
+    u->hides_reads = hidden;
+    u->hides_source = offset;
+}
+
 struct muted_chat *user_muted(const struct user_entry *u, struct cq_id chat)
 {
     for (int i = 0; i < u->mutes_n; i++)

@@ -50,6 +50,8 @@ struct user_entry {
     struct muted_chat *mutes;      /* owned; in no order */
     uint8_t sessions_n, devices_n;
     uint16_t mutes_n;
+    bool hides_reads;     /* his read receipts are off … */
+    int64_t hides_source; /* … as the action at this offset said */
 };
 
 struct sessions {
@@ -87,6 +89,9 @@ struct muted_chat *user_muted_least(const struct user_entry *u);
  * memory. */
 CQ_MUST_CHECK enum cq_status user_mute(struct user_entry *u, const struct muted_chat *x);
 void user_unmute(struct user_entry *u, struct cq_id chat);
+
+/** His reads are hidden, or not, as the action at this offset says; an older one changes nothing. */
+void user_hide_reads(struct user_entry *u, bool hidden, int64_t offset);
 
 /** Opened at this offset of user.inbox, or before: in a replay one may be known that opened
  * later. */

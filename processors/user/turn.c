@@ -60,12 +60,26 @@ size_t user_turn_memory(const struct user_turn *t)
 
 void user_presence_key(const struct presence *p, char out[USER_KEY_MAX])
 {
-    bool is_device = p->entry.kind == PRESENCE_DEVICE_ENTRY;
-    struct cq_id id =
-        is_device ? p->entry.u.device_entry.device_id : p->entry.u.session_entry.session_id;
+    const char *kind = "reads";
+    struct cq_id id = { { 0 } };
 
-    snprintf(out, USER_KEY_MAX, "%s/%s/%s", id_text(p->user_id).s, is_device ? "device" : "session",
-             id_text(id).s);
+    switch (p->entry.kind) {
+    case PRESENCE_DEVICE_ENTRY:
+        kind = "device";
+        id = p->entry.u.device_entry.device_id;
+        break;
+    case PRESENCE_SESSION_ENTRY:
+        kind = "session";
+        id = p->entry.u.session_entry.session_id;
+        break;
+    case PRESENCE_READS_ENTRY:
+    case PRESENCE_ENTRY_KIND_N:
+        break;
+    }
+    if (id_is_zero(id))
+        snprintf(out, USER_KEY_MAX, "%s/%s", id_text(p->user_id).s, kind);
+    else
+        snprintf(out, USER_KEY_MAX, "%s/%s/%s", id_text(p->user_id).s, kind, id_text(id).s);
 }
 
 void user_target_key(const struct push_target *t, char out[USER_KEY_MAX])
@@ -184,6 +198,7 @@ static enum cq_status emit_output(struct user_turn *t, const struct output_port 
     case TOPIC_REJECTIONS:
     case TOPIC_DELIVERY_STATUS:
     case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_SIGNALS:
     case TOPIC_N:
         break;
     }

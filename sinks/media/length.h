@@ -22,4 +22,4 @@ struct length {
 };
 
 /** `type` is the media type by content. What cannot be understood stays 0. */
-void length_find(const struct length_source *s, const char *type, struct length *ret);
+void length_find(const struct length_source *source, const char *type, struct length *ret);

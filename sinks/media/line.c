@@ -5,145 +5,149 @@
 
 static const int64_t never_ms = INT64_MAX;
 
-void line_init(struct line *l, int64_t budget_ms, int32_t at_once)
+void line_init(struct line *line, int64_t budget_ms, int32_t at_once)
 {
-    *l = (struct line){ .budget_ms = budget_ms, .at_once = at_once };
+    *line = (struct line){ .budget_ms = budget_ms, .at_once = at_once };
 }
 
 /* ---- owners --------------------------------------------------------------------------- */
 
 /* What the owner has left now: it grows by the budget each minute, up to the budget. */
-static int64_t owner_left(const struct line *l, const struct line_owner *o, int64_t now_ms)
+static int64_t owner_left(const struct line *line, const struct line_owner *owner, int64_t now_ms)
 {
-    int64_t passed_ms = now_ms > o->at_ms ? now_ms - o->at_ms : 0;
+    int64_t passed_ms = now_ms > owner->at_ms ? now_ms - owner->at_ms : 0;
     int64_t left_ms;
 
     if (passed_ms > LINE_MINUTE_MS * 1000) /* no product below is too large */
         passed_ms = LINE_MINUTE_MS * 1000;
-    left_ms = o->left_ms + passed_ms * l->budget_ms / LINE_MINUTE_MS;
-    return left_ms < l->budget_ms ? left_ms : l->budget_ms;
+    left_ms = owner->left_ms + passed_ms * line->budget_ms / LINE_MINUTE_MS;
+    return left_ms < line->budget_ms ? left_ms : line->budget_ms;
 }
 
 /* The owner's entry, or one to be reused for it: an unused one, otherwise the one with no file in
  * line and most of its budget left, so that least is forgotten. NULL: all have files in line. */
-static struct line_owner *owner_of(struct line *l, struct cq_id id, int64_t now_ms)
+static struct line_owner *owner_of(struct line *line, struct cq_id id, int64_t now_ms)
 {
     struct line_owner *best = NULL;
 
     for (int32_t i = 0; i < LINE_OWNERS; i++) {
-        struct line_owner *o = &l->owners[i];
+        struct line_owner *owner = &line->owners[i];
 
-        if (o->used && id_eq(o->id, id))
-            return o;
-        if (o->places || (best && !best->used))
+        if (owner->used && id_eq(owner->id, id))
+            return owner;
+        if (owner->places || (best && !best->used))
             continue;
-        if (!best || !o->used || owner_left(l, o, now_ms) > owner_left(l, best, now_ms))
-            best = o;
+        if (!best || !owner->used ||
+            owner_left(line, owner, now_ms) > owner_left(line, best, now_ms))
+            best = owner;
     }
     if (!best)
         return NULL;
     *best = (struct line_owner){
-        .id = id, .used = true, .left_ms = l->budget_ms, .at_ms = now_ms, .served = 0
+        .id = id, .used = true, .left_ms = line->budget_ms, .at_ms = now_ms, .served = 0
     };
     return best;
 }
 
 /* ---- places --------------------------------------------------------------------------- */
 
-enum line_answer line_join(struct line *l, struct cq_id owner, int64_t now_ms, int32_t *ret)
+enum line_answer line_join(struct line *line, struct cq_id owner, int64_t now_ms, int32_t *ret)
 {
-    struct line_owner *o;
+    struct line_owner *line_owner;
     int32_t i = 0;
 
-    if (line_is_full(l))
+    if (line_is_full(line))
         return LINE_FULL;
-    o = owner_of(l, owner, now_ms);
-    if (!o)
+    line_owner = owner_of(line, owner, now_ms);
+    if (!line_owner)
         return LINE_FULL;
-    if (o->places == LINE_OWNER_MAX)
+    if (line_owner->places == LINE_OWNER_MAX)
         return LINE_TOO_MANY;
-    while (l->places[i].state != LINE_FREE)
+    while (line->places[i].state != LINE_FREE)
         i++;
-    l->places[i] = (struct line_place){ LINE_WAITING, (int32_t)(o - l->owners), 0, ++l->order };
-    o->places++;
-    l->n++;
+    line->places[i] =
+        (struct line_place){ LINE_WAITING, (int32_t)(line_owner - line->owners), 0, ++line->order };
+    line_owner->places++;
+    line->n++;
     *ret = i;
     return LINE_TAKEN;
 }
 
-static bool is_before(const struct line *l, const struct line_place *a, const struct line_place *b)
+static bool is_before(const struct line *line, const struct line_place *a,
+                      const struct line_place *b)
 {
-    const struct line_owner *x = &l->owners[a->owner], *y = &l->owners[b->owner];
+    const struct line_owner *x = &line->owners[a->owner], *y = &line->owners[b->owner];
 
     return x->served != y->served ? x->served < y->served : a->order < b->order;
 }
 
-int32_t line_next(struct line *l, int64_t now_ms)
+int32_t line_next(struct line *line, int64_t now_ms)
 {
-    struct line_owner *o;
+    struct line_owner *owner;
     int32_t best = -1;
 
     for (int32_t i = 0; i < LINE_MAX; i++) {
-        const struct line_place *p = &l->places[i];
+        const struct line_place *place = &line->places[i];
 
-        if (p->state != LINE_WAITING || p->due_ms > now_ms)
+        if (place->state != LINE_WAITING || place->due_ms > now_ms)
             continue;
-        o = &l->owners[p->owner];
-        if (o->working >= l->at_once || owner_left(l, o, now_ms) <= 0)
+        owner = &line->owners[place->owner];
+        if (owner->working >= line->at_once || owner_left(line, owner, now_ms) <= 0)
             continue;
-        if (best < 0 || is_before(l, p, &l->places[best]))
+        if (best < 0 || is_before(line, place, &line->places[best]))
             best = i;
     }
     if (best < 0)
         return -1;
-    o = &l->owners[l->places[best].owner];
-    l->places[best].state = LINE_WORKING;
-    o->served = ++l->served;
-    o->working++;
-    l->working++;
+    owner = &line->owners[line->places[best].owner];
+    line->places[best].state = LINE_WORKING;
+    owner->served = ++line->served;
+    owner->working++;
+    line->working++;
     return best;
 }
 
-void line_charge(struct line *l, int32_t place, int64_t cost_ms, int64_t now_ms)
+void line_charge(struct line *line, int32_t place, int64_t cost_ms, int64_t now_ms)
 {
-    struct line_owner *o = &l->owners[l->places[place].owner];
+    struct line_owner *owner = &line->owners[line->places[place].owner];
 
-    o->left_ms = owner_left(l, o, now_ms) - (cost_ms > 0 ? cost_ms : 0);
-    o->at_ms = now_ms;
+    owner->left_ms = owner_left(line, owner, now_ms) - (cost_ms > 0 ? cost_ms : 0);
+    owner->at_ms = now_ms;
 }
 
-static void stop_working(struct line *l, struct line_place *p)
+static void stop_working(struct line *line, struct line_place *place)
 {
-    if (p->state != LINE_WORKING)
+    if (place->state != LINE_WORKING)
         return;
-    CQ_ASSERT(l->owners[p->owner].working > 0 && l->working > 0, l->owners[p->owner].working,
-              l->working);
-    p->state = LINE_WAITING;
-    l->owners[p->owner].working--;
-    l->working--;
+    CQ_ASSERT(line->owners[place->owner].working > 0 && line->working > 0,
+              line->owners[place->owner].working, line->working);
+    place->state = LINE_WAITING;
+    line->owners[place->owner].working--;
+    line->working--;
 }
 
-void line_wait(struct line *l, int32_t place, int64_t due_ms)
+void line_wait(struct line *line, int32_t place, int64_t due_ms)
 {
-    CQ_ASSERT(l->places[place].state != LINE_FREE, place);
-    stop_working(l, &l->places[place]);
-    l->places[place].due_ms = due_ms;
+    CQ_ASSERT(line->places[place].state != LINE_FREE, place);
+    stop_working(line, &line->places[place]);
+    line->places[place].due_ms = due_ms;
 }
 
-void line_rest(struct line *l, int32_t place)
+void line_rest(struct line *line, int32_t place)
 {
-    line_wait(l, place, never_ms);
+    line_wait(line, place, never_ms);
 }
 
-void line_leave(struct line *l, int32_t place)
+void line_leave(struct line *line, int32_t place)
 {
-    struct line_place *p = &l->places[place];
+    struct line_place *line_place = &line->places[place];
 
-    if (p->state == LINE_FREE)
+    if (line_place->state == LINE_FREE)
         return;
-    stop_working(l, p);
-    CQ_ASSERT(l->owners[p->owner].places > 0 && l->n > 0, l->owners[p->owner].places, l->n);
-    p->state = LINE_FREE;
-    l->owners[p->owner].places--;
-    l->n--;
+    stop_working(line, line_place);
+    CQ_ASSERT(line->owners[line_place->owner].places > 0 && line->n > 0,
+              line->owners[line_place->owner].places, line->n);
+    line_place->state = LINE_FREE;
+    line->owners[line_place->owner].places--;
+    line->n--;
 }

@@ -45,30 +45,30 @@ struct line {
     uint64_t order, served;
 };
 
-void line_init(struct line *l, int64_t budget_ms, int32_t at_once);
+void line_init(struct line *line, int64_t budget_ms, int32_t at_once);
 
 enum line_answer { LINE_TAKEN, LINE_FULL, LINE_TOO_MANY };
 
 /** A file of `owner` joins. LINE_TAKEN: `*ret` is its place until line_leave(). LINE_FULL: nobody
  * gets in now. LINE_TOO_MANY: this owner has LINE_OWNER_MAX already. */
-enum line_answer line_join(struct line *l, struct cq_id owner, int64_t now_ms, int32_t *ret);
+enum line_answer line_join(struct line *line, struct cq_id owner, int64_t now_ms, int32_t *ret);
 
 /** The place that is next, now at work; -1: none may begin now. Among owners within their budget
  * and below `at_once`, the one served longest ago; of one owner, the first that came. */
-int32_t line_next(struct line *l, int64_t now_ms);
+int32_t line_next(struct line *line, int64_t now_ms);
 
 /** It used up so much of its owner's budget. */
-void line_charge(struct line *l, int32_t place, int64_t cost_ms, int64_t now_ms);
+void line_charge(struct line *line, int32_t place, int64_t cost_ms, int64_t now_ms);
 
 /** Not at work any more; it waits until `due_ms`, keeping its place. */
-void line_wait(struct line *l, int32_t place, int64_t due_ms);
+void line_wait(struct line *line, int32_t place, int64_t due_ms);
 
 /** Not at work any more, but not gone: it is neither next nor counted as at work. */
-void line_rest(struct line *l, int32_t place);
+void line_rest(struct line *line, int32_t place);
 
-void line_leave(struct line *l, int32_t place);
+void line_leave(struct line *line, int32_t place);
 
-static inline bool line_is_full(const struct line *l)
+static inline bool line_is_full(const struct line *line)
 {
-    return l->n == LINE_MAX;
+    return line->n == LINE_MAX;
 }

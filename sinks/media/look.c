@@ -61,7 +61,7 @@ static bool read_line(int fd, int64_t until_ms, const atomic_bool *stop, char ou
     size_t n = 0;
 
     for (;;) {
-        struct pollfd p = { .fd = fd, .events = POLLIN };
+        struct pollfd pollfd = { .fd = fd, .events = POLLIN };
         int64_t left = until_ms - clock_mono_ms();
         ssize_t got;
         int ready;
@@ -69,7 +69,7 @@ static bool read_line(int fd, int64_t until_ms, const atomic_bool *stop, char ou
         in_time = left > 0 && !(stop && atomic_load(stop));
         if (!in_time || n + 1 >= LINE)
             break;
-        ready = poll(&p, 1, left < SLICE_MS ? (int)left : SLICE_MS);
+        ready = poll(&pollfd, 1, left < SLICE_MS ? (int)left : SLICE_MS);
         if (ready == 0 || (ready < 0 && errno == EINTR))
             continue;
         got = ready < 0 ? 0 : read(fd, out + n, LINE - 1 - n);
@@ -99,7 +99,7 @@ static void understand_end(bool in_time, int status, struct look_found *ret)
 
 static void understand(const char *line, bool in_time, int status, struct look_found *ret)
 {
-    long long v[3] = { -1, -1, -1 };
+    long long numbers[3] = { -1, -1, -1 };
     char *at = (char *)line + 3;
 
     *ret = (struct look_found){ .end = LOOK_SAID };
@@ -107,13 +107,13 @@ static void understand(const char *line, bool in_time, int status, struct look_f
         const char *from = at;
         long long got = strtoll(from, &at, 10);
 
-        v[i] = at == from ? -1 : got; /* a line that ends too early */
+        numbers[i] = at == from ? -1 : got; /* a line that ends too early */
     }
-    if (*at == '\n' && v[0] >= 0 && v[0] <= INT32_MAX && v[1] >= 0 && v[1] <= INT32_MAX &&
-        v[2] >= 0) {
-        ret->width = (int32_t)v[0];
-        ret->height = (int32_t)v[1];
-        ret->duration_ms = v[2];
+    if (*at == '\n' && numbers[0] >= 0 && numbers[0] <= INT32_MAX && numbers[1] >= 0 &&
+        numbers[1] <= INT32_MAX && numbers[2] >= 0) {
+        ret->width = (int32_t)numbers[0];
+        ret->height = (int32_t)numbers[1];
+        ret->duration_ms = numbers[2];
     } else if (strncmp(line, "fault ", 6) == 0) {
         snprintf(ret->fault, sizeof ret->fault, "%.*s", (int)strcspn(line + 6, "\n"), line + 6);
     } else {

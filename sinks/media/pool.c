@@ -35,11 +35,11 @@ struct fetched {
 
 static bool on_bytes(void *arg, struct cq_span bytes)
 {
-    struct fetched *f = arg;
+    struct fetched *fetched = arg;
 
-    f->bytes += (int64_t)bytes.n;
+    fetched->bytes += (int64_t)bytes.n;
     while (bytes.n) {
-        ssize_t n = write(f->fd, bytes.p, bytes.n);
+        ssize_t n = write(fetched->fd, bytes.p, bytes.n);
 
         if (n <= 0)
             return false;
@@ -48,193 +48,193 @@ static bool on_bytes(void *arg, struct cq_span bytes)
     return true;
 }
 
-static enum cq_status say_later(struct seat *s, const char *why, bool store_away)
+static enum cq_status say_later(struct seat *seat, const char *why, bool store_away)
 {
-    snprintf(s->job.why, sizeof s->job.why, "%s", why);
-    s->job.store_away = store_away;
+    snprintf(seat->job.why, sizeof seat->job.why, "%s", why);
+    seat->job.store_away = store_away;
     return CQ_AGAIN;
 }
 
 /* The child gets a copy without a name, never the store's own file. */
-static enum cq_status fetch(struct seat *s, struct fetched *f)
+static enum cq_status fetch(struct seat *seat, struct fetched *fetched)
 {
     enum cq_status st;
 
-    f->fd = open(s->pool->conf.folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (f->fd < 0)
-        return say_later(s, "no file can be made in TMPDIR", false);
-    st = store_stream(s->store, s->job.key, on_bytes, f);
+    fetched->fd = open(seat->pool->conf.folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fetched->fd < 0)
+        return say_later(seat, "no file can be made in TMPDIR", false);
+    st = store_stream(seat->store, seat->job.key, on_bytes, fetched);
     if (st == CQ_AGAIN)
-        return say_later(s, store_why(s->store), true);
-    if (st == CQ_POISON && store_fault(s->store) == STORE_WRONG)
-        return say_later(s, "no room in TMPDIR", false);
-    if (st == CQ_OK && lseek(f->fd, 0, SEEK_SET) != 0)
-        return say_later(s, "a file in TMPDIR cannot be read", false);
+        return say_later(seat, store_why(seat->store), true);
+    if (st == CQ_POISON && store_fault(seat->store) == STORE_WRONG)
+        return say_later(seat, "no room in TMPDIR", false);
+    if (st == CQ_OK && lseek(fetched->fd, 0, SEEK_SET) != 0)
+        return say_later(seat, "a file in TMPDIR cannot be read", false);
     return st;
 }
 
-static enum cq_status put_thumbnail(struct seat *s, const struct cq_buf *jpeg)
+static enum cq_status put_thumbnail(struct seat *seat, const struct cq_buf *jpeg)
 {
-    char *key = s->job.thumbnail;
+    char *key = seat->job.thumbnail;
     enum cq_status st;
 
-    snprintf(key, STORE_KEY_MAX, "thumbnails/%.2s/%s", id_text(s->job.media).s,
-             id_text(s->job.media).s);
-    st = store_put(s->store, key, "image/jpeg", buf_span(jpeg));
-    return st == CQ_OK ? CQ_OK : say_later(s, store_why(s->store), true);
+    snprintf(key, STORE_KEY_MAX, "thumbnails/%.2s/%s", id_text(seat->job.media).s,
+             id_text(seat->job.media).s);
+    st = store_put(seat->store, key, "image/jpeg", buf_span(jpeg));
+    return st == CQ_OK ? CQ_OK : say_later(seat, store_why(seat->store), true);
 }
 
-static enum cq_status look(struct seat *s, int fd)
+static enum cq_status look(struct seat *seat, int fd)
 {
-    const struct pool_conf *conf = &s->pool->conf;
+    const struct pool_conf *conf = &seat->pool->conf;
     cq_auto(buf) struct cq_buf jpeg = { 0 };
     enum cq_status st;
 
     buf_init(&jpeg, LOOK_THUMBNAIL_MAX);
-    st = look_into(conf->program, fd, s->job.type, conf->megapixels_max, &s->pool->stop,
-                   &s->job.found, &jpeg);
+    st = look_into(conf->program, fd, seat->job.type, conf->megapixels_max, &seat->pool->stop,
+                   &seat->job.found, &jpeg);
     if (st != CQ_OK)
-        return say_later(s, "chasqui-thumbnail does not start", false);
-    return jpeg.n ? put_thumbnail(s, &jpeg) : CQ_OK;
+        return say_later(seat, "chasqui-thumbnail does not start", false);
+    return jpeg.n ? put_thumbnail(seat, &jpeg) : CQ_OK;
 }
 
 /* What is in the file. Without its bytes a fault says so; CQ_AGAIN while the store is away. */
-static void do_job(struct seat *s)
+static void do_job(struct seat *seat)
 {
-    struct fetched f = { .fd = -1 };
-    enum cq_status st = fetch(s, &f);
+    struct fetched fetched = { .fd = -1 };
+    enum cq_status st = fetch(seat, &fetched);
 
-    s->job.bytes = f.bytes;
+    seat->job.bytes = fetched.bytes;
     if (st == CQ_OK) {
-        st = look(s, f.fd);
+        st = look(seat, fetched.fd);
     } else if (st == CQ_POISON) {
-        snprintf(s->job.found.fault, sizeof s->job.found.fault, "not in the store");
+        snprintf(seat->job.found.fault, sizeof seat->job.found.fault, "not in the store");
         st = CQ_OK;
     }
-    s->job.st = st;
-    if (f.fd >= 0)
-        close(f.fd);
+    seat->job.st = st;
+    if (fetched.fd >= 0)
+        close(fetched.fd);
 }
 
 static void *seat_main(void *arg)
 {
-    struct seat *s = arg;
+    struct seat *seat = arg;
 
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&seat->lock);
     for (;;) {
-        while (s->state == SEAT_IDLE || s->state == SEAT_DONE)
-            pthread_cond_wait(&s->asked, &s->lock);
-        if (s->state == SEAT_CLOSED)
+        while (seat->state == SEAT_IDLE || seat->state == SEAT_DONE)
+            pthread_cond_wait(&seat->asked, &seat->lock);
+        if (seat->state == SEAT_CLOSED)
             break;
-        pthread_mutex_unlock(&s->lock);
-        do_job(s);
-        pthread_mutex_lock(&s->lock);
-        if (s->state == SEAT_ASKED)
-            s->state = SEAT_DONE;
+        pthread_mutex_unlock(&seat->lock);
+        do_job(seat);
+        pthread_mutex_lock(&seat->lock);
+        if (seat->state == SEAT_ASKED)
+            seat->state = SEAT_DONE;
     }
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&seat->lock);
     return NULL;
 }
 
 /* ---- all of them ---------------------------------------------------------------------- */
 
-static void set_state(struct seat *s, enum seat_state state)
+static void set_state(struct seat *seat, enum seat_state state)
 {
-    pthread_mutex_lock(&s->lock);
-    s->state = state;
-    pthread_cond_signal(&s->asked);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_lock(&seat->lock);
+    seat->state = state;
+    pthread_cond_signal(&seat->asked);
+    pthread_mutex_unlock(&seat->lock);
 }
 
-static enum seat_state state_of(struct seat *s)
+static enum seat_state state_of(struct seat *seat)
 {
     enum seat_state state;
 
-    pthread_mutex_lock(&s->lock);
-    state = s->state;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_lock(&seat->lock);
+    state = seat->state;
+    pthread_mutex_unlock(&seat->lock);
     return state;
 }
 
-static bool open_seat(struct pool *p, struct seat *s)
+static bool open_seat(struct pool *pool, struct seat *seat)
 {
-    s->pool = p;
-    if (store_new(&p->conf.store, &s->store) != CQ_OK)
+    seat->pool = pool;
+    if (store_new(&pool->conf.store, &seat->store) != CQ_OK)
         return false;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->asked, NULL);
-    if (pthread_create(&s->thread, NULL, seat_main, s) == 0)
+    pthread_mutex_init(&seat->lock, NULL);
+    pthread_cond_init(&seat->asked, NULL);
+    if (pthread_create(&seat->thread, NULL, seat_main, seat) == 0)
         return true;
-    store_free(s->store);
+    store_free(seat->store);
     return false;
 }
 
 enum cq_status pool_new(const struct pool_conf *conf, struct pool **ret)
 {
-    struct pool *p = calloc(1, sizeof *p);
+    struct pool *pool = calloc(1, sizeof *pool);
 
-    if (!p)
+    if (!pool)
         return CQ_FATAL;
-    p->conf = *conf;
-    for (; p->n < conf->threads && p->n < POOL_MAX; p->n++)
-        if (!open_seat(p, &p->seats[p->n])) {
-            pool_free(p);
+    pool->conf = *conf;
+    for (; pool->n < conf->threads && pool->n < POOL_MAX; pool->n++)
+        if (!open_seat(pool, &pool->seats[pool->n])) {
+            pool_free(pool);
             return CQ_FATAL;
         }
-    *ret = p;
+    *ret = pool;
     return CQ_OK;
 }
 
-void pool_free(struct pool *p)
+void pool_free(struct pool *pool)
 {
-    if (!p)
+    if (!pool)
         return;
-    atomic_store(&p->stop, true);
-    for (int i = 0; i < p->n; i++)
-        set_state(&p->seats[i], SEAT_CLOSED);
-    for (int i = 0; i < p->n; i++) {
-        pthread_join(p->seats[i].thread, NULL);
-        pthread_cond_destroy(&p->seats[i].asked);
-        pthread_mutex_destroy(&p->seats[i].lock);
-        store_free(p->seats[i].store);
+    atomic_store(&pool->stop, true);
+    for (int i = 0; i < pool->n; i++)
+        set_state(&pool->seats[i], SEAT_CLOSED);
+    for (int i = 0; i < pool->n; i++) {
+        pthread_join(pool->seats[i].thread, NULL);
+        pthread_cond_destroy(&pool->seats[i].asked);
+        pthread_mutex_destroy(&pool->seats[i].lock);
+        store_free(pool->seats[i].store);
     }
-    free(p);
+    free(pool);
 }
 
-int pool_idle(struct pool *p)
+int pool_idle(struct pool *pool)
 {
     int n = 0;
 
-    for (int i = 0; i < p->n; i++)
-        n += state_of(&p->seats[i]) == SEAT_IDLE;
+    for (int i = 0; i < pool->n; i++)
+        n += state_of(&pool->seats[i]) == SEAT_IDLE;
     return n;
 }
 
-void pool_begin(struct pool *p, const struct pool_job *job)
+void pool_begin(struct pool *pool, const struct pool_job *job)
 {
-    for (int i = 0; i < p->n; i++) {
-        struct seat *s = &p->seats[i];
+    for (int i = 0; i < pool->n; i++) {
+        struct seat *seat = &pool->seats[i];
 
-        if (state_of(s) != SEAT_IDLE)
+        if (state_of(seat) != SEAT_IDLE)
             continue;
-        s->job = *job;
-        s->job.found = (struct look_found){ 0 };
-        s->job.store_away = false;
-        s->job.thumbnail[0] = s->job.why[0] = '\0';
-        set_state(s, SEAT_ASKED);
+        seat->job = *job;
+        seat->job.found = (struct look_found){ 0 };
+        seat->job.store_away = false;
+        seat->job.thumbnail[0] = seat->job.why[0] = '\0';
+        set_state(seat, SEAT_ASKED);
         return;
     }
 }
 
-bool pool_take(struct pool *p, struct pool_job *ret)
+bool pool_take(struct pool *pool, struct pool_job *ret)
 {
-    for (int i = 0; i < p->n; i++) {
-        struct seat *s = &p->seats[i];
+    for (int i = 0; i < pool->n; i++) {
+        struct seat *seat = &pool->seats[i];
 
-        if (state_of(s) != SEAT_DONE)
+        if (state_of(seat) != SEAT_DONE)
             continue;
-        *ret = s->job;
-        set_state(s, SEAT_IDLE);
+        *ret = seat->job;
+        set_state(seat, SEAT_IDLE);
         return true;
     }
     return false;

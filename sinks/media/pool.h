@@ -41,13 +41,13 @@ struct pool_job {
 CQ_MUST_CHECK enum cq_status pool_new(const struct pool_conf *conf, struct pool **ret);
 
 /** Ends what is at work, without a result. NULL is fine. */
-void pool_free(struct pool *p);
+void pool_free(struct pool *pool);
 
 /** Threads that have nothing to do. */
-int pool_idle(struct pool *p);
+int pool_idle(struct pool *pool);
 
 /** Hand `job` (copied) to an idle thread; there must be one. */
-void pool_begin(struct pool *p, const struct pool_job *job);
+void pool_begin(struct pool *pool, const struct pool_job *job);
 
 /** A job that is done; false: none is. */
-bool pool_take(struct pool *p, struct pool_job *ret);
+bool pool_take(struct pool *pool, struct pool_job *ret);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "sinks/media/role.h"
-
+/*
+ * sinks/media/role.c - the role `media`: each MediaReady of chat.events is looked into by
+ * chasqui-thumbnail, and what is found enters the log by ingest as MediaProcessed. Sweeps uploads
+ * that nobody finished.
+ */
 #include "ingest/ingest.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
@@ -10,6 +13,7 @@
 #include "schemas/names.h"
 #include "schemas/topics.h"
 #include "sinks/media/cage.h"
+#include "sinks/media/intake.h"
 #include "sinks/media/sweep.h"
 #include "sinks/media/works.h"
 
@@ -19,12 +23,9 @@
 #include <unistd.h>
 
 enum {
-    TURN_RECORDS = 1000,
-    FETCH_WAIT_MS = 250,
     ARENA_BYTES = 1024 * 1024, /* of one record */
     BUSY_WAIT_MS = 10,         /* for a record, while files are at work */
     IDLE_WAIT_MS = 200,
-    COMMIT_EVERY_MS = 1000,
     AGAIN_MS = 1000,
     JOIN_MS = 10 * 1000,
     DRAIN_MS = 5 * 1000,
@@ -33,21 +34,13 @@ enum {
     PROGRAM_MAX = 1100,
 };
 
-struct part {
-    bool owned, paused;
-    int64_t next, committed; /* next to be read; told to the group */
-};
-
 struct media_role {
-    struct cq_arena *arena;    /* of a record */
-    struct ingest *ingest;     /* owned */
-    struct sweep *sweep;       /* owned */
-    struct pool *pool;         /* owned */
-    struct consumer *consumer; /* owned */
-    struct works *works;       /* owned */
-    struct part *parts;        /* owned; parts_n */
-    int32_t parts_n;
-    int64_t committed_ms;
+    struct cq_arena *arena; /* of a record */
+    struct ingest *ingest;  /* owned */
+    struct sweep *sweep;    /* owned */
+    struct pool *pool;      /* owned */
+    struct intake *intake;  /* owned */
+    struct works *works;    /* owned */
     char program[PROGRAM_MAX];
     bool away, stuck; /* the store; anything else that looking needs; as logged */
     bool told_cut;
@@ -55,112 +48,111 @@ struct media_role {
 
 /* ---- what operators hear -------------------------------------------------------------- */
 
-static void tell_trouble(struct media_role *m, const struct pool_job *job)
+static void tell_trouble(struct media_role *role, const struct pool_job *job)
 {
     bool away = job->st == CQ_AGAIN && job->store_away;
     bool stuck = job->st == CQ_AGAIN && !job->store_away;
 
-    if (away && !m->away)
+    if (away && !role->away)
         log_warn("store_away", LOG_S("why", job->why));
-    if (!away && m->away && !stuck)
+    if (!away && role->away && !stuck)
         log_info("store_back");
-    if (stuck && !m->stuck)
+    if (stuck && !role->stuck)
         log_warn("look_stuck", LOG_S("why", job->why));
-    m->away = away || (stuck && m->away);
-    m->stuck = stuck || (away && m->stuck);
+    role->away = away || (stuck && role->away);
+    role->stuck = stuck || (away && role->stuck);
 }
 
-static void tell_cut(struct media_role *m)
+static void tell_cut(struct media_role *role)
 {
     struct bus_cut cut;
-    bool is_cut = ingest_log_is_cut(m->ingest, &cut);
+    bool is_cut = ingest_log_is_cut(role->ingest, &cut);
 
-    if (is_cut && !m->told_cut)
+    if (is_cut && !role->told_cut)
         log_error("log_was_cut", LOG_S("topic", cut.topic), LOG_I("partition", cut.partition),
                   LOG_I("end", cut.end), LOG_I("floor", cut.floor),
                   LOG_S("refused", "what is found in files"),
                   LOG_S("do", "stop every role, run chasqui admin log-was-cut, start them"));
-    if (!is_cut && m->told_cut)
+    if (!is_cut && role->told_cut)
         log_info("log_is_whole");
-    m->told_cut = is_cut;
+    role->told_cut = is_cut;
 }
 
-static void show(const struct media_role *m)
+static void show(const struct media_role *role)
 {
-    count_set(COUNT_LOOKS_WAITING, m->works->line.n - m->works->line.working);
-    count_set(COUNT_LOOKS_WORKING, m->works->line.working);
-    consumer_show(m->consumer);
+    count_set(COUNT_LOOKS_WAITING, role->works->line.n - role->works->line.working);
+    count_set(COUNT_LOOKS_WORKING, role->works->line.working);
 }
 
 /* ---- looking -------------------------------------------------------------------------- */
 
-static void begin_looks(struct media_role *m, int64_t now_ms)
+static void begin_looks(struct media_role *role, int64_t now_ms)
 {
-    for (int idle = pool_idle(m->pool); idle > 0; idle--) {
-        int32_t place = line_next(&m->works->line, now_ms);
-        const struct work *w = place < 0 ? NULL : works_at(m->works, place);
+    for (int idle = pool_idle(role->pool); idle > 0; idle--) {
+        int32_t place = line_next(&role->works->line, now_ms);
+        const struct work *work = place < 0 ? NULL : works_at(role->works, place);
         struct pool_job job = { .place = place };
 
-        if (!w)
+        if (!work)
             return;
-        job.media = w->media;
-        memcpy(job.key, w->key, sizeof job.key);
-        memcpy(job.type, w->type, sizeof job.type);
-        pool_begin(m->pool, &job);
+        job.media = work->media;
+        memcpy(job.key, work->key, sizeof job.key);
+        memcpy(job.type, work->type, sizeof job.type);
+        pool_begin(role->pool, &job);
     }
 }
 
 /* A process may have been killed for a reason outside of its file (no memory on the machine, an
  * operator), so it is tried again. A file that kills its process does so each time. */
-static bool try_again(struct media_role *m, struct work *w, const struct pool_job *job,
+static bool try_again(struct media_role *role, struct work *work, const struct pool_job *job,
                       int64_t now_ms)
 {
     int64_t wait_ms = AGAIN_MS;
 
     if (job->st == CQ_OK) {
-        if (job->found.end != LOOK_KILLED || ++w->tries >= TRIES)
+        if (job->found.end != LOOK_KILLED || ++work->tries >= TRIES)
             return false;
         count_add(COUNT_LOOK_RETRIES, 1);
-        log_warn("look_killed", LOG_S("media", id_text(w->media).s), LOG_S("why", job->found.fault),
-                 LOG_I("tries", w->tries));
-        wait_ms *= w->tries;
+        log_warn("look_killed", LOG_S("media", id_text(work->media).s),
+                 LOG_S("why", job->found.fault), LOG_I("tries", work->tries));
+        wait_ms *= work->tries;
     }
-    line_wait(&m->works->line, w->place, now_ms + wait_ms);
+    line_wait(&role->works->line, work->place, now_ms + wait_ms);
     return true;
 }
 
-static void end_look(struct media_role *m, struct work *w, const struct pool_job *job)
+static void end_look(struct media_role *role, struct work *work, const struct pool_job *job)
 {
-    line_leave(&m->works->line, w->place);
-    w->place = -1;
-    w->found = job->found;
-    memcpy(w->thumbnail, job->thumbnail, sizeof w->thumbnail);
-    w->state = WORK_TELL;
+    line_leave(&role->works->line, work->place);
+    work->place = -1;
+    work->found = job->found;
+    memcpy(work->thumbnail, job->thumbnail, sizeof work->thumbnail);
+    works_move(work, WORK_TELL);
     count_add(COUNT_LOOKS, 1);
     if (job->found.end == LOOK_FILTERED) {
         count_add(COUNT_LOOK_BREAKOUTS, 1);
-        log_error("look_filtered", LOG_S("media", id_text(w->media).s),
-                  LOG_S("owner", id_text(w->user).s));
+        log_error("look_filtered", LOG_S("media", id_text(work->media).s),
+                  LOG_S("owner", id_text(work->user).s));
     }
-    log_debug("looked", LOG_S("media", id_text(w->media).s), LOG_S("fault", w->found.fault));
+    log_debug("looked", LOG_S("media", id_text(work->media).s), LOG_S("fault", work->found.fault));
 }
 
-static void take_looks(struct media_role *m, int64_t now_ms)
+static void take_looks(struct media_role *role, int64_t now_ms)
 {
     struct pool_job job;
 
-    while (pool_take(m->pool, &job)) {
-        struct work *w = works_at(m->works, job.place);
+    while (pool_take(role->pool, &job)) {
+        struct work *work = works_at(role->works, job.place);
 
-        tell_trouble(m, &job);
-        if (!w)
+        tell_trouble(role, &job);
+        if (!work)
             continue;
-        line_charge(&m->works->line, job.place,
+        line_charge(&role->works->line, job.place,
                     job.found.cpu_ms + (job.bytes >> 20) * FETCH_MS_A_MIB, now_ms);
-        if (w->dropped)
-            works_remove(m->works, w);
-        else if (!try_again(m, w, &job, now_ms))
-            end_look(m, w, &job);
+        if (work->dropped)
+            works_remove(role->works, work);
+        else if (!try_again(role, work, &job, now_ms))
+            end_look(role, work, &job);
     }
 }
 
@@ -170,212 +162,152 @@ static void take_looks(struct media_role *m, int64_t now_ms)
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
 {
-    struct media_role *m = arg;
-    struct work *w = &m->works->v[opaque];
+    struct media_role *role = arg;
+    struct work *work = &role->works->v[opaque];
 
     (void)partition;
     (void)offset;
-    if (st == CQ_OK || w->dropped) {
-        works_remove(m->works, w);
+    if (st == CQ_OK || work->dropped) {
+        works_remove(role->works, work);
         return;
     }
-    w->state = WORK_TELL;
-    w->due_ms = clock_mono_ms() + AGAIN_MS;
+    works_move(work, WORK_TELL);
+    work->due_ms = clock_mono_ms() + AGAIN_MS;
 }
 
-static void tell(struct media_role *m, struct work *w, int64_t now_ms)
+static void tell(struct media_role *role, struct work *work, int64_t now_ms)
 {
     const char *field = "";
-    struct chat_action a = {
-        .chat_id = w->chat,
-        .user_id = w->user,
-        .device_id = w->device,
-        .client_id = span_of(w->client_id, w->client_id_n),
+    struct chat_action action = {
+        .chat_id = work->chat,
+        .user_id = work->user,
+        .device_id = work->device,
+        .client_id = span_of(work->client_id, work->client_id_n),
         .at_ms = clock_wall_ms(),
-        .has_peer = w->has_peer,
-        .peer = w->peer,
+        .has_peer = work->has_peer,
+        .peer = work->peer,
         .action = { CHAT_ACTION_MEDIA_PROCESSED,
-                    .u.media_processed = { .media_id = w->media,
-                                           .width = w->found.width,
-                                           .height = w->found.height,
-                                           .duration_ms = w->found.duration_ms,
-                                           .thumbnail_key = span_str(w->thumbnail),
-                                           .fault = span_str(w->found.fault) } },
+                    .u.media_processed = { .media_id = work->media,
+                                           .width = work->found.width,
+                                           .height = work->found.height,
+                                           .duration_ms = work->found.duration_ms,
+                                           .thumbnail_key = span_str(work->thumbnail),
+                                           .fault = span_str(work->found.fault) } },
     };
-    enum cq_status st = ingest_chat(m->ingest, &a, (uint64_t)(w - m->works->v), &field);
+    enum cq_status st =
+        ingest_chat(role->ingest, &action, (uint64_t)(work - role->works->v), &field);
 
     if (st == CQ_OK) {
-        count_add(COUNT_LOOK_FAULTS, *w->found.fault ? 1 : 0);
-        w->state = WORK_TOLD;
+        count_add(COUNT_LOOK_FAULTS, *work->found.fault ? 1 : 0);
+        works_move(work, WORK_TOLD);
     } else if (st == CQ_AGAIN) {
-        w->due_ms = now_ms + AGAIN_MS;
+        work->due_ms = now_ms + AGAIN_MS;
     } else {
-        log_error("look_untold", LOG_S("media", id_text(w->media).s), LOG_S("field", field));
-        works_remove(m->works, w);
+        log_error("look_untold", LOG_S("media", id_text(work->media).s), LOG_S("field", field));
+        works_remove(role->works, work);
     }
 }
 
-static void tell_all(struct media_role *m, int64_t now_ms)
+static void tell_all(struct media_role *role, int64_t now_ms)
 {
     for (int32_t i = 0; i < WORKS_MAX; i++)
-        if (m->works->v[i].state == WORK_TELL && m->works->v[i].due_ms <= now_ms)
-            tell(m, &m->works->v[i], now_ms);
+        if (role->works->v[i].state == WORK_TELL && role->works->v[i].due_ms <= now_ms)
+            tell(role, &role->works->v[i], now_ms);
 }
 
 /* ---- records -------------------------------------------------------------------------- */
 
-static bool fits(const struct chat_event *e)
+static bool fits(const struct chat_event *event)
 {
-    return e->client_id.n <= LIMIT_CLIENT_ID_BYTES &&
-           e->event.u.media_ready.key.n < STORE_KEY_MAX &&
-           e->event.u.media_ready.content_type.n < POOL_TYPE_MAX;
+    return event->client_id.n <= LIMIT_CLIENT_ID_BYTES &&
+           event->event.u.media_ready.key.n < STORE_KEY_MAX &&
+           event->event.u.media_ready.content_type.n < POOL_TYPE_MAX;
 }
 
-static void take_ready(struct media_role *m, const struct bus_record *rec,
-                       const struct chat_event *e)
+static void take_ready(struct media_role *role, const struct bus_record *rec,
+                       const struct chat_event *event)
 {
-    const struct media_ready *ready = &e->event.u.media_ready;
-    struct work *w = works_add(m->works);
+    const struct media_ready *ready = &event->event.u.media_ready;
+    struct work *work = works_add(role->works);
 
-    w->partition = rec->partition;
-    w->offset = rec->offset;
-    w->media = ready->media_id;
-    w->chat = e->chat_id;
-    w->user = e->user_id;
-    w->device = e->device_id;
-    w->has_peer = ready->has_peer;
-    w->peer = ready->peer;
-    w->client_id_n = e->client_id.n;
-    memcpy(w->client_id, e->client_id.p, e->client_id.n);
-    snprintf(w->key, sizeof w->key, "%.*s", SPAN_FMT(ready->key));
-    snprintf(w->type, sizeof w->type, "%.*s", SPAN_FMT(ready->content_type));
-    if (line_join(&m->works->line, e->user_id, clock_mono_ms(), &w->place) != LINE_TAKEN) {
-        w->place = -1; /* there was room, so it is this owner's bound */
+    work->partition = rec->partition;
+    work->offset = rec->offset;
+    work->media = ready->media_id;
+    work->chat = event->chat_id;
+    work->user = event->user_id;
+    work->device = event->device_id;
+    work->has_peer = ready->has_peer;
+    work->peer = ready->peer;
+    work->client_id_n = event->client_id.n;
+    memcpy(work->client_id, event->client_id.p, event->client_id.n);
+    snprintf(work->key, sizeof work->key, "%.*s", SPAN_FMT(ready->key));
+    snprintf(work->type, sizeof work->type, "%.*s", SPAN_FMT(ready->content_type));
+    if (line_join(&role->works->line, event->user_id, clock_mono_ms(), &work->place) !=
+        LINE_TAKEN) {
+        work->place = -1; /* there was room, so it is this owner's bound */
         count_add(COUNT_LOOKS_REFUSED, 1);
-        snprintf(w->found.fault, sizeof w->found.fault, "too many files of its owner wait");
-        w->state = WORK_TELL;
+        snprintf(work->found.fault, sizeof work->found.fault, "too many files of its owner wait");
+        works_move(work, WORK_TELL);
     }
 }
 
-static void take_record(struct media_role *m, const struct bus_record *rec)
+static void take_record(void *arg, const struct bus_record *rec)
 {
+    struct media_role *role = arg;
     const char *why = "";
-    struct chat_event e;
+    struct chat_event event;
 
-    arena_reset(m->arena);
-    if (codec_decode(&chat_event_codec, rec->value, m->arena, &e, &why) != CQ_OK)
+    arena_reset(role->arena);
+    if (codec_decode(&chat_event_codec, rec->value, role->arena, &event, &why) != CQ_OK)
         return; /* dead-lettered by the sink that keeps the view */
-    if (e.event.kind == CHAT_EVENT_MEDIA_READY &&
-        e.event.u.media_ready.type != MESSAGE_TYPE_DOCUMENT && fits(&e) &&
-        !works_has(m->works, e.event.u.media_ready.media_id)) /* the first one holds the commit */
-        take_ready(m, rec, &e);
+    if (event.event.kind == CHAT_EVENT_MEDIA_READY &&
+        event.event.u.media_ready.type != MESSAGE_TYPE_DOCUMENT && fits(&event) &&
+        !works_has(role->works,
+                   event.event.u.media_ready.media_id)) /* the first one holds the commit */
+        take_ready(role, rec, &event);
 }
 
-static void pause_all(struct media_role *m, bool pause)
+static bool has_room(void *arg)
 {
-    for (int32_t p = 0; p < m->parts_n; p++) {
-        if (!m->parts[p].owned || m->parts[p].paused == pause)
-            continue;
-        consumer_pause(m->consumer, topic_name(TOPIC_CHAT_EVENTS), p, pause);
-        m->parts[p].paused = pause;
-    }
+    const struct media_role *role = arg;
+
+    return works_room(role->works);
 }
 
-static enum cq_status take_records(struct media_role *m)
+static int64_t undone(void *arg, int32_t partition, int64_t next)
 {
-    enum cq_status st = CQ_OK;
+    const struct media_role *role = arg;
 
-    pause_all(m, !works_room(m->works));
-    for (int i = 0; st == CQ_OK && i < TURN_RECORDS; i++) {
-        int wait_ms = i ? 0 : m->works->n ? BUSY_WAIT_MS : IDLE_WAIT_MS;
-        struct bus_record rec;
-
-        st = consumer_poll(m->consumer, wait_ms, &rec);
-        if (st != CQ_OK || !rec.topic)
-            return st;
-        if (!works_room(m->works)) { /* it came before the pause did */
-            consumer_seek(m->consumer, rec.topic, rec.partition, rec.offset);
-            pause_all(m, true);
-        } else if (m->parts[rec.partition].owned) {
-            take_record(m, &rec);
-            m->parts[rec.partition].next = rec.offset + 1;
-        }
-        record_release(&rec);
-    }
-    return st;
+    return works_undone(role->works, partition, next);
 }
 
-/* ---- partitions ----------------------------------------------------------------------- */
-
-static void commit_progress(struct media_role *m, int64_t now_ms)
+static void drop(void *arg, int32_t partition)
 {
-    if (now_ms - m->committed_ms < COMMIT_EVERY_MS)
-        return;
-    m->committed_ms = now_ms;
-    for (int32_t p = 0; p < m->parts_n; p++) {
-        int64_t next = m->parts[p].owned ? works_undone(m->works, p, m->parts[p].next) : 0;
+    struct media_role *role = arg;
 
-        if (!m->parts[p].owned || next <= m->parts[p].committed)
-            continue;
-        consumer_commit(m->consumer, topic_name(TOPIC_CHAT_EVENTS), p, next, NULL);
-        m->parts[p].committed = next;
-    }
-    show(m);
+    works_drop(role->works, partition);
 }
 
-static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
-                                  int64_t committed, const char *meta, int64_t *ret_from)
-{
-    struct media_role *m = arg;
+static const struct intake_ops ops = { has_room, take_record, undone, drop };
 
-    (void)topic;
-    (void)meta;
-    (void)ret_from;
-    if (partition < 0 || partition >= m->parts_n)
-        return CQ_FATAL;
-    m->parts[partition] = (struct part){ .owned = true, .next = -1, .committed = committed };
-    return CQ_OK;
-}
-
-/* The results of files at work or in flight are dropped; the new owner of the partition does them
- * again. */
-static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
-{
-    struct media_role *m = arg;
-    struct part *part = &m->parts[partition];
-    int64_t next;
-
-    if (!part->owned)
-        return;
-    next = works_undone(m->works, partition, part->next);
-    if (!lost && next > part->committed &&
-        consumer_commit_wait(m->consumer, topic, partition, next, NULL) != CQ_OK)
-        log_debug("commit_at_revoke_failed", LOG_I("partition", partition));
-    part->owned = false;
-    works_drop(m->works, partition);
-}
-
-static const struct consumer_ops ops = { on_assigned, on_revoked };
-
-static enum cq_status turn(struct media_role *m)
+static enum cq_status turn(struct media_role *role)
 {
     int64_t now_ms = clock_mono_ms();
     enum cq_status st;
 
-    count_beat(now_ms);
-    ingest_serve(m->ingest);
-    tell_cut(m);
-    take_looks(m, now_ms);
-    tell_all(m, now_ms);
-    begin_looks(m, now_ms);
-    st = take_records(m);
-    commit_progress(m, now_ms);
-    return st == CQ_OK && ingest_is_dead(m->ingest) ? CQ_FATAL : st;
+    ingest_serve(role->ingest);
+    tell_cut(role);
+    take_looks(role, now_ms);
+    tell_all(role, now_ms);
+    begin_looks(role, now_ms);
+    st = intake_turn(role->intake, role->works->n ? BUSY_WAIT_MS : IDLE_WAIT_MS);
+    show(role);
+    return st == CQ_OK && ingest_is_dead(role->ingest) ? CQ_FATAL : st;
 }
 
 /* ---- life ----------------------------------------------------------------------------- */
 
-static bool find_program(struct media_role *m)
+static bool find_program(struct media_role *role)
 {
     const char *set = setting_text(SET_THUMBNAIL_PROGRAM);
     char self[1024];
@@ -383,24 +315,24 @@ static bool find_program(struct media_role *m)
     char *slash;
 
     if (*set) {
-        snprintf(m->program, sizeof m->program, "%s", set);
+        snprintf(role->program, sizeof role->program, "%s", set);
     } else {
         if (n <= 0)
             return false;
         self[n] = '\0';
         slash = strrchr(self, '/');
-        snprintf(m->program, sizeof m->program, "%.*s/chasqui-thumbnail", (int)(slash - self),
+        snprintf(role->program, sizeof role->program, "%.*s/chasqui-thumbnail", (int)(slash - self),
                  self);
     }
-    if (access(m->program, X_OK) == 0)
+    if (access(role->program, X_OK) == 0)
         return true;
-    log_error("bad_setting", LOG_S("name", "THUMBNAIL_PROGRAM"), LOG_S("why", m->program));
+    log_error("bad_setting", LOG_S("name", "THUMBNAIL_PROGRAM"), LOG_S("why", role->program));
     return false;
 }
 
 /* Without its sandbox no file would be looked into: this is checked at the start, and not said for
  * each file. */
-static bool check_cage(const struct media_role *m)
+static bool check_cage(const struct media_role *role)
 {
     cq_auto(buf) struct cq_buf none = { 0 };
     struct look_found found = { .fault = "it does not start" };
@@ -408,7 +340,7 @@ static bool check_cage(const struct media_role *m)
     enum cq_status st;
 
     buf_init(&none, LOOK_THUMBNAIL_MAX);
-    st = fd < 0 ? CQ_AGAIN : look_into(m->program, fd, "cage", 1, NULL, &found, &none);
+    st = fd < 0 ? CQ_AGAIN : look_into(role->program, fd, "cage", 1, NULL, &found, &none);
     if (fd >= 0)
         close(fd);
     if (st == CQ_OK && !*found.fault && found.width & CAGE_FILTER) {
@@ -418,7 +350,7 @@ static bool check_cage(const struct media_role *m)
                  LOG_I("landlock", !!(found.width & CAGE_LANDLOCK)));
         return true;
     }
-    log_error("no_cage", LOG_S("program", m->program), LOG_S("why", found.fault));
+    log_error("no_cage", LOG_S("program", role->program), LOG_S("why", found.fault));
     return false;
 }
 
@@ -433,65 +365,56 @@ static struct store_conf store_conf(void)
 
 /* Make the store's folders or bucket when they are not there; if the store is away now, only log
  * that. */
-static enum cq_status open_store(struct media_role *m)
+static enum cq_status open_store(struct media_role *role)
 {
     const struct store_conf conf = store_conf();
-    cq_auto(store) struct store *s = NULL;
+    cq_auto(store) struct store *opened = NULL;
 
-    if (store_new(&conf, &s) != CQ_OK) {
+    if (store_new(&conf, &opened) != CQ_OK) {
         log_error("bad_setting", LOG_S("name", "MEDIA_STORE"));
         return CQ_FATAL;
     }
-    m->away = store_prepare(s) != CQ_OK;
-    if (m->away)
-        log_warn("store_away", LOG_S("why", store_why(s)));
+    role->away = store_prepare(opened) != CQ_OK;
+    if (role->away)
+        log_warn("store_away", LOG_S("why", store_why(opened)));
     return CQ_OK;
 }
 
-static enum cq_status open_pool(struct media_role *m)
+static enum cq_status open_pool(struct media_role *role)
 {
     const char *folder = getenv("TMPDIR");
     int threads = (int)setting_int(SET_MEDIA_LOOKERS);
 
-    m->works = calloc(1, sizeof *m->works);
-    m->parts_n = (int32_t)setting_int(SET_PARTITIONS);
-    m->parts = calloc((size_t)m->parts_n, sizeof *m->parts);
-    if (!m->works || !m->parts || !m->arena)
+    role->works = calloc(1, sizeof *role->works);
+    if (!role->works || !role->arena)
         return CQ_FATAL;
     /* half of them stay for others, whatever one owner sends */
-    line_init(&m->works->line, setting_int(SET_MEDIA_USER_LOOK_S) * 1000,
+    line_init(&role->works->line, setting_int(SET_MEDIA_USER_LOOK_S) * 1000,
               threads > 1 ? threads / 2 : 1);
     return pool_new(&(struct pool_conf){ .threads = threads,
-                                         .program = m->program,
+                                         .program = role->program,
                                          .folder = folder && *folder ? folder : "/tmp",
                                          .megapixels_max = setting_int(SET_MEDIA_PIXELS_MAX),
                                          .store = store_conf() },
-                    &m->pool);
+                    &role->pool);
 }
 
-static enum cq_status open_bus(struct media_role *m)
+static enum cq_status open_bus(struct media_role *role)
 {
-    static const char *topic;
-    struct ingest_conf ic = { .brokers = setting_text(SET_KAFKA_BROKER),
-                              .client_id = "chasqui-media",
-                              .partitions = (int32_t)setting_int(SET_PARTITIONS),
-                              .ack = on_report,
-                              .arg = m };
-    enum cq_status st = ingest_new(&ic, &m->ingest);
+    struct ingest_conf conf = { .brokers = setting_text(SET_KAFKA_BROKER),
+                                .client_id = "chasqui-media",
+                                .partitions = (int32_t)setting_int(SET_PARTITIONS),
+                                .ack = on_report,
+                                .arg = role };
+    enum cq_status st = ingest_new(&conf, &role->ingest);
 
-    topic = topic_name(TOPIC_CHAT_EVENTS);
     return st != CQ_OK
                ? st
-               : consumer_new(&(struct consumer_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
-                                                       .client_id = "chasqui-media",
-                                                       .group = "media",
-                                                       .instance = setting_text(SET_INSTANCE),
-                                                       .topics = &topic,
-                                                       .topics_n = 1,
-                                                       .fetch_wait_ms = FETCH_WAIT_MS,
-                                                       .ops = &ops,
-                                                       .arg = m },
-                              &m->consumer);
+               : intake_new(&(struct intake_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
+                                                   .instance = setting_text(SET_INSTANCE),
+                                                   .ops = &ops,
+                                                   .arg = role },
+                            &role->intake);
 }
 
 static void on_settled(struct cq_id media, enum settled as)
@@ -506,7 +429,7 @@ static void on_settled(struct cq_id media, enum settled as)
         log_info("file_settled", LOG_S("media", id_text(media).s), LOG_S("as", words[as]));
 }
 
-static enum cq_status open_parts(struct media_role *m)
+static enum cq_status open_parts(struct media_role *role)
 {
     const struct sweep_conf sweep = { .database_url = setting_text(SET_DATABASE_URL),
                                       .brokers = setting_text(SET_KAFKA_BROKER),
@@ -517,43 +440,41 @@ static enum cq_status open_parts(struct media_role *m)
                                       .told = on_settled };
     enum cq_status st;
 
-    if (!find_program(m) || !check_cage(m))
+    if (!find_program(role) || !check_cage(role))
         return CQ_FATAL;
-    st = open_store(m);
+    st = open_store(role);
     if (st == CQ_OK)
-        st = open_pool(m);
+        st = open_pool(role);
     if (st == CQ_OK)
-        st = open_bus(m);
-    return st == CQ_OK ? sweep_start(&sweep, &m->sweep) : st;
+        st = open_bus(role);
+    return st == CQ_OK ? sweep_start(&sweep, &role->sweep) : st;
 }
 
 /* Drain: wait for the broker's reports, so that finished files need not be looked into again. */
-static void drain(struct media_role *m)
+static void drain(struct media_role *role)
 {
     int64_t until_ms = clock_mono_ms() + DRAIN_MS;
     bool open = true;
 
     while (open && clock_mono_ms() < until_ms) {
-        ingest_serve(m->ingest);
+        ingest_serve(role->ingest);
         open = false;
         for (int32_t i = 0; i < WORKS_MAX; i++)
-            open = open || m->works->v[i].state == WORK_TOLD;
+            open = open || role->works->v[i].state == WORK_TOLD;
         if (open)
             clock_sleep_ms(1);
     }
-    m->committed_ms = 0;
-    commit_progress(m, clock_mono_ms());
+    intake_commit(role->intake);
 }
 
-static void close_parts(struct media_role *m)
+static void close_parts(struct media_role *role)
 {
-    pool_free(m->pool);
-    sweep_stop(m->sweep);
-    consumer_free(m->consumer);
-    ingest_free(m->ingest);
-    arena_free(m->arena);
-    free(m->works);
-    free(m->parts);
+    pool_free(role->pool);
+    sweep_stop(role->sweep);
+    intake_free(role->intake);
+    ingest_free(role->ingest);
+    arena_free(role->arena);
+    free(role->works);
 }
 
 /* Without a store there is nothing to do, and nothing wrong. */
@@ -568,42 +489,42 @@ static int idle(const volatile int *stop)
 }
 
 /* Ready once partitions are ours; more copies than partitions are ready without. */
-static enum cq_status run(struct media_role *m, const volatile int *stop)
+static enum cq_status run(struct media_role *role, const volatile int *stop)
 {
     int64_t until_ms = clock_mono_ms() + JOIN_MS;
     enum cq_status st = CQ_OK;
 
-    while (st == CQ_OK && !*stop && !consumer_owned(m->consumer) && clock_mono_ms() < until_ms)
-        st = turn(m);
+    while (st == CQ_OK && !*stop && !intake_owned(role->intake) && clock_mono_ms() < until_ms)
+        st = turn(role);
     if (st == CQ_OK)
-        log_info("ready", LOG_S("program", m->program));
+        log_info("ready", LOG_S("program", role->program));
     while (st == CQ_OK && !*stop)
-        st = turn(m);
+        st = turn(role);
     if (st == CQ_OK)
-        drain(m);
+        drain(role);
     return st;
 }
 
-static const char *why_of(const struct media_role *m)
+static const char *why_of(const struct media_role *role)
 {
-    if (!m->consumer)
+    if (!role->intake)
         return "no memory, or bad settings";
-    return *consumer_error(m->consumer) ? consumer_error(m->consumer) : ingest_error(m->ingest);
+    return *intake_error(role->intake) ? intake_error(role->intake) : ingest_error(role->ingest);
 }
 
 int media_role_run(const volatile int *stop)
 {
-    struct media_role m = { 0 };
+    struct media_role role = { 0 };
     enum cq_status st;
 
     if (!*setting_text(SET_MEDIA_STORE))
         return idle(stop);
-    m.arena = arena_new(ARENA_BYTES);
-    st = open_parts(&m);
+    role.arena = arena_new(ARENA_BYTES);
+    st = open_parts(&role);
     if (st == CQ_OK)
-        st = run(&m, stop);
+        st = run(&role, stop);
     if (st != CQ_OK)
-        log_ended(cq_status_name(st), why_of(&m));
-    close_parts(&m);
+        log_ended(cq_status_name(st), why_of(&role));
+    close_parts(&role);
     return st == CQ_OK ? 0 : 1;
 }

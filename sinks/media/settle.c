@@ -61,30 +61,25 @@ static const char sql_gone[] =
     "AND links_until > 0 RETURNING 1) DELETE FROM media.uploads WHERE media_id = $1 AND NOT EXISTS "
     "(SELECT 1 FROM kept)";
 
-static enum cq_status run_id(struct settle *s, const char *sql, struct cq_id id,
+static enum cq_status run_id(struct settle *settle, const char *sql, struct cq_id id,
                              struct pg_result **ret)
 {
-    struct pg_params p;
-    enum cq_status st;
+    struct pg_params params;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, id);
-    st = pg_run(s->conf->db, sql, &p, ret);
-    pg_params_release(&p);
-    return st;
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, id);
+    return pg_run_once(settle->conf->db, sql, &params, ret);
 }
 
-static enum cq_status run_id_ms(struct settle *s, const char *sql, struct cq_id id, int64_t at_ms)
+static enum cq_status run_id_ms(struct settle *settle, const char *sql, struct cq_id id,
+                                int64_t at_ms)
 {
-    struct pg_params p;
-    enum cq_status st;
+    struct pg_params params;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_uuid(&p, id);
-    pg_add_i64(&p, at_ms);
-    st = pg_run(s->conf->db, sql, &p, NULL);
-    pg_params_release(&p);
-    return st;
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, id);
+    pg_add_i64(&params, at_ms);
+    return pg_run_once(settle->conf->db, sql, &params, NULL);
 }
 
 /* ---- into the log --------------------------------------------------------------------- */
@@ -92,61 +87,61 @@ static enum cq_status run_id_ms(struct settle *s, const char *sql, struct cq_id 
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
 {
-    struct settle *s = arg;
+    struct settle *settle = arg;
 
-    if (opaque != s->submit)
+    if (opaque != settle->submit)
         return;
-    s->ack = st == CQ_OK ? ACK_STORED : ACK_UNKNOWN;
-    s->partition = partition;
-    s->offset = offset;
+    settle->ack = st == CQ_OK ? ACK_STORED : ACK_UNKNOWN;
+    settle->partition = partition;
+    settle->offset = offset;
 }
 
-static struct chat_action action_of(const struct pg_result *r, struct cq_span client_id)
+static struct chat_action action_of(const struct pg_result *rows, struct cq_span client_id)
 {
     struct cq_span none = span_of("", 0);
 
     return (struct chat_action){
-        .chat_id = pg_uuid(r, 0, 3),
-        .user_id = pg_uuid(r, 0, 1),
-        .device_id = pg_uuid(r, 0, 2),
+        .chat_id = pg_uuid(rows, 0, 3),
+        .user_id = pg_uuid(rows, 0, 1),
+        .device_id = pg_uuid(rows, 0, 2),
         .client_id = client_id,
         .at_ms = clock_wall_ms(),
-        .has_peer = !pg_null(r, 0, 4),
-        .peer = pg_null(r, 0, 4) ? (struct cq_id){ { 0 } } : pg_uuid(r, 0, 4),
+        .has_peer = !pg_null(rows, 0, 4),
+        .peer = pg_null(rows, 0, 4) ? (struct cq_id){ { 0 } } : pg_uuid(rows, 0, 4),
         .action = { CHAT_ACTION_MEDIA_READY,
-                    .u.media_ready = { .media_id = pg_uuid(r, 0, 0),
-                                       .type = (enum message_type)pg_i64(r, 0, 5),
-                                       .content_type = pg_bytes(r, 0, 6),
-                                       .size = pg_i64(r, 0, 7),
-                                       .sha256 = pg_null(r, 0, 8) ? none : pg_bytes(r, 0, 8),
-                                       .name = pg_bytes(r, 0, 9),
-                                       .key = pg_bytes(r, 0, 10) } },
+                    .u.media_ready = { .media_id = pg_uuid(rows, 0, 0),
+                                       .type = (enum message_type)pg_i64(rows, 0, 5),
+                                       .content_type = pg_bytes(rows, 0, 6),
+                                       .size = pg_i64(rows, 0, 7),
+                                       .sha256 = pg_null(rows, 0, 8) ? none : pg_bytes(rows, 0, 8),
+                                       .name = pg_bytes(rows, 0, 9),
+                                       .key = pg_bytes(rows, 0, 10) } },
     };
 }
 
-static enum cq_status submit(struct settle *s, const struct pg_result *row)
+static enum cq_status submit(struct settle *settle, const struct pg_result *row)
 {
     struct cq_id_text client_id = id_text(pg_uuid(row, 0, 0));
-    struct chat_action a = action_of(row, span_str(client_id.s));
+    struct chat_action action = action_of(row, span_str(client_id.s));
     int64_t until_ms = clock_mono_ms() + ACK_MS;
     const char *field = "";
     enum cq_status st;
 
-    s->ack = ACK_AWAITED;
-    st = ingest_chat(s->ingest, &a, ++s->submit, &field);
+    settle->ack = ACK_AWAITED;
+    st = ingest_chat(settle->ingest, &action, ++settle->submit, &field);
     if (st == CQ_POISON) {
-        s->conf->told(pg_uuid(row, 0, 0), SETTLED_UNFIT);
+        settle->conf->told(pg_uuid(row, 0, 0), SETTLED_UNFIT);
         return CQ_AGAIN;
     }
-    while (st == CQ_OK && s->ack == ACK_AWAITED && clock_mono_ms() < until_ms) {
-        ingest_serve(s->ingest);
+    while (st == CQ_OK && settle->ack == ACK_AWAITED && clock_mono_ms() < until_ms) {
+        ingest_serve(settle->ingest);
         clock_sleep_ms(LOOK_MS);
     }
-    return st == CQ_OK && s->ack != ACK_STORED ? CQ_AGAIN : st;
+    return st == CQ_OK && settle->ack != ACK_STORED ? CQ_AGAIN : st;
 }
 
 /* What became of the one that was just submitted; both false: the view does not say it yet. */
-static enum cq_status ask_verdict(struct settle *s, struct cq_id id, bool *ret_known,
+static enum cq_status ask_verdict(struct settle *settle, struct cq_id id, bool *ret_known,
                                   bool *ret_refused)
 {
     int64_t until_ms = clock_mono_ms() + VIEW_MS;
@@ -154,50 +149,48 @@ static enum cq_status ask_verdict(struct settle *s, struct cq_id id, bool *ret_k
 
     *ret_known = *ret_refused = false;
     while (st == CQ_OK && !*ret_known && !*ret_refused && clock_mono_ms() < until_ms) {
-        cq_auto(pgresult) struct pg_result *r = NULL;
-        struct pg_params p;
+        cq_auto(pgresult) struct pg_result *rows = NULL;
+        struct pg_params params;
 
         clock_sleep_ms(LOOK_MS);
-        pg_params_init(&p, PARAMS_BYTES);
-        pg_add_uuid(&p, id);
-        pg_add_i32(&p, s->partition);
-        pg_add_i64(&p, s->offset);
-        st = pg_run(s->conf->db, sql_verdict, &p, &r);
-        pg_params_release(&p);
+        pg_params_init(&params, PARAMS_BYTES);
+        pg_add_uuid(&params, id);
+        pg_add_i32(&params, settle->partition);
+        pg_add_i64(&params, settle->offset);
+        st = pg_run_once(settle->conf->db, sql_verdict, &params, &rows);
         if (st == CQ_OK) {
-            *ret_known = pg_bool(r, 0, 0);
-            *ret_refused = pg_bool(r, 0, 1);
+            *ret_known = pg_bool(rows, 0, 0);
+            *ret_refused = pg_bool(rows, 0, 1);
         }
     }
     return st;
 }
 
 /* *ret_more: it is done, and there may be another one. */
-static enum cq_status settle_one(struct settle *s, bool *ret_more)
+static enum cq_status settle_one(struct settle *settle, bool *ret_more)
 {
     cq_auto(pgresult) struct pg_result *row = NULL;
     int64_t now_ms = clock_wall_ms();
     bool known = false, refused = false;
-    struct pg_params p;
+    struct pg_params params;
     enum cq_status st;
 
     *ret_more = false;
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_i64(&p, now_ms);
-    pg_add_i64(&p, SETTLE_AFTER_MS);
-    pg_add_i32(&p, SETTLE_DOUBLINGS);
-    st = pg_run(s->conf->db, sql_claim, &p, &row);
-    pg_params_release(&p);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_i64(&params, now_ms);
+    pg_add_i64(&params, SETTLE_AFTER_MS);
+    pg_add_i32(&params, SETTLE_DOUBLINGS);
+    st = pg_run_once(settle->conf->db, sql_claim, &params, &row);
     if (st != CQ_OK || !pg_rows(row))
         return st;
-    st = submit(s, row);
+    st = submit(settle, row);
     if (st == CQ_OK)
-        st = ask_verdict(s, pg_uuid(row, 0, 0), &known, &refused);
+        st = ask_verdict(settle, pg_uuid(row, 0, 0), &known, &refused);
     if (st == CQ_OK && !known && refused)
-        st = run_id_ms(s, sql_give_up, pg_uuid(row, 0, 0), now_ms);
+        st = run_id_ms(settle, sql_give_up, pg_uuid(row, 0, 0), now_ms);
     if (st != CQ_OK || (!known && !refused))
         return st;
-    s->conf->told(pg_uuid(row, 0, 0), known ? SETTLED_READY : SETTLED_REFUSED);
+    settle->conf->told(pg_uuid(row, 0, 0), known ? SETTLED_READY : SETTLED_REFUSED);
     count_add(COUNT_FILES_SETTLED, 1);
     *ret_more = true;
     return CQ_OK;
@@ -206,24 +199,23 @@ static enum cq_status settle_one(struct settle *s, bool *ret_more)
 /* ---- what the log refused ------------------------------------------------------------- */
 
 /* Whether the view has applied all that the partition of a chat holds now. A rebuild has not. */
-static enum cq_status ask_applied(struct settle *s, struct cq_id chat, bool *ret)
+static enum cq_status ask_applied(struct settle *settle, struct cq_id chat, bool *ret)
 {
-    cq_auto(pgresult) struct pg_result *r = NULL;
-    int32_t partition = topic_partition(chat, s->conf->partitions);
+    cq_auto(pgresult) struct pg_result *pg_result = NULL;
+    int32_t partition = topic_partition(chat, settle->conf->partitions);
     int64_t first, end, until_ms = clock_mono_ms() + VIEW_MS;
     enum cq_status st =
-        reader_watermarks(s->reader, topic_name(TOPIC_CHAT_EVENTS), partition, &first, &end);
+        reader_watermarks(settle->reader, topic_name(TOPIC_CHAT_EVENTS), partition, &first, &end);
 
     *ret = false;
     while (st == CQ_OK && !*ret && clock_mono_ms() < until_ms) {
         cq_auto(pgresult) struct pg_result *rows = NULL;
-        struct pg_params p;
+        struct pg_params params;
 
-        pg_params_init(&p, PARAMS_BYTES);
-        pg_add_text(&p, span_str(topic_name(TOPIC_CHAT_EVENTS)));
-        pg_add_i32(&p, partition);
-        st = pg_run(s->conf->db, sql_applied, &p, &rows);
-        pg_params_release(&p);
+        pg_params_init(&params, PARAMS_BYTES);
+        pg_add_text(&params, span_str(topic_name(TOPIC_CHAT_EVENTS)));
+        pg_add_i32(&params, partition);
+        st = pg_run_once(settle->conf->db, sql_applied, &params, &rows);
         *ret = st == CQ_OK && pg_i64(rows, 0, 0) >= end;
         if (!*ret)
             clock_sleep_ms(LOOK_MS);
@@ -232,70 +224,69 @@ static enum cq_status ask_applied(struct settle *s, struct cq_id chat, bool *ret
 }
 
 /* In a transaction that holds the row. */
-static enum cq_status take_away(struct settle *s, const struct pg_result *row, bool *ret_more)
+static enum cq_status take_away(struct settle *settle, const struct pg_result *row, bool *ret_more)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct cq_id id = pg_uuid(row, 0, 0);
     char key[STORE_KEY_MAX];
     bool applied = false;
-    enum cq_status st = ask_applied(s, pg_uuid(row, 0, 1), &applied);
+    enum cq_status st = ask_applied(settle, pg_uuid(row, 0, 1), &applied);
 
     if (st != CQ_OK || !applied)
         return st;
-    st = run_id(s, sql_known, id, &rows);
+    st = run_id(settle, sql_known, id, &rows);
     if (st == CQ_OK && pg_rows(rows)) { /* a submission on its way was taken after all */
         *ret_more = true;
-        return run_id(s,
+        return run_id(settle,
                       "UPDATE media.uploads SET ended_at = NULL, logged = true WHERE media_id = $1",
                       id, NULL);
     }
     snprintf(key, sizeof key, "%.*s", SPAN_FMT(pg_bytes(row, 0, 2)));
     if (st == CQ_OK)
-        st = store_delete(s->conf->store, key);
+        st = store_delete(settle->conf->store, key);
     if (st == CQ_OK)
-        st = run_id(s, sql_gone, id, NULL);
+        st = run_id(settle, sql_gone, id, NULL);
     if (st == CQ_OK)
         count_add(COUNT_FILES_SWEPT, 1);
     *ret_more = st == CQ_OK;
     return st;
 }
 
-static enum cq_status take_away_one(struct settle *s, bool *ret_more)
+static enum cq_status take_away_one(struct settle *settle, bool *ret_more)
 {
     cq_auto(pgresult) struct pg_result *row = NULL;
-    struct pg_params p;
-    enum cq_status st = pg_script(s->conf->db, "BEGIN");
+    struct pg_params params;
+    enum cq_status st = pg_script(settle->conf->db, "BEGIN");
 
     *ret_more = false;
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_i64(&p, clock_wall_ms() - SETTLE_AFTER_MS);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_i64(&params, clock_wall_ms() - SETTLE_AFTER_MS);
     if (st == CQ_OK)
-        st = pg_run(s->conf->db, sql_refused, &p, &row);
-    pg_params_release(&p);
+        st = pg_run(settle->conf->db, sql_refused, &params, &row);
+    pg_params_release(&params);
     if (st == CQ_OK && pg_rows(row))
-        st = take_away(s, row, ret_more);
+        st = take_away(settle, row, ret_more);
     if (st == CQ_OK)
-        return pg_script(s->conf->db, "COMMIT");
+        return pg_script(settle->conf->db, "COMMIT");
     *ret_more = false;
-    return pg_script(s->conf->db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
+    return pg_script(settle->conf->db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
 }
 
 /* ---- all ------------------------------------------------------------------------------ */
 
-static enum cq_status note_all(struct settle *s)
+static enum cq_status note_all(struct settle *settle)
 {
     enum cq_status st;
     int64_t touched;
 
     do {
-        cq_auto(pgresult) struct pg_result *r = NULL;
-        struct pg_params p;
+        cq_auto(pgresult) struct pg_result *rows = NULL;
+        struct pg_params params;
 
-        pg_params_init(&p, PARAMS_BYTES);
-        pg_add_i64(&p, clock_wall_ms() - SETTLE_AFTER_MS);
-        st = pg_run(s->conf->db, sql_note, &p, &r);
-        pg_params_release(&p);
-        touched = st == CQ_OK ? pg_affected(r) : 0;
+        pg_params_init(&params, PARAMS_BYTES);
+        pg_add_i64(&params, clock_wall_ms() - SETTLE_AFTER_MS);
+        st = pg_run_once(settle->conf->db, sql_note, &params, &rows);
+        touched = st == CQ_OK ? pg_affected(rows) : 0;
     } while (touched);
     return st;
 }
@@ -306,47 +297,46 @@ static const char sql_due[] =
     "AND device_id IS NOT NULL AND touched_at < $1) OR EXISTS (SELECT 1 FROM media.uploads "
     "WHERE ended_at < $1 AND stored)";
 
-static enum cq_status ask_due(struct settle *s, bool *ret)
+static enum cq_status ask_due(struct settle *settle, bool *ret)
 {
-    cq_auto(pgresult) struct pg_result *r = NULL;
-    struct pg_params p;
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_i64(&p, clock_wall_ms() - SETTLE_AFTER_MS);
-    st = pg_run(s->conf->db, sql_due, &p, &r);
-    pg_params_release(&p);
-    *ret = st == CQ_OK && pg_bool(r, 0, 0);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_i64(&params, clock_wall_ms() - SETTLE_AFTER_MS);
+    st = pg_run_once(settle->conf->db, sql_due, &params, &rows);
+    *ret = st == CQ_OK && pg_bool(rows, 0, 0);
     return st;
 }
 
-static enum cq_status connect_log(struct settle *s)
+static enum cq_status connect_log(struct settle *settle)
 {
-    struct ingest_conf ic = { .brokers = s->conf->brokers,
-                              .client_id = "chasqui-media-settle",
-                              .partitions = s->conf->partitions,
-                              .ack = on_report,
-                              .arg = s };
-    enum cq_status st = ingest_new(&ic, &s->ingest);
+    struct ingest_conf conf = { .brokers = settle->conf->brokers,
+                                .client_id = "chasqui-media-settle",
+                                .partitions = settle->conf->partitions,
+                                .ack = on_report,
+                                .arg = settle };
+    enum cq_status st = ingest_new(&conf, &settle->ingest);
 
-    return st == CQ_OK ? reader_new(s->conf->brokers, &s->reader) : st;
+    return st == CQ_OK ? reader_new(settle->conf->brokers, &settle->reader) : st;
 }
 
 enum cq_status settle_all(const struct settle_conf *conf)
 {
-    struct settle s = { .conf = conf };
+    struct settle settle = { .conf = conf };
     bool due = false, more = true;
-    enum cq_status st = note_all(&s);
+    enum cq_status st = note_all(&settle);
 
     if (st == CQ_OK)
-        st = ask_due(&s, &due);
+        st = ask_due(&settle, &due);
     if (st == CQ_OK && due)
-        st = connect_log(&s);
+        st = connect_log(&settle);
     while (st == CQ_OK && due && more && !conf->stop(conf->arg))
-        st = settle_one(&s, &more);
+        st = settle_one(&settle, &more);
     for (more = due; st == CQ_OK && more && !conf->stop(conf->arg);)
-        st = take_away_one(&s, &more);
-    ingest_free(s.ingest);
-    reader_free(s.reader);
+        st = take_away_one(&settle, &more);
+    ingest_free(settle.ingest);
+    reader_free(settle.reader);
     return st;
 }

@@ -42,96 +42,94 @@ static const char sql_late[] = "UPDATE media.uploads SET links_until = 0 WHERE m
 static const char sql_delete[] = "DELETE FROM media.uploads WHERE media_id = $1";
 
 /* `at_ms`: $2, 0 when the statement has none. */
-static enum cq_status run_id(struct sweep *s, const char *sql, struct cq_id id, int64_t at_ms)
+static enum cq_status run_id(struct sweep *sweep, const char *sql, struct cq_id id, int64_t at_ms)
 {
-    struct pg_params p;
-    enum cq_status st;
+    struct pg_params params;
 
-    pg_params_init(&p, 64);
-    pg_add_uuid(&p, id);
+    pg_params_init(&params, 64);
+    pg_add_uuid(&params, id);
     if (at_ms)
-        pg_add_i64(&p, at_ms);
-    st = pg_run(s->db, sql, &p, NULL);
-    pg_params_release(&p);
-    return st;
+        pg_add_i64(&params, at_ms);
+    return pg_run_once(sweep->db, sql, &params, NULL);
 }
 
 /* Nobody finished it. In a transaction, as the next one. *ret_one: there was one. */
-static enum cq_status sweep_pending(struct sweep *s, bool *ret_one)
+static enum cq_status sweep_pending(struct sweep *sweep, bool *ret_one)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     char memo[STORE_MEMO_MAX + 1];
-    int64_t now_ms = clock_wall_ms(), pending_ms = s->conf.pending_ms;
-    struct pg_params p;
+    int64_t now_ms = clock_wall_ms(), pending_ms = sweep->conf.pending_ms;
+    struct pg_params params;
     struct cq_id id;
     enum cq_status st;
 
-    pg_params_init(&p, 64);
-    pg_add_i64(&p, now_ms - pending_ms);
-    pg_add_i64(&p, now_ms - SWEEP_PENDING_TIMES * pending_ms);
-    st = pg_run(s->db, sql_pending, &p, &rows);
-    pg_params_release(&p);
+    pg_params_init(&params, 64);
+    pg_add_i64(&params, now_ms - pending_ms);
+    pg_add_i64(&params, now_ms - SWEEP_PENDING_TIMES * pending_ms);
+    st = pg_run_once(sweep->db, sql_pending, &params, &rows);
     *ret_one = st == CQ_OK && pg_rows(rows) == 1;
     if (!*ret_one)
         return st;
     id = pg_uuid(rows, 0, 0);
     snprintf(memo, sizeof memo, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 1)));
-    st = store_forget(s->store, id, memo, "");
+    st = store_forget(sweep->store, id, memo, "");
     if (st != CQ_OK)
         return st;
-    return pg_i64(rows, 0, 2) ? run_id(s, sql_end, id, now_ms) : run_id(s, sql_delete, id, 0);
+    return pg_i64(rows, 0, 2) ? run_id(sweep, sql_end, id, now_ms)
+                              : run_id(sweep, sql_delete, id, 0);
 }
 
 /* It is stored, or ended, and so is the link that it might have been sent by. */
-static enum cq_status sweep_linked(struct sweep *s, bool late, bool *ret_one)
+static enum cq_status sweep_linked(struct sweep *sweep, bool late, bool *ret_one)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     char keep[STORE_KEY_MAX];
-    struct pg_params p;
+    struct pg_params params;
     struct cq_id id;
     enum cq_status st;
 
-    pg_params_init(&p, 64);
-    pg_add_i64(&p, clock_wall_ms() - (late ? SWEEP_LINK_LATE_MS : SWEEP_LINK_SOON_MS));
-    st = pg_run(s->db, late ? sql_linked_late : sql_linked_soon, &p, &rows);
-    pg_params_release(&p);
+    pg_params_init(&params, 64);
+    pg_add_i64(&params, clock_wall_ms() - (late ? SWEEP_LINK_LATE_MS : SWEEP_LINK_SOON_MS));
+    st = pg_run_once(sweep->db, late ? sql_linked_late : sql_linked_soon, &params, &rows);
     *ret_one = st == CQ_OK && pg_rows(rows) == 1;
     if (!*ret_one)
         return st;
     id = pg_uuid(rows, 0, 0);
     snprintf(keep, sizeof keep, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 1)));
-    st = *keep ? store_forget_links(s->store, id, keep) : store_forget(s->store, id, "", "");
+    st =
+        *keep ? store_forget_links(sweep->store, id, keep) : store_forget(sweep->store, id, "", "");
     if (st != CQ_OK)
         return st;
     if (!late)
-        return run_id(s, sql_soon, id, 0);
-    return run_id(s, pg_bool(rows, 0, 2) ? sql_late : sql_delete, id, 0);
+        return run_id(sweep, sql_soon, id, 0);
+    return run_id(sweep, pg_bool(rows, 0, 2) ? sql_late : sql_delete, id, 0);
 }
 
-static enum cq_status sweep_soon(struct sweep *s, bool *ret_one)
+static enum cq_status sweep_soon(struct sweep *sweep, bool *ret_one)
 {
-    return sweep_linked(s, false, ret_one);
+    return sweep_linked(sweep, false, ret_one);
 }
 
-static enum cq_status sweep_late(struct sweep *s, bool *ret_one)
+static enum cq_status sweep_late(struct sweep *sweep, bool *ret_one)
 {
-    return sweep_linked(s, true, ret_one);
+    return sweep_linked(sweep, true, ret_one);
 }
 
-static bool sweep_one(struct sweep *s, enum cq_status (*sweep)(struct sweep *s, bool *ret_one))
+static bool sweep_one(struct sweep *this_sweep,
+                      enum cq_status (*sweep)(struct sweep *this_sweep, bool *ret_one))
 {
     bool one = false;
-    enum cq_status st = pg_ready(s->db, NULL);
+    enum cq_status st = pg_ready(this_sweep->db, NULL);
 
     if (st == CQ_OK)
-        st = pg_script(s->db, "BEGIN");
+        st = pg_script(this_sweep->db, "BEGIN");
     if (st == CQ_OK)
-        st = sweep(s, &one);
+        st = sweep(this_sweep, &one);
     if (st == CQ_OK)
-        st = pg_script(s->db, "COMMIT");
+        st = pg_script(this_sweep->db, "COMMIT");
     if (st != CQ_OK)
-        log_debug("not_swept", LOG_S("database", pg_error(s->db)),
-                  LOG_S("store", store_why(s->store)));
+        log_debug("not_swept", LOG_S("database", pg_error(this_sweep->db)),
+                  LOG_S("store", store_why(this_sweep->store)));
     return st == CQ_OK && one;
 }
 
@@ -140,35 +138,35 @@ static bool is_stopped(void *arg)
     return atomic_load(&((struct sweep *)arg)->stop);
 }
 
-static void sweep_all(struct sweep *s)
+static void sweep_all(struct sweep *sweep)
 {
-    const struct settle_conf settle = { .brokers = s->conf.brokers,
-                                        .partitions = s->conf.partitions,
-                                        .db = s->db,
-                                        .store = s->store,
-                                        .told = s->conf.told,
+    const struct settle_conf settle = { .brokers = sweep->conf.brokers,
+                                        .partitions = sweep->conf.partitions,
+                                        .db = sweep->db,
+                                        .store = sweep->store,
+                                        .told = sweep->conf.told,
                                         .stop = is_stopped,
-                                        .arg = s };
+                                        .arg = sweep };
 
-    while (!is_stopped(s) && sweep_one(s, sweep_pending))
+    while (!is_stopped(sweep) && sweep_one(sweep, sweep_pending))
         count_add(COUNT_FILES_SWEPT, 1);
-    while (!is_stopped(s) && sweep_one(s, sweep_soon))
+    while (!is_stopped(sweep) && sweep_one(sweep, sweep_soon))
         ;
-    while (!is_stopped(s) && sweep_one(s, sweep_late))
+    while (!is_stopped(sweep) && sweep_one(sweep, sweep_late))
         ;
-    if (!is_stopped(s) && pg_ready(s->db, NULL) == CQ_OK && settle_all(&settle) != CQ_OK)
-        log_debug("not_settled", LOG_S("database", pg_error(s->db)),
-                  LOG_S("store", store_why(s->store)));
+    if (!is_stopped(sweep) && pg_ready(sweep->db, NULL) == CQ_OK && settle_all(&settle) != CQ_OK)
+        log_debug("not_settled", LOG_S("database", pg_error(sweep->db)),
+                  LOG_S("store", store_why(sweep->store)));
 }
 
 static void *sweep_main(void *arg)
 {
-    struct sweep *s = arg;
+    struct sweep *sweep = arg;
     int64_t next_ms = 0;
 
-    while (!atomic_load(&s->stop)) {
+    while (!atomic_load(&sweep->stop)) {
         if (clock_mono_ms() >= next_ms) {
-            sweep_all(s);
+            sweep_all(sweep);
             next_ms = clock_mono_ms() + EVERY_MS;
         }
         clock_sleep_ms(LOOK_MS);
@@ -178,31 +176,31 @@ static void *sweep_main(void *arg)
 
 enum cq_status sweep_start(const struct sweep_conf *conf, struct sweep **ret)
 {
-    struct sweep *s = calloc(1, sizeof *s);
+    struct sweep *sweep = calloc(1, sizeof *sweep);
     enum cq_status st;
 
-    if (!s)
+    if (!sweep)
         return CQ_FATAL;
-    s->conf = *conf;
-    s->db = pg_new(conf->database_url, "chasqui-media");
-    st = store_new(&conf->store, &s->store);
-    if (st == CQ_OK && pthread_create(&s->thread, NULL, sweep_main, s) == 0) {
-        *ret = s;
+    sweep->conf = *conf;
+    sweep->db = pg_new(conf->database_url, "chasqui-media");
+    st = store_new(&conf->store, &sweep->store);
+    if (st == CQ_OK && pthread_create(&sweep->thread, NULL, sweep_main, sweep) == 0) {
+        *ret = sweep;
         return CQ_OK;
     }
-    pg_free(s->db);
-    store_free(s->store);
-    free(s);
+    pg_free(sweep->db);
+    store_free(sweep->store);
+    free(sweep);
     return st == CQ_OK ? CQ_FATAL : st;
 }
 
-void sweep_stop(struct sweep *s)
+void sweep_stop(struct sweep *sweep)
 {
-    if (!s)
+    if (!sweep)
         return;
-    atomic_store(&s->stop, true);
-    pthread_join(s->thread, NULL);
-    pg_free(s->db);
-    store_free(s->store);
-    free(s);
+    atomic_store(&sweep->stop, true);
+    pthread_join(sweep->thread, NULL);
+    pg_free(sweep->db);
+    store_free(sweep->store);
+    free(sweep);
 }

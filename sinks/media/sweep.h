@@ -30,4 +30,4 @@ struct sweep_conf {
 };
 
 CQ_MUST_CHECK enum cq_status sweep_start(const struct sweep_conf *conf, struct sweep **ret);
-void sweep_stop(struct sweep *s); /* NULL is fine */
+void sweep_stop(struct sweep *sweep); /* NULL is fine */

@@ -19,8 +19,8 @@ enum work_state {
 };
 
 struct work {
-    enum work_state state;
-    bool dropped; /* its partition has another owner now: the result is dropped */
+    enum work_state state; /* set by works_move() alone */
+    bool dropped;          /* its partition has another owner now: the result is dropped */
     int32_t partition;
     int64_t offset;
     int32_t place; /* in line; -1: none */
@@ -41,24 +41,27 @@ struct works {
 };
 
 /** Whether another file gets in. */
-bool works_room(const struct works *s);
+bool works_room(const struct works *works);
 
 /** A free one, in state WORK_LOOK and not in line yet; there must be room. */
-struct work *works_add(struct works *s);
+struct work *works_add(struct works *works);
+
+/** The one writer of a state between works_add() and works_remove(). Asserts the order. */
+void works_move(struct work *work, enum work_state to);
 
 /** It leaves the line, too. */
-void works_remove(struct works *s, struct work *w);
+void works_remove(struct works *works, struct work *work);
 
 /** The one at this place in line; NULL: none. */
-struct work *works_at(struct works *s, int32_t place);
+struct work *works_at(struct works *works, int32_t place);
 
 /** Whether a file is at hand already, for a partition that is still ours: its MediaReady came
  * twice, because its owner's client asked again before the view had it. */
-bool works_has(const struct works *s, struct cq_id media);
+bool works_has(const struct works *works, struct cq_id media);
 
 /** The lowest offset of a partition that is not done; `next` when all before it are. */
-int64_t works_undone(const struct works *s, int32_t partition, int64_t next);
+int64_t works_undone(const struct works *works, int32_t partition, int64_t next);
 
 /** The partition is another's: what waits is forgotten, what is at work or on its way is
  * dropped. */
-void works_drop(struct works *s, int32_t partition);
+void works_drop(struct works *works, int32_t partition);

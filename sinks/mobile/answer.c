@@ -61,16 +61,6 @@ static const struct row apns_rows[] = {
     { NULL, 0 }, /* every other 400, 404, 405, 413 is a push that will never be taken */
 };
 
-static const char *const verdict_names[] = { "taken",      "dead",         "foreign", "unreached",
-                                             "refused",    "later",        "slower",  "down",
-                                             "credential", "misconfigured" };
-_Static_assert(ARRAY_LEN(verdict_names) == PUSH_VERDICT_N, "a name for each verdict");
-
-const char *push_verdict_name(enum push_verdict v)
-{
-    return v < PUSH_VERDICT_N ? verdict_names[v] : "";
-}
-
 static bool find(const struct row *rows, struct cq_span word, enum push_verdict *ret)
 {
     for (; rows->word; rows++)
@@ -97,36 +87,36 @@ static enum push_verdict by_status(int status)
 }
 
 /* Printable ASCII goes into logs and events, whatever a provider sends. */
-static void add_words(struct push_answer *ret, struct cq_span s)
+static void add_words(struct push_answer *ret, struct cq_span span)
 {
     size_t n = strlen(ret->words);
 
-    if (n && s.n && n < PUSH_WORDS_MAX)
+    if (n && span.n && n < PUSH_WORDS_MAX)
         ret->words[n++] = ' ';
-    for (size_t i = 0; i < s.n && n < PUSH_WORDS_MAX; i++)
-        ret->words[n++] = s.p[i] >= ' ' && s.p[i] <= '~' ? (char)s.p[i] : '?';
+    for (size_t i = 0; i < span.n && n < PUSH_WORDS_MAX; i++)
+        ret->words[n++] = span.p[i] >= ' ' && span.p[i] <= '~' ? (char)span.p[i] : '?';
     ret->words[n] = '\0';
 }
 
 /* What every answer begins with; false: nothing came, or there is nothing more to read. */
-static bool begin(const struct http_answer *a, struct push_answer *ret)
+static bool begin(const struct http_answer *answer, struct push_answer *ret)
 {
-    int64_t after_s = a->retry_after_s;
+    int64_t after_s = answer->retry_after_s;
 
     if (after_s < 0)
         after_s = 0;
     if (after_s > RETRY_AFTER_MAX_S)
         after_s = RETRY_AFTER_MAX_S;
-    *ret = (struct push_answer){ .status = a->status, .retry_after_s = after_s };
-    ret->verdict = a->st == CQ_OK ? by_status(a->status) : PUSH_DOWN;
-    if (a->st != CQ_OK)
-        add_words(ret, span_str(a->error));
-    return a->st == CQ_OK && ret->verdict != PUSH_TAKEN;
+    *ret = (struct push_answer){ .status = answer->status, .retry_after_s = after_s };
+    ret->verdict = answer->st == CQ_OK ? by_status(answer->status) : PUSH_DOWN;
+    if (answer->st != CQ_OK)
+        add_words(ret, span_str(answer->error));
+    return answer->st == CQ_OK && ret->verdict != PUSH_TAKEN;
 }
 
-static bool contains(struct cq_span s, const char *word)
+static bool contains(struct cq_span span, const char *word)
 {
-    return s.n && memmem(s.p, s.n, word, strlen(word)) != NULL;
+    return span.n && memmem(span.p, span.n, word, strlen(word)) != NULL;
 }
 
 /* The FCM code among the details; *ret_ours: the request itself was found wrong. */
@@ -137,27 +127,27 @@ static struct cq_span fcm_code(const struct json *error, bool *ret_ours)
 
     *ret_ours = false;
     for (size_t i = 0; i < json_count(details); i++) {
-        const struct json *d = json_at(details, i);
+        const struct json *json = json_at(details, i);
 
-        if (json_get_text(d, "errorCode", &found))
+        if (json_get_text(json, "errorCode", &found))
             code = found;
-        if (json_get_text(d, "@type", &type) && contains(type, "BadRequest"))
+        if (json_get_text(json, "@type", &type) && contains(type, "BadRequest"))
             *ret_ours = true;
     }
     return code;
 }
 
-void answer_fcm(const struct http_answer *a, struct push_answer *ret)
+void answer_fcm(const struct http_answer *answer, struct push_answer *ret)
 {
     cq_auto(json) struct json *root = NULL;
     const struct json *error;
     struct cq_span code, status = { NULL, 0 }, message = { NULL, 0 };
     bool ours;
 
-    if (!begin(a, ret))
+    if (!begin(answer, ret))
         return;
-    if (json_parse(a->body, &root, NULL) != CQ_OK) {
-        add_words(ret, a->body);
+    if (json_parse(answer->body, &root, NULL) != CQ_OK) {
+        add_words(ret, answer->body);
         return;
     }
     error = json_get(root, "error");
@@ -165,7 +155,7 @@ void answer_fcm(const struct http_answer *a, struct push_answer *ret)
     if (!json_get_text(error, "status", &status) || !json_get_text(error, "message", &message))
         message = span_of(NULL, 0);
     if (!find(fcm_rows, code, &ret->verdict) && !find(google_rows, status, &ret->verdict))
-        ret->verdict = by_status(a->status);
+        ret->verdict = by_status(answer->status);
     /* a bad token comes as an invalid argument whose detail is FCM's own */
     if (span_eq_str(code, "INVALID_ARGUMENT") && !ours && contains(message, "registration token"))
         ret->verdict = PUSH_DEAD;
@@ -175,20 +165,20 @@ void answer_fcm(const struct http_answer *a, struct push_answer *ret)
     add_words(ret, message);
 }
 
-void answer_apns(const struct http_answer *a, struct push_answer *ret)
+void answer_apns(const struct http_answer *answer, struct push_answer *ret)
 {
     cq_auto(json) struct json *root = NULL;
     struct cq_span reason;
     int64_t at;
 
-    if (!begin(a, ret))
+    if (!begin(answer, ret))
         return;
-    if (json_parse(a->body, &root, NULL) != CQ_OK || !json_get_text(root, "reason", &reason)) {
-        add_words(ret, a->body);
+    if (json_parse(answer->body, &root, NULL) != CQ_OK || !json_get_text(root, "reason", &reason)) {
+        add_words(ret, answer->body);
         return;
     }
     if (!find(apns_rows, reason, &ret->verdict))
-        ret->verdict = by_status(a->status);
+        ret->verdict = by_status(answer->status);
     if (json_get_i64(root, "timestamp", &at))
         ret->dead_since_ms = at;
     if (ret->verdict == PUSH_SLOWER && !ret->retry_after_s)
@@ -196,11 +186,12 @@ void answer_apns(const struct http_answer *a, struct push_answer *ret)
     add_words(ret, reason);
 }
 
-void answer_oauth(const struct http_answer *a, struct push_answer *ret)
+void answer_oauth(const struct http_answer *answer, struct push_answer *ret)
 {
-    if (!begin(a, ret))
+    if (!begin(answer, ret))
         return;
-    ret->verdict = a->status / 100 == 4 && a->status != 429 ? PUSH_MISCONFIGURED : PUSH_DOWN;
+    ret->verdict =
+        answer->status / 100 == 4 && answer->status != 429 ? PUSH_MISCONFIGURED : PUSH_DOWN;
     add_words(ret, span_str("token endpoint:"));
-    add_words(ret, a->body);
+    add_words(ret, answer->body);
 }

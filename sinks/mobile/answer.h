@@ -35,12 +35,10 @@ struct push_answer {
 };
 
 /** Google's: `details[].errorCode` decides, then `status`, then the HTTP status. */
-void answer_fcm(const struct http_answer *a, struct push_answer *ret);
+void answer_fcm(const struct http_answer *answer, struct push_answer *ret);
 
 /** Apple's: `reason` decides, then the HTTP status. */
-void answer_apns(const struct http_answer *a, struct push_answer *ret);
+void answer_apns(const struct http_answer *answer, struct push_answer *ret);
 
 /** The token endpoint's refusal: PUSH_DOWN or PUSH_MISCONFIGURED. */
-void answer_oauth(const struct http_answer *a, struct push_answer *ret);
-
-const char *push_verdict_name(enum push_verdict v);
+void answer_oauth(const struct http_answer *answer, struct push_answer *ret);

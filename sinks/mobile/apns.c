@@ -35,97 +35,99 @@ struct apns {
     struct cq_buf body;
 };
 
-static enum provider_state apns_credential(struct provider *p, int64_t now_ms,
+static enum provider_state apns_credential(struct provider *provider, int64_t now_ms,
                                            struct http_request *ret)
 {
-    struct apns *a = (struct apns *)p;
-    const struct jwt_claim claims[] = { { "iss", a->team, 0 }, { "iat", NULL, now_ms / 1000 } };
+    struct apns *apns = (struct apns *)provider;
+    const struct jwt_claim claims[] = { { "iss", apns->team, 0 }, { "iat", NULL, now_ms / 1000 } };
     char token[JWT_SIGNED_MAX];
 
     (void)ret;
-    if (a->made_ms && now_ms - a->made_ms < RENEW_MS && now_ms >= a->made_ms)
+    if (apns->made_ms && now_ms - apns->made_ms < RENEW_MS && now_ms >= apns->made_ms)
         return PROVIDER_READY;
-    if (jwt_signer_sign(a->signer, claims, ARRAY_LEN(claims), token, sizeof token) == CQ_OK) {
-        snprintf(a->bearer, sizeof a->bearer, "authorization: bearer %s", token);
-        a->made_ms = now_ms;
-        p->credential_no++;
+    if (jwt_signer_sign(apns->signer, claims, ARRAY_LEN(claims), token, sizeof token) == CQ_OK) {
+        snprintf(apns->bearer, sizeof apns->bearer, "authorization: bearer %s", token);
+        apns->made_ms = now_ms;
+        provider->credential_no++;
     }
     return PROVIDER_READY; /* with the old one when it cannot be signed: Apple will say so */
 }
 
-static enum cq_status apns_fetched(struct provider *p, const struct http_answer *a, int64_t now_ms,
-                                   struct push_answer *ret)
+static enum cq_status apns_fetched(struct provider *provider, const struct http_answer *answer,
+                                   int64_t now_ms, struct push_answer *ret)
 {
-    (void)p;
-    (void)a;
+    (void)provider;
+    (void)answer;
     (void)now_ms;
     (void)ret;
     return CQ_FATAL; /* nothing is ever fetched */
 }
 
-static bool apns_refused(struct provider *p, int64_t now_ms)
+static bool apns_refused(struct provider *provider, int64_t now_ms)
 {
-    struct apns *a = (struct apns *)p;
+    struct apns *apns = (struct apns *)provider;
 
-    if (a->made_ms && now_ms - a->made_ms < YOUNG_MS)
+    if (apns->made_ms && now_ms - apns->made_ms < YOUNG_MS)
         return false; /* a new token was refused: a clock is wrong, here or there */
-    a->made_ms = 0;
+    apns->made_ms = 0;
     return true;
 }
 
-static const char *topic_of(const struct apns *a, struct cq_span app)
+static const char *topic_of(const struct apns *apns, struct cq_span app)
 {
     if (!app.n)
-        return a->topics[0];
-    for (int i = 0; i < a->topics_n; i++)
-        if (span_eq_str(app, a->topics[i]))
-            return a->topics[i];
+        return apns->topics[0];
+    for (int i = 0; i < apns->topics_n; i++)
+        if (span_eq_str(app, apns->topics[i]))
+            return apns->topics[i];
     return NULL;
 }
 
-static enum cq_status apns_request(struct provider *p, const struct provider_push *push,
+static enum cq_status apns_request(struct provider *provider, const struct provider_push *push,
                                    struct http_request *ret, const char **ret_why)
 {
-    struct apns *a = (struct apns *)p;
-    const char *topic = topic_of(a, push->to->app);
-    const char **headers = a->headers;
+    struct apns *apns = (struct apns *)provider;
+    const char *topic = topic_of(apns, push->to->app);
+    const char **headers = apns->headers;
     int n = 0;
 
     *ret_why = "this app is not in APNS_TOPIC";
     if (!topic)
         return CQ_POISON;
-    buf_clear(&a->body);
-    payload_apns(push->content, push->to, &a->body);
-    snprintf(a->header[0], sizeof a->header[0], "apns-topic: %s", topic);
-    snprintf(a->header[1], sizeof a->header[1], "apns-id: %s", id_text(push->id).s);
-    snprintf(a->header[2], sizeof a->header[2], "apns-expiration: %lld",
+    buf_clear(&apns->body);
+    payload_apns(push->content, push->to, &apns->body);
+    snprintf(apns->header[0], sizeof apns->header[0], "apns-topic: %s", topic);
+    snprintf(apns->header[1], sizeof apns->header[1], "apns-id: %s", id_text(push->id).s);
+    snprintf(apns->header[2], sizeof apns->header[2], "apns-expiration: %lld",
              (long long)(push->expires_ms / 1000));
-    snprintf(a->header[3], sizeof a->header[3], "apns-collapse-id: %s",
+    snprintf(apns->header[3], sizeof apns->header[3], "apns-collapse-id: %s",
              id_text(push->content->chat_id).s);
-    headers[n++] = a->bearer;
+    headers[n++] = apns->bearer;
     for (int i = 0; i < 4; i++)
-        headers[n++] = a->header[i];
+        headers[n++] = apns->header[i];
     headers[n++] = push->content->silent ? "apns-push-type: background" : "apns-push-type: alert";
     headers[n++] = push->content->silent ? "apns-priority: 5" : "apns-priority: 10";
     headers[n++] = "content-type: application/json";
     headers[n] = NULL;
-    snprintf(a->url, sizeof a->url, "%s/3/device/%.*s", a->base[push->to->environment],
+    snprintf(apns->url, sizeof apns->url, "%s/3/device/%.*s", apns->base[push->to->environment],
              SPAN_FMT(push->to->token));
     *ret_why = "too large";
-    if (a->body.failed)
+    if (apns->body.failed)
         return CQ_POISON;
-    *ret = (struct http_request){ .url = a->url, .headers = headers, .body = buf_span(&a->body) };
+    *ret = (struct http_request){ .url = apns->url,
+                                  .headers = headers,
+                                  .body = buf_span(&apns->body) };
     return CQ_OK;
 }
 
-static void apns_free(struct provider *p)
+static void apns_free(struct provider *provider)
 {
-    struct apns *a = (struct apns *)p;
+    struct apns *apns = (struct apns *)provider;
 
-    jwt_signer_free(a->signer);
-    buf_release(&a->body);
-    explicit_bzero(a->bearer, sizeof a->bearer);
-    free(a);
+    jwt_signer_free(apns->signer);
+    buf_release(&apns->body);
+    explicit_bzero(apns->bearer, sizeof apns->bearer);
+    free(apns);
 }
 
 static const struct provider_ops apns_ops = {
@@ -140,21 +142,21 @@ static const struct provider_ops apns_ops = {
 };
 
 /* "com.a,com.b" */
-static bool read_topics(struct apns *a, const char *list)
+static bool read_topics(struct apns *apns, const char *list)
 {
     while (*list) {
         size_t n = strcspn(list, ",");
 
-        if (!n || n > TOPIC_MAX || a->topics_n == TOPICS_MAX)
+        if (!n || n > TOPIC_MAX || apns->topics_n == TOPICS_MAX)
             return false;
-        memcpy(a->topics[a->topics_n], list, n);
-        a->topics[a->topics_n++][n] = '\0';
+        memcpy(apns->topics[apns->topics_n], list, n);
+        apns->topics[apns->topics_n++][n] = '\0';
         list += n + (list[n] == ',');
     }
-    return a->topics_n > 0;
+    return apns->topics_n > 0;
 }
 
-static const char *read_conf(struct apns *a, const struct apns_conf *conf)
+static const char *read_conf(struct apns *apns, const struct apns_conf *conf)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf pem;
     enum cq_status st;
@@ -164,45 +166,45 @@ static const char *read_conf(struct apns *a, const struct apns_conf *conf)
         return "APNS_KEY_ID: ten characters, as Apple shows beside the key";
     if (strlen(conf->team_id) != NAME_MAX_N)
         return "APNS_TEAM_ID: ten characters, as Apple shows beside the team";
-    if (!read_topics(a, conf->topics))
+    if (!read_topics(apns, conf->topics))
         return "APNS_TOPIC: the app's bundle id, or several with commas";
     if (!provider_key_text(conf->key, "-----BEGIN", &pem))
         return "APNS_KEY: the file cannot be read";
-    st = jwt_signer_new(JWT_SIGNING_ES256, buf_span(&pem), conf->key_id, &a->signer);
+    st = jwt_signer_new(JWT_SIGNING_ES256, buf_span(&pem), conf->key_id, &apns->signer);
     explicit_bzero(pem.p, pem.n);
     if (st != CQ_OK)
         return "APNS_KEY: nothing can be signed with it (a .p8 as Apple gives it is wanted)";
-    snprintf(a->team, sizeof a->team, "%s", conf->team_id);
-    snprintf(a->base[PUSH_ENVIRONMENT_PRODUCTION], sizeof a->base[0], "%s", conf->base_url);
-    snprintf(a->base[PUSH_ENVIRONMENT_SANDBOX], sizeof a->base[0], "%s", conf->sandbox_url);
-    a->provider.fingerprint = murmur2_positive(conf->topics, strlen(conf->topics)) ^
-                              murmur2_positive(conf->key_id, NAME_MAX_N) * 3 ^
-                              murmur2_positive(conf->team_id, NAME_MAX_N) * 5 ^
-                              murmur2_positive(conf->base_url, strlen(conf->base_url)) * 7;
+    snprintf(apns->team, sizeof apns->team, "%s", conf->team_id);
+    snprintf(apns->base[PUSH_ENVIRONMENT_PRODUCTION], sizeof apns->base[0], "%s", conf->base_url);
+    snprintf(apns->base[PUSH_ENVIRONMENT_SANDBOX], sizeof apns->base[0], "%s", conf->sandbox_url);
+    apns->provider.fingerprint = murmur2_positive(conf->topics, strlen(conf->topics)) ^
+                                 murmur2_positive(conf->key_id, NAME_MAX_N) * 3 ^
+                                 murmur2_positive(conf->team_id, NAME_MAX_N) * 5 ^
+                                 murmur2_positive(conf->base_url, strlen(conf->base_url)) * 7;
     return NULL;
 }
 
 enum cq_status apns_new(const struct apns_conf *conf, struct provider **ret, char *reterr,
                         size_t reterr_n)
 {
-    struct apns *a;
+    struct apns *apns;
     const char *why;
 
     if (!*conf->key) {
         *ret = NULL;
         return CQ_OK;
     }
-    a = calloc(1, sizeof *a);
-    if (!a)
+    apns = calloc(1, sizeof *apns);
+    if (!apns)
         return CQ_FATAL;
-    a->provider.ops = &apns_ops;
-    buf_init(&a->body, HTTP_ANSWER_MAX);
-    why = read_conf(a, conf);
+    apns->provider.ops = &apns_ops;
+    buf_init(&apns->body, HTTP_ANSWER_MAX);
+    why = read_conf(apns, conf);
     if (why) {
         snprintf(reterr, reterr_n, "%s", why);
-        apns_free(&a->provider);
+        apns_free(&apns->provider);
         return CQ_FATAL;
     }
-    *ret = &a->provider;
+    *ret = &apns->provider;
     return CQ_OK;
 }

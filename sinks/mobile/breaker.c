@@ -29,62 +29,74 @@ int64_t retry_wait_ms(int attempt, int64_t retry_after_s, uint32_t dice)
     return asked_ms ? asked_ms + own_ms / 4 : own_ms;
 }
 
-int32_t breaker_room(const struct breaker *b, int64_t now_ms)
+/* The one writer of its state. */
+static void move(struct breaker *breaker, enum breaker_state to)
 {
-    if (b->state == BREAKER_TRIAL || now_ms < b->until_ms)
+    /* a trial follows only an open one, as it asks for its one push */
+    CQ_ASSERT(to == BREAKER_TRIAL ? breaker->state == BREAKER_OPEN : breaker->state != to,
+              breaker->state, to);
+    breaker->state = to;
+}
+
+int32_t breaker_room(const struct breaker *breaker, int64_t now_ms)
+{
+    if (breaker->state == BREAKER_TRIAL || now_ms < breaker->until_ms)
         return 0;
-    return b->state == BREAKER_CLOSED ? INT32_MAX : 1;
+    return breaker->state == BREAKER_CLOSED ? INT32_MAX : 1;
 }
 
-void breaker_started(struct breaker *b)
+void breaker_started(struct breaker *breaker)
 {
-    CQ_ASSERT(b->state != BREAKER_TRIAL); /* breaker_room() has none then */
-    if (b->state == BREAKER_OPEN)
-        b->state = BREAKER_TRIAL;
+    CQ_ASSERT(breaker->state != BREAKER_TRIAL); /* breaker_room() has none then */
+    if (breaker->state == BREAKER_OPEN)
+        move(breaker, BREAKER_TRIAL);
 }
 
-void breaker_go_on(struct breaker *b)
+void breaker_go_on(struct breaker *breaker)
 {
-    if (b->state == BREAKER_TRIAL)
-        b->state = BREAKER_OPEN;
+    if (breaker->state == BREAKER_TRIAL)
+        move(breaker, BREAKER_OPEN);
 }
 
-bool breaker_good(struct breaker *b)
+bool breaker_good(struct breaker *breaker)
 {
-    bool was = b->state != BREAKER_CLOSED;
+    bool was = breaker->state != BREAKER_CLOSED;
 
-    b->failures = 0;
+    breaker->failures = 0;
     if (!was)
         return false;
-    *b = (struct breaker){ .state = BREAKER_CLOSED };
+    move(breaker, BREAKER_CLOSED);
+    breaker->opened = 0;
+    breaker->until_ms = 0;
     return true;
 }
 
-bool breaker_bad(struct breaker *b, bool at_once, int64_t now_ms, uint32_t dice)
+bool breaker_bad(struct breaker *breaker, bool at_once, int64_t now_ms, uint32_t dice)
 {
-    bool was_closed = b->state == BREAKER_CLOSED;
+    bool was_closed = breaker->state == BREAKER_CLOSED;
 
-    b->failures++;
-    if (b->state == BREAKER_OPEN)
+    breaker->failures++;
+    if (breaker->state == BREAKER_OPEN)
         return false; /* a request that was in flight when it opened is no news */
-    if (was_closed && !at_once && b->failures < BREAKER_FAILURES)
+    if (was_closed && !at_once && breaker->failures < BREAKER_FAILURES)
         return false;
-    b->state = BREAKER_OPEN;
-    b->until_ms = now_ms + jitter(doubled(BREAKER_BASE_MS, b->opened, BREAKER_CAP_MS), dice);
-    if (b->opened < 30)
-        b->opened++;
+    move(breaker, BREAKER_OPEN);
+    breaker->until_ms =
+        now_ms + jitter(doubled(BREAKER_BASE_MS, breaker->opened, BREAKER_CAP_MS), dice);
+    if (breaker->opened < 30)
+        breaker->opened++;
     return was_closed;
 }
 
-int64_t breaker_wait(struct breaker *b, int64_t wait_ms, int64_t now_ms)
+int64_t breaker_wait(struct breaker *breaker, int64_t wait_ms, int64_t now_ms)
 {
     if (wait_ms > BREAKER_WAIT_CAP_MS)
         wait_ms =
             BREAKER_WAIT_CAP_MS; /* a day's wait would look like a dead provider; after the cap it
                                   * is tried again */
-    if (b->until_ms < now_ms + wait_ms)
-        b->until_ms = now_ms + wait_ms;
-    if (b->state == BREAKER_TRIAL)
-        b->state = BREAKER_OPEN; /* an answer, but not a success: the trial is not over */
+    if (breaker->until_ms < now_ms + wait_ms)
+        breaker->until_ms = now_ms + wait_ms;
+    if (breaker->state == BREAKER_TRIAL)
+        move(breaker, BREAKER_OPEN); /* an answer, but not a success: the trial is not over */
     return wait_ms;
 }

@@ -37,21 +37,21 @@ struct breaker {
 };
 
 /** How many may be started now: all (INT32_MAX), one for trial, none. */
-int32_t breaker_room(const struct breaker *b, int64_t now_ms);
+int32_t breaker_room(const struct breaker *breaker, int64_t now_ms);
 
 /** One was started. */
-void breaker_started(struct breaker *b);
+void breaker_started(struct breaker *breaker);
 
 /** The trial was about something else (a credential) and went well: another may follow now. */
-void breaker_go_on(struct breaker *b);
+void breaker_go_on(struct breaker *breaker);
 
 /** True when it was not closed before. */
-bool breaker_good(struct breaker *b);
+bool breaker_good(struct breaker *breaker);
 
 /** One more failure; `at_once`: no need for others (a wrong configuration). True when it opened
  * just now. */
-bool breaker_bad(struct breaker *b, bool at_once, int64_t now_ms, uint32_t dice);
+bool breaker_bad(struct breaker *breaker, bool at_once, int64_t now_ms, uint32_t dice);
 
 /** Nothing goes for `wait_ms`, of which BREAKER_WAIT_CAP_MS count: a quota. Not a failure. Returns
  * the wait. */
-int64_t breaker_wait(struct breaker *b, int64_t wait_ms, int64_t now_ms);
+int64_t breaker_wait(struct breaker *breaker, int64_t wait_ms, int64_t now_ms);

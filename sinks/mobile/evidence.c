@@ -5,34 +5,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool evidence_foreign(struct evidence *e, struct cq_id user)
+bool evidence_foreign(struct evidence *evidence, struct cq_id user)
 {
     bool known = false;
 
-    if (e->proven)
+    if (evidence->proven)
         return false;
-    for (int i = 0; i < e->n; i++)
-        known |= id_eq(e->users[i], user);
-    if (!known && e->n < EVIDENCE_USERS)
-        e->users[e->n++] = user;
-    return e->n == EVIDENCE_USERS;
+    for (int i = 0; i < evidence->n; i++)
+        known |= id_eq(evidence->users[i], user);
+    if (!known && evidence->n < EVIDENCE_USERS)
+        evidence->users[evidence->n++] = user;
+    return evidence->n == EVIDENCE_USERS;
 }
 
-void evidence_taken(struct evidence *e)
+void evidence_taken(struct evidence *evidence)
 {
-    *e = (struct evidence){ .proven = true };
+    *evidence = (struct evidence){ .proven = true };
 }
 
-void evidence_format(const struct evidence *e, int64_t said, uint32_t fingerprint,
+void evidence_format(const struct evidence *evidence, int64_t said, uint32_t fingerprint,
                      char out[EVIDENCE_TEXT_MAX])
 {
     int n = snprintf(out, EVIDENCE_TEXT_MAX, "o%" PRId64, said);
 
-    if (e->proven)
+    if (evidence->proven)
         snprintf(out + n, (size_t)(EVIDENCE_TEXT_MAX - n), "p%08" PRIx32, fingerprint);
 }
 
-int64_t evidence_parse(struct evidence *e, const char *text, uint32_t fingerprint)
+int64_t evidence_parse(struct evidence *evidence, const char *text, uint32_t fingerprint)
 {
     char *end;
     int64_t said;
@@ -44,7 +44,7 @@ int64_t evidence_parse(struct evidence *e, const char *text, uint32_t fingerprin
         unsigned long print = strtoul(end + 1, &end, 16);
 
         if (!*end && print == fingerprint)
-            evidence_taken(e);
+            evidence_taken(evidence);
     }
     return *end ? -1 : said;
 }

@@ -23,16 +23,16 @@ struct evidence {
 
 /** A token of `user` was called foreign. True: the configuration is wrong, as far as can be
  * seen. */
-bool evidence_foreign(struct evidence *e, struct cq_id user);
+bool evidence_foreign(struct evidence *evidence, struct cq_id user);
 
 /** Something was taken. */
-void evidence_taken(struct evidence *e);
+void evidence_taken(struct evidence *evidence);
 
 /** The text of a commit: "o" and where to begin in push.outcomes, and, once it is proven, "p" and
  * the fingerprint of the configuration, so that a restart need not prove it again. */
-void evidence_format(const struct evidence *e, int64_t said, uint32_t fingerprint,
+void evidence_format(const struct evidence *evidence, int64_t said, uint32_t fingerprint,
                      char out[EVIDENCE_TEXT_MAX]);
 
 /** The reverse: where to begin, -1 when the text says nothing. What another configuration has
  * proven is not taken over. */
-int64_t evidence_parse(struct evidence *e, const char *text, uint32_t fingerprint);
+int64_t evidence_parse(struct evidence *evidence, const char *text, uint32_t fingerprint);

@@ -41,10 +41,10 @@ struct fcm {
     char assertion[JWT_SIGNED_MAX];
 };
 
-void provider_free(struct provider *p)
+void provider_free(struct provider *provider)
 {
-    if (p)
-        p->ops->free(p);
+    if (provider)
+        provider->ops->free(provider);
 }
 
 bool provider_key_text(const char *value, const char *begins, struct cq_buf *out)
@@ -68,102 +68,103 @@ bool provider_key_text(const char *value, const char *begins, struct cq_buf *out
     return n > 0 && n < KEY_MAX;
 }
 
-static enum provider_state fcm_credential(struct provider *p, int64_t now_ms,
+static enum provider_state fcm_credential(struct provider *provider, int64_t now_ms,
                                           struct http_request *ret)
 {
     static const char *const headers[] = { "content-type: application/x-www-form-urlencoded",
                                            NULL };
-    struct fcm *f = (struct fcm *)p;
+    struct fcm *fcm = (struct fcm *)provider;
     const struct jwt_claim claims[] = {
-        { "iss", f->email, 0 },
+        { "iss", fcm->email, 0 },
         { "scope", SCOPE, 0 },
         { "aud", AUDIENCE, 0 },
         { "iat", NULL, now_ms / 1000 },
         { "exp", NULL, now_ms / 1000 + ASSERTION_S },
     };
 
-    if (f->bearer[0] && now_ms < f->until_ms)
+    if (fcm->bearer[0] && now_ms < fcm->until_ms)
         return PROVIDER_READY;
-    buf_clear(&f->body);
-    buf_add_str(&f->body, GRANT);
-    if (jwt_signer_sign(f->signer, claims, ARRAY_LEN(claims), f->assertion, sizeof f->assertion) ==
-        CQ_OK)
-        buf_add_str(&f->body, f->assertion); /* base64url and dots: nothing to escape */
-    *ret = (struct http_request){ .url = f->token_uri,
+    buf_clear(&fcm->body);
+    buf_add_str(&fcm->body, GRANT);
+    if (jwt_signer_sign(fcm->signer, claims, ARRAY_LEN(claims), fcm->assertion,
+                        sizeof fcm->assertion) == CQ_OK)
+        buf_add_str(&fcm->body, fcm->assertion); /* base64url and dots: nothing to escape */
+    *ret = (struct http_request){ .url = fcm->token_uri,
                                   .headers = headers,
-                                  .body = buf_span(&f->body) };
+                                  .body = buf_span(&fcm->body) };
     return PROVIDER_FETCH;
 }
 
-static enum cq_status fcm_fetched(struct provider *p, const struct http_answer *a, int64_t now_ms,
-                                  struct push_answer *ret)
+static enum cq_status fcm_fetched(struct provider *provider, const struct http_answer *answer,
+                                  int64_t now_ms, struct push_answer *ret)
 {
-    struct fcm *f = (struct fcm *)p;
+    struct fcm *fcm = (struct fcm *)provider;
     cq_auto(json) struct json *root = NULL;
     struct cq_span token;
     int64_t life_s = LIFE_DEFAULT_S;
 
-    answer_oauth(a, ret);
+    answer_oauth(answer, ret);
     if (ret->verdict != PUSH_TAKEN)
         return CQ_AGAIN;
-    if (json_parse(a->body, &root, NULL) != CQ_OK || !json_get_text(root, "access_token", &token) ||
-        !token.n || token.n > TOKEN_MAX) {
+    if (json_parse(answer->body, &root, NULL) != CQ_OK ||
+        !json_get_text(root, "access_token", &token) || !token.n || token.n > TOKEN_MAX) {
         ret->verdict = PUSH_DOWN;
         snprintf(ret->words, sizeof ret->words, "token endpoint: no access token in its answer");
         return CQ_AGAIN;
     }
     if (!json_get_i64(root, "expires_in", &life_s) || life_s <= 0)
         life_s = LIFE_DEFAULT_S;
-    snprintf(f->bearer, sizeof f->bearer, "authorization: Bearer %.*s", SPAN_FMT(token));
-    p->credential_no++;
-    f->until_ms = now_ms + life_s * 1000 - EARLY_MS;
-    if (f->until_ms < now_ms + FRESH_MS)
-        f->until_ms = now_ms + FRESH_MS;
+    snprintf(fcm->bearer, sizeof fcm->bearer, "authorization: Bearer %.*s", SPAN_FMT(token));
+    provider->credential_no++;
+    fcm->until_ms = now_ms + life_s * 1000 - EARLY_MS;
+    if (fcm->until_ms < now_ms + FRESH_MS)
+        fcm->until_ms = now_ms + FRESH_MS;
     return CQ_OK;
 }
 
-static bool fcm_refused(struct provider *p, int64_t now_ms)
+static bool fcm_refused(struct provider *provider, int64_t now_ms)
 {
-    struct fcm *f = (struct fcm *)p;
+    struct fcm *fcm = (struct fcm *)provider;
 
-    bool fresh = f->refused_ms && now_ms - f->refused_ms < FRESH_MS;
+    bool fresh = fcm->refused_ms && now_ms - fcm->refused_ms < FRESH_MS;
 
-    if (!f->bearer[0])
+    if (!fcm->bearer[0])
         return true; /* dropped already, for another push */
     /* whatever is wrong, this one is dead: the next try is made with another one */
-    f->refused_ms = now_ms;
-    f->bearer[0] = '\0';
+    fcm->refused_ms = now_ms;
+    fcm->bearer[0] = '\0';
     return !fresh;
 }
 
-static enum cq_status fcm_request(struct provider *p, const struct provider_push *push,
+static enum cq_status fcm_request(struct provider *provider, const struct provider_push *push,
                                   struct http_request *ret, const char **ret_why)
 {
-    struct fcm *f = (struct fcm *)p;
+    struct fcm *fcm = (struct fcm *)provider;
 
-    f->headers[0] = f->bearer;
-    f->headers[1] = "content-type: application/json";
-    f->headers[2] = NULL;
-    buf_clear(&f->body);
-    payload_fcm(push->content, push->to, push->dry_run, &f->body);
+    fcm->headers[0] = fcm->bearer;
+    fcm->headers[1] = "content-type: application/json";
+    fcm->headers[2] = NULL;
+    buf_clear(&fcm->body);
+    payload_fcm(push->content, push->to, push->dry_run, &fcm->body);
     *ret_why = "too large";
-    if (f->body.failed)
+    if (fcm->body.failed)
         return CQ_POISON;
-    *ret =
-        (struct http_request){ .url = f->url, .headers = f->headers, .body = buf_span(&f->body) };
+    *ret = (struct http_request){ .url = fcm->url,
+                                  .headers = fcm->headers,
+                                  .body = buf_span(&fcm->body) };
     return CQ_OK;
 }
 
-static void fcm_free(struct provider *p)
+static void fcm_free(struct provider *provider)
 {
-    struct fcm *f = (struct fcm *)p;
+    struct fcm *fcm = (struct fcm *)provider;
 
-    jwt_signer_free(f->signer);
-    free(f->email);
-    free(f->token_uri);
-    buf_release(&f->body);
-    explicit_bzero(f->bearer, sizeof f->bearer);
-    free(f);
+    jwt_signer_free(fcm->signer);
+    free(fcm->email);
+    free(fcm->token_uri);
+    buf_release(&fcm->body);
+    explicit_bzero(fcm->bearer, sizeof fcm->bearer);
+    free(fcm);
 }
 
 static const struct provider_ops fcm_ops = {
@@ -177,13 +178,13 @@ static const struct provider_ops fcm_ops = {
     .free = fcm_free,
 };
 
-static char *text_copy(struct cq_span s)
+static char *text_copy(struct cq_span span)
 {
-    return strndup((const char *)s.p, s.n);
+    return strndup((const char *)span.p, span.n);
 }
 
 /* The account's fields; NULL, or what is wrong with it. */
-static const char *read_account(struct fcm *f, const struct fcm_conf *conf, struct cq_span text)
+static const char *read_account(struct fcm *fcm, const struct fcm_conf *conf, struct cq_span text)
 {
     cq_auto(json) struct json *root = NULL;
     struct cq_span type, project, email, key, key_id, uri;
@@ -199,16 +200,16 @@ static const char *read_account(struct fcm *f, const struct fcm_conf *conf, stru
         return "a service account has project_id, client_email, private_key, private_key_id, "
                "token_uri";
     snprintf(kid, sizeof kid, "%.*s", SPAN_FMT(key_id));
-    if (jwt_signer_new(JWT_SIGNING_RS256, key, kid, &f->signer) != CQ_OK)
+    if (jwt_signer_new(JWT_SIGNING_RS256, key, kid, &fcm->signer) != CQ_OK)
         return "its private_key signs nothing";
-    f->email = text_copy(email);
-    f->token_uri = text_copy(uri);
-    snprintf(f->url, sizeof f->url, "%s/v1/projects/%.*s/messages:send", conf->base_url,
+    fcm->email = text_copy(email);
+    fcm->token_uri = text_copy(uri);
+    snprintf(fcm->url, sizeof fcm->url, "%s/v1/projects/%.*s/messages:send", conf->base_url,
              SPAN_FMT(project));
-    if (!f->email || !f->token_uri)
+    if (!fcm->email || !fcm->token_uri)
         return "no memory";
-    f->provider.fingerprint =
-        murmur2_positive(f->url, strlen(f->url)) ^ murmur2_positive(f->email, strlen(f->email));
+    fcm->provider.fingerprint = murmur2_positive(fcm->url, strlen(fcm->url)) ^
+                                murmur2_positive(fcm->email, strlen(fcm->email));
     return NULL;
 }
 
@@ -216,7 +217,7 @@ enum cq_status fcm_new(const struct fcm_conf *conf, struct provider **ret, char 
                        size_t reterr_n)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf text;
-    struct fcm *f;
+    struct fcm *fcm;
     const char *why;
 
     buf_init(&text, KEY_MAX + 1);
@@ -232,18 +233,18 @@ enum cq_status fcm_new(const struct fcm_conf *conf, struct provider **ret, char 
                       : "legacy FCM key: API shut down 2024-07-22; supply a service account");
         return path ? CQ_FATAL : CQ_POISON;
     }
-    f = calloc(1, sizeof *f);
-    if (!f)
+    fcm = calloc(1, sizeof *fcm);
+    if (!fcm)
         return CQ_FATAL;
-    f->provider.ops = &fcm_ops;
-    buf_init(&f->body, HTTP_ANSWER_MAX);
-    why = read_account(f, conf, buf_span(&text));
+    fcm->provider.ops = &fcm_ops;
+    buf_init(&fcm->body, HTTP_ANSWER_MAX);
+    why = read_account(fcm, conf, buf_span(&text));
     explicit_bzero(text.p, text.n);
     if (why) {
         snprintf(reterr, reterr_n, "FCM_SERVER_KEY: %s", why);
-        fcm_free(&f->provider);
+        fcm_free(&fcm->provider);
         return CQ_FATAL;
     }
-    *ret = &f->provider;
+    *ret = &fcm->provider;
     return CQ_OK;
 }

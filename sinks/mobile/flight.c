@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/mobile/flight.h"
 
-void flight_init(struct flight *w, int most, int connections)
+void flight_init(struct flight *flight, int most, int connections)
 {
-    *w = (struct flight){ .most = most, .least = connections < most ? connections : most };
-    w->size = most;
+    *flight = (struct flight){ .most = most, .least = connections < most ? connections : most };
+    flight->size = most;
 }
 
-bool flight_lost(struct flight *w, int64_t now_ms)
+bool flight_lost(struct flight *flight, int64_t now_ms)
 {
-    if (w->cut_ms && now_ms - w->cut_ms < FLIGHT_EVENT_MS)
+    if (flight->cut_ms && now_ms - flight->cut_ms < FLIGHT_EVENT_MS)
         return false;
-    w->cut_ms = now_ms;
-    w->answers = 0;
-    w->size = w->size / 2 > w->least ? w->size / 2 : w->least;
+    flight->cut_ms = now_ms;
+    flight->answers = 0;
+    flight->size = flight->size / 2 > flight->least ? flight->size / 2 : flight->least;
     return true;
 }
 
-void flight_answered(struct flight *w)
+void flight_answered(struct flight *flight)
 {
-    if (w->size == w->most || ++w->answers < w->size)
+    if (flight->size == flight->most || ++flight->answers < flight->size)
         return;
-    w->answers = 0;
-    w->size++;
+    flight->answers = 0;
+    flight->size++;
 }

@@ -20,10 +20,10 @@ struct flight {
 };
 
 /** At most `most` requests over `connections`. */
-void flight_init(struct flight *w, int most, int connections);
+void flight_init(struct flight *flight, int most, int connections);
 
 /** A request ended without an answer. True: the window was halved for it. */
-bool flight_lost(struct flight *w, int64_t now_ms);
+bool flight_lost(struct flight *flight, int64_t now_ms);
 
 /** An answer came, whatever it says. */
-void flight_answered(struct flight *w);
+void flight_answered(struct flight *flight);

@@ -35,33 +35,37 @@ struct scan {
     struct lane *l;
     struct lane_part *part;
     int64_t from;
+    int64_t lowest; /* outcome of those that count; -1: none yet */
 };
 
 static enum cq_status on_outcome(void *arg, const struct bus_record *rec)
 {
-    struct scan *s = arg;
-    struct push_outcome o;
+    struct scan *scan = arg;
+    struct push_outcome outcome;
 
-    arena_reset(s->l->arena);
+    arena_reset(scan->l->arena);
     if (!rec->value.p ||
-        codec_decode(&push_outcome_codec, rec->value, s->l->arena, &o, NULL) != CQ_OK ||
-        o.source.offset < s->from)
+        codec_decode(&push_outcome_codec, rec->value, scan->l->arena, &outcome, NULL) != CQ_OK ||
+        outcome.source.offset < scan->from)
         return CQ_OK;
-    if (!idmap_get(&s->part->done, done_key(o.source.offset, o.device_id)) &&
-        !idmap_put(&s->part->done, done_key(o.source.offset, o.device_id), (uint64_t)rec->offset))
+    if (!idmap_get(&scan->part->done, done_key(outcome.source.offset, outcome.device_id)) &&
+        !idmap_put(&scan->part->done, done_key(outcome.source.offset, outcome.device_id),
+                   (uint64_t)rec->offset))
         return CQ_OK; /* more than a window can hold: these may be sent twice */
-    if (o.source.offset >= s->part->done_until)
-        s->part->done_until = o.source.offset + 1;
+    if (scan->lowest < 0)
+        scan->lowest = rec->offset;
+    if (outcome.source.offset >= scan->part->done_until)
+        scan->part->done_until = outcome.source.offset + 1;
     return CQ_OK;
 }
 
-static enum cq_status read_outcomes(struct lane *l, struct lane_part *part, int32_t partition,
+static enum cq_status read_outcomes(struct lane *lane, struct lane_part *part, int32_t partition,
                                     int64_t from, int64_t said)
 {
     const char *topic = topic_name(TOPIC_PUSH_OUTCOMES);
-    struct scan scan = { l, part, from };
+    struct scan scan = { lane, part, from, -1 };
     int64_t first, next;
-    enum cq_status st = reader_watermarks(l->reader, topic, partition, &first, &next);
+    enum cq_status st = reader_watermarks(lane->reader, topic, partition, &first, &next);
 
     idmap_init(&part->done, LANE_DONE_MAX);
     part->done_until = 0;
@@ -70,71 +74,74 @@ static enum cq_status read_outcomes(struct lane *l, struct lane_part *part, int3
     if (said < first)
         said = first;
     if (said < next)
-        st = reader_scan(l->reader, topic, partition, said, next, on_outcome, &scan);
-    return st == CQ_OK ? undone_init(&part->undone, from, next) : st;
+        st = reader_scan(lane->reader, topic, partition, said, next, on_outcome, &scan);
+    return st == CQ_OK ? undone_init(&part->undone, from, next, scan.lowest) : st;
 }
 
-static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
-                                  int64_t committed, const char *meta, int64_t *ret_from)
+static enum cq_status on_assigned(void *arg, struct hold *hold, const char *meta, int64_t *ret_from)
 {
-    struct lane *l = arg;
-    struct lane_part *part;
+    struct lane *lane = arg;
     int64_t first, next, said;
-    enum cq_status st;
+    enum cq_status st =
+        reader_watermarks(lane->reader, hold->topic, hold->partition, &first, &next);
 
-    if (partition < 0 || partition >= PARTITIONS_MAX)
-        return CQ_FATAL;
-    part = &l->parts[partition];
-    st = reader_watermarks(l->reader, topic, partition, &first, &next);
     if (st != CQ_OK)
         return st;
-    if (committed < first) /* none yet, or older than what is kept */
-        committed = first;
-    *ret_from = committed;
-    part->owned = true;
-    part->paused = false;
-    part->epoch++;
-    part->committed = committed;
-    log_debug("lane_assigned", LOG_S("lane", l->conf.name), LOG_I("partition", partition),
-              LOG_I("from", committed), LOG_S("meta", meta));
-    said = evidence_parse(&l->evidence, meta, l->conf.provider ? l->conf.provider->fingerprint : 0);
-    return read_outcomes(l, part, partition, committed, said < 0 ? BUS_FROM_START : said);
+    if (hold->committed < first) /* none yet, or older than what is kept */
+        hold->next = hold->committed = first;
+    *ret_from = hold->committed;
+    log_debug("lane_assigned", LOG_S("lane", lane->conf.name), LOG_I("partition", hold->partition),
+              LOG_I("from", hold->committed), LOG_S("meta", meta));
+    said = evidence_parse(&lane->evidence, meta,
+                          lane->conf.provider ? lane->conf.provider->fingerprint : 0);
+    return read_outcomes(lane, lane_part_of(lane, hold), hold->partition, hold->committed,
+                         said < 0 ? BUS_FROM_START : said);
 }
 
 /* Drop its waiting jobs at once; those with a request or record in flight are dropped when that
  * ends. */
-static void drop_jobs(struct lane *l, int32_t partition)
+static void drop_jobs(struct lane *lane, int32_t partition)
 {
-    for (int32_t i = 0; l->jobs.v && i < JOBS_MAX; i++) {
-        struct job *j = &l->jobs.v[i];
+    for (int32_t i = 0; lane->jobs.v && i < JOBS_MAX; i++) {
+        struct job *job = &lane->jobs.v[i];
 
-        if (j->phase != JOB_WAITING || j->held->rec.partition != partition)
+        if (job->phase != JOB_WAITING || job->held->rec.partition != partition)
             continue;
-        jobs_unwait(&l->jobs, j);
-        lane_forget(l, j);
+        jobs_unwait(&lane->jobs, job);
+        lane_forget(lane, job);
     }
 }
 
-static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
+static bool on_leaving(void *arg, struct hold *hold, bool lost)
 {
-    struct lane *l = arg;
-    struct lane_part *part = &l->parts[partition];
-    char meta[EVIDENCE_TEXT_MAX];
+    struct lane *lane = arg;
 
-    if (!part->owned)
-        return;
-    lane_meta(l, part, meta);
-    if (!lost && part->undone.next > part->committed &&
-        consumer_commit_wait(l->consumer, topic, partition, part->undone.next, meta) != CQ_OK)
-        log_debug("commit_at_revoke_failed", LOG_I("partition", partition));
-    part->owned = false;
-    part->epoch++;
-    undone_release(&part->undone);
-    idmap_release(&part->done);
-    drop_jobs(l, partition);
+    (void)lost;
+    if (hold->owned)
+        hold_done(hold, lane_part_of(lane, hold)->undone.next);
+    return true;
 }
 
-const struct consumer_ops lane_consumer_ops = { on_assigned, on_revoked };
+static void on_revoked(void *arg, struct hold *hold)
+{
+    struct lane *lane = arg;
+
+    undone_release(&lane_part_of(lane, hold)->undone);
+    idmap_release(&lane_part_of(lane, hold)->done);
+    drop_jobs(lane, hold->partition);
+}
+
+static size_t on_meta(void *arg, const struct hold *hold, char *buf, size_t cap)
+{
+    struct lane *lane = arg;
+    char text[EVIDENCE_TEXT_MAX];
+
+    evidence_format(&lane->evidence, undone_said(&lane_part_of(lane, hold)->undone),
+                    lane->conf.provider ? lane->conf.provider->fingerprint : 0, text);
+    return (size_t)snprintf(buf, cap, "%s", text);
+}
+
+const struct hold_ops lane_hold_ops = { on_assigned, on_leaving, on_revoked, on_meta };
 
 /* ---- records -------------------------------------------------------------------------- */
 
@@ -146,45 +153,46 @@ struct wanted {
     int64_t first; /* lowest outcome of those that were done before */
 };
 
-static void want(struct lane_part *part, int64_t offset, struct wanted *w, struct cq_id device,
+static void want(struct lane_part *part, int64_t offset, struct wanted *wanted, struct cq_id device,
                  int32_t target)
 {
     const uint64_t *before = part->done.n ? idmap_get(&part->done, done_key(offset, device)) : NULL;
 
-    if (before && (w->first < 0 || (int64_t)*before < w->first))
-        w->first = (int64_t)*before;
+    if (before && (wanted->first < 0 || (int64_t)*before < wanted->first))
+        wanted->first = (int64_t)*before;
     if (before)
         return;
-    w->device[w->n] = device;
-    w->target[w->n++] = target;
+    wanted->device[wanted->n] = device;
+    wanted->target[wanted->n++] = target;
 }
 
-static bool has_target(const struct mobile_push *m, struct cq_id device)
+static bool has_target(const struct mobile_push *push, struct cq_id device)
 {
-    for (size_t i = 0; i < m->targets_n; i++)
-        if (id_eq(m->targets[i].device_id, device))
+    for (size_t i = 0; i < push->targets_n; i++)
+        if (id_eq(push->targets[i].device_id, device))
             return true;
     return false;
 }
 
 /* Whether it fits the tables below, and says of each target whose it is. */
-static bool is_sound(const struct mobile_push *m)
+static bool is_sound(const struct mobile_push *push)
 {
-    return m->devices_n <= MOBILE_PUSH_TARGETS_MAX && m->targets_n <= MOBILE_PUSH_TARGETS_MAX &&
-           (!m->users_n || m->users_n == m->targets_n);
+    return push->devices_n <= MOBILE_PUSH_TARGETS_MAX &&
+           push->targets_n <= MOBILE_PUSH_TARGETS_MAX &&
+           (!push->users_n || push->users_n == push->targets_n);
 }
 
-static void wanted_of(const struct lane *l, struct lane_part *part, int64_t offset,
-                      const struct mobile_push *m, struct wanted *ret)
+static void wanted_of(const struct lane *lane, struct lane_part *part, int64_t offset,
+                      const struct mobile_push *push, struct wanted *ret)
 {
     ret->n = 0;
     ret->first = -1;
-    for (size_t i = 0; i < m->targets_n; i++)
-        if (l->conf.kinds & 1u << m->targets[i].address.kind)
-            want(part, offset, ret, m->targets[i].device_id, (int32_t)i);
-    for (size_t i = 0; l->conf.untargeted && i < m->devices_n; i++)
-        if (!has_target(m, m->devices[i]))
-            want(part, offset, ret, m->devices[i], -1);
+    for (size_t i = 0; i < push->targets_n; i++)
+        if (lane->conf.kinds & 1u << push->targets[i].address.kind)
+            want(part, offset, ret, push->targets[i].device_id, (int32_t)i);
+    for (size_t i = 0; lane->conf.untargeted && i < push->devices_n; i++)
+        if (!has_target(push, push->devices[i]))
+            want(part, offset, ret, push->devices[i], -1);
 }
 
 /* One id for (device, chat); both are random, or hashes. */
@@ -197,164 +205,180 @@ static struct cq_id quiet_key(struct cq_id device, struct cq_id chat)
 
 /* A silent push waits a little and takes along what is read in the same chat meanwhile, so that a
  * chat that is read live does not wake the phone for each message. */
-static void start_quiet(struct lane *l, struct job *j, const struct mobile_push *m, int64_t due_ms)
+static void start_quiet(struct lane *lane, struct job *job, const struct mobile_push *push,
+                        int64_t due_ms)
 {
-    struct cq_id key = quiet_key(j->device, m->chat_id);
-    struct job *before = jobs_quiet(&l->jobs, key);
+    struct cq_id key = quiet_key(job->device, push->chat_id);
+    struct job *before = jobs_quiet(&lane->jobs, key);
 
-    j->seq = m->seq;
-    if (before && before->seq > j->seq) { /* this one was parked meanwhile */
-        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
+    job->seq = push->seq;
+    if (before && before->seq > job->seq) { /* this one was parked meanwhile */
+        lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
         return;
     }
-    jobs_set_quiet(&l->jobs, j, key);
-    if (before && before->read_after < j->read_after)
-        j->read_after = before->read_after;
+    jobs_set_quiet(&lane->jobs, job, key);
+    if (before && before->read_after < job->read_after)
+        job->read_after = before->read_after;
     if (before && before->phase == JOB_WAITING) {
         due_ms = before->due_ms;
-        jobs_unwait(&l->jobs, before);
-        lane_end(l, before, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
-    } else if (before) {
-        before->overtaken = true;
+        jobs_unwait(&lane->jobs, before);
+        lane_end(lane, before, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
     }
-    jobs_wait(&l->jobs, j, due_ms);
+    jobs_wait(&lane->jobs, job, due_ms);
 }
 
-static void start_job(struct lane *l, struct job *j, const struct mobile_push *m)
+static void start_job(struct lane *lane, struct job *job, const struct mobile_push *push)
 {
-    int64_t wait_ms = m->not_before_ms ? m->not_before_ms - clock_wall_ms() : 0;
+    int64_t wait_ms = push->not_before_ms ? push->not_before_ms - clock_wall_ms() : 0;
 
-    j->attempt = m->attempt;
-    j->read_after = m->read_after;
+    job->attempt = push->attempt;
+    job->read_after = push->read_after;
     if (wait_ms > RETRY_CAP_MS) /* never longer than it was parked for, whatever the clocks say */
         wait_ms = RETRY_CAP_MS;
-    if (j->target < 0)
-        lane_end(l, j, PUSH_RESULT_NO_PROVIDER, 0, "this device cannot be woken");
-    else if (!l->conf.provider)
-        lane_end(l, j, PUSH_RESULT_NO_PROVIDER, 0, "no provider is configured");
-    else if (m->read_after >= 0)
-        start_quiet(l, j, m, clock_mono_ms() + (wait_ms > QUIET_MS ? wait_ms : QUIET_MS));
+    if (job->target < 0)
+        lane_end(lane, job, PUSH_RESULT_NO_PROVIDER, 0, "this device cannot be woken");
+    else if (!lane->conf.provider)
+        lane_end(lane, job, PUSH_RESULT_NO_PROVIDER, 0, "no provider is configured");
+    else if (push->read_after >= 0)
+        start_quiet(lane, job, push, clock_mono_ms() + (wait_ms > QUIET_MS ? wait_ms : QUIET_MS));
     else if (wait_ms > 0)
-        jobs_wait(&l->jobs, j, clock_mono_ms() + wait_ms);
+        jobs_wait(&lane->jobs, job, clock_mono_ms() + wait_ms);
     else
-        job_list_add(&l->jobs, &l->jobs.ready, j);
+        job_list_add(&lane->jobs, &lane->jobs.ready, job);
 }
 
-/* The record's pushes are in the table from here on; `rec` is taken over. */
-static enum cq_status add_jobs(struct lane *l, struct lane_part *part, struct bus_record *rec,
-                               const struct mobile_push *m, const struct wanted *w)
+/* The record's pushes are in the table from here on; `rec` is taken over. Without `push` it is a
+ * dead letter with the static text `why`. */
+static enum cq_status add_jobs(struct lane *lane, const struct hold *of, struct bus_record *rec,
+                               const struct mobile_push *push, const struct wanted *wanted,
+                               const char *why)
 {
-    struct held *h = calloc(1, sizeof *h);
+    struct lane_part *part = lane_part_of(lane, of);
+    struct held *held = calloc(1, sizeof *held);
     enum cq_status st;
 
-    if (!h)
+    if (!held)
         return CQ_FATAL;
-    *h = (struct held){ .rec = *rec, .epoch = part->epoch };
-    st = undone_add(&part->undone, rec->offset, m ? w->n : 1, w->first, &h->name);
-    if (st != CQ_OK || (m && !w->n)) {
-        free(h);
+    *held = (struct held){ .rec = *rec, .epoch = of->epoch };
+    st = undone_add(&part->undone, rec->offset, push ? wanted->n : 1, wanted->first, &held->name);
+    if (st != CQ_OK || (push && !wanted->n)) {
+        free(held);
         record_release(rec);
         return st;
     }
-    for (int32_t i = 0; i < (m ? w->n : 1); i++) {
-        struct job *j = jobs_add(&l->jobs, h);
+    for (int32_t i = 0; i < (push ? wanted->n : 1); i++) {
+        struct job *job = jobs_add(&lane->jobs, held);
 
-        if (!j)
+        if (!job)
             return CQ_FATAL; /* there was room for a whole record */
-        j->device = w->device[i];
-        j->target = w->target[i];
-        if (m)
-            start_job(l, j, m);
+        job->device = wanted->device[i];
+        job->target = wanted->target[i];
+        if (push)
+            start_job(lane, job, push);
         else
-            lane_letter(l, j, "cannot be decoded");
+            lane_dead_letter(lane, job, why);
     }
     return CQ_OK;
 }
 
-static enum cq_status take_record(struct lane *l, struct bus_record *rec)
+static enum cq_status take_decoded(struct lane *lane, const struct hold *of, struct bus_record *rec)
 {
-    struct lane_part *part = &l->parts[rec->partition];
-    static const struct wanted nothing = { .first = -1 };
-    struct wanted w = nothing;
-    struct mobile_push m;
-    struct held h = { .rec = *rec };
+    struct lane_part *part = lane_part_of(lane, of);
+    struct wanted wanted = { .first = -1 };
+    struct mobile_push push;
+    const char *why;
     enum cq_status st;
 
-    if (!part->owned || rec->offset < part->undone.next) {
+    arena_reset(lane->arena);
+    st = lane_decode(lane, rec, &push, &why);
+    if (st == CQ_OK && !is_sound(&push))
+        st = CQ_POISON;
+    if (st == CQ_OK) {
+        wanted_of(lane, part, rec->offset, &push, &wanted);
+        return add_jobs(lane, of, rec, &push, &wanted, NULL);
+    }
+    if (lane->conf.untargeted)
+        return add_jobs(lane, of, rec, NULL, &wanted, why);
+    push = (struct mobile_push){ 0 };
+    return add_jobs(lane, of, rec, &push, &wanted,
+                    NULL); /* the other lane writes the dead letter */
+}
+
+static enum cq_status take_record(struct lane *lane, struct hold *of, struct bus_record *rec)
+{
+    static const struct wanted nothing = { .first = -1 };
+    struct lane_part *part = lane_part_of(lane, of);
+    const char *why;
+    enum cq_status st;
+
+    if (rec->offset < part->undone.next) {
         record_release(rec);
         return CQ_OK;
     }
-    arena_reset(l->arena);
-    st = lane_decode(l, &h, &m);
-    if (st == CQ_OK && !is_sound(&m))
-        st = CQ_POISON;
-    if (part->done.n && rec->offset >= part->done_until)
-        idmap_release(&part->done); /* past all that was said before */
-    if (st == CQ_OK) {
-        wanted_of(l, part, rec->offset, &m, &w);
-        return add_jobs(l, part, rec, &m, &w);
+    if (part->done.n && rec->offset >= part->done_until) { /* past all that was said before */
+        idmap_release(&part->done);
+        undone_caught_up(&part->undone);
     }
-    if (l->conf.untargeted)
-        return add_jobs(l, part, rec, NULL, &w);
-    m = (struct mobile_push){ 0 };
-    return add_jobs(l, part, rec, &m, &w); /* the other lane writes the dead letter */
+    st = lane_enter(lane, rec, &why);
+    if (st == CQ_AGAIN) {
+        hold_seek(&lane->holds, of, rec->offset);
+        record_release(rec);
+        return CQ_OK;
+    }
+    hold_stepped(of);
+    if (st == CQ_POISON) /* whichever lane it killed */
+        return add_jobs(lane, of, rec, NULL, &nothing, why);
+    st = take_decoded(lane, of, rec);
+    lane_leave(lane);
+    return st;
 }
 
-static bool has_room(const struct lane *l)
+static bool has_room(const struct lane *lane)
 {
-    return l->jobs.n + LANE_WANTED_MAX < JOBS_MAX && l->jobs.bytes < LANE_HELD_BYTES;
+    return lane->jobs.n + LANE_WANTED_MAX < JOBS_MAX && lane->jobs.bytes < LANE_HELD_BYTES;
 }
 
 /* The pushes of a paused provider stay in the topic; a few in memory are enough for trials. */
-static bool is_idle(const struct lane *l)
+static bool is_idle(const struct lane *lane)
 {
-    return l->stopping || (l->paused && l->jobs.ready.n > l->conf.in_flight);
+    return lane->stopping || (lane->paused && lane->jobs.ready.n > lane->conf.in_flight);
 }
 
-static void update_pauses(struct lane *l)
+static void update_pauses(struct lane *lane)
 {
-    bool all = !has_room(l) || is_idle(l);
+    bool all = !has_room(lane) || is_idle(lane);
+    struct hold *hold;
 
-    for (int32_t p = 0; p < l->conf.partitions_n; p++) {
-        struct lane_part *part = &l->parts[p];
-        bool pause = part->owned && (all || undone_full(&part->undone));
-
-        if (!part->owned || pause == part->paused)
-            continue;
-        consumer_pause(l->consumer, topic_name(TOPIC_MOBILE_PUSH), p, pause);
-        part->paused = pause;
-    }
+    for (size_t at = 0; (hold = holds_next(&lane->holds, &at)) != NULL;)
+        hold_pause(&lane->holds, hold, all || undone_full(&lane_part_of(lane, hold)->undone));
 }
 
-enum cq_status lane_take(struct lane *l)
+enum cq_status lane_take(struct lane *lane)
 {
     uint64_t events;
 
-    update_pauses(l);
-    if (read(consumer_fd(l->consumer), &events, sizeof events) < 0 && errno != EAGAIN)
+    update_pauses(lane);
+    if (read(consumer_fd(lane->holds.consumer), &events, sizeof events) < 0 && errno != EAGAIN)
         return CQ_FATAL;
     for (int i = 0; i < TAKE_MAX; i++) {
         struct bus_record rec;
+        struct hold *hold;
         enum cq_status st;
 
-        if (i && !(has_room(l) && !is_idle(l)))
+        if (i && !(has_room(lane) && !is_idle(lane)))
             return CQ_OK;
-        st = consumer_poll(l->consumer, 0, &rec);
+        st = holds_poll(&lane->holds, 0, &rec, &hold);
         if (st != CQ_OK)
             return st;
         if (!rec.topic)
             return CQ_OK;
-        if (l->parts[rec.partition].owned &&
-            (undone_full(&l->parts[rec.partition].undone) || !has_room(l))) {
-            /* it came before the pause did */
-            consumer_seek(l->consumer, topic_name(TOPIC_MOBILE_PUSH), rec.partition, rec.offset);
+        if (undone_full(&lane_part_of(lane, hold)->undone) || !has_room(lane)) {
+            hold_seek(&lane->holds, hold, rec.offset); /* it came before the pause did */
             record_release(&rec);
-            update_pauses(l);
-        } else {
-            st = take_record(l, &rec);
-        }
-        if (st != CQ_OK)
+            update_pauses(lane);
+        } else if (take_record(lane, hold, &rec) != CQ_OK) {
             return CQ_FATAL;
+        }
     }
     return CQ_OK;
 }
@@ -362,17 +386,18 @@ enum cq_status lane_take(struct lane *l)
 /* ---- what waits at the front ---------------------------------------------------------- */
 
 /* A few jobs that wait must not hold back the commit of the many that are done. */
-void lane_relieve(struct lane *l, int64_t now_ms)
+void lane_relieve(struct lane *lane, int64_t now_ms)
 {
-    for (int i = 0; i < l->jobs.heap_n; i++) {
-        struct job *j = &l->jobs.v[l->jobs.heap[i]];
-        const struct undone *w = &l->parts[j->held->rec.partition].undone;
+    for (int i = 0; i < lane->jobs.heap_n; i++) {
+        struct job *job = &lane->jobs.v[lane->jobs.heap[i]];
+        const struct undone *undone = &lane->parts[job->held->rec.partition].undone;
 
-        if (!lane_owns(l, j) || j->held->name != w->head || undone_span(w) < SPAN_HIGH ||
-            l->jobs.heap_n > WAITING_MAX || j->due_ms - now_ms < 1000)
+        if (!lane_owns(lane, job) || job->held->name != undone->head ||
+            undone_span(undone) < SPAN_HIGH || lane->jobs.heap_n > WAITING_MAX ||
+            job->due_ms - now_ms < 1000)
             continue;
-        jobs_unwait(&l->jobs, j);
-        lane_park(l, j, "waits");
+        jobs_unwait(&lane->jobs, job);
+        lane_park(lane, job, "waits");
         i = -1; /* the heap changed */
     }
 }

@@ -7,191 +7,218 @@
 
 static const struct job_list empty = { JOB_NONE, JOB_NONE, 0 };
 
-enum cq_status jobs_init(struct jobs *js)
+enum cq_status jobs_init(struct jobs *jobs)
 {
-    *js = (struct jobs){ .ready = empty, .tell = empty, .free_at = JOB_NONE };
-    idmap_init(&js->quiet, JOBS_MAX);
-    js->v = calloc(JOBS_MAX, sizeof *js->v);
-    js->heap = calloc(JOBS_MAX, sizeof *js->heap);
-    if (!js->v || !js->heap)
+    *jobs = (struct jobs){ .ready = empty, .tell = empty, .free_at = JOB_NONE };
+    idmap_init(&jobs->quiet, JOBS_MAX);
+    jobs->v = calloc(JOBS_MAX, sizeof *jobs->v);
+    jobs->heap = calloc(JOBS_MAX, sizeof *jobs->heap);
+    if (!jobs->v || !jobs->heap)
         return CQ_FATAL;
     for (int32_t i = JOBS_MAX; i-- > 0;) {
-        js->v[i].next = js->free_at;
-        js->free_at = i;
+        jobs->v[i].next = jobs->free_at;
+        jobs->free_at = i;
     }
     return CQ_OK;
 }
 
-static void unref(struct jobs *js, struct held *h)
+static void unref(struct jobs *jobs, struct held *held)
 {
-    CQ_ASSERT(h->refs > 0 && js->bytes >= h->rec.value.n, h->refs, js->bytes, h->rec.value.n);
-    if (--h->refs)
+    CQ_ASSERT(held->refs > 0 && jobs->bytes >= held->rec.value.n, held->refs, jobs->bytes,
+              held->rec.value.n);
+    if (--held->refs)
         return;
-    js->bytes -= h->rec.value.n;
-    record_release(&h->rec);
-    free(h);
+    jobs->bytes -= held->rec.value.n;
+    record_release(&held->rec);
+    free(held);
 }
 
-void jobs_release(struct jobs *js)
+void jobs_release(struct jobs *jobs)
 {
-    for (int32_t i = 0; js->v && i < JOBS_MAX; i++)
-        if (js->v[i].phase != JOB_FREE)
-            unref(js, js->v[i].held);
-    free(js->v);
-    free(js->heap);
-    idmap_release(&js->quiet);
-    *js = (struct jobs){ 0 };
+    for (int32_t i = 0; jobs->v && i < JOBS_MAX; i++)
+        if (jobs->v[i].phase != JOB_FREE)
+            unref(jobs, jobs->v[i].held);
+    free(jobs->v);
+    free(jobs->heap);
+    idmap_release(&jobs->quiet);
+    *jobs = (struct jobs){ 0 };
 }
 
-struct job *jobs_add(struct jobs *js, struct held *h)
+struct job *jobs_add(struct jobs *jobs, struct held *held)
 {
-    struct job *j;
+    struct job *job;
 
-    if (js->free_at == JOB_NONE)
+    if (jobs->free_at == JOB_NONE)
         return NULL;
-    j = &js->v[js->free_at];
-    js->free_at = j->next;
-    *j = (struct job){ .held = h, .target = -1, .next = JOB_NONE, .phase = JOB_READY };
-    if (!h->refs++)
-        js->bytes += h->rec.value.n;
-    js->n++;
-    return j;
+    job = &jobs->v[jobs->free_at];
+    jobs->free_at = job->next;
+    *job = (struct job){ .held = held, .target = -1, .next = JOB_NONE, .phase = JOB_READY };
+    if (!held->refs++)
+        jobs->bytes += held->rec.value.n;
+    jobs->n++;
+    return job;
 }
 
-struct job *jobs_quiet(const struct jobs *js, struct cq_id key)
+void job_move(struct job *job, enum job_phase to)
 {
-    const uint64_t *at = idmap_get(&js->quiet, key);
-    struct job *j = at ? &js->v[*at] : NULL;
+    enum { READY = 1 << JOB_READY, WAITING = 1 << JOB_WAITING, FLYING = 1 << JOB_FLYING };
+    enum { HALFWAY = 1 << JOB_PARKING | 1 << JOB_UNREGISTERING }; /* only the outcome is missing */
+    static const unsigned before[] = {
+        [JOB_FREE] = READY | WAITING | FLYING | HALFWAY | 1 << JOB_REPORTING | 1 << JOB_DEAD_LETTER,
+        [JOB_READY] = WAITING | FLYING,
+        [JOB_WAITING] = READY | FLYING,
+        [JOB_FLYING] = READY,
+        [JOB_DEAD_LETTER] = READY,
+        [JOB_PARKING] = READY | WAITING | FLYING,
+        [JOB_UNREGISTERING] = FLYING,
+        [JOB_REPORTING] = READY | WAITING | FLYING | HALFWAY,
+    };
 
-    return j && (j->phase == JOB_WAITING || j->phase == JOB_READY) ? j : NULL;
+    CQ_ASSERT(before[to] >> job->phase & 1, job->phase, to);
+    job->phase = to;
 }
 
-void jobs_set_quiet(struct jobs *js, struct job *j, struct cq_id key)
+struct job *jobs_quiet(const struct jobs *jobs, struct cq_id key)
 {
-    j->quiet_key = key;
-    j->quiet = idmap_put(&js->quiet, key, (uint64_t)job_index(js, j));
+    const uint64_t *at = idmap_get(&jobs->quiet, key);
+    struct job *job = at ? &jobs->v[*at] : NULL;
+
+    return job && (job->phase == JOB_WAITING || job->phase == JOB_READY) ? job : NULL;
 }
 
-void jobs_remove(struct jobs *js, struct job *j)
+void jobs_set_quiet(struct jobs *jobs, struct job *job, struct cq_id key)
 {
-    const uint64_t *quiet = j->quiet ? idmap_get(&js->quiet, j->quiet_key) : NULL;
+    struct job *before = jobs_quiet(jobs, key);
 
-    CQ_ASSERT(j->phase != JOB_FREE && js->n > 0, j->phase, js->n);
-    if (quiet && *quiet == (uint64_t)job_index(js, j))
-        (void)idmap_remove(&js->quiet, j->quiet_key);
-    unref(js, j->held);
-    j->phase = JOB_FREE;
-    j->next = js->free_at;
-    js->free_at = job_index(js, j);
-    js->n--;
+    job->quiet_key = key;
+    if (idmap_put(&jobs->quiet, key, (uint64_t)job_index(jobs, job)))
+        job->silence = JOB_LATEST;
+    if (before)
+        before->silence = JOB_OVERTAKEN;
 }
 
-void job_list_add(struct jobs *js, struct job_list *l, struct job *j)
+void jobs_remove(struct jobs *jobs, struct job *job)
 {
-    int32_t i = job_index(js, j);
+    const uint64_t *quiet =
+        job->silence == JOB_LOUD ? NULL : idmap_get(&jobs->quiet, job->quiet_key);
 
-    CQ_ASSERT(j->phase != JOB_FREE && j->next == JOB_NONE && l->last != i, j->phase, j->next, i);
-    j->next = JOB_NONE;
-    if (l->last == JOB_NONE)
-        l->first = i;
+    CQ_ASSERT(jobs->n > 0, jobs->n);
+    if (quiet && *quiet == (uint64_t)job_index(jobs, job))
+        (void)idmap_remove(&jobs->quiet, job->quiet_key);
+    unref(jobs, job->held);
+    job_move(job, JOB_FREE);
+    job->next = jobs->free_at;
+    jobs->free_at = job_index(jobs, job);
+    jobs->n--;
+}
+
+void job_list_add(struct jobs *jobs, struct job_list *list, struct job *job)
+{
+    int32_t i = job_index(jobs, job);
+
+    CQ_ASSERT(job->phase != JOB_FREE && job->next == JOB_NONE && list->last != i, job->phase,
+              job->next, i);
+    job->next = JOB_NONE;
+    if (list->last == JOB_NONE)
+        list->first = i;
     else
-        js->v[l->last].next = i;
-    l->last = i;
-    l->n++;
+        jobs->v[list->last].next = i;
+    list->last = i;
+    list->n++;
 }
 
-struct job *job_list_take(struct jobs *js, struct job_list *l)
+struct job *job_list_take(struct jobs *jobs, struct job_list *list)
 {
-    struct job *j = l->first == JOB_NONE ? NULL : &js->v[l->first];
+    struct job *job = list->first == JOB_NONE ? NULL : &jobs->v[list->first];
 
-    if (!j)
+    if (!job)
         return NULL;
-    CQ_ASSERT(l->n > 0 && (l->n == 1) == (l->first == l->last), l->n, l->first, l->last);
-    l->first = j->next;
-    if (l->first == JOB_NONE)
-        l->last = JOB_NONE;
-    l->n--;
-    j->next = JOB_NONE;
-    return j;
+    CQ_ASSERT(list->n > 0 && (list->n == 1) == (list->first == list->last), list->n, list->first,
+              list->last);
+    list->first = job->next;
+    if (list->first == JOB_NONE)
+        list->last = JOB_NONE;
+    list->n--;
+    job->next = JOB_NONE;
+    return job;
 }
 
 /* ---- the heap ------------------------------------------------------------------------- */
 
-static bool before(const struct jobs *js, int a, int b)
+static bool before(const struct jobs *jobs, int a, int b)
 {
-    return js->v[js->heap[a]].due_ms < js->v[js->heap[b]].due_ms;
+    return jobs->v[jobs->heap[a]].due_ms < jobs->v[jobs->heap[b]].due_ms;
 }
 
-static void swap(struct jobs *js, int a, int b)
+static void swap(struct jobs *jobs, int a, int b)
 {
-    int32_t x = js->heap[a];
+    int32_t x = jobs->heap[a];
 
-    js->heap[a] = js->heap[b];
-    js->heap[b] = x;
+    jobs->heap[a] = jobs->heap[b];
+    jobs->heap[b] = x;
 }
 
-static void sift_up(struct jobs *js, int i)
+static void sift_up(struct jobs *jobs, int i)
 {
-    for (; i && before(js, i, (i - 1) / 2); i = (i - 1) / 2)
-        swap(js, i, (i - 1) / 2);
+    for (; i && before(jobs, i, (i - 1) / 2); i = (i - 1) / 2)
+        swap(jobs, i, (i - 1) / 2);
 }
 
-static void sift_down(struct jobs *js, int i)
+static void sift_down(struct jobs *jobs, int i)
 {
     for (;;) {
         int least = i;
 
-        for (int c = 2 * i + 1; c <= 2 * i + 2 && c < js->heap_n; c++)
-            if (before(js, c, least))
+        for (int c = 2 * i + 1; c <= 2 * i + 2 && c < jobs->heap_n; c++)
+            if (before(jobs, c, least))
                 least = c;
         if (least == i)
             return;
-        swap(js, i, least);
+        swap(jobs, i, least);
         i = least;
     }
 }
 
-static void heap_remove(struct jobs *js, int i)
+static void heap_remove(struct jobs *jobs, int i)
 {
-    js->heap_n--;
-    if (i == js->heap_n)
+    jobs->heap_n--;
+    if (i == jobs->heap_n)
         return;
-    js->heap[i] = js->heap[js->heap_n];
-    sift_down(js, i);
-    sift_up(js, i);
+    jobs->heap[i] = jobs->heap[jobs->heap_n];
+    sift_down(jobs, i);
+    sift_up(jobs, i);
 }
 
-void jobs_wait(struct jobs *js, struct job *j, int64_t due_ms)
+void jobs_wait(struct jobs *jobs, struct job *job, int64_t due_ms)
 {
-    CQ_ASSERT(j->phase != JOB_WAITING && j->phase != JOB_FREE && js->heap_n < JOBS_MAX, j->phase,
-              js->heap_n);
-    j->phase = JOB_WAITING;
-    j->due_ms = due_ms;
-    js->heap[js->heap_n] = job_index(js, j);
-    sift_up(js, js->heap_n++);
+    CQ_ASSERT(jobs->heap_n < JOBS_MAX, jobs->heap_n);
+    job_move(job, JOB_WAITING);
+    job->due_ms = due_ms;
+    jobs->heap[jobs->heap_n] = job_index(jobs, job);
+    sift_up(jobs, jobs->heap_n++);
 }
 
-struct job *jobs_due(struct jobs *js, int64_t now_ms)
+struct job *jobs_due(struct jobs *jobs, int64_t now_ms)
 {
-    struct job *j = js->heap_n ? &js->v[js->heap[0]] : NULL;
+    struct job *job = jobs->heap_n ? &jobs->v[jobs->heap[0]] : NULL;
 
-    if (!j || j->due_ms > now_ms)
+    if (!job || job->due_ms > now_ms)
         return NULL;
-    heap_remove(js, 0);
-    return j;
+    heap_remove(jobs, 0);
+    return job;
 }
 
-int64_t jobs_next_due(const struct jobs *js)
+int64_t jobs_next_due(const struct jobs *jobs)
 {
-    return js->heap_n ? js->v[js->heap[0]].due_ms : -1;
+    return jobs->heap_n ? jobs->v[jobs->heap[0]].due_ms : -1;
 }
 
-void jobs_unwait(struct jobs *js, struct job *j)
+void jobs_unwait(struct jobs *jobs, struct job *job)
 {
     int i = 0;
 
-    while (i < js->heap_n && js->heap[i] != job_index(js, j))
+    while (i < jobs->heap_n && jobs->heap[i] != job_index(jobs, job))
         i++;
-    CQ_ASSERT(i < js->heap_n && j->phase == JOB_WAITING, i, js->heap_n, j->phase);
-    heap_remove(js, i);
+    CQ_ASSERT(i < jobs->heap_n && job->phase == JOB_WAITING, i, jobs->heap_n, job->phase);
+    heap_remove(jobs, i);
 }

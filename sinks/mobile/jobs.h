@@ -22,33 +22,38 @@ struct held {
 
 enum job_phase {
     JOB_FREE,
-    JOB_READY,   /* in the queue */
-    JOB_WAITING, /* in the heap */
-    JOB_FLYING,  /* the provider has it */
-    JOB_LETTER,  /* being written to the dead letters */
-    JOB_PARKING, /* being written back to mobile.push */
-    JOB_BURYING, /* the end of its token is being written to user.inbox */
-    JOB_TELLING, /* its outcome is being written */
+    JOB_READY,         /* in the queue */
+    JOB_WAITING,       /* in the heap */
+    JOB_FLYING,        /* the provider has it */
+    JOB_DEAD_LETTER,   /* being written to the dead letters */
+    JOB_PARKING,       /* being written back to mobile.push */
+    JOB_UNREGISTERING, /* the end of its token is being written to user.inbox */
+    JOB_REPORTING,     /* its outcome is being written */
+};
+
+/* A silent push takes the place of the one before it of the same device and chat. */
+enum job_silence {
+    JOB_LOUD,      /* not silent, or never in the table of silent ones */
+    JOB_LATEST,    /* in that table, unless one came since while this was in flight */
+    JOB_OVERTAKEN, /* a later one tells what this one had to tell */
 };
 
 struct job {
     struct held *held;
     struct cq_id device;
-    int32_t target; /* index into the record's targets; -1: none */
-    int32_t next;   /* in the queue */
-    enum job_phase phase;
+    int32_t target;        /* index into the record's targets; -1: none */
+    int32_t next;          /* in the queue */
+    enum job_phase phase;  /* set by job_move() alone */
     int attempt;           /* tries so far */
     int64_t due_ms;        /* monotonic; of JOB_WAITING */
     int64_t credential_no; /* it left with this one */
     int64_t registered;    /* offset of the registration that was used */
-    bool queued;           /* in the list of what is to be written */
-    bool quiet;            /* under quiet_key in the table of silent ones … */
-    bool overtaken;        /* … where a later one took its place */
-    struct cq_id quiet_key;
+    enum job_silence silence;
+    struct cq_id quiet_key;  /* of a silent one, in the table of silent ones */
     int64_t seq, read_after; /* of a silent one: what was read */
     enum push_result result;
     int status;
-    const char *why; /* static; of JOB_LETTER */
+    const char *why; /* static; of JOB_DEAD_LETTER */
     char words[PUSH_WORDS_MAX + 1];
 };
 
@@ -68,37 +73,41 @@ struct jobs {
     int heap_n;
 };
 
-CQ_MUST_CHECK enum cq_status jobs_init(struct jobs *js);
-void jobs_release(struct jobs *js);
+CQ_MUST_CHECK enum cq_status jobs_init(struct jobs *jobs);
+void jobs_release(struct jobs *jobs);
 
-/** A new one of `h`, which gains a reference; NULL: the table is full. */
-struct job *jobs_add(struct jobs *js, struct held *h);
+/** A new one of `held`, which gains a reference; NULL: the table is full. */
+struct job *jobs_add(struct jobs *jobs, struct held *held);
 
 /** It is in no list any more. Its record is released with the last of its jobs. */
-void jobs_remove(struct jobs *js, struct job *j);
+void jobs_remove(struct jobs *jobs, struct job *job);
 
-static inline int32_t job_index(const struct jobs *js, const struct job *j)
+/** The one writer of a phase after jobs_add(). Asserts the order that docs/glossary.md draws. */
+void job_move(struct job *job, enum job_phase to);
+
+static inline int32_t job_index(const struct jobs *jobs, const struct job *job)
 {
-    return (int32_t)(j - js->v);
+    return (int32_t)(job - jobs->v);
 }
 
-void job_list_add(struct jobs *js, struct job_list *l, struct job *j);
-struct job *job_list_take(struct jobs *js, struct job_list *l); /* NULL: empty */
+void job_list_add(struct jobs *jobs, struct job_list *list, struct job *job);
+struct job *job_list_take(struct jobs *jobs, struct job_list *list); /* NULL: empty */
 
 /** JOB_WAITING until `due_ms`. */
-void jobs_wait(struct jobs *js, struct job *j, int64_t due_ms);
+void jobs_wait(struct jobs *jobs, struct job *job, int64_t due_ms);
 
 /** The one that is due first, taken out when it is due at `now_ms`; NULL: none is. */
-struct job *jobs_due(struct jobs *js, int64_t now_ms);
+struct job *jobs_due(struct jobs *jobs, int64_t now_ms);
 
 /** When the next is due, -1: none waits. */
-int64_t jobs_next_due(const struct jobs *js);
+int64_t jobs_next_due(const struct jobs *jobs);
 
 /** The latest silent push of `key` that has not left: JOB_WAITING or JOB_READY. NULL: none. */
-struct job *jobs_quiet(const struct jobs *js, struct cq_id key);
+struct job *jobs_quiet(const struct jobs *jobs, struct cq_id key);
 
-/** From now on that is `j`; without memory it is only not found. */
-void jobs_set_quiet(struct jobs *js, struct job *j, struct cq_id key);
+/** From now on that is `job`, and the one before is overtaken; without memory it is only not
+ * found. */
+void jobs_set_quiet(struct jobs *jobs, struct job *job, struct cq_id key);
 
 /** Take one out before its time. */
-void jobs_unwait(struct jobs *js, struct job *j);
+void jobs_unwait(struct jobs *jobs, struct job *job);

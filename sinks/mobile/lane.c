@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/pg/view_guard.h"
 #include "sinks/mobile/lane_state.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,243 +17,272 @@ enum {
     REQUEST_MS = 15000, /* of a provider, at most */
     COMMIT_EVERY_MS = 100,
     SHOW_EVERY_MS = 1000,
-    WAIT_MS = 50,
-    JOIN_MS = 10000,
+    WAIT_MS = 200,
+    NOTE_MS = 1000,   /* for the broker to answer about a note; then it is tried in another turn */
+    CAREFUL_N = 4096, /* each ends in a later commit: those behind have their turn after the next
+                       * deaths */
     DRAIN_MS = 5000,
 };
 
-enum cq_status lane_decode(struct lane *l, const struct held *h, struct mobile_push *ret)
+enum cq_status lane_decode(struct lane *lane, const struct bus_record *rec, struct mobile_push *ret,
+                           const char **ret_why)
 {
-    if (!h->rec.value.p)
+    *ret_why = "cannot be decoded";
+    if (!rec->value.p)
         return CQ_POISON;
-    return codec_decode(&mobile_push_codec, h->rec.value, l->arena, ret, NULL);
+    return codec_decode(&mobile_push_codec, rec->value, lane->arena, ret, ret_why);
 }
 
-enum cq_status lane_decode_job(struct lane *l, const struct job *j, struct mobile_push *ret)
+enum cq_status lane_decode_job(struct lane *lane, const struct job *job, struct mobile_push *ret)
 {
-    enum cq_status st = lane_decode(l, j->held, ret);
+    const char *why;
+    enum cq_status st = lane_decode(lane, &job->held->rec, ret, &why);
 
-    if (st == CQ_OK && j->target >= 0 && ret->users_n)
-        ret->user_id = ret->users[j->target];
+    if (st == CQ_OK && job->target >= 0 && ret->users_n)
+        ret->user_id = ret->users[job->target];
     return st;
 }
 
-bool lane_owns(const struct lane *l, const struct job *j)
+bool lane_owns(const struct lane *lane, const struct job *job)
 {
-    const struct lane_part *part = &l->parts[j->held->rec.partition];
+    const struct hold *hold = &lane->holds.v[job->held->rec.partition]; /* of the one topic */
 
-    return part->owned && part->epoch == j->held->epoch;
+    return hold->owned && hold->epoch == job->held->epoch;
 }
 
-/* ---- life
- * -----------------------------------------------------------------------------------------------
- */
+void lane_leave(struct lane *lane)
+{
+    while (hold_leave(&lane->holds, NOTE_MS) == CQ_AGAIN)
+        log_debug("note_not_removed", LOG_S("lane", lane->conf.name));
+}
 
-static enum cq_status open_clients(struct lane *l)
+enum cq_status lane_enter(struct lane *lane, const struct bus_record *rec, const char **ret_why)
+{
+    struct hold *hold = holds_find(&lane->holds, rec->topic, rec->partition);
+    enum cq_status st;
+
+    /* the text of a note says where to begin in push.outcomes: for the offset that it stands by */
+    hold_done(hold, lane_part_of(lane, hold)->undone.next);
+    st = hold_enter(&lane->holds, rec, NOTE_MS, ret_why);
+    if (st == CQ_AGAIN)
+        lane_leave(lane); /* its turn comes in another way, if at all */
+    return st;
+}
+
+enum cq_status lane_enter_again(struct lane *lane, const struct job *job)
+{
+    const char *why;
+    enum cq_status st = lane_enter(lane, &job->held->rec, &why);
+
+    /* It was judged when it was taken. (Acquittals of one record can be forgotten for those of
+     * another.) */
+    return st == CQ_POISON ? CQ_OK : st;
+}
+
+/* ---- life ----------------------------------------------------------------------------- */
+
+static enum cq_status open_clients(struct lane *lane)
 {
     const char *topic = topic_name(TOPIC_MOBILE_PUSH);
     char client[64];
-    struct producer_conf pc = {
-        .brokers = l->conf.brokers,
+    struct producer_conf conf = {
+        .brokers = lane->conf.brokers,
         .client_id = client,
         .linger_ms = 2,
         .report = lane_reported,
-        .arg = l,
+        .arg = lane,
     };
-    struct consumer_conf cc = {
-        .brokers = l->conf.brokers,
-        .client_id = client,
-        .group = l->conf.group,
-        .instance = l->conf.instance,
-        .topics = &topic,
-        .topics_n = 1,
-        .ops = &lane_consumer_ops,
-        .arg = l,
-        .nonblocking = true,
+    struct holds_conf hc = {
+        .consumer = { .brokers = lane->conf.brokers,
+                      .client_id = client,
+                      .group = lane->conf.group,
+                      .instance = lane->conf.instance,
+                      .topics = &topic,
+                      .topics_n = 1,
+                      .nonblocking = true },
+        .ops = &lane_hold_ops,
+        .arg = lane,
+        .commit_every_ms = COMMIT_EVERY_MS,
+        .careful_n = CAREFUL_N,
+        .in_pieces = true,
     };
 
-    snprintf(client, sizeof client, "chasqui-mobile-%s", l->conf.name);
-    if (reader_new(l->conf.brokers, &l->reader) != CQ_OK ||
-        producer_new(&pc, &l->producer) != CQ_OK || consumer_new(&cc, &l->consumer) != CQ_OK)
+    snprintf(client, sizeof client, "chasqui-mobile-%s", lane->conf.name);
+    if (reader_new(lane->conf.brokers, &lane->reader) != CQ_OK ||
+        producer_new(&conf, &lane->producer) != CQ_OK || holds_open(&lane->holds, &hc) != CQ_OK)
         return CQ_FATAL;
-    if (!l->conf.provider)
+    if (!lane->conf.provider)
         return CQ_OK;
-    return http_pool_new(&(struct http_pool_conf){ .max = l->conf.in_flight + 1,
-                                                   .connections = l->conf.connections,
+    return http_pool_new(&(struct http_pool_conf){ .max = lane->conf.in_flight + 1,
+                                                   .connections = lane->conf.connections,
                                                    .timeout_ms = REQUEST_MS,
-                                                   .ca_file = l->conf.ca_file,
+                                                   .ca_file = lane->conf.ca_file,
                                                    .done = lane_answered,
-                                                   .arg = l },
-                         &l->pool);
+                                                   .arg = lane },
+                         &lane->pool);
 }
 
 enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
 {
-    struct lane *l = calloc(1, sizeof *l);
+    struct lane *lane = calloc(1, sizeof *lane);
 
-    if (!l)
+    if (!lane)
         return CQ_FATAL;
-    l->conf = *conf;
-    flight_init(&l->flight, conf->in_flight, conf->connections);
-    l->arena = arena_new(ARENA_BYTES);
-    buf_init(&l->encoded, TOPIC_RECORD_MAX);
-    pg_params_init(&l->params, PARAMS_BYTES);
-    l->db = pg_new(conf->database_url, "chasqui-mobile");
-    view_guard(l->db); /* a view that is being filled knows no device yet: treated as away */
-    pg_limit(l->db, ANSWER_MS);
-    l->batch = lane_batch_new();
-    if (!l->batch || jobs_init(&l->jobs) != CQ_OK || open_clients(l) != CQ_OK) {
-        lane_free(l);
+    lane->conf = *conf;
+    flight_init(&lane->flight, conf->in_flight, conf->connections);
+    lane->arena = arena_new(ARENA_BYTES);
+    buf_init(&lane->encoded, TOPIC_RECORD_MAX);
+    pg_params_init(&lane->params, PARAMS_BYTES);
+    lane->db = pg_new(conf->database_url, "chasqui-mobile");
+    view_guard(lane->db); /* a view that is being filled knows no device yet: treated as away */
+    pg_limit(lane->db, ANSWER_MS);
+    lane->batch = lane_batch_new();
+    if (!lane->batch || jobs_init(&lane->jobs) != CQ_OK || open_clients(lane) != CQ_OK) {
+        lane_free(lane);
         return CQ_FATAL;
     }
-    *ret = l;
+    *ret = lane;
     return CQ_OK;
 }
 
-const char *lane_error(const struct lane *l)
+const char *lane_error(const struct lane *lane)
 {
-    if (*consumer_error(l->consumer))
-        return consumer_error(l->consumer);
-    if (*producer_error(l->producer))
-        return producer_error(l->producer);
-    return l->failed ? "an outcome was not stored" : "a push could not be kept: no memory";
+    if (*consumer_error(lane->holds.consumer))
+        return consumer_error(lane->holds.consumer);
+    if (*producer_error(lane->producer))
+        return producer_error(lane->producer);
+    return lane->failed ? "an outcome was not stored" : "a push could not be kept: no memory";
 }
 
-void lane_free(struct lane *l)
+void lane_free(struct lane *lane)
 {
-    if (!l)
+    if (!lane)
         return;
-    http_pool_free(l->pool); /* first: requests in flight refer to jobs */
-    jobs_release(&l->jobs);  /* records are released before their consumer */
-    consumer_free(l->consumer);
-    free(l->batch);
-    producer_free(l->producer);
-    reader_free(l->reader);
-    pg_free(l->db);
-    pg_params_release(&l->params);
+    http_pool_free(lane->pool); /* first: requests in flight refer to jobs */
+    jobs_release(&lane->jobs);  /* records are released before their consumer */
+    holds_close(&lane->holds);
+    free(lane->batch);
+    producer_free(lane->producer);
+    reader_free(lane->reader);
+    pg_free(lane->db);
+    pg_params_release(&lane->params);
     for (int32_t p = 0; p < PARTITIONS_MAX; p++) {
-        undone_release(&l->parts[p].undone);
-        idmap_release(&l->parts[p].done);
+        undone_release(&lane->parts[p].undone);
+        idmap_release(&lane->parts[p].done);
     }
-    arena_free(l->arena);
-    buf_release(&l->encoded);
-    free(l);
-}
-
-void lane_meta(const struct lane *l, const struct lane_part *part, char out[EVIDENCE_TEXT_MAX])
-{
-    evidence_format(&l->evidence, undone_said(&part->undone),
-                    l->conf.provider ? l->conf.provider->fingerprint : 0, out);
+    arena_free(lane->arena);
+    buf_release(&lane->encoded);
+    free(lane);
 }
 
 /* ---- turns ---------------------------------------------------------------------------- */
 
-static void commit_progress(struct lane *l, int64_t now_ms)
+static void commit_progress(struct lane *lane, bool now)
+{
+    struct hold *hold;
+
+    for (size_t at = 0; (hold = holds_next(&lane->holds, &at)) != NULL;)
+        hold_done(hold, lane_part_of(lane, hold)->undone.next);
+    holds_commit(&lane->holds, now);
+}
+
+/* For whoever looks at the lane from another thread. */
+static void show(struct lane *lane, int64_t now_ms)
 {
     int64_t owned, lag;
-    char meta[EVIDENCE_TEXT_MAX];
 
-    if (now_ms - l->committed_ms < COMMIT_EVERY_MS)
+    if (now_ms - lane->shown_ms < SHOW_EVERY_MS)
         return;
-    l->committed_ms = now_ms;
-    for (int32_t p = 0; p < l->conf.partitions_n; p++) {
-        struct lane_part *part = &l->parts[p];
-
-        if (!part->owned || part->undone.next <= part->committed)
-            continue;
-        lane_meta(l, part, meta);
-        consumer_commit(l->consumer, topic_name(TOPIC_MOBILE_PUSH), p, part->undone.next, meta);
-        part->committed = part->undone.next;
-    }
-    if (now_ms - l->shown_ms < SHOW_EVERY_MS)
-        return;
-    l->shown_ms = now_ms;
-    consumer_look(l->consumer, &owned, &lag);
-    l->partitions = owned;
-    l->lag = lag;
+    lane->shown_ms = now_ms;
+    consumer_look(lane->holds.consumer, &owned, &lag);
+    lane->partitions = owned;
+    lane->lag = lag;
 }
 
 /* How long to wait at most: until something is due that no descriptor signals. */
-static int wait_ms(const struct lane *l, int64_t now_ms)
+static int wait_ms(const struct lane *lane, int64_t now_ms)
 {
-    int64_t due_ms = jobs_next_due(&l->jobs);
+    int64_t due_ms = jobs_next_due(&lane->jobs);
 
-    if (l->jobs.tell.n)
+    if (lane->jobs.tell.n)
         return 1; /* the producer's queue was full */
     if (due_ms >= 0 && due_ms - now_ms < WAIT_MS)
         return due_ms > now_ms ? (int)(due_ms - now_ms) : 1;
     return WAIT_MS;
 }
 
-static enum cq_status wait_for_news(struct lane *l, int64_t now_ms)
+static enum cq_status wait_for_news(struct lane *lane, int64_t now_ms)
 {
-    int fds[] = { consumer_fd(l->consumer), producer_fd(l->producer) };
+    int fds[] = { consumer_fd(lane->holds.consumer), producer_fd(lane->producer) };
 
-    if (l->pool)
-        return http_pool_turn(l->pool, fds, 2, wait_ms(l, now_ms));
-    clock_sleep_ms(5); /* nobody to ask: only outcomes to write */
+    if (lane->pool)
+        return http_pool_turn(lane->pool, fds, 2, wait_ms(lane, now_ms));
+    /* Nobody to ask: only outcomes to write. */
+    if (poll((struct pollfd[]){ { fds[0], POLLIN, 0 }, { fds[1], POLLIN, 0 } }, 2,
+             wait_ms(lane, now_ms)) < 0 &&
+        errno != EINTR)
+        return CQ_FATAL;
     return CQ_OK;
 }
 
-static enum cq_status lane_turn(struct lane *l)
+static enum cq_status lane_turn(struct lane *lane)
 {
     int64_t now_ms = clock_mono_ms();
-    enum cq_status st = lane_take(l);
+    enum cq_status st = lane_take(lane);
 
-    l->beat_ms = now_ms;
-    if (st == CQ_OK && l->pool && !l->stopping)
-        st = lane_send(l, now_ms);
+    lane->beat_ms = now_ms;
+    if (st == CQ_OK && lane->pool && !lane->stopping)
+        st = lane_send(lane, now_ms);
     if (st == CQ_OK)
-        st = wait_for_news(l, now_ms);
-    lane_relieve(l, now_ms);
+        st = wait_for_news(lane, now_ms);
+    lane_relieve(lane, now_ms);
     if (st == CQ_OK)
-        st = lane_flush(l);
-    producer_serve(l->producer, 0);
-    commit_progress(l, now_ms);
-    if (l->failed || producer_is_fatal(l->producer))
+        st = lane_flush(lane);
+    producer_serve(lane->producer, 0);
+    commit_progress(lane, false);
+    show(lane, now_ms);
+    if (lane->failed || producer_is_fatal(lane->producer))
         st = CQ_FATAL;
     return st;
 }
 
-enum cq_status lane_join(struct lane *l)
+static enum cq_status join_turn(void *loop, int wait_ms)
 {
-    int64_t until_ms = clock_mono_ms() + JOIN_MS;
-    enum cq_status st = CQ_OK;
-
-    while (st == CQ_OK && !*l->conf.stop && !consumer_owned(l->consumer) &&
-           clock_mono_ms() < until_ms) {
-        count_beat(clock_mono_ms()); /* the role's loop, which does this, has not begun yet */
-        st = lane_turn(l);
-    }
-    return st;
+    (void)wait_ms;               /* a turn waits by itself */
+    count_beat(clock_mono_ms()); /* the role's loop, which does this, has not begun yet */
+    return lane_turn(loop);
 }
 
-struct lane_health lane_health(const struct lane *l)
+enum cq_status lane_join(struct lane *lane)
 {
-    return (struct lane_health){ l->beat_ms, l->partitions, l->lag };
+    return holds_join(&lane->holds, join_turn, lane, 0, lane->conf.stop);
+}
+
+struct lane_health lane_health(const struct lane *lane)
+{
+    return (struct lane_health){ lane->beat_ms, lane->partitions, lane->lag };
 }
 
 /* Drain: wait for the answers to requests in flight, so that they need not be sent again. */
-static enum cq_status drain(struct lane *l)
+static enum cq_status drain(struct lane *lane)
 {
     int64_t until_ms = clock_mono_ms() + DRAIN_MS;
     enum cq_status st = CQ_OK;
 
-    l->stopping = true;
+    lane->stopping = true;
     while (st == CQ_OK && clock_mono_ms() < until_ms &&
-           ((l->pool && http_pool_in_flight(l->pool)) || l->jobs.tell.n ||
-            producer_pending(l->producer)))
-        st = lane_turn(l);
-    l->committed_ms = 0;
-    commit_progress(l, clock_mono_ms());
+           ((lane->pool && http_pool_in_flight(lane->pool)) || lane->jobs.tell.n ||
+            producer_pending(lane->producer)))
+        st = lane_turn(lane);
+    commit_progress(lane, true);
     return st;
 }
 
-enum cq_status lane_run(struct lane *l)
+enum cq_status lane_run(struct lane *lane)
 {
     enum cq_status st = CQ_OK;
 
-    while (st == CQ_OK && !*l->conf.stop)
-        st = lane_turn(l);
-    return st == CQ_OK ? drain(l) : st;
+    while (st == CQ_OK && !*lane->conf.stop)
+        st = lane_turn(lane);
+    return st == CQ_OK ? drain(lane) : st;
 }

@@ -44,14 +44,13 @@ struct lane_conf {
     int in_flight, connections;
     const char *ca_file;
     int64_t max_age_ms; /* of a message that still wakes somebody */
-    int32_t partitions_n;
     const volatile int *stop;
     lane_tell_fn *tell;
     void *arg;
 };
 
 CQ_MUST_CHECK enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret);
-void lane_free(struct lane *l); /* NULL is fine */
+void lane_free(struct lane *lane); /* NULL is fine */
 
 /** How a lane is, seen from any thread: when it last began a turn (monotonic ms; 0: not yet), the
  * partitions it owns and what of them it has not read. */
@@ -59,28 +58,29 @@ struct lane_health {
     int64_t beat_ms, partitions, lag;
 };
 
-struct lane_health lane_health(const struct lane *l);
+struct lane_health lane_health(const struct lane *lane);
 
 /** Why it ended, in the words of Kafka's client or ours; borrowed. Only after its thread has
  * ended. */
-const char *lane_error(const struct lane *l);
+const char *lane_error(const struct lane *lane);
 
 /** All of them as one: the oldest beat, or `now_ms` without any; the sums. */
-static inline struct lane_health lane_health_of(const struct lane_health *v, int n, int64_t now_ms)
+static inline struct lane_health lane_health_of(const struct lane_health *health, int n,
+                                                int64_t now_ms)
 {
     struct lane_health all = { .beat_ms = now_ms };
 
     for (int i = 0; i < n; i++) {
-        if (v[i].beat_ms < all.beat_ms)
-            all.beat_ms = v[i].beat_ms;
-        all.partitions += v[i].partitions;
-        all.lag += v[i].lag;
+        if (health[i].beat_ms < all.beat_ms)
+            all.beat_ms = health[i].beat_ms;
+        all.partitions += health[i].partitions;
+        all.lag += health[i].lag;
     }
     return all;
 }
 
 /** Joins the group; back when partitions are ours, after about 10 s without any, or at *stop. */
-CQ_MUST_CHECK enum cq_status lane_join(struct lane *l);
+CQ_MUST_CHECK enum cq_status lane_join(struct lane *lane);
 
 /** Until *stop (what is under way ends first, for at most 5 s) or a fatal status. */
-CQ_MUST_CHECK enum cq_status lane_run(struct lane *l);
+CQ_MUST_CHECK enum cq_status lane_run(struct lane *lane);

@@ -10,6 +10,7 @@
 #include "lib/base/idmap.h"
 #include "lib/base/log.h"
 #include "lib/base/partitions.h"
+#include "lib/bus/hold.h"
 #include "schemas/codec.h"
 #include "schemas/delivery.h"
 #include "schemas/topics.h"
@@ -33,21 +34,18 @@ enum {
 
 #define OVERTAKEN "superseded by a later silent push"
 
+/* What a lane knows of a partition beside how it is held (lib/bus/hold.h). */
 struct lane_part {
-    bool owned;
-    bool paused;
-    int epoch;
     struct undone undone;
     struct idmap done;  /* (offset, device) with an outcome from before → its offset there */
     int64_t done_until; /* one past the highest offset in `done` */
-    int64_t committed;
 };
 
 struct lane_batch; /* send.c */
 
 struct lane {
     struct lane_conf conf;
-    struct consumer *consumer; /* owned, as are these: */
+    struct holds holds; /* owned, as are these: */
     struct producer *producer;
     struct reader *reader;
     struct http_pool *pool; /* NULL without a provider */
@@ -73,55 +71,67 @@ struct lane {
     bool view_told;
     bool failed; /* a report did not come: this process cannot go on */
     bool stopping;
-    int64_t committed_ms, shown_ms;
+    int64_t shown_ms;
     _Atomic int64_t beat_ms, partitions, lag; /* read by the role */
 };
 
-/** A record, decoded into the lane's arena; spans are borrowed from it. */
-CQ_MUST_CHECK enum cq_status lane_decode(struct lane *l, const struct held *h,
-                                         struct mobile_push *ret);
+/** A record, decoded into the lane's arena; spans are borrowed from it. Otherwise `*ret_why` says
+ * in static words what is wrong with it. */
+CQ_MUST_CHECK enum cq_status lane_decode(struct lane *lane, const struct bus_record *rec,
+                                         struct mobile_push *ret, const char **ret_why);
 
 /** The record of a job, with the job's own user as `user_id`. */
-CQ_MUST_CHECK enum cq_status lane_decode_job(struct lane *l, const struct job *j,
+CQ_MUST_CHECK enum cq_status lane_decode_job(struct lane *lane, const struct job *job,
                                              struct mobile_push *ret);
 
 /** Whether the job's partition is still ours since it was taken. */
-bool lane_owns(const struct lane *l, const struct job *j);
+bool lane_owns(const struct lane *lane, const struct job *job);
 
-/** The text of a commit of this partition. */
-void lane_meta(const struct lane *l, const struct lane_part *part, char out[EVIDENCE_TEXT_MAX]);
+static inline struct lane_part *lane_part_of(struct lane *lane, const struct hold *hold)
+{
+    return &lane->parts[hold->partition];
+}
+
+/** What a record makes the lane do begins, and ends (hold_enter(), hold_leave()). Statuses of
+ * hold_enter(). */
+CQ_MUST_CHECK enum cq_status lane_enter(struct lane *lane, const struct bus_record *rec,
+                                        const char **ret_why);
+void lane_leave(struct lane *lane);
+
+/** A later step of a record that was taken. CQ_OK or CQ_AGAIN. */
+CQ_MUST_CHECK enum cq_status lane_enter_again(struct lane *lane, const struct job *job);
 
 /* ---- intake.c */
-extern const struct consumer_ops lane_consumer_ops;
-CQ_MUST_CHECK enum cq_status lane_take(struct lane *l);
-void lane_relieve(struct lane *l, int64_t now_ms);
+extern const struct hold_ops lane_hold_ops;
+CQ_MUST_CHECK enum cq_status lane_take(struct lane *lane);
+void lane_relieve(struct lane *lane, int64_t now_ms);
 
 /* ---- send.c */
 struct lane_batch *lane_batch_new(void); /* NULL without memory; free() it */
-CQ_MUST_CHECK enum cq_status lane_send(struct lane *l, int64_t now_ms);
+CQ_MUST_CHECK enum cq_status lane_send(struct lane *lane, int64_t now_ms);
 void lane_answered(void *arg, uint64_t opaque, const struct http_answer *a);
 
 /* ---- tell.c: each takes the job out of the caller's hands */
 
 /** The push came to `result`; `words` are the provider's. */
-void lane_end(struct lane *l, struct job *j, enum push_result result, int status,
+void lane_end(struct lane *lane, struct job *job, enum push_result result, int status,
               const char *words);
 
 /** End the push as TOKEN_DEAD, and have processors/user remove the registration. */
-void lane_bury(struct lane *l, struct job *j, int status, const char *words);
+void lane_unregister(struct lane *lane, struct job *job, int status, const char *words);
 
 /** Back to mobile.push, not to be sent for `wait_ms`. */
-void lane_park(struct lane *l, struct job *j, const char *words);
+void lane_park(struct lane *lane, struct job *job, const char *words);
 
 /** To the dead letters. `why` is static. */
-void lane_letter(struct lane *l, struct job *j, const char *why);
+void lane_dead_letter(struct lane *lane, struct job *job, const char *why);
 
 /** Write what is in the list. */
-CQ_MUST_CHECK enum cq_status lane_flush(struct lane *l);
+CQ_MUST_CHECK enum cq_status lane_flush(struct lane *lane);
 
 /** A report of the broker. */
 void lane_reported(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                    enum cq_status st);
 
 /** A job whose partition is gone. */
-void lane_forget(struct lane *l, struct job *j);
+void lane_forget(struct lane *lane, struct job *job);

@@ -15,6 +15,9 @@ enum { ELLIPSIS_N = 3, COLLAPSE_KEYS = 4 /* distinct ones that FCM keeps for a d
 struct texts {
     const char *language;
     const char *fresh;       /* when nothing may be said */
+    const char *reply;       /* before an answer to the recipient's own message */
+    const char *mention;     /* before what mentions the recipient */
+    const char *reaction;    /* before a sign */
     const char *const *type; /* instead of what is no text: one for each MessageType */
 };
 
@@ -33,9 +36,15 @@ WORDS(pt, "Mensagem", "Foto",
       "Mensagem de voz", "Documento");
 
 static const struct texts languages[] = {
-    { "en", "New message", words_en },   { "de", "Neue Nachricht", words_de },
-    { "es", "Mensaje nuevo", words_es }, { "fr", "Nouveau message", words_fr },
-    { "pt", "Nova mensagem", words_pt },
+    { "en", "New message", "Reply to you", "Mentions you", "Reaction", words_en },
+    { "de", "Neue Nachricht", "Antwort an dich", "Erw\xC3\xA4hnt dich", "Reaktion", words_de },
+    { "es", "Mensaje nuevo", "Respuesta para ti", "Te menciona", "Reacci\xC3\xB3n", words_es },
+    { "fr", "Nouveau message", "R\xC3\xA9ponse pour vous", "Vous mentionne",
+      "R\xC3\xA9"
+      "action",
+      words_fr },
+    { "pt", "Nova mensagem", "Resposta para voc\xC3\xAA", "Menciona voc\xC3\xAA",
+      "Rea\xC3\xA7\xC3\xA3o", words_pt },
 };
 
 /* By the language alone: "pt-BR" is "pt". Unknown languages get English. */
@@ -50,10 +59,21 @@ static const struct texts *texts_of(struct cq_span locale)
 
 /* ---- reading -------------------------------------------------------------------------- */
 
-enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
+static bool names_user(const struct json *mentions, struct cq_id user)
+{
+    struct cq_id id;
+
+    for (size_t i = 0; i < json_count(mentions); i++)
+        if (json_id(json_at(mentions, i), &id) && id_eq(id, user))
+            return true;
+    return false;
+}
+
+enum cq_status payload_read_frame(struct cq_span frame, struct cq_id user, struct cq_arena *arena,
                                   struct push_content *ret)
 {
     cq_auto(json) struct json *root = NULL;
+    const struct json *quoted;
     uint8_t *whole = arena_alloc(arena, frame.n + 1);
     struct cq_span word, text = { NULL, 0 };
 
@@ -69,6 +89,12 @@ enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
     if (json_get_text(root, ret->type == MESSAGE_TYPE_TEXT ? "content" : "caption", &text) &&
         text.n)
         ret->text = arena_copy(arena, text);
+    quoted = json_get(root, "replyTo");
+    ret->has_reply =
+        json_is_object(quoted) && !json_members_read(quoted, &frame_quoted, &ret->reply_to, &arena);
+    ret->is_mention = names_user(json_get(root, "mentions"), user);
+    if (!json_get_i64(root, "expiresAt", &ret->expires_ms))
+        ret->expires_ms = 0;
     return CQ_OK;
 }
 
@@ -98,14 +124,14 @@ static size_t escaped_bytes(uint8_t c)
     return c == '"' || c == '\\' || c == '/' ? 2 : 1;
 }
 
-struct cq_span payload_cut(struct cq_span s, size_t max)
+struct cq_span payload_cut(struct cq_span span, size_t max)
 {
     size_t used = 0, i = 0;
 
-    while (i < s.n) {
-        size_t n = 1, cost = escaped_bytes(s.p[i]);
+    while (i < span.n) {
+        size_t n = 1, cost = escaped_bytes(span.p[i]);
 
-        while (i + n < s.n && (s.p[i + n] & 0xC0) == 0x80) {
+        while (i + n < span.n && (span.p[i + n] & 0xC0) == 0x80) {
             n++;
             cost++;
         }
@@ -114,20 +140,20 @@ struct cq_span payload_cut(struct cq_span s, size_t max)
         used += cost;
         i += n;
     }
-    return span_of(s.p, i);
+    return span_of(span.p, i);
 }
 
 /* A JSON string of at most `max` bytes, quotes included; what is cut ends with an ellipsis. */
-static void put_cut(struct cq_buf *out, struct cq_span s, size_t max)
+static void put_cut(struct cq_buf *out, struct cq_span span, size_t max)
 {
-    struct cq_span whole = payload_cut(s, max - 2), cut;
+    struct cq_span whole = payload_cut(span, max - 2), cut;
     size_t n;
 
-    if (whole.n == s.n) {
-        json_put_text(out, s);
+    if (whole.n == span.n) {
+        json_put_text(out, span);
         return;
     }
-    cut = payload_cut(s, max - 2 - ELLIPSIS_N);
+    cut = payload_cut(span, max - 2 - ELLIPSIS_N);
     json_put_text(out, cut);
     n = out->n;
     if (out->failed || !n)
@@ -142,32 +168,56 @@ static void put_cut(struct cq_buf *out, struct cq_span s, size_t max)
 struct said {
     struct cq_span title;
     struct cq_span before; /* of the body: who says it, in a group */
+    struct cq_span why;    /* of the body: what it has to do with the recipient */
     struct cq_span kind;   /* of the body: what has this caption */
     struct cq_span body;
 };
 
-static struct said say(const struct push_content *c, const struct push_address *to)
+/* A sign is behind a word, and only where texts are. */
+static struct said say_reaction(const struct push_content *content, const struct push_address *to,
+                                struct cq_span title)
 {
-    const struct texts *t = texts_of(to->locale);
-    struct said s = { .title = span_str(t->fresh), .body = span_str(t->type[c->type]) };
-    struct cq_span who = c->is_group && c->chat_name.n ? c->chat_name : c->sender;
+    struct said said = { .title = title, .body = span_str(texts_of(to->locale)->reaction) };
 
+    if (to->privacy != PUSH_PRIVACY_FULL)
+        return said;
+    if (content->is_group && content->chat_name.n)
+        said.before = content->sender;
+    said.kind = said.body;
+    said.body = content->reaction;
+    return said;
+}
+
+static struct said say(const struct push_content *content, const struct push_address *to)
+{
+    const struct texts *texts = texts_of(to->locale);
+    struct said said = { .title = span_str(texts->fresh),
+                         .body = span_str(texts->type[content->type]) };
+    struct cq_span who =
+        content->is_group && content->chat_name.n ? content->chat_name : content->sender;
+
+    if (to->privacy == PUSH_PRIVACY_NONE && content->reaction.n)
+        return say_reaction(content, to, span_str("Chasqui"));
     if (to->privacy == PUSH_PRIVACY_NONE)
-        return (struct said){ .title = span_str("Chasqui"), .body = span_str(t->fresh) };
+        return (struct said){ .title = span_str("Chasqui"), .body = span_str(texts->fresh) };
     if (who.n)
-        s.title = who;
+        said.title = who;
+    if (content->reaction.n)
+        return say_reaction(content, to, said.title);
     if (to->privacy == PUSH_PRIVACY_NAME) {
-        s.body = span_str(t->fresh);
-        return s;
+        said.body = span_str(texts->fresh);
+        return said;
     }
-    if (c->text.n) {
-        if (c->type != MESSAGE_TYPE_TEXT)
-            s.kind = s.body;
-        s.body = c->text;
+    if (content->text.n) {
+        if (content->type != MESSAGE_TYPE_TEXT)
+            said.kind = said.body;
+        said.body = content->text;
     }
-    if (c->is_group && c->chat_name.n)
-        s.before = c->sender;
-    return s;
+    if (content->is_group && content->chat_name.n)
+        said.before = content->sender;
+    if (content->is_mention || content->is_reply)
+        said.why = span_str(content->is_mention ? texts->mention : texts->reply);
+    return said;
 }
 
 static void put_part(struct cq_buf *out, struct cq_span part)
@@ -178,19 +228,20 @@ static void put_part(struct cq_buf *out, struct cq_span part)
     buf_add_str(out, ": ");
 }
 
-/* "Ann: Photo: text" as one JSON string of at most `max` bytes. */
-static void put_body(struct cq_buf *out, const struct said *s, size_t max)
+/* "Ann: Reply to you: Photo: text" as one JSON string of at most `max` bytes. */
+static void put_body(struct cq_buf *out, const struct said *said, size_t max)
 {
     cq_auto(buf) struct cq_buf whole;
 
-    buf_init(&whole, s->before.n + s->kind.n + 4 + s->body.n);
-    if (!s->before.n && !s->kind.n) {
-        put_cut(out, s->body, max);
+    buf_init(&whole, said->before.n + said->why.n + said->kind.n + 6 + said->body.n);
+    if (!said->before.n && !said->why.n && !said->kind.n) {
+        put_cut(out, said->body, max);
         return;
     }
-    put_part(&whole, s->before);
-    put_part(&whole, s->kind);
-    buf_add_span(&whole, s->body);
+    put_part(&whole, said->before);
+    put_part(&whole, said->why);
+    put_part(&whole, said->kind);
+    buf_add_span(&whole, said->body);
     put_cut(out, buf_span(&whole), max);
 }
 
@@ -203,16 +254,32 @@ static void put_number_text(struct cq_buf *out, const char *name, int64_t value)
     buf_add_byte(out, '"');
 }
 
-static void put_badge(struct cq_buf *out, const struct push_content *c)
+static void put_badge(struct cq_buf *out, const struct push_content *content)
 {
-    if (c->badge_known)
-        out_i64(out, "badge", c->badge);
+    if (content->badge_known)
+        out_i64(out, "badge", content->badge);
 }
 
 static void open_member(struct cq_buf *out, const char *name)
 {
     out_key(out, name);
     buf_add_byte(out, '{');
+}
+
+static const char *alert_kind(const struct push_content *content)
+{
+    if (content->reaction.n)
+        return PAYLOAD_KIND_REACTION;
+    return content->edited ? PAYLOAD_KIND_EDITED : PAYLOAD_KIND_MESSAGE;
+}
+
+/* What a silent push is about. */
+static void put_silent_ids(const struct push_content *content, struct cq_buf *out)
+{
+    out_word(out, "kind", content->deleted ? PAYLOAD_KIND_DELETED : PAYLOAD_KIND_READ);
+    out_id(out, "chatId", content->chat_id);
+    if (content->deleted)
+        out_id(out, "messageId", content->message_id);
 }
 
 /* ---- Google --------------------------------------------------------------------------- */
@@ -233,158 +300,165 @@ static void fcm_head(const struct push_address *to, bool dry_run, struct cq_buf 
     out_text(out, to->kind == PUSH_KIND_FCM_FID ? "fid" : "token", to->token);
 }
 
-static void fcm_place(const struct push_content *c, struct cq_buf *out)
+static void fcm_place(const struct push_content *content, struct cq_buf *out)
 {
-    put_number_text(out, "seq", c->seq);
-    if (c->badge_known)
-        put_number_text(out, "badge", c->badge);
+    put_number_text(out, "seq", content->seq);
+    if (content->badge_known)
+        put_number_text(out, "badge", content->badge);
+    if (content->expires_ms)
+        put_number_text(out, "expiresAt", content->expires_ms);
 }
 
-static void fcm_ids(const struct push_content *c, struct cq_buf *out)
+static void fcm_ids(const struct push_content *content, struct cq_buf *out)
 {
-    out_id(out, "chatId", c->chat_id);
-    out_id(out, "messageId", c->message_id);
-    fcm_place(c, out);
+    out_id(out, "chatId", content->chat_id);
+    out_id(out, "messageId", content->message_id);
+    fcm_place(content, out);
 }
 
 /* Open: the caller closes it. */
-static void fcm_android(const struct push_content *c, const char *priority, struct cq_buf *out)
+static void fcm_android(const struct push_content *content, const char *priority,
+                        struct cq_buf *out)
 {
     open_member(out, "android");
     out_word(out, "priority", priority);
     out_key(out, "ttl");
-    buf_printf(out, "\"%llds\"", (long long)c->ttl_s);
+    buf_printf(out, "\"%llds\"", (long long)content->ttl_s);
 }
 
 /* The system shows it, and the app learns of it when it is opened. Begins behind a member. */
-static void fcm_tail(const struct push_content *c, struct cq_buf *out)
+static void fcm_tail(const struct push_content *content, struct cq_buf *out)
 {
     buf_add_byte(out, ',');
     open_member(out, "data");
-    fcm_ids(c, out);
+    fcm_ids(content, out);
     buf_add_byte(out, '}');
-    fcm_android(c, "HIGH", out);
+    fcm_android(content, "HIGH", out);
     out_key(out, "collapseKey");
-    buf_printf(out, "\"c%u\"", collapse_key(c->chat_id));
+    buf_printf(out, "\"c%u\"", collapse_key(content->chat_id));
     open_member(out, "notification");
-    out_id(out, "tag", c->chat_id);
-    if (c->badge_known)
-        out_i64(out, "notificationCount", c->badge);
+    out_id(out, "tag", content->chat_id);
+    if (content->badge_known)
+        out_i64(out, "notificationCount", content->badge);
     buf_add_str(out, "}}");
     open_member(out, "apns");
     open_member(out, "headers");
-    out_id(out, "apns-collapse-id", c->chat_id);
+    out_id(out, "apns-collapse-id", content->chat_id);
     buf_add_byte(out, '}');
     open_member(out, "payload");
     open_member(out, "aps");
     out_word(out, "sound", "default");
-    out_id(out, "thread-id", c->chat_id);
-    put_badge(out, c);
+    out_id(out, "thread-id", content->chat_id);
+    put_badge(out, content);
     buf_add_str(out, "}}}}}");
 }
 
 /* To an app on Apple's systems by way of Google, as we would ask Apple. No collapse key for
  * Google's own: the four are shared, and an alert of another chat must not give way to this. */
-static void fcm_silent(const struct push_content *c, struct cq_buf *out)
+static void fcm_silent(const struct push_content *content, struct cq_buf *out)
 {
     open_member(out, "data");
-    out_word(out, "kind", PAYLOAD_KIND_READ);
-    out_id(out, "chatId", c->chat_id);
-    fcm_place(c, out);
+    put_silent_ids(content, out);
+    fcm_place(content, out);
     buf_add_byte(out, '}');
-    fcm_android(c, "NORMAL", out);
+    fcm_android(content, "NORMAL", out);
     buf_add_byte(out, '}');
     open_member(out, "apns");
     open_member(out, "headers");
     out_word(out, "apns-push-type", "background");
     out_word(out, "apns-priority", "5");
-    out_id(out, "apns-collapse-id", c->chat_id);
+    out_id(out, "apns-collapse-id", content->chat_id);
     buf_add_byte(out, '}');
     open_member(out, "payload");
     open_member(out, "aps");
     out_i64(out, "content-available", 1);
-    put_badge(out, c);
+    put_badge(out, content);
     buf_add_str(out, "}}}}}");
 }
 
 /* Head, title and tail are bounded; the text takes what they leave. */
-static void put_whole(const struct said *s, struct cq_span head, struct cq_span tail,
+static void put_whole(const struct said *said, struct cq_span head, struct cq_span tail,
                       const char *before_title, const char *after_text, struct cq_buf *out)
 {
     size_t rest;
 
     buf_add_span(out, head);
     buf_add_str(out, before_title);
-    put_cut(out, s->title, PAYLOAD_TITLE_MAX);
+    put_cut(out, said->title, PAYLOAD_TITLE_MAX);
     buf_add_str(out, ",\"body\":");
     rest = out->n + strlen(after_text) + tail.n;
-    put_body(out, s, rest < PAYLOAD_MAX ? PAYLOAD_MAX - rest : 0);
+    put_body(out, said, rest < PAYLOAD_MAX ? PAYLOAD_MAX - rest : 0);
     buf_add_str(out, after_text);
     buf_add_span(out, tail);
 }
 
-void payload_fcm(const struct push_content *c, const struct push_address *to, bool dry_run,
+void payload_fcm(const struct push_content *content, const struct push_address *to, bool dry_run,
                  struct cq_buf *out)
 {
     cq_auto(buf) struct cq_buf head, tail;
-    struct said s = say(c, to);
+    struct said said = say(content, to);
 
     buf_init(&head, PAYLOAD_MAX);
     buf_init(&tail, PAYLOAD_MAX);
-    if (c->silent) {
+    if (content->silent) {
         fcm_head(to, dry_run, out);
-        fcm_silent(c, out);
+        fcm_silent(content, out);
         return;
     }
     fcm_head(to, dry_run, &head);
     if (to->mode == PUSH_MODE_DATA) { /* no collapse key: the app is woken for each one */
         open_member(&head, "data");
-        out_word(&head, "kind", PAYLOAD_KIND_MESSAGE);
-        fcm_ids(c, &head);
+        out_word(&head, "kind", alert_kind(content));
+        fcm_ids(content, &head);
         buf_add_byte(&tail, ','); /* behind `data`, which `put_whole` closes */
-        fcm_android(c, "HIGH", &tail);
+        fcm_android(content, "HIGH", &tail);
         buf_add_str(&tail, "}}}");
-        put_whole(&s, buf_span(&head), buf_span(&tail), ",\"title\":", "}", out);
+        put_whole(&said, buf_span(&head), buf_span(&tail), ",\"title\":", "}", out);
         return;
     }
-    fcm_tail(c, &tail);
-    put_whole(&s, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}", out);
+    fcm_tail(content, &tail);
+    put_whole(&said, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}", out);
 }
 
 /* ---- Apple ---------------------------------------------------------------------------- */
 
-static void apns_silent(const struct push_content *c, struct cq_buf *out)
+static void apns_silent(const struct push_content *content, struct cq_buf *out)
 {
     buf_add_byte(out, '{');
     open_member(out, "aps");
     out_i64(out, "content-available", 1);
-    put_badge(out, c);
+    put_badge(out, content);
     buf_add_byte(out, '}');
-    out_word(out, "kind", PAYLOAD_KIND_READ);
-    out_id(out, "chatId", c->chat_id);
-    out_i64(out, "seq", c->seq);
+    put_silent_ids(content, out);
+    out_i64(out, "seq", content->seq);
     buf_add_byte(out, '}');
 }
 
-void payload_apns(const struct push_content *c, const struct push_address *to, struct cq_buf *out)
+void payload_apns(const struct push_content *content, const struct push_address *to,
+                  struct cq_buf *out)
 {
     cq_auto(buf) struct cq_buf tail;
-    struct said s = say(c, to);
+    struct said said = say(content, to);
 
     buf_init(&tail, PAYLOAD_MAX);
-    if (c->silent) {
-        apns_silent(c, out);
+    if (content->silent) {
+        apns_silent(content, out);
         return;
     }
     buf_add_byte(&tail, ','); /* behind `alert` */
-    out_word(&tail, "sound", "default");
+    if (!content->edited)
+        out_word(&tail, "sound", "default");
     out_i64(&tail, "mutable-content", 1);
-    out_id(&tail, "thread-id", c->chat_id);
-    put_badge(&tail, c);
+    out_id(&tail, "thread-id", content->chat_id);
+    put_badge(&tail, content);
     buf_add_byte(&tail, '}');
-    out_id(&tail, "chatId", c->chat_id);
-    out_id(&tail, "messageId", c->message_id);
-    out_i64(&tail, "seq", c->seq);
+    if (content->edited || content->reaction.n)
+        out_word(&tail, "kind", alert_kind(content));
+    out_id(&tail, "chatId", content->chat_id);
+    out_id(&tail, "messageId", content->message_id);
+    out_i64(&tail, "seq", content->seq);
+    if (content->expires_ms)
+        out_i64(&tail, "expiresAt", content->expires_ms);
     buf_add_byte(&tail, '}');
-    put_whole(&s, span_str("{\"aps\":{\"alert\":{"), buf_span(&tail), "\"title\":", "}", out);
+    put_whole(&said, span_str("{\"aps\":{\"alert\":{"), buf_span(&tail), "\"title\":", "}", out);
 }

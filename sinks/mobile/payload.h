@@ -26,32 +26,51 @@ struct push_content {
     struct cq_span chat_name; /* of a group */
     int64_t badge;            /* chats with something unread … */
     bool badge_known;         /* … as far as that is known */
-    bool silent;              /* nothing is shown: `seq` was read on another device */
-    int64_t ttl_s;            /* how long the provider may keep it */
+    bool silent;              /* nothing is shown: `seq` was read on another device, or … */
+    bool deleted;             /* … the message was deleted; silent, too */
+    struct cq_span reaction; /* not empty: `sender` gave this sign to the recipient's own message */
+    bool edited;             /* what is shown of the message is to be replaced */
+    int64_t ttl_s;           /* how long the provider may keep it */
+    bool has_reply;
+    struct quoted reply_to; /* what it answers … */
+    bool is_reply;          /* … which is the recipient's own */
+    bool is_mention;        /* it names the recipient by his id */
+    int64_t expires_ms;     /* nobody is to read it from then on; 0: never */
 };
 
-/** `text` and `type` of a rendered message frame (without its opening brace), the text in `arena`.
- * CQ_POISON: it is none. */
+/** `text` and `type` of a rendered message frame (without its opening brace), the text in `arena`;
+ * what it answers, whether it mentions `user`, and until when it stays. CQ_POISON: it is none. */
 struct cq_arena;
-CQ_MUST_CHECK enum cq_status payload_read_frame(struct cq_span frame, struct cq_arena *arena,
-                                                struct push_content *ret);
+CQ_MUST_CHECK enum cq_status payload_read_frame(struct cq_span frame, struct cq_id user,
+                                                struct cq_arena *arena, struct push_content *ret);
 
 /** What a silent push says of itself, beside chat, seq and badge: {"kind":"read"}. */
 #define PAYLOAD_KIND_READ "read"
+
+/** The same of one about a message that was deleted, which it names. */
+#define PAYLOAD_KIND_DELETED "deleted"
+
+/** What an alert about a message that was edited says of itself. */
+#define PAYLOAD_KIND_EDITED "edited"
+
+/** What an alert about a sign says of itself. */
+#define PAYLOAD_KIND_REACTION "reaction"
 
 /** What an alert for an app that shows it itself says of itself: {"kind":"message"}. */
 #define PAYLOAD_KIND_MESSAGE "message"
 
 /** The body for messages:send, at most PAYLOAD_MAX bytes. `dry_run`: validate, send nothing. */
-void payload_fcm(const struct push_content *c, const struct push_address *to, bool dry_run,
+void payload_fcm(const struct push_content *content, const struct push_address *to, bool dry_run,
                  struct cq_buf *out);
 
 /** The body for /3/device/, at most PAYLOAD_MAX bytes. */
-void payload_apns(const struct push_content *c, const struct push_address *to, struct cq_buf *out);
+void payload_apns(const struct push_content *content, const struct push_address *to,
+                  struct cq_buf *out);
 
-/** The longest start of `s` that takes at most `max` bytes inside a JSON string, cut between code
- * points. */
-struct cq_span payload_cut(struct cq_span s, size_t max);
+/** The longest start of `span` that takes at most `max` bytes inside a JSON string, cut between
+ * code points. */
+struct cq_span payload_cut(struct cq_span span, size_t max);
 
-/** Whether `text` names the user: @ and the display name. Such a message passes a mute. */
+/** Whether `text` names the user: @ and the display name. Such a message passes a mute, as one does
+ * that mentions the user by id. */
 bool payload_mentions(struct cq_span text, struct cq_span name);

@@ -75,7 +75,7 @@ CQ_MUST_CHECK enum cq_status fcm_new(const struct fcm_conf *conf, struct provide
                                      char *reterr, size_t reterr_n);
 CQ_MUST_CHECK enum cq_status apns_new(const struct apns_conf *conf, struct provider **ret,
                                       char *reterr, size_t reterr_n);
-void provider_free(struct provider *p); /* NULL is fine */
+void provider_free(struct provider *provider); /* NULL is fine */
 
 /** `value` itself when it begins with `begins`, else the content of the file it names. False: there
  * is no such file, or it is larger than `out` may grow. */

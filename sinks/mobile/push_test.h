@@ -21,4 +21,4 @@ struct push_test {
 
 /** CQ_OK: every registered device could be woken (or, without `send`, nothing speaks against it).
  * CQ_POISON: some could not, or there is none. CQ_AGAIN, CQ_FATAL: of the database. */
-CQ_MUST_CHECK enum cq_status push_test_run(const struct push_test *t);
+CQ_MUST_CHECK enum cq_status push_test_run(const struct push_test *test);

@@ -101,12 +101,12 @@ static enum cq_status make_fcm(struct provider **ret, char *why, size_t why_n)
                    ret, why, why_n);
 }
 
-static bool open_fcm(struct lane_thread *t)
+static bool open_fcm(struct lane_thread *thread)
 {
     char why[REASON_MAX] = "";
-    enum cq_status st = make_fcm(&t->provider, why, sizeof why);
+    enum cq_status st = make_fcm(&thread->provider, why, sizeof why);
 
-    return open_provider("fcm", st, why, t->provider);
+    return open_provider("fcm", st, why, thread->provider);
 }
 
 static enum cq_status make_apns(struct provider **ret, char *why, size_t why_n)
@@ -120,15 +120,15 @@ static enum cq_status make_apns(struct provider **ret, char *why, size_t why_n)
                     ret, why, why_n);
 }
 
-static bool open_apns(struct lane_thread *t)
+static bool open_apns(struct lane_thread *thread)
 {
     char why[REASON_MAX] = "";
-    enum cq_status st = make_apns(&t->provider, why, sizeof why);
+    enum cq_status st = make_apns(&thread->provider, why, sizeof why);
 
-    return open_provider("apns", st, why, t->provider);
+    return open_provider("apns", st, why, thread->provider);
 }
 
-static enum cq_status open_lane(struct mobile_role *r, struct lane_thread *t, bool fcm)
+static enum cq_status open_lane(struct mobile_role *role, struct lane_thread *thread, bool fcm)
 {
     const struct lane_conf conf = {
         .name = fcm ? "fcm" : "apns",
@@ -136,7 +136,7 @@ static enum cq_status open_lane(struct mobile_role *r, struct lane_thread *t, bo
         .brokers = setting_text(SET_KAFKA_BROKER),
         .database_url = setting_text(SET_DATABASE_URL),
         .instance = setting_text(SET_INSTANCE),
-        .provider = t->provider,
+        .provider = thread->provider,
         .id = fcm ? PUSH_PROVIDER_FCM : PUSH_PROVIDER_APNS,
         .kinds = fcm ? 1u << PUSH_KIND_FCM_TOKEN | 1u << PUSH_KIND_FCM_FID : 1u << PUSH_KIND_APNS,
         .untargeted = fcm,
@@ -144,72 +144,71 @@ static enum cq_status open_lane(struct mobile_role *r, struct lane_thread *t, bo
         .connections = (int)setting_int(SET_PUSH_CONNECTIONS),
         .ca_file = setting_text(SET_PUSH_CA_FILE),
         .max_age_ms = setting_int(SET_PUSH_MAX_AGE_S) * 1000,
-        .partitions_n = (int32_t)setting_int(SET_PARTITIONS),
-        .stop = &r->ended,
+        .stop = &role->ended,
         .tell = on_news,
     };
-    enum cq_status st = lane_new(&conf, &t->lane);
+    enum cq_status st = lane_new(&conf, &thread->lane);
 
-    return st == CQ_OK ? lane_join(t->lane) : st;
+    return st == CQ_OK ? lane_join(thread->lane) : st;
 }
 
 static void *lane_main(void *arg)
 {
-    struct lane_thread *t = arg;
+    struct lane_thread *thread = arg;
 
-    t->st = lane_run(t->lane);
-    *t->ended = 1;
+    thread->st = lane_run(thread->lane);
+    *thread->ended = 1;
     return NULL;
 }
 
-static enum cq_status start_lanes(struct mobile_role *r)
+static enum cq_status start_lanes(struct mobile_role *role)
 {
-    bool good[LANES] = { open_fcm(&r->lanes[0]), open_apns(&r->lanes[1]) };
+    bool good[LANES] = { open_fcm(&role->lanes[0]), open_apns(&role->lanes[1]) };
     enum cq_status st = CQ_OK;
 
     for (int i = 0; st == CQ_OK && i < LANES; i++)
-        st = good[i] ? open_lane(r, &r->lanes[i], i == 0) : CQ_OK;
+        st = good[i] ? open_lane(role, &role->lanes[i], i == 0) : CQ_OK;
     for (int i = 0; st == CQ_OK && i < LANES; i++) {
-        struct lane_thread *t = &r->lanes[i];
+        struct lane_thread *thread = &role->lanes[i];
 
-        t->ended = &r->ended;
-        if (!t->lane)
+        thread->ended = &role->ended;
+        if (!thread->lane)
             continue;
-        t->running = pthread_create(&t->thread, NULL, lane_main, t) == 0;
-        st = t->running ? CQ_OK : CQ_FATAL;
+        thread->running = pthread_create(&thread->thread, NULL, lane_main, thread) == 0;
+        st = thread->running ? CQ_OK : CQ_FATAL;
     }
     return st;
 }
 
-static enum cq_status end_lanes(struct mobile_role *r, enum cq_status st)
+static enum cq_status end_lanes(struct mobile_role *role, enum cq_status st)
 {
-    r->ended = 1;
+    role->ended = 1;
     for (int i = 0; i < LANES; i++) {
-        struct lane_thread *t = &r->lanes[i];
+        struct lane_thread *thread = &role->lanes[i];
 
-        if (t->running)
-            pthread_join(t->thread, NULL);
-        if (st == CQ_OK && t->st != CQ_OK) {
-            st = t->st;
-            snprintf(r->why, sizeof r->why, "%s", lane_error(t->lane));
+        if (thread->running)
+            pthread_join(thread->thread, NULL);
+        if (st == CQ_OK && thread->st != CQ_OK) {
+            st = thread->st;
+            snprintf(role->why, sizeof role->why, "%s", lane_error(thread->lane));
         }
-        lane_free(t->lane);
-        provider_free(t->provider);
+        lane_free(thread->lane);
+        provider_free(thread->provider);
     }
     return st;
 }
 
 /* The process is as healthy as its worst lane; its gauges add up both. A lane that is wrongly
  * configured only waits, and is not counted. */
-static void show_lanes(const struct mobile_role *r)
+static void show_lanes(const struct mobile_role *role)
 {
-    struct lane_health v[LANES], all;
+    struct lane_health health[LANES], all;
     int n = 0;
 
     for (int i = 0; i < LANES; i++)
-        if (r->lanes[i].running)
-            v[n++] = lane_health(r->lanes[i].lane);
-    all = lane_health_of(v, n, clock_mono_ms());
+        if (role->lanes[i].running)
+            health[n++] = lane_health(role->lanes[i].lane);
+    all = lane_health_of(health, n, clock_mono_ms());
     count_beat(all.beat_ms);
     count_set(COUNT_PARTITIONS, all.partitions);
     count_set(COUNT_LAG, all.lag);
@@ -217,48 +216,48 @@ static void show_lanes(const struct mobile_role *r)
 
 int mobile_role_run(const volatile int *stop)
 {
-    struct mobile_role *r = calloc(1, sizeof *r);
-    enum cq_status st = r ? start_lanes(r) : CQ_FATAL;
+    struct mobile_role *role = calloc(1, sizeof *role);
+    enum cq_status st = role ? start_lanes(role) : CQ_FATAL;
 
     if (st == CQ_OK)
         log_info("ready");
-    while (st == CQ_OK && !*stop && !r->ended) {
+    while (st == CQ_OK && !*stop && !role->ended) {
         clock_sleep_ms(LOOK_MS);
-        show_lanes(r);
+        show_lanes(role);
     }
-    if (r)
-        st = end_lanes(r, st);
+    if (role)
+        st = end_lanes(role, st);
     if (st != CQ_OK)
-        log_ended(cq_status_name(st), r ? r->why : "no memory");
-    free(r);
+        log_ended(cq_status_name(st), role ? role->why : "no memory");
+    free(role);
     return st == CQ_OK ? 0 : 1;
 }
 
 /* ---- by hand -------------------------------------------------------------------------- */
 
 static void say_provider(FILE *out, const char *name, enum cq_status st, const char *why,
-                         const struct provider *p)
+                         const struct provider *provider)
 {
-    fprintf(out, "%s: %s\n", name, st != CQ_OK ? why : p ? "configured" : "not configured");
+    fprintf(out, "%s: %s\n", name, st != CQ_OK ? why : provider ? "configured" : "not configured");
 }
 
 int mobile_push_test(struct cq_id user, bool send, FILE *out)
 {
     cq_auto(pg) struct pg *db = pg_new(setting_text(SET_DATABASE_URL), "chasqui-push-test");
     view_guard(db);
-    struct push_test t = {
+    struct push_test test = {
         .db = db, .ca_file = setting_text(SET_PUSH_CA_FILE), .user = user, .send = send, .out = out
     };
     char why[REASON_MAX] = "";
-    enum cq_status st = make_fcm(&t.fcm, why, sizeof why);
+    enum cq_status st = make_fcm(&test.fcm, why, sizeof why);
 
-    say_provider(out, "fcm", st, why, t.fcm);
-    st = make_apns(&t.apns, why, sizeof why);
-    say_provider(out, "apns", st, why, t.apns);
-    st = push_test_run(&t);
+    say_provider(out, "fcm", st, why, test.fcm);
+    st = make_apns(&test.apns, why, sizeof why);
+    say_provider(out, "apns", st, why, test.apns);
+    st = push_test_run(&test);
     if (st == CQ_AGAIN || st == CQ_FATAL)
         fprintf(out, "the database does not answer: %s\n", pg_error(db));
-    provider_free(t.fcm);
-    provider_free(t.apns);
+    provider_free(test.fcm);
+    provider_free(test.apns);
     return st == CQ_OK ? 0 : 1;
 }

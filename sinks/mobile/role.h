@@ -9,9 +9,6 @@
 
 #include <stdio.h>
 
-/** Runs until *stop or a fatal status; the exit code. Settings are loaded. */
-int mobile_role_run(const volatile int *stop);
-
 /** `chasqui admin push-test`: what is configured, which devices of `user` can be woken, and what
  * their providers say to a push; `send`: a real one. 0 when all is well. */
 int mobile_push_test(struct cq_id user, bool send, FILE *out);

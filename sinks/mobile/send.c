@@ -32,6 +32,7 @@ static uint32_t dice(void)
 struct lane_batch {
     struct job *job[VIEW_BATCH_MAX];
     struct mobile_push push[VIEW_BATCH_MAX];
+    struct push_content content[VIEW_BATCH_MAX]; /* what the push itself says */
     struct view_fact fact[VIEW_BATCH_MAX];
     size_t n;
     bool known; /* the view answered */
@@ -42,79 +43,137 @@ struct lane_batch *lane_batch_new(void)
     return calloc(1, sizeof(struct lane_batch));
 }
 
-static enum cq_status look(struct lane *l, struct lane_batch *b, struct pg_result **rows)
+/* Before the view is asked: what a message answers is part of the question. */
+static void read_contents(struct lane *lane, struct lane_batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct mobile_push *push = &batch->push[i];
+        struct push_content *content = &batch->content[i];
+
+        bool is_deletion = push->change_seq && !push->frame.n && !push->reaction.n;
+
+        *content = (struct push_content){ .chat_id = push->chat_id,
+                                          .message_id = push->message_id,
+                                          .seq = push->seq,
+                                          .deleted = is_deletion,
+                                          .edited = push->change_seq && push->frame.n,
+                                          .reaction = push->reaction,
+                                          .silent = push->read_after >= 0 || is_deletion };
+        if (!content->silent && !push->reaction.n &&
+            payload_read_frame(push->frame, push->user_id, lane->arena, content) != CQ_OK)
+            content->type = MESSAGE_TYPE_TEXT; /* it still wakes */
+    }
+}
+
+static enum cq_status look(struct lane *lane, struct lane_batch *batch, struct pg_result **rows)
 {
     struct view_ask asks[VIEW_BATCH_MAX];
 
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < batch->n; i++)
         asks[i] =
-            (struct view_ask){ b->push[i].user_id,   b->job[i]->device, b->push[i].chat_id,
-                               b->push[i].sender_id, b->push[i].seq,    b->job[i]->read_after };
-    return view_look(l->db, &l->params, asks, b->n, b->fact, rows);
+            (struct view_ask){ .user = batch->push[i].user_id,
+                               .device = batch->job[i]->device,
+                               .chat = batch->push[i].chat_id,
+                               .sender = batch->push[i].sender_id,
+                               .part = id_part(batch->push[i].chat_id),
+                               .seq = batch->push[i].seq,
+                               .read_after = batch->push[i].change_seq ? batch->push[i].seq - 1
+                                                                       : batch->job[i]->read_after,
+                               .change_seq = batch->push[i].change_seq,
+                               .reply_id = batch->content[i].reply_to.id,
+                               .reply_seq = batch->content[i].reply_to.seq };
+    return view_look(lane->db, &lane->params, asks, batch->n, batch->fact, rows);
 }
 
 /* Whether pushes leave without the view because it has been away for too long. Tells so once. */
-static bool goes_blind(struct lane *l)
+static bool skips_view(struct lane *lane)
 {
-    if (clock_mono_ms() - l->view_since_ms < LANE_VIEW_PATIENCE_MS)
+    if (clock_mono_ms() - lane->view_since_ms < LANE_VIEW_PATIENCE_MS)
         return false;
-    if (!l->view_told)
-        l->conf.tell(l->conf.arg, LANE_VIEW_AWAY, l->conf.name, pg_error(l->db));
-    l->view_told = true;
+    if (!lane->view_told)
+        lane->conf.tell(lane->conf.arg, LANE_VIEW_AWAY, lane->conf.name, pg_error(lane->db));
+    lane->view_told = true;
     return true;
 }
 
 /* Ask the view, unless it has been away for too long to wait for it. CQ_AGAIN: the batch has to
  * wait. */
-static enum cq_status ask_view(struct lane *l, struct lane_batch *b, int64_t now_ms,
+static enum cq_status ask_view(struct lane *lane, struct lane_batch *batch, int64_t now_ms,
                                struct pg_result **rows)
 {
     enum cq_status st;
 
-    b->known = false;
-    if (now_ms < l->view_again_ms)
-        return goes_blind(l) ? CQ_OK : CQ_AGAIN;
-    st = look(l, b, rows);
+    batch->known = false;
+    if (now_ms < lane->view_again_ms)
+        return skips_view(lane) ? CQ_OK : CQ_AGAIN;
+    st = look(lane, batch, rows);
     if (st == CQ_OK) {
-        if (l->view_told)
-            l->conf.tell(l->conf.arg, LANE_VIEW_BACK, l->conf.name, "");
-        l->view_since_ms = l->view_again_ms = 0;
-        l->view_told = false;
-        b->known = true;
+        if (lane->view_told)
+            lane->conf.tell(lane->conf.arg, LANE_VIEW_BACK, lane->conf.name, "");
+        lane->view_since_ms = lane->view_again_ms = 0;
+        lane->view_told = false;
+        batch->known = true;
         return CQ_OK;
     }
     if (st != CQ_AGAIN)
         return CQ_FATAL;
-    if (!l->view_since_ms)
-        l->view_since_ms = now_ms;
+    if (!lane->view_since_ms)
+        lane->view_since_ms = now_ms;
     /* asking may have taken its time */
-    l->view_again_ms = clock_mono_ms() + (goes_blind(l) ? VIEW_AWAY_MS : VIEW_RETRY_MS);
-    return goes_blind(l) ? CQ_OK : CQ_AGAIN;
+    lane->view_again_ms = clock_mono_ms() + (skips_view(lane) ? VIEW_AWAY_MS : VIEW_RETRY_MS);
+    return skips_view(lane) ? CQ_OK : CQ_AGAIN;
 }
 
 /* ---- leaving -------------------------------------------------------------------------- */
 
-/* Nothing has to be sent: the job is ended. */
-static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *m,
-                       const struct view_fact *f, const struct push_device *to, int64_t wall_ms)
+/* Nothing has to be said of the message any more, or of what changed it: the job is ended. */
+static bool is_overtaken(struct lane *lane, struct job *job, const struct mobile_push *push,
+                         const struct view_fact *fact)
 {
-    bool silent = m->read_after >= 0;
+    bool is_deletion = push->change_seq && !push->frame.n && !push->reaction.n;
 
-    if (j->overtaken)
-        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
-    else if (wall_ms - m->at_ms > l->conf.max_age_ms)
-        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "older than PUSH_MAX_AGE_S");
-    else if (!f)
+    if (fact->deleted && !is_deletion)
+        lane_end(lane, job, PUSH_RESULT_DROPPED, 0, "the message was deleted");
+    else if (!push->change_seq)
         return false;
-    else if (silent && !f->outstanding)
-        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0,
+    else if (push->reaction.n && fact->sign_seq > push->change_seq)
+        lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0, "the sign was changed again");
+    else if (push->reaction.n)
+        return false;
+    else if (fact->edited_seq > push->change_seq)
+        lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0, "the message was edited again");
+    else if (fact->read || !fact->outstanding)
+        lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0,
+                 "the device shows nothing of the message");
+    else
+        return false;
+    return true;
+}
+
+/* Nothing has to be sent: the job is ended. */
+static bool is_settled(struct lane *lane, struct job *job, const struct mobile_push *push,
+                       const struct view_fact *fact, const struct push_device *to, int64_t wall_ms)
+{
+    bool silent = push->read_after >= 0;
+
+    if (job->silence == JOB_OVERTAKEN)
+        lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
+    else if (wall_ms - push->at_ms > lane->conf.max_age_ms)
+        lane_end(lane, job, PUSH_RESULT_DROPPED, 0, "older than PUSH_MAX_AGE_S");
+    else if (!fact)
+        return false;
+    else if (!silent && is_overtaken(lane, job, push, fact))
+        return true;
+    else if (silent && !fact->outstanding)
+        lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0,
                  "the device shows nothing that was read elsewhere");
-    else if (!silent && f->delivered)
-        lane_end(l, j, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device has the message already");
-    else if (!f->registered && wall_ms - to->registered_ms > VIEW_LAG_MS)
-        lane_end(l, j, PUSH_RESULT_DROPPED, 0, "the device is not registered any more");
-    else if (f->registered && f->registration > to->registered && !(l->conf.kinds & 1u << f->kind))
-        lane_end(l, j, PUSH_RESULT_DROPPED, 0,
+    else if (!silent && fact->delivered)
+        lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0, "the device has the message already");
+    else if (!fact->registered && wall_ms - to->registered_ms > VIEW_LAG_MS)
+        lane_end(lane, job, PUSH_RESULT_DROPPED, 0, "the device is not registered any more");
+    else if (fact->registered && fact->registration > to->registered &&
+             !(lane->conf.kinds & 1u << fact->kind))
+        lane_end(lane, job, PUSH_RESULT_DROPPED, 0,
                  "the device has registered with another provider since");
     else
         return false;
@@ -122,391 +181,440 @@ static bool is_settled(struct lane *l, struct job *j, const struct mobile_push *
 }
 
 /* By the mute that came with the push, or by a later one in the view. A message that mentions the
- * user passes a mute; without the view the user's name is not known, so none does. */
-static bool is_muted(const struct push_device *to, const struct view_fact *f,
-                     const struct push_content *c, int64_t wall_ms)
+ * user passes a mute: by id, or by name, which is not known without the view. */
+static bool is_muted(const struct push_device *to, const struct view_fact *fact,
+                     const struct push_content *content, int64_t wall_ms)
 {
-    if (to->muted_until_ms <= wall_ms && !(f && f->muted_until_ms > wall_ms))
+    if (to->muted_until_ms <= wall_ms && !(fact && fact->muted_until_ms > wall_ms))
         return false;
-    return !f || !payload_mentions(c->text, f->user);
+    return !content->is_mention && (!fact || !payload_mentions(content->text, fact->user));
 }
 
-static struct cq_id push_id(const struct mobile_push *m, struct cq_id device)
+static struct cq_id push_id(const struct mobile_push *push, struct cq_id device)
 {
-    const struct cq_span parts[] = { span_of(m->message_id.b, sizeof m->message_id.b),
+    const struct cq_span parts[] = { span_of(push->message_id.b, sizeof push->message_id.b),
                                      span_of(device.b, sizeof device.b),
-                                     span_of(m->chat_id.b, sizeof m->chat_id.b),
-                                     span_of(&m->seq, sizeof m->seq) };
+                                     span_of(push->chat_id.b, sizeof push->chat_id.b),
+                                     push->change_seq
+                                         ? span_of(&push->change_seq, sizeof push->change_seq)
+                                         : span_of(&push->seq, sizeof push->seq) };
 
-    /* a silent one is of no message */
-    return id_derive("chasqui.push", parts, m->read_after < 0 ? 2 : ARRAY_LEN(parts));
+    /* a silent one is of no message, and a change is another thing than its message */
+    return id_derive("chasqui.push", parts,
+                     push->read_after < 0 && !push->change_seq ? 2 : ARRAY_LEN(parts));
 }
 
-static void start(struct lane *l, struct job *j, const struct mobile_push *m,
-                  const struct view_fact *f)
+/* What the view knows of it. Without it, nobody knows whether the text still stands. */
+static void fill_content(struct push_content *content, const struct view_fact *fact)
 {
-    const struct push_device *to = &m->targets[j->target];
+    if (!fact) {
+        content->text = span_of(NULL, 0);
+        return;
+    }
+    if (fact->edited_seq && !content->reaction.n) {
+        content->type = fact->type;
+        content->text = fact->text;
+    }
+    if (fact->expires_ms)
+        content->expires_ms = fact->expires_ms;
+    content->sender = fact->sender;
+    content->is_group = fact->is_group;
+    content->chat_name = fact->chat_name;
+    content->badge = fact->badge;
+    content->badge_known = !content->reaction.n; /* a sign makes nothing unread */
+    content->is_reply = content->has_reply && fact->is_reply;
+}
+
+static void start(struct lane *lane, struct lane_batch *batch, size_t i)
+{
+    struct job *job = batch->job[i];
+    const struct mobile_push *push = &batch->push[i];
+    const struct view_fact *fact = batch->known ? &batch->fact[i] : NULL;
+    struct push_content content = batch->content[i];
+    const struct push_device *to = &push->targets[job->target];
     struct push_address address = to->address;
-    int64_t wall_ms = clock_wall_ms();
-    struct push_content c = { .chat_id = m->chat_id,
-                              .message_id = m->message_id,
-                              .seq = m->seq,
-                              .silent = m->read_after >= 0,
-                              .ttl_s = (m->at_ms + l->conf.max_age_ms - wall_ms) / 1000 };
+    int64_t wall_ms = clock_wall_ms(), until_ms = push->at_ms + lane->conf.max_age_ms;
     struct http_request request;
     const char *why = "";
 
-    if (is_settled(l, j, m, f, to, wall_ms))
+    if (is_settled(lane, job, push, fact, to, wall_ms))
         return;
-    j->registered = to->registered;
-    if (f && f->registered && f->registration > to->registered) { /* registered again since */
-        j->registered = f->registration;
-        address.token = f->token;
-        address.kind = f->kind;
+    job->registered = to->registered;
+    if (fact && fact->registered &&
+        fact->registration > to->registered) { /* registered again since */
+        job->registered = fact->registration;
+        address.token = fact->token;
+        address.kind = fact->kind;
     }
-    if (f) {
-        c.sender = f->sender;
-        c.is_group = f->is_group;
-        c.chat_name = f->chat_name;
-        c.badge = f->badge;
-        c.badge_known = true;
-    }
-    if (!c.silent && payload_read_frame(m->frame, l->arena, &c) != CQ_OK)
-        c.type = MESSAGE_TYPE_TEXT; /* it still wakes */
-    if (is_muted(to, f, &c, wall_ms)) {
-        lane_end(l, j, PUSH_RESULT_MUTED, 0, "the chat is muted");
+    fill_content(&content, fact);
+    if (!content.silent && content.expires_ms && content.expires_ms < until_ms)
+        until_ms = content.expires_ms;
+    if (until_ms <= wall_ms) {
+        lane_end(lane, job, PUSH_RESULT_DROPPED, 0, "the message is not to be read any more");
         return;
     }
-    if (l->conf.provider->ops->request(l->conf.provider,
-                                       &(struct provider_push){ &c, &address, push_id(m, j->device),
-                                                                m->at_ms + l->conf.max_age_ms,
-                                                                false },
-                                       &request, &why) != CQ_OK) {
-        lane_end(l, j, PUSH_RESULT_DROPPED, 0, why);
+    content.ttl_s = (until_ms - wall_ms) / 1000;
+    if (is_muted(to, fact, &content, wall_ms)) {
+        lane_end(lane, job, PUSH_RESULT_MUTED, 0, "the chat is muted");
         return;
     }
-    request.opaque = (uint64_t)job_index(&l->jobs, j);
-    if (http_pool_post(l->pool, &request) != CQ_OK) {
-        job_list_add(&l->jobs, &l->jobs.ready, j);
+    if (lane->conf.provider->ops->request(lane->conf.provider,
+                                          &(struct provider_push){ &content, &address,
+                                                                   push_id(push, job->device),
+                                                                   until_ms, false },
+                                          &request, &why) != CQ_OK) {
+        lane_end(lane, job, PUSH_RESULT_DROPPED, 0, why);
         return;
     }
-    j->phase = JOB_FLYING;
-    j->credential_no = l->conf.provider->credential_no;
-    j->attempt++;
-    breaker_started(&l->breaker);
+    request.opaque = (uint64_t)job_index(&lane->jobs, job);
+    if (http_pool_post(lane->pool, &request) != CQ_OK) {
+        job_list_add(&lane->jobs, &lane->jobs.ready, job);
+        return;
+    }
+    job_move(job, JOB_FLYING);
+    job->credential_no = lane->conf.provider->credential_no;
+    job->attempt++;
+    breaker_started(&lane->breaker);
 }
 
-static void take_batch(struct lane *l, struct lane_batch *b, size_t most)
+static void take_batch(struct lane *lane, struct lane_batch *batch, size_t most)
 {
-    b->n = 0;
-    while (b->n < most && b->n < VIEW_BATCH_MAX) {
-        struct job *j = job_list_take(&l->jobs, &l->jobs.ready);
+    batch->n = 0;
+    while (batch->n < most && batch->n < VIEW_BATCH_MAX) {
+        struct job *job = job_list_take(&lane->jobs, &lane->jobs.ready);
 
-        if (!j)
+        if (!job)
             return;
-        if (!lane_owns(l, j) || lane_decode_job(l, j, &b->push[b->n]) != CQ_OK) {
-            lane_forget(l, j);
+        if (!lane_owns(lane, job) || lane_decode_job(lane, job, &batch->push[batch->n]) != CQ_OK) {
+            lane_forget(lane, job);
             continue;
         }
-        b->job[b->n++] = j;
+        batch->job[batch->n++] = job;
     }
 }
 
-static void give_back(struct lane *l, struct lane_batch *b, size_t from)
+static void give_back(struct lane *lane, struct lane_batch *batch, size_t from)
 {
-    for (size_t i = from; i < b->n; i++)
-        job_list_add(&l->jobs, &l->jobs.ready, b->job[i]);
+    for (size_t i = from; i < batch->n; i++)
+        job_list_add(&lane->jobs, &lane->jobs.ready, batch->job[i]);
 }
 
 /* Whether a credential is at hand; asks for one where it has to be fetched. */
-static bool has_credential(struct lane *l)
+static bool has_credential(struct lane *lane)
 {
     struct http_request request;
 
-    if (l->fetching)
+    if (lane->fetching)
         return false;
-    if (l->conf.provider->ops->credential(l->conf.provider, clock_wall_ms(), &request) ==
+    if (lane->conf.provider->ops->credential(lane->conf.provider, clock_wall_ms(), &request) ==
         PROVIDER_READY)
         return true;
     request.opaque = LANE_FETCH;
-    if (http_pool_post(l->pool, &request) == CQ_OK) {
-        l->fetching = true;
-        breaker_started(&l->breaker);
+    if (http_pool_post(lane->pool, &request) == CQ_OK) {
+        lane->fetching = true;
+        breaker_started(&lane->breaker);
     }
     return false;
 }
 
 /* The wait that the provider asked for is over, and it has not asked for another. */
-static void look_at_slow(struct lane *l, int64_t now_ms)
+static void look_at_slow(struct lane *lane, int64_t now_ms)
 {
-    if (!l->slow_until_ms || now_ms < l->slow_until_ms)
+    if (!lane->slow_until_ms || now_ms < lane->slow_until_ms)
         return;
-    l->slow_until_ms = 0;
-    l->conf.tell(l->conf.arg, LANE_GOES_ON, l->conf.name, "");
+    lane->slow_until_ms = 0;
+    lane->conf.tell(lane->conf.arg, LANE_GOES_ON, lane->conf.name, "");
 }
 
-enum cq_status lane_send(struct lane *l, int64_t now_ms)
+/* False: not now; the job is still the caller's. */
+static bool start_guarded(struct lane *lane, struct lane_batch *batch, size_t i)
 {
-    struct lane_batch *b = l->batch;
+    struct job *job = batch->job[i];
+
+    if (lane_enter_again(lane, job) != CQ_OK)
+        return false;
+    start(lane, batch, i);
+    lane_leave(lane);
+    return true;
+}
+
+enum cq_status lane_send(struct lane *lane, int64_t now_ms)
+{
+    struct lane_batch *batch = lane->batch;
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    int32_t room = breaker_room(&l->breaker, now_ms);
-    int free_n = l->flight.size - http_pool_in_flight(l->pool);
-    struct job *j;
+    int32_t room = breaker_room(&lane->breaker, now_ms);
+    int free_n = lane->flight.size - http_pool_in_flight(lane->pool);
+    struct job *job;
     size_t i = 0;
     enum cq_status st;
 
-    look_at_slow(l, now_ms);
-    while ((j = jobs_due(&l->jobs, now_ms))) {
-        j->phase = JOB_READY;
-        job_list_add(&l->jobs, &l->jobs.ready, j);
+    look_at_slow(lane, now_ms);
+    while ((job = jobs_due(&lane->jobs, now_ms))) {
+        job_move(job, JOB_READY);
+        job_list_add(&lane->jobs, &lane->jobs.ready, job);
     }
     if (room > free_n)
         room = free_n;
-    if (!l->jobs.ready.n || room <= 0 || !has_credential(l))
+    if (!lane->jobs.ready.n || room <= 0 || !has_credential(lane))
         return CQ_OK;
-    arena_reset(l->arena);
-    take_batch(l, b, (size_t)room);
-    if (!b->n)
+    arena_reset(lane->arena);
+    take_batch(lane, batch, (size_t)room);
+    if (!batch->n)
         return CQ_OK;
-    st = ask_view(l, b, now_ms, &rows);
+    read_contents(lane, batch);
+    st = ask_view(lane, batch, now_ms, &rows);
     if (st != CQ_OK) {
-        give_back(l, b, 0);
+        give_back(lane, batch, 0);
         return st == CQ_AGAIN ? CQ_OK : st;
     }
-    for (; i < b->n && breaker_room(&l->breaker, now_ms) > 0; i++)
-        start(l, b->job[i], &b->push[i], b->known ? &b->fact[i] : NULL);
-    give_back(l, b, i);
+    for (; i < batch->n && breaker_room(&lane->breaker, now_ms) > 0; i++)
+        if (!start_guarded(lane, batch, i))
+            break;
+    give_back(lane, batch, i);
     return CQ_OK;
 }
 
 /* ---- answers -------------------------------------------------------------------------- */
 
-static void tell_good(struct lane *l)
+static void tell_good(struct lane *lane)
 {
-    if (breaker_good(&l->breaker) && l->paused) {
-        l->paused = false;
-        l->conf.tell(l->conf.arg, LANE_RESUMED, l->conf.name, "");
+    if (breaker_good(&lane->breaker) && lane->paused) {
+        lane->paused = false;
+        lane->conf.tell(lane->conf.arg, LANE_RESUMED, lane->conf.name, "");
     }
 }
 
-static void tell_bad(struct lane *l, const struct push_answer *a)
+static void tell_bad(struct lane *lane, const struct push_answer *answer)
 {
-    bool at_once = a->verdict == PUSH_MISCONFIGURED;
+    bool at_once = answer->verdict == PUSH_MISCONFIGURED;
 
-    breaker_bad(&l->breaker, at_once, clock_mono_ms(), dice());
-    if (l->paused && l->paused_for == a->verdict)
+    breaker_bad(&lane->breaker, at_once, clock_mono_ms(), dice());
+    if (lane->paused && lane->paused_for == answer->verdict)
         return;
     /* one short failure raises no alarm: the trial after it has to fail, too */
-    if (l->breaker.state == BREAKER_CLOSED || (!at_once && l->breaker.opened < 2))
+    if (lane->breaker.state == BREAKER_CLOSED || (!at_once && lane->breaker.opened < 2))
         return;
-    l->conf.tell(l->conf.arg, l->paused ? LANE_STILL : LANE_PAUSED, l->conf.name, a->words);
-    l->paused = true;
-    l->paused_for = a->verdict;
+    lane->conf.tell(lane->conf.arg, lane->paused ? LANE_STILL : LANE_PAUSED, lane->conf.name,
+                    answer->words);
+    lane->paused = true;
+    lane->paused_for = answer->verdict;
 }
 
-static void again_now(struct lane *l, struct job *j)
+static void again_now(struct lane *lane, struct job *job)
 {
     count_add(COUNT_PUSHES_AGAIN, 1);
-    j->phase = JOB_READY;
-    job_list_add(&l->jobs, &l->jobs.ready, j);
+    job_move(job, JOB_READY);
+    job_list_add(&lane->jobs, &lane->jobs.ready, job);
 }
 
 /* Try again later: wait in memory if that is soon, otherwise park it in the topic. */
-static void again_later(struct lane *l, struct job *j, const struct push_answer *a)
+static void again_later(struct lane *lane, struct job *job, const struct push_answer *answer)
 {
-    int64_t wait_ms = retry_wait_ms(j->attempt, a->retry_after_s, dice());
+    int64_t wait_ms = retry_wait_ms(job->attempt, answer->retry_after_s, dice());
 
-    if (j->attempt >= RETRY_ATTEMPTS_MAX && l->breaker.state == BREAKER_CLOSED) {
+    if (job->attempt >= RETRY_ATTEMPTS_MAX && lane->breaker.state == BREAKER_CLOSED) {
         char words[PUSH_WORDS_MAX + 1];
 
-        snprintf(words, sizeof words, "given up: %.180s", a->words);
-        lane_end(l, j, PUSH_RESULT_DROPPED, a->status, words);
+        snprintf(words, sizeof words, "given up: %.180s", answer->words);
+        lane_end(lane, job, PUSH_RESULT_DROPPED, answer->status, words);
         return;
     }
     count_add(COUNT_PUSHES_AGAIN, 1);
-    j->status = a->status;
+    job->status = answer->status;
     if (wait_ms <= LANE_HOLD_MS) {
-        jobs_wait(&l->jobs, j, clock_mono_ms() + wait_ms);
+        jobs_wait(&lane->jobs, job, clock_mono_ms() + wait_ms);
         return;
     }
-    j->due_ms = clock_mono_ms() + wait_ms;
-    lane_park(l, j, a->words);
+    job->due_ms = clock_mono_ms() + wait_ms;
+    lane_park(lane, job, answer->words);
 }
 
-static void token_dead(struct lane *l, struct job *j, const struct push_answer *a)
+static void token_dead(struct lane *lane, struct job *job, const struct push_answer *answer)
 {
-    struct mobile_push m;
+    struct mobile_push push;
 
-    arena_reset(l->arena);
-    if (a->dead_since_ms && lane_decode_job(l, j, &m) == CQ_OK &&
-        m.targets[j->target].registered_ms > a->dead_since_ms)
-        lane_end(l, j, PUSH_RESULT_DROPPED, a->status,
+    arena_reset(lane->arena);
+    if (answer->dead_since_ms && lane_decode_job(lane, job, &push) == CQ_OK &&
+        push.targets[job->target].registered_ms > answer->dead_since_ms)
+        lane_end(lane, job, PUSH_RESULT_DROPPED, answer->status,
                  "the provider saw the token dead before it was registered again");
     else
-        lane_bury(l, j, a->status, a->words);
+        lane_unregister(lane, job, answer->status, answer->words);
 }
 
 /* Whether the tokens of so many users got this answer that the configuration must be wrong. Then
  * the provider is paused, and the push waits. */
-static bool is_our_fault(struct lane *l, struct job *j, struct push_answer *a)
+static bool is_our_fault(struct lane *lane, struct job *job, struct push_answer *answer)
 {
-    struct mobile_push m;
+    struct mobile_push push;
 
-    arena_reset(l->arena);
-    if (lane_decode_job(l, j, &m) != CQ_OK || !evidence_foreign(&l->evidence, m.user_id)) {
-        tell_good(l);
+    arena_reset(lane->arena);
+    if (lane_decode_job(lane, job, &push) != CQ_OK ||
+        !evidence_foreign(&lane->evidence, push.user_id)) {
+        tell_good(lane);
         return false;
     }
-    a->verdict = PUSH_MISCONFIGURED;
-    tell_bad(l, a);
-    again_now(l, j);
+    answer->verdict = PUSH_MISCONFIGURED;
+    tell_bad(lane, answer);
+    again_now(lane, job);
     return true;
 }
 
 /* Not a token of ours: true of one phone that moved, or of all when the configuration is wrong. */
-static void token_foreign(struct lane *l, struct job *j, struct push_answer *a)
+static void token_foreign(struct lane *lane, struct job *job, struct push_answer *answer)
 {
-    if (is_our_fault(l, j, a))
+    if (is_our_fault(lane, job, answer))
         return;
-    if (l->evidence.proven)
-        lane_bury(l, j, a->status, a->words);
+    if (lane->evidence.proven)
+        lane_unregister(lane, job, answer->status, answer->words);
     else
-        lane_end(l, j, PUSH_RESULT_DROPPED, a->status, a->words);
+        lane_end(lane, job, PUSH_RESULT_DROPPED, answer->status, answer->words);
 }
 
 /* The token is fine, so it is not ended; anybody can register one of that platform, so the provider
  * is not paused for it. */
-static void platform_unreached(struct lane *l, struct job *j, struct push_answer *a)
+static void platform_unreached(struct lane *lane, struct job *job, struct push_answer *answer)
 {
     int64_t now_ms = clock_mono_ms();
 
-    if (is_our_fault(l, j, a))
+    if (is_our_fault(lane, job, answer))
         return;
-    if (!l->unreached_ms || now_ms - l->unreached_ms > UNREACHED_EVERY_MS)
-        l->conf.tell(l->conf.arg, LANE_UNREACHED, l->conf.name, a->words);
-    l->unreached_ms = now_ms;
-    lane_end(l, j, PUSH_RESULT_DROPPED, a->status, a->words);
+    if (!lane->unreached_ms || now_ms - lane->unreached_ms > UNREACHED_EVERY_MS)
+        lane->conf.tell(lane->conf.arg, LANE_UNREACHED, lane->conf.name, answer->words);
+    lane->unreached_ms = now_ms;
+    lane_end(lane, job, PUSH_RESULT_DROPPED, answer->status, answer->words);
 }
 
 /* The whole provider later, as it asks. The wait has a bound, and is told. */
-static void slower(struct lane *l, const struct push_answer *a)
+static void slower(struct lane *lane, const struct push_answer *answer)
 {
     int64_t now_ms = clock_mono_ms();
-    int64_t wait_ms = breaker_wait(&l->breaker, a->retry_after_s * 1000, now_ms);
+    int64_t wait_ms = breaker_wait(&lane->breaker, answer->retry_after_s * 1000, now_ms);
     char words[PUSH_WORDS_MAX + 64];
 
-    if (!l->slow_until_ms || wait_ms > 2 * l->slow_said_ms) {
+    if (!lane->slow_until_ms || wait_ms > 2 * lane->slow_said_ms) {
         snprintf(words, sizeof words, "asks for %lld s, gets %lld s: %s",
-                 (long long)a->retry_after_s, (long long)(wait_ms / 1000), a->words);
-        l->conf.tell(l->conf.arg, l->slow_until_ms ? LANE_SLOWER : LANE_SLOWED, l->conf.name,
-                     words);
-        l->slow_said_ms = wait_ms;
+                 (long long)answer->retry_after_s, (long long)(wait_ms / 1000), answer->words);
+        lane->conf.tell(lane->conf.arg, lane->slow_until_ms ? LANE_SLOWER : LANE_SLOWED,
+                        lane->conf.name, words);
+        lane->slow_said_ms = wait_ms;
     }
     if (wait_ms < SLOW_QUIET_MS)
         wait_ms = SLOW_QUIET_MS;
-    if (l->slow_until_ms < now_ms + wait_ms)
-        l->slow_until_ms = now_ms + wait_ms;
+    if (lane->slow_until_ms < now_ms + wait_ms)
+        lane->slow_until_ms = now_ms + wait_ms;
 }
 
 /* Adapt the number of requests in flight to the fate of the connections. */
-static void note_answer(struct lane *l, const struct http_answer *http)
+static void note_answer(struct lane *lane, const struct http_answer *http)
 {
-    struct flight *w = &l->flight;
+    struct flight *flight = &lane->flight;
     char words[96];
 
     if (http->st == CQ_OK) {
-        flight_answered(w);
+        flight_answered(flight);
     } else {
         count_add(COUNT_PUSHES_UNKNOWN, 1);
-        flight_lost(w, clock_mono_ms());
+        flight_lost(flight, clock_mono_ms());
     }
-    if (!l->narrow && w->size <= w->most / 4 && w->size < w->most) {
-        l->narrow = true;
-        snprintf(words, sizeof words, "%d at once, of %d", w->size, w->most);
-        l->conf.tell(l->conf.arg, LANE_NARROWED, l->conf.name, words);
-    } else if (l->narrow && w->size >= w->most / 2) {
-        l->narrow = false;
-        l->conf.tell(l->conf.arg, LANE_WIDENED, l->conf.name, "");
+    if (!lane->narrow && flight->size <= flight->most / 4 && flight->size < flight->most) {
+        lane->narrow = true;
+        snprintf(words, sizeof words, "%d at once, of %d", flight->size, flight->most);
+        lane->conf.tell(lane->conf.arg, LANE_NARROWED, lane->conf.name, words);
+    } else if (lane->narrow && flight->size >= flight->most / 2) {
+        lane->narrow = false;
+        lane->conf.tell(lane->conf.arg, LANE_WIDENED, lane->conf.name, "");
     }
 }
 
-static void credential_refused(struct lane *l, struct job *j, struct push_answer *a)
+static void credential_refused(struct lane *lane, struct job *job, struct push_answer *answer)
 {
-    struct provider *p = l->conf.provider;
+    struct provider *provider = lane->conf.provider;
 
-    j->attempt--; /* it was not this push that was refused */
-    if (j->credential_no == p->credential_no && !p->ops->refused(p, clock_wall_ms())) {
-        a->verdict = PUSH_MISCONFIGURED;
-        tell_bad(l, a);
+    job->attempt--; /* it was not this push that was refused */
+    if (job->credential_no == provider->credential_no &&
+        !provider->ops->refused(provider, clock_wall_ms())) {
+        answer->verdict = PUSH_MISCONFIGURED;
+        tell_bad(lane, answer);
     } else {
-        breaker_go_on(&l->breaker);
+        breaker_go_on(&lane->breaker);
     }
-    again_now(l, j);
+    again_now(lane, job);
 }
 
-static void fetched(struct lane *l, const struct http_answer *a)
+static void fetched(struct lane *lane, const struct http_answer *http_answer)
 {
     struct push_answer answer;
 
-    l->fetching = false;
-    if (l->conf.provider->ops->fetched(l->conf.provider, a, clock_wall_ms(), &answer) == CQ_OK)
-        breaker_go_on(&l->breaker);
+    lane->fetching = false;
+    if (lane->conf.provider->ops->fetched(lane->conf.provider, http_answer, clock_wall_ms(),
+                                          &answer) == CQ_OK)
+        breaker_go_on(&lane->breaker);
     else
-        tell_bad(l, &answer);
+        tell_bad(lane, &answer);
+}
+
+static void answered(struct lane *lane, struct job *job, const struct http_answer *http)
+{
+    struct push_answer answer;
+
+    lane->conf.provider->ops->answer(http, &answer);
+    switch (answer.verdict) {
+    case PUSH_TAKEN:
+        evidence_taken(&lane->evidence);
+        tell_good(lane);
+        lane_end(lane, job, PUSH_RESULT_ACCEPTED, answer.status, "");
+        break;
+    case PUSH_DEAD:
+        tell_good(lane);
+        token_dead(lane, job, &answer);
+        break;
+    case PUSH_FOREIGN:
+        token_foreign(lane, job, &answer);
+        break;
+    case PUSH_UNREACHED:
+        platform_unreached(lane, job, &answer);
+        break;
+    case PUSH_REFUSED:
+        tell_good(lane);
+        lane_end(lane, job, PUSH_RESULT_DROPPED, answer.status, answer.words);
+        break;
+    case PUSH_LATER:
+        tell_good(lane);
+        again_later(lane, job, &answer);
+        break;
+    case PUSH_SLOWER:
+        slower(lane, &answer);
+        again_now(lane, job);
+        break;
+    case PUSH_CREDENTIAL:
+        credential_refused(lane, job, &answer);
+        break;
+    case PUSH_MISCONFIGURED:
+        tell_bad(lane, &answer);
+        again_now(lane, job);
+        break;
+    case PUSH_DOWN:
+    case PUSH_VERDICT_N:
+        tell_bad(lane, &answer);
+        again_later(lane, job, &answer);
+        break;
+    }
 }
 
 void lane_answered(void *arg, uint64_t opaque, const struct http_answer *http)
 {
-    struct lane *l = arg;
-    struct push_answer a;
-    struct job *j;
+    struct lane *lane = arg;
+    struct job *job = opaque == LANE_FETCH ? NULL : &lane->jobs.v[opaque];
 
-    if (opaque == LANE_FETCH) {
-        fetched(l, http);
+    if (!job) {
+        fetched(lane, http);
         return;
     }
-    j = &l->jobs.v[opaque];
-    note_answer(l, http);
-    l->conf.provider->ops->answer(http, &a);
-    switch (a.verdict) {
-    case PUSH_TAKEN:
-        evidence_taken(&l->evidence);
-        tell_good(l);
-        lane_end(l, j, PUSH_RESULT_ACCEPTED, a.status, "");
-        break;
-    case PUSH_DEAD:
-        tell_good(l);
-        token_dead(l, j, &a);
-        break;
-    case PUSH_FOREIGN:
-        token_foreign(l, j, &a);
-        break;
-    case PUSH_UNREACHED:
-        platform_unreached(l, j, &a);
-        break;
-    case PUSH_REFUSED:
-        tell_good(l);
-        lane_end(l, j, PUSH_RESULT_DROPPED, a.status, a.words);
-        break;
-    case PUSH_LATER:
-        tell_good(l);
-        again_later(l, j, &a);
-        break;
-    case PUSH_SLOWER:
-        slower(l, &a);
-        again_now(l, j);
-        break;
-    case PUSH_CREDENTIAL:
-        credential_refused(l, j, &a);
-        break;
-    case PUSH_MISCONFIGURED:
-        tell_bad(l, &a);
-        again_now(l, j);
-        break;
-    case PUSH_DOWN:
-    case PUSH_VERDICT_N:
-        tell_bad(l, &a);
-        again_later(l, j, &a);
-        break;
-    }
+    note_answer(lane, http);
+    /* An answer does not wait: without its note it is taken all the same. */
+    if (lane_owns(lane, job) && lane_enter_again(lane, job) != CQ_OK)
+        log_debug("answer_without_note", LOG_S("lane", lane->conf.name));
+    answered(lane, job, http);
+    lane_leave(lane);
 }

@@ -5,69 +5,75 @@
 
 #include <stdlib.h>
 
-enum cq_status undone_init(struct undone *w, int64_t next, int64_t said)
+enum cq_status undone_init(struct undone *undone, int64_t next, int64_t said, int64_t kept)
 {
-    *w = (struct undone){ .next = next, .said = said };
-    w->v = calloc(UNDONE_MAX, sizeof *w->v);
-    return w->v ? CQ_OK : CQ_FATAL;
+    *undone = (struct undone){ .next = next, .said = said, .kept = kept };
+    undone->v = calloc(UNDONE_MAX, sizeof *undone->v);
+    return undone->v ? CQ_OK : CQ_FATAL;
 }
 
-void undone_release(struct undone *w)
+void undone_release(struct undone *undone)
 {
-    free(w->v);
-    *w = (struct undone){ 0 };
+    free(undone->v);
+    *undone = (struct undone){ 0 };
 }
 
-bool undone_full(const struct undone *w)
+bool undone_full(const struct undone *undone)
 {
-    return w->tail - w->head == UNDONE_MAX;
+    return undone->tail - undone->head == UNDONE_MAX;
 }
 
-static struct undone_entry *entry(const struct undone *w, uint64_t name)
+static struct undone_entry *entry(const struct undone *undone, uint64_t name)
 {
-    return &w->v[name % UNDONE_MAX];
+    return &undone->v[name % UNDONE_MAX];
 }
 
-static void advance(struct undone *w)
+static void advance(struct undone *undone)
 {
-    CQ_ASSERT(w->head <= w->tail && w->tail - w->head <= UNDONE_MAX, w->head, w->tail);
-    while (w->head < w->tail && entry(w, w->head)->left == 0) {
-        w->next = entry(w, w->head)->offset + 1;
-        w->head++;
+    CQ_ASSERT(undone->head <= undone->tail && undone->tail - undone->head <= UNDONE_MAX,
+              undone->head, undone->tail);
+    while (undone->head < undone->tail && entry(undone, undone->head)->left == 0) {
+        undone->next = entry(undone, undone->head)->offset + 1;
+        undone->head++;
     }
 }
 
-enum cq_status undone_add(struct undone *w, int64_t offset, int32_t left, int64_t first,
+enum cq_status undone_add(struct undone *undone, int64_t offset, int32_t left, int64_t first,
                           uint64_t *ret)
 {
-    if (undone_full(w))
+    if (undone_full(undone))
         return CQ_AGAIN;
-    *ret = w->tail++;
-    *entry(w, *ret) = (struct undone_entry){ offset, left, first };
-    advance(w);
+    *ret = undone->tail++;
+    *entry(undone, *ret) = (struct undone_entry){ offset, left, first };
+    advance(undone);
     return CQ_OK;
 }
 
-void undone_done(struct undone *w, uint64_t name, int64_t outcome)
+void undone_done(struct undone *undone, uint64_t name, int64_t outcome)
 {
-    struct undone_entry *e = entry(w, name);
+    struct undone_entry *undone_entry = entry(undone, name);
 
-    if (name < w->head || name >= w->tail || e->left <= 0)
+    if (name < undone->head || name >= undone->tail || undone_entry->left <= 0)
         return;
-    e->left--;
-    if (outcome >= 0 && (e->first < 0 || outcome < e->first))
-        e->first = outcome;
-    if (outcome >= w->said)
-        w->said = outcome + 1;
-    advance(w);
+    undone_entry->left--;
+    if (outcome >= 0 && (undone_entry->first < 0 || outcome < undone_entry->first))
+        undone_entry->first = outcome;
+    if (outcome >= undone->said)
+        undone->said = outcome + 1;
+    advance(undone);
 }
 
-int64_t undone_said(const struct undone *w)
+void undone_caught_up(struct undone *undone)
 {
-    int64_t least = w->said;
+    undone->kept = -1;
+}
 
-    for (uint64_t i = w->head; i < w->tail; i++)
-        if (entry(w, i)->first >= 0 && entry(w, i)->first < least)
-            least = entry(w, i)->first;
+int64_t undone_said(const struct undone *undone)
+{
+    int64_t least = undone->kept >= 0 && undone->kept < undone->said ? undone->kept : undone->said;
+
+    for (uint64_t i = undone->head; i < undone->tail; i++)
+        if (entry(undone, i)->first >= 0 && entry(undone, i)->first < least)
+            least = entry(undone, i)->first;
     return least;
 }

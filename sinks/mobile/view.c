@@ -3,32 +3,41 @@
 
 #include "schemas/topics.h"
 
-/* Unread chats are counted up to a hundred: an icon shows no more. A chat is unread when one of its
- * last hundred messages behind the read cursor is somebody else's. */
+/* Unread chats are counted up to a hundred: an icon shows no more. */
 static const char sql[] =
-    "SELECT t.ord, coalesce(d.delivered >= t.seq, false), s.name, me.name, "
+    "SELECT t.ord, coalesce(d.delivered >= greatest(t.seq, t.change_seq), false), s.name, me.name, "
     "coalesce(c.kind = 1, false), c.name, coalesce(q.until_ms, 0), "
     "(SELECT count(*) FROM (SELECT 1 FROM view.members m JOIN view.chats k USING (part, chat_id) "
     " LEFT JOIN view.cursors r "
     " ON r.part = m.part AND r.chat_id = m.chat_id AND r.user_id = m.user_id "
     " WHERE m.user_id = t.user_id AND m.left_seq IS NULL AND k.chat_id <> t.chat_id "
-    " AND k.last_seq > greatest(coalesce(r.read, 0), m.joined_seq) "
-    " AND (SELECT bool_or(l.sender_id <> t.user_id) FROM (SELECT x.sender_id FROM view.messages x "
-    "  WHERE x.part = m.part AND x.chat_id = m.chat_id "
-    "  AND x.seq > greatest(coalesce(r.read, 0), m.joined_seq) "
-    "  ORDER BY x.seq DESC LIMIT 100) l) LIMIT 99) unread) "
-    " + (t.read_after < 0)::int, "
+    " AND k.last_seq > CASE WHEN k.kind = 0 THEN coalesce(r.read, 0) "
+    "  ELSE greatest(coalesce(r.read, 0), m.joined_seq) END "
+    " AND CASE WHEN k.kind = 0 THEN view.unread_in(m.part, m.chat_id, t.user_id, "
+    "   coalesce(r.read, 0), 9223372036854775807) "
+    "  ELSE view.unread(m.part, m.chat_id, t.user_id, greatest(coalesce(r.read, 0), m.joined_seq), "
+    "   9223372036854775807) END > 0 LIMIT 99) unread) "
+    " + (t.read_after < 0 OR t.change_seq <> 0)::int, "
     "p.src_offset, p.kind, p.token, "
-    "CASE WHEN t.read_after < 0 THEN true ELSE EXISTS (SELECT 1 FROM view.messages m "
-    " WHERE m.part = t.part AND m.chat_id = t.chat_id AND m.seq > t.read_after AND m.seq <= t.seq "
-    " AND m.sender_id <> t.user_id) AND NOT EXISTS (SELECT 1 FROM view.messages m "
-    " LEFT JOIN view.cursors r "
-    " ON r.part = t.part AND r.chat_id = t.chat_id AND r.user_id = t.user_id "
-    " WHERE m.part = t.part AND m.chat_id = t.chat_id AND m.seq > greatest(t.seq, r.read) "
-    " AND m.sender_id <> t.user_id) END "
+    "CASE WHEN t.read_after < 0 THEN true ELSE "
+    " view.unread_in(t.part::int2, t.chat_id, t.user_id, t.read_after, t.seq + 1) > 0 "
+    " AND view.unread_in(t.part::int2, t.chat_id, t.user_id, greatest(t.seq, (SELECT r.read "
+    " FROM view.cursors r WHERE r.part = t.part AND r.chat_id = t.chat_id "
+    " AND r.user_id = t.user_id)), 9223372036854775807) = 0 END, "
+    "coalesce((SELECT r.read >= t.seq FROM view.cursors r WHERE r.part = t.part "
+    " AND r.chat_id = t.chat_id AND r.user_id = t.user_id), false), "
+    "coalesce(w.deleted OR w.gone = 2, false), coalesce(w.edited_seq, 0), coalesce(w.type, 0), w.content, "
+    "EXISTS (SELECT 1 FROM view.messages o WHERE o.part = t.part AND o.chat_id = t.chat_id "
+    " AND o.seq = t.reply_seq AND o.id = t.reply_id AND o.sender_id = t.user_id), "
+    "coalesce((SELECT max(g.seq) FROM view.reactions g WHERE t.change_seq <> 0 AND g.part = t.part "
+    " AND g.chat_id = t.chat_id AND g.target = t.seq AND g.user_id = t.sender_id), 0), "
+    "coalesce(w.expires_at, 0) "
     "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int8[], $6::int8[], "
-    "$7::int4[]) WITH ORDINALITY "
-    "AS t(user_id, device_id, chat_id, sender_id, seq, read_after, part, ord) "
+    "$7::int8[], $8::int4[], $9::uuid[], $10::int8[]) WITH ORDINALITY "
+    "AS t(user_id, device_id, chat_id, sender_id, seq, read_after, change_seq, part, reply_id, "
+    "reply_seq, ord) "
+    "LEFT JOIN LATERAL view.message_for(t.part::smallint, t.chat_id, t.seq, t.user_id) w "
+    "ON t.read_after < 0 OR t.change_seq <> 0 "
     "LEFT JOIN view.device_cursors d "
     "ON d.part = t.part AND d.chat_id = t.chat_id AND d.device_id = t.device_id "
     "LEFT JOIN view.users s ON s.user_id = t.sender_id "
@@ -49,45 +58,37 @@ enum {
     COL_SOURCE,
     COL_KIND,
     COL_TOKEN,
-    COL_OUTSTANDING
+    COL_OUTSTANDING,
+    COL_READ,
+    COL_DELETED,
+    COL_EDITED,
+    COL_TYPE,
+    COL_TEXT,
+    COL_IS_REPLY,
+    COL_SIGN,
+    COL_EXPIRES,
 };
 
-static void add_params(struct pg_params *p, const struct view_ask *asks, size_t n)
-{
-    struct cq_id id[VIEW_BATCH_MAX];
-    int64_t seq[VIEW_BATCH_MAX];
-    int32_t part[VIEW_BATCH_MAX];
+/* In the order of the statement's parameters. */
+static const struct pg_column columns[] = {
+    PG_COLUMN(view_ask, user, "user_id"),
+    PG_COLUMN(view_ask, device, "device_id"),
+    PG_COLUMN(view_ask, chat, "chat_id"),
+    PG_COLUMN(view_ask, sender, "sender_id"),
+    PG_COLUMN(view_ask, seq, "seq"),
+    PG_COLUMN(view_ask, read_after, "read_after"),
+    PG_COLUMN(view_ask, change_seq, "change_seq"),
+    PG_COLUMN(view_ask, part, "part"),
+    PG_COLUMN(view_ask, reply_id, "reply_id"),
+    PG_COLUMN(view_ask, reply_seq, "reply_seq"),
+};
 
-    pg_params_clear(p);
-    for (size_t i = 0; i < n; i++)
-        id[i] = asks[i].user;
-    pg_add_uuid_array(p, id, NULL, n);
-    for (size_t i = 0; i < n; i++)
-        id[i] = asks[i].device;
-    pg_add_uuid_array(p, id, NULL, n);
-    for (size_t i = 0; i < n; i++)
-        id[i] = asks[i].chat;
-    pg_add_uuid_array(p, id, NULL, n);
-    for (size_t i = 0; i < n; i++)
-        id[i] = asks[i].sender;
-    pg_add_uuid_array(p, id, NULL, n);
-    for (size_t i = 0; i < n; i++)
-        seq[i] = asks[i].seq;
-    pg_add_i64_array(p, seq, n);
-    for (size_t i = 0; i < n; i++)
-        seq[i] = asks[i].read_after;
-    pg_add_i64_array(p, seq, n);
-    for (size_t i = 0; i < n; i++)
-        part[i] = id_part(asks[i].chat);
-    pg_add_i32_array(p, part, n);
+static struct cq_span text_at(const struct pg_result *rows, int row, int col)
+{
+    return pg_null(rows, row, col) ? span_of(NULL, 0) : pg_bytes(rows, row, col);
 }
 
-static struct cq_span text_at(const struct pg_result *r, int row, int col)
-{
-    return pg_null(r, row, col) ? span_of(NULL, 0) : pg_bytes(r, row, col);
-}
-
-enum cq_status view_look(struct pg *c, struct pg_params *params, const struct view_ask *asks,
+enum cq_status view_look(struct pg *db, struct pg_params *params, const struct view_ask *asks,
                          size_t n, struct view_fact *facts, struct pg_result **ret_rows)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
@@ -95,10 +96,11 @@ enum cq_status view_look(struct pg *c, struct pg_params *params, const struct vi
 
     if (n > VIEW_BATCH_MAX)
         return CQ_FATAL;
-    add_params(params, asks, n);
-    st = pg_ready(c, NULL);
+    pg_params_clear(params);
+    pg_add_columns(params, columns, ARRAY_LEN(columns), asks, sizeof *asks, n);
+    st = pg_ready(db, NULL);
     if (st == CQ_OK)
-        st = pg_run(c, sql, params, &rows);
+        st = pg_run(db, sql, params, &rows);
     if (st != CQ_OK)
         return st;
     for (int i = 0; i < pg_rows(rows); i++) {
@@ -119,6 +121,14 @@ enum cq_status view_look(struct pg *c, struct pg_params *params, const struct vi
             .kind = (enum push_kind)pg_i64(rows, i, COL_KIND),
             .token = text_at(rows, i, COL_TOKEN),
             .outstanding = pg_bool(rows, i, COL_OUTSTANDING),
+            .read = pg_bool(rows, i, COL_READ),
+            .deleted = pg_bool(rows, i, COL_DELETED),
+            .edited_seq = pg_i64(rows, i, COL_EDITED),
+            .type = (enum message_type)pg_i64(rows, i, COL_TYPE),
+            .text = text_at(rows, i, COL_TEXT),
+            .is_reply = pg_bool(rows, i, COL_IS_REPLY),
+            .sign_seq = pg_i64(rows, i, COL_SIGN),
+            .expires_ms = pg_i64(rows, i, COL_EXPIRES),
         };
     }
     *ret_rows = CQ_TAKE(rows);

@@ -33,106 +33,110 @@ static void hash_text(const char *sql, char out[HASH_TEXT])
 }
 
 /* One file, inside a transaction. */
-static enum cq_status apply(struct pg *c, const struct migration *m, struct pg_params *p, FILE *out)
+static enum cq_status apply(struct pg *db, const struct migration *migration,
+                            struct pg_params *params, FILE *out)
 {
     char hash[HASH_TEXT];
-    enum cq_status st = pg_script(c, m->sql);
+    enum cq_status st = pg_script(db, migration->sql);
 
     if (st == CQ_OK) {
-        hash_text(m->sql, hash);
-        pg_params_clear(p);
-        pg_add_text(p, span_str(m->owner));
-        pg_add_text(p, span_str(m->name));
-        pg_add_text(p, span_str(hash));
-        st = pg_run(c, sql_note, p, NULL);
+        hash_text(migration->sql, hash);
+        pg_params_clear(params);
+        pg_add_text(params, span_str(migration->owner));
+        pg_add_text(params, span_str(migration->name));
+        pg_add_text(params, span_str(hash));
+        st = pg_run(db, sql_note, params, NULL);
     }
-    fprintf(out, "%s/%s: %s\n", m->owner, m->name, st == CQ_OK ? "applied" : pg_error(c));
+    fprintf(out, "%s/%s: %s\n", migration->owner, migration->name,
+            st == CQ_OK ? "applied" : pg_error(db));
     return st;
 }
 
-static enum cq_status applied_before(struct pg *c, const struct migration *m, struct pg_params *p,
-                                     FILE *out, bool *ret)
+static enum cq_status applied_before(struct pg *db, const struct migration *migration,
+                                     struct pg_params *params, FILE *out, bool *ret)
 {
-    cq_auto(pgresult) struct pg_result *res = NULL;
+    cq_auto(pgresult) struct pg_result *rows = NULL;
     char hash[HASH_TEXT];
     enum cq_status st;
 
-    pg_params_clear(p);
-    pg_add_text(p, span_str(m->owner));
-    pg_add_text(p, span_str(m->name));
-    st = pg_run(c, sql_find, p, &res);
+    pg_params_clear(params);
+    pg_add_text(params, span_str(migration->owner));
+    pg_add_text(params, span_str(migration->name));
+    st = pg_run(db, sql_find, params, &rows);
     if (st != CQ_OK)
         return st;
-    *ret = pg_rows(res) > 0;
-    hash_text(m->sql, hash);
-    if (*ret && !span_eq_str(pg_bytes(res, 0, 0), hash)) {
-        fprintf(out, "%s/%s: its text is not what was applied; a change is a new file\n", m->owner,
-                m->name);
+    *ret = pg_rows(rows) > 0;
+    hash_text(migration->sql, hash);
+    if (*ret && !span_eq_str(pg_bytes(rows, 0, 0), hash)) {
+        fprintf(out, "%s/%s: its text is not what was applied; a change is a new file\n",
+                migration->owner, migration->name);
         return CQ_FATAL;
     }
     return CQ_OK;
 }
 
-static enum cq_status apply_missing(struct pg *c, const struct migration *m, struct pg_params *p,
-                                    FILE *out)
+static enum cq_status apply_missing(struct pg *db, const struct migration *migration,
+                                    struct pg_params *params, FILE *out)
 {
     bool there = false;
-    enum cq_status st = applied_before(c, m, p, out, &there);
+    enum cq_status st = applied_before(db, migration, params, out, &there);
 
     if (st != CQ_OK || there)
         return st;
-    st = pg_script(c, "BEGIN");
+    st = pg_script(db, "BEGIN");
     if (st == CQ_OK)
-        st = apply(c, m, p, out);
+        st = apply(db, migration, params, out);
     if (st == CQ_OK)
-        return pg_script(c, "COMMIT");
-    if (pg_script(c, "ROLLBACK") != CQ_OK)
+        return pg_script(db, "COMMIT");
+    if (pg_script(db, "ROLLBACK") != CQ_OK)
         return CQ_AGAIN;
     return st;
 }
 
-enum cq_status migrate_lock(struct pg *c)
+enum cq_status migrate_lock(struct pg *db)
 {
-    enum cq_status st = pg_patient(c);
+    enum cq_status st = pg_patient(db);
 
     if (st == CQ_OK)
-        st = pg_run(c, sql_lock, NULL, NULL);
+        st = pg_run(db, sql_lock, NULL, NULL);
     return st;
 }
 
-enum cq_status migrate_unlock(struct pg *c)
+enum cq_status migrate_unlock(struct pg *db)
 {
-    return pg_run(c, sql_unlock, NULL, NULL);
+    return pg_run(db, sql_unlock, NULL, NULL);
 }
 
-enum cq_status migrate_up(struct pg *c, FILE *out)
+enum cq_status migrate_up(struct pg *db, FILE *out)
 {
-    struct pg_params p;
-    enum cq_status st = migrate_lock(c);
+    struct pg_params params;
+    enum cq_status st = migrate_lock(db);
 
     if (st != CQ_OK)
         return st;
-    pg_params_init(&p, PARAMS_BYTES);
-    st = pg_script(c, sql_table);
-    for (const struct migration *m = migrations; st == CQ_OK && m->owner; m++)
-        st = apply_missing(c, m, &p, out);
-    pg_params_release(&p);
+    pg_params_init(&params, PARAMS_BYTES);
+    st = pg_script(db, sql_table);
+    for (const struct migration *migration = migrations; st == CQ_OK && migration->owner;
+         migration++)
+        st = apply_missing(db, migration, &params, out);
+    pg_params_release(&params);
     if (st == CQ_OK)
-        st = migrate_unlock(c);
+        st = migrate_unlock(db);
     return st;
 }
 
-enum cq_status migrate_again(struct pg *c, const char *owner, FILE *out)
+enum cq_status migrate_again(struct pg *db, const char *owner, FILE *out)
 {
-    struct pg_params p;
+    struct pg_params params;
     enum cq_status st;
 
-    pg_params_init(&p, PARAMS_BYTES);
-    pg_add_text(&p, span_str(owner));
-    st = pg_run(c, sql_forget, &p, NULL);
-    for (const struct migration *m = migrations; st == CQ_OK && m->owner; m++)
-        if (strcmp(m->owner, owner) == 0)
-            st = apply(c, m, &p, out);
-    pg_params_release(&p);
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_text(&params, span_str(owner));
+    st = pg_run(db, sql_forget, &params, NULL);
+    for (const struct migration *migration = migrations; st == CQ_OK && migration->owner;
+         migration++)
+        if (strcmp(migration->owner, owner) == 0)
+            st = apply(db, migration, &params, out);
+    pg_params_release(&params);
     return st;
 }

@@ -25,52 +25,52 @@ static const char sql_drop[] =
 
 static const char sql_mark[] = "INSERT INTO view.rebuild SELECT * FROM pg_temp.told";
 
-static enum cq_status replace_view(struct pg *c, FILE *out)
+static enum cq_status replace_view(struct pg *db, FILE *out)
 {
-    cq_auto(pgresult) struct pg_result *res = NULL;
-    enum cq_status st = pg_run(c, sql_is_there, NULL, &res);
-    bool there = st == CQ_OK && pg_bool(res, 0, 0);
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = pg_run(db, sql_is_there, NULL, &rows);
+    bool there = st == CQ_OK && pg_bool(rows, 0, 0);
 
     if (st == CQ_OK && there)
-        st = pg_script(c, sql_wait);
+        st = pg_script(db, sql_wait);
     if (st == CQ_OK && there)
-        st = pg_script(c, sql_keep);
+        st = pg_script(db, sql_keep);
     if (st == CQ_OK)
-        st = pg_script(c, sql_drop);
+        st = pg_script(db, sql_drop);
     if (st == CQ_OK)
-        st = migrate_again(c, "view", out);
+        st = migrate_again(db, "view", out);
     if (st == CQ_OK && there)
-        st = pg_script(c, sql_mark);
+        st = pg_script(db, sql_mark);
     return st;
 }
 
 /* Readers can deadlock with each other and with this; PostgreSQL then ends one of the waiting. */
-static bool met_readers(struct pg *c, enum cq_status st)
+static bool met_readers(struct pg *db, enum cq_status st)
 {
-    return st == CQ_AGAIN && strcmp(pg_sqlstate(c), "40P01") == 0 &&
-           pg_script(c, "ROLLBACK") == CQ_OK;
+    return st == CQ_AGAIN && strcmp(pg_sqlstate(db), "40P01") == 0 &&
+           pg_script(db, "ROLLBACK") == CQ_OK;
 }
 
-enum cq_status rebuild_view(struct pg *c, FILE *out)
+enum cq_status rebuild_view(struct pg *db, FILE *out)
 {
-    enum cq_status st = migrate_up(c, out); /* also makes what the drop and the marks need */
+    enum cq_status st = migrate_up(db, out); /* also makes what the drop and the marks need */
     int tries = 0;
 
     if (st == CQ_OK)
-        st = migrate_lock(c);
+        st = migrate_lock(db);
     if (st != CQ_OK)
         return st;
     do {
-        st = pg_script(c, "BEGIN");
+        st = pg_script(db, "BEGIN");
         if (st == CQ_OK)
-            st = replace_view(c, out);
+            st = replace_view(db, out);
         if (st == CQ_OK)
-            st = pg_script(c, "COMMIT");
-    } while (met_readers(c, st) && ++tries < TRIES_MAX);
+            st = pg_script(db, "COMMIT");
+    } while (met_readers(db, st) && ++tries < TRIES_MAX);
     if (st != CQ_OK)
         return st; /* the connection ends with the command, and with it transaction and lock */
     fputs("the view is empty: persistence and status fill it from the log, those that run begin "
           "again with it; until then it is not read\n",
           out);
-    return migrate_unlock(c);
+    return migrate_unlock(db);
 }

@@ -15,4 +15,4 @@
  * find within a second that it is another view, end, and begin again with it (lib/feed/whole.c).
  * Until they have filled it, it is not read: the migrations leave it incomplete.
  */
-CQ_MUST_CHECK enum cq_status rebuild_view(struct pg *c, FILE *out);
+CQ_MUST_CHECK enum cq_status rebuild_view(struct pg *db, FILE *out);

@@ -7,141 +7,236 @@
 
 struct rows *rows_new(void)
 {
-    struct rows *r = calloc(1, sizeof *r);
+    struct rows *rows = calloc(1, sizeof *rows);
 
-    if (!r)
+    if (!rows)
         return NULL;
-    idmap_init(&r->chat_at, ROWS_CHATS);
-    idmap_init(&r->user_at, ROWS_USERS);
-    return r;
+    idmap_init(&rows->chat_at, ROWS_CHATS);
+    idmap_init(&rows->user_at, ROWS_USERS);
+    return rows;
 }
 
-void rows_free(struct rows *r)
+void rows_free(struct rows *rows)
 {
-    if (!r)
+    if (!rows)
         return;
-    idmap_release(&r->chat_at);
-    idmap_release(&r->user_at);
-    free(r);
+    idmap_release(&rows->chat_at);
+    idmap_release(&rows->user_at);
+    free(rows);
 }
 
-void rows_clear(struct rows *r)
+void rows_clear(struct rows *rows)
 {
-    r->messages_n = r->chats_n = r->names_n = r->members_n = r->ops_n = 0;
-    r->users_n = r->devices_n = r->rejected_n = r->media_n = r->found_n = 0;
-    idmap_release(&r->chat_at);
-    idmap_release(&r->user_at);
+#define CLEAR_(table, row, max) rows->table.n = 0;
+    ROWS_TABLES(CLEAR_, CLEAR_)
+#undef CLEAR_
+    rows->ops_n = 0;
+    rows->changes_n = rows->edits_n = rows->deletions_n = rows->reactions_n = 0;
+    rows->hidden_n = 0;
+    idmap_release(&rows->chat_at);
+    idmap_release(&rows->user_at);
 }
 
-/* The row of the event's chat: several events of one chat become one row. *ret_new: it was made
- * now. */
-static size_t chat_row(struct rows *r, const struct chat_event *e, int32_t kind, bool *ret_new)
+/* The row of the event's chat: several events of one chat become one row. NULL: there is no room. */
+static struct chat_row *find_chat(struct rows *rows, const struct chat_event *event, int32_t kind)
 {
-    const uint64_t *at = idmap_get(&r->chat_at, e->chat_id);
-    size_t i = at ? *at : r->chats_n;
+    const uint64_t *at = idmap_get(&rows->chat_at, event->chat_id);
+    size_t i = at ? *at : rows->chats.n;
+    struct chat_row *chat = &rows->chats.v[i];
 
-    *ret_new = !at;
     if (!at) {
-        if (r->chats_n == ROWS_CHATS || !idmap_put(&r->chat_at, e->chat_id, i))
-            return SIZE_MAX;
-        r->chats_n++;
-        r->c_chat[i] = e->chat_id;
-        r->c_by[i] = e->user_id;
-        r->c_kind[i] = kind;
-        r->c_part[i] = id_part(e->chat_id);
-        r->c_name[i] = span_of("", 0);
-        r->c_name_seq[i] = r->c_last[i] = r->c_changed[i] = 0;
-        r->c_created[i] = e->at_ms;
+        if (i == ROWS_CHATS || !idmap_put(&rows->chat_at, event->chat_id, i))
+            return NULL;
+        rows->chats.n++;
+        *chat = (struct chat_row){ .part = id_part(event->chat_id),
+                                   .kind = kind,
+                                   .chat = event->chat_id,
+                                   .created_by = event->user_id,
+                                   .name = span_of("", 0),
+                                   .created_ms = event->at_ms };
     }
-    if (e->seq > r->c_changed[i])
-        r->c_changed[i] = e->seq;
-    return i;
+    return chat;
+}
+
+/* The same, for what everybody in it sees. */
+static struct chat_row *chat_row(struct rows *rows, const struct chat_event *event, int32_t kind)
+{
+    struct chat_row *chat = find_chat(rows, event, kind);
+
+    if (chat && event->seq > chat->changed_seq)
+        chat->changed_seq = event->seq;
+    return chat;
 }
 
 /* The caller has seen that there is room for one more name. */
-static void name_chat(struct rows *r, size_t i, struct cq_span name, int64_t seq)
+static void name_chat(struct rows *rows, struct chat_row *chat, struct cq_span name, int64_t seq)
 {
-    size_t k = r->names_n++;
-
-    r->n_part[k] = r->c_part[i];
-    r->n_chat[k] = r->c_chat[i];
-    r->n_name[k] = name;
-    r->n_seq[k] = seq;
-    if (seq < r->c_name_seq[i])
+    rows->chat_names.v[rows->chat_names.n++] =
+        (struct chat_name_row){ .part = chat->part, .chat = chat->chat, .seq = seq, .name = name };
+    if (seq < chat->name_seq)
         return;
-    r->c_name[i] = name;
-    r->c_name_seq[i] = seq;
+    chat->name = name;
+    chat->name_seq = seq;
 }
 
-/* To the chat of row `chat`. */
-static void add_member(struct rows *r, size_t chat, struct cq_id user, int64_t joined, int32_t role)
+/* The caller has seen that there is room for one more member. */
+static void add_member(struct rows *rows, const struct chat_row *chat, struct cq_id user,
+                       int64_t joined_seq, enum member_role role)
 {
-    size_t i = r->members_n++;
-
-    r->i_part[i] = r->c_part[chat];
-    r->i_chat[i] = r->c_chat[chat];
-    r->i_user[i] = user;
-    r->i_joined[i] = joined;
-    r->i_role[i] = role;
+    rows->members.v[rows->members.n++] = (struct member_row){ .part = chat->part,
+                                                              .role = (int32_t)role,
+                                                              .chat = chat->chat,
+                                                              .user = user,
+                                                              .joined_seq = joined_seq };
 }
 
-static enum cq_status map_message(struct rows *r, const struct chat_event *e)
+static enum cq_status add_op(struct rows *rows, struct row_op op)
 {
-    const struct message_accepted *m = &e->event.u.message_accepted;
-    size_t i = r->messages_n, chat;
-    bool fresh;
+    if (rows->ops_n == ROWS_OPS)
+        return CQ_AGAIN;
+    rows->ops[rows->ops_n++] = op;
+    return CQ_OK;
+}
 
-    if (i == ROWS_MESSAGES || r->members_n + 2 > ROWS_MEMBERS)
-        return CQ_AGAIN;
-    chat = chat_row(r, e, m->has_peer ? 0 : 1, &fresh);
-    if (chat == SIZE_MAX)
-        return CQ_AGAIN;
-    if (e->seq > r->c_last[chat])
-        r->c_last[chat] = e->seq;
-    if (m->has_peer && fresh) { /* a direct chat is made by its first event */
-        add_member(r, chat, e->user_id, 0, MEMBER_ROLE_MEMBER);
-        add_member(r, chat, m->peer, 0, MEMBER_ROLE_MEMBER);
+static void add_tally(struct rows *rows, const struct chat_event *event, int32_t kind,
+                      struct cq_id user)
+{
+    rows->tallies.v[rows->tallies.n++] = (struct tally_row){ .part = id_part(event->chat_id),
+                                                             .kind = kind,
+                                                             .chat = event->chat_id,
+                                                             .user = user,
+                                                             .seq = event->seq };
+}
+
+/* The caller has seen that there is room. Who is named twice is one, and one's own name is none. */
+static void add_tallies(struct rows *rows, const struct chat_event *event)
+{
+    const struct message_accepted *message = &event->event.u.message_accepted;
+    size_t first;
+
+    if (!message->has_peer)
+        add_tally(rows, event, TALLY_OWN, event->user_id);
+    first = rows->tallies.n;
+    for (size_t i = 0; i < message->mentions_n; i++) {
+        size_t same = first;
+
+        while (same < rows->tallies.n && !id_eq(rows->tallies.v[same].user, message->mentions[i]))
+            same++;
+        if (same == rows->tallies.n && !id_eq(message->mentions[i], event->user_id))
+            add_tally(rows, event, TALLY_MENTION, message->mentions[i]);
     }
-    r->messages_n++;
-    r->m_part[i] = r->c_part[chat];
-    r->m_chat[i] = e->chat_id;
-    r->m_id[i] = m->id;
-    r->m_sender[i] = e->user_id;
-    r->m_seq[i] = e->seq;
-    r->m_sent[i] = e->at_ms;
-    r->m_client[i] = e->client_id;
-    r->m_content_type[i] = m->content_type;
-    r->m_content[i] = m->content;
-    r->m_no_key[i] = !m->has_key_id;
-    r->m_key[i] = m->has_key_id ? m->key_id : span_of("", 0);
-    r->m_type[i] = (int32_t)m->type;
-    r->m_no_media[i] = !m->has_media_id;
-    r->m_media[i] = m->media_id;
+}
+
+/* A direct chat is made by the first of its events that both see. The caller has seen that there is
+ * room. */
+static void add_both(struct rows *rows, struct chat_row *chat, struct cq_id user, struct cq_id peer)
+{
+    if (chat->has_both)
+        return;
+    chat->has_both = true;
+    add_member(rows, chat, user, 0, MEMBER_ROLE_MEMBER);
+    add_member(rows, chat, peer, 0, MEMBER_ROLE_MEMBER);
+}
+
+static enum cq_status map_message(struct rows *rows, const struct chat_event *event)
+{
+    const struct message_accepted *message = &event->event.u.message_accepted;
+    struct chat_row *chat;
+
+    if (message->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
+        return CQ_POISON; /* no rule lets so many through */
+    if (rows->messages.n == ROWS_MESSAGES || rows->members.n + 2 > ROWS_MEMBERS ||
+        rows->tallies.n + 1 + message->mentions_n > ROWS_TALLIES)
+        return CQ_AGAIN;
+    chat = chat_row(rows, event, message->has_peer ? 0 : 1);
+    if (!chat)
+        return CQ_AGAIN;
+    if (event->seq > chat->last_seq)
+        chat->last_seq = event->seq;
+    if (message->has_peer)
+        add_both(rows, chat, event->user_id, message->peer);
+    rows->messages.v[rows->messages.n++] = (struct message_row){
+        .part = chat->part,
+        .type = (int32_t)message->type,
+        .chat = event->chat_id,
+        .id = message->id,
+        .sender = event->user_id,
+        .media = message->media_id,
+        .seq = event->seq,
+        .sent_ms = event->at_ms,
+        .client = event->client_id,
+        .content_type = message->content_type,
+        .content = message->content,
+        .key = message->key_id,
+        .no_key = !message->has_key_id,
+        .no_media = !message->has_media_id,
+        .reply = message->reply_to.id,
+        .reply_seq = message->reply_to.seq,
+        .no_reply = !message->has_reply_to,
+        .mentions = span_of(message->mentions, message->mentions_n * sizeof *message->mentions),
+        .forwarded = message->has_forwarded ? message->forwarded : 0,
+        .own = message->has_peer,
+        .expires_ms = message->expires_at_ms,
+        .stays = !message->has_expires_at_ms,
+    };
+    add_tallies(rows, event);
     return CQ_OK;
 }
 
-static enum cq_status map_group(struct rows *r, const struct chat_event *e)
+static enum cq_status map_group(struct rows *rows, const struct chat_event *event)
 {
-    const struct group_started *g = &e->event.u.group_started;
-    size_t chat;
-    bool fresh;
+    const struct group_started *group = &event->event.u.group_started;
+    struct chat_row *chat;
 
-    if (r->members_n + g->members_n > ROWS_MEMBERS)
-        return r->members_n ? CQ_AGAIN : CQ_POISON;
-    if (r->names_n == ROWS_CHATS)
+    if (rows->members.n + group->members_n > ROWS_MEMBERS)
+        return rows->members.n ? CQ_AGAIN : CQ_POISON;
+    if (rows->chat_names.n == ROWS_CHATS)
         return CQ_AGAIN;
-    chat = chat_row(r, e, 1, &fresh);
-    if (chat == SIZE_MAX)
+    chat = chat_row(rows, event, 1);
+    if (!chat)
         return CQ_AGAIN;
-    name_chat(r, chat, g->name, e->seq);
-    for (size_t i = 0; i < g->members_n; i++)
-        add_member(r, chat, g->members[i].user_id, e->seq, (int32_t)g->members[i].role);
+    name_chat(rows, chat, group->name, event->seq);
+    for (size_t i = 0; i < group->members_n; i++)
+        add_member(rows, chat, group->members[i].user_id, event->seq, group->members[i].role);
     return CQ_OK;
 }
 
-static int32_t role_after(enum member_change_kind k)
+static enum cq_status map_group_name(struct rows *rows, const struct chat_event *event)
 {
-    switch (k) {
+    struct chat_row *chat;
+
+    if (rows->chat_names.n == ROWS_CHATS)
+        return CQ_AGAIN;
+    chat = chat_row(rows, event, 1);
+    if (!chat)
+        return CQ_AGAIN;
+    name_chat(rows, chat, event->event.u.group_named.name, event->seq);
+    return CQ_OK;
+}
+
+/* A direct chat may begin with it. */
+static enum cq_status map_timer(struct rows *rows, const struct chat_event *event)
+{
+    const struct timer_changed *timer = &event->event.u.timer_changed;
+    struct chat_row *chat;
+
+    if (rows->members.n + 2 > ROWS_MEMBERS)
+        return CQ_AGAIN;
+    chat = chat_row(rows, event, timer->has_peer ? 0 : 1);
+    if (!chat)
+        return CQ_AGAIN;
+    if (timer->has_peer)
+        add_both(rows, chat, event->user_id, timer->peer);
+    if (event->seq >= chat->timer_seq) {
+        chat->timer_s = timer->seconds;
+        chat->timer_seq = event->seq;
+    }
+    return CQ_OK;
+}
+
+static enum member_role role_after(enum member_change_kind kind)
+{
+    switch (kind) {
     case MEMBER_CHANGE_KIND_PROMOTE:
         return MEMBER_ROLE_ADMIN;
     case MEMBER_CHANGE_KIND_MAKE_OWNER:
@@ -155,103 +250,206 @@ static int32_t role_after(enum member_change_kind k)
     return MEMBER_ROLE_MEMBER;
 }
 
-static enum cq_status map_changes(struct rows *r, const struct chat_event *e)
+static enum cq_status map_changes(struct rows *rows, const struct chat_event *event)
 {
-    const struct membership_changed *m = &e->event.u.membership_changed;
-    size_t chat;
-    bool fresh;
+    const struct membership_changed *changed = &event->event.u.membership_changed;
+    struct chat_row *chat;
 
-    if (r->members_n + m->changes_n > ROWS_MEMBERS || r->ops_n + m->changes_n > ROWS_OPS)
-        return r->members_n || r->ops_n ? CQ_AGAIN : CQ_POISON;
-    chat = chat_row(r, e, 1, &fresh);
-    if (chat == SIZE_MAX)
+    if (rows->members.n + changed->changes_n > ROWS_MEMBERS ||
+        rows->ops_n + changed->changes_n > ROWS_OPS)
+        return rows->members.n || rows->ops_n ? CQ_AGAIN : CQ_POISON;
+    chat = chat_row(rows, event, 1);
+    if (!chat)
         return CQ_AGAIN;
-    for (size_t i = 0; i < m->changes_n; i++) {
-        const struct member_change *c = &m->changes[i];
+    for (size_t i = 0; i < changed->changes_n; i++) {
+        const struct member_change *change = &changed->changes[i];
 
-        if (c->change == MEMBER_CHANGE_KIND_ADD)
-            add_member(r, chat, c->user_id, e->seq, MEMBER_ROLE_MEMBER);
+        if (change->change == MEMBER_CHANGE_KIND_ADD)
+            add_member(rows, chat, change->user_id, event->seq, MEMBER_ROLE_MEMBER);
         else
-            r->ops[r->ops_n++] = (struct row_op){
-                .kind = c->change == MEMBER_CHANGE_KIND_REMOVE ? OP_LEAVE : OP_ROLE,
-                .part = r->c_part[chat],
-                .chat = e->chat_id,
-                .user = c->user_id,
-                .seq = e->seq,
-                .at_ms = e->at_ms,
-                .role = role_after(c->change),
+            rows->ops[rows->ops_n++] = (struct row_op){
+                .kind = change->change == MEMBER_CHANGE_KIND_REMOVE ? OP_LEAVE : OP_ROLE,
+                .part = chat->part,
+                .chat = event->chat_id,
+                .user = change->user_id,
+                .seq = event->seq,
+                .at_ms = event->at_ms,
+                .role = (int32_t)role_after(change->change),
             };
     }
     return CQ_OK;
 }
 
-static enum cq_status map_media(struct rows *r, const struct chat_event *e)
+static enum cq_status map_media(struct rows *rows, const struct chat_event *event)
 {
-    const struct media_ready *m = &e->event.u.media_ready;
-    size_t i = r->media_n;
+    const struct media_ready *ready = &event->event.u.media_ready;
 
-    if (i == ROWS_MEDIA)
+    if (rows->media.n == ROWS_MEDIA)
         return CQ_AGAIN;
-    r->media_n++;
-    r->f_id[i] = m->media_id;
-    r->f_owner[i] = e->user_id;
-    r->f_chat[i] = e->chat_id;
-    r->f_type[i] = (int32_t)m->type;
-    r->f_content_type[i] = m->content_type;
-    r->f_sha256[i] = m->sha256;
-    r->f_name[i] = m->name;
-    r->f_key[i] = m->key;
-    r->f_size[i] = m->size;
-    r->f_at[i] = e->at_ms;
-    r->f_seq[i] = e->seq;
+    rows->media.v[rows->media.n++] = (struct media_row){ .media = ready->media_id,
+                                                         .owner = event->user_id,
+                                                         .chat = event->chat_id,
+                                                         .type = (int32_t)ready->type,
+                                                         .content_type = ready->content_type,
+                                                         .sha256 = ready->sha256,
+                                                         .name = ready->name,
+                                                         .key = ready->key,
+                                                         .size = ready->size,
+                                                         .ready_ms = event->at_ms,
+                                                         .seq = event->seq };
     return CQ_OK;
 }
 
-static enum cq_status map_found(struct rows *r, const struct chat_event *e)
+static enum cq_status map_found(struct rows *rows, const struct chat_event *event)
 {
-    const struct media_processed *m = &e->event.u.media_processed;
-    size_t i = r->found_n;
+    const struct media_processed *found = &event->event.u.media_processed;
+    size_t i = 0;
 
-    if (i == ROWS_MEDIA)
+    if (rows->media_found.n == ROWS_MEDIA)
         return CQ_AGAIN;
-    for (size_t k = 0; k < i; k++) /* one statement may touch a row once: the later one counts */
-        if (id_eq(r->p_id[k], m->media_id))
-            i = k;
-    r->found_n += i == r->found_n;
-    r->p_id[i] = m->media_id;
-    r->p_width[i] = m->width;
-    r->p_height[i] = m->height;
-    r->p_duration[i] = m->duration_ms;
-    r->p_seq[i] = e->seq;
-    r->p_thumb[i] = m->thumbnail_key;
-    r->p_fault[i] = m->fault;
+    /* one statement may touch a row once: the later one counts */
+    while (i < rows->media_found.n && !id_eq(rows->media_found.v[i].media, found->media_id))
+        i++;
+    rows->media_found.n += i == rows->media_found.n;
+    rows->media_found.v[i] = (struct media_found_row){ .media = found->media_id,
+                                                       .width = found->width,
+                                                       .height = found->height,
+                                                       .duration_ms = found->duration_ms,
+                                                       .seq = event->seq,
+                                                       .thumbnail_key = found->thumbnail_key,
+                                                       .fault = found->fault };
     return CQ_OK;
 }
 
-enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e)
+static enum cq_status add_change(struct rows *rows, const struct chat_event *event,
+                                 struct change_row change)
 {
-    size_t chat;
-    bool fresh;
+    if (rows->changes_n == ROWS_CHANGES)
+        return CQ_AGAIN;
+    change.part = id_part(event->chat_id);
+    change.chat = event->chat_id;
+    change.by = event->user_id;
+    change.seq = event->seq;
+    change.at_ms = event->at_ms;
+    if (!change.edited_seq) { /* no version */
+        change.content_type = change.content = span_of("", 0);
+        change.no_key = true;
+    }
+    if (!change.reacted_seq)
+        change.reaction = span_of("", 0);
+    rows->changes[rows->changes_n++] = change;
+    rows->edits_n += change.edited_seq != 0;
+    rows->deletions_n += change.deleted_seq != 0;
+    rows->reactions_n += change.reacted_seq != 0;
+    return CQ_OK;
+}
 
-    switch (e->event.kind) {
+static enum cq_status map_edit(struct rows *rows, const struct chat_event *event)
+{
+    const struct message_edited *edited = &event->event.u.message_edited;
+
+    return add_change(rows, event,
+                      (struct change_row){ .message = edited->message_id,
+                                           .target = edited->message_seq,
+                                           .edited_seq = event->seq,
+                                           .content_type = edited->content_type,
+                                           .content = edited->content,
+                                           .key = edited->key_id,
+                                           .no_key = !edited->has_key_id });
+}
+
+static enum cq_status map_deletion(struct rows *rows, const struct chat_event *event)
+{
+    const struct message_deleted *deleted = &event->event.u.message_deleted;
+
+    return add_change(rows, event,
+                      (struct change_row){ .message = deleted->message_id,
+                                           .target = deleted->message_seq,
+                                           .deleted_seq = event->seq });
+}
+
+static enum cq_status map_reaction(struct rows *rows, const struct chat_event *event)
+{
+    const struct reaction_changed *reacted = &event->event.u.reaction_changed;
+
+    return add_change(rows, event,
+                      (struct change_row){ .message = reacted->message_id,
+                                           .target = reacted->message_seq,
+                                           .reacted_seq = event->seq,
+                                           .reaction = reacted->reaction });
+}
+
+/* The blocker's stay ends, or another begins. Nobody else sees anything of it, so the chat has not
+ * changed; it is made by a block when there is nothing in it yet, for the blocker alone. */
+static enum cq_status map_block(struct rows *rows, const struct chat_event *event)
+{
+    const struct block_changed *block = &event->event.u.block_changed;
+    struct row_op op = { .kind = block->blocked ? OP_LEAVE : OP_RETURN,
+                         .part = id_part(event->chat_id),
+                         .chat = event->chat_id,
+                         .user = event->user_id,
+                         .peer = block->peer,
+                         .seq = event->seq,
+                         .at_ms = event->at_ms };
+
+    if (rows->ops_n + 2 > ROWS_OPS || rows->members.n == ROWS_MEMBERS)
+        return CQ_AGAIN;
+    if (block->blocked) {
+        struct chat_row *chat = find_chat(rows, event, 0);
+
+        if (!chat)
+            return CQ_AGAIN;
+        add_member(rows, chat, event->user_id, 0, MEMBER_ROLE_MEMBER);
+    }
+    rows->ops[rows->ops_n++] = op;
+    op.kind = block->blocked ? OP_BLOCK : OP_UNBLOCK;
+    rows->ops[rows->ops_n++] = op;
+    return CQ_OK;
+}
+
+static enum cq_status map_hidden(struct rows *rows, const struct chat_event *event)
+{
+    const struct messages_hidden *hidden = &event->event.u.messages_hidden;
+
+    if (rows->hidden_n + hidden->messages_n > ROWS_HIDDEN)
+        return rows->hidden_n ? CQ_AGAIN : CQ_POISON;
+    for (size_t i = 0; i < hidden->messages_n; i++)
+        rows->hidden[rows->hidden_n++] = (struct hidden_row){ .part = id_part(event->chat_id),
+                                                              .chat = event->chat_id,
+                                                              .user = event->user_id,
+                                                              .message = hidden->messages[i].id,
+                                                              .target = hidden->messages[i].seq,
+                                                              .seq = event->seq };
+    return CQ_OK;
+}
+
+enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event)
+{
+    switch (event->event.kind) {
     case CHAT_EVENT_MESSAGE_ACCEPTED:
-        return map_message(r, e);
+        return map_message(rows, event);
     case CHAT_EVENT_GROUP_STARTED:
-        return map_group(r, e);
+        return map_group(rows, event);
     case CHAT_EVENT_MEMBERSHIP_CHANGED:
-        return map_changes(r, e);
+        return map_changes(rows, event);
     case CHAT_EVENT_GROUP_NAMED:
-        if (r->names_n == ROWS_CHATS)
-            return CQ_AGAIN;
-        chat = chat_row(r, e, 1, &fresh);
-        if (chat == SIZE_MAX)
-            return CQ_AGAIN;
-        name_chat(r, chat, e->event.u.group_named.name, e->seq);
-        return CQ_OK;
+        return map_group_name(rows, event);
+    case CHAT_EVENT_MESSAGE_DELETED:
+        return map_deletion(rows, event);
+    case CHAT_EVENT_MESSAGE_EDITED:
+        return map_edit(rows, event);
+    case CHAT_EVENT_REACTION_CHANGED:
+        return map_reaction(rows, event);
+    case CHAT_EVENT_BLOCK_CHANGED:
+        return map_block(rows, event);
+    case CHAT_EVENT_TIMER_CHANGED:
+        return map_timer(rows, event);
+    case CHAT_EVENT_MESSAGES_HIDDEN:
+        return map_hidden(rows, event);
     case CHAT_EVENT_MEDIA_READY:
-        return map_media(r, e);
+        return map_media(rows, event);
     case CHAT_EVENT_MEDIA_PROCESSED:
-        return map_found(r, e);
+        return map_found(rows, event);
     case CHAT_EVENT_EVENT_KIND_N:
         break;
     }
@@ -259,108 +457,137 @@ enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e)
 }
 
 /* Several names of one user: the newest, at the time of the first. */
-static enum cq_status map_name(struct rows *r, const struct user_event *e, struct cq_span name)
+static enum cq_status map_name(struct rows *rows, const struct user_event *event,
+                               struct cq_span name)
 {
-    const uint64_t *at = idmap_get(&r->user_at, e->user_id);
-    size_t i = at ? *at : r->users_n;
+    const uint64_t *at = idmap_get(&rows->user_at, event->user_id);
+    size_t i = at ? *at : rows->users.n;
+    struct user_row *user = &rows->users.v[i];
 
     if (!at) {
-        if (r->users_n == ROWS_USERS || !idmap_put(&r->user_at, e->user_id, i))
+        if (i == ROWS_USERS || !idmap_put(&rows->user_at, event->user_id, i))
             return CQ_AGAIN;
-        r->users_n++;
-        r->u_user[i] = e->user_id;
-        r->u_at[i] = e->at_ms;
-        r->u_name[i] = span_of("", 0);
+        rows->users.n++;
+        *user = (struct user_row){ .user = event->user_id,
+                                   .name = span_of("", 0),
+                                   .registered_ms = event->at_ms };
     }
     if (name.n)
-        r->u_name[i] = name;
-    r->u_src[i] = seq_make(e->source.generation, e->source.offset);
+        user->name = name;
+    user->source = seq_make(event->source.generation, event->source.offset);
     return CQ_OK;
 }
 
-static enum cq_status map_device(struct rows *r, const struct user_event *e)
+static enum cq_status map_device(struct rows *rows, const struct user_event *event)
 {
-    const struct device_added *d = &e->event.u.device_added;
-    size_t i = r->devices_n;
+    const struct device_added *added = &event->event.u.device_added;
 
-    if (i == ROWS_DEVICES)
+    if (rows->devices.n == ROWS_DEVICES)
         return CQ_AGAIN;
-    r->devices_n++;
-    r->d_device[i] = d->device_id;
-    r->d_user[i] = e->user_id;
-    r->d_platform[i] = d->platform;
-    r->d_label[i] = d->label;
-    r->d_at[i] = e->at_ms;
+    rows->devices.v[rows->devices.n++] = (struct device_row){ .device = added->device_id,
+                                                              .user = event->user_id,
+                                                              .platform = added->platform,
+                                                              .label = added->label,
+                                                              .added_ms = event->at_ms };
     return CQ_OK;
 }
 
-enum cq_status rows_user_event(struct rows *r, const struct user_event *e)
+static enum cq_status map_details(struct rows *rows, const struct user_event *event)
 {
-    switch (e->event.kind) {
+    const struct profile_details_changed *details = &event->event.u.profile_details_changed;
+    int64_t source = seq_make(event->source.generation, event->source.offset);
+    const struct {
+        bool has;
+        int32_t value;
+    } settings[] = {
+        [SETTING_LAST_SEEN] = { details->has_last_seen_to, (int32_t)details->last_seen_to },
+        [SETTING_PICTURE] = { details->has_picture_to, (int32_t)details->picture_to },
+        [SETTING_ABOUT] = { details->has_about_to, (int32_t)details->about_to },
+        [SETTING_HIDES_READS] = { details->has_read_receipts, !details->read_receipts },
+    };
+    enum cq_status st = CQ_OK;
+
+    _Static_assert(ARRAY_LEN(settings) == SETTING_N, "a row for each setting");
+
+    if (rows->ops_n + 2 + SETTING_N > ROWS_OPS)
+        return CQ_AGAIN;
+    if (details->has_about)
+        st = add_op(rows, (struct row_op){ .kind = OP_ABOUT,
+                                           .user = event->user_id,
+                                           .about = details->about,
+                                           .seq = source });
+    if (st == CQ_OK && details->has_picture)
+        st = add_op(rows, (struct row_op){ .kind = OP_PICTURE,
+                                           .user = event->user_id,
+                                           .picture = details->picture,
+                                           .seq = source });
+    for (int32_t i = 0; st == CQ_OK && i < SETTING_N; i++)
+        if (settings[i].has)
+            st = add_op(rows, (struct row_op){ .kind = OP_SETTING,
+                                               .user = event->user_id,
+                                               .setting = i,
+                                               .value = settings[i].value,
+                                               .seq = source });
+    return st;
+}
+
+enum cq_status rows_user_event(struct rows *rows, const struct user_event *event)
+{
+    const struct chat_mute_changed *mute = &event->event.u.chat_mute_changed;
+
+    switch (event->event.kind) {
+    case USER_EVENT_PROFILE_DETAILS_CHANGED:
+        return map_details(rows, event);
     case USER_EVENT_USER_REGISTERED:
-        return map_name(r, e, e->event.u.user_registered.name);
+        return map_name(rows, event, event->event.u.user_registered.name);
     case USER_EVENT_PROFILE_CHANGED:
-        return map_name(r, e, e->event.u.profile_changed.name);
+        return map_name(rows, event, event->event.u.profile_changed.name);
     case USER_EVENT_DEVICE_ADDED:
-        return map_device(r, e);
+        return map_device(rows, event);
     case USER_EVENT_DEVICE_REMOVED:
-        if (r->ops_n == ROWS_OPS)
-            return CQ_AGAIN;
-        r->ops[r->ops_n++] = (struct row_op){ .kind = OP_DEVICE_GONE,
-                                              .user = e->event.u.device_removed.device_id,
-                                              .seq = e->at_ms };
-        return CQ_OK;
+        return add_op(rows, (struct row_op){ .kind = OP_DEVICE_GONE,
+                                             .user = event->event.u.device_removed.device_id,
+                                             .seq = event->at_ms });
     case USER_EVENT_CHAT_MUTE_CHANGED:
-        if (r->ops_n == ROWS_OPS)
-            return CQ_AGAIN;
-        r->ops[r->ops_n++] =
-            (struct row_op){ .kind = OP_MUTE,
-                             .user = e->user_id,
-                             .chat = e->event.u.chat_mute_changed.chat_id,
-                             .until_ms = e->event.u.chat_mute_changed.until_ms,
-                             .seq = seq_make(e->source.generation, e->source.offset) };
-        return CQ_OK;
+        return add_op(rows, (struct row_op){
+                                .kind = OP_MUTE,
+                                .user = event->user_id,
+                                .chat = mute->chat_id,
+                                .until_ms = mute->until_ms,
+                                .seq = seq_make(event->source.generation, event->source.offset) });
     case USER_EVENT_EVENT_KIND_N:
         break;
     }
     return CQ_POISON;
 }
 
-enum cq_status rows_push_target(struct rows *r, const struct push_target *t)
+enum cq_status rows_push_target(struct rows *rows, const struct push_target *target)
 {
-    if (r->ops_n == ROWS_OPS)
-        return CQ_AGAIN;
-    r->ops[r->ops_n++] = (struct row_op){ .kind = OP_PUSH, .push = t };
-    return CQ_OK;
+    return add_op(rows, (struct row_op){ .kind = OP_PUSH, .push = target });
 }
 
-enum cq_status rows_push_gone(struct rows *r, struct cq_span key)
+enum cq_status rows_push_gone(struct rows *rows, struct cq_span key)
 {
     struct cq_id device;
 
     if (key.n != 2 * CQ_ID_TEXT_LEN + 1 ||
         !id_parse(span_of(key.p + CQ_ID_TEXT_LEN + 1, CQ_ID_TEXT_LEN), &device))
         return CQ_POISON;
-    if (r->ops_n == ROWS_OPS)
-        return CQ_AGAIN;
-    r->ops[r->ops_n++] = (struct row_op){ .kind = OP_PUSH_GONE, .user = device };
-    return CQ_OK;
+    return add_op(rows, (struct row_op){ .kind = OP_PUSH_GONE, .user = device });
 }
 
-enum cq_status rows_rejection(struct rows *r, const struct rejection *x)
+enum cq_status rows_rejection(struct rows *rows, const struct rejection *rejection)
 {
-    size_t i = r->rejected_n;
-
-    if (i == ROWS_REJECTED)
+    if (rows->rejected.n == ROWS_REJECTED)
         return CQ_AGAIN;
-    r->rejected_n++;
-    r->r_part[i] = x->source.partition;
-    r->r_offset[i] = x->source.offset;
-    r->r_at[i] = x->at_ms;
-    r->r_id[i] = x->id;
-    r->r_chat[i] = x->chat_id;
-    r->r_user[i] = x->user_id;
-    r->r_client[i] = x->client_id;
-    r->r_code[i] = x->code;
+    rows->rejected.v[rows->rejected.n++] =
+        (struct rejected_row){ .source_partition = rejection->source.partition,
+                               .source_offset = rejection->source.offset,
+                               .at_ms = rejection->at_ms,
+                               .id = rejection->id,
+                               .chat = rejection->chat_id,
+                               .user = rejection->user_id,
+                               .client = rejection->client_id,
+                               .code = rejection->code };
     return CQ_OK;
 }

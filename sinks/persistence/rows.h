@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/persistence/rows.h - events as rows of the view, column by column, ready for `unnest`
- * (pure). Rows about a chat begin with its part (lib/base/id.h), as their keys do.
+ * sinks/persistence/rows.h - events as rows of the view (pure). Rows about a chat begin with its
+ * part (lib/base/id.h), as their keys do.
  */
 #pragma once
 
@@ -19,97 +19,224 @@ enum {
     ROWS_DEVICES = 2048,
     ROWS_REJECTED = 2048,
     ROWS_MEDIA = 512,
+    ROWS_CHANGES = 2048,
+    ROWS_TALLIES = 8192,
+    ROWS_HIDDEN = 4096,
     ROWS_CHANGE_MAX =
         LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
 
 /** A change of rows that exist already, in the order of the log. */
 struct row_op {
-    enum { OP_LEAVE, OP_ROLE, OP_DEVICE_GONE, OP_MUTE, OP_PUSH, OP_PUSH_GONE } kind;
+    enum {
+        OP_LEAVE,
+        OP_ROLE,
+        OP_DEVICE_GONE,
+        OP_MUTE,
+        OP_PUSH,
+        OP_PUSH_GONE,
+        OP_ABOUT,
+        OP_PICTURE,
+        OP_SETTING,
+        OP_RETURN,
+        OP_BLOCK,
+        OP_UNBLOCK
+    } kind;
     struct cq_id chat, user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device */
-    int32_t part;            /* of the chat: OP_LEAVE, OP_ROLE */
-    int64_t seq;             /* or the time; OP_MUTE: the source as a seq */
+    struct cq_id peer;       /* OP_BLOCK */
+    int32_t part;            /* of the chat: OP_LEAVE, OP_ROLE, OP_RETURN */
+    int64_t seq;             /* or the time; of what a user has set, the source as a seq */
     int64_t until_ms;        /* OP_MUTE */
-    int64_t at_ms;           /* OP_LEAVE */
+    int64_t at_ms;           /* OP_LEAVE, OP_BLOCK, OP_UNBLOCK */
     int32_t role;
     const struct push_target *push; /* OP_PUSH; borrowed */
+    struct cq_span about;           /* OP_ABOUT; borrowed */
+    struct cq_id picture;           /* OP_PICTURE; zero: none */
+    int32_t setting, value;         /* OP_SETTING */
 };
+
+/** What view.settings has of a user: whom he shows what, an enum audience; and 1 where his reads are
+ * hidden. */
+enum { SETTING_LAST_SEEN, SETTING_PICTURE, SETTING_ABOUT, SETTING_HIDES_READS, SETTING_N };
+
+/* ---- tables that rows are only put into ----------------------------------------------- */
+
+/*
+ * Such a table is its columns: X(row, number, type in SQL, member of the row, column), the first
+ * by FIRST. Its row is made of them here, its statement in tables.c: what is there already stays.
+ */
+#define ROWS_COLUMNS_chat_names(FIRST, X, row) \
+    FIRST(row, 1, int4, part, "part")          \
+    X(row, 2, uuid, chat, "chat_id")           \
+    X(row, 3, int8, seq, "seq")                \
+    X(row, 4, text, name, "name")
+
+#define ROWS_COLUMNS_members(FIRST, X, row)   \
+    FIRST(row, 1, int4, part, "part")         \
+    X(row, 2, uuid, chat, "chat_id")          \
+    X(row, 3, uuid, user, "user_id")          \
+    X(row, 4, int8, joined_seq, "joined_seq") \
+    X(row, 5, int4, role, "role")
+
+#define ROWS_COLUMNS_devices(FIRST, X, row)  \
+    FIRST(row, 1, uuid, device, "device_id") \
+    X(row, 2, uuid, user, "user_id")         \
+    X(row, 3, text, platform, "platform")    \
+    X(row, 4, text, label, "label")          \
+    X(row, 5, int8, added_ms, "added_at")
+
+#define ROWS_COLUMNS_rejected(FIRST, X, row)               \
+    FIRST(row, 1, int4, source_partition, "src_partition") \
+    X(row, 2, int8, source_offset, "src_offset")           \
+    X(row, 3, uuid, id, "id")                              \
+    X(row, 4, uuid, chat, "chat_id")                       \
+    X(row, 5, uuid, user, "user_id")                       \
+    X(row, 6, text, client, "client_id")                   \
+    X(row, 7, text, code, "code")                          \
+    X(row, 8, int8, at_ms, "at_ms")
+
+#define ROWS_COLUMNS_media(FIRST, X, row)         \
+    FIRST(row, 1, uuid, media, "media_id")        \
+    X(row, 2, uuid, owner, "owner_id")            \
+    X(row, 3, uuid, chat, "chat_id")              \
+    X(row, 4, int4, type, "type")                 \
+    X(row, 5, text, content_type, "content_type") \
+    X(row, 6, bytea, sha256, "sha256")            \
+    X(row, 7, text, name, "name")                 \
+    X(row, 8, text, key, "key")                   \
+    X(row, 9, int8, size, "size")                 \
+    X(row, 10, int8, ready_ms, "ready_at")        \
+    X(row, 11, int8, seq, "seq")
+
+/* The C type of each type in SQL. */
+#define ROWS_C_int4 int32_t
+#define ROWS_C_int8 int64_t
+#define ROWS_C_uuid struct cq_id
+#define ROWS_C_text struct cq_span
+#define ROWS_C_bytea struct cq_span
+#define ROWS_MEMBER_(row, number, type, member, column) ROWS_C_##type member;
+#define ROWS_STRUCT_(table, row, max)                         \
+    struct row {                                              \
+        ROWS_COLUMNS_##table(ROWS_MEMBER_, ROWS_MEMBER_, row) \
+    };
+
+/* ---- a struct a table; its columns and its statement are in tables.c ------------------ */
+
+struct message_row {
+    int32_t part, type;
+    struct cq_id chat, id, sender, media;
+    int64_t seq, sent_ms;
+    struct cq_span client, content_type, content, key;
+    bool no_key, no_media; /* `key`, `media` is NULL */
+    struct cq_id reply;
+    int64_t reply_seq;
+    bool no_reply;           /* `reply`, `reply_seq` are NULL */
+    struct cq_span mentions; /* ids, one behind the other */
+    int32_t forwarded;       /* how often; 0: not */
+    int32_t own;             /* 1: also numbered among its sender's, as in a direct chat */
+    int64_t expires_ms;
+    bool stays; /* `expires_ms` is NULL */
+};
+
+/* What a message is to a user: his own, which only groups count here, or one that mentions him. */
+enum { TALLY_OWN, TALLY_MENTION };
+
+struct tally_row {
+    int32_t part, kind;
+    struct cq_id chat, user;
+    int64_t seq;
+};
+
+struct chat_row {
+    int32_t part, kind;
+    struct cq_id chat, created_by;
+    struct cq_span name;
+    int64_t name_seq, created_ms, last_seq, changed_seq;
+    bool has_both; /* the members of a direct chat are among the rows; not a column */
+    int64_t timer_s, timer_seq;
+};
+
+struct user_row {
+    struct cq_id user;
+    struct cq_span name;
+    int64_t registered_ms;
+    int64_t source; /* as a seq */
+};
+
+/* Of MediaProcessed. */
+struct media_found_row {
+    struct cq_id media;
+    int32_t width, height;
+    int64_t duration_ms, seq;
+    struct cq_span thumbnail_key, fault;
+};
+
+/* Of what changes a message, whose row stands or is in `messages`; its statements are in changes.c. */
+struct change_row {
+    int32_t part;
+    struct cq_id chat, message, by;
+    int64_t target; /* seq of the message */
+    int64_t seq, at_ms;
+    int64_t edited_seq, deleted_seq, reacted_seq; /* of these `seq`, as the change is; else 0 */
+    struct cq_span content_type, content, key;
+    struct cq_span reaction;
+    bool no_key; /* `key` is NULL */
+};
+
+/* A message that `user` hides; its statements are in hidden.c. */
+struct hidden_row {
+    int32_t part;
+    struct cq_id chat, user, message;
+    int64_t target; /* seq of the message */
+    int64_t seq;
+};
+
+/* The tables, in the order in which they are written: X(table of the view, its row, how many at
+ * most), and PUT for one that rows are only put into. A table of this list without its columns
+ * above does not compile, nor does one without columns and statement in tables.c. */
+#define ROWS_TABLES(X, PUT)                    \
+    X(messages, message_row, ROWS_MESSAGES)    \
+    X(chats, chat_row, ROWS_CHATS)             \
+    PUT(chat_names, chat_name_row, ROWS_CHATS) \
+    PUT(members, member_row, ROWS_MEMBERS)     \
+    X(tallies, tally_row, ROWS_TALLIES)        \
+    X(users, user_row, ROWS_USERS)             \
+    PUT(devices, device_row, ROWS_DEVICES)     \
+    PUT(rejected, rejected_row, ROWS_REJECTED) \
+    PUT(media, media_row, ROWS_MEDIA)          \
+    X(media_found, media_found_row, ROWS_MEDIA)
+
+#define ROWS_NONE_(table, row, max)
+ROWS_TABLES(ROWS_NONE_, ROWS_STRUCT_)
 
 /** Everything one transaction writes; spans and ids are borrowed from the records of the turn. */
 struct rows {
-    size_t messages_n;
-    struct cq_id m_chat[ROWS_MESSAGES], m_id[ROWS_MESSAGES], m_sender[ROWS_MESSAGES];
-    int64_t m_seq[ROWS_MESSAGES], m_sent[ROWS_MESSAGES];
-    struct cq_span m_client[ROWS_MESSAGES], m_content_type[ROWS_MESSAGES], m_content[ROWS_MESSAGES],
-        m_key[ROWS_MESSAGES];
-    bool m_no_key[ROWS_MESSAGES];
-    int32_t m_part[ROWS_MESSAGES], m_type[ROWS_MESSAGES];
-    struct cq_id m_media[ROWS_MESSAGES];
-    bool m_no_media[ROWS_MESSAGES];
-
-    size_t chats_n; /* each chat once */
-    struct idmap chat_at;
-    struct cq_id c_chat[ROWS_CHATS], c_by[ROWS_CHATS];
-    int32_t c_kind[ROWS_CHATS], c_part[ROWS_CHATS];
-    struct cq_span c_name[ROWS_CHATS];
-    int64_t c_name_seq[ROWS_CHATS], c_created[ROWS_CHATS], c_last[ROWS_CHATS],
-        c_changed[ROWS_CHATS];
-
-    size_t names_n; /* each name that a group was given */
-    int32_t n_part[ROWS_CHATS];
-    struct cq_id n_chat[ROWS_CHATS];
-    struct cq_span n_name[ROWS_CHATS];
-    int64_t n_seq[ROWS_CHATS];
-
-    size_t members_n;
-    struct cq_id i_chat[ROWS_MEMBERS], i_user[ROWS_MEMBERS];
-    int64_t i_joined[ROWS_MEMBERS];
-    int32_t i_part[ROWS_MEMBERS], i_role[ROWS_MEMBERS];
-
+#define ROWS_TABLE_(table, row, max) \
+    struct {                         \
+        size_t n;                    \
+        struct row v[max];           \
+    } table;
+    ROWS_TABLES(ROWS_TABLE_, ROWS_TABLE_)
+#undef ROWS_TABLE_
+    struct idmap chat_at, user_at; /* → index; a chat, and a user, is one row */
     size_t ops_n;
-    struct row_op ops[ROWS_OPS];
-
-    size_t users_n; /* each user once */
-    struct idmap user_at;
-    struct cq_id u_user[ROWS_USERS];
-    struct cq_span u_name[ROWS_USERS];
-    int64_t u_at[ROWS_USERS], u_src[ROWS_USERS];
-
-    size_t devices_n;
-    struct cq_id d_device[ROWS_DEVICES], d_user[ROWS_DEVICES];
-    struct cq_span d_platform[ROWS_DEVICES], d_label[ROWS_DEVICES];
-    int64_t d_at[ROWS_DEVICES];
-
-    size_t media_n; /* MediaReady */
-    struct cq_id f_id[ROWS_MEDIA], f_owner[ROWS_MEDIA], f_chat[ROWS_MEDIA];
-    int32_t f_type[ROWS_MEDIA];
-    struct cq_span f_content_type[ROWS_MEDIA], f_sha256[ROWS_MEDIA], f_name[ROWS_MEDIA],
-        f_key[ROWS_MEDIA];
-    int64_t f_size[ROWS_MEDIA], f_at[ROWS_MEDIA], f_seq[ROWS_MEDIA];
-
-    size_t found_n; /* MediaProcessed */
-    struct cq_id p_id[ROWS_MEDIA];
-    int32_t p_width[ROWS_MEDIA], p_height[ROWS_MEDIA];
-    int64_t p_duration[ROWS_MEDIA], p_seq[ROWS_MEDIA];
-    struct cq_span p_thumb[ROWS_MEDIA], p_fault[ROWS_MEDIA];
-
-    size_t rejected_n;
-    int32_t r_part[ROWS_REJECTED];
-    int64_t r_offset[ROWS_REJECTED], r_at[ROWS_REJECTED];
-    struct cq_id r_id[ROWS_REJECTED], r_chat[ROWS_REJECTED], r_user[ROWS_REJECTED];
-    struct cq_span r_client[ROWS_REJECTED], r_code[ROWS_REJECTED];
+    struct row_op ops[ROWS_OPS]; /* after all rows */
+    size_t changes_n, edits_n, deletions_n, reactions_n;
+    struct change_row changes[ROWS_CHANGES]; /* after these, since they ask who was there */
+    size_t hidden_n;
+    struct hidden_row hidden[ROWS_HIDDEN]; /* after messages */
 };
 
 struct rows *rows_new(void); /* NULL without memory; owned by caller */
-void rows_free(struct rows *r);
-void rows_clear(struct rows *r);
+void rows_free(struct rows *rows);
+void rows_clear(struct rows *rows);
 
 /** Map one fact. CQ_OK; CQ_AGAIN when some table is full: write what is there first. */
-CQ_MUST_CHECK enum cq_status rows_chat_event(struct rows *r, const struct chat_event *e);
-CQ_MUST_CHECK enum cq_status rows_user_event(struct rows *r, const struct user_event *e);
-/** `t` is borrowed until the rows are written. */
-CQ_MUST_CHECK enum cq_status rows_push_target(struct rows *r, const struct push_target *t);
+CQ_MUST_CHECK enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event);
+CQ_MUST_CHECK enum cq_status rows_user_event(struct rows *rows, const struct user_event *event);
+/** `target` is borrowed until the rows are written. */
+CQ_MUST_CHECK enum cq_status rows_push_target(struct rows *rows, const struct push_target *target);
 
 /** A tombstone; CQ_POISON when the key is none of ours. */
-CQ_MUST_CHECK enum cq_status rows_push_gone(struct rows *r, struct cq_span key);
-CQ_MUST_CHECK enum cq_status rows_rejection(struct rows *r, const struct rejection *x);
+CQ_MUST_CHECK enum cq_status rows_push_gone(struct rows *rows, struct cq_span key);
+CQ_MUST_CHECK enum cq_status rows_rejection(struct rows *rows, const struct rejection *rejection);

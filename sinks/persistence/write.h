@@ -11,5 +11,5 @@
 /** Statuses of pg_run. `params` is the caller's, reused. `repeated`: messages that are there
  * already are skipped. Without it the statement fails on such a message (SQLSTATE 23505), and is
  * faster when there is none. */
-CQ_MUST_CHECK enum cq_status rows_write(const struct rows *r, struct pg *c,
+CQ_MUST_CHECK enum cq_status rows_write(const struct rows *rows, struct pg *db,
                                         struct pg_params *params, bool repeated);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "sinks/status/role.h"
-
+/*
+ * sinks/status/role.c - the role `status`: delivery.status into cursors, and ticks to the senders.
+ */
+#include "lib/feed/role.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/partitions.h"
 #include "lib/base/settings.h"
-#include "lib/feed/feed.h"
 #include "schemas/codec.h"
 #include "schemas/delivery.h"
 #include "schemas/topics.h"
@@ -15,13 +16,11 @@
 enum {
     ARENA_BYTES = 64 * 1024 * 1024,
     PARAMS_BYTES = 16 * 1024 * 1024,
-    WAIT_MS = 100,
     ASK_END_MS = 1000, /* how often the end of one partition of chat.actions is asked for … */
     ASK_EVERY_MS = 20, /* … and that of any */
 };
 
 struct status_role {
-    struct bus_watched inbox; /* where it writes ticks */
     struct ticks *ticks;
     struct delivery *delivery;
     struct cq_arena *arena; /* of the turn */
@@ -36,44 +35,44 @@ struct status_role {
 
 /* ---- waiting for the view ------------------------------------------------------------- */
 
-static enum cq_status on_connected(void *arg, struct pg *c)
+static enum cq_status on_connected(void *arg, struct pg *db)
 {
     (void)arg;
-    return pg_script(c, "LISTEN applied");
+    return pg_script(db, "LISTEN applied");
 }
 
-static enum cq_status read_view(struct status_role *x, struct pg *c)
+static enum cq_status read_view(struct status_role *role, struct pg *db)
 {
     static const char sql[] =
         "SELECT partition, source_next FROM view.positions WHERE consumer = 'persistence' "
         "AND topic = 'chat.events'";
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    enum cq_status st = pg_run(c, sql, NULL, &rows);
+    enum cq_status st = pg_run(db, sql, NULL, &rows);
 
     for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
         int64_t p = pg_i64(rows, i, 0);
 
         if (p >= 0 && p < PARTITIONS_MAX)
-            x->view_next[p] = pg_i64(rows, i, 1);
+            role->view_next[p] = pg_i64(rows, i, 1);
     }
     return st;
 }
 
 /* Whether the log has what the receipt speaks of, so that the view will have it. Only what waits is
  * looked at, so the broker is asked seldom; while it does not answer, the receipt waits. */
-static bool may_come(struct status_role *x, int32_t partition, int64_t offset)
+static bool may_come(struct status_role *role, int32_t partition, int64_t offset)
 {
     int64_t now_ms = clock_mono_ms(), first, next;
 
-    if (offset < x->log_next[partition] || now_ms - x->asked_any_ms < ASK_EVERY_MS ||
-        (x->asked_ms[partition] && now_ms - x->asked_ms[partition] < ASK_END_MS))
+    if (offset < role->log_next[partition] || now_ms - role->asked_any_ms < ASK_EVERY_MS ||
+        (role->asked_ms[partition] && now_ms - role->asked_ms[partition] < ASK_END_MS))
         return true;
-    if (reader_watermarks(x->reader, topic_name(TOPIC_CHAT_ACTIONS), partition, &first, &next) ==
+    if (reader_watermarks(role->reader, topic_name(TOPIC_CHAT_ACTIONS), partition, &first, &next) ==
         CQ_OK)
-        x->log_next[partition] = next;
+        role->log_next[partition] = next;
     else
         next = INT64_MAX;
-    x->asked_any_ms = x->asked_ms[partition] = clock_mono_ms();
+    role->asked_any_ms = role->asked_ms[partition] = clock_mono_ms();
     return offset < next;
 }
 
@@ -88,26 +87,27 @@ static void on_notify(void *arg, const char *channel, const char *payload)
  * waits until the view has the event it speaks of. processors/chat clamps receipts to what the view
  * will reach. One above that would wait for ever, so it is admitted, and on_step() dead-letters
  * it. */
-static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record *recs, int n,
+static enum cq_status on_admit(void *arg, struct pg *db, const struct bus_record *recs, int n,
                                bool *hold)
 {
-    struct status_role *x = arg;
+    struct status_role *role = arg;
     bool asked = false;
 
     /* drop the notifications that came meanwhile, so that they do not pile up */
-    if (pg_wait_notify(c, 0, on_notify, NULL) != CQ_OK)
+    if (pg_wait_notify(db, 0, on_notify, NULL) != CQ_OK)
         return CQ_AGAIN;
     for (int i = 0; i < n; i++) {
-        struct delivery_status s;
+        struct delivery_status status;
         int64_t offset;
 
-        arena_reset(x->arena);
+        arena_reset(role->arena);
         if (recs[i].partition >= PARTITIONS_MAX ||
-            codec_decode(&delivery_status_codec, recs[i].value, x->arena, &s, NULL) != CQ_OK)
+            codec_decode(&delivery_status_codec, recs[i].value, role->arena, &status, NULL) !=
+                CQ_OK)
             continue; /* it cannot be decoded: admit it, and on_step() dead-letters it */
-        offset = seq_offset(s.seq);
-        if (offset >= x->view_next[recs[i].partition] && !asked) {
-            enum cq_status st = read_view(x, c);
+        offset = seq_offset(status.seq);
+        if (offset >= role->view_next[recs[i].partition] && !asked) {
+            enum cq_status st = read_view(role, db);
 
             if (st != CQ_OK)
                 return st;
@@ -116,17 +116,17 @@ static enum cq_status on_admit(void *arg, struct pg *c, const struct bus_record 
                      * too */
             continue;
         }
-        hold[i] = offset >= x->view_next[recs[i].partition] &&
-                  s.seq <= seq_make(s.source.generation, s.source.offset) &&
-                  may_come(x, recs[i].partition, offset);
+        hold[i] = offset >= role->view_next[recs[i].partition] &&
+                  status.seq <= seq_make(status.source.generation, status.source.offset) &&
+                  may_come(role, recs[i].partition, offset);
     }
     return CQ_OK;
 }
 
-static void on_idle(void *arg, struct pg *c, int wait_ms)
+static void on_idle(void *arg, struct pg *db, int wait_ms)
 {
     (void)arg;
-    if (pg_wait_notify(c, wait_ms, on_notify, NULL) != CQ_OK)
+    if (pg_wait_notify(db, wait_ms, on_notify, NULL) != CQ_OK)
         log_debug("listening_broke"); /* the next turn finds the connection gone */
 }
 
@@ -134,61 +134,58 @@ static void on_idle(void *arg, struct pg *c, int wait_ms)
 
 static void on_begin(void *arg)
 {
-    struct status_role *x = arg;
+    struct status_role *role = arg;
 
-    ticks_clear(x->ticks);
-    delivery_clear(x->delivery);
-    arena_reset(x->arena);
+    ticks_clear(role->ticks);
+    delivery_clear(role->delivery);
+    arena_reset(role->arena);
 }
 
 static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t applied, bool quiet,
                               int64_t *ret_source, const char **ret_why)
 {
-    struct status_role *x = arg;
-    struct delivery_status s;
-    enum cq_status st = codec_decode(&delivery_status_codec, in->value, x->arena, &s, ret_why);
+    struct status_role *role = arg;
+    struct delivery_status status;
+    enum cq_status st =
+        codec_decode(&delivery_status_codec, in->value, role->arena, &status, ret_why);
 
     if (st != CQ_OK)
         return st;
     *ret_why = "names a seq at or above its own, or one that the view will never reach";
-    if (s.seq > seq_make(s.source.generation, s.source.offset) ||
-        (in->partition < PARTITIONS_MAX && seq_offset(s.seq) >= x->view_next[in->partition]))
+    if (status.seq > seq_make(status.source.generation, status.source.offset) ||
+        (in->partition < PARTITIONS_MAX &&
+         seq_offset(status.seq) >= role->view_next[in->partition]))
         return CQ_POISON; /* admitted although the view will never reach it */
-    *ret_source = s.source.offset;
+    *ret_source = status.source.offset;
     /* A repeat after a crash of processors/chat, or of a zombie. Applied again, its old membership
      * would be combined with today's cursors. Several records may share a source. */
-    if (s.source.offset < applied) {
+    if (status.source.offset < applied) {
         count_add(COUNT_DUPLICATES, 1);
         return CQ_OK;
     }
-    return ticks_add(x->ticks, &s, in->partition, in->offset, quiet, x->arena);
+    return ticks_add(role->ticks, &status, in->partition, in->offset, quiet, role->arena);
 }
 
-static enum cq_status on_write(void *arg, struct pg *c, struct producer *p, const char **ret_why)
+static enum cq_status on_write(void *arg, struct pg *db, struct producer *producer,
+                               const char **ret_why)
 {
-    struct status_role *x = arg;
-    enum cq_status st = store_load(x->ticks, c, &x->params, x->arena);
+    struct status_role *role = arg;
+    enum cq_status st = store_load(role->ticks, db, &role->params, role->arena);
 
     if (st == CQ_OK) {
-        ticks_apply(x->ticks);
-        st = store_save(x->ticks, c, &x->params, x->arena);
+        ticks_apply(role->ticks);
+        st = store_save(role->ticks, db, &role->params, role->arena);
     }
     if (st == CQ_OK)
-        st = tell_senders(x->ticks, c, &x->params, x->arena, x->delivery, p);
+        st = tell_senders(role->ticks, db, &role->params, role->arena, role->delivery, producer);
     if (st == CQ_OK)
-        st = tell_readers(x->ticks, x->arena, x->delivery, p);
-    if (st == CQ_FATAL && arena_full(x->arena)) { /* a turn with fewer records needs less memory */
+        st = tell_readers(role->ticks, role->arena, role->delivery, producer);
+    if (st == CQ_FATAL &&
+        arena_full(role->arena)) { /* a turn with fewer records needs less memory */
         *ret_why = "needs more memory or output than a turn may have";
         return CQ_POISON;
     }
     return st;
-}
-
-static void on_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
-{
-    (void)arg;
-    log_info(ours ? "assigned" : "revoked", LOG_S("topic", topic), LOG_I("partition", partition),
-             LOG_I("from", from));
 }
 
 static const struct feed_ops ops = {
@@ -198,75 +195,40 @@ static const struct feed_ops ops = {
     .begin = on_begin,
     .step = on_step,
     .write = on_write,
-    .owned = on_owned,
+    .owned = feed_role_owned,
 };
-
-static enum cq_status open_feed(struct status_role *x, const volatile int *stop, struct feed **ret)
-{
-    static const struct feed_topic topics[] = { { "delivery.status", false, "chat.actions" } };
-
-    x->inbox = (struct bus_watched){ .topic = topic_name(TOPIC_USER_INBOX),
-                                     .partitions = (int32_t)setting_int(SET_PARTITIONS),
-                                     .groups = topic_groups(TOPIC_USER_INBOX),
-                                     .groups_n = TOPIC_GROUPS_MAX };
-    return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
-                                         .database_url = setting_text(SET_DATABASE_URL),
-                                         .consumer = "status",
-                                         .instance = setting_text(SET_INSTANCE),
-                                         .topics = topics,
-                                         .topics_n = ARRAY_LEN(topics),
-                                         .partitions = (int32_t)setting_int(SET_PARTITIONS),
-                                         .outputs = &x->inbox,
-                                         .outputs_n = 1,
-                                         .ops = &ops,
-                                         .arg = x,
-                                         .stop = stop },
-                    ret);
-}
-
-static void tell_whole(const struct feed *f, bool *incomplete)
-{
-    int64_t left = feed_stats(f)->incomplete;
-
-    if ((left != 0) == *incomplete)
-        return;
-    *incomplete = left != 0;
-    if (left)
-        log_info("ticks_incomplete", LOG_I("partitions", left));
-    else
-        log_info("ticks_filled");
-}
 
 int status_role_run(const volatile int *stop)
 {
-    static struct status_role x;
-    struct feed *feed = NULL;
-    bool incomplete = false;
+    static const struct feed_topic topics[] = { { "delivery.status", false, "chat.actions" } };
+    static struct status_role status_role;
+    const int32_t partitions = (int32_t)setting_int(SET_PARTITIONS);
+    const struct bus_watched inbox = { topic_name(TOPIC_USER_INBOX), partitions,
+                                       topic_groups(TOPIC_USER_INBOX), TOPIC_GROUPS_MAX };
+    const struct feed_role role = { .consumer = "status",
+                                    .topics = topics,
+                                    .topics_n = ARRAY_LEN(topics),
+                                    .outputs = &inbox, /* where it writes ticks */
+                                    .outputs_n = 1,
+                                    .ops = &ops,
+                                    .arg = &status_role,
+                                    .incomplete = "ticks_incomplete",
+                                    .filled = "ticks_filled" };
     enum cq_status st;
+    int code;
 
-    x.ticks = ticks_new();
-    x.delivery =
-        delivery_new(DELIVERY_ORIGIN_DELIVERY_STATUS, (int32_t)setting_int(SET_PARTITIONS));
-    x.arena = arena_new(ARENA_BYTES);
-    pg_params_init(&x.params, PARAMS_BYTES);
-    st = x.ticks && x.delivery ? reader_new(setting_text(SET_KAFKA_BROKER), &x.reader) : CQ_FATAL;
-    st = st == CQ_OK ? open_feed(&x, stop, &feed) : CQ_FATAL;
-    if (st == CQ_OK)
-        st = feed_join(feed);
-    if (st == CQ_OK)
-        log_info("ready");
-    while (st == CQ_OK && !*stop) {
-        st = feed_turn(feed, WAIT_MS);
-        tell_whole(feed, &incomplete);
-    }
-    if (st != CQ_OK)
-        log_ended(cq_status_name(st),
-                  feed ? feed_error(feed) : "no memory, or Kafka's client refused its settings");
-    feed_free(feed);
-    reader_free(x.reader);
-    ticks_free(x.ticks);
-    delivery_free(x.delivery);
-    arena_free(x.arena);
-    pg_params_release(&x.params);
-    return st == CQ_OK || *stop ? 0 : 1;
+    status_role.ticks = ticks_new();
+    status_role.delivery = delivery_new(DELIVERY_ORIGIN_DELIVERY_STATUS, partitions);
+    status_role.arena = arena_new(ARENA_BYTES);
+    pg_params_init(&status_role.params, PARAMS_BYTES);
+    st = status_role.ticks && status_role.delivery
+             ? reader_new(setting_text(SET_KAFKA_BROKER), &status_role.reader)
+             : CQ_FATAL;
+    code = feed_role_run(&role, st, stop);
+    reader_free(status_role.reader);
+    ticks_free(status_role.ticks);
+    delivery_free(status_role.delivery);
+    arena_free(status_role.arena);
+    pg_params_release(&status_role.params);
+    return code;
 }

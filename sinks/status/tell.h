@@ -9,15 +9,15 @@
 #include "sinks/status/store.h"
 
 /**
- * Find the senders in the ranges of `t` and queue one tick for each, with both values as they are
- * now, on `out`. The caller awaits the reports before it commits: a repeated tick is harmless, a
- * missing one is not.
+ * Find the senders in the ranges of `ticks` and queue one tick for each, with both values as they
+ * are now, on `out`. The caller awaits the reports before it commits: a repeated tick is harmless,
+ * a missing one is not.
  */
-CQ_MUST_CHECK enum cq_status tell_senders(struct ticks *t, struct pg *c, struct pg_params *p,
-                                          struct cq_arena *a, struct delivery *d,
-                                          struct producer *out);
+CQ_MUST_CHECK enum cq_status tell_senders(struct ticks *ticks, struct pg *db,
+                                          struct pg_params *params, struct cq_arena *arena,
+                                          struct delivery *delivery, struct producer *out);
 
 /** Queue for each user that read something one frame for the user's other devices, in the same
  * way. */
-CQ_MUST_CHECK enum cq_status tell_readers(struct ticks *t, struct cq_arena *a, struct delivery *d,
-                                          struct producer *out);
+CQ_MUST_CHECK enum cq_status tell_readers(struct ticks *ticks, struct cq_arena *arena,
+                                          struct delivery *delivery, struct producer *out);

@@ -10,6 +10,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/idmap.h"
+#include "schemas/frame.h"
 #include "schemas/records.gen.h"
 
 enum { TICK_DELIVERED, TICK_READ, TICK_KINDS };
@@ -29,20 +30,28 @@ struct tick_mark {
 };
 
 /** What all but `user` have. */
-static inline int64_t tick_mark_for(const struct tick_mark *m, struct cq_id user)
+static inline int64_t tick_mark_for(const struct tick_mark *mark, struct cq_id user)
 {
-    return id_eq(m->low_user, user) ? m->next : m->low;
+    return id_eq(mark->low_user, user) ? mark->next : mark->low;
 }
 
 struct tick_user {
     struct cq_id id;
-    int64_t cursor[TICK_KINDS];
+    int64_t cursor[TICK_KINDS]; /* of TICK_READ what others are told … */
+    int64_t own_read;           /* … and this is how far he has read, that or more */
     bool dirty;
 };
 
 struct tick_stay {
     size_t user;          /* index into users */
     int64_t joined, left; /* INT64_MAX: still there */
+};
+
+/* One of the two of a direct chat had blocked the other, and was not in it; `before` of a block that
+ * still is: INT64_MAX. */
+struct tick_gap {
+    struct cq_id user;
+    struct frame_gap gap;
 };
 
 struct tick_chat {
@@ -62,7 +71,9 @@ struct tick_chat {
     /* of the record that moved each mark last */
     int64_t at_ms[TICK_KINDS];
     int64_t offset[TICK_KINDS];
-    int64_t now; /* source seq of the last record */
+    int64_t now;                 /* source seq of the last record */
+    const struct tick_gap *gaps; /* of a direct chat, in the arena, by user and in order */
+    size_t gaps_n;
 };
 
 struct tick_record {
@@ -77,6 +88,7 @@ struct tick_record {
 
 /* A cursor that advanced: a row of view.receipts. */
 struct tick_receipt {
+    int32_t part; /* of the chat, as in each row */
     struct cq_id chat, user;
     int32_t kind;
     int64_t seq, at_ms;
@@ -84,12 +96,14 @@ struct tick_receipt {
 
 /* What one device has: goes into a row of view.device_cursors. */
 struct tick_device {
+    int32_t part;
     struct cq_id chat, device;
     int64_t seq;
 };
 
 /* A mark that moved: a row of view.mark_advances. */
 struct tick_advance {
+    int32_t part;
     struct cq_id chat;
     int32_t kind;
     struct tick_mark mark;
@@ -104,7 +118,7 @@ struct tick_range {
     int64_t lo, hi;
 };
 
-/* A user's read cursor that advanced, and by which device: the user's other devices are to know. */
+/* A user read on, told to others or not, and on which device: his other devices are to know. */
 struct tick_reading {
     size_t chat;
     struct cq_id user, device;
@@ -131,23 +145,23 @@ struct ticks {
 };
 
 struct ticks *ticks_new(void); /* NULL without memory; owned by caller */
-void ticks_free(struct ticks *t);
-void ticks_clear(struct ticks *t);
+void ticks_free(struct ticks *ticks);
+void ticks_clear(struct ticks *ticks);
 
 /**
  * Gather one record that stands at (partition, offset) of delivery.status; the users of a direct
  * chat are known from it. CQ_AGAIN: the turn is full. CQ_POISON: it speaks of what comes after it.
  */
-CQ_MUST_CHECK enum cq_status ticks_add(struct ticks *t, const struct delivery_status *s,
+CQ_MUST_CHECK enum cq_status ticks_add(struct ticks *ticks, const struct delivery_status *status,
                                        int32_t partition, int64_t offset, bool quiet,
-                                       struct cq_arena *a);
+                                       struct cq_arena *arena);
 
 /** The user of a chat, or NULL. */
-struct tick_user *ticks_user(struct tick_chat *c, struct cq_id id);
+struct tick_user *ticks_user(struct tick_chat *chat, struct cq_id id);
 
 /** Whether that user is a member just after `seq`; `*ret_joined` (may be NULL) is since when. */
-bool ticks_present(const struct tick_chat *c, size_t user, int64_t seq, int64_t *ret_joined);
+bool ticks_present(const struct tick_chat *chat, size_t user, int64_t seq, int64_t *ret_joined);
 
 /** Apply what was gathered, once users, stays, cursors and marks are loaded. Fills receipts,
  * devices, advances, ranges and readings. */
-void ticks_apply(struct ticks *t);
+void ticks_apply(struct ticks *ticks);

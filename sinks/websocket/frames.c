@@ -12,132 +12,135 @@ struct frame_chunk {
     struct frame frames[CHUNK_FRAMES];
 };
 
-void frame_pool_init(struct frame_pool *p, size_t max)
+void frame_pool_init(struct frame_pool *pool, size_t max)
 {
-    *p = (struct frame_pool){ .max = max };
+    *pool = (struct frame_pool){ .max = max };
 }
 
-void frame_pool_release(struct frame_pool *p)
+void frame_pool_release(struct frame_pool *pool)
 {
-    while (p->chunks) {
-        struct frame_chunk *c = p->chunks;
+    while (pool->chunks) {
+        struct frame_chunk *chunk = pool->chunks;
 
-        p->chunks = c->next;
-        free(c);
+        pool->chunks = chunk->next;
+        free(chunk);
     }
-    *p = (struct frame_pool){ 0 };
+    *pool = (struct frame_pool){ 0 };
 }
 
-static bool add_chunk(struct frame_pool *p)
+static bool add_chunk(struct frame_pool *pool)
 {
-    struct frame_chunk *c = malloc(sizeof *c);
+    struct frame_chunk *chunk = malloc(sizeof *chunk);
 
-    if (!c)
+    if (!chunk)
         return false;
-    c->next = p->chunks;
-    p->chunks = c;
+    chunk->next = pool->chunks;
+    pool->chunks = chunk;
     for (size_t i = 0; i < CHUNK_FRAMES; i++) {
-        c->frames[i].next = p->free;
-        p->free = &c->frames[i];
+        chunk->frames[i].next = pool->free;
+        pool->free = &chunk->frames[i];
     }
     return true;
 }
 
-struct frame *frame_new(struct frame_pool *p, struct push_record *record, uint32_t entry,
+struct frame *frame_new(struct frame_pool *pool, struct push_record *record, uint32_t entry,
                         int64_t now_ms)
 {
-    struct frame *f;
+    struct frame *frame;
 
-    if (p->used == p->max || (!p->free && !add_chunk(p)))
+    if (pool->used == pool->max || (!pool->free && !add_chunk(pool)))
         return NULL;
-    f = p->free;
-    p->free = f->next;
-    p->used++;
-    *f = (struct frame){ .record = record, .entry = entry, .at_ms = now_ms };
+    frame = pool->free;
+    pool->free = frame->next;
+    pool->used++;
+    *frame = (struct frame){ .record = record, .entry = entry, .at_ms = now_ms };
     push_ref(record);
-    return f;
+    return frame;
 }
 
-void frame_free(struct frame_pool *p, struct frame *f)
+void frame_free(struct frame_pool *pool, struct frame *frame)
 {
-    CQ_ASSERT(p->used > 0);
-    f->next = p->free;
-    p->free = f;
-    p->used--;
+    CQ_ASSERT(pool->used > 0);
+    frame->next = pool->free;
+    pool->free = frame;
+    pool->used--;
 }
 
-void frame_drop(struct frame_pool *p, struct frame *f)
+void frame_drop(struct frame_pool *pool, struct frame *frame)
 {
-    push_unref(f->record);
-    frame_free(p, f);
+    push_unref(frame->record);
+    frame_free(pool, frame);
 }
 
-static uint32_t bytes_of(const struct frame *f)
+static uint32_t bytes_of(const struct frame *frame)
 {
-    return (uint32_t)f->record->entries[f->entry].frame.n;
+    return (uint32_t)frame->record->entries[frame->entry].frame.n;
 }
 
-enum cq_status frames_push(struct frames *q, struct frame *f)
+enum cq_status frames_push(struct frames *frames, struct frame *frame)
 {
     /* One frame always fits: a large one must not make a socket useless. */
-    if (q->n == FRAMES_SOCKET_MAX || (q->n && q->bytes + bytes_of(f) > FRAMES_SOCKET_BYTES_MAX))
+    if (frames->n == FRAMES_SOCKET_MAX ||
+        (frames->n && frames->bytes + bytes_of(frame) > FRAMES_SOCKET_BYTES_MAX))
         return CQ_AGAIN;
-    f->next = NULL;
-    if (q->tail)
-        q->tail->next = f;
+    frame->next = NULL;
+    if (frames->tail)
+        frames->tail->next = frame;
     else
-        q->head = f;
-    q->tail = f;
-    if (!q->unwritten)
-        q->unwritten = f;
-    q->n++;
-    q->bytes += bytes_of(f);
+        frames->head = frame;
+    frames->tail = frame;
+    if (!frames->unwritten)
+        frames->unwritten = frame;
+    frames->n++;
+    frames->bytes += bytes_of(frame);
     return CQ_OK;
 }
 
-const struct frame *frames_peek(const struct frames *q, uint64_t *ret_n)
+const struct frame *frames_peek(const struct frames *frames, uint64_t *ret_n)
 {
-    *ret_n = q->last + 1;
-    return q->unwritten;
+    *ret_n = frames->last + 1;
+    return frames->unwritten;
 }
 
-void frames_wrote(struct frames *q)
+void frames_wrote(struct frames *frames)
 {
-    CQ_ASSERT(q->unwritten != NULL && q->written_n < q->n, q->written_n, q->n);
-    q->unwritten = q->unwritten->next;
-    q->written_n++;
-    q->last++;
+    CQ_ASSERT(frames->unwritten != NULL && frames->written_n < frames->n, frames->written_n,
+              frames->n);
+    frames->unwritten = frames->unwritten->next;
+    frames->written_n++;
+    frames->last++;
 }
 
-bool frames_ok(struct frames *q, struct frame_pool *p, uint64_t n)
+bool frames_ok(struct frames *frames, struct frame_pool *pool, uint64_t n)
 {
-    if (n > q->last)
+    if (n > frames->last)
         return false;
-    while (q->written_n && q->last - q->written_n + 1 <= n) {
-        struct frame *f = q->head;
+    while (frames->written_n && frames->last - frames->written_n + 1 <= n) {
+        struct frame *frame = frames->head;
 
-        CQ_ASSERT(f != q->unwritten && q->n >= q->written_n && q->bytes >= bytes_of(f), q->n,
-                  q->written_n, q->bytes);
-        q->head = f->next;
-        q->n--;
-        q->written_n--;
-        q->bytes -= bytes_of(f);
-        frame_drop(p, f);
+        CQ_ASSERT(frame != frames->unwritten && frames->n >= frames->written_n &&
+                      frames->bytes >= bytes_of(frame),
+                  frames->n, frames->written_n, frames->bytes);
+        frames->head = frame->next;
+        frames->n--;
+        frames->written_n--;
+        frames->bytes -= bytes_of(frame);
+        frame_drop(pool, frame);
     }
-    if (!q->head)
-        q->tail = NULL;
+    if (!frames->head)
+        frames->tail = NULL;
     return true;
 }
 
-struct frame *frames_take(struct frames *q)
+struct frame *frames_take(struct frames *frames)
 {
-    struct frame *all = q->head;
+    struct frame *all = frames->head;
 
-    *q = (struct frames){ .last = q->last };
+    *frames = (struct frames){ .last = frames->last };
     return all;
 }
 
-int64_t frames_oldest_ms(const struct frames *q)
+int64_t frames_oldest_ms(const struct frames *frames)
 {
-    return q->head ? q->head->at_ms : INT64_MAX;
+    return frames->head ? frames->head->at_ms : INT64_MAX;
 }

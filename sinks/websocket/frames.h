@@ -30,18 +30,18 @@ struct frame_pool {
     size_t max; /* frames */
 };
 
-void frame_pool_init(struct frame_pool *p, size_t max);
-void frame_pool_release(struct frame_pool *p);
+void frame_pool_init(struct frame_pool *pool, size_t max);
+void frame_pool_release(struct frame_pool *pool);
 
 /** Give back one node; the caller drops its reference to the record. */
-void frame_free(struct frame_pool *p, struct frame *f);
+void frame_free(struct frame_pool *pool, struct frame *frame);
 
 /** A node for `entry` of `record`, taking one reference; NULL at the pool's maximum. */
-struct frame *frame_new(struct frame_pool *p, struct push_record *record, uint32_t entry,
+struct frame *frame_new(struct frame_pool *pool, struct push_record *record, uint32_t entry,
                         int64_t now_ms);
 
 /** Drop a frame: its reference and its node. */
-void frame_drop(struct frame_pool *p, struct frame *f);
+void frame_drop(struct frame_pool *pool, struct frame *frame);
 
 struct frames {
     struct frame *head;      /* oldest not ok'd */
@@ -53,21 +53,22 @@ struct frames {
     uint64_t last; /* number of the last written frame of this socket */
 };
 
-/** Append (`f` is stolen). CQ_AGAIN: the socket's bound is reached, `f` stays the caller's. */
-CQ_MUST_CHECK enum cq_status frames_push(struct frames *q, struct frame *f);
+/** Append (`frame` is stolen). CQ_AGAIN: the socket's bound is reached, `frame` stays the
+ * caller's. */
+CQ_MUST_CHECK enum cq_status frames_push(struct frames *frames, struct frame *frame);
 
 /** The next frame to write and the number it will have; NULL when all are written. */
-const struct frame *frames_peek(const struct frames *q, uint64_t *ret_n);
+const struct frame *frames_peek(const struct frames *frames, uint64_t *ret_n);
 
 /** The frame that frames_peek showed is written. */
-void frames_wrote(struct frames *q);
+void frames_wrote(struct frames *frames);
 
 /** The device holds everything up to `n`: those frames are dropped. False when `n` was never
  * written. */
-CQ_MUST_CHECK bool frames_ok(struct frames *q, struct frame_pool *p, uint64_t n);
+CQ_MUST_CHECK bool frames_ok(struct frames *frames, struct frame_pool *pool, uint64_t n);
 
 /** Take all frames out (oldest first, linked by `next`, owned by the caller); numbering goes on. */
-struct frame *frames_take(struct frames *q);
+struct frame *frames_take(struct frames *frames);
 
 /** When the oldest frame without `ok` was queued; INT64_MAX when there is none. */
-int64_t frames_oldest_ms(const struct frames *q);
+int64_t frames_oldest_ms(const struct frames *frames);

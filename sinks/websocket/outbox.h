@@ -11,24 +11,28 @@
 
 enum parcel_kind { PARCEL_OPENED, PARCEL_GONE };
 
-enum parcel_state { PARCEL_QUEUED, PARCEL_SENT, PARCEL_RESTING };
+enum parcel_state {
+    PARCEL_NEW,       /* in the queue; never submitted */
+    PARCEL_SENT,      /* submitted; its report is awaited */
+    PARCEL_RESTING,   /* not stored, as far as is known: tried again from `due_ms` on */
+    PARCEL_AGAIN,     /* in the queue after a rest; it may be in the log */
+    PARCEL_CANCELLED, /* its session ended while it was not in flight: not submitted any more */
+};
 
 struct parcel {
     struct parcel *next; /* in the queue or among the resting */
     enum parcel_kind kind;
     enum parcel_state state;
-    bool cancelled; /* its session ended while it was not in flight: do not submit */
-    bool tried;     /* submitted at least once: it may be in the log */
     bool lost;      /* GONE: SessionLost even without items */
     uint32_t index; /* in the table */
     uint32_t generation;
     int32_t attempts;
     int64_t due_ms; /* RESTING until then */
     struct cq_id session_id, user, device;
-    int32_t slot;        /* OPENED */
-    int64_t token_at_ms; /* OPENED */
-    struct parcel *
-        *owner; /* OPENED: the session's pointer to this, cleared with it; NULL: it ended */
+    int32_t slot;          /* OPENED */
+    int64_t token_at_ms;   /* OPENED */
+    struct parcel **owner; /* OPENED: the session's pointer to this, cleared with it; NULL: it
+                            * ended */
     struct frame *items, *items_tail; /* GONE: message frames, owned */
     uint32_t items_n, items_bytes;
 };
@@ -48,28 +52,28 @@ struct outbox {
     struct frame_pool *frames;  /* borrowed */
 };
 
-void outbox_init(struct outbox *o, struct frame_pool *frames);
-void outbox_release(struct outbox *o); /* drops what is left */
+void outbox_init(struct outbox *outbox, struct frame_pool *frames);
+void outbox_release(struct outbox *outbox); /* drops what is left */
 
 /** A parcel at the queue's end; it leaves at the next outbox_submit. NULL: no memory. */
-struct parcel *outbox_add(struct outbox *o, enum parcel_kind kind, struct cq_id session_id,
+struct parcel *outbox_add(struct outbox *outbox, enum parcel_kind kind, struct cq_id session_id,
                           struct cq_id user, struct cq_id device);
 
-/** Put a message frame in (`f` is stolen). CQ_AGAIN: full, start another parcel; `f` stays the
- * caller's. */
-CQ_MUST_CHECK enum cq_status parcel_put(struct parcel *p, struct frame *f);
+/** Put a message frame in (`frame` is stolen). CQ_AGAIN: full, start another parcel; `frame` stays
+ * the caller's. */
+CQ_MUST_CHECK enum cq_status parcel_put(struct parcel *parcel, struct frame *frame);
 
 /** Its session ended. True when it was never submitted: then the processors need not be told that
  * the session closed. */
-bool parcel_cancel(struct parcel *p);
+bool parcel_cancel(struct parcel *parcel);
 
 /** Submit what is queued, until the port refuses or too much is in flight. */
-void outbox_submit(struct outbox *o, const struct sink_port *port, struct cq_id incarnation,
+void outbox_submit(struct outbox *outbox, const struct sink_port *port, struct cq_id incarnation,
                    int64_t wall_ms, int64_t mono_ms);
 
 /** Verdict. On CQ_OK `*ret_handed_back` messages are done with. Unknown opaques are ignored. */
-void outbox_report(struct outbox *o, uint64_t opaque, enum cq_status st, int64_t mono_ms,
+void outbox_report(struct outbox *outbox, uint64_t opaque, enum cq_status st, int64_t mono_ms,
                    uint32_t *ret_handed_back);
 
 /** Parcels that have rested long enough go back into the queue. */
-void outbox_wake(struct outbox *o, int64_t mono_ms);
+void outbox_wake(struct outbox *outbox, int64_t mono_ms);

@@ -6,45 +6,46 @@
 
 #include <stdlib.h>
 
-enum cq_status push_decode(struct cq_span value, struct cq_arena *a, struct push_record **ret,
+enum cq_status push_decode(struct cq_span value, struct cq_arena *arena, struct push_record **ret,
                            const char **ret_why)
 {
     struct ws_push push;
-    enum cq_status st = codec_decode(&ws_push_codec, value, a, &push, ret_why);
+    enum cq_status st = codec_decode(&ws_push_codec, value, arena, &push, ret_why);
     size_t head = sizeof(struct push_record), entries, bytes;
-    struct push_record *r;
+    struct push_record *record;
     uint8_t *copy;
 
     if (st != CQ_OK)
         return st;
     entries = push.entries_n * sizeof(struct ws_entry);
     bytes = head + entries + value.n;
-    r = malloc(bytes);
-    if (!r)
+    record = malloc(bytes);
+    if (!record)
         return CQ_AGAIN;
-    *r = (struct push_record){ .refs = 1, .entries_n = (uint32_t)push.entries_n, .bytes = bytes };
-    r->entries = (struct ws_entry *)((uint8_t *)r + head);
+    *record =
+        (struct push_record){ .refs = 1, .entries_n = (uint32_t)push.entries_n, .bytes = bytes };
+    record->entries = (struct ws_entry *)((uint8_t *)record + head);
     if (entries)
-        memcpy(r->entries, push.entries, entries);
-    copy = (uint8_t *)r + head + entries;
+        memcpy(record->entries, push.entries, entries);
+    copy = (uint8_t *)record + head + entries;
     memcpy(copy, value.p, value.n);
-    for (uint32_t i = 0; i < r->entries_n; i++)
-        if (r->entries[i].frame.n)
-            r->entries[i].frame.p = copy + (r->entries[i].frame.p - value.p);
-    *ret = r;
+    for (uint32_t i = 0; i < record->entries_n; i++)
+        if (record->entries[i].frame.n)
+            record->entries[i].frame.p = copy + (record->entries[i].frame.p - value.p);
+    *ret = record;
     return CQ_OK;
 }
 
-void push_unref(struct push_record *r)
+void push_unref(struct push_record *record)
 {
-    CQ_ASSERT(r->refs > 0);
-    if (--r->refs)
+    CQ_ASSERT(record->refs > 0);
+    if (--record->refs)
         return;
-    if (r->window)
-        window_close(r->window, r->ticket);
-    if (r->held_bytes) {
-        CQ_ASSERT(*r->held_bytes >= r->bytes, *r->held_bytes, r->bytes);
-        *r->held_bytes -= r->bytes;
+    if (record->window)
+        window_close(record->window, record->ticket);
+    if (record->held_bytes) {
+        CQ_ASSERT(*record->held_bytes >= record->bytes, *record->held_bytes, record->bytes);
+        *record->held_bytes -= record->bytes;
     }
-    free(r);
+    free(record);
 }

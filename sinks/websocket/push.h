@@ -19,16 +19,16 @@ struct push_record {
     struct ws_entry *entries; /* `to` is NULL outside routing; frames point into the bytes behind */
 };
 
-/** Copy and decode `value`. The entries' `to` are in `a`, valid until it is reset; everything else
- * lives as long as the record. CQ_OK: one reference, of the caller. CQ_POISON with `*ret_why`,
+/** Copy and decode `value`. The entries' `to` are in `arena`, valid until it is reset; everything
+ * else lives as long as the record. CQ_OK: one reference, of the caller. CQ_POISON with `*ret_why`,
  * CQ_AGAIN: no memory. */
-CQ_MUST_CHECK enum cq_status push_decode(struct cq_span value, struct cq_arena *a,
+CQ_MUST_CHECK enum cq_status push_decode(struct cq_span value, struct cq_arena *arena,
                                          struct push_record **ret, const char **ret_why);
 
-static inline void push_ref(struct push_record *r)
+static inline void push_ref(struct push_record *record)
 {
-    r->refs++;
+    record->refs++;
 }
 
 /** At the last one the record is closed in its window and freed. */
-void push_unref(struct push_record *r);
+void push_unref(struct push_record *record);

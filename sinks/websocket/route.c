@@ -10,265 +10,295 @@ enum {
 
 /* ---- records -------------------------------------------------------------------------- */
 
-static void note_tick(struct sink *s, int64_t late_ms)
+static void note_tick(struct sink *sink, int64_t late_ms)
 {
     if (late_ms > TICK_LATE_MAX_MS)
         return;
-    s->stats.ticks++;
-    s->stats.ticks_late_ms += late_ms > 0 ? late_ms : 0;
+    sink->stats.ticks++;
+    sink->stats.ticks_late_ms += late_ms > 0 ? late_ms : 0;
 }
 
 /* A message that comes back to its sender shows how late the processors are, a tick how late the
  * view is. */
-static void note_late(struct sink *s, const struct session *x, const struct ws_entry *e)
+static void note_late(struct sink *sink, const struct session *session,
+                      const struct ws_entry *entry)
 {
-    int64_t late_ms = s->wall_ms - e->at_ms;
+    int64_t late_ms = sink->wall_ms - entry->at_ms;
 
-    if (e->class == FRAME_CLASS_STATUS)
-        note_tick(s, late_ms);
-    if (e->class != FRAME_CLASS_MESSAGE || !id_eq(e->sender_id, x->user))
+    if (entry->class == FRAME_CLASS_STATUS)
+        note_tick(sink, late_ms);
+    if (entry->class != FRAME_CLASS_MESSAGE || !id_eq(entry->sender_id, session->user))
         return;
     if (late_ms > OWN_LATE_MAX_MS)
         late_ms = OWN_LATE_MAX_MS; /* it was handed back, or a clock is wrong */
-    s->stats.own++;
-    s->stats.own_late_ms += late_ms > 0 ? late_ms : 0;
+    sink->stats.own++;
+    sink->stats.own_late_ms += late_ms > 0 ? late_ms : 0;
 }
 
-static void deliver(struct sink *s, struct session *x, struct push_record *r, uint32_t entry)
+static void deliver(struct sink *sink, struct session *session, struct push_record *record,
+                    uint32_t entry)
 {
-    struct frame *f = frame_new(&s->frames, r, entry, s->mono_ms);
-    struct cq_id id = x->id, user = x->user, device = x->device;
+    struct frame *frame = frame_new(&sink->frames, record, entry, sink->mono_ms);
+    struct cq_id id = session->id, user = session->user, device = session->device;
 
-    if (!f) {
-        s->failed = true;
+    if (!frame) {
+        sink->failed = true;
         return;
     }
-    if (frames_push(&x->frames, f) == CQ_OK) {
-        s->port.wake(x->conn);
+    if (frames_push(&session->frames, frame) == CQ_OK) {
+        sink->port.wake(session->conn);
         return;
     }
-    s->stats.overflows++;
-    sink_end(s, x, CLOSE_RESYNC, span_str("resync"));
-    if (frame_is_message(f))
-        sink_bounce(s, id, user, device, f);
+    sink->stats.overflows++;
+    sink_end(sink, session, CLOSE_RESYNC, span_str("resync"));
+    if (frame_is_message(frame))
+        sink_bounce(sink, id, user, device, frame);
     else
-        frame_drop(&s->frames, f);
+        frame_drop(&sink->frames, frame);
 }
 
 /* An entry for a session that is not here. */
-static void return_to_sender(struct sink *s, const struct ws_target *to, struct push_record *r,
-                             uint32_t entry)
+static void return_to_sender(struct sink *sink, const struct ws_target *to,
+                             struct push_record *record, uint32_t entry)
 {
-    const struct ws_entry *e = &r->entries[entry];
-    struct frame *f = NULL;
+    const struct ws_entry *ws_entry = &record->entries[entry];
+    struct frame *frame = NULL;
 
-    if (e->kind == WS_ENTRY_KIND_CLOSE)
+    if (ws_entry->kind == WS_ENTRY_KIND_CLOSE)
         return; /* its socket is closed already */
-    if (e->kind == WS_ENTRY_KIND_FRAME && e->class == FRAME_CLASS_MESSAGE) {
-        f = frame_new(&s->frames, r, entry, s->mono_ms);
-        if (!f) {
-            s->failed = true;
+    if (ws_entry->kind == WS_ENTRY_KIND_FRAME && ws_entry->class == FRAME_CLASS_MESSAGE) {
+        frame = frame_new(&sink->frames, record, entry, sink->mono_ms);
+        if (!frame) {
+            sink->failed = true;
             return;
         }
     }
-    sink_bounce(s, to->session_id, to->user_id, (struct cq_id){ 0 }, f);
+    sink_bounce(sink, to->session_id, to->user_id, (struct cq_id){ 0 }, frame);
 }
 
-static void route_one(struct sink *s, const struct ws_target *to, struct push_record *r,
+/* A block ends what either of the two looks at. False: this one is not to know why. */
+static bool is_shown_block(struct sink *sink, struct session *session, const struct ws_entry *entry)
+{
+    sink->port.parted(session->conn, entry->chat_id);
+    if (entry->frame.n)
+        sink->port.members(session->conn, entry->chat_id);
+    return entry->frame.n > 0;
+}
+
+static void note_reads(struct session *session, bool hidden)
+{
+    session->reads = hidden ? SINK_READS_HIDDEN : SINK_READS_TOLD;
+}
+
+static void route_one(struct sink *sink, const struct ws_target *to, struct push_record *record,
                       uint32_t entry)
 {
-    const struct ws_entry *e = &r->entries[entry];
-    uint64_t *at = idmap_get(&s->by_id, to->session_id);
-    struct session *x = at ? (struct session *)(uintptr_t)*at : NULL;
+    const struct ws_entry *ws_entry = &record->entries[entry];
+    uint64_t *at = idmap_get(&sink->by_id, to->session_id);
+    struct session *session = at ? (struct session *)(uintptr_t)*at : NULL;
 
-    if (!x || !id_eq(x->user, to->user_id)) {
-        return_to_sender(s, to, r, entry);
+    if (!session || !id_eq(session->user, to->user_id)) {
+        return_to_sender(sink, to, record, entry);
         return;
     }
-    switch (e->kind) {
+    switch (ws_entry->kind) {
     case WS_ENTRY_KIND_READY:
-        if (x->state != SESSION_OPENING)
+        if (session->state != SESSION_OPENING)
             return; /* repeated after a crash of its writer */
-        x->state = SESSION_READY;
-        s->stats.ready++;
-        deliver(s, x, r, entry);
+        session_move(sink, session, SESSION_READY);
+        note_reads(session, ws_entry->has_hides_reads && ws_entry->hides_reads);
+        deliver(sink, session, record, entry);
         return;
     case WS_ENTRY_KIND_CLOSE:
-        s->stats.closed_by_log++;
-        sink_end(s, x, CLOSE_AUTH,
-                 span_of(e->frame.p, e->frame.n < REASON_MAX ? e->frame.n : REASON_MAX));
+        sink->stats.closed_by_log++;
+        sink_end(sink, session, CLOSE_AUTH,
+                 span_of(ws_entry->frame.p,
+                         ws_entry->frame.n < REASON_MAX ? ws_entry->frame.n : REASON_MAX));
         return;
     case WS_ENTRY_KIND_FRAME:
     case WS_ENTRY_KIND_N:
-        note_late(s, x, e);
-        deliver(s, x, r, entry);
+        note_late(sink, session, ws_entry);
+        if (ws_entry->class == FRAME_CLASS_MEMBER)
+            sink->port.members(session->conn, ws_entry->chat_id);
+        if (ws_entry->class == FRAME_CLASS_BLOCK && !is_shown_block(sink, session, ws_entry))
+            return;
+
+        if (ws_entry->has_hides_reads)
+            note_reads(session, ws_entry->hides_reads);
+        deliver(sink, session, record, entry);
         return;
     }
 }
 
-static void pause_slot(struct sink *s, int32_t i, bool pause)
+static void pause_slot(struct sink *sink, int32_t i, bool pause)
 {
-    struct slot *sl = &s->slots.slot[i];
+    struct slot *slot = &sink->slots.slot[i];
 
-    if (sl->state != SLOT_OURS || sl->paused == pause)
+    if (slot->state != SLOT_OURS || slot->paused == pause)
         return;
-    sl->paused = pause;
-    s->port.pause(s->port.arg, i, pause);
+    slot->paused = pause;
+    sink->port.pause(sink->port.arg, i, pause);
 }
 
-enum cq_status sink_record(struct sink *s, int32_t slot, int64_t offset, struct cq_span value,
+enum cq_status sink_record(struct sink *sink, int32_t slot, int64_t offset, struct cq_span value,
                            const char **ret_why)
 {
-    struct slot *sl = slot >= 0 && slot < s->slots.n ? &s->slots.slot[slot] : NULL;
-    struct push_record *r = NULL;
+    struct slot *owned = slot >= 0 && slot < sink->slots.n ? &sink->slots.slot[slot] : NULL;
+    struct push_record *record = NULL;
     enum cq_status st;
     uint64_t ticket;
 
-    if (!sl || s->failed)
+    if (!owned || sink->failed)
         return CQ_FATAL;
-    if (sl->state != SLOT_OURS || offset < sl->window.next)
+    if (owned->state != SLOT_OURS || offset < owned->window.next)
         return CQ_OK; /* not ours any more, or routed before */
-    arena_reset(s->arena);
-    st = value.n ? push_decode(value, s->arena, &r, ret_why) : CQ_OK;
-    if (st == CQ_AGAIN && arena_full(s->arena)) { /* it is empty before each record */
+    arena_reset(sink->arena);
+    st = value.n ? push_decode(value, sink->arena, &record, ret_why) : CQ_OK;
+    if (st == CQ_AGAIN && arena_full(sink->arena)) { /* it is empty before each record */
         *ret_why = "needs more memory than one record may have";
         return CQ_POISON;
     }
     if (st != CQ_OK)
         return st == CQ_POISON ? CQ_POISON : CQ_FATAL;
-    st = window_add(&sl->window, offset, &ticket);
+    st = window_add(&owned->window, offset, &ticket);
     if (st != CQ_OK) {
-        if (r)
-            push_unref(r);
-        pause_slot(s, slot, true);
+        if (record)
+            push_unref(record);
+        pause_slot(sink, slot, true);
         return CQ_AGAIN;
     }
-    if (!r) {
-        window_close(&sl->window, ticket);
+    if (!record) {
+        window_close(&owned->window, ticket);
         return CQ_OK;
     }
-    r->window = &sl->window;
-    r->ticket = ticket;
-    r->held_bytes = &s->held_bytes;
-    s->held_bytes += r->bytes;
-    for (uint32_t i = 0; i < r->entries_n; i++) {
-        for (size_t k = 0; k < r->entries[i].to_n; k++)
-            route_one(s, &r->entries[i].to[k], r, i);
-        r->entries[i].to = NULL;
+    record->window = &owned->window;
+    record->ticket = ticket;
+    record->held_bytes = &sink->held_bytes;
+    sink->held_bytes += record->bytes;
+    for (uint32_t i = 0; i < record->entries_n; i++) {
+        for (size_t target = 0; target < record->entries[i].to_n; target++)
+            route_one(sink, &record->entries[i].to[target], record, i);
+        record->entries[i].to = NULL;
     }
-    push_unref(r);
-    return s->failed ? CQ_FATAL : CQ_OK;
+    push_unref(record);
+    return sink->failed ? CQ_FATAL : CQ_OK;
 }
 
 /* ---- slots ---------------------------------------------------------------------------- */
 
-int64_t sink_assigned(struct sink *s, int32_t slot, int64_t committed)
+int64_t sink_assigned(struct sink *sink, int32_t slot, int64_t committed)
 {
     int64_t from;
     bool same;
 
-    if (slot < 0 || slot >= s->slots.n)
+    if (slot < 0 || slot >= sink->slots.n)
         return committed;
-    from = slots_assigned(&s->slots, slot, committed, &same);
+    from = slots_assigned(&sink->slots, slot, committed, &same);
     if (!same)
-        sink_move_all_of(s, slot);
+        sink_move_all_of(sink, slot);
     return from;
 }
 
-static void give_away(struct sink *s, int32_t slot)
+static void give_away(struct sink *sink, int32_t slot)
 {
-    slots_away(&s->slots, slot);
-    sink_move_all_of(s, slot);
+    slots_away(&sink->slots, slot);
+    sink_move_all_of(sink, slot);
 }
 
-void sink_revoked(struct sink *s, int32_t slot, bool lost)
+void sink_revoked(struct sink *sink, int32_t slot, bool lost)
 {
     int64_t position;
 
-    if (slot < 0 || slot >= s->slots.n)
+    if (slot < 0 || slot >= sink->slots.n)
         return;
     if (lost) {
-        give_away(s, slot);
+        give_away(sink, slot);
         return;
     }
-    if (slots_dirty(&s->slots, slot, &position)) {
-        s->port.commit(s->port.arg, slot, position, true);
-        s->slots.slot[slot].committed = position;
+    if (slots_dirty(&sink->slots, slot, &position)) {
+        sink->port.commit(sink->port.arg, slot, position, true);
+        sink->slots.slot[slot].committed = position;
     }
-    slots_park(&s->slots, slot, s->mono_ms);
+    slots_park(&sink->slots, slot, sink->mono_ms);
 }
 
-void sink_settled(struct sink *s)
+bool sink_owns(const struct sink *sink, int32_t slot)
 {
-    for (int32_t i = 0; i < s->slots.n; i++)
-        if (s->slots.slot[i].state == SLOT_PARKED)
-            give_away(s, i);
-    sink_place_waiting(s);
+    return slot >= 0 && slot < sink->slots.n && sink->slots.slot[slot].state != SLOT_AWAY;
 }
 
-static void commit_dirty(struct sink *s)
+void sink_settled(struct sink *sink)
 {
-    for (int32_t i = 0; i < s->slots.n; i++) {
+    for (int32_t i = 0; i < sink->slots.n; i++)
+        if (sink->slots.slot[i].state == SLOT_PARKED)
+            give_away(sink, i);
+    sink_place_waiting(sink);
+}
+
+static void commit_dirty(struct sink *sink)
+{
+    for (int32_t i = 0; i < sink->slots.n; i++) {
         int64_t position;
 
-        if (!slots_dirty(&s->slots, i, &position))
+        if (!slots_dirty(&sink->slots, i, &position))
             continue;
-        s->port.commit(s->port.arg, i, position, false);
-        s->slots.slot[i].committed = position;
+        sink->port.commit(sink->port.arg, i, position, false);
+        sink->slots.slot[i].committed = position;
     }
 }
 
-void sink_commit_all(struct sink *s)
+void sink_commit_all(struct sink *sink)
 {
-    commit_dirty(s);
+    commit_dirty(sink);
 }
 
 /* Back-pressure: reading stops above a bound and goes on below half of it. */
-static void balance_pressure(struct sink *s)
+static void balance_pressure(struct sink *sink)
 {
-    size_t part = s->full ? 2 : 1;
+    size_t part = sink->full ? 2 : 1;
 
-    s->full = s->frames.used > SINK_FRAMES_MAX / part ||
-              s->held_bytes > SINK_HELD_BYTES_MAX / part || s->outbox.n > SINK_FRAMES_MAX / part;
-    for (int32_t i = 0; i < s->slots.n; i++) {
-        const struct slot *sl = &s->slots.slot[i];
-        uint32_t bound = (uint32_t)SLOT_WINDOW_MAX / (sl->paused ? 4 : 2);
+    sink->full = sink->frames.used > SINK_FRAMES_MAX / part ||
+                 sink->held_bytes > SINK_HELD_BYTES_MAX / part ||
+                 sink->outbox.n > SINK_FRAMES_MAX / part;
+    for (int32_t i = 0; i < sink->slots.n; i++) {
+        const struct slot *slot = &sink->slots.slot[i];
+        uint32_t bound = (uint32_t)SLOT_WINDOW_MAX / (slot->paused ? 4 : 2);
 
-        pause_slot(s, i, s->full || window_n(&sl->window) > bound);
+        pause_slot(sink, i, sink->full || window_n(&slot->window) > bound);
     }
 }
 
-void sink_batch_end(struct sink *s)
+void sink_batch_end(struct sink *sink)
 {
-    if (s->bounced.n) {
-        idmap_release(&s->bounced);
-        idmap_init(&s->bounced, SINK_FRAMES_MAX);
+    if (sink->bounced.n) {
+        idmap_release(&sink->bounced);
+        idmap_init(&sink->bounced, SINK_FRAMES_MAX);
     }
-    outbox_submit(&s->outbox, &s->port, s->incarnation, s->wall_ms, s->mono_ms);
+    outbox_submit(&sink->outbox, &sink->port, sink->incarnation, sink->wall_ms, sink->mono_ms);
 }
 
-void sink_report(struct sink *s, uint64_t opaque, enum cq_status st)
+void sink_report(struct sink *sink, uint64_t opaque, enum cq_status st)
 {
     uint32_t handed_back;
 
-    outbox_report(&s->outbox, opaque, st, s->mono_ms, &handed_back);
-    s->stats.handed_back += handed_back;
+    outbox_report(&sink->outbox, opaque, st, sink->mono_ms, &handed_back);
+    sink->stats.handed_back += handed_back;
 }
 
-void sink_tick(struct sink *s)
+void sink_tick(struct sink *sink)
 {
-    for (int32_t i = 0; i < s->slots.n; i++)
-        if (s->slots.slot[i].state == SLOT_PARKED &&
-            s->mono_ms - s->slots.slot[i].parked_at_ms > SLOT_PARKED_MAX_MS)
-            give_away(s, i);
-    sink_place_waiting(s);
-    outbox_wake(&s->outbox, s->mono_ms);
-    sink_batch_end(s);
-    balance_pressure(s);
-    commit_dirty(s);
+    for (int32_t i = 0; i < sink->slots.n; i++)
+        if (sink->slots.slot[i].state == SLOT_PARKED &&
+            sink->mono_ms - sink->slots.slot[i].parked_at_ms > SLOT_PARKED_MAX_MS)
+            give_away(sink, i);
+    sink_place_waiting(sink);
+    outbox_wake(&sink->outbox, sink->mono_ms);
+    sink_batch_end(sink);
+    balance_pressure(sink);
+    commit_dirty(sink);
 }
 
-bool sink_is_settled(const struct sink *s)
+bool sink_is_settled(const struct sink *sink)
 {
-    return s->outbox.n == 0;
+    return sink->outbox.n == 0;
 }

@@ -2,6 +2,7 @@
 #include "lib/base/assert.h"
 #include "sinks/websocket/sink_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -11,226 +12,246 @@ enum {
 
 enum cq_status sink_new(const struct sink_conf *conf, struct sink **ret)
 {
-    struct sink *s = calloc(1, sizeof *s);
+    struct sink *sink = calloc(1, sizeof *sink);
 
-    if (!s)
+    if (!sink)
         return CQ_FATAL;
-    s->port = conf->port;
-    s->incarnation = conf->incarnation;
-    s->sessions_max = conf->sessions_max;
-    s->arena = arena_new(ARENA_MAX);
-    idmap_init(&s->by_id, conf->sessions_max);
-    idmap_init(&s->bounced, SINK_FRAMES_MAX);
+    sink->port = conf->port;
+    sink->incarnation = conf->incarnation;
+    sink->sessions_max = conf->sessions_max;
+    sink->arena = arena_new(ARENA_MAX);
+    idmap_init(&sink->by_id, conf->sessions_max);
+    idmap_init(&sink->bounced, SINK_FRAMES_MAX);
     /* Frames must be handed back also when all sockets are full, so the pool is larger than the
      * sockets' bound. */
-    frame_pool_init(&s->frames, 2 * (size_t)SINK_FRAMES_MAX);
-    outbox_init(&s->outbox, &s->frames);
-    if (!s->arena || slots_init(&s->slots, conf->slots) != CQ_OK) {
-        sink_free(s);
+    frame_pool_init(&sink->frames, 2 * (size_t)SINK_FRAMES_MAX);
+    outbox_init(&sink->outbox, &sink->frames);
+    if (!sink->arena || slots_init(&sink->slots, conf->slots) != CQ_OK) {
+        sink_free(sink);
         return CQ_FATAL;
     }
-    *ret = s;
+    *ret = sink;
     return CQ_OK;
 }
 
-void sink_free(struct sink *s)
+void sink_free(struct sink *sink)
 {
-    if (!s)
+    if (!sink)
         return;
-    outbox_release(&s->outbox);
-    idmap_release(&s->by_id);
-    idmap_release(&s->bounced);
-    frame_pool_release(&s->frames);
-    slots_release(&s->slots);
-    arena_free(s->arena);
-    free(s);
+    outbox_release(&sink->outbox);
+    idmap_release(&sink->by_id);
+    idmap_release(&sink->bounced);
+    frame_pool_release(&sink->frames);
+    slots_release(&sink->slots);
+    arena_free(sink->arena);
+    free(sink);
 }
 
-const struct sink_stats *sink_stats(struct sink *s)
+const struct sink_stats *sink_stats(struct sink *sink)
 {
-    s->stats.waiting = s->waiting_n;
-    s->stats.slots_ours = s->slots.ours_n;
-    s->stats.frames_open = (int64_t)s->frames.used;
-    s->stats.jobs = s->outbox.n;
-    s->stats.held_bytes = (int64_t)s->held_bytes;
-    return &s->stats;
+    sink->stats.waiting = sink->waiting_n;
+    sink->stats.slots_ours = sink->slots.ours_n;
+    sink->stats.frames_open = (int64_t)sink->frames.used;
+    sink->stats.jobs = sink->outbox.n;
+    sink->stats.held_bytes = (int64_t)sink->held_bytes;
+    return &sink->stats;
 }
 
-void sink_set_now(struct sink *s, int64_t mono_ms, int64_t wall_ms)
+void sink_set_now(struct sink *sink, int64_t mono_ms, int64_t wall_ms)
 {
-    s->mono_ms = mono_ms;
-    s->wall_ms = wall_ms;
+    sink->mono_ms = mono_ms;
+    sink->wall_ms = wall_ms;
 }
 
 /* ---- registering and leaving ---------------------------------------------------------- */
 
-static void place(struct sink *s, struct session *x)
+void session_move(struct sink *sink, struct session *session, enum session_state to)
 {
-    int32_t slot = slots_pick(&s->slots);
-    struct cq_id id = s->port.new_id(s->port.arg);
-    struct parcel *p;
+    CQ_ASSERT(to == SESSION_WAITING ? session->state != to : to == session->state + 1,
+              session->state, to);
+    sink->waiting_n += (to == SESSION_WAITING) - (session->state == SESSION_WAITING);
+    sink->stats.ready += (to == SESSION_READY) - (session->state == SESSION_READY);
+    session->state = to;
+}
 
-    CQ_ASSERT(x->state == SESSION_WAITING && x->slot < 0 && !x->opened && s->waiting_n > 0,
-              x->state, x->slot, s->waiting_n);
-    if (slot < 0 || !idmap_put(&s->by_id, id, (uint64_t)(uintptr_t)x))
+static void place(struct sink *sink, struct session *session)
+{
+    int32_t slot = slots_pick(&sink->slots);
+    struct cq_id id = sink->port.new_id(sink->port.arg);
+    struct parcel *parcel;
+
+    CQ_ASSERT(session->state == SESSION_WAITING && session->slot < 0 && !session->opened &&
+                  sink->waiting_n > 0,
+              session->state, session->slot, sink->waiting_n);
+    if (slot < 0 || !idmap_put(&sink->by_id, id, (uint64_t)(uintptr_t)session))
         return;
-    p = outbox_add(&s->outbox, PARCEL_OPENED, id, x->user, x->device);
-    if (!p) {
-        idmap_remove(&s->by_id, id);
+    parcel = outbox_add(&sink->outbox, PARCEL_OPENED, id, session->user, session->device);
+    if (!parcel) {
+        idmap_remove(&sink->by_id, id);
         return;
     }
-    p->slot = slot;
-    p->token_at_ms = x->token_at_ms;
-    p->owner = &x->opened;
-    x->opened = p;
-    x->id = id;
-    x->slot = slot;
-    x->state = SESSION_OPENING;
-    s->slots.slot[slot].sessions_n++;
-    s->waiting_n--;
+    parcel->slot = slot;
+    parcel->token_at_ms = session->token_at_ms;
+    parcel->owner = &session->opened;
+    session->opened = parcel;
+    session->id = id;
+    session->slot = slot;
+    session_move(sink, session, SESSION_OPENING);
+    sink->slots.slot[slot].sessions_n++;
 }
 
-void sink_place_waiting(struct sink *s)
+void sink_place_waiting(struct sink *sink)
 {
-    if (!s->waiting_n || !s->slots.ours_n)
+    if (!sink->waiting_n || !sink->slots.ours_n)
         return;
-    for (struct session *x = s->all; x; x = x->next)
-        if (x->state == SESSION_WAITING)
-            place(s, x);
+    for (struct session *session = sink->all; session; session = session->next)
+        if (session->state == SESSION_WAITING)
+            place(sink, session);
 }
 
-void sink_bounce(struct sink *s, struct cq_id session_id, struct cq_id user, struct cq_id device,
-                 struct frame *f)
+void sink_bounce(struct sink *sink, struct cq_id session_id, struct cq_id user, struct cq_id device,
+                 struct frame *frame)
 {
-    uint64_t *at = idmap_get(&s->bounced, session_id);
-    struct parcel *p = at ? (struct parcel *)(uintptr_t)*at : NULL;
+    uint64_t *at = idmap_get(&sink->bounced, session_id);
+    struct parcel *parcel = at ? (struct parcel *)(uintptr_t)*at : NULL;
 
-    if (p && (!f || parcel_put(p, f) == CQ_OK))
+    if (parcel && (!frame || parcel_put(parcel, frame) == CQ_OK))
         return;
-    p = outbox_add(&s->outbox, PARCEL_GONE, session_id, user, device);
-    if (!p || !idmap_put(&s->bounced, session_id, (uint64_t)(uintptr_t)p)) {
-        s->failed = true; /* the frame stays open: it is read again after the restart */
+    parcel = outbox_add(&sink->outbox, PARCEL_GONE, session_id, user, device);
+    if (!parcel || !idmap_put(&sink->bounced, session_id, (uint64_t)(uintptr_t)parcel)) {
+        sink->failed = true; /* the frame stays open: it is read again after the restart */
         return;
     }
-    p->lost = true;
-    if (f && parcel_put(p, f) != CQ_OK)
-        s->failed = true;
+    parcel->lost = true;
+    if (frame && parcel_put(parcel, frame) != CQ_OK)
+        sink->failed = true;
 }
 
-bool frame_is_message(const struct frame *f)
+bool frame_is_message(const struct frame *frame)
 {
-    const struct ws_entry *e = &f->record->entries[f->entry];
+    const struct ws_entry *entry = &frame->record->entries[frame->entry];
 
-    return e->kind == WS_ENTRY_KIND_FRAME && e->class == FRAME_CLASS_MESSAGE;
+    return entry->kind == WS_ENTRY_KIND_FRAME && entry->class == FRAME_CLASS_MESSAGE;
 }
 
 /* The registration ends: messages without `ok` go back, other frames are dropped (a later sync has
  * them). */
-static void leave(struct sink *s, struct session *x)
+static void leave(struct sink *sink, struct session *session)
 {
-    struct frame *f = frames_take(&x->frames);
-    bool known = x->state != SESSION_WAITING;
+    struct frame *frame = frames_take(&session->frames);
+    bool known = session->state != SESSION_WAITING;
 
-    if (x->opened && parcel_cancel(x->opened))
+    if (session->opened && parcel_cancel(session->opened))
         known = false; /* its SessionOpened was never submitted */
-    x->opened = NULL;
-    if (known && !f && !outbox_add(&s->outbox, PARCEL_GONE, x->id, x->user, x->device))
-        s->failed = true;
-    while (f) {
-        struct frame *next = f->next;
+    session->opened = NULL;
+    if (known && !frame &&
+        !outbox_add(&sink->outbox, PARCEL_GONE, session->id, session->user, session->device))
+        sink->failed = true;
+    while (frame) {
+        struct frame *next = frame->next;
 
-        if (known && frame_is_message(f)) {
-            sink_bounce(s, x->id, x->user, x->device, f);
+        if (known && frame_is_message(frame)) {
+            sink_bounce(sink, session->id, session->user, session->device, frame);
         } else {
             if (known)
-                sink_bounce(s, x->id, x->user, x->device, NULL);
-            frame_drop(&s->frames, f);
+                sink_bounce(sink, session->id, session->user, session->device, NULL);
+            frame_drop(&sink->frames, frame);
         }
-        f = next;
+        frame = next;
     }
-    if (x->state == SESSION_WAITING)
+    if (session->state == SESSION_WAITING)
         return;
-    CQ_ASSERT(x->slot >= 0 && x->slot < s->slots.n && s->slots.slot[x->slot].sessions_n > 0,
-              x->slot, s->slots.n);
-    s->stats.ready -= x->state == SESSION_READY;
-    idmap_remove(&s->by_id, x->id);
-    s->slots.slot[x->slot].sessions_n--;
-    x->slot = -1;
-    x->state = SESSION_WAITING;
-    x->since_ms = s->mono_ms;
-    s->waiting_n++;
+    CQ_ASSERT(session->slot >= 0 && session->slot < sink->slots.n &&
+                  sink->slots.slot[session->slot].sessions_n > 0,
+              session->slot, sink->slots.n);
+    idmap_remove(&sink->by_id, session->id);
+    sink->slots.slot[session->slot].sessions_n--;
+    session->slot = -1;
+    session->since_ms = sink->mono_ms;
+    session_move(sink, session, SESSION_WAITING);
 }
 
-struct session *sink_open(struct sink *s, void *conn, struct cq_id user, struct cq_id device,
+struct session *sink_open(struct sink *sink, void *conn, struct cq_id user, struct cq_id device,
                           int64_t token_at_ms)
 {
-    struct session *x = s->stats.sessions < s->sessions_max ? calloc(1, sizeof *x) : NULL;
+    struct session *session =
+        sink->stats.sessions < sink->sessions_max ? calloc(1, sizeof *session) : NULL;
 
-    if (!x)
+    if (!session)
         return NULL;
-    x->conn = conn;
-    x->user = user;
-    x->device = device;
-    x->token_at_ms = token_at_ms;
-    x->slot = -1;
-    x->since_ms = s->mono_ms;
-    x->next = s->all;
-    if (s->all)
-        s->all->prev = x;
-    s->all = x;
-    s->stats.sessions++;
-    s->waiting_n++;
-    place(s, x);
-    return x;
+    session->conn = conn;
+    session->user = user;
+    session->device = device;
+    session->token_at_ms = token_at_ms;
+    session->slot = -1;
+    session->since_ms = sink->mono_ms;
+    session->next = sink->all;
+    if (sink->all)
+        sink->all->prev = session;
+    sink->all = session;
+    sink->stats.sessions++;
+    sink->waiting_n++;
+    place(sink, session);
+    return session;
 }
 
-void sink_close(struct sink *s, struct session *x)
+struct cq_id sink_session_id(const struct session *session)
 {
-    leave(s, x);
-    CQ_ASSERT(x->state == SESSION_WAITING && s->waiting_n > 0 && s->stats.sessions > 0, x->state,
-              s->waiting_n, s->stats.sessions);
-    CQ_ASSERT(x->prev || s->all == x); /* it is in the list */
-    s->waiting_n--;
-    s->stats.sessions--;
-    if (x->prev)
-        x->prev->next = x->next;
+    return session->state == SESSION_READY ? session->id : (struct cq_id){ 0 };
+}
+
+enum sink_reads sink_reads(const struct session *session)
+{
+    return session->reads;
+}
+
+void sink_close(struct sink *sink, struct session *session)
+{
+    leave(sink, session);
+    CQ_ASSERT(session->state == SESSION_WAITING && sink->waiting_n > 0 && sink->stats.sessions > 0,
+              session->state, sink->waiting_n, sink->stats.sessions);
+    CQ_ASSERT(session->prev || sink->all == session); /* it is in the list */
+    sink->waiting_n--;
+    sink->stats.sessions--;
+    if (session->prev)
+        session->prev->next = session->next;
     else
-        s->all = x->next;
-    if (x->next)
-        x->next->prev = x->prev;
-    free(x);
+        sink->all = session->next;
+    if (session->next)
+        session->next->prev = session->prev;
+    free(session);
 }
 
-void sink_end(struct sink *s, struct session *x, int code, struct cq_span reason)
+void sink_end(struct sink *sink, struct session *session, int code, struct cq_span reason)
 {
-    void *conn = x->conn;
+    void *conn = session->conn;
 
-    sink_close(s, x);
-    s->port.close(conn, code, reason);
+    sink_close(sink, session);
+    sink->port.close(conn, code, reason);
 }
 
-static void move(struct sink *s, struct session *x)
+static void move(struct sink *sink, struct session *session)
 {
-    if (x->state == SESSION_WAITING)
+    if (session->state == SESSION_WAITING)
         return;
-    leave(s, x);
-    s->stats.moved++;
+    leave(sink, session);
+    sink->stats.moved++;
 }
 
-void sink_move_all_of(struct sink *s, int32_t slot)
+void sink_move_all_of(struct sink *sink, int32_t slot)
 {
-    if (!s->slots.slot[slot].sessions_n)
+    if (!sink->slots.slot[slot].sessions_n)
         return;
-    for (struct session *x = s->all; x; x = x->next)
-        if (x->slot == slot)
-            move(s, x);
+    for (struct session *session = sink->all; session; session = session->next)
+        if (session->slot == slot)
+            move(sink, session);
 }
 
-void sink_reopen_all(struct sink *s)
+void sink_reopen_all(struct sink *sink)
 {
-    for (struct session *x = s->all; x; x = x->next)
-        move(s, x);
-    sink_place_waiting(s);
+    for (struct session *session = sink->all; session; session = session->next)
+        move(sink, session);
+    sink_place_waiting(sink);
 }
 
 /* ---- frames to sockets ---------------------------------------------------------------- */
@@ -249,35 +270,42 @@ static size_t number_head(uint64_t n, char out[NUMBER_MAX])
     return open_n + digits.n + 1;
 }
 
-bool sink_pump(struct sink *s, struct session *x)
+bool sink_pump(struct sink *sink, struct session *session)
 {
-    const struct frame *f;
+    const struct frame *frame;
     char head[NUMBER_MAX];
     uint64_t n;
 
-    while ((f = frames_peek(&x->frames, &n))) {
+    while ((frame = frames_peek(&session->frames, &n))) {
         size_t head_n = number_head(n, head);
 
-        if (!s->port.frame(x->conn, span_of(head, head_n), f->record->entries[f->entry].frame))
+        if (!sink->port.frame(session->conn, span_of(head, head_n),
+                              frame->record->entries[frame->entry].frame))
             return false;
-        frames_wrote(&x->frames);
-        s->stats.frames++;
+        frames_wrote(&session->frames);
+        sink->stats.frames++;
     }
     return true;
 }
 
-bool sink_ok(struct sink *s, struct session *x, int64_t n)
+bool sink_ok(struct sink *sink, struct session *session, int64_t n)
 {
-    s->stats.oks++;
-    return n >= 0 && frames_ok(&x->frames, &s->frames, (uint64_t)n);
+    sink->stats.oks++;
+    return n >= 0 && frames_ok(&session->frames, &sink->frames, (uint64_t)n);
 }
 
-void sink_session_tick(struct sink *s, struct session *x)
+void sink_session_tick(struct sink *sink, struct session *session)
 {
-    if (s->mono_ms - frames_oldest_ms(&x->frames) > SINK_OK_WITHIN_MS) {
-        s->stats.late++;
-        sink_end(s, x, CLOSE_NO_OK, span_str("no ok within 10 s"));
-    } else if (x->state == SESSION_WAITING && s->mono_ms - x->since_ms > SINK_PLACE_WITHIN_MS) {
-        sink_end(s, x, CLOSE_RESYNC, span_str("no slot within 10 s, connect again"));
+    char reason[64];
+
+    if (sink->mono_ms - frames_oldest_ms(&session->frames) > SINK_OK_WITHIN_MS) {
+        sink->stats.late++;
+        snprintf(reason, sizeof reason, "no ok within %d s", SINK_OK_WITHIN_MS / 1000);
+        sink_end(sink, session, CLOSE_NO_OK, span_str(reason));
+    } else if (session->state == SESSION_WAITING &&
+               sink->mono_ms - session->since_ms > SINK_PLACE_WITHIN_MS) {
+        snprintf(reason, sizeof reason, "no slot within %d s, connect again",
+                 SINK_PLACE_WITHIN_MS / 1000);
+        sink_end(sink, session, CLOSE_RESYNC, span_str(reason));
     }
 }

@@ -24,10 +24,12 @@ enum session_state {
 struct session {
     struct session *prev, *next; /* all sessions */
     void *conn;                  /* borrowed */
-    enum session_state state;
-    int32_t slot;    /* -1: none */
-    struct cq_id id; /* a new one at each registration */
+    enum session_state state;    /* set by session_move() alone */
+    int32_t slot;                /* -1: none */
+    struct cq_id id;             /* a new one at each registration */
     struct cq_id user, device;
+    enum sink_reads
+        reads; /* as it was told last; of the registration before while a new one opens */
     int64_t token_at_ms;
     int64_t since_ms;      /* WAITING: since when */
     struct parcel *opened; /* SessionOpened until it is stored; cleared by the outbox */
@@ -55,19 +57,22 @@ struct sink {
 
 /* sink.c, for route.c */
 
-/** End a session from our side: what it did not ok goes back, the socket is closed. */
-void sink_end(struct sink *s, struct session *x, int code, struct cq_span reason);
+/** The one writer of a session's state, and of how many are ready. Asserts the order. */
+void session_move(struct sink *sink, struct session *session, enum session_state to);
 
-/** One message back to user.inbox (`f` is stolen; NULL: only say that the session is not here), in
- * the parcel that this session already has in this batch, or in a new one. */
-void sink_bounce(struct sink *s, struct cq_id session_id, struct cq_id user, struct cq_id device,
-                 struct frame *f);
+/** End a session from our side: what it did not ok goes back, the socket is closed. */
+void sink_end(struct sink *sink, struct session *session, int code, struct cq_span reason);
+
+/** One message back to user.inbox (`frame` is stolen; NULL: only say that the session is not here),
+ * in the parcel that this session already has in this batch, or in a new one. */
+void sink_bounce(struct sink *sink, struct cq_id session_id, struct cq_id user, struct cq_id device,
+                 struct frame *frame);
 
 /** Whether it becomes a push when it is not delivered; all other frames are in a later sync. */
-bool frame_is_message(const struct frame *f);
+bool frame_is_message(const struct frame *frame);
 
 /** All sessions of a slot that is not ours any more register anew. */
-void sink_move_all_of(struct sink *s, int32_t slot);
+void sink_move_all_of(struct sink *sink, int32_t slot);
 
 /** Register those that wait for a slot. */
-void sink_place_waiting(struct sink *s);
+void sink_place_waiting(struct sink *sink);

@@ -33,8 +33,8 @@ struct slots {
     int32_t ours_n;
 };
 
-CQ_MUST_CHECK enum cq_status slots_init(struct slots *s, int32_t n);
-void slots_release(struct slots *s);
+CQ_MUST_CHECK enum cq_status slots_init(struct slots *slots, int32_t n);
+void slots_release(struct slots *slots);
 
 /** Sessions that share a slot before the next one is begun. */
 enum { SLOT_PACK = 2048 };
@@ -44,19 +44,19 @@ enum { SLOT_PACK = 2048 };
  * the broker in each turn of processors/user, so few sessions share one slot: the fullest below
  * SLOT_PACK, and the one with the fewest once all are above (the lowest of equals).
  */
-int32_t slots_pick(const struct slots *s);
+int32_t slots_pick(const struct slots *slots);
 
 /** It is ours, with the group's commit (-1: none). Returns where to read on; -1: at the log's
  * start.
  *  `*ret_same`: the sessions on it live on; otherwise the window was restarted and they must move.
  */
-int64_t slots_assigned(struct slots *s, int32_t i, int64_t committed, bool *ret_same);
+int64_t slots_assigned(struct slots *slots, int32_t i, int64_t committed, bool *ret_same);
 
 /** A rebalance took it. */
-void slots_park(struct slots *s, int32_t i, int64_t now_ms);
+void slots_park(struct slots *slots, int32_t i, int64_t now_ms);
 
 /** It went to somebody else: the window is forgotten, its sessions must move. */
-void slots_away(struct slots *s, int32_t i);
+void slots_away(struct slots *slots, int32_t i);
 
 /** Whether `i` has something new to commit, and what. */
-bool slots_dirty(const struct slots *s, int32_t i, int64_t *ret_position);
+bool slots_dirty(const struct slots *slots, int32_t i, int64_t *ret_position);

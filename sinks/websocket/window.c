@@ -8,71 +8,72 @@
 
 enum { FIRST_CAP = 64 };
 
-static struct window_entry *entry_of(const struct window *w, uint64_t ticket)
+static struct window_entry *entry_of(const struct window *window, uint64_t ticket)
 {
-    return &w->ring[ticket & (w->cap - 1)];
+    return &window->ring[ticket & (window->cap - 1)];
 }
 
-void window_init(struct window *w, uint32_t max)
+void window_init(struct window *window, uint32_t max)
 {
-    *w = (struct window){ .max = FIRST_CAP, .next = -1 };
-    while (w->max < max)
-        w->max *= 2;
+    *window = (struct window){ .max = FIRST_CAP, .next = -1 };
+    while (window->max < max)
+        window->max *= 2;
 }
 
-void window_release(struct window *w)
+void window_release(struct window *window)
 {
-    free(w->ring);
-    *w = (struct window){ .next = -1 };
+    free(window->ring);
+    *window = (struct window){ .next = -1 };
 }
 
-void window_restart(struct window *w, int64_t next)
+void window_restart(struct window *window, int64_t next)
 {
-    w->head = w->tail;
-    w->next = next;
+    window->head = window->tail;
+    window->next = next;
 }
 
-static bool grow(struct window *w)
+static bool grow(struct window *window)
 {
-    uint32_t cap = w->cap ? w->cap * 2 : FIRST_CAP;
+    uint32_t cap = window->cap ? window->cap * 2 : FIRST_CAP;
     struct window_entry *ring;
 
-    if (cap > w->max)
+    if (cap > window->max)
         return false;
     ring = malloc(cap * sizeof *ring);
     if (!ring)
         return false;
-    for (uint64_t t = w->head; t < w->tail; t++)
-        ring[t & (cap - 1)] = *entry_of(w, t);
-    free(w->ring);
-    w->ring = ring;
-    w->cap = cap;
+    for (uint64_t ticket = window->head; ticket < window->tail; ticket++)
+        ring[ticket & (cap - 1)] = *entry_of(window, ticket);
+    free(window->ring);
+    window->ring = ring;
+    window->cap = cap;
     return true;
 }
 
-enum cq_status window_add(struct window *w, int64_t offset, uint64_t *ret_ticket)
+enum cq_status window_add(struct window *window, int64_t offset, uint64_t *ret_ticket)
 {
-    if (offset < w->next)
+    if (offset < window->next)
         return CQ_POISON;
-    if (window_n(w) == w->cap && !grow(w))
+    if (window_n(window) == window->cap && !grow(window))
         return CQ_AGAIN;
-    CQ_ASSERT(window_n(w) < w->cap && w->cap <= w->max, window_n(w), w->cap, w->max);
-    *entry_of(w, w->tail) = (struct window_entry){ .offset = offset, .open = true };
-    w->next = offset + 1;
-    *ret_ticket = w->tail++;
+    CQ_ASSERT(window_n(window) < window->cap && window->cap <= window->max, window_n(window),
+              window->cap, window->max);
+    *entry_of(window, window->tail) = (struct window_entry){ .offset = offset, .open = true };
+    window->next = offset + 1;
+    *ret_ticket = window->tail++;
     return CQ_OK;
 }
 
-void window_close(struct window *w, uint64_t ticket)
+void window_close(struct window *window, uint64_t ticket)
 {
-    if (ticket < w->head || ticket >= w->tail)
+    if (ticket < window->head || ticket >= window->tail)
         return;
-    entry_of(w, ticket)->open = false;
-    while (w->head < w->tail && !entry_of(w, w->head)->open)
-        w->head++;
+    entry_of(window, ticket)->open = false;
+    while (window->head < window->tail && !entry_of(window, window->head)->open)
+        window->head++;
 }
 
-int64_t window_position(const struct window *w)
+int64_t window_position(const struct window *window)
 {
-    return w->head < w->tail ? entry_of(w, w->head)->offset : w->next;
+    return window->head < window->tail ? entry_of(window, window->head)->offset : window->next;
 }

@@ -27,23 +27,24 @@ struct window {
 };
 
 /** `max` is rounded up to a power of two. */
-void window_init(struct window *w, uint32_t max);
-void window_release(struct window *w);
+void window_init(struct window *window, uint32_t max);
+void window_release(struct window *window);
 
 /** Forget every record. Reading goes on at `next` (-1: not known). */
-void window_restart(struct window *w, int64_t next);
+void window_restart(struct window *window, int64_t next);
 
 /** A record was read and is open. CQ_POISON: it was added before. CQ_AGAIN: full. */
-CQ_MUST_CHECK enum cq_status window_add(struct window *w, int64_t offset, uint64_t *ret_ticket);
+CQ_MUST_CHECK enum cq_status window_add(struct window *window, int64_t offset,
+                                        uint64_t *ret_ticket);
 
 /** The record is done. A ticket from before a restart, or closed already, is ignored. */
-void window_close(struct window *w, uint64_t ticket);
+void window_close(struct window *window, uint64_t ticket);
 
 /** What to commit: the first open offset, or the one after the last record; -1: nothing known. */
-int64_t window_position(const struct window *w);
+int64_t window_position(const struct window *window);
 
 /** Records from the first open one on. */
-static inline uint32_t window_n(const struct window *w)
+static inline uint32_t window_n(const struct window *window)
 {
-    return (uint32_t)(w->tail - w->head);
+    return (uint32_t)(window->tail - window->head);
 }

@@ -4,10 +4,10 @@
 
 #include <stdlib.h>
 
-bool alarms_init(struct alarms *a, int max)
+bool alarms_init(struct alarms *alarms, int max)
 {
-    *a = (struct alarms){ .heap = calloc((size_t)max, sizeof *a->heap), .max = max };
-    return a->heap != NULL;
+    *alarms = (struct alarms){ .heap = calloc((size_t)max, sizeof *alarms->heap), .max = max };
+    return alarms->heap != NULL;
 }
 
 static void swap(struct alarm *a, struct alarm *b)
@@ -18,39 +18,39 @@ static void swap(struct alarm *a, struct alarm *b)
     *b = kept;
 }
 
-void alarms_add(struct alarms *a, struct alarm one)
+void alarms_add(struct alarms *alarms, struct alarm one)
 {
-    int at = a->n++;
+    int at = alarms->n++;
 
-    if (a->n > a->max)
+    if (alarms->n > alarms->max)
         abort();
-    a->heap[at] = one;
-    while (at > 0 && a->heap[(at - 1) / 2].due_us > a->heap[at].due_us) {
-        swap(&a->heap[at], &a->heap[(at - 1) / 2]);
+    alarms->heap[at] = one;
+    while (at > 0 && alarms->heap[(at - 1) / 2].due_us > alarms->heap[at].due_us) {
+        swap(&alarms->heap[at], &alarms->heap[(at - 1) / 2]);
         at = (at - 1) / 2;
     }
 }
 
-int64_t alarms_next_us(const struct alarms *a)
+int64_t alarms_next_us(const struct alarms *alarms)
 {
-    return a->n ? a->heap[0].due_us : INT64_MAX;
+    return alarms->n ? alarms->heap[0].due_us : INT64_MAX;
 }
 
-struct alarm alarms_take(struct alarms *a)
+struct alarm alarms_take(struct alarms *alarms)
 {
-    struct alarm top = a->heap[0];
+    struct alarm top = alarms->heap[0];
     int at = 0;
 
-    a->heap[0] = a->heap[--a->n];
+    alarms->heap[0] = alarms->heap[--alarms->n];
     for (;;) {
         int least = at;
 
-        for (int child = 2 * at + 1; child <= 2 * at + 2 && child < a->n; child++)
-            if (a->heap[child].due_us < a->heap[least].due_us)
+        for (int child = 2 * at + 1; child <= 2 * at + 2 && child < alarms->n; child++)
+            if (alarms->heap[child].due_us < alarms->heap[least].due_us)
                 least = child;
         if (least == at)
             return top;
-        swap(&a->heap[at], &a->heap[least]);
+        swap(&alarms->heap[at], &alarms->heap[least]);
         at = least;
     }
 }

@@ -26,10 +26,10 @@ static volatile size_t sink; /* keeps the work from being optimized away */
 
 static void bench_chat_event(const char *content)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(RECORD_MAX);
+    cq_auto(arena) struct cq_arena *arena = arena_new(RECORD_MAX);
     cq_auto(buf) struct cq_buf bytes;
     cq_auto(buf) struct cq_buf frame;
-    struct chat_event back, e = {
+    struct chat_event back, event = {
         .event_id = id_random(),
         .chat_id = id_random(),
         .seq = ((int64_t)1 << 48) + 123456789,
@@ -50,24 +50,24 @@ static void bench_chat_event(const char *content)
     buf_init(&frame, RECORD_MAX);
     BENCH("chat_event encode", bytes.n, {
         buf_clear(&bytes);
-        if (codec_encode(&chat_event_codec, &e, &bytes) != CQ_OK)
+        if (codec_encode(&chat_event_codec, &event, &bytes) != CQ_OK)
             abort();
     });
     BENCH("chat_event decode", bytes.n, {
-        if (codec_decode(&chat_event_codec, buf_span(&bytes), a, &back, NULL) != CQ_OK)
+        if (codec_decode(&chat_event_codec, buf_span(&bytes), arena, &back, NULL) != CQ_OK)
             abort();
         sink += back.event.u.message_accepted.content.n;
     });
-    BENCH("frame_message", frame.n, {
+    BENCH("frame_event", frame.n, {
         buf_clear(&frame);
-        frame_message(&frame, &e);
+        frame_event(&frame, &event);
         sink += frame.n;
     });
 }
 
 static void bench_ws_push(size_t sessions)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(RECORD_MAX);
+    cq_auto(arena) struct cq_arena *arena = arena_new(RECORD_MAX);
     cq_auto(buf) struct cq_buf bytes;
     struct ws_target *to = calloc(sessions, sizeof *to);
     struct ws_entry entry = { .chat_id = id_random(),
@@ -84,8 +84,8 @@ static void bench_ws_push(size_t sessions)
             abort();
     });
     BENCH("ws_push decode", bytes.n, {
-        arena_reset(a);
-        if (codec_decode(&ws_push_codec, buf_span(&bytes), a, &back, NULL) != CQ_OK)
+        arena_reset(arena);
+        if (codec_decode(&ws_push_codec, buf_span(&bytes), arena, &back, NULL) != CQ_OK)
             abort();
         sink += back.entries_n;
     });
@@ -94,7 +94,7 @@ static void bench_ws_push(size_t sessions)
 
 int main(void)
 {
-    struct cq_id x = id_random(), y = id_random();
+    struct cq_id chat = id_random(), peer = id_random();
 
     puts("20 characters of content:");
     bench_chat_event("nos vemos a las ocho");
@@ -106,7 +106,7 @@ int main(void)
     puts("one entry for 8 sessions:");
     bench_ws_push(8);
     puts("ids:");
-    BENCH("message_id", 16, sink += message_id(x, y, span_str("client-1")).b[0]);
+    BENCH("message_id", 16, sink += message_id(chat, peer, span_str("client-1")).b[0]);
     BENCH("event_id", 16, sink += event_id("chat.actions", 1, 2, i_, 0).b[0]);
     return 0;
 }

@@ -91,10 +91,10 @@ FILL = [
          SELECT chat, 0, part, 0, a, 1, 1 FROM c ON CONFLICT DO NOTHING""",
     """INSERT INTO view.members (part, chat_id, user_id, joined_seq, role)
          SELECT part, chat, a, 0, 0 FROM c UNION ALL SELECT part, chat, b, 0, 0 FROM c ON CONFLICT DO NOTHING""",
-    # every second message to the chats that are read, the others to all the rest
-    """INSERT INTO view.messages (part, chat_id, seq, id, sender_id, client_id, type, content_type, content, sent_at)
-         SELECT c.part, c.chat, n, md5('message' || n)::uuid, c.b, n::text, 0, 'text/plain', convert_to(repeat('x', 100), 'UTF8'), n
-           FROM generate_series(%(first)s::bigint, %(last)s::bigint) n
+    # one of the two only writes, and one only reads; every second message to the chats that are read, the others to all the rest: its number there follows from its own
+    """INSERT INTO view.messages (part, chat_id, seq, id, sender_id, client_id, type, content_type, content, sent_at, number, own)
+         SELECT c.part, c.chat, n, md5('message' || n)::uuid, c.b, n::text, 0, 'text/plain', convert_to(repeat('x', 100), 'UTF8'), n, k, k
+           FROM (SELECT n, n / 2 / CASE WHEN n %% 2 = 0 THEN %(near)s ELSE %(others)s END + 1 AS k FROM generate_series(%(first)s::bigint, %(last)s::bigint) n) g
            JOIN c ON c.i = CASE WHEN n %% 2 = 0 THEN (n / 2) %% %(near)s ELSE %(near)s + (n / 2) %% %(others)s END""",
     "DROP TABLE c",
 ]

@@ -25,45 +25,45 @@ static int64_t bucket_top(size_t at)
     return (int64_t)((HIST_SUB + at % HIST_SUB + 1) << (shift - 1)) - 1;
 }
 
-void hist_add(struct hist *h, int64_t us)
+void hist_add(struct hist *hist, int64_t us)
 {
-    h->n++;
-    if (us > h->max_us)
-        h->max_us = us;
-    h->bucket[bucket_of(us)]++;
+    hist->n++;
+    if (us > hist->max_us)
+        hist->max_us = us;
+    hist->bucket[bucket_of(us)]++;
 }
 
-int64_t hist_quantile(const struct hist *h, double q)
+int64_t hist_quantile(const struct hist *hist, double share)
 {
-    uint64_t rank = (uint64_t)(q * (double)h->n + 0.5), seen = 0;
+    uint64_t rank = (uint64_t)(share * (double)hist->n + 0.5), seen = 0;
 
-    if (h->n == 0)
+    if (hist->n == 0)
         return 0;
     if (rank < 1)
         rank = 1;
     for (size_t i = 0; i < HIST_BUCKETS; i++) {
-        seen += h->bucket[i];
+        seen += hist->bucket[i];
         if (seen >= rank) {
             int64_t top = bucket_top(i);
-            return top < h->max_us ? top : h->max_us;
+            return top < hist->max_us ? top : hist->max_us;
         }
     }
-    return h->max_us;
+    return hist->max_us;
 }
 
-void hist_print_json(const struct hist *h, const char *name, FILE *out)
+void hist_print_json(const struct hist *hist, const char *name, FILE *out)
 {
     const char *comma = "";
 
     fprintf(out,
             "\"%s\":{\"n\":%" PRIu64 ",\"p50\":%" PRId64 ",\"p99\":%" PRId64 ",\"p999\":%" PRId64
             ",\"max\":%" PRId64 ",\"buckets\":[",
-            name, h->n, hist_quantile(h, 0.5), hist_quantile(h, 0.99), hist_quantile(h, 0.999),
-            h->max_us);
+            name, hist->n, hist_quantile(hist, 0.5), hist_quantile(hist, 0.99),
+            hist_quantile(hist, 0.999), hist->max_us);
     for (size_t i = 0; i < HIST_BUCKETS; i++) {
-        if (!h->bucket[i])
+        if (!hist->bucket[i])
             continue;
-        fprintf(out, "%s[%zu,%" PRIu64 "]", comma, i, h->bucket[i]);
+        fprintf(out, "%s[%zu,%" PRIu64 "]", comma, i, hist->bucket[i]);
         comma = ",";
     }
     fputs("]}", out);

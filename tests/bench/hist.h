@@ -20,11 +20,11 @@ struct hist {
 };
 
 /** Count one value; negative ones count as 0. */
-void hist_add(struct hist *h, int64_t us);
+void hist_add(struct hist *hist, int64_t us);
 
-/** Upper bound in us of the bucket that holds quantile `q` of (0, 1]; 0 when empty. */
-int64_t hist_quantile(const struct hist *h, double q);
+/** Upper bound in us of the bucket that holds quantile `share` of (0, 1]; 0 when empty. */
+int64_t hist_quantile(const struct hist *hist, double share);
 
 /** `"name":{"n":…,"p50":…,"p99":…,"p999":…,"max":…,"buckets":[[at, n],…]}`, times in us; buckets
  * that hold something (hist.py adds those of several generators). */
-void hist_print_json(const struct hist *h, const char *name, FILE *out);
+void hist_print_json(const struct hist *hist, const char *name, FILE *out);

@@ -44,7 +44,7 @@ static int64_t seconds_us(const char *word)
     return (int64_t)(strtod(word, NULL) * 1e6);
 }
 
-static void options_parse(struct options *o, int argc, char **argv)
+static void options_parse(struct options *options, int argc, char **argv)
 {
     static const struct option names[] = {
         { "plan", 1, NULL, 'p' },
@@ -65,57 +65,57 @@ static void options_parse(struct options *o, int argc, char **argv)
         { "go", 0, NULL, 'g' },
         { NULL, 0, NULL, 0 },
     };
-    int c;
+    int option;
 
-    while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (c) {
+    while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        switch (option) {
         case 'p':
-            o->plan = optarg;
+            options->plan = optarg;
             break;
         case 'r':
-            o->rate = strtod(optarg, NULL);
+            options->rate = strtod(optarg, NULL);
             break;
         case 'w':
-            o->window = (int)strtol(optarg, NULL, 10);
+            options->window = (int)strtol(optarg, NULL, 10);
             break;
         case 'n':
-            o->senders = (int)strtol(optarg, NULL, 10);
+            options->senders = (int)strtol(optarg, NULL, 10);
             break;
         case 'b':
-            o->content_bytes = (int)strtol(optarg, NULL, 10);
+            options->content_bytes = (int)strtol(optarg, NULL, 10);
             break;
         case 'c':
-            o->receipts = receipts_parse(optarg);
+            options->receipts = receipts_parse(optarg);
             break;
         case 'C':
-            o->receipts_us = strtol(optarg, NULL, 10) * 1000;
+            options->receipts_us = strtol(optarg, NULL, 10) * 1000;
             break;
         case 's':
-            o->settle_us = seconds_us(optarg);
+            options->settle_us = seconds_us(optarg);
             break;
         case 'u':
-            o->warmup_us = seconds_us(optarg);
+            options->warmup_us = seconds_us(optarg);
             break;
         case 'm':
-            o->measure_us = seconds_us(optarg);
+            options->measure_us = seconds_us(optarg);
             break;
         case 'd':
-            o->drain_us = seconds_us(optarg);
+            options->drain_us = seconds_us(optarg);
             break;
         case 'M':
-            o->messages_max = strtol(optarg, NULL, 10);
+            options->messages_max = strtol(optarg, NULL, 10);
             break;
         case 'S':
-            o->seed = (unsigned)strtoul(optarg, NULL, 10);
+            options->seed = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'i':
-            o->impatient = true;
+            options->impatient = true;
             break;
         case 'I':
-            o->independent = true;
+            options->independent = true;
             break;
         case 'g':
-            o->waits = true;
+            options->waits = true;
             break;
         default:
             usage();
@@ -123,19 +123,20 @@ static void options_parse(struct options *o, int argc, char **argv)
     }
 }
 
-static bool options_fit(const struct options *o)
+static bool options_fit(const struct options *options)
 {
-    return o->plan && (o->rate > 0) != (o->window > 0) && o->content_bytes >= 24 &&
-           o->content_bytes <= CONTENT_MAX && o->messages_max > 0;
+    return options->plan && (options->rate > 0) != (options->window > 0) &&
+           options->content_bytes >= 24 && options->content_bytes <= CONTENT_MAX &&
+           options->messages_max > 0;
 }
 
 static void files_allow_many(void)
 {
-    struct rlimit r;
+    struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-        r.rlim_cur = r.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &r);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
     }
 }
 
@@ -146,72 +147,74 @@ static void event(const char *name, double value)
 }
 
 /* Every user connected, authenticated and `ready`. */
-static bool open_all(struct load *l)
+static bool open_all(struct load *load)
 {
     int64_t began_ms = clock_mono_ms();
 
-    while (l->ready_n < l->w.users_n) {
-        if (!sockets_open_some(l) || l->ready_n + l->waiting_n < l->opened_n ||
+    while (load->ready_n < load->w.users_n) {
+        if (!sockets_open_some(load) || load->ready_n + load->waiting_n < load->opened_n ||
             clock_mono_ms() - began_ms > OPEN_MS_MAX) {
-            fprintf(stderr, "load: only %d of %d sockets became ready\n", l->ready_n, l->w.users_n);
+            fprintf(stderr, "load: only %d of %d sockets became ready\n", load->ready_n,
+                    load->w.users_n);
             return false;
         }
-        sockets_turn(l, TURN_MAX_US);
-        sockets_flush(l, clock_mono_us());
+        sockets_turn(load, TURN_MAX_US);
+        sockets_flush(load, clock_mono_us());
     }
     event("ready", (double)(clock_mono_ms() - began_ms) / 1e3);
     return true;
 }
 
 /* Turns of the loop until `end_us`. */
-static void run_until(struct load *l, int64_t end_us)
+static void run_until(struct load *load, int64_t end_us)
 {
     int64_t now_us = clock_mono_us();
 
     while (now_us < end_us) {
-        int64_t wait_us = sending_turn(l, now_us);
+        int64_t wait_us = sending_turn(load, now_us);
 
-        sockets_flush(l, now_us);
+        sockets_flush(load, now_us);
         if (wait_us > TURN_MAX_US)
             wait_us = TURN_MAX_US;
         if (wait_us > end_us - now_us)
             wait_us = end_us - now_us;
-        sockets_turn(l, wait_us);
+        sockets_turn(load, wait_us);
         now_us = clock_mono_us();
     }
-    sockets_flush(l, now_us);
+    sockets_flush(load, now_us);
 }
 
 /* Until every message is over or nothing has come for the drain time; then a little for late
  * ticks. */
-static void drain(struct load *l)
+static void drain(struct load *load)
 {
     int64_t began_us = clock_mono_us();
 
-    l->sending = false;
-    l->last_news_us = began_us;
-    while (l->complete + l->refused < l->sent && clock_mono_us() - l->last_news_us < l->o.drain_us)
-        run_until(l, clock_mono_us() + TURN_MAX_US);
-    l->drain_us = clock_mono_us() - began_us;
-    run_until(l, clock_mono_us() + LINGER_US);
+    load->sending = false;
+    load->last_news_us = began_us;
+    while (load->complete + load->refused < load->sent &&
+           clock_mono_us() - load->last_news_us < load->o.drain_us)
+        run_until(load, clock_mono_us() + TURN_MAX_US);
+    load->drain_us = clock_mono_us() - began_us;
+    run_until(load, clock_mono_us() + LINGER_US);
 }
 
 /* Serve the sockets until somebody writes to us: several generators begin together. */
-static void wait_for_go(struct load *l)
+static void wait_for_go(struct load *load)
 {
     struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
 
-    while (l->o.waits && poll(&in, 1, 0) == 0)
-        run_until(l, clock_mono_us() + TURN_MAX_US);
+    while (load->o.waits && poll(&in, 1, 0) == 0)
+        run_until(load, clock_mono_us() + TURN_MAX_US);
 }
 
 int main(int argc, char **argv)
 {
-    static struct load l; /* large histograms */
+    static struct load load; /* large histograms */
     int64_t start_us;
     double window_s;
 
-    l.o = (struct options){
+    load.o = (struct options){
         .content_bytes = 100,
         .receipts = RECEIPTS_DELIVERED,
         .warmup_us = 3000000,
@@ -220,31 +223,31 @@ int main(int argc, char **argv)
         .messages_max = 2000000,
         .seed = 1,
     };
-    options_parse(&l.o, argc, argv);
-    if (!options_fit(&l.o))
+    options_parse(&load.o, argc, argv);
+    if (!options_fit(&load.o))
         usage();
     files_allow_many();
     prctl(PR_SET_TIMERSLACK, 1UL); /* wake on time: lateness would be charged to the server */
-    world_load(&l.w, l.o.plan, l.o.messages_max);
-    sending_prepare(&l);
-    l.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (l.epoll < 0 || !open_all(&l))
+    world_load(&load.w, load.o.plan, load.o.messages_max);
+    sending_prepare(&load);
+    load.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (load.epoll < 0 || !open_all(&load))
         return 1;
-    wait_for_go(&l);
-    run_until(&l, clock_mono_us() + l.o.settle_us);
+    wait_for_go(&load);
+    run_until(&load, clock_mono_us() + load.o.settle_us);
 
     start_us = clock_mono_us();
-    sending_start(&l, start_us);
-    run_until(&l, start_us + l.o.warmup_us);
+    sending_start(&load, start_us);
+    run_until(&load, start_us + load.o.warmup_us);
     event("window_start", 0);
     start_us = clock_mono_us();
-    l.w.measuring = true;
-    run_until(&l, start_us + l.o.measure_us);
-    l.w.measuring = false;
+    load.w.measuring = true;
+    run_until(&load, start_us + load.o.measure_us);
+    load.w.measuring = false;
     window_s = (double)(clock_mono_us() - start_us) / 1e6;
     event("window_end", window_s);
-    drain(&l);
-    report_print(&l, window_s, stdout);
-    world_release(&l.w);
+    drain(&load);
+    report_print(&load, window_s, stdout);
+    world_release(&load.w);
     return 0;
 }

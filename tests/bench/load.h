@@ -81,66 +81,66 @@ struct load {
 /* ---- sockets.c ---- */
 
 /** Open sockets while fewer than a bounded number are on the way. False when one failed. */
-bool sockets_open_some(struct load *l);
+bool sockets_open_some(struct load *load);
 
 /** Wait up to `wait_us` for events and handle them. */
-void sockets_turn(struct load *l, int64_t wait_us);
+void sockets_turn(struct load *load, int64_t wait_us);
 
 /** Queue `ok` and due receipts and write everything that is queued. */
-void sockets_flush(struct load *l, int64_t now_us);
+void sockets_flush(struct load *load, int64_t now_us);
 
-/** Have `s` flushed at the end of this turn; of independent clients, of this event. */
-void sock_dirty(struct load *l, struct sock *s);
-void receipt_send(struct load *l, int seat);
-void sock_text(struct load *l, struct sock *s, struct cq_span text);
+/** Have `sock` flushed at the end of this turn; of independent clients, of this event. */
+void sock_dirty(struct load *load, struct sock *sock);
+void receipt_send(struct load *load, int seat);
+void sock_text(struct load *load, struct sock *sock, struct cq_span text);
 
 /* ---- sending.c ---- */
 
 /** Choose the sending seats and allocate; after world_load. */
-void sending_prepare(struct load *l);
+void sending_prepare(struct load *load);
 
 /** First messages: of each window, or the first due time. */
-void sending_start(struct load *l, int64_t now_us);
+void sending_start(struct load *load, int64_t now_us);
 
 /** Open loop: send what is due. Both: send again what waited after a nack. Returns us until the
  * next. */
-int64_t sending_turn(struct load *l, int64_t now_us);
+int64_t sending_turn(struct load *load, int64_t now_us);
 
 /** One message of `seat`, unless its socket is closed or impatience forbids. */
-void message_send(struct load *l, int seat, int64_t due_us, int64_t now_us);
+void message_send(struct load *load, int seat, int64_t due_us, int64_t now_us);
 
 /** Its sender holds the acknowledgement and its own copy: an independent one goes on. */
-void sending_own_done(struct load *l, int64_t message, int64_t now_us);
+void sending_own_done(struct load *load, int64_t message, int64_t now_us);
 
 /** A nack, an acknowledgement or completion of one's own message. */
 /** The server has it: what waited behind it may follow. */
-void sending_acked(struct load *l, int64_t message);
-void sending_nack(struct load *l, struct sock *s, const struct scan *f, int64_t now_us);
-void sending_complete(struct load *l, int64_t message, int64_t now_us);
+void sending_acked(struct load *load, int64_t message);
+void sending_nack(struct load *load, struct sock *sock, const struct scan *scan, int64_t now_us);
+void sending_complete(struct load *load, int64_t message, int64_t now_us);
 
 /* ---- clients.c ---- */
 
 /** Uniform in (0, 1). */
-double random_unit(struct load *l);
-void clients_start(struct load *l, int64_t now_us);
+double random_unit(struct load *load);
+void clients_start(struct load *load, int64_t now_us);
 
-/** A numbered frame came to `s`. */
-void client_owes(struct load *l, struct sock *s, int64_t now_us);
+/** A numbered frame came to `sock`. */
+void client_owes(struct load *load, struct sock *sock, int64_t now_us);
 
 /** What is due. Returns when the next is, INT64_MAX for never. */
-int64_t clients_turn(struct load *l, int64_t now_us);
+int64_t clients_turn(struct load *load, int64_t now_us);
 
 /* ---- alarms.c ---- */
 
 /** Room for `max`. False: out of memory. */
-bool alarms_init(struct alarms *a, int max);
-void alarms_add(struct alarms *a, struct alarm one);
-int64_t alarms_next_us(const struct alarms *a);
+bool alarms_init(struct alarms *alarms, int max);
+void alarms_add(struct alarms *alarms, struct alarm one);
+int64_t alarms_next_us(const struct alarms *alarms);
 
 /** The soonest; there is one. */
-struct alarm alarms_take(struct alarms *a);
+struct alarm alarms_take(struct alarms *alarms);
 
 /* ---- report.c ---- */
 
 /** The result as one line of JSON. */
-void report_print(const struct load *l, double window_s, FILE *out);
+void report_print(const struct load *load, double window_s, FILE *out);

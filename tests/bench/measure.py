@@ -74,9 +74,14 @@ def stand_behind(pid):
         group.write_text("10")
 
 
+def ports_of(stack):
+    """HOST:PORT of each gateway."""
+    return [re.sub(r"^ws://|/ws$", "", stack.ws_url(i)) for i in range(stack.services.copies["edge-ws"])]
+
+
 def generate(stack, options, workload, people, perf=None, seed=1, behind=False):
     """One run of the load generator. → its result with what the servers used meanwhile. `behind`: it has less of the CPU than they."""
-    addresses = [re.sub(r"^ws://|/ws$", "", stack.ws_url(i)) for i in range(stack.services.copies["edge-ws"])]
+    addresses = ports_of(stack)
     idle = workload.name.startswith("idle")
     words = workloads.arguments(workload, options.seconds, options.warmup, 2 if idle else 0.2, seed)
     argvs = []
@@ -204,7 +209,10 @@ def figures(result):
 
 def spread(results):
     """{figure: {min, median, max}} over repeats."""
-    rows = [figures(r) for r in results]
+    return spread_of([figures(r) for r in results])
+
+
+def spread_of(rows):
     return {name: {"min": min(row[name] for row in rows), "median": statistics.median(row[name] for row in rows),
                    "max": max(row[name] for row in rows)} for name in rows[0]}
 

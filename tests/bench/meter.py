@@ -52,10 +52,25 @@ class Meter:
             ticks[name] = sum(own + ended for _, own, ended in stats) * TICK_S
         return ticks
 
+    def wakeups(self):
+        """{name: times that a thread of it gave up the CPU to wait}, of threads that live."""
+        families = _family([pid for pids in self.names.values() for pid in pids])
+        return {name: sum(_waits(member) for pid in pids for member in families[pid]) for name, pids in self.names.items()}
+
     def memory_kib(self):
         """{name: proportional set size in KiB}: what is shared between processes counts once."""
         families = _family([pid for pids in self.names.values() for pid in pids])
         return {name: sum(_pss_kib(member) for pid in pids for member in families[pid]) for name, pids in self.names.items()}
+
+
+def _waits(pid):
+    found = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        try:
+            found += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(), re.M)[1])
+        except (OSError, TypeError):
+            pass  # it has ended
+    return found
 
 
 def _pss_kib(pid):

@@ -66,6 +66,13 @@ class People:
 
         self.users += await self._many([lambda s, i=i: register(s, i) for i in range(len(self.users), n)])
 
+    def sync(self, numbers):
+        """The first sync of each of these users."""
+        async def first(session, user):
+            await self._call(session, "GET", "/api/sync", None, user["accessToken"])
+
+        asyncio.run(self._many([lambda s, u=self.users[i]: first(s, u) for i in numbers]))
+
     def pairs(self, n):
         """Chat ids of n direct chats, of users 0 and 1, 2 and 3, …"""
         async def open_chat(session, i, j):

@@ -39,34 +39,34 @@ static bool id_take(char *to, const char *word)
     return true;
 }
 
-static bool user_add(struct world *w, char *rest)
+static bool user_add(struct world *world, char *rest)
 {
     char *id = strsep(&rest, " "), *token = strsep(&rest, " ");
-    struct user u = { 0 };
+    struct user user = { 0 };
 
-    if (!token || !id_take(u.id, id))
+    if (!token || !id_take(user.id, id))
         return false;
-    u.token = strdup(token);
-    w->users = grow(w->users, w->users_n, &w->users_cap, sizeof *w->users);
-    w->users[w->users_n++] = u;
+    user.token = strdup(token);
+    world->users = grow(world->users, world->users_n, &world->users_cap, sizeof *world->users);
+    world->users[world->users_n++] = user;
     return true;
 }
 
-static bool seat_add(struct world *w, int user)
+static bool seat_add(struct world *world, int user)
 {
-    struct chat *c = &w->chats[w->chats_n - 1];
-    struct user *u;
+    struct chat *chat = &world->chats[world->chats_n - 1];
+    struct user *who;
 
-    if (user < 0 || user >= w->users_n || c->seats_n == SEATS_MAX)
+    if (user < 0 || user >= world->users_n || chat->seats_n == SEATS_MAX)
         return false;
-    u = &w->users[user];
-    u->seats = realloc(u->seats, (size_t)(u->seats_n + 1) * sizeof *u->seats);
-    u->seats[u->seats_n++] = w->seats_n;
-    w->seats = grow(w->seats, w->seats_n, &w->seats_cap, sizeof *w->seats);
-    w->seats[w->seats_n++] = (struct seat){
-        .chat = w->chats_n - 1,
+    who = &world->users[user];
+    who->seats = realloc(who->seats, (size_t)(who->seats_n + 1) * sizeof *who->seats);
+    who->seats[who->seats_n++] = world->seats_n;
+    world->seats = grow(world->seats, world->seats_n, &world->seats_cap, sizeof *world->seats);
+    world->seats[world->seats_n++] = (struct seat){
+        .chat = world->chats_n - 1,
         .user = user,
-        .slot = c->seats_n++,
+        .slot = chat->seats_n++,
         .own_last = -1,
         .tick_head = -1,
         .tick_tail = -1,
@@ -74,48 +74,49 @@ static bool seat_add(struct world *w, int user)
     return true;
 }
 
-static bool chat_add(struct world *w, char *rest)
+static bool chat_add(struct world *world, char *rest)
 {
     char *id = strsep(&rest, " "), *kind = strsep(&rest, " ");
-    struct chat c = { .seat0 = w->seats_n };
+    struct chat chat = { .seat0 = world->seats_n };
 
-    if (!kind || !rest || !id_take(c.id, id))
+    if (!kind || !rest || !id_take(chat.id, id))
         return false;
-    c.direct = strcmp(kind, "direct") == 0;
-    w->chats = grow(w->chats, w->chats_n, &w->chats_cap, sizeof *w->chats);
-    w->chats[w->chats_n++] = c;
+    chat.direct = strcmp(kind, "direct") == 0;
+    world->chats = grow(world->chats, world->chats_n, &world->chats_cap, sizeof *world->chats);
+    world->chats[world->chats_n++] = chat;
     while (rest) {
         char *word = strsep(&rest, ","), *end;
         long user = strtol(word, &end, 10);
-        if (end == word || *end || !seat_add(w, (int)user))
+        if (end == word || *end || !seat_add(world, (int)user))
             return false;
     }
     return true;
 }
 
-static bool line_take(struct world *w, char *line)
+static bool line_take(struct world *world, char *line)
 {
     char *rest = line, *word = strsep(&rest, " ");
 
     if (strcmp(word, "user") == 0)
-        return user_add(w, rest);
+        return user_add(world, rest);
     if (strcmp(word, "chat") == 0)
-        return chat_add(w, rest);
+        return chat_add(world, rest);
     if (!rest)
         return false;
     if (strcmp(word, "run") == 0 && strlen(rest) == RUN_TEXT) {
-        memcpy(w->run, rest, RUN_TEXT + 1);
+        memcpy(world->run, rest, RUN_TEXT + 1);
         return true;
     }
     if (strcmp(word, "ws") == 0) {
-        w->endpoints = realloc(w->endpoints, (size_t)(w->endpoints_n + 1) * sizeof(char *));
-        w->endpoints[w->endpoints_n++] = strdup(rest);
+        world->endpoints =
+            realloc(world->endpoints, (size_t)(world->endpoints_n + 1) * sizeof(char *));
+        world->endpoints[world->endpoints_n++] = strdup(rest);
         return true;
     }
     return false;
 }
 
-void world_load(struct world *w, const char *path, int64_t messages_max)
+void world_load(struct world *world, const char *path, int64_t messages_max)
 {
     static char line[LINE_MAX_BYTES];
     FILE *f = fopen(path, "re");
@@ -126,32 +127,32 @@ void world_load(struct world *w, const char *path, int64_t messages_max)
     while (fgets(line, sizeof line, f)) {
         number++;
         line[strcspn(line, "\n")] = '\0';
-        if (*line && !line_take(w, line))
+        if (*line && !line_take(world, line))
             die(path, number, "is not understood");
     }
     fclose(f);
-    if (!w->endpoints_n || !*w->run)
+    if (!world->endpoints_n || !*world->run)
         die(path, number, "no `ws` or no `run` line");
-    w->messages_max = messages_max;
-    w->messages = calloc((size_t)messages_max, sizeof *w->messages);
-    w->shown_max = SHOWN_FIRST;
-    w->shown = calloc(SHOWN_FIRST / 64, sizeof *w->shown);
-    if (!w->messages || !w->shown)
+    world->messages_max = messages_max;
+    world->messages = calloc((size_t)messages_max, sizeof *world->messages);
+    world->shown_max = SHOWN_FIRST;
+    world->shown = calloc(SHOWN_FIRST / 64, sizeof *world->shown);
+    if (!world->messages || !world->shown)
         die(path, number, "out of memory");
 }
 
-void world_release(struct world *w)
+void world_release(struct world *world)
 {
-    for (int i = 0; i < w->users_n; i++) {
-        free(w->users[i].token);
-        free(w->users[i].seats);
+    for (int i = 0; i < world->users_n; i++) {
+        free(world->users[i].token);
+        free(world->users[i].seats);
     }
-    for (int i = 0; i < w->endpoints_n; i++)
-        free(w->endpoints[i]);
-    free(w->endpoints);
-    free(w->users);
-    free(w->chats);
-    free(w->seats);
-    free(w->messages);
-    free(w->shown);
+    for (int i = 0; i < world->endpoints_n; i++)
+        free(world->endpoints[i]);
+    free(world->endpoints);
+    free(world->users);
+    free(world->chats);
+    free(world->seats);
+    free(world->messages);
+    free(world->shown);
 }

@@ -55,7 +55,7 @@ static int64_t number(const uint8_t *p, const uint8_t *end)
     return v;
 }
 
-static void keep(struct scan *s, struct cq_span key, const uint8_t *p, const uint8_t *end)
+static void keep(struct scan *scan, struct cq_span key, const uint8_t *p, const uint8_t *end)
 {
     static const struct {
         const char *key;
@@ -80,9 +80,10 @@ static void keep(struct scan *s, struct cq_span key, const uint8_t *p, const uin
         if (key.p[0] != (uint8_t)fields[i].key[0] || !span_eq_str(key, fields[i].key))
             continue;
         if (fields[i].text && *p == '"')
-            *(struct cq_span *)((char *)s + fields[i].at) = span_of(p + 1, (size_t)(end - p) - 2);
+            *(struct cq_span *)((char *)scan + fields[i].at) =
+                span_of(p + 1, (size_t)(end - p) - 2);
         else if (!fields[i].text)
-            *(int64_t *)((char *)s + fields[i].at) = number(p, end);
+            *(int64_t *)((char *)scan + fields[i].at) = number(p, end);
         return;
     }
 }

@@ -78,14 +78,14 @@ struct world {
 };
 
 /** Read a plan (tests/bench/run writes it); exits with a message when it is malformed. */
-void world_load(struct world *w, const char *path, int64_t messages_max);
-void world_release(struct world *w);
+void world_load(struct world *world, const char *path, int64_t messages_max);
+void world_release(struct world *world);
 
 /** A new message of `seat`, due at `due_us`. Its number, or -1 when the table is full. */
-int64_t world_message_new(struct world *w, int seat, int64_t due_us);
+int64_t world_message_new(struct world *world, int seat, int64_t due_us);
 
 /** Number of the message that `client_id` names, or -1 when it is of another run. */
-int64_t world_message_find(const struct world *w, struct cq_span client_id);
+int64_t world_message_find(const struct world *world, struct cq_span client_id);
 
 enum world_news {
     NEWS_NONE,
@@ -94,15 +94,15 @@ enum world_news {
 };
 
 /** An `ack` came for `message`. */
-enum world_news world_ack(struct world *w, int64_t message, int64_t now_us);
+enum world_news world_ack(struct world *world, int64_t message, int64_t now_us);
 
 /** A `message` frame came to `user`. `*ret_seat` (or -1) owes a receipt, `*ret_message` is its
  * number. */
-enum world_news world_show(struct world *w, int user, const struct scan *f, int64_t now_us,
+enum world_news world_show(struct world *world, int user, const struct scan *scan, int64_t now_us,
                            int *ret_seat, int64_t *ret_message);
 
 /** A `status` frame came to `user`. */
-void world_status(struct world *w, int user, const struct scan *f, int64_t now_us);
+void world_status(struct world *world, int user, const struct scan *scan, int64_t now_us);
 
 /** Acknowledged messages that somebody did not get: to sockets that stayed open, and to others. */
-void world_lost(const struct world *w, int64_t *ret_lost, int64_t *ret_lost_gone);
+void world_lost(const struct world *world, int64_t *ret_lost, int64_t *ret_lost_gone);

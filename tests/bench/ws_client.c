@@ -11,60 +11,60 @@ enum { OP_TEXT = 1, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10, NO_CLOSE_FRAME = 10
 /* Not zero: servers skip the unmasking of a zero key, which browsers never send. */
 static const uint8_t mask[8] = { 0x5a, 0xc3, 0x17, 0x99, 0x5a, 0xc3, 0x17, 0x99 };
 
-bool ws_open(struct ws_conn *c, const struct sockaddr_in *from, const struct sockaddr_in *to)
+bool ws_open(struct ws_conn *conn, const struct sockaddr_in *from, const struct sockaddr_in *to)
 {
     int on = 1;
 
-    buf_init(&c->out, WS_OUT_MAX);
-    buf_init(&c->rest, WS_FRAME_MAX + 64);
-    c->close_code = 0;
-    c->wants_out = false;
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0)
+    buf_init(&conn->out, WS_OUT_MAX);
+    buf_init(&conn->rest, WS_FRAME_MAX + 64);
+    conn->close_code = 0;
+    conn->wants_out = false;
+    conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (conn->fd < 0)
         return false;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     /* Let connect() choose the port, by the whole address pair. */
-    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (bind(c->fd, (const struct sockaddr *)from, sizeof *from) ||
-        (connect(c->fd, (const struct sockaddr *)to, sizeof *to) && errno != EINPROGRESS)) {
-        close(c->fd);
+    setsockopt(conn->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(conn->fd, (const struct sockaddr *)from, sizeof *from) ||
+        (connect(conn->fd, (const struct sockaddr *)to, sizeof *to) && errno != EINPROGRESS)) {
+        close(conn->fd);
         return false;
     }
-    c->state = WS_CONNECTING;
+    conn->state = WS_CONNECTING;
     return true;
 }
 
-void ws_close(struct ws_conn *c)
+void ws_close(struct ws_conn *conn)
 {
-    if (c->state == WS_CLOSED)
+    if (conn->state == WS_CLOSED)
         return;
-    close(c->fd);
-    buf_release(&c->out);
-    buf_release(&c->rest);
-    c->state = WS_CLOSED;
-    if (!c->close_code)
-        c->close_code = NO_CLOSE_FRAME;
+    close(conn->fd);
+    buf_release(&conn->out);
+    buf_release(&conn->rest);
+    conn->state = WS_CLOSED;
+    if (!conn->close_code)
+        conn->close_code = NO_CLOSE_FRAME;
 }
 
-bool ws_begin_upgrade(struct ws_conn *c, const char *host)
+bool ws_begin_upgrade(struct ws_conn *conn, const char *host)
 {
     int err = 0;
     socklen_t n = sizeof err;
 
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &n) || err)
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &err, &n) || err)
         return false;
-    buf_printf(&c->out,
+    buf_printf(&conn->out,
                "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2hhc3F1aSBsb2FkIGdlbg==\r\n\r\n",
                host);
-    c->state = WS_UPGRADING;
+    conn->state = WS_UPGRADING;
     return true;
 }
 
-static bool frame_add(struct ws_conn *c, uint8_t opcode, struct cq_span body)
+static bool frame_add(struct ws_conn *conn, uint8_t opcode, struct cq_span body)
 {
     size_t head = body.n < 126 ? 6 : 8, i = 0;
-    uint8_t *p = buf_reserve(&c->out, head + body.n);
+    uint8_t *p = buf_reserve(&conn->out, head + body.n);
 
     if (!p)
         return false;
@@ -78,37 +78,37 @@ static bool frame_add(struct ws_conn *c, uint8_t opcode, struct cq_span body)
     }
     memcpy(p + head - 4, mask, 4);
     for (; i + 8 <= body.n; i += 8) {
-        uint64_t v, k;
-        memcpy(&v, body.p + i, 8);
-        memcpy(&k, mask, 8);
-        v ^= k;
-        memcpy(p + head + i, &v, 8);
+        uint64_t value, keyed;
+        memcpy(&value, body.p + i, 8);
+        memcpy(&keyed, mask, 8);
+        value ^= keyed;
+        memcpy(p + head + i, &value, 8);
     }
     for (; i < body.n; i++)
         p[head + i] = body.p[i] ^ mask[i % 4];
-    c->out.n += head + body.n;
+    conn->out.n += head + body.n;
     return true;
 }
 
-bool ws_text(struct ws_conn *c, struct cq_span text)
+bool ws_text(struct ws_conn *conn, struct cq_span text)
 {
-    return text.n <= WS_FRAME_MAX - 1 && frame_add(c, OP_TEXT, text);
+    return text.n <= WS_FRAME_MAX - 1 && frame_add(conn, OP_TEXT, text);
 }
 
-bool ws_flush(struct ws_conn *c)
+bool ws_flush(struct ws_conn *conn)
 {
     ssize_t n;
 
-    if (c->out.failed)
+    if (conn->out.failed)
         return false;
-    if (c->out.n == 0)
+    if (conn->out.n == 0)
         return true;
-    n = send(c->fd, c->out.p, c->out.n, MSG_NOSIGNAL);
+    n = send(conn->fd, conn->out.p, conn->out.n, MSG_NOSIGNAL);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
-    if ((size_t)n < c->out.n)
-        memmove(c->out.p, c->out.p + n, c->out.n - (size_t)n);
-    c->out.n -= (size_t)n;
+    if ((size_t)n < conn->out.n)
+        memmove(conn->out.p, conn->out.p + n, conn->out.n - (size_t)n);
+    conn->out.n -= (size_t)n;
     return true;
 }
 
@@ -147,35 +147,35 @@ static ssize_t frame_parse(struct cq_span in, uint8_t *ret_opcode, struct cq_spa
     return (ssize_t)(head + n);
 }
 
-static bool frame_take(struct ws_conn *c, uint8_t opcode, struct cq_span body, ws_text_fn *fn,
+static bool frame_take(struct ws_conn *conn, uint8_t opcode, struct cq_span body, ws_text_fn *fn,
                        void *arg)
 {
     if (opcode == OP_TEXT) {
-        fn(arg, c, body);
+        fn(arg, conn, body);
     } else if (opcode == OP_PING) {
-        return frame_add(c, OP_PONG, body);
+        return frame_add(conn, OP_PONG, body);
     } else if (opcode == OP_CLOSE) {
-        c->close_code = body.n >= 2 ? body.p[0] << 8 | body.p[1] : NO_CLOSE_FRAME;
+        conn->close_code = body.n >= 2 ? body.p[0] << 8 | body.p[1] : NO_CLOSE_FRAME;
         return false;
     }
     return true;
 }
 
 /* Frames of `in` from the front. False: the connection is gone. `*ret_used`: bytes done with. */
-static bool frames_take(struct ws_conn *c, struct cq_span in, ws_text_fn *fn, void *arg,
+static bool frames_take(struct ws_conn *conn, struct cq_span in, ws_text_fn *fn, void *arg,
                         size_t *ret_used)
 {
     size_t used = 0;
 
-    if (c->state == WS_UPGRADING) {
+    if (conn->state == WS_UPGRADING) {
         ssize_t head = upgrade_head(in);
         if (head < 0)
             return false;
         used = (size_t)head;
         if (head > 0)
-            c->state = WS_OPEN;
+            conn->state = WS_OPEN;
     }
-    while (c->state == WS_OPEN) {
+    while (conn->state == WS_OPEN) {
         uint8_t opcode;
         struct cq_span body;
         ssize_t n = frame_parse(span_of(in.p + used, in.n - used), &opcode, &body);
@@ -185,32 +185,32 @@ static bool frames_take(struct ws_conn *c, struct cq_span in, ws_text_fn *fn, vo
         if (n == 0)
             break;
         used += (size_t)n;
-        if (!frame_take(c, opcode, body, fn, arg))
+        if (!frame_take(conn, opcode, body, fn, arg))
             return false;
     }
     *ret_used = used;
     return true;
 }
 
-bool ws_read(struct ws_conn *c, ws_text_fn *fn, void *arg)
+bool ws_read(struct ws_conn *conn, ws_text_fn *fn, void *arg)
 {
     static uint8_t bytes[WS_FRAME_MAX + 64 + WS_READ_BYTES]; /* one thread */
-    size_t kept = c->rest.n, used = 0;
-    enum ws_state before = c->state;
+    size_t kept = conn->rest.n, used = 0;
+    enum ws_state before = conn->state;
     ssize_t n;
 
     if (kept)
-        memcpy(bytes, c->rest.p, kept);
-    n = recv(c->fd, bytes + kept, WS_READ_BYTES, 0);
+        memcpy(bytes, conn->rest.p, kept);
+    n = recv(conn->fd, bytes + kept, WS_READ_BYTES, 0);
     if (n == 0)
         return false;
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
-    if (!frames_take(c, span_of(bytes, kept + (size_t)n), fn, arg, &used))
+    if (!frames_take(conn, span_of(bytes, kept + (size_t)n), fn, arg, &used))
         return false;
-    if (before == WS_UPGRADING && c->state == WS_OPEN)
-        fn(arg, c, span_str("")); /* the upgrade is done */
-    buf_clear(&c->rest);
-    buf_add(&c->rest, bytes + used, kept + (size_t)n - used);
-    return !c->rest.failed;
+    if (before == WS_UPGRADING && conn->state == WS_OPEN)
+        fn(arg, conn, span_str("")); /* the upgrade is done */
+    buf_clear(&conn->rest);
+    buf_add(&conn->rest, bytes + used, kept + (size_t)n - used);
+    return !conn->rest.failed;
 }

@@ -31,17 +31,17 @@ typedef void ws_text_fn(void *arg, struct ws_conn *c, struct cq_span text);
 
 /** Begin to connect from `from` (port 0) to `to`; false when the kernel refuses. Ends in
  * WS_CONNECTING. */
-bool ws_open(struct ws_conn *c, const struct sockaddr_in *from, const struct sockaddr_in *to);
-void ws_close(struct ws_conn *c);
+bool ws_open(struct ws_conn *conn, const struct sockaddr_in *from, const struct sockaddr_in *to);
+void ws_close(struct ws_conn *conn);
 
 /** The socket became writable first: queue the upgrade request. False: it did not connect. */
-bool ws_begin_upgrade(struct ws_conn *c, const char *host);
+bool ws_begin_upgrade(struct ws_conn *conn, const char *host);
 
 /** Queue a masked text frame. False: the out buffer is full. */
-bool ws_text(struct ws_conn *c, struct cq_span text);
+bool ws_text(struct ws_conn *conn, struct cq_span text);
 
 /** Write what is queued. False: the connection is gone. What is left waits for writability. */
-bool ws_flush(struct ws_conn *c);
+bool ws_flush(struct ws_conn *conn);
 
 /** One read(2) and `fn` for each whole text frame in it. False: the connection is gone. */
-bool ws_read(struct ws_conn *c, ws_text_fn *fn, void *arg);
+bool ws_read(struct ws_conn *conn, ws_text_fn *fn, void *arg);

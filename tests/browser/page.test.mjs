@@ -1,142 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Two people in two browsers. PAGE_URL and WS_URL are the addresses of a running Stack (tests/browser/run).
+// Two people in two browsers.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
-
-const PAGE = new URL(process.env.PAGE_URL);
-const WS = new URL(process.env.WS_URL);
-const SHOTS = process.env.SHOTS;
-const PATIENCE_MS = 30_000;
-
-/** A stretch of network that can be cut: what is open breaks, what is new is refused at once. */
-class Wire {
-  constructor(port) {
-    this.whole = true;
-    this.sockets = new Set();
-    this.server = net.createServer((near) => {
-      if (!this.whole) return near.resetAndDestroy();
-      const far = net.connect(port, "127.0.0.1");
-      for (const [a, b] of [[near, far], [far, near]]) {
-        this.sockets.add(a);
-        a.pipe(b);
-        a.on("error", () => b.destroy());
-        a.on("close", () => (this.sockets.delete(a), b.destroy()));
-      }
-    });
-  }
-
-  async open() {
-    await new Promise((done) => this.server.listen(0, "127.0.0.1", done));
-    this.port = this.server.address().port;
-    return this;
-  }
-
-  cut() {
-    this.whole = false;
-    for (const s of this.sockets) s.resetAndDestroy();
-  }
-
-  mend() {
-    this.whole = true;
-  }
-
-  close() {
-    this.cut();
-    this.server.close();
-  }
-}
-
-class Person {
-  constructor(name, phone) {
-    Object.assign(this, { name, phone, errors: [] });
-  }
-
-  async open(browser) {
-    this.rest = await new Wire(Number(PAGE.port)).open();
-    this.ws = await new Wire(Number(WS.port)).open();
-    this.context = await browser.newContext();
-    this.context.setDefaultTimeout(PATIENCE_MS);
-    await this.context.route("**/api/config", async (route) => {
-      const answer = await route.fetch();
-      await route.fulfill({ response: answer, json: { ...(await answer.json()), wsUrl: `ws://127.0.0.1:${this.ws.port}/ws` } });
-    });
-    this.page = await this.context.newPage();
-    this.page.on("pageerror", (e) => this.errors.push(String(e)));
-    await this.page.goto(`http://127.0.0.1:${this.rest.port}/`);
-  }
-
-  action(name) {
-    return this.page.locator(`[data-action="${name}"]`);
-  }
-
-  async signIn() {
-    await this.page.fill("#name", this.name);
-    await this.page.fill("#phone", this.phone);
-    await this.action("register").click();
-    await this.page.waitForFunction(() => /^\d{6}$/.test(document.querySelector("#code").value));
-    await this.action("verify").click();
-    await this.connected(true);
-  }
-
-  connected(yes) {
-    return this.page.waitForSelector(`#connection[data-state="${yes ? "on" : "off"}"]`);
-  }
-
-  cut() {
-    this.rest.cut();
-    this.ws.cut();
-    return this.connected(false);
-  }
-
-  mend() {
-    this.rest.mend();
-    this.ws.mend();
-    return this.connected(true);
-  }
-
-  async find(other) {
-    await this.page.fill("#find-phone", other.phone);
-    await this.action("find").click();
-    await this.page.waitForSelector("#chat-name");
-    return this.page.waitForFunction((name) => document.querySelector("#chat-name").textContent === name, other.name);
-  }
-
-  async say(text) {
-    await this.page.fill("#composer", text);
-    await this.action("send").click();
-  }
-
-  message(text) {
-    return this.page.locator("[data-message-id]", { hasText: text });
-  }
-
-  async sees(text) {
-    await this.message(text).first().waitFor();
-    assert.equal(await this.message(text).count(), 1, `${this.name} sees "${text}" once`);
-  }
-
-  /** The message has come to this tick; those it had on the way. */
-  async ticked(text, tick) {
-    await this.message(text).and(this.page.locator(`[data-tick="${tick}"]`)).waitFor();
-  }
-
-  tickOf(text) {
-    return this.message(text).getAttribute("data-tick");
-  }
-
-  item(name) {
-    return this.page.locator("#chats [data-chat-id]", { hasText: name });
-  }
-
-  async shot(what) {
-    if (SHOTS) await this.page.screenshot({ path: `${SHOTS}/${this.name}-${what}.png` });
-  }
-}
+import { launch, onDisk, Person, picture, wav } from "./lib.mjs";
 
 const run = String(Date.now()).slice(-6);
 const ana = new Person("Ana", `+4915555${run}1`);
@@ -144,7 +10,7 @@ const ben = new Person("Ben", `+4915555${run}2`);
 let browser;
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  browser = await launch();
   await Promise.all([ana, ben].map((p) => p.open(browser)));
 });
 
@@ -226,49 +92,12 @@ test("a group", async () => {
   await ana.shot("group");
 });
 
-/** A WAV of two seconds, so that a browser can play it. */
-function wav() {
-  const head = Buffer.alloc(44);
-  const n = 2 * 8000;
-  head.write("RIFF", 0);
-  head.writeUInt32LE(36 + n, 4);
-  head.write("WAVEfmt ", 8);
-  head.writeUInt32LE(16, 16);
-  head.writeUInt16LE(1, 20);
-  head.writeUInt16LE(1, 22);
-  head.writeUInt32LE(8000, 24);
-  head.writeUInt32LE(8000, 28);
-  head.writeUInt16LE(1, 32);
-  head.writeUInt16LE(8, 34);
-  head.write("data", 36);
-  head.writeUInt32LE(n, 40);
-  return Buffer.concat([head, Buffer.alloc(n, 128)]);
-}
-
-/** A file as people have them; one of this size is too much for the wire between the test and the browser. */
-function onDisk(name, size) {
-  const folder = mkdtempSync(join(tmpdir(), "page-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  writeFileSync(join(folder, name), Buffer.alloc(size, 5));
-  return join(folder, name);
-}
-
 test("pictures, sound and documents: seen, played, dropped, paused, and sent over a broken line", async () => {
   await ana.find(ben);
   await ben.find(ana);
   // a picture that the page itself makes
-  const png = Buffer.from(await ana.page.evaluate(() => {
-    const c = document.createElement("canvas");
-    c.width = 900;
-    c.height = 600;
-    const g = c.getContext("2d");
-    for (let i = 0; i < 900; i++) {
-      g.fillStyle = `rgb(${i % 256},${(i * 7) % 256},90)`;
-      g.fillRect(i, 0, 1, 600);
-    }
-    return c.toDataURL("image/png").split(",")[1];
-  }), "base64");
-  await ana.page.setInputFiles("#file", { name: "terraces.png", mimeType: "image/png", buffer: png });
+  const png = await picture(ana.page, 900, 600, 20);
+  await ana.files({ name: "terraces.png", mimeType: "image/png", buffer: png });
   for (const p of [ana, ben]) {
     const image = p.page.locator('.media img[src*="/thumbnail?"]'); // a `media` frame brings it
     await image.waitFor();
@@ -278,7 +107,7 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
   await ben.shot("picture");
   assert.match(await ben.item("Ana").textContent(), /Picture/);
 
-  await ben.page.setInputFiles("#file", { name: "voice.wav", mimeType: "audio/wav", buffer: wav() });
+  await ben.files({ name: "voice.wav", mimeType: "audio/wav", buffer: wav() });
   await ana.page.locator(".media audio").waitFor();
   await ana.page.waitForFunction(() => document.querySelector(".media audio").duration === 2);
 
@@ -289,6 +118,7 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
     return d;
   });
   await ana.page.dispatchEvent("#chat", "drop", { dataTransfer: drop });
+  await ana.sendFiles();
   await ben.page.locator('.media a[download="plan.pdf"]').waitFor();
 
   // paused, gone on, cut, mended
@@ -300,7 +130,7 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
     }
     await route.continue().catch(() => {});
   });
-  await ana.page.setInputFiles("#file", onDisk("long.bin", 28 << 20));
+  await ana.files(onDisk("long.bin", 28 << 20));
   await ana.page.waitForFunction(() => document.querySelector("#uploads progress")?.value > 0.1);
   await ana.action("pause-upload").click();
   await ana.page.locator('[data-upload-id][data-state="paused"]').waitFor();
@@ -322,7 +152,7 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
   for (const paused of [false, true]) {
     const name = paused ? "paused.bin" : "reloaded.bin";
     pieces.length = 0;
-    await ana.page.setInputFiles("#file", onDisk(name, 24 << 20));
+    await ana.files(onDisk(name, 24 << 20));
     await ana.page.waitForFunction(() => document.querySelector("#uploads progress")?.value > 0.3);
     if (paused) {
       await ana.action("pause-upload").click();
@@ -352,7 +182,7 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
 
 test("two windows of one person show the same", async () => {
   const second = await ben.context.newPage();
-  second.on("pageerror", (e) => ben.errors.push(String(e)));
+  ben.watch(second);
   await second.goto(ben.page.url());
   await second.locator("[data-message-id]", { hasText: "Who brings the tent?" }).waitFor();
   await ana.say("And who cooks?");
@@ -363,8 +193,7 @@ test("two windows of one person show the same", async () => {
 
 test("signing out and in again, and no error on the way", async () => {
   const before = await ana.page.evaluate(() => JSON.parse(localStorage.getItem("chasqui.session")).refreshToken);
-  await ana.action("logout").click();
-  await ana.page.waitForSelector("#sign-in:not([hidden])");
+  await ana.signOut();
   await ana.page.reload();
   await ana.page.waitForSelector("#phone");
   assert.equal(await ana.page.locator("[data-chat-id]").count(), 0);

@@ -38,7 +38,7 @@ def container_file(*words, **secrets):
 def test_the_container_file_has_two_of_each_role():
     done = container_file("--services", **SECRETS)
     assert done.returncode == 0, done.stderr
-    assert {f"{role}-{i}" for role in ROLES for i in (0, 1)} | {"kafka", "postgres", "s3", "topics", "tables"} == set(done.stdout.split())
+    assert {f"{role}-{i}" for role in ROLES for i in (0, 1)} | {"kafka", "postgres", "s3", "topics", "tables", "log"} == set(done.stdout.split())
 
 
 def containers():
@@ -91,7 +91,7 @@ def test_containers_are_closed():
 
 def test_containers_say_how_they_are():
     for name, service in containers().items():
-        assert "healthcheck" in service or name in ("topics", "tables"), name  # these two do one thing and end
+        assert "healthcheck" in service or name in ("topics", "tables", "log"), name  # these do one thing and end
 
 
 def test_the_settings_file_of_compose_up_fits_the_container_file(tmp_path):

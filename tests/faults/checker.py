@@ -100,7 +100,64 @@ class Data:
             if kind.endswith("MessageAccepted"):
                 found.setdefault(fact["id"], {
                     "id": fact["id"], "chat": e["chatId"], "seq": e["seq"], "sender": e["userId"], "cid": e["clientId"],
-                    "peer": fact["peer"], "content": fact["content"], "t": e["t"]})
+                    "peer": fact["peer"], "content": fact["content"], "beside": _beside(fact), "t": e["t"]})
+        return found
+
+    @functools.cached_property
+    def changes(self) -> dict[str, list[dict]]:
+        """Message → what changed it, in order of seq: edits, and at the end its deletion. What names no message counts for nothing."""
+        found = collections.defaultdict(list)
+        for e in self.events:
+            kind = e["event"][0].rpartition(".")[2]
+            fact = e["event"][1]
+            m = self.messages.get(fact["messageId"]) if kind in ("MessageDeleted", "MessageEdited") else None
+            if not m or (m["seq"], m["chat"]) != (fact["messageSeq"], e["chatId"]):
+                continue
+            before = found[m["id"]]
+            if not before or not before[-1]["deleted"]:
+                before.append({"seq": e["seq"], "deleted": kind == "MessageDeleted", "content": fact.get("content", ""), "by": e["userId"],
+                               "p": e["p"], "offset": e["source"]["offset"]})
+        return found
+
+    @functools.cached_property
+    def signs(self) -> dict[str, list[dict]]:
+        """Message → reactions to it, in order of seq, as far as it was not deleted."""
+        found = collections.defaultdict(list)
+        for e in self.events:
+            fact = e["event"][1]
+            m = self.messages.get(fact["messageId"]) if e["event"][0].endswith("ReactionChanged") else None
+            if not m or (m["seq"], m["chat"]) != (fact["messageSeq"], e["chatId"]):
+                continue
+            end = next((c["seq"] for c in self.changes.get(m["id"], ()) if c["deleted"]), None)
+            if not end or e["seq"] < end:
+                found[m["id"]].append({"seq": e["seq"], "by": e["userId"], "reaction": fact["reaction"]})
+        return found
+
+    @functools.cached_property
+    def hidden(self) -> dict[tuple[str, str], int]:
+        """(user, message) → the seq at which the user hid it first. What names no message counts for nothing."""
+        found: dict[tuple[str, str], int] = {}
+        for e in self.events:
+            for x in e["event"][1]["messages"] if e["event"][0].endswith("MessagesHidden") else ():
+                m = self.messages.get(x["id"])
+                if m and (m["seq"], m["chat"]) == (x["seq"], e["chatId"]):
+                    found.setdefault((e["userId"], m["id"]), e["seq"])
+        return found
+
+    def content_at(self, message: str, edited: int, deleted: bool) -> str | None:
+        """What the message says as of that edit; None: there is no such edit."""
+        if deleted:
+            return ""
+        if not edited:
+            return self.messages[message]["content"]
+        return next((x["content"] for x in self.changes.get(message, ()) if x["seq"] == edited and not x["deleted"]), None)
+
+    @functools.cached_property
+    def states(self) -> dict[tuple[str, str], list[dict]]:
+        """(device, message) → what the device showed of a message that was changed, in order."""
+        found = collections.defaultdict(list)
+        for x in self.lines("changed"):
+            found[x["device"], x["id"]].append(x)
         return found
 
     @functools.cached_property
@@ -143,14 +200,31 @@ class Data:
                 found.setdefault(m["chat"], {m["sender"], m["peer"]})
         return found
 
-    def is_member(self, chat: str, user: str, seq: int) -> bool:
+    @functools.cached_property
+    def parted(self) -> dict[str, dict[str, list[list]]]:
+        """Direct chat in which somebody blocked the other → user who did → his stays."""
+        found: dict[str, dict[str, list[list]]] = {}
+        for e in self.events:
+            if not e["event"][0].endswith("BlockChanged"):
+                continue
+            mine = found.setdefault(e["chatId"], {}).setdefault(e["userId"], [[0, None]])
+            if e["event"][1]["blocked"] and mine[-1][1] is None:
+                mine[-1][1] = e["seq"]
+            elif not e["event"][1]["blocked"] and mine[-1][1] is not None:
+                mine.append([e["seq"], None])
+        return found
+
+    def stays_of(self, chat: str, user: str) -> list[list]:
         if chat in self.pairs:
-            return user in self.pairs[chat]
-        return any(j < seq and (left is None or seq < left) for j, left in self.stays.get(chat, {}).get(user, ()))
+            return self.parted.get(chat, {}).get(user, [[0, None]]) if user in self.pairs[chat] else []
+        return self.stays.get(chat, {}).get(user, [])
+
+    def is_member(self, chat: str, user: str, seq: int) -> bool:
+        return any(j < seq and (left is None or seq < left) for j, left in self.stays_of(chat, user))
 
     def audience(self, m: dict) -> list[str]:
         if m["chat"] in self.pairs:
-            return sorted(self.pairs[m["chat"]])
+            return [u for u in sorted(self.pairs[m["chat"]]) if self.is_member(m["chat"], u, m["seq"])]
         return [u for u in self.stays.get(m["chat"], {}) if self.is_member(m["chat"], u, m["seq"])]
 
     # ---- the history --------------------------------------------------------------------------------
@@ -203,6 +277,11 @@ class Data:
         return found
 
 
+def _beside(fact: dict) -> dict:
+    """As clients see it."""
+    return {k: fact[k] for k in ("replyTo", "mentions", "forwarded") if fact.get(k)}
+
+
 def short(x: Any) -> str:
     return str(x)[:150]
 
@@ -246,7 +325,7 @@ def i2_nothing_from_nowhere(d: Data) -> Line:
         s = d.sends.get((r["chat_id"], r["sender_id"], r["client_id"]))
         if not s:
             line.bad.append(f"never sent: {short(r)}")
-        elif s["content"] != r["content"]:
+        elif r["content"] != (s["content"] if not (changes := d.changes.get(r["id"])) or not changes[-1]["deleted"] else ""):
             line.bad.append(f"sent as {s['content']!r}, row has {r['content']!r}")
         elif s["fails"] and s["sure_no"] and not s["unsure"] and not s["ack"] and s["tries"] == len(s["fails"]):
             line.bad.append(f"refused with {s['fails']} and there all the same: {short(r)}")
@@ -324,7 +403,11 @@ def i5_one_order(d: Data) -> Line:
                 line.bad.append(f"{i}: log says {m['seq']}, row {r['seq']}")
     for x in d.lines("show"):
         m = d.messages.get(x["id"])
-        if not m or (m["seq"], m["chat"], m["content"], m["sender"]) != (x["seq"], x["chat"], x["content"], x["sender"]):
+        contents = {m["content"], *(c["content"] for c in d.changes.get(x["id"], ()))} if m else set()
+        contents |= {""} if (x["user"], x["id"]) in d.hidden else set()
+        beside = m["beside"] if m and x["content"] else x.get("beside", {})  # of a deleted one nothing is told
+        if (not m or (m["seq"], m["chat"], m["sender"], beside) != (x["seq"], x["chat"], x["sender"], x.get("beside", {}))
+                or x["content"] not in contents):
             line.bad.append(f"shown {short(x)}, log has {short(m)}")
     chats = collections.defaultdict(list)
     for m in d.messages.values():
@@ -385,17 +468,34 @@ def i7_ticks(d: Data) -> Line:
     return line
 
 
+READ = ("READ", "READ_HIDDEN")
+
+
+def _told(cursor: dict) -> int:
+    """How far others may be told that he has read."""
+    return cursor["read"] if cursor.get("told") is None else cursor["told"]
+
+
 def _ticks_that_lie(d: Data) -> list[str]:
-    """A tick needs a receipt of each of the others that is at least as high and was begun before."""
+    """A tick needs a receipt of each of the others that is at least as high and was begun before; of a device that knows that its read
+    receipts are off, none says `read`."""
     bad = []
     claimed: dict[tuple[str, str, str], int] = collections.defaultdict(int)
     chats = _unchanging(d)
-    for x in sorted(d.lines("receipt", "tick"), key=lambda x: x["n"]):
-        users = chats.get(x["chat"])
+    turned: dict[str, dict] = {}  # user → how he turned his read receipts last
+    knows: dict[str, str] = {}  # device → of which turn it was told last
+    for x in sorted(d.lines("receipt", "tick", "turn", "hides"), key=lambda x: x["n"]):
+        if x["e"] == "turn":
+            turned[x["user"]] = x
+        if x["e"] == "hides":
+            knows[x["device"]] = x["about"]
+        users = chats.get(x.get("chat"))
         if not users:
             continue
         if x["e"] == "receipt":
-            for kind, seq in (("delivered", max(x["delivered"], x["read"])), ("read", x["read"])):
+            turn = turned.get(x["user"], {"on": True})
+            hidden = not turn["on"] and knows.get(x["device"]) == turn["about"]  # nobody is to be told
+            for kind, seq in (("delivered", max(x["delivered"], x["read"])), ("read", 0 if hidden else x["read"])):
                 key = (x["chat"], x["user"], kind)
                 claimed[key] = max(claimed[key], seq)
             continue
@@ -408,7 +508,7 @@ def _ticks_that_lie(d: Data) -> list[str]:
 
 def _unchanging(d: Data) -> dict[str, dict[str, int]]:
     """Chat → user → where he joined, of chats in which nobody ever left or came later."""
-    found = {c: dict.fromkeys(users, 0) for c, users in d.pairs.items()}
+    found = {c: dict.fromkeys(users, 0) for c, users in d.pairs.items() if c not in d.parted}
     for c, users in d.stays.items():
         if all(len(s) == 1 and s[0][1] is None for s in users.values()) and len({s[0][0] for s in users.values()}) == 1:
             found[c] = {u: s[0][0] for u, s in users.items()}
@@ -416,7 +516,7 @@ def _unchanging(d: Data) -> dict[str, dict[str, int]]:
 
 
 def _cursors_that_differ(d: Data) -> list[str]:
-    want: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])
+    want: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0, 0])
     chats = _unchanging(d)
     for r in d.records("delivery.status"):
         v = r["v"]
@@ -425,9 +525,11 @@ def _cursors_that_differ(d: Data) -> list[str]:
             continue
         w = want[v["chatId"], v["userId"]]
         w[0] = max(w[0], v["seq"])
-        if v["kind"] == "READ":
+        if v["kind"] in READ:
             w[1] = max(w[1], v["seq"])
-    have = {(r["chat_id"], r["user_id"]): [r["delivered"], r["read"]] for r in d.tables["cursors"] if r["chat_id"] in chats}
+        if v["kind"] == "READ":
+            w[2] = max(w[2], v["seq"])
+    have = {(r["chat_id"], r["user_id"]): [r["delivered"], r["read"], _told(r)] for r in d.tables["cursors"] if r["chat_id"] in chats}
     return [f"cursor of {k}: {have.get(k)}, the log says {want.get(k)}" for k in {*want, *have} if want.get(k) != have.get(k)]
 
 
@@ -436,7 +538,8 @@ def _ticks_not_told(d: Data) -> list[str]:
     bad = []
     quiet = d.marks["quiet"]
     up = _ready_at(d, quiet)
-    cursors = {(r["chat_id"], r["user_id"]): (r["delivered"], r["read"]) for r in d.tables["cursors_quiet"]}
+    cursors = {(r["chat_id"], r["user_id"]): (r["delivered"], _told(r)) for r in d.tables["cursors_quiet"]}
+    turned = {x["user"] for x in d.lines("turn")}  # who is not told what others read, now and then
     told: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])
     for x in d.lines("tick"):
         if x["n"] <= quiet:
@@ -450,7 +553,7 @@ def _ticks_not_told(d: Data) -> list[str]:
             user = d.devices[device]["user"]
             if user not in users:
                 continue
-            for k, kind in enumerate(("delivered", "read")):
+            for k, kind in enumerate(("delivered",) if user in turned else ("delivered", "read")):
                 level = min((max(cursors.get((chat, u), (0, 0))[k], j) for u, j in users.items() if u != user), default=0)
                 due = max((s for s in mine[chat, user] if s <= level), default=0)
                 if told[device, chat][k] < due:
@@ -468,7 +571,7 @@ def _receipts_lost(d: Data) -> list[str]:
             continue
         h = have[v["chatId"], v["userId"]]
         h[0] = max(h[0], v["seq"])
-        if v["kind"] == "READ":
+        if v["kind"] in READ:
             h[1] = max(h[1], v["seq"])
     quiet, up = d.marks["quiet"], _ready_at(d, d.marks["quiet"])
     last = collections.defaultdict(int)  # chat → its last message: what lies beyond is refused
@@ -554,9 +657,11 @@ def i10_rebuilt(d: Data) -> Line:
     if again is None:
         line.n = "not asked for"
         return line
+    # what a loss of power took from delivery.status was made again, and has another place there
+    moved = {"marks": {"src_next"}} if any(x["fault"] == "F25" for x in d.lines("fault")) else {}
     for name, rows in again.items():
-        a = collections.Counter(map(repr, (sorted(r.items()) for r in d.tables[name])))
-        b = collections.Counter(map(repr, (sorted(r.items()) for r in rows)))
+        a, b = (collections.Counter(repr(sorted((k, v) for k, v in r.items() if k not in moved.get(name, ()))) for r in side)
+                for side in (d.tables[name], rows))
         line.bad += [f"{name}: only before: {short(x)}" for x in list((a - b))[:3]]
         line.bad += [f"{name}: only after: {short(x)}" for x in list((b - a))[:3]]
     line.n = f"{len(again)} tables, {sum(map(len, again.values()))} rows"
@@ -697,6 +802,12 @@ def i14_the_log_follows(d: Data) -> Line:
                     line.bad.append(f"{at}: handed on to all but {gone}")
             elif again and v["userId"] not in inbox[at]:
                 line.bad.append(f"{at}: the repeat was not answered: {short(v)}")
+        elif kind in ("MessageWithdrawn", "MessageRewritten", "MessageReacted"):
+            key = (v["chatId"], v["userId"], v["clientId"])
+            if yes == no and (yes or key not in accepted or v["userId"] not in inbox[at]):
+                line.bad.append(f"{at}: {kind}, accepted {yes}, rejected {no}: {short(v)}")
+            if yes:
+                accepted.setdefault(key, r["t"])
         elif yes == no and not (kind == "GroupCreated" and not no):
             line.bad.append(f"{at}: {kind}, accepted {yes}, rejected {no}")
     line.n = ", ".join(f"{v} {k}" for k, v in sorted(n.items()))
@@ -706,12 +817,12 @@ def i14_the_log_follows(d: Data) -> Line:
 def _receipts_without_trace(d, body, at, seq, cursors, rejections) -> list[str]:
     bad = []
     for x in body["receipts"]:
-        if max(x["deliveredSeq"], x["readSeq"]) >= seq or not d.is_member(x["chatId"], x["userId"], seq):
+        if max(x["deliveredSeq"], x["readSeq"], x.get("hiddenSeq", 0)) >= seq or not d.is_member(x["chatId"], x["userId"], seq):
             if at not in rejections:
                 bad.append(f"{at}: a receipt that may not be was not refused: {short(x)}")
             continue
         bad += [f"{at}: the receipt left no trace: {kind} {short(x)}"
-                for kind, s in (("DELIVERED", x["deliveredSeq"]), ("READ", x["readSeq"]))
+                for kind, s in (("DELIVERED", x["deliveredSeq"]), ("READ", x["readSeq"]), ("READ_HIDDEN", x.get("hiddenSeq", 0)))
                 if s and (*at, x["userId"], kind) not in cursors]
     return bad
 
@@ -747,9 +858,31 @@ def i16_refusals(d: Data) -> Line:
     return line
 
 
+def i18_profiles(d: Data) -> Line:
+    line = Line("I18", "what somebody says of himself is the last that the log has of him, and what was answered is there")
+    said = collections.defaultdict(list)
+    for r in sorted(d.records("user.inbox"), key=lambda r: (r["p"], r["o"])):
+        kind, body = r["v"]["body"]
+        if kind.endswith("UserAction") and body["action"][0].endswith("ProfileDetailsEdited"):
+            said[body["userId"]].append(body["action"][1]["about"])
+    shown = {row["user_id"]: row["about"] for row in d.tables["profiles"]}
+    line.bad += [f"{user} is shown with {shown.get(user)!r}, and said {all_of[-1]!r} at last"
+                 for user, all_of in said.items() if shown.get(user) != all_of[-1]]
+    answered = [x for x in d.lines("profile") if x["status"] == 200]
+    line.bad += [f"answered, and not in the log: {short(x)}" for x in answered if x["about"] not in said[x["user"]]]
+    line.n = f"{sum(map(len, said.values()))} of {len(said)} people, {len(answered)} answered"
+    return line
+
+
+from changed import i19_changes  # noqa: E402  (these need what is above)
+from hidden import i21_hidden  # noqa: E402
+from parted import i20_blocks  # noqa: E402
+from unread import i17_unread  # noqa: E402
+
 ALL = (i1_acked_is_kept, i2_nothing_from_nowhere, i3_live_devices_have_all, i4_late_devices_have_all, i5_one_order,
        i6_never_to_a_stranger, i7_ticks, i8_none_or_one, i9_positions, i10_rebuilt, i11_memory, i12_recovery,
-       i13_shown_or_pushed, i14_the_log_follows, i15_by_the_protocol, i16_refusals)
+       i13_shown_or_pushed, i14_the_log_follows, i15_by_the_protocol, i16_refusals, i17_unread, i18_profiles,
+       i19_changes, i20_blocks, i21_hidden)
 
 
 def check(data: Data) -> list[Line]:

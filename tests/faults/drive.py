@@ -13,8 +13,9 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "lib"), str(HERE.parent / "power")]
 
+import dark  # noqa: E402, F401  (F25)
 import dump  # noqa: E402
 import nemesis as nem  # noqa: E402
 import three  # noqa: E402
@@ -120,7 +121,8 @@ class Drive:
         self.rig = Rig(o.want, o.base_port, build, self.out, self.say)
         try:
             with Stack(build=build, base_port=o.base_port, copies={r: 2 for r in ROLES},
-                       settings={**self.rig.settings, **(THREE_BROKERS if o.brokers > 1 else {})}, state=self.rig.state(),
+                       settings={**self.rig.settings, "DURABILITY": o.durability, **(THREE_BROKERS if o.brokers > 1 else {})},
+                       state=self.rig.state(), durable="power" in o.want,
                        ports=self.rig.ports, broker_settings=AUTHORIZER if o.brokers == 1 else None, brokers=o.brokers,
                        controllers=three.CONTROLLERS if o.brokers > 1 else 0) as stack:
                 try:
@@ -262,6 +264,7 @@ class Drive:
             (await cast.device(p, "web")).start()
         await self.settled_or_said(stack, cast)
         self.h.add("mark", name="end")
+        await cast.look_parted()
         for d in cast.all_players():
             for text in d.anomalies:
                 d.note("odd", text=text)
@@ -358,6 +361,18 @@ def tell(say, seed: str, lines: list[Line]) -> bool:
     return good
 
 
+def proof(say, lines: list[Line]) -> list[Line]:
+    """Without syncs a loss of power has to cost acknowledged messages, or the disk of the test is none that loses anything."""
+    if lines[0].name == "RUN":
+        return lines
+    broken = [x for x in lines if not x.ok]
+    for x in broken:
+        say(f"as it must be: {x}")
+    lost = any(x.name == "I1" for x in broken)
+    return [Line("F25", "with DURABILITY=cached acknowledged messages are lost", "",
+                 [] if lost else ["nothing was lost: the disk keeps what was not synced, and F25 proves nothing"])]
+
+
 def parse(argv) -> argparse.Namespace:
     a = argparse.ArgumentParser(prog="tests/faults/run", description=__doc__)
     a.add_argument("--minutes", type=float, default=10)
@@ -375,6 +390,8 @@ def parse(argv) -> argparse.Namespace:
     a.add_argument("--brokers", type=int, choices=(1, three.BROKERS), help="Kafka as a cluster; only F6 is for that, and F6 needs it")
     a.add_argument("--junit", type=Path)
     a.add_argument("--planted", action="store_true", help="leave out what a planted bug need not wait for")
+    a.add_argument("--durability", choices=("cached", "synced"), default="cached",
+                   help="with F25 and cached the run is good when acknowledged messages are lost: else the disk lost nothing")
     o = a.parse_args(argv)
     for_three = {f.needs == "brokers" for name in o.fault for f in nem.named(name)}
     o.brokers = o.brokers or (three.BROKERS if for_three == {True} else 1)
@@ -382,6 +399,13 @@ def parse(argv) -> argparse.Namespace:
         a.error(f"not with --brokers {o.brokers}, or no fault at all: {' '.join(o.fault)}")
     if o.brokers > 1:
         o.fault, o.want = o.fault or ["F6"], {"brokers"}
+        return o
+    for_power = {f.needs == "power" for name in o.fault for f in nem.named(name)}
+    if True in for_power:
+        if for_power != {True}:
+            a.error("F25 goes with no other fault: it needs a disk of its own kind")
+        o.want = {"power"}
+        o.planted = o.planted or o.durability == "cached"  # what is lost there need not be waited for
         return o
     o.want = {"fatal"} if o.profile == "short" else {"fatal", *([] if o.plain else ["disk", "proxies", "slow", "clock"])}
     return o
@@ -409,6 +433,8 @@ def main(argv=None) -> int:
 
         drive.say(traceback.format_exc())
         lines = [Line("RUN", "the run came to its end", "", [f"{type(e).__name__}: {str(e)[:1000]}"])]
+    if "power" in o.want and o.durability == "cached":
+        lines = proof(drive.say, lines)
     good = tell(drive.say, o.seed, lines)
     drive.say(f"{drive.at()} files: {out}")
     if o.junit:

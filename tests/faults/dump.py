@@ -15,11 +15,23 @@ from history import read_lines
 from look import ends_now, rows_now
 from roles import TABLE
 
-TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content FROM view.messages",
-          "members": "SELECT * FROM view.members", "chats": "SELECT * FROM view.chats",
+TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, reply_id, reply_seq, mentions::text, forwarded, number FROM view.messages",
+          "tallies": "SELECT * FROM view.tallies",
+          # of everybody's last stay in each group, and of all stays in a direct chat, as the list of chats counts it
+          "unread": "SELECT i.part, i.chat_id, i.user_id, sum(view.unread(i.part, i.chat_id, i.user_id, i.after, i.before))::bigint AS unread, "
+                    "sum(view.mentioned(i.part, i.chat_id, i.user_id, i.after, i.before))::bigint AS mentioned FROM (SELECT m.part, m.chat_id, "
+                    "m.user_id, greatest(coalesce(r.read, 0), m.joined_seq) AS after, coalesce(m.left_seq, 9223372036854775807) AS before, "
+                    "k.kind = 0 OR m.joined_seq = max(m.joined_seq) OVER (PARTITION BY m.part, m.chat_id, m.user_id) AS counts "
+                    "FROM view.members m JOIN view.chats k USING (part, chat_id) LEFT JOIN view.cursors r USING (part, chat_id, user_id)) i "
+                    "WHERE i.counts GROUP BY 1, 2, 3",
+          "members": "SELECT * FROM view.members", "blocks": "SELECT * FROM view.blocks", "chats": "SELECT * FROM view.chats",
           "chat_names": "SELECT * FROM view.chat_names", "users": "SELECT * FROM view.users",
+          "profiles": "SELECT * FROM view.profiles", "settings": "SELECT * FROM view.settings",
           "rejected": "SELECT * FROM view.rejected", "cursors": "SELECT * FROM view.cursors",
           "receipts": "SELECT * FROM view.receipts", "marks": "SELECT * FROM view.marks",
+          "changes": "SELECT * FROM view.changes", "versions": "SELECT chat_id, target, seq, content FROM view.versions",
+          "reactions": "SELECT chat_id, target, user_id, seq, reaction FROM view.reactions",
+          "hidden": "SELECT chat_id, user_id, target, seq FROM view.hidden",
           "positions": "SELECT * FROM view.positions"}
 NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, or repeats are folded
 FOLLOWED = [(topic, group) for role in TABLE for topic in role.follows for group in role.groups]
@@ -44,7 +56,13 @@ CREATE TRIGGER audit BEFORE UPDATE ON view.positions FOR EACH ROW
 CREATE TRIGGER audit BEFORE UPDATE ON view.cursors FOR EACH ROW
     WHEN (NEW.delivered < OLD.delivered OR NEW.read < OLD.read) EXECUTE FUNCTION audit.note();
 CREATE TRIGGER audit BEFORE UPDATE ON view.marks FOR EACH ROW WHEN (NEW.low < OLD.low) EXECUTE FUNCTION audit.note();
-CREATE TRIGGER audit BEFORE UPDATE OR DELETE ON view.messages FOR EACH ROW EXECUTE FUNCTION audit.note();
+CREATE TRIGGER audit BEFORE DELETE ON view.messages FOR EACH ROW EXECUTE FUNCTION audit.note();
+CREATE TRIGGER emptied BEFORE UPDATE ON view.messages FOR EACH ROW
+    WHEN (NEW.content <> '' OR NEW.media_id IS NOT NULL OR (NEW.seq, NEW.id, NEW.sender_id) <> (OLD.seq, OLD.id, OLD.sender_id))
+    EXECUTE FUNCTION audit.note();
+CREATE TRIGGER audit BEFORE UPDATE ON view.changes FOR EACH ROW
+    WHEN (NEW.seq < OLD.seq OR NEW.edited_seq < OLD.edited_seq OR OLD.deleted_seq <> 0) EXECUTE FUNCTION audit.note();
+CREATE TRIGGER gone BEFORE DELETE ON view.changes FOR EACH ROW EXECUTE FUNCTION audit.note();
 """
 
 
@@ -130,7 +148,14 @@ def read_tables(stack, names=TABLES) -> dict[str, list[dict]]:
 
 def behind(stack) -> list[dict]:
     """Partitions of which a consumer lacks something: positions in the view, commits of everybody else."""
-    ends = ends_now(stack, sorted({topic for topic, _ in FOLLOWED}))
+    return _behind(stack, _ends(stack))
+
+
+def _ends(stack) -> dict[tuple[str, int], int]:
+    return ends_now(stack, sorted({topic for topic, _ in FOLLOWED}))
+
+
+def _behind(stack, ends) -> list[dict]:
     have = {(r["consumer"], r["topic"], r["partition"]): r["next"] for r in rows_now(stack, "SELECT * FROM view.positions")}
     for topic, group in FOLLOWED:
         if group not in IN_THE_VIEW:
@@ -144,16 +169,24 @@ def behind(stack) -> list[dict]:
 
 def standing(stack) -> list[dict]:
     """Each group, what it lacks, and whether a number of one of its copies shows that; a copy that does not answer shows it, too,
-    and so does a broker or a database that is away."""
+    and so do partitions that nobody owns (a copy that ended keeps its own for a session), and a broker or a database that is away."""
     groups = sorted(ROLE_OF)
     try:
-        lacking = behind(stack)
+        ends = _ends(stack)
+        lacking, wanted = _behind(stack, ends), _partitions(ends)
     except Exception:  # noqa: BLE001  (whichever of the two is away)
         return [{"group": g, "shown": True, "behind": []} for g in groups]
-    return [{"group": g, "shown": _shows(stack, ROLE_OF[g]), "behind": [x for x in lacking if x["group"] == g]} for g in groups]
+    return [{"group": g, "shown": _shows(stack, ROLE_OF[g], wanted[ROLE_OF[g]]), "behind": [x for x in lacking if x["group"] == g]}
+            for g in groups]
 
 
-def _shows(stack, role: str) -> bool:
+def _partitions(ends) -> dict[str, int]:
+    """How many partitions the copies of each role own together."""
+    return {role: sum(t == topic for topic, group in FOLLOWED if ROLE_OF[group] == role for t, _ in ends) for role in ROLE_OF.values()}
+
+
+def _shows(stack, role: str, wanted: int) -> bool:
+    owned = 0
     for i in range(stack.services.copies.get(role, 1)):
         try:
             numbers = stack.metrics(role, i)
@@ -161,7 +194,8 @@ def _shows(stack, role: str) -> bool:
             return True
         if any(numbers.get(name) for name in STUCK):
             return True
-    return False
+        owned += numbers.get("partitions", 0)
+    return owned < wanted
 
 
 def commits(stack) -> list[dict]:

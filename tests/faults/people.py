@@ -28,12 +28,14 @@ class Player(Device):
         super().__init__(*args, **options)
         self.h, self.home, self.away_for_good = history, home, False
         self._how = "sync"
+        self._states: dict[str, tuple[int, bool]] = {}  # message → what was noted of it
+        self._gone: set[str] = set()  # the same of what is gone
 
     def note(self, e: str, /, **fields) -> None:
         self.h.add(e, c=self.name, user=self.user_id, device=self.device_id, **fields)
 
-    def send(self, content, chat_id=None, peer=None, type="text", client_id=None):
-        out = super().send(content, chat_id, peer, type, client_id)
+    def send(self, content, chat_id=None, peer=None, type="text", client_id=None, beside=None):
+        out = super().send(content, chat_id, peer, type, client_id, beside=beside)
         # nothing has left yet: writing is another task
         self.note("send", cid=out.client_id, chat=chat_id, content=content, via="ws", seat=len(self.readies))
         return out
@@ -76,6 +78,8 @@ class Player(Device):
             super()._merge_live(f)
         finally:
             self._how = "sync"
+        if f["t"] == "profile" and "readReceipts" in f:
+            self.note("hides", about=f.get("about"), on=f["readReceipts"])
         if f["t"] == "rejected":
             self.note("verdict", cid=f["clientId"], id=f["id"], chat=f["chatId"], code=f["code"])
 
@@ -88,9 +92,38 @@ class Player(Device):
         super()._merge(f)
         if new:
             self.note("show", id=f["id"], seq=f["seq"], chat=f["chatId"], sender=f["from"], cid=f["clientId"],
-                      content=f["content"], how=self._how)
+                      content=f["content"], how=self._how, beside=self.messages[f["id"]].beside)
+        self._note_state(f["id"])
         if out and not told and out.verdict:
             self.note("verdict", cid=f["clientId"], id=f["id"], chat=f["chatId"], seq=f["seq"])
+
+    def change(self, kind, message, content="", client_id=None):
+        out = super().change(kind, message, content, client_id)
+        self.note("change", kind=kind, cid=out.client_id, id=message.id, chat=message.chat_id, content=content)
+        return out
+
+    def _merge_change(self, f):
+        super()._merge_change(f)
+        if f["t"] == "reaction":
+            self.note("sign", id=f["messageId"], by=f["by"], seq=f["seq"], reaction=f["reaction"])
+        self._note_state(f["messageId"])
+
+    def _note_state(self, message_id: str) -> None:
+        """What this device shows of a message that was changed."""
+        m = self.messages.get(message_id)
+        if m and m.gone:
+            if message_id not in self._gone:
+                self._gone.add(message_id)
+                self.note("gone", id=m.id, how=self._how)
+            return
+        if m and (m.edited or m.deleted) and self._states.get(message_id) != (m.edited, m.deleted):
+            self._states[message_id] = (m.edited, m.deleted)
+            self.note("changed", id=m.id, edited=m.edited, deleted=m.deleted, content=m.content, how=self._how)
+
+    def _hide(self, f):
+        super()._hide(f)
+        for place in f["messages"]:
+            self._note_state(place["id"])
 
     def _merge_ticks(self, t):
         super()._merge_ticks(t)
@@ -262,7 +295,7 @@ class Cast:
     # ---- playing -------------------------------------------------------------------------------
 
     def play(self, coming_and_going: bool = True, churning: bool = True) -> None:
-        loops = [self._sending(), self._reading()]
+        loops = [self._sending(), self._reading(), self._profiles(), self._changing(), self._hiding(), self._blocking()]
         if churning:
             loops.append(self._churning())
         if coming_and_going:
@@ -319,29 +352,45 @@ class Cast:
         chat = rng.choice(p.chats)
         d = rng.choice([x for x in p.players if not x.away_for_good])
         cid = str(uuid.UUID(int=rng.getrandbits(128), version=4))
-        content = f"{MARK} {cid}"
+        content, beside = f"{MARK} {cid}", self._beside(d, chat, cid)
         how = rng.random()
         self.sent += 1
         if how < 0.15:
-            self._post(d, chat, cid, content, rng.random())
+            self._post(d, chat, cid, content, rng.random(), beside)
             return
-        out = d.send(content, chat, client_id=cid)
+        out = d.send(content, chat, client_id=cid, beside=beside)
         if how < 0.22:  # again a little later
             asyncio.get_running_loop().call_later(rng.uniform(0, 3), d.again, out)
         elif how < 0.29 and len(p.players) > 1:  # at the same time from another device, through another gateway
             other = rng.choice([x for x in p.players if x is not d])
             if not other.away_for_good:
-                other.send(content, chat, client_id=cid)
+                other.send(content, chat, client_id=cid, beside=beside)
         elif how < 0.32:
-            self._post(d, chat, cid, content, rng.random())
+            self._post(d, chat, cid, content, rng.random(), beside)
 
-    def _post(self, d: Player, chat: str, cid: str, content: str, luck: float) -> None:
-        task = asyncio.create_task(self._post_until_known(d, chat, cid, content, luck))
+    def _beside(self, d: Player, chat: str, cid: str) -> dict:
+        """What some messages say beside their content: an answer, at times to nothing; mentions, at times of who is not there; a forward."""
+        rng, found = random.Random(cid), {}
+        seen = [m for m in d.messages.values() if m.chat_id == chat]
+        if seen and rng.random() < 0.2:
+            m = rng.choice(seen)
+            found["replyTo"] = {"id": m.id, "seq": m.seq + (rng.random() < 0.1)}
+        if rng.random() < 0.2:
+            found["mentions"] = [p.user_id for p in rng.sample(self.people, rng.randint(1, 3))]
+        if rng.random() < 0.1:
+            found["forwardedFrom"] = rng.randrange(3)
+        return found
+
+    def _post(self, d: Player, chat: str, cid: str, content: str, luck: float, beside: dict) -> None:
+        self._track(self._post_until_known(d, chat, cid, content, luck, beside))
+
+    def _track(self, doing) -> None:
+        task = asyncio.create_task(doing)
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
 
-    async def _post_until_known(self, d: Player, chat: str, cid: str, content: str, luck: float) -> None:
-        body = {"chatId": chat, "content": content, "type": "text", "clientId": cid}
+    async def _post_until_known(self, d: Player, chat: str, cid: str, content: str, luck: float, beside: dict) -> None:
+        body = {"chatId": chat, "content": content, "type": "text", "clientId": cid, **beside}
         if chat in d.peers:
             body["peer"] = d.peers[chat]
         d.note("send", cid=cid, chat=chat, content=content, via="rest")
@@ -376,6 +425,92 @@ class Cast:
                 d.note("bad_receipt", chat=chat)
                 Device._post(d, {**f, "peer": d.peers[chat]} if chat in d.peers else f)
 
+    async def _profiles(self) -> None:
+        """Each says something new of himself now and then, and waits for the answer, whatever it is."""
+        rng = random.Random(f"{self.seed}/profiles")
+        while True:
+            await asyncio.sleep(rng.uniform(0.5, 1.5))
+            p = rng.choice(self.people)
+            about = f"says {self.h.counts.get('profile', 0)}"
+            body = {"about": about, "privacy": {rng.choice(("about", "lastSeen")): rng.choice(("everyone", "contacts", "nobody"))}}
+            if p in self.people[::3]:  # some turn their read receipts off and on
+                body["readReceipts"] = rng.random() < 0.5
+                self.h.add("turn", user=p.user_id, about=about, on=body["readReceipts"])
+            r = await p.players[0].rest.call("PATCH", "/api/me", body)
+            self.h.add("profile", user=p.user_id, about=about, status=r.status)
+            if r.status == 401:
+                await p.players[0].refresh()
+
+    async def _changing(self) -> None:
+        """Somebody edits or deletes something of his own, or the owner of a group something of another's; some ask twice, some by REST."""
+        rng = random.Random(f"{self.seed}/changing")
+        while True:
+            await asyncio.sleep(rng.uniform(0.1, 0.6))
+            p = rng.choice(self.people)
+            d = rng.choice(p.players)
+            if self.paused or not d.caught_up:
+                continue
+            mine = [m for m in list(d.messages.values())[-200:] if m.sender == p.user_id and not m.deleted]
+            others = [m for m in list(d.messages.values())[-200:] if self.groups.get(m.chat_id, {}).get("owner") is p and not m.deleted]
+            kind, how = rng.choice(("edit", "edit", "delete", "react", "react")), rng.random()
+            pool = others if kind == "delete" and how < 0.3 else mine
+            if kind == "react":  # often the same, so that many meet at one message
+                pool = [m for m in list(d.messages.values())[-30:] if not m.deleted]
+            if not pool:
+                continue
+            m = rng.choice(pool)
+            content = {"edit": f"{MARK} edit {rng.getrandbits(40)}", "react": rng.choice(("+1", "-1", "")), "delete": ""}[kind]
+            if how > 0.8:
+                self._track(self._change_by_rest(d, kind, m, content))
+                continue
+            out = d.change(kind, m, content)
+            if rng.random() < 0.15:
+                asyncio.get_running_loop().call_later(rng.uniform(0, 3), d.again, out)
+
+    async def _change_by_rest(self, d: Player, kind: str, m, content: str) -> None:
+        path, cid = f"/api/chats/{m.chat_id}/messages/{m.id}", str(uuid.uuid4())
+        d.note("change", kind=kind, cid=cid, id=m.id, chat=m.chat_id, content=content)
+        for _ in range(1000):
+            if kind == "edit":
+                r = await d.rest.call("PATCH", path, {"content": content, "clientId": cid})
+            elif kind == "react" and content:
+                r = await d.rest.call("PUT", f"{path}/reaction", {"reaction": content})
+            else:
+                r = await d.rest.call("DELETE", f"{path}/reaction" if kind == "react" else path)
+            if r.status == 200 or r.status in NO:
+                d.note("change_end", cid=cid, id=m.id, kind=kind, status=r.status)
+                return
+            if r.status == 401:
+                await d.refresh()
+            elif r.status not in (0, 429, 503):
+                d.note("odd", text=f"REST change: {r.status} {r.body}")
+            await asyncio.sleep(min(float(r.headers.get("retry-after", 0.3)), 2.0))
+
+    async def _hiding(self) -> None:
+        """Somebody deletes a few messages of a chat for himself, and waits for the answer, whatever it is."""
+        rng = random.Random(f"{self.seed}/hiding")
+        while True:
+            await asyncio.sleep(rng.uniform(0.5, 2.0))
+            d = rng.choice(rng.choice(self.people).players)
+            seen = [m for m in list(d.messages.values())[-100:] if not m.gone]
+            if self.paused or not d.caught_up or not seen:
+                continue
+            chat = rng.choice(seen).chat_id
+            here = [m.id for m in seen if m.chat_id == chat]
+            self._track(self._hide_until_known(d, chat, rng.sample(here, min(len(here), 3))))
+
+    async def _hide_until_known(self, d: Player, chat: str, ids: list[str]) -> None:
+        for _ in range(1000):
+            r = await d.rest.post(f"/api/chats/{chat}/hidden", {"messages": ids})
+            if r.status == 200 or r.status in NO:
+                d.note("hide_end", chat=chat, ids=ids, status=r.status)
+                return
+            if r.status == 401:
+                await d.refresh()
+            elif r.status not in (0, 429, 503):
+                d.note("odd", text=f"REST hiding: {r.status} {r.body}")
+            await asyncio.sleep(min(float(r.headers.get("retry-after", 0.3)), 2.0))
+
     async def _churning(self) -> None:
         """Owners add, remove, promote and demote; members leave. Each waits for its answer, whatever it is."""
         rng = random.Random(f"{self.seed}/churning")
@@ -399,6 +534,42 @@ class Cast:
             self.h.add("member_end", chat=chat, op=op, who=who.user_id, status=r.status)
             if r.status == 401:
                 await d.refresh()
+
+    def _parting(self) -> list[tuple[str, tuple[str, str]]]:
+        return list(self.direct.items())[:2]
+
+    async def _blocking(self) -> None:
+        """In two direct chats the second of the two blocks the first, and unblocks, over and over. Each waits for its answer, whatever it is."""
+        rng = random.Random(f"{self.seed}/blocking")
+        while True:
+            await asyncio.sleep(rng.uniform(1.0, 4.0))
+            chat, (other, blocker) = rng.choice(self._parting())
+            op, d = rng.choice(("PUT", "DELETE")), self.by_user[blocker].players[0]
+            self.h.add("block", chat=chat, op=op, by=blocker)
+            r = await d.rest.call(op, f"/api/users/{other}/block")
+            self.h.add("block_end", chat=chat, op=op, by=blocker, status=r.status)
+            if r.status == 401:
+                await d.refresh()
+
+    async def look_parted(self) -> None:
+        """What each of the two is shown of such a chat, once all is quiet."""
+        for chat, users in self._parting():
+            for user in users:
+                d = self.by_user[user].players[0]
+                await d.refresh()
+                seen, page, after = [], {"more": True}, 0
+                while page["more"]:
+                    page = (await d.rest.get(f"/api/chats/{chat}/messages", expect=200, after=after, limit=200)).body
+                    seen += page["messages"]
+                    after = seen[-1]["seq"] if seen else 0
+                listed, cursor = [], {}
+                while not any(c["chatId"] == chat for c in listed):
+                    r = (await d.rest.get("/api/chats", expect=200, **cursor)).body
+                    listed, cursor = listed + r["chats"], {"cursor": r.get("cursor")}
+                row = next(c for c in listed if c["chatId"] == chat)
+                d.note("parted", chat=chat, history=[m["id"] for m in seen], last=row.get("lastMessage", {}).get("id"),
+                       blocked=row.get("blocked", False), delivered=[m["id"] for m in seen if m["deliveredAt"]],
+                       **{"except": [[g["after"], g["before"]] for g in row.get("except", ())]})
 
     async def _coming_and_going(self) -> None:
         rng = random.Random(f"{self.seed}/coming")

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from stack import ROOT, Failure, Proc
+from power import PowerFs
 from process import Guard  # (stack has put its folder on the path)
 
 DISK_MB = 2500
@@ -57,6 +58,20 @@ class Disk:
             if subprocess.run(words, capture_output=True, check=False).returncode == 0:
                 break
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Dark(Disk):
+    """A disk for Kafka and PostgreSQL whose power can be cut: then what was not synced is gone (tests/power)."""
+
+    def __init__(self, program: Path):
+        try:
+            self.fs = PowerFs(program)
+        except OSError as error:
+            raise Failure("powerfs", str(error)) from error
+        self.path = self.fs.path
+
+    def close(self) -> None:
+        self.fs.close()
 
 
 class Proxies:
@@ -132,7 +147,7 @@ class Rig:
         self.disk = self.proxies = None
         self.ports: dict[str, int] = {}
         preload = build / "tests/faults/faults_fatal.so"
-        self.preloads: dict[str, Path] = {}  # what a fault starts a process with
+        self.preloads: dict[str, str] = {}  # what a fault starts a process with
         (out / "log").mkdir(parents=True, exist_ok=True)
         try:
             if "fatal" in want and preload.exists():
@@ -140,17 +155,20 @@ class Rig:
                 self.have.add("fatal")
             elif "fatal" in want:
                 say(f"left out: F16, {preload} is not built")
-            for name, file in (("slow", build / "tests/faults/faults_slow.so"), ("clock", Path(FAKETIME))):
-                if name in want and file.exists():
-                    self.preloads[name] = file
+            for name, files in (("slow", [build / "tests/faults/faults_slow.so"]),
+                                ("clock", [build / "tests/faults/faults_clock.so", Path(FAKETIME)])):
+                missing = [f for f in files if not f.exists()]
+                if name in want and not missing:
+                    self.preloads[name] = ":".join(map(str, files))
                     self.have.add(name)
                 elif name in want:
-                    say(f"left out: what needs {file}, which is not there")
-            if "disk" in want:
-                self.disk = Disk()
-                # the disk is the services'; whoever writes logs shall not meet its end
-                (self.disk.path / "log").symlink_to(out / "log")
-                self.have.add("disk")
+                    say(f"left out: what needs {missing[0]}, which is not there")
+            for name, make in (("disk", Disk), ("power", lambda: Dark(build / "tests/power/powerfs"))):
+                if name in want:
+                    self.disk = make()
+                    # the disk is the services'; whoever writes logs shall not meet its end
+                    (self.disk.path / "log").symlink_to(out / "log")
+                    self.have.add(name)
             if "proxies" in want:
                 self.proxies = Proxies(base_port, out / "log/toxiproxy.log")
                 self.ports["kafka_advertised"] = self.proxies.kafka

@@ -21,7 +21,7 @@ GOES_ON_S = 60.0
 IN_SYNC_S = 150.0
 REFUSED_S = 15.0
 PROBE = "probe"  # a topic of the fault's own
-TOLD = {"nack retry", "nack slow_down", "nack log_full", "nack log_cut", "REST 429", "REST 503"}  # all of them: do it again
+TOLD = {"nack retry", "nack slow_down", "nack overloaded", "nack log_full", "nack log_cut", "REST 429", "REST 503"}  # all of them: do it again
 
 
 class Acks(Listening):

@@ -14,6 +14,7 @@ PORTS_ON = 500  # above the ports of the run that asks
 READS = {"chat.actions": "chat", "chat.events": "persistence", "user.inbox": "user", "mobile.push": "mobile", "ws.push": "edge-ws",
          "members": "chat", "presence": "user", "delivery.status": "status"}
 REFUSED = '"event":"topics_wrong"'
+CUT = '"why":"log_was_cut: chat.events'
 
 
 def delete(stack, topic: str) -> None:
@@ -85,8 +86,12 @@ async def deleted(m, stack) -> str:
         if acked - kept:
             m.h.add("odd", text=f"{len(acked - kept)} acknowledged and not in chat.actions when chat.events was deleted")
         await asyncio.to_thread(stack.prepare)
-        # what could not be stored was not passed over
-        await until(lambda: all(o.verdict for o in outs), 120, lambda: f"verdicts on {[o for o in outs if not o.verdict][:3]}")
+        # What could not be stored was not passed over. A reader may have recorded how far the old log went before chat is back: then the
+        # new one has lost its tail, and chat waits for an operator, as docs/operations.md says.
+        await until(lambda: all(o.verdict for o in outs) or CUT in log.read_text(errors="replace"), 120,
+                    lambda: f"verdicts on {[o for o in outs if not o.verdict][:3]}")
+        if not all(o.verdict for o in outs):
+            return f"chat.events deleted: chat said so and stopped, {len(acked)} acknowledged, all in chat.actions; made again, it is a log that was cut"
         return f"chat.events deleted: chat said so and stopped, {len(acked)} acknowledged, all in chat.actions, all answered when it was made again"
     finally:
         await net.close()

@@ -25,18 +25,18 @@ struct words {
     int n;
 };
 
-static _Noreturn void wrong(const struct script *s, const char *what)
+static _Noreturn void wrong(const struct script *script, const char *what)
 {
-    fprintf(stderr, "%s:%d: %s\n", s->path, s->line, what);
+    fprintf(stderr, "%s:%d: %s\n", script->path, script->line, what);
     exit(2);
 }
 
 /* Words are parted by spaces; a quoted one keeps its spaces and loses its quotes. */
 static struct words split(char *line)
 {
-    struct words w = { .n = 0 };
+    struct words words = { .n = 0 };
 
-    while (w.n < WORDS_MAX) {
+    while (words.n < WORDS_MAX) {
         char end = ' ';
 
         line += strspn(line, " \t");
@@ -46,376 +46,510 @@ static struct words split(char *line)
             end = '"';
             line++;
         }
-        w.v[w.n++] = line;
+        words.v[words.n++] = line;
         line += strcspn(line, end == '"' ? "\"" : " \t");
         if (*line)
             *line++ = '\0';
     }
-    return w;
+    return words;
 }
 
-static const char *word(const struct script *s, const struct words *w, int i)
+static const char *word(const struct script *script, const struct words *words, int i)
 {
-    if (i >= w->n)
-        wrong(s, "a word is missing");
-    return w->v[i];
+    if (i >= words->n)
+        wrong(script, "a word is missing");
+    return words->v[i];
 }
 
-static int64_t position(const struct script *s, const char *text)
+static int64_t position(const struct script *script, const char *text)
 {
     if (*text != '#')
-        wrong(s, "a position looks like #3");
+        wrong(script, "a position looks like #3");
     return seq_make(TOPIC_GENERATION, strtoll(text + 1, NULL, 10));
 }
 
 /* Fill chat and peer from "alice" (a user) or "@team" (a group, named by its client id). */
-static void aim(struct world *w, struct chat_action *a, const char *target)
+static void aim(struct world *world, struct chat_action *action, const char *target)
 {
     static struct cq_id creators[64];
     static char known[64][32];
     static size_t n;
 
     if (*target != '@') {
-        a->has_peer = true;
-        a->peer = world_id(w, target);
-        a->chat_id = chat_id_direct(a->user_id, a->peer);
+        action->has_peer = true;
+        action->peer = world_id(world, target);
+        action->chat_id = chat_id_direct(action->user_id, action->peer);
         return;
     }
     for (size_t i = 0; i < n; i++)
         if (strcmp(known[i], target) == 0) {
-            a->chat_id = chat_id_group(creators[i], span_str(target));
+            action->chat_id = chat_id_group(creators[i], span_str(target));
             return;
         }
-    if (a->action.kind == CHAT_ACTION_GROUP_CREATED && n < 64) {
-        creators[n] = a->user_id;
+    if (action->action.kind == CHAT_ACTION_GROUP_CREATED && n < 64) {
+        creators[n] = action->user_id;
         snprintf(known[n++], sizeof known[0], "%s", target);
-        a->chat_id = chat_id_group(a->user_id, span_str(target));
+        action->chat_id = chat_id_group(action->user_id, span_str(target));
     } else {
-        a->chat_id = world_id(w, target); /* nobody made it */
+        action->chat_id = world_id(world, target); /* nobody made it */
     }
 }
 
-static struct chat_action action_of(struct world *w, const struct script *s, const struct words *v,
-                                    enum chat_action_action_kind kind)
+static struct chat_action action_of(struct world *world, const struct script *script,
+                                    const struct words *words, enum chat_action_action_kind kind)
 {
-    struct chat_action a = { .at_ms = w->log_ms };
+    struct chat_action action = { .at_ms = world->log_ms };
 
-    a.user_id = world_id(w, word(s, v, 1));
-    a.action.kind = kind;
-    aim(w, &a, word(s, v, 2));
-    return a;
+    action.user_id = world_id(world, word(script, words, 1));
+    action.action.kind = kind;
+    aim(world, &action, word(script, words, 2));
+    return action;
 }
 
-static void do_send(struct world *w, struct script *s, const struct words *v)
+/* What stands behind the client id: `re #0`, `@bob`, `fwd 2`. */
+static void say_beside(struct world *world, const struct script *script, const struct words *words,
+                       struct message_sent *sent)
 {
-    struct chat_action a = action_of(w, s, v, CHAT_ACTION_MESSAGE_SENT);
+    static struct cq_id mentions[WORDS_MAX];
+
+    sent->mentions = mentions;
+    for (int i = 5; i < words->n; i++)
+        if (words->v[i][0] == '@') {
+            mentions[sent->mentions_n++] = world_id(world, words->v[i] + 1);
+        } else if (strcmp(words->v[i], "re") == 0) {
+            sent->has_reply_to = true;
+            sent->reply_to =
+                (struct quoted){ { { 1 } }, position(script, word(script, words, ++i)) };
+        } else if (strcmp(words->v[i], "fwd") == 0) {
+            sent->has_forwarded = true;
+            sent->forwarded = (int32_t)strtol(word(script, words, ++i), NULL, 10);
+        } else {
+            wrong(script, "behind a client id stands re #0, @bob or fwd 2");
+        }
+}
+
+static void do_send(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_SENT);
     char fresh[24];
 
-    snprintf(fresh, sizeof fresh, "fresh-%u", s->fresh++);
-    a.client_id = span_str(v->n > 4 ? v->v[4] : fresh);
-    a.action.u.message_sent.content_type = span_str("text/plain");
-    a.action.u.message_sent.content = span_str(word(s, v, 3));
-    world_chat(w, &a);
+    snprintf(fresh, sizeof fresh, "fresh-%u", script->fresh++);
+    action.client_id = span_str(words->n > 4 ? words->v[4] : fresh);
+    say_beside(world, script, words, &action.action.u.message_sent);
+    action.action.u.message_sent.content_type = span_str("text/plain");
+    action.action.u.message_sent.content = span_str(word(script, words, 3));
+    world_chat(world, &action);
 }
 
-static void do_group(struct world *w, struct script *s, const struct words *v)
+static void do_group(struct world *world, struct script *script, const struct words *words)
 {
-    struct chat_action a = action_of(w, s, v, CHAT_ACTION_GROUP_CREATED);
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_GROUP_CREATED);
     struct cq_id members[WORDS_MAX];
     size_t n = 0;
 
-    for (int i = 4; i < v->n; i++)
-        members[n++] = world_id(w, v->v[i]);
-    a.client_id = span_str(word(s, v, 2));
-    a.action.u.group_created = (struct group_created){ span_str(word(s, v, 3)), members, n };
-    world_chat(w, &a);
+    for (int i = 4; i < words->n; i++)
+        members[n++] = world_id(world, words->v[i]);
+    action.client_id = span_str(word(script, words, 2));
+    action.action.u.group_created =
+        (struct group_created){ span_str(word(script, words, 3)), members, n };
+    world_chat(world, &action);
 }
 
-static void do_change(struct world *w, struct script *s, const struct words *v)
+static void do_change(struct world *world, struct script *script, const struct words *words)
 {
     static const char marks[] = "+-^v";
-    struct chat_action a = action_of(w, s, v, CHAT_ACTION_MEMBERS_CHANGED);
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MEMBERS_CHANGED);
     struct member_change changes[WORDS_MAX];
     size_t n = 0;
 
-    for (int i = 3; i < v->n; i++) {
-        const char *mark = strchr(marks, v->v[i][0]);
+    for (int i = 3; i < words->n; i++) {
+        const char *mark = strchr(marks, words->v[i][0]);
 
         if (!mark || !*mark)
-            wrong(s, "a change looks like +dave");
-        changes[n++] = (struct member_change){ world_id(w, v->v[i] + 1),
+            wrong(script, "a change looks like +dave");
+        changes[n++] = (struct member_change){ world_id(world, words->v[i] + 1),
                                                (enum member_change_kind)(mark - marks) };
     }
-    a.client_id = span_str("change");
-    a.action.u.members_changed = (struct members_changed){ changes, n };
-    world_chat(w, &a);
+    action.client_id = span_str("change");
+    action.action.u.members_changed = (struct members_changed){ changes, n };
+    world_chat(world, &action);
 }
 
-static void do_rename(struct world *w, struct script *s, const struct words *v)
+static void do_rename(struct world *world, struct script *script, const struct words *words)
 {
-    struct chat_action a = action_of(w, s, v, CHAT_ACTION_CHAT_RENAMED);
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_CHAT_RENAMED);
 
-    a.client_id = span_str("rename");
-    a.action.u.chat_renamed.name = span_str(word(s, v, 3));
-    world_chat(w, &a);
+    action.client_id = span_str("rename");
+    action.action.u.chat_renamed.name = span_str(word(script, words, 3));
+    world_chat(world, &action);
 }
 
-static void do_receipt(struct world *w, struct script *s, const struct words *v)
+/* timer alice @team 86400 */
+static void do_timer(struct world *world, struct script *script, const struct words *words)
 {
-    struct chat_action a = action_of(w, s, v, CHAT_ACTION_RECEIPTS_ADVANCED);
-    struct receipt r = {
-        .chat_id = a.chat_id, .user_id = a.user_id, .has_peer = a.has_peer, .peer = a.peer
-    };
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_TIMER_SET);
 
-    for (int i = 3; i + 1 < v->n; i += 2) {
-        int64_t seq = position(s, v->v[i + 1]);
+    action.client_id = span_str("timer");
+    action.action.u.timer_set.seconds = strtoll(word(script, words, 3), NULL, 10);
+    world_chat(world, &action);
+}
 
-        if (strcmp(v->v[i], "delivered") == 0)
-            r.delivered_seq = seq;
+/* hide bob @team #1 #2 */
+static void do_hide(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGES_PUT_AWAY);
+    struct message_ref messages[WORDS_MAX];
+    size_t n = 0;
+
+    for (int i = 3; i < words->n; i++)
+        messages[n++] = (struct message_ref){ { { 1 } }, position(script, words->v[i]) };
+    action.client_id = span_str("hide");
+    action.action.u.messages_put_away = (struct messages_put_away){ messages, n };
+    world_chat(world, &action);
+}
+
+/* Whose message of a chat, under which client id and at which place: "bob c1 #4", from word `i` on. */
+static struct target target_at(struct world *world, const struct script *script,
+                               const struct words *words, int i)
+{
+    return (struct target){ world_id(world, word(script, words, i)),
+                            span_str(word(script, words, i + 1)),
+                            position(script, word(script, words, i + 2)) };
+}
+
+static void do_delete(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_WITHDRAWN);
+
+    action.client_id = span_str(word(script, words, 6));
+    action.action.u.message_withdrawn.target = target_at(world, script, words, 3);
+    world_chat(world, &action);
+}
+
+static void do_edit(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_REWRITTEN);
+
+    action.client_id = span_str(word(script, words, 7));
+    action.action.u.message_rewritten =
+        (struct message_rewritten){ .target = target_at(world, script, words, 3),
+                                    .content_type = span_str("text/plain"),
+                                    .content = span_str(word(script, words, 6)) };
+    world_chat(world, &action);
+}
+
+static void do_react(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_REACTED);
+
+    action.client_id = span_str(word(script, words, 7));
+    action.action.u.message_reacted = (struct message_reacted){ target_at(world, script, words, 3),
+                                                                span_str(word(script, words, 6)) };
+    world_chat(world, &action);
+}
+
+static void do_block(struct world *world, struct script *script, const struct words *words)
+{
+    static unsigned n;
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_BLOCK_SET);
+    char fresh[24];
+
+    snprintf(fresh, sizeof fresh, "block-%u", n++);
+    action.client_id = span_str(fresh);
+    action.action.u.block_set.blocked = strcmp(words->v[0], "block") == 0;
+    world_chat(world, &action);
+}
+
+static void do_receipt(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_RECEIPTS_ADVANCED);
+    struct receipt receipt = { .chat_id = action.chat_id,
+                               .user_id = action.user_id,
+                               .has_peer = action.has_peer,
+                               .peer = action.peer };
+
+    for (int i = 3; i + 1 < words->n; i += 2) {
+        int64_t seq = position(script, words->v[i + 1]);
+
+        if (strcmp(words->v[i], "delivered") == 0)
+            receipt.delivered_seq = seq;
+        else if (strcmp(words->v[i], "hidden") == 0)
+            receipt.hidden_seq = seq;
         else
-            r.read_seq = seq;
+            receipt.read_seq = seq;
     }
-    a.action.u.receipts_advanced = (struct receipts_advanced){ &r, 1 };
-    world_chat(w, &a);
+    action.action.u.receipts_advanced = (struct receipts_advanced){ &receipt, 1 };
+    world_chat(world, &action);
 }
 
-static struct user_action user_of(struct world *w, const struct script *s, const struct words *v,
-                                  enum user_action_action_kind kind)
+static struct user_action user_of(struct world *world, const struct script *script,
+                                  const struct words *words, enum user_action_action_kind kind)
 {
-    struct user_action a = { .at_ms = w->log_ms, .user_id = world_id(w, word(s, v, 1)) };
+    struct user_action action = { .at_ms = world->log_ms,
+                                  .user_id = world_id(world, word(script, words, 1)) };
 
-    a.action.kind = kind;
-    return a;
+    action.action.kind = kind;
+    return action;
 }
 
-static void do_link(struct world *w, struct script *s, const struct words *v)
+static void do_link(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_DEVICE_LINKED);
+    struct user_action action = user_of(world, script, words, USER_ACTION_DEVICE_LINKED);
 
-    a.device_id = world_id(w, word(s, v, 2));
-    a.action.u.device_linked.platform = span_str("other");
-    world_user(w, &a);
+    action.device_id = world_id(world, word(script, words, 2));
+    action.action.u.device_linked.platform = span_str("other");
+    world_user(world, &action);
 }
 
-static void do_unlink(struct world *w, struct script *s, const struct words *v)
+static void do_unlink(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_DEVICE_UNLINKED);
+    struct user_action action = user_of(world, script, words, USER_ACTION_DEVICE_UNLINKED);
 
-    a.device_id = world_id(w, word(s, v, 2));
-    a.action.u.device_unlinked.reason = span_str("logout");
-    world_user(w, &a);
+    action.device_id = world_id(world, word(script, words, 2));
+    action.action.u.device_unlinked.reason = span_str("logout");
+    world_user(world, &action);
 }
 
 /* push bob phone TOKEN: as an edge says it */
-static void do_push(struct world *w, struct script *s, const struct words *v)
+static void do_push(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_PUSH_CLAIMED);
+    struct user_action action = user_of(world, script, words, USER_ACTION_PUSH_CLAIMED);
 
-    a.device_id = world_id(w, word(s, v, 2));
-    a.action.u.push_claimed.address.token = span_str(word(s, v, 3));
-    world_user(w, &a);
+    action.device_id = world_id(world, word(script, words, 2));
+    action.action.u.push_claimed.address.token = span_str(word(script, words, 3));
+    world_user(world, &action);
 }
 
 /* unpush bob phone TOKEN, or the offset of the registration instead of the token */
-static void do_unpush(struct world *w, struct script *s, const struct words *v)
+static void do_unpush(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_PUSH_UNREGISTERED);
-    const char *what = v->n > 3 ? v->v[3] : "";
+    struct user_action action = user_of(world, script, words, USER_ACTION_PUSH_UNREGISTERED);
+    const char *what = words->n > 3 ? words->v[3] : "";
     bool offset = *what >= '0' && *what <= '9';
 
-    a.device_id = world_id(w, word(s, v, 2));
-    a.action.u.push_unregistered =
+    action.device_id = world_id(world, word(script, words, 2));
+    action.action.u.push_unregistered =
         (struct push_unregistered){ span_str("test"), span_str(offset ? "" : what),
                                     offset ? strtoll(what, NULL, 10) : -1 };
-    world_user(w, &a);
+    world_user(world, &action);
 }
 
 /* read bob phone alice #0 [after #1]: as sinks/status says it */
-static void do_read(struct world *w, struct script *s, const struct words *v)
+static void do_read(struct world *world, struct script *script, const struct words *words)
 {
-    struct cq_id user = world_id(w, word(s, v, 1));
+    struct cq_id user = world_id(world, word(script, words, 1));
     struct delivery_item item = {
         .offset = 1,
         .class = FRAME_CLASS_STATUS,
-        .chat_id = chat_id_direct(user, world_id(w, word(s, v, 3))),
-        .seq = position(s, word(s, v, 4)),
+        .chat_id = chat_id_direct(user, world_id(world, word(script, words, 3))),
+        .seq = position(script, word(script, words, 4)),
         .sender_id = user,
-        .at_ms = w->log_ms,
+        .at_ms = world->log_ms,
         .frame = span_str("}"),
         .to = &user,
         .to_n = 1,
         .has_read_by = true,
-        .read_by = world_id(w, word(s, v, 2)),
+        .read_by = world_id(world, word(script, words, 2)),
     };
 
-    world_deliver(w, DELIVERY_ORIGIN_DELIVERY_STATUS, &item);
+    world_deliver(world, DELIVERY_ORIGIN_DELIVERY_STATUS, &item);
 }
 
 /* mute bob alice 1000: their direct chat */
-static void do_mute(struct world *w, struct script *s, const struct words *v)
+static void do_mute(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_CHAT_MUTED);
+    struct user_action action = user_of(world, script, words, USER_ACTION_CHAT_MUTED);
 
-    a.action.u.chat_muted =
-        (struct chat_muted){ chat_id_direct(a.user_id, world_id(w, word(s, v, 2))),
-                             strtoll(word(s, v, 3), NULL, 10) };
-    world_user(w, &a);
+    action.action.u.chat_muted =
+        (struct chat_muted){ chat_id_direct(action.user_id,
+                                            world_id(world, word(script, words, 2))),
+                             strtoll(word(script, words, 3), NULL, 10) };
+    world_user(world, &action);
+}
+
+/* about bob "hello" */
+static void do_about(struct world *world, struct script *script, const struct words *words)
+{
+    struct user_action action = user_of(world, script, words, USER_ACTION_PROFILE_DETAILS_EDITED);
+
+    action.action.u.profile_details_edited =
+        (struct profile_details_edited){ .has_about = true,
+                                         .about = span_str(word(script, words, 2)) };
+    world_user(world, &action);
+}
+
+/* receipts bob off */
+static void do_receipts(struct world *world, struct script *script, const struct words *words)
+{
+    struct user_action action = user_of(world, script, words, USER_ACTION_PROFILE_DETAILS_EDITED);
+
+    action.action.u.profile_details_edited = (struct profile_details_edited){
+        .has_read_receipts = true, .read_receipts = strcmp(word(script, words, 2), "on") == 0
+    };
+    world_user(world, &action);
 }
 
 /* open bob phone s1 slot 2 gw1 */
-static void do_open(struct world *w, struct script *s, const struct words *v)
+static void do_open(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_SESSION_OPENED);
+    struct user_action action = user_of(world, script, words, USER_ACTION_SESSION_OPENED);
 
-    a.device_id = world_id(w, word(s, v, 2));
-    a.action.u.session_opened = (struct session_opened){
-        .session_id = world_id(w, word(s, v, 3)),
-        .slot = (int32_t)strtol(word(s, v, 5), NULL, 10),
-        .incarnation = world_id(w, word(s, v, 6)),
+    action.device_id = world_id(world, word(script, words, 2));
+    action.action.u.session_opened = (struct session_opened){
+        .session_id = world_id(world, word(script, words, 3)),
+        .slot = (int32_t)strtol(word(script, words, 5), NULL, 10),
+        .incarnation = world_id(world, word(script, words, 6)),
     };
-    world_user(w, &a);
+    world_user(world, &action);
 }
 
-static void do_close(struct world *w, struct script *s, const struct words *v)
+static void do_close(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_SESSION_CLOSED);
+    struct user_action action = user_of(world, script, words, USER_ACTION_SESSION_CLOSED);
 
-    a.action.u.session_closed.session_id = world_id(w, word(s, v, 2));
-    world_user(w, &a);
+    action.action.u.session_closed.session_id = world_id(world, word(script, words, 2));
+    world_user(world, &action);
 }
 
 /* lost bob s1 alice #0 */
-static void do_lost(struct world *w, struct script *s, const struct words *v)
+static void do_lost(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = user_of(w, s, v, USER_ACTION_SESSION_LOST);
+    struct user_action action = user_of(world, script, words, USER_ACTION_SESSION_LOST);
     struct lost_item item = { .frame = span_str("\"t\":\"message\"}") };
 
-    item.sender_id = world_id(w, word(s, v, 3));
-    item.seq = position(s, word(s, v, 4));
-    a.action.u.session_lost = (struct session_lost){ world_id(w, word(s, v, 2)), &item, 1 };
-    world_user(w, &a);
+    item.sender_id = world_id(world, word(script, words, 3));
+    item.seq = position(script, word(script, words, 4));
+    action.action.u.session_lost =
+        (struct session_lost){ world_id(world, word(script, words, 2)), &item, 1 };
+    world_user(world, &action);
 }
 
-static void do_alive(struct world *w, struct script *s, const struct words *v)
+static void do_alive(struct world *world, struct script *script, const struct words *words)
 {
-    struct user_action a = { .at_ms = w->log_ms };
+    struct user_action action = { .at_ms = world->log_ms };
 
-    a.action.kind = USER_ACTION_GATEWAY_ALIVE;
-    a.action.u.gateway_alive.incarnation = world_id(w, word(s, v, 1));
-    world_user(w, &a);
+    action.action.kind = USER_ACTION_GATEWAY_ALIVE;
+    action.action.u.gateway_alive.incarnation = world_id(world, word(script, words, 1));
+    world_user(world, &action);
 }
 
-static void do_clock(struct world *w, struct script *s, const struct words *v)
+static void do_clock(struct world *world, struct script *script, const struct words *words)
 {
-    w->log_ms += strtoll(word(s, v, 1), NULL, 10) * 1000;
+    world->log_ms += strtoll(word(script, words, 1), NULL, 10) * 1000;
 }
 
-static void do_restart(struct world *w, struct script *s, const struct words *v)
+static void do_restart(struct world *world, struct script *script, const struct words *words)
 {
-    if (strcmp(word(s, v, 1), "chat") == 0)
-        world_restart_chat(w);
+    if (strcmp(word(script, words, 1), "chat") == 0)
+        world_restart_chat(world);
     else
-        world_restart_user(w);
+        world_restart_user(world);
 }
 
-static void do_replay(struct world *w, struct script *s, const struct words *v)
+static void do_replay(struct world *world, struct script *script, const struct words *words)
 {
-    world_replay_chat(w, seq_offset(position(s, word(s, v, 2))));
+    world_replay_chat(world, seq_offset(position(script, word(script, words, 2))));
 }
 
 static const struct {
     const char *name;
     void (*run)(struct world *w, struct script *s, const struct words *v);
 } verbs[] = {
-    { "send", do_send },       { "group", do_group },     { "change", do_change },
-    { "rename", do_rename },   { "receipt", do_receipt }, { "link", do_link },
-    { "unlink", do_unlink },   { "open", do_open },       { "close", do_close },
-    { "lost", do_lost },       { "alive", do_alive },     { "clock", do_clock },
-    { "restart", do_restart }, { "replay", do_replay },   { "push", do_push },
-    { "unpush", do_unpush },   { "mute", do_mute },       { "read", do_read },
+    { "send", do_send },         { "group", do_group },     { "change", do_change },
+    { "delete", do_delete },     { "edit", do_edit },       { "react", do_react },
+    { "rename", do_rename },     { "receipt", do_receipt }, { "link", do_link },
+    { "unlink", do_unlink },     { "open", do_open },       { "close", do_close },
+    { "lost", do_lost },         { "alive", do_alive },     { "clock", do_clock },
+    { "restart", do_restart },   { "replay", do_replay },   { "push", do_push },
+    { "unpush", do_unpush },     { "mute", do_mute },       { "about", do_about },
+    { "read", do_read },         { "block", do_block },     { "unblock", do_block },
+    { "receipts", do_receipts }, { "timer", do_timer },     { "hide", do_hide },
 };
 
 /* Nothing may come out unseen. */
-static void check_silent(struct world *w, struct script *s)
+static void check_silent(struct world *world, struct script *script)
 {
-    for (; w->lines_at < w->lines_n; w->lines_at++) {
-        if (s->show) {
-            printf("-> %s\n", w->lines[w->lines_at]);
+    for (; world->lines_at < world->lines_n; world->lines_at++) {
+        if (script->show) {
+            printf("-> %s\n", world->lines[world->lines_at]);
             continue;
         }
-        fprintf(stderr, "%s:%d: unexpected: -> %s\n", s->path, s->line, w->lines[w->lines_at]);
-        s->failed++;
+        fprintf(stderr, "%s:%d: unexpected: -> %s\n", script->path, script->line,
+                world->lines[world->lines_at]);
+        script->failed++;
     }
 }
 
-static void expect(struct world *w, struct script *s, const char *wanted)
+static void expect(struct world *world, struct script *script, const char *wanted)
 {
-    const char *got = w->lines_at < w->lines_n ? w->lines[w->lines_at] : "nothing";
+    const char *got = world->lines_at < world->lines_n ? world->lines[world->lines_at] : "nothing";
 
-    if (s->show)
+    if (script->show)
         return;
-    s->checked++;
+    script->checked++;
     if (strcmp(got, wanted) != 0) {
-        fprintf(stderr, "%s:%d:\n  wanted -> %s\n  got    -> %s\n", s->path, s->line, wanted, got);
-        s->failed++;
+        fprintf(stderr, "%s:%d:\n  wanted -> %s\n  got    -> %s\n", script->path, script->line,
+                wanted, got);
+        script->failed++;
     }
-    if (w->lines_at < w->lines_n)
-        w->lines_at++;
+    if (world->lines_at < world->lines_n)
+        world->lines_at++;
 }
 
-static void run_line(struct world *w, struct script *s, char *line)
+static void run_line(struct world *world, struct script *script, char *line)
 {
-    struct words v;
+    struct words words;
 
     line[strcspn(line, "\r\n")] = '\0';
     line += strspn(line, " \t");
     if (strncmp(line, "-> ", 3) == 0) {
-        expect(w, s, line + 3);
+        expect(world, script, line + 3);
         return;
     }
     if (!*line || *line == '#') {
-        if (s->show)
+        if (script->show)
             printf("%s\n", line);
         return;
     }
-    check_silent(w, s);
-    if (s->show)
+    check_silent(world, script);
+    if (script->show)
         printf("%s\n", line);
-    v = split(line);
+    words = split(line);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (strcmp(v.v[0], verbs[i].name) == 0) {
-            verbs[i].run(w, s, &v);
-            if (s->show)
-                check_silent(w, s);
+        if (strcmp(words.v[0], verbs[i].name) == 0) {
+            verbs[i].run(world, script, &words);
+            if (script->show)
+                check_silent(world, script);
             return;
         }
-    wrong(s, "no such verb");
+    wrong(script, "no such verb");
 }
 
 int main(int argc, char **argv)
 {
-    struct script s = { .path = argv[argc - 1], .show = argc == 3 };
-    static struct world w;
+    struct script script = { .path = argv[argc - 1], .show = argc == 3 };
+    static struct world world;
     char line[1024];
-    FILE *in = argc > 1 ? fopen(s.path, "r") : NULL;
+    FILE *in = argc > 1 ? fopen(script.path, "r") : NULL;
 
     if (!in) {
         fprintf(stderr, "usage: flow [--show] FILE\n");
         return 2;
     }
-    world_init(&w);
+    world_init(&world);
     while (fgets(line, sizeof line, in)) {
-        s.line++;
-        run_line(&w, &s, line);
+        script.line++;
+        run_line(&world, &script, line);
     }
-    check_silent(&w, &s);
+    check_silent(&world, &script);
     fclose(in);
-    world_release(&w);
-    if (!s.checked && !s.show) {
-        fprintf(stderr, "%s: checks nothing\n", s.path);
+    world_release(&world);
+    if (!script.checked && !script.show) {
+        fprintf(stderr, "%s: checks nothing\n", script.path);
         return 1;
     }
-    if (!s.show)
-        printf("%s: %d lines as expected, %d not\n", s.path, s.checked - s.failed, s.failed);
-    return s.failed ? 1 : 0;
+    if (!script.show)
+        printf("%s: %d lines as expected, %d not\n", script.path, script.checked - script.failed,
+               script.failed);
+    return script.failed ? 1 : 0;
 }

@@ -10,113 +10,165 @@ struct text {
     char s[1024];
 };
 
-static struct text names(const struct world *w, const struct cq_id *ids, size_t n)
+static struct text names(const struct world *world, const struct cq_id *ids, size_t n)
 {
-    struct text t = { "" };
+    struct text text = { "" };
     size_t at = 0;
 
     for (size_t i = 0; i < n; i++)
-        at += (size_t)snprintf(t.s + at, sizeof t.s - at, " %s", world_name(w, ids[i]));
-    return t;
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, " %s", world_name(world, ids[i]));
+    return text;
 }
 
-static void print_event(struct world *w, const struct chat_event *e)
+/* Of what has no words of its own here. */
+static const char *event_name(enum chat_event_event_kind kind)
 {
-    const char *who = world_name(w, e->user_id);
-    long long seq = seq_offset(e->seq);
-    struct text t = { "" };
+    static const char *const event_names[] = {
+#define NAME(kind, constant, name) [constant] = name,
+        CHAT_EVENT_EVENT_KINDS(NAME)
+#undef NAME
+    };
+
+    _Static_assert(ARRAY_LEN(event_names) == CHAT_EVENT_EVENT_KIND_N, "a name for each event");
+    return event_names[kind];
+}
+
+static void print_message(struct world *world, const struct chat_event *event)
+{
+    const struct message_accepted *message = &event->event.u.message_accepted;
+    struct text mentions = names(world, message->mentions, message->mentions_n);
+    char quoted[32] = "", forwarded[32] = "", expires[48] = "";
+
+    if (message->has_reply_to)
+        snprintf(quoted, sizeof quoted, " re #%lld", (long long)seq_offset(message->reply_to.seq));
+    if (message->has_forwarded)
+        snprintf(forwarded, sizeof forwarded, " fwd %d", message->forwarded);
+    if (message->has_expires_at_ms)
+        snprintf(expires, sizeof expires, " until %lld", (long long)message->expires_at_ms);
+    world_line(world, "chat.events message #%lld from %s \"%.*s\"%s%s%s%s%s",
+               (long long)seq_offset(event->seq), world_name(world, event->user_id),
+               SPAN_FMT(message->content), quoted, message->mentions_n ? " mentions" : "",
+               mentions.s, forwarded, expires);
+}
+
+static void print_event(struct world *world, const struct chat_event *event)
+{
+    const char *who = world_name(world, event->user_id);
+    long long seq = seq_offset(event->seq);
+    struct text text = { "" };
     size_t at = 0;
 
-    switch (e->event.kind) {
-    case CHAT_EVENT_MESSAGE_ACCEPTED:
-        world_line(w, "chat.events message #%lld from %s \"%.*s\"", seq, who,
-                   SPAN_FMT(e->event.u.message_accepted.content));
-        break;
-    case CHAT_EVENT_GROUP_STARTED:
-        for (size_t i = 0; i < e->event.u.group_started.members_n; i++)
-            at += (size_t)snprintf(t.s + at, sizeof t.s - at, " %s:%s",
-                                   world_name(w, e->event.u.group_started.members[i].user_id),
-                                   member_role_word(e->event.u.group_started.members[i].role));
-        world_line(w, "chat.events group #%lld by %s \"%.*s\"%s", seq, who,
-                   SPAN_FMT(e->event.u.group_started.name), t.s);
-        break;
-    case CHAT_EVENT_MEMBERSHIP_CHANGED:
-        for (size_t i = 0; i < e->event.u.membership_changed.changes_n; i++) {
-            const struct member_change *c = &e->event.u.membership_changed.changes[i];
+    if (event->event.kind == CHAT_EVENT_MESSAGE_ACCEPTED) {
+        print_message(world, event);
+    } else if (event->event.kind == CHAT_EVENT_GROUP_STARTED) {
+        for (size_t i = 0; i < event->event.u.group_started.members_n; i++)
+            at +=
+                (size_t)snprintf(text.s + at, sizeof text.s - at, " %s:%s",
+                                 world_name(world, event->event.u.group_started.members[i].user_id),
+                                 member_role_word(event->event.u.group_started.members[i].role));
+        world_line(world, "chat.events group #%lld by %s \"%.*s\"%s", seq, who,
+                   SPAN_FMT(event->event.u.group_started.name), text.s);
+    } else if (event->event.kind == CHAT_EVENT_MEMBERSHIP_CHANGED) {
+        for (size_t i = 0; i < event->event.u.membership_changed.changes_n; i++) {
+            const struct member_change *change = &event->event.u.membership_changed.changes[i];
 
-            at += (size_t)snprintf(t.s + at, sizeof t.s - at, " %s %s",
-                                   member_change_word(c->change), world_name(w, c->user_id));
+            at += (size_t)snprintf(text.s + at, sizeof text.s - at, " %s %s",
+                                   member_change_kind_words[change->change],
+                                   world_name(world, change->user_id));
         }
-        world_line(w, "chat.events members #%lld by %s%s", seq, who, t.s);
-        break;
-    case CHAT_EVENT_GROUP_NAMED:
-        world_line(w, "chat.events name #%lld by %s \"%.*s\"", seq, who,
-                   SPAN_FMT(e->event.u.group_named.name));
-        break;
-    case CHAT_EVENT_MEDIA_READY:
-        world_line(w, "chat.events media ready #%lld by %s", seq, who);
-        break;
-    case CHAT_EVENT_MEDIA_PROCESSED:
-        world_line(w, "chat.events media processed #%lld by %s", seq, who);
-        break;
-    case CHAT_EVENT_EVENT_KIND_N:
-        break;
+        world_line(world, "chat.events members #%lld by %s%s", seq, who, text.s);
+    } else if (event->event.kind == CHAT_EVENT_MESSAGE_DELETED) {
+        world_line(world, "chat.events deleted #%lld by %s of #%lld from %s", seq, who,
+                   (long long)seq_offset(event->event.u.message_deleted.message_seq),
+                   world_name(world, event->event.u.message_deleted.from));
+    } else if (event->event.kind == CHAT_EVENT_MESSAGE_EDITED) {
+        world_line(world, "chat.events edited #%lld by %s of #%lld \"%.*s\"", seq, who,
+                   (long long)seq_offset(event->event.u.message_edited.message_seq),
+                   SPAN_FMT(event->event.u.message_edited.content));
+    } else if (event->event.kind == CHAT_EVENT_REACTION_CHANGED) {
+        world_line(world, "chat.events reaction #%lld by %s to #%lld \"%.*s\"", seq, who,
+                   (long long)seq_offset(event->event.u.reaction_changed.message_seq),
+                   SPAN_FMT(event->event.u.reaction_changed.reaction));
+    } else if (event->event.kind == CHAT_EVENT_BLOCK_CHANGED) {
+        world_line(world, "chat.events %s #%lld by %s of %s",
+                   event->event.u.block_changed.blocked ? "block" : "unblock", seq, who,
+                   world_name(world, event->event.u.block_changed.peer));
+    } else if (event->event.kind == CHAT_EVENT_MESSAGES_HIDDEN) {
+        for (size_t i = 0; i < event->event.u.messages_hidden.messages_n; i++)
+            at += (size_t)snprintf(
+                text.s + at, sizeof text.s - at, " #%lld",
+                (long long)seq_offset(event->event.u.messages_hidden.messages[i].seq));
+        world_line(world, "chat.events hidden #%lld by %s:%s", seq, who, text.s);
+    } else if (event->event.kind == CHAT_EVENT_TIMER_CHANGED) {
+        world_line(world, "chat.events timer #%lld by %s %lld", seq, who,
+                   (long long)event->event.u.timer_changed.seconds);
+    } else if (event->event.kind == CHAT_EVENT_GROUP_NAMED) {
+        world_line(world, "chat.events name #%lld by %s \"%.*s\"", seq, who,
+                   SPAN_FMT(event->event.u.group_named.name));
+    } else {
+        world_line(world, "chat.events %s #%lld by %s", event_name(event->event.kind), seq, who);
     }
 }
 
-static void print_members(struct world *w, const struct chat_members *m)
+static void print_members(struct world *world, const struct chat_members *members)
 {
-    struct text t = { "" };
+    struct text text = { "" };
     size_t at = 0;
 
-    for (size_t i = 0; i < m->members_n; i++) {
-        const struct member_interval *s = &m->members[i];
+    for (size_t i = 0; i < members->members_n; i++) {
+        const struct member_interval *stay = &members->members[i];
 
-        at += (size_t)snprintf(t.s + at, sizeof t.s - at, " %s:%s", world_name(w, s->user_id),
-                               member_role_word(s->role));
-        if (s->left_seq)
-            at += (size_t)snprintf(t.s + at, sizeof t.s - at, "(left #%lld)",
-                                   (long long)seq_offset(s->left_seq));
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, " %s:%s",
+                               world_name(world, stay->user_id), member_role_word(stay->role));
+        if (stay->left_seq)
+            at += (size_t)snprintf(text.s + at, sizeof text.s - at, "(left #%lld)",
+                                   (long long)seq_offset(stay->left_seq));
     }
-    world_line(w, "members%s", t.s);
+    for (size_t i = 0; i < members->timers_n; i++)
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, " timer #%lld:%lld",
+                               (long long)seq_offset(members->timers[i].seq),
+                               (long long)members->timers[i].seconds);
+    world_line(world, "members%s", text.s);
 }
 
-static const char *class_word(enum frame_class c)
+static const char *class_word(enum frame_class class)
 {
-    static const char *const words[] = { "message", "member", "rejected", "status", "control" };
+    static const char *const words[] = { "message", "member", "rejected", "status", "control",
+                                         "deleted", "edited", "reaction", "change", "block" };
 
     _Static_assert(ARRAY_LEN(words) == FRAME_CLASS_N, "a word for each FrameClass");
-    return (unsigned)c < ARRAY_LEN(words) ? words[c] : "?";
+    return (unsigned)class < ARRAY_LEN(words) ? words[class] : "?";
 }
 
-void print_chat_output(struct world *w, const struct chat_output *o)
+void print_chat_output(struct world *world, const struct chat_output *output)
 {
-    static const char *const kinds[] = { "delivered", "read", "members" };
+    static const char *const kinds[] = { "delivered", "read", "members", "hidden" };
 
     _Static_assert(ARRAY_LEN(kinds) == RECEIPT_KIND_N, "a word for each ReceiptKind");
-    switch (o->topic) {
+    switch (output->topic) {
     case TOPIC_CHAT_EVENTS:
-        print_event(w, &o->u.event);
+        print_event(world, &output->u.event);
         break;
     case TOPIC_MEMBERS:
-        print_members(w, &o->u.members);
+        print_members(world, &output->u.members);
         break;
     case TOPIC_REJECTIONS:
-        world_line(w, "rejections %s %.*s", world_name(w, o->u.rejection.user_id),
-                   SPAN_FMT(o->u.rejection.code));
+        world_line(world, "rejections %s %.*s", world_name(world, output->u.rejection.user_id),
+                   SPAN_FMT(output->u.rejection.code));
         break;
     case TOPIC_DELIVERY_STATUS:
-        world_line(w, "delivery.status %s %s #%lld", world_name(w, o->u.status.user_id),
-                   kinds[o->u.status.kind], (long long)seq_offset(o->u.status.seq));
+        world_line(world, "delivery.status %s %s #%lld",
+                   world_name(world, output->u.status.user_id), kinds[output->u.status.kind],
+                   (long long)seq_offset(output->u.status.seq));
         break;
     case TOPIC_USER_INBOX:
-        if (o->u.item.seq)
-            world_line(w, "user.inbox %s #%lld to%s", class_word(o->u.item.class),
-                       (long long)seq_offset(o->u.item.seq),
-                       names(w, o->u.item.to, o->u.item.to_n).s);
+        if (output->u.item.seq)
+            world_line(world, "user.inbox %s #%lld to%s", class_word(output->u.item.class),
+                       (long long)seq_offset(output->u.item.seq),
+                       names(world, output->u.item.to, output->u.item.to_n).s);
         else
-            world_line(w, "user.inbox %s to%s", class_word(o->u.item.class),
-                       names(w, o->u.item.to, o->u.item.to_n).s);
+            world_line(world, "user.inbox %s to%s", class_word(output->u.item.class),
+                       names(world, output->u.item.to, output->u.item.to_n).s);
         break;
     case TOPIC_CHAT_ACTIONS:
     case TOPIC_USER_EVENTS:
@@ -127,144 +179,173 @@ void print_chat_output(struct world *w, const struct chat_output *o)
     case TOPIC_PUSH_MUTES:
     case TOPIC_MOBILE_PUSH:
     case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_SIGNALS:
     case TOPIC_N:
         abort();
     }
 }
 
-static void print_push(struct world *w, int32_t slot, const struct ws_entry *e)
+static void print_push(struct world *world, int32_t slot, const struct ws_entry *entry)
 {
     static const char *const kinds[] = { "frame", "ready", "close" };
-    struct text t = { "" };
+    const char *reads = !entry->has_hides_reads || !entry->hides_reads ? "" : " hides reads";
+    struct text text = { "" };
     size_t at = 0;
 
     _Static_assert(ARRAY_LEN(kinds) == WS_ENTRY_KIND_N, "a word for each WsEntryKind");
-    for (size_t i = 0; i < e->to_n; i++)
-        at += (size_t)snprintf(t.s + at, sizeof t.s - at, " %s/%s", world_name(w, e->to[i].user_id),
-                               world_name(w, e->to[i].session_id));
-    if (e->kind == WS_ENTRY_KIND_FRAME && e->seq)
-        world_line(w, "ws.push %d %s #%lld to%s", slot, class_word(e->class),
-                   (long long)seq_offset(e->seq), t.s);
-    else if (e->kind == WS_ENTRY_KIND_FRAME)
-        world_line(w, "ws.push %d %s to%s", slot, class_word(e->class), t.s);
-    else if (e->kind == WS_ENTRY_KIND_CLOSE)
-        world_line(w, "ws.push %d close to%s %.*s", slot, t.s, SPAN_FMT(e->frame));
+    for (size_t i = 0; i < entry->to_n; i++)
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, " %s/%s",
+                               world_name(world, entry->to[i].user_id),
+                               world_name(world, entry->to[i].session_id));
+    if (entry->kind == WS_ENTRY_KIND_FRAME && entry->seq)
+        world_line(world, "ws.push %d %s #%lld to%s", slot, class_word(entry->class),
+                   (long long)seq_offset(entry->seq), text.s);
+    else if (entry->kind == WS_ENTRY_KIND_FRAME)
+        world_line(world, "ws.push %d %s to%s%s", slot, class_word(entry->class), text.s, reads);
+    else if (entry->kind == WS_ENTRY_KIND_CLOSE)
+        world_line(world, "ws.push %d close to%s %.*s", slot, text.s, SPAN_FMT(entry->frame));
     else
-        world_line(w, "ws.push %d %s to%s", slot, kinds[e->kind], t.s);
+        world_line(world, "ws.push %d %s to%s%s", slot, kinds[entry->kind], text.s, reads);
 }
 
-static void print_user_event(struct world *w, const struct user_event *e)
+static void print_user_event(struct world *world, const struct user_event *event)
 {
-    static const char *const kinds[] = { "registered", "profile", "device added", "device removed",
-                                         "muted" };
-    struct cq_id device = e->event.kind == USER_EVENT_DEVICE_ADDED
-                              ? e->event.u.device_added.device_id
-                              : e->event.u.device_removed.device_id;
+    static const char *const kinds[] = { "registered",     "profile", "device added",
+                                         "device removed", "muted",   "profile details" };
+    struct cq_id device = event->event.kind == USER_EVENT_DEVICE_ADDED
+                              ? event->event.u.device_added.device_id
+                              : event->event.u.device_removed.device_id;
 
     _Static_assert(ARRAY_LEN(kinds) == USER_EVENT_EVENT_KIND_N, "a word for each user event");
-    if (e->event.kind == USER_EVENT_CHAT_MUTE_CHANGED)
-        world_line(w, "user.events %s %s a chat until %lld", world_name(w, e->user_id),
-                   kinds[e->event.kind], (long long)e->event.u.chat_mute_changed.until_ms);
-    else if (e->event.kind >= USER_EVENT_DEVICE_ADDED)
-        world_line(w, "user.events %s %s %s", world_name(w, e->user_id), kinds[e->event.kind],
-                   world_name(w, device));
+    if (event->event.kind == USER_EVENT_CHAT_MUTE_CHANGED)
+        world_line(world, "user.events %s %s a chat until %lld", world_name(world, event->user_id),
+                   kinds[event->event.kind], (long long)event->event.u.chat_mute_changed.until_ms);
+    else if (event->event.kind == USER_EVENT_DEVICE_ADDED ||
+             event->event.kind == USER_EVENT_DEVICE_REMOVED)
+        world_line(world, "user.events %s %s %s", world_name(world, event->user_id),
+                   kinds[event->event.kind], world_name(world, device));
     else
-        world_line(w, "user.events %s %s", world_name(w, e->user_id), kinds[e->event.kind]);
+        world_line(world, "user.events %s %s", world_name(world, event->user_id),
+                   kinds[event->event.kind]);
 }
 
 /* The devices of a push by name. */
-static struct text target_names(struct world *w, const struct mobile_push *m)
+static struct text target_names(struct world *world, const struct mobile_push *push)
 {
     struct cq_id ids[LIMIT_USER_DEVICES];
     size_t n = 0;
 
-    for (; n < m->targets_n && n < LIMIT_USER_DEVICES; n++)
-        ids[n] = m->targets[n].device_id;
-    return names(w, ids, n);
+    for (; n < push->targets_n && n < LIMIT_USER_DEVICES; n++)
+        ids[n] = push->targets[n].device_id;
+    return names(world, ids, n);
 }
 
 /* " at TOKEN …": where they are woken */
-static struct text tokens(const struct mobile_push *m)
+static struct text tokens(const struct mobile_push *push)
 {
-    struct text t = { "" };
+    struct text text = { "" };
     size_t at = 0;
 
-    for (size_t i = 0; i < m->targets_n; i++)
-        at += (size_t)snprintf(t.s + at, sizeof t.s - at, "%s %.*s", i ? "" : " at",
-                               SPAN_FMT(m->targets[i].address.token));
-    return t;
+    for (size_t i = 0; i < push->targets_n; i++)
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, "%s %.*s", i ? "" : " at",
+                               SPAN_FMT(push->targets[i].address.token));
+    return text;
 }
 
 /* " muted until N": as the first device has it */
-static struct text muted(const struct mobile_push *m)
+static struct text muted(const struct mobile_push *push)
 {
-    struct text t = { "" };
+    struct text text = { "" };
 
-    if (m->targets_n && m->targets[0].muted_until_ms)
-        snprintf(t.s, sizeof t.s, " muted until %lld", (long long)m->targets[0].muted_until_ms);
-    return t;
+    if (push->targets_n && push->targets[0].muted_until_ms)
+        snprintf(text.s, sizeof text.s, " muted until %lld",
+                 (long long)push->targets[0].muted_until_ms);
+    return text;
 }
 
-static void print_action(struct world *w, const struct user_action *a)
+static void print_action(struct world *world, const struct user_action *action)
 {
-    const char *user = world_name(w, a->user_id), *device = world_name(w, a->device_id);
+    const char *user = world_name(world, action->user_id),
+               *device = world_name(world, action->device_id);
 
-    if (a->action.kind == USER_ACTION_PUSH_REGISTERED)
-        world_line(w, "user.inbox registered %s/%s %.*s", user, device,
-                   SPAN_FMT(a->action.u.push_registered.address.token));
-    else if (a->action.kind == USER_ACTION_PUSH_SETTLED)
-        world_line(w, "user.inbox settled %s/%s %s", user, device,
-                   a->action.u.push_settled.kept ? "kept" : "gone");
+    if (action->action.kind == USER_ACTION_PUSH_REGISTERED)
+        world_line(world, "user.inbox registered %s/%s %.*s", user, device,
+                   SPAN_FMT(action->action.u.push_registered.address.token));
+    else if (action->action.kind == USER_ACTION_PUSH_SETTLED)
+        world_line(world, "user.inbox settled %s/%s %s", user, device,
+                   action->action.u.push_settled.kept ? "kept" : "gone");
     else
-        world_line(w, "user.inbox moved %s/%s", user, device);
+        world_line(world, "user.inbox moved %s/%s", user, device);
 }
 
-void print_user_output(struct world *w, const struct user_output *o)
+static void print_presence(struct world *world, const struct presence *presence, bool gone)
 {
-    const struct presence *p = &o->u.presence.value;
-    bool is_device = o->topic == TOPIC_PRESENCE && p->entry.kind == PRESENCE_DEVICE_ENTRY;
+    const char *user = world_name(world, presence->user_id);
 
-    switch (o->topic) {
+    switch (presence->entry.kind) {
+    case PRESENCE_DEVICE_ENTRY:
+        world_line(world, "presence %s/%s%s", user,
+                   world_name(world, presence->entry.u.device_entry.device_id),
+                   gone ? " gone" : "");
+        break;
+    case PRESENCE_SESSION_ENTRY:
+        world_line(world, "presence %s/%s%s", user,
+                   world_name(world, presence->entry.u.session_entry.session_id),
+                   gone ? " gone" : "");
+        break;
+    case PRESENCE_READS_ENTRY:
+        world_line(world, "presence %s reads %s", user,
+                   presence->entry.u.reads_entry.hidden ? "hidden" : "told");
+        break;
+    case PRESENCE_ENTRY_KIND_N:
+        abort();
+    }
+}
+
+void print_user_output(struct world *world, const struct user_output *output)
+{
+    switch (output->topic) {
     case TOPIC_USER_EVENTS:
-        print_user_event(w, &o->u.event);
+        print_user_event(world, &output->u.event);
         break;
     case TOPIC_PRESENCE:
-        world_line(w, "presence %s/%s%s", world_name(w, p->user_id),
-                   world_name(w, is_device ? p->entry.u.device_entry.device_id
-                                           : p->entry.u.session_entry.session_id),
-                   o->u.presence.gone ? " gone" : "");
+        print_presence(world, &output->u.presence.value, output->u.presence.gone);
         break;
     case TOPIC_PUSH_TARGETS:
-        world_line(w, "push.targets %s/%s%s%.*s", world_name(w, o->u.target.value.user_id),
-                   world_name(w, o->u.target.value.device_id), o->u.target.gone ? " gone" : " ",
-                   SPAN_FMT(o->u.target.value.address.token));
+        world_line(
+            world, "push.targets %s/%s%s%.*s", world_name(world, output->u.target.value.user_id),
+            world_name(world, output->u.target.value.device_id),
+            output->u.target.gone ? " gone" : " ", SPAN_FMT(output->u.target.value.address.token));
         break;
     case TOPIC_PUSH_CLAIMS:
-        if (o->u.claim.gone)
-            world_line(w, "push.claims gone");
+        if (output->u.claim.gone)
+            world_line(world, "push.claims gone");
         else
-            world_line(w, "push.claims %s/%s", world_name(w, o->u.claim.value.user_id),
-                       world_name(w, o->u.claim.value.device_id));
+            world_line(world, "push.claims %s/%s", world_name(world, output->u.claim.value.user_id),
+                       world_name(world, output->u.claim.value.device_id));
         break;
     case TOPIC_PUSH_MUTES:
-        if (o->u.mute.gone)
-            world_line(w, "push.mutes %s gone", world_name(w, o->u.mute.value.user_id));
+        if (output->u.mute.gone)
+            world_line(world, "push.mutes %s gone",
+                       world_name(world, output->u.mute.value.user_id));
         else
-            world_line(w, "push.mutes %s until %lld", world_name(w, o->u.mute.value.user_id),
-                       (long long)o->u.mute.value.until_ms);
+            world_line(world, "push.mutes %s until %lld",
+                       world_name(world, output->u.mute.value.user_id),
+                       (long long)output->u.mute.value.until_ms);
         break;
     case TOPIC_USER_INBOX:
-        print_action(w, &o->u.inbox.action);
+        print_action(world, &output->u.inbox.action);
         break;
     case TOPIC_MOBILE_PUSH:
-        world_line(
-            w, "mobile.push %s %s#%lld devices%s%s%s", world_name(w, o->u.mobile.value.user_id),
-            o->u.mobile.value.read_after >= 0 ? "read " : "",
-            (long long)seq_offset(o->u.mobile.value.seq), target_names(w, &o->u.mobile.value).s,
-            tokens(&o->u.mobile.value).s, muted(&o->u.mobile.value).s);
+        world_line(world, "mobile.push %s %s#%lld devices%s%s%s",
+                   world_name(world, output->u.mobile.value.user_id),
+                   output->u.mobile.value.read_after >= 0 ? "read " : "",
+                   (long long)seq_offset(output->u.mobile.value.seq),
+                   target_names(world, &output->u.mobile.value).s,
+                   tokens(&output->u.mobile.value).s, muted(&output->u.mobile.value).s);
         break;
     case TOPIC_WS_PUSH:
-        print_push(w, o->u.push.slot, &o->u.push.entry);
+        print_push(world, output->u.push.slot, &output->u.push.entry);
         break;
     case TOPIC_CHAT_ACTIONS:
     case TOPIC_CHAT_EVENTS:
@@ -272,6 +353,7 @@ void print_user_output(struct world *w, const struct user_output *o)
     case TOPIC_REJECTIONS:
     case TOPIC_DELIVERY_STATUS:
     case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_SIGNALS:
     case TOPIC_N:
         abort();
     }

@@ -13,97 +13,97 @@ static _Noreturn void die(const char *what)
     exit(1);
 }
 
-void world_init(struct world *w)
+void world_init(struct world *world)
 {
-    memset(w, 0, sizeof *w);
-    w->arena = arena_new(64 * 1024 * 1024);
-    w->chat_outs.cap = CHAT_OUTPUTS_MAX;
-    w->chat_outs.v = calloc(w->chat_outs.cap, sizeof *w->chat_outs.v);
-    w->user_outs.max = USER_OUTPUTS_MAX;
-    w->delivery = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, 1);
-    w->written = -1;
-    w->log_ms = 1000000;
-    chat_state_init(&w->chat, 0, 1);
-    if (!user_state_init(&w->user, 0, 1, SLOTS))
+    memset(world, 0, sizeof *world);
+    world->arena = arena_new(64 * 1024 * 1024);
+    world->chat_outs.cap = CHAT_OUTPUTS_MAX;
+    world->chat_outs.v = calloc(world->chat_outs.cap, sizeof *world->chat_outs.v);
+    world->user_outs.max = USER_OUTPUTS_MAX;
+    world->delivery = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, 1);
+    world->written = -1;
+    world->log_ms = 1000000;
+    chat_state_init(&world->chat, 0, 1);
+    if (!user_state_init(&world->user, 0, 1, SLOTS))
         die("no memory");
 }
 
-static void log_release(struct topic_log *l)
+static void log_release(struct topic_log *log)
 {
-    for (size_t i = 0; i < l->n; i++)
-        free((void *)l->v[i].bytes.p);
+    for (size_t i = 0; i < log->n; i++)
+        free((void *)log->v[i].bytes.p);
 }
 
-void world_release(struct world *w)
+void world_release(struct world *world)
 {
-    chat_state_release(&w->chat);
-    user_state_release(&w->user);
-    arena_free(w->arena);
-    free(w->chat_outs.v);
-    free(w->user_outs.v);
-    delivery_free(w->delivery);
-    log_release(&w->actions);
-    log_release(&w->events);
-    log_release(&w->members);
-    log_release(&w->inbox);
-    log_release(&w->presence);
-    log_release(&w->targets);
-    log_release(&w->claims);
-    log_release(&w->mutes);
-    for (size_t i = 0; i < w->lines_n; i++)
-        free(w->lines[i]);
+    chat_state_release(&world->chat);
+    user_state_release(&world->user);
+    arena_free(world->arena);
+    free(world->chat_outs.v);
+    free(world->user_outs.v);
+    delivery_free(world->delivery);
+    log_release(&world->actions);
+    log_release(&world->events);
+    log_release(&world->members);
+    log_release(&world->inbox);
+    log_release(&world->presence);
+    log_release(&world->targets);
+    log_release(&world->claims);
+    log_release(&world->mutes);
+    for (size_t i = 0; i < world->lines_n; i++)
+        free(world->lines[i]);
 }
 
-struct cq_id world_id(struct world *w, const char *name)
+struct cq_id world_id(struct world *world, const char *name)
 {
     struct cq_span part = span_str(name);
 
-    for (size_t i = 0; i < w->names_n; i++)
-        if (strcmp(w->names[i], name) == 0)
+    for (size_t i = 0; i < world->names_n; i++)
+        if (strcmp(world->names[i], name) == 0)
             return id_derive("flow", &part, 1);
-    if (w->names_n == NAMES_MAX)
+    if (world->names_n == NAMES_MAX)
         die("too many names");
-    snprintf(w->names[w->names_n++], sizeof w->names[0], "%s", name);
+    snprintf(world->names[world->names_n++], sizeof world->names[0], "%s", name);
     return id_derive("flow", &part, 1);
 }
 
-const char *world_name(const struct world *w, struct cq_id id)
+const char *world_name(const struct world *world, struct cq_id id)
 {
-    for (size_t i = 0; i < w->names_n; i++) {
-        struct cq_span part = span_str(w->names[i]);
+    for (size_t i = 0; i < world->names_n; i++) {
+        struct cq_span part = span_str(world->names[i]);
 
         if (id_eq(id_derive("flow", &part, 1), id))
-            return w->names[i];
+            return world->names[i];
     }
     return "?";
 }
 
-void world_line(struct world *w, const char *fmt, ...)
+void world_line(struct world *world, const char *fmt, ...)
 {
     va_list ap;
 
-    if (w->lines_n == LINES_MAX)
+    if (world->lines_n == LINES_MAX)
         die("too much comes out");
     va_start(ap, fmt);
-    if (vasprintf(&w->lines[w->lines_n], fmt, ap) < 0)
+    if (vasprintf(&world->lines[world->lines_n], fmt, ap) < 0)
         die("no memory");
     va_end(ap);
-    w->lines_n++;
+    world->lines_n++;
 }
 
-static struct kept *keep(struct world *w, struct topic_log *l, struct cq_span bytes)
+static struct kept *keep(struct world *world, struct topic_log *log, struct cq_span bytes)
 {
     uint8_t *copy = malloc(bytes.n + 1);
 
-    if (!copy || l->n == LOG_MAX)
+    if (!copy || log->n == LOG_MAX)
         die("a topic is full");
     if (bytes.n)
         memcpy(copy, bytes.p, bytes.n);
-    l->v[l->n] = (struct kept){ .bytes = span_of(copy, bytes.n), .log_ms = w->log_ms };
-    return &l->v[l->n++];
+    log->v[log->n] = (struct kept){ .bytes = span_of(copy, bytes.n), .log_ms = world->log_ms };
+    return &log->v[log->n++];
 }
 
-static struct kept *keep_record(struct world *w, struct topic_log *l,
+static struct kept *keep_record(struct world *world, struct topic_log *log,
                                 const struct codec_record *codec, const void *record)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
@@ -111,129 +111,133 @@ static struct kept *keep_record(struct world *w, struct topic_log *l,
     buf_init(&buf, TOPIC_RECORD_MAX);
     if (codec_encode(codec, record, &buf) != CQ_OK)
         die("a record cannot be encoded");
-    return keep(w, l, buf_span(&buf));
+    return keep(world, log, buf_span(&buf));
 }
 
 /* ---- user.inbox ----------------------------------------------------------------------- */
 
-static void keep_presence(struct world *w, const struct user_output *o)
+static void keep_presence(struct world *world, const struct user_output *output)
 {
-    const struct presence *p = &o->u.presence.value;
-    struct kept *k = keep_record(w, &w->presence, &presence_codec, p);
+    const struct presence *presence = &output->u.presence.value;
+    struct kept *kept = keep_record(world, &world->presence, &presence_codec, presence);
 
-    k->gone = o->u.presence.gone;
-    k->user = p->user_id;
-    k->is_device = p->entry.kind == PRESENCE_DEVICE_ENTRY;
-    k->entry =
-        k->is_device ? p->entry.u.device_entry.device_id : p->entry.u.session_entry.session_id;
+    kept->gone = output->u.presence.gone;
+    kept->user = presence->user_id;
+    kept->is_device = presence->entry.kind == PRESENCE_DEVICE_ENTRY;
+    if (presence->entry.kind == PRESENCE_READS_ENTRY)
+        return;
+    kept->entry = kept->is_device ? presence->entry.u.device_entry.device_id
+                                  : presence->entry.u.session_entry.session_id;
 }
 
-static void keep_target(struct world *w, const struct user_output *o)
+static void keep_target(struct world *world, const struct user_output *output)
 {
-    const struct push_target *t = &o->u.target.value;
-    struct kept *k = keep_record(w, &w->targets, &push_target_codec, t);
+    const struct push_target *target = &output->u.target.value;
+    struct kept *kept = keep_record(world, &world->targets, &push_target_codec, target);
 
-    k->gone = o->u.target.gone;
-    k->user = t->user_id;
-    k->entry = t->device_id;
+    kept->gone = output->u.target.gone;
+    kept->user = target->user_id;
+    kept->entry = target->device_id;
 }
 
-static void keep_claim(struct world *w, const struct user_output *o)
+static void keep_claim(struct world *world, const struct user_output *output)
 {
-    struct kept *k = keep_record(w, &w->claims, &push_claim_codec, &o->u.claim.value);
+    struct kept *kept =
+        keep_record(world, &world->claims, &push_claim_codec, &output->u.claim.value);
 
-    k->gone = o->u.claim.gone;
-    k->entry = o->u.claim.value.token;
+    kept->gone = output->u.claim.gone;
+    kept->entry = output->u.claim.value.token;
 }
 
-static void keep_mute(struct world *w, const struct user_output *o)
+static void keep_mute(struct world *world, const struct user_output *output)
 {
-    struct kept *k = keep_record(w, &w->mutes, &chat_mute_codec, &o->u.mute.value);
+    struct kept *kept = keep_record(world, &world->mutes, &chat_mute_codec, &output->u.mute.value);
 
-    k->gone = o->u.mute.gone;
-    k->user = o->u.mute.value.user_id;
-    k->entry = o->u.mute.value.chat_id;
+    kept->gone = output->u.mute.gone;
+    kept->user = output->u.mute.value.user_id;
+    kept->entry = output->u.mute.value.chat_id;
 }
 
-static void keep_action(struct world *w, const struct user_output *o)
+static void keep_action(struct world *world, const struct user_output *output)
 {
     struct user_inbox record = { .body = { USER_INBOX_USER_ACTION,
-                                           .u.user_action = o->u.inbox.action } };
+                                           .u.user_action = output->u.inbox.action } };
 
-    keep_record(w, &w->inbox, &user_inbox_codec, &record);
+    keep_record(world, &world->inbox, &user_inbox_codec, &record);
 }
 
-static void keep_user_output(struct world *w, const struct user_output *o)
+static void keep_user_output(struct world *world, const struct user_output *output)
 {
-    if (o->topic == TOPIC_PRESENCE)
-        keep_presence(w, o);
-    if (o->topic == TOPIC_PUSH_TARGETS)
-        keep_target(w, o);
-    if (o->topic == TOPIC_PUSH_CLAIMS)
-        keep_claim(w, o);
-    if (o->topic == TOPIC_PUSH_MUTES)
-        keep_mute(w, o);
-    if (o->topic == TOPIC_USER_INBOX)
-        keep_action(w, o);
+    if (output->topic == TOPIC_PRESENCE)
+        keep_presence(world, output);
+    if (output->topic == TOPIC_PUSH_TARGETS)
+        keep_target(world, output);
+    if (output->topic == TOPIC_PUSH_CLAIMS)
+        keep_claim(world, output);
+    if (output->topic == TOPIC_PUSH_MUTES)
+        keep_mute(world, output);
+    if (output->topic == TOPIC_USER_INBOX)
+        keep_action(world, output);
 }
 
-static void step_inbox(struct world *w, int64_t offset)
+static void step_inbox(struct world *world, int64_t offset)
 {
     struct user_inbox record;
-    struct user_step step = { .state = &w->user,
+    struct user_step step = { .state = &world->user,
                               .offset = offset,
-                              .turn = ++w->turn,
-                              .log_ms = w->log_ms,
-                              .arena = w->arena,
-                              .out = &w->user_outs,
+                              .turn = ++world->turn,
+                              .log_ms = world->log_ms,
+                              .arena = world->arena,
+                              .out = &world->user_outs,
                               .room = SIZE_MAX };
     const char *why = "";
 
-    if (codec_decode(&user_inbox_codec, w->inbox.v[offset].bytes, w->arena, &record, &why) != CQ_OK)
+    if (codec_decode(&user_inbox_codec, world->inbox.v[offset].bytes, world->arena, &record,
+                     &why) != CQ_OK)
         die(why);
-    w->user_outs.n = 0;
+    world->user_outs.n = 0;
     if (user_step(&step, &record, &why) != CQ_OK) {
-        world_line(w, "user.inbox.dlq %s", why);
+        world_line(world, "user.inbox.dlq %s", why);
         return;
     }
-    for (size_t i = 0; i < w->user_outs.n; i++) {
-        keep_user_output(w, &w->user_outs.v[i]);
-        print_user_output(w, &w->user_outs.v[i]);
+    for (size_t i = 0; i < world->user_outs.n; i++) {
+        keep_user_output(world, &world->user_outs.v[i]);
+        print_user_output(world, &world->user_outs.v[i]);
     }
 }
 
 /* The last record, and what its steps write to the inbox in turn. */
-static void step_last(struct world *w)
+static void step_last(struct world *world)
 {
-    for (size_t i = w->inbox.n - 1; i < w->inbox.n; i++)
-        step_inbox(w, (int64_t)i);
+    for (size_t i = world->inbox.n - 1; i < world->inbox.n; i++)
+        step_inbox(world, (int64_t)i);
 }
 
 static enum cq_status on_batch(void *arg, int32_t partition, struct cq_span value)
 {
-    struct world *w = arg;
+    struct world *world = arg;
 
     (void)partition;
-    keep(w, &w->inbox, value);
+    keep(world, &world->inbox, value);
     return CQ_OK;
 }
 
 /* ---- chat.actions --------------------------------------------------------------------- */
 
-static void keep_chat_output(struct world *w, const struct chat_output *o)
+static void keep_chat_output(struct world *world, const struct chat_output *output)
 {
     struct delivery_item item;
 
-    switch (o->topic) {
+    switch (output->topic) {
     case TOPIC_CHAT_EVENTS:
-        keep_record(w, &w->events, &chat_event_codec, &o->u.event);
+        keep_record(world, &world->events, &chat_event_codec, &output->u.event);
         break;
     case TOPIC_MEMBERS:
-        keep_record(w, &w->members, &chat_members_codec, &o->u.members);
+        keep_record(world, &world->members, &chat_members_codec, &output->u.members);
         break;
     case TOPIC_USER_INBOX:
-        item = o->u.item;
-        if (delivery_add(w->delivery, &item, on_batch, w) != CQ_OK)
+        item = output->u.item;
+        if (delivery_add(world->delivery, &item, on_batch, world) != CQ_OK)
             die("a delivery cannot be gathered");
         break;
     case TOPIC_REJECTIONS: /* nobody of this world reads them */
@@ -248,181 +252,182 @@ static void keep_chat_output(struct world *w, const struct chat_output *o)
     case TOPIC_PUSH_MUTES:
     case TOPIC_MOBILE_PUSH:
     case TOPIC_PUSH_OUTCOMES:
+    case TOPIC_SIGNALS:
     case TOPIC_N:
         die("a chat wrote what is not its own");
     }
 }
 
-static void step_action(struct world *w, int64_t offset)
+static void step_action(struct world *world, int64_t offset)
 {
-    struct chat_action a;
-    struct chat_step step = { .state = &w->chat,
-                              .action = &a,
+    struct chat_action action;
+    struct chat_step step = { .state = &world->chat,
+                              .action = &action,
                               .offset = offset,
                               .seq = seq_make(TOPIC_GENERATION, offset),
-                              .log_ms = w->actions.v[offset].log_ms,
-                              .arena = w->arena,
-                              .out = &w->chat_outs };
+                              .log_ms = world->actions.v[offset].log_ms,
+                              .arena = world->arena,
+                              .out = &world->chat_outs };
     const char *why = "";
-    size_t inbox_n = w->inbox.n;
+    size_t inbox_n = world->inbox.n;
 
-    if (codec_decode(&chat_action_codec, w->actions.v[offset].bytes, w->arena, &a, &why) != CQ_OK)
+    times_advance(&world->chat.times, offset, step.log_ms);
+    if (codec_decode(&chat_action_codec, world->actions.v[offset].bytes, world->arena, &action,
+                     &why) != CQ_OK)
         die(why);
-    w->chat_outs.n = 0;
+    world->chat_outs.n = 0;
     if (chat_step(&step, &why) != CQ_OK) {
-        world_line(w, "chat.actions.dlq %s", why);
+        world_line(world, "chat.actions.dlq %s", why);
         return;
     }
-    for (size_t i = 0; i < w->chat_outs.n; i++) {
-        const struct chat_output *o = &w->chat_outs.v[i];
+    for (size_t i = 0; i < world->chat_outs.n; i++) {
+        const struct chat_output *output = &world->chat_outs.v[i];
 
-        if (o->topic == TOPIC_CHAT_EVENTS && o->u.event.source.offset <= w->written)
+        if (output->topic == TOPIC_CHAT_EVENTS && output->u.event.source.offset <= world->written)
             continue; /* as role.c does */
-        keep_chat_output(w, o);
-        print_chat_output(w, o);
+        keep_chat_output(world, output);
+        print_chat_output(world, output);
     }
-    if (delivery_flush(w->delivery, on_batch, w) != CQ_OK)
+    if (delivery_flush(world->delivery, on_batch, world) != CQ_OK)
         die("a batch cannot be encoded");
-    for (; inbox_n < w->inbox.n; inbox_n++)
-        step_inbox(w, (int64_t)inbox_n);
+    for (; inbox_n < world->inbox.n; inbox_n++)
+        step_inbox(world, (int64_t)inbox_n);
 }
 
-void world_chat(struct world *w, const struct chat_action *a)
+void world_chat(struct world *world, const struct chat_action *action)
 {
-    arena_reset(w->arena);
-    keep_record(w, &w->actions, &chat_action_codec, a);
-    step_action(w, (int64_t)w->actions.n - 1);
+    arena_reset(world->arena);
+    keep_record(world, &world->actions, &chat_action_codec, action);
+    step_action(world, (int64_t)world->actions.n - 1);
 }
 
-void world_user(struct world *w, const struct user_action *a)
+void world_user(struct world *world, const struct user_action *action)
 {
-    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *a } };
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *action } };
 
-    arena_reset(w->arena);
-    keep_record(w, &w->inbox, &user_inbox_codec, &record);
-    step_last(w);
+    arena_reset(world->arena);
+    keep_record(world, &world->inbox, &user_inbox_codec, &record);
+    step_last(world);
 }
 
-void world_deliver(struct world *w, enum delivery_origin origin, struct delivery_item *item)
+void world_deliver(struct world *world, enum delivery_origin origin, struct delivery_item *item)
 {
     struct user_inbox record = { .body = {
                                      USER_INBOX_DELIVERY_BATCH,
                                      .u.delivery_batch = { origin, TOPIC_GENERATION, item, 1 } } };
 
-    arena_reset(w->arena);
-    keep_record(w, &w->inbox, &user_inbox_codec, &record);
-    step_last(w);
+    arena_reset(world->arena);
+    keep_record(world, &world->inbox, &user_inbox_codec, &record);
+    step_last(world);
 }
 
-void world_replay_chat(struct world *w, int64_t from)
+void world_replay_chat(struct world *world, int64_t from)
 {
-    arena_reset(w->arena);
-    for (; from < (int64_t)w->actions.n; from++)
-        step_action(w, from);
+    arena_reset(world->arena);
+    world->chat.times = (struct times){ 0 }; /* they are restored as of the commit */
+    for (int64_t i = 0; i < from; i++)
+        times_advance(&world->chat.times, i, world->actions.v[i].log_ms);
+    for (; from < (int64_t)world->actions.n; from++)
+        step_action(world, from);
 }
 
 /* ---- restarts ------------------------------------------------------------------------- */
 
-static void restore_event(struct world *w, const struct kept *k)
+static void restore_event(struct world *world, const struct kept *kept)
 {
-    struct chat_event e;
+    struct chat_event event;
 
-    if (codec_decode(&chat_event_codec, k->bytes, w->arena, &e, NULL) != CQ_OK)
+    if (codec_decode(&chat_event_codec, kept->bytes, world->arena, &event, NULL) != CQ_OK)
         die("an event cannot be decoded");
-    if (e.source.offset > w->chat.last_event)
-        w->chat.last_event = e.source.offset;
-    if (e.event.kind == CHAT_EVENT_MESSAGE_ACCEPTED &&
-        dedupe_add(&w->chat.dedupe,
-                   &(struct dedupe_entry){
-                       e.event.u.message_accepted.id, e.seq, k->log_ms,
-                       chat_content_fingerprint(e.event.u.message_accepted.type,
-                                                e.event.u.message_accepted.content,
-                                                e.event.u.message_accepted.media_id) }) != CQ_OK)
+    if (chat_restore_event(&world->chat, &event, kept->log_ms) != CQ_OK)
         die("no memory");
 }
 
-void world_restart_chat(struct world *w)
+void world_restart_chat(struct world *world)
 {
     struct chat_members value;
 
-    chat_state_release(&w->chat);
-    chat_state_init(&w->chat, 0, 1);
-    for (size_t i = 0; i < w->members.n; i++)
-        if (codec_decode(&chat_members_codec, w->members.v[i].bytes, w->arena, &value, NULL) !=
-                CQ_OK ||
-            groups_restore(&w->chat.groups, &value) != CQ_OK)
+    chat_state_release(&world->chat);
+    chat_state_init(&world->chat, 0, 1);
+    for (size_t i = 0; i < world->members.n; i++)
+        if (codec_decode(&chat_members_codec, world->members.v[i].bytes, world->arena, &value,
+                         NULL) != CQ_OK ||
+            chat_restore_members(&world->chat, &value) != CQ_OK)
             die("members cannot be restored");
-    for (size_t i = 0; i < w->events.n; i++)
-        restore_event(w, &w->events.v[i]);
-    w->written = w->chat.last_event;
+    for (size_t i = 0; i < world->events.n; i++)
+        restore_event(world, &world->events.v[i]);
+    world->written = world->chat.last_event;
 }
 
-static void restore_targets(struct world *w)
+static void restore_targets(struct world *world)
 {
     struct push_target value;
 
-    for (size_t i = 0; i < w->targets.n; i++) {
-        const struct kept *k = &w->targets.v[i];
+    for (size_t i = 0; i < world->targets.n; i++) {
+        const struct kept *kept = &world->targets.v[i];
 
-        if (k->gone)
-            user_restore_push_gone(&w->user, k->user, k->entry);
-        else if (codec_decode(&push_target_codec, k->bytes, w->arena, &value, NULL) != CQ_OK ||
-                 user_restore_push(&w->user, &value) != CQ_OK)
+        if (kept->gone)
+            user_restore_push_gone(&world->user, kept->user, kept->entry);
+        else if (codec_decode(&push_target_codec, kept->bytes, world->arena, &value, NULL) !=
+                     CQ_OK ||
+                 user_restore_push(&world->user, &value) != CQ_OK)
             die("push targets cannot be restored");
     }
 }
 
-static void restore_claims(struct world *w)
+static void restore_claims(struct world *world)
 {
     struct push_claim value;
 
-    for (size_t i = 0; i < w->claims.n; i++) {
-        const struct kept *k = &w->claims.v[i];
+    for (size_t i = 0; i < world->claims.n; i++) {
+        const struct kept *kept = &world->claims.v[i];
 
-        if (k->gone)
-            claims_remove(&w->user.claims, k->entry);
-        else if (codec_decode(&push_claim_codec, k->bytes, w->arena, &value, NULL) != CQ_OK ||
-                 claims_restore(&w->user.claims, &value, (int64_t)w->inbox.n) != CQ_OK)
+        if (kept->gone)
+            claims_remove(&world->user.claims, kept->entry);
+        else if (codec_decode(&push_claim_codec, kept->bytes, world->arena, &value, NULL) !=
+                     CQ_OK ||
+                 claims_restore(&world->user.claims, &value, (int64_t)world->inbox.n) != CQ_OK)
             die("push claims cannot be restored");
     }
 }
 
-static void restore_mutes(struct world *w)
+static void restore_mutes(struct world *world)
 {
     struct chat_mute value;
 
-    for (size_t i = 0; i < w->mutes.n; i++) {
-        const struct kept *k = &w->mutes.v[i];
+    for (size_t i = 0; i < world->mutes.n; i++) {
+        const struct kept *kept = &world->mutes.v[i];
 
-        if (k->gone)
-            user_restore_unmuted(&w->user, k->user, k->entry);
-        else if (codec_decode(&chat_mute_codec, k->bytes, w->arena, &value, NULL) != CQ_OK ||
-                 user_restore_mute(&w->user, &value) != CQ_OK)
+        if (kept->gone)
+            user_restore_unmuted(&world->user, kept->user, kept->entry);
+        else if (codec_decode(&chat_mute_codec, kept->bytes, world->arena, &value, NULL) != CQ_OK ||
+                 user_restore_mute(&world->user, &value) != CQ_OK)
             die("mutes cannot be restored");
     }
 }
 
-void world_restart_user(struct world *w)
+void world_restart_user(struct world *world)
 {
-    struct frontier held = w->user.held, events = w->user.events; /* the text of the commit */
+    struct frontier held = world->user.held,
+                    events = world->user.events; /* the text of the commit */
     struct presence value;
 
-    user_state_release(&w->user);
-    if (!user_state_init(&w->user, 0, 1, SLOTS))
+    user_state_release(&world->user);
+    if (!user_state_init(&world->user, 0, 1, SLOTS))
         die("no memory");
-    w->user.held = held;
-    w->user.events = events;
-    for (size_t i = 0; i < w->presence.n; i++) {
-        const struct kept *k = &w->presence.v[i];
+    world->user.held = held;
+    world->user.events = events;
+    for (size_t i = 0; i < world->presence.n; i++) {
+        const struct kept *kept = &world->presence.v[i];
 
-        if (k->gone)
-            user_restore_gone(&w->user, k->user, k->is_device, k->entry);
-        else if (codec_decode(&presence_codec, k->bytes, w->arena, &value, NULL) != CQ_OK ||
-                 user_restore(&w->user, &value) != CQ_OK)
+        if (kept->gone)
+            user_restore_gone(&world->user, kept->user, kept->is_device, kept->entry);
+        else if (codec_decode(&presence_codec, kept->bytes, world->arena, &value, NULL) != CQ_OK ||
+                 user_restore(&world->user, &value) != CQ_OK)
             die("presence cannot be restored");
     }
-    restore_targets(w);
-    restore_claims(w);
-    restore_mutes(w);
-    user_restore_end(&w->user);
+    restore_targets(world);
+    restore_claims(world);
+    restore_mutes(world);
+    user_restore_end(&world->user);
 }

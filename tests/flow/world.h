@@ -40,24 +40,24 @@ struct world {
     size_t lines_n, lines_at;
 };
 
-void world_init(struct world *w);
-void world_release(struct world *w);
+void world_init(struct world *world);
+void world_release(struct world *world);
 
 /** The id of a name, remembered so that ids can be printed as names. */
-struct cq_id world_id(struct world *w, const char *name);
-const char *world_name(const struct world *w, struct cq_id id);
+struct cq_id world_id(struct world *world, const char *name);
+const char *world_name(const struct world *world, struct cq_id id);
 
 /** Append to topic chat.actions or user.inbox and step it through everything it causes. */
-void world_chat(struct world *w, const struct chat_action *a);
-void world_user(struct world *w, const struct user_action *a);
-void world_deliver(struct world *w, enum delivery_origin origin, struct delivery_item *item);
+void world_chat(struct world *world, const struct chat_action *action);
+void world_user(struct world *world, const struct user_action *action);
+void world_deliver(struct world *world, enum delivery_origin origin, struct delivery_item *item);
 
-void world_restart_chat(struct world *w);
-void world_restart_user(struct world *w);
-void world_replay_chat(struct world *w, int64_t from);
+void world_restart_chat(struct world *world);
+void world_restart_user(struct world *world);
+void world_replay_chat(struct world *world, int64_t from);
 
-void world_line(struct world *w, const char *fmt, ...) CQ_PRINTF(2, 3);
+void world_line(struct world *world, const char *fmt, ...) CQ_PRINTF(2, 3);
 
 /** print.c: one output as one line. */
-void print_chat_output(struct world *w, const struct chat_output *o);
-void print_user_output(struct world *w, const struct user_output *o);
+void print_chat_output(struct world *world, const struct chat_output *output);
+void print_user_output(struct world *world, const struct user_output *output);

@@ -19,18 +19,18 @@ struct pg_result {
 
 static const enum cq_status fake_statuses[] = { CQ_AGAIN, CQ_OK, CQ_POISON, CQ_FATAL };
 
-enum cq_status pg_ready(struct pg *c, bool *ret_fresh)
+enum cq_status pg_ready(struct pg *db, bool *ret_fresh)
 {
-    (void)c;
+    (void)db;
     if (ret_fresh)
         *ret_fresh = false;
     return CQ_OK;
 }
 
-enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *params,
+enum cq_status pg_run(struct pg *db, const char *sql, const struct pg_params *params,
                       struct pg_result **ret)
 {
-    (void)c;
+    (void)db;
     (void)sql;
     (void)params;
     if (fake_pg == FAKE_EMPTY && ret)
@@ -38,22 +38,22 @@ enum cq_status pg_run(struct pg *c, const char *sql, const struct pg_params *par
     return fake_statuses[fake_pg];
 }
 
-enum cq_status pg_script(struct pg *c, const char *sql)
+enum cq_status pg_script(struct pg *db, const char *sql)
 {
-    (void)c;
+    (void)db;
     (void)sql;
     return fake_statuses[fake_pg];
 }
 
-enum cq_status pg_patient(struct pg *c)
+enum cq_status pg_patient(struct pg *db)
 {
-    (void)c;
+    (void)db;
     return CQ_OK;
 }
 
-enum cq_status pg_wait_notify(struct pg *c, int timeout_ms, pg_notify_fn *fn, void *arg)
+enum cq_status pg_wait_notify(struct pg *db, int timeout_ms, pg_notify_fn *fn, void *arg)
 {
-    (void)c;
+    (void)db;
     (void)timeout_ms;
     (void)fn;
     (void)arg;
@@ -67,93 +67,93 @@ struct pg *pg_new(const char *url, const char *app)
     return NULL;
 }
 
-void pg_free(struct pg *c)
+void pg_free(struct pg *db)
 {
-    (void)c;
+    (void)db;
 }
 
-void pg_limit(struct pg *c, int64_t ms)
+void pg_limit(struct pg *db, int64_t ms)
 {
-    (void)c;
+    (void)db;
     (void)ms;
 }
 
-void pg_guard(struct pg *c, const char *word, const char *term)
+void pg_guard(struct pg *db, const char *word, const char *term)
 {
-    (void)c;
+    (void)db;
     (void)word;
     (void)term;
 }
 
-void pg_cancel(struct pg *c)
+void pg_cancel(struct pg *db)
 {
-    (void)c;
+    (void)db;
 }
 
-const char *pg_error(const struct pg *c)
+const char *pg_error(const struct pg *db)
 {
-    (void)c;
+    (void)db;
     return "";
 }
 
-const char *pg_sqlstate(const struct pg *c)
+const char *pg_sqlstate(const struct pg *db)
 {
-    (void)c;
+    (void)db;
     return "";
 }
 
-int pg_rows(const struct pg_result *r)
+int pg_rows(const struct pg_result *rows)
 {
-    return r ? r->rows : 0;
+    return rows ? rows->rows : 0;
 }
 
-int64_t pg_affected(const struct pg_result *r)
+int64_t pg_affected(const struct pg_result *rows)
 {
-    (void)r;
+    (void)rows;
     return 0;
 }
 
-bool pg_null(const struct pg_result *r, int row, int col)
+bool pg_null(const struct pg_result *rows, int row, int col)
 {
-    (void)r;
+    (void)rows;
     (void)row;
     (void)col;
     return true;
 }
 
-int64_t pg_i64(const struct pg_result *r, int row, int col)
+int64_t pg_i64(const struct pg_result *rows, int row, int col)
 {
-    (void)r;
+    (void)rows;
     (void)row;
     (void)col;
     return 0;
 }
 
-bool pg_bool(const struct pg_result *r, int row, int col)
+bool pg_bool(const struct pg_result *rows, int row, int col)
 {
-    (void)r;
+    (void)rows;
     (void)row;
     (void)col;
     return false;
 }
 
-struct cq_id pg_uuid(const struct pg_result *r, int row, int col)
+struct cq_id pg_uuid(const struct pg_result *rows, int row, int col)
 {
-    (void)r;
+    (void)rows;
     (void)row;
     (void)col;
     return (struct cq_id){ 0 };
 }
 
-struct cq_span pg_bytes(const struct pg_result *r, int row, int col)
+struct cq_span pg_bytes(const struct pg_result *rows, int row, int col)
 {
-    (void)r;
+    (void)rows;
     (void)row;
     (void)col;
     return span_of(NULL, 0);
 }
 
-void pg_result_free(struct pg_result *r)
+void pg_result_free(struct pg_result *rows)
 {
-    free(r);
+    free(rows);
 }

@@ -12,16 +12,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                                    struct push_answer *) = { answer_fcm, answer_apns,
                                                              answer_oauth };
     static const int statuses[] = { 200, 400, 401, 403, 404, 410, 413, 429, 500, 503, 0, 999 };
-    struct http_answer a = { .st = CQ_OK };
+    struct http_answer answer = { .st = CQ_OK };
     struct push_answer got;
 
     if (n == 0 || n - 1 > HTTP_ANSWER_MAX)
         return 0;
-    a.status = statuses[data[0] / ARRAY_LEN(readers) % ARRAY_LEN(statuses)];
-    a.body = span_of(data + 1, n - 1);
-    readers[data[0] % ARRAY_LEN(readers)](&a, &got);
-    MUST(got.verdict < PUSH_VERDICT_N && got.status == a.status);
-    MUST((got.verdict == PUSH_TAKEN) == (a.status / 100 == 2));
+    answer.status = statuses[data[0] / ARRAY_LEN(readers) % ARRAY_LEN(statuses)];
+    answer.body = span_of(data + 1, n - 1);
+    readers[data[0] % ARRAY_LEN(readers)](&answer, &got);
+    MUST(got.verdict < PUSH_VERDICT_N && got.status == answer.status);
+    MUST((got.verdict == PUSH_TAKEN) == (answer.status / 100 == 2));
     MUST(got.retry_after_s >= 0);
     MUST(memchr(got.words, 0, sizeof got.words));
     for (const char *p = got.words; *p; p++)

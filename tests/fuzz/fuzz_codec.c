@@ -24,15 +24,16 @@ static void load(void)
     }
 }
 
-static void check_survives(const struct codec_record *r, const void *rec, struct cq_arena *a)
+static void check_survives(const struct codec_record *codec, const void *rec,
+                           struct cq_arena *arena)
 {
-    cq_auto(buf) struct cq_buf b;
-    void *back = arena_alloc(a, r->size);
+    cq_auto(buf) struct cq_buf buf;
+    void *back = arena_alloc(arena, codec->size);
 
-    buf_init(&b, 2 * FUZZ_INPUT_MAX);
-    MUST(codec_encode(r, rec, &b) == CQ_OK);
-    MUST(codec_decode(r, buf_span(&b), a, back, NULL) == CQ_OK);
-    MUST(record_equal(r, rec, back));
+    buf_init(&buf, 2 * FUZZ_INPUT_MAX);
+    MUST(codec_encode(codec, rec, &buf) == CQ_OK);
+    MUST(codec_decode(codec, buf_span(&buf), arena, back, NULL) == CQ_OK);
+    MUST(record_equal(codec, rec, back));
 }
 
 /* What the schema's walker does not look at: text, and what Avro itself would allow. */
@@ -49,9 +50,9 @@ static bool is_ours_alone(const char *why)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    cq_auto(arena) struct cq_arena *a = NULL;
+    cq_auto(arena) struct cq_arena *arena = NULL;
     cq_auto(buf) struct cq_buf in = { 0 };
-    const struct codec_record *r;
+    const struct codec_record *codec;
     const char *why = NULL, *walked;
     enum cq_status st;
     void *rec;
@@ -62,15 +63,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (docs_n == 0)
         load();
     which = data[0] % docs_n;
-    r = codec_records[which];
-    a = arena_new(ARENA_MAX);
+    codec = codec_records[which];
+    arena = arena_new(ARENA_MAX);
     buf_init(&in, FUZZ_INPUT_MAX + CODEC_FRAMING);
     buf_add_byte(&in, 0);
     for (int shift = 24; shift >= 0; shift -= 8)
-        buf_add_byte(&in, (uint8_t)(r->id >> shift));
+        buf_add_byte(&in, (uint8_t)(codec->id >> shift));
     buf_add(&in, data + 1, n - 1);
-    rec = arena_alloc(a, r->size);
-    st = codec_decode(r, buf_span(&in), a, rec, &why);
+    rec = arena_alloc(arena, codec->size);
+    st = codec_decode(codec, buf_span(&in), arena, rec, &why);
     walked = schema_check(schema_root(docs[which]), span_of(data + 1, n - 1));
     MUST(st == CQ_OK ||
          st == CQ_POISON); /* AGAIN: some bytes asked for more than their number allows */
@@ -79,6 +80,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     else
         MUST(walked || is_ours_alone(why));
     if (st == CQ_OK)
-        check_survives(r, rec, a);
+        check_survives(codec, rec, arena);
     return 0;
 }

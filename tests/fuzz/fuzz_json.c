@@ -3,24 +3,24 @@
 #include "lib/json/json.h"
 #include "tests/fuzz/fuzz.h"
 
-static void walk(const struct json *v, int depth)
+static void walk(const struct json *json, int depth)
 {
     static const char *const keys[] = { "t", "clientId", "chatId", "content", "a", "" };
     struct cq_span text;
     struct cq_id id;
     int64_t number;
 
-    MUST(depth <= JSON_DEPTH_MAX || !(json_is_object(v) || json_is_array(v)));
-    if (json_text(v, &text))
+    MUST(depth <= JSON_DEPTH_MAX || !(json_is_object(json) || json_is_array(json)));
+    if (json_text(json, &text))
         MUST(span_is_utf8(text));
-    for (size_t i = 0; i < json_count(v); i++)
-        walk(json_at(v, i), depth + 1);
+    for (size_t i = 0; i < json_count(json); i++)
+        walk(json_at(json, i), depth + 1);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        const struct json *child = json_get(v, keys[i]);
+        const struct json *child = json_get(json, keys[i]);
 
-        if (json_get_text(v, keys[i], &text))
+        if (json_get_text(json, keys[i], &text))
             MUST(child);
-        if (json_get_id(v, keys[i], &id) || json_get_i64(v, keys[i], &number))
+        if (json_get_id(json, keys[i], &id) || json_get_i64(json, keys[i], &number))
             MUST(child);
         if (child)
             walk(child, depth + 1);

@@ -15,10 +15,10 @@ struct file {
 
 static bool read_file(void *arg, int64_t at, void *to, size_t n)
 {
-    const struct file *f = arg;
+    const struct file *file = arg;
 
-    MUST(at >= 0 && at <= f->n && (int64_t)n <= f->n - at);
-    memcpy(to, f->p + at, n);
+    MUST(at >= 0 && at <= file->n && (int64_t)n <= file->n - at);
+    memcpy(to, file->p + at, n);
     return true;
 }
 
@@ -28,12 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                                          "video/mp4",  "audio/wav",  "audio/webm",
                                          "video/webm", "audio/aac",  "audio/flac" };
     struct length got;
-    struct file f;
+    struct file file;
 
     if (!n)
         return 0;
-    f = (struct file){ data + 1, (int64_t)n - 1 };
-    length_find(&(struct length_source){ read_file, &f, f.n },
+    file = (struct file){ data + 1, (int64_t)n - 1 };
+    length_find(&(struct length_source){ read_file, &file, file.n },
                 types[data[0] % (sizeof types / sizeof *types)], &got);
     MUST(got.duration_ms >= 0 && got.duration_ms < (int64_t)1000 * 3600 * 1000);
     MUST(got.width >= 0 && got.width <= 65535 && got.height >= 0 && got.height <= 65535);

@@ -45,12 +45,12 @@ static uint32_t writer_id;
 
 static void load(void)
 {
-    cq_auto(schema) struct schema_doc *d = NULL;
+    cq_auto(schema) struct schema_doc *doc = NULL;
     char why[128];
 
-    MUST(schema_parse(span_str(writer), &d, why, sizeof why) == CQ_OK);
+    MUST(schema_parse(span_str(writer), &doc, why, sizeof why) == CQ_OK);
     MUST(codec_writer_add(writer) == CQ_OK);
-    writer_id = schema_id(schema_root(d));
+    writer_id = schema_id(schema_root(doc));
     for (size_t i = 0; codec_records[i]; i++)
         if (span_eq_str(span_str(codec_name(codec_records[i])), "UserInbox"))
             inbox = codec_records[i];
@@ -59,20 +59,20 @@ static void load(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    cq_auto(arena) struct cq_arena *a = NULL;
-    cq_auto(buf) struct cq_buf b = { 0 };
+    cq_auto(arena) struct cq_arena *arena = NULL;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     enum cq_status st;
     void *rec;
 
     if (!inbox)
         load();
-    a = arena_new(ARENA_MAX);
-    rec = arena_alloc(a, inbox->size);
-    st = resolve_decode(inbox, writer_id, span_of(data, n), a, rec, NULL);
+    arena = arena_new(ARENA_MAX);
+    rec = arena_alloc(arena, inbox->size);
+    st = resolve_decode(inbox, writer_id, span_of(data, n), arena, rec, NULL);
     MUST(st == CQ_OK || st == CQ_POISON);
     if (st != CQ_OK)
         return 0;
-    buf_init(&b, 2 * FUZZ_INPUT_MAX);
-    MUST(codec_encode(inbox, rec, &b) == CQ_OK);
+    buf_init(&buf, 2 * FUZZ_INPUT_MAX);
+    MUST(codec_encode(inbox, rec, &buf) == CQ_OK);
     return 0;
 }

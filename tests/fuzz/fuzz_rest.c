@@ -4,31 +4,23 @@
  * first byte says what the database does. Whatever comes, the first step of the handler ends in an
  * answer of ours or in an action that ingest can judge, and JSON comes out as JSON.
  */
-#include "edge/rest/rest.h"
+#include "edge/rest/api/conf.h"
+#include "edge/rest/api/routes.h"
 #include "ingest/validate.h"
 #include "tests/fuzz/fake_pg.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { LINE_MAX_BYTES = 4096 };
 
-static struct rest_conf conf = {
-    .database_url = "",
-    .database_read_url = "",
-    .brokers = "",
+static struct api_conf conf = {
     .ws_url = "",
     .code_driver = "log",
-    .origins = "*",
-    .web_root = "",
-    .ws_upstream = "",
     .limits = { .most = { 9, 9, 9, 9, 9, 200, 200 },
                 .codes_number_hour = 5,
                 .codes_number_day = 9,
                 .lookups_user_day = 200 },
-    .rate_per_minute = 600,
     .partitions = 2,
-    .workers_n = 1,
     .media = { .store = { .where = "" },
-               .origin = "",
                .max_bytes = { 1000, 1000, 1000, 1000, 1000 },
                .daily_bytes = 100000,
                .part_bytes = 4096 },
@@ -37,60 +29,62 @@ static struct rest_conf conf = {
 static struct cq_span until(struct cq_span *rest, char end)
 {
     const uint8_t *at = rest->n ? memchr(rest->p, end, rest->n) : NULL;
-    struct cq_span s = span_of(rest->p, at ? (size_t)(at - rest->p) : rest->n);
+    struct cq_span span = span_of(rest->p, at ? (size_t)(at - rest->p) : rest->n);
 
-    *rest = at ? span_of(at + 1, rest->n - s.n - 1) : span_of("", 0);
-    return s;
+    *rest = at ? span_of(at + 1, rest->n - span.n - 1) : span_of("", 0);
+    return span;
 }
 
-static void check_submits(const struct call *c)
+static void check_submits(const struct call *call)
 {
-    MUST(c->submits_n > 0 && c->submits_n <= CALL_SUBMITS_MAX);
-    for (int i = 0; i < c->submits_n; i++) {
-        const struct call_submit *s = &c->submits[i];
-        const char *field = s->is_user ? validate_user(&s->u.user) : validate_chat(&s->u.chat);
+    MUST(call->log.submits_n > 0 && call->log.submits_n <= CALL_SUBMITS_MAX);
+    for (int i = 0; i < call->log.submits_n; i++) {
+        const struct call_submit *submit = &call->log.submits[i];
+        const char *field =
+            submit->is_user ? validate_user(&submit->u.user) : validate_chat(&submit->u.chat);
 
         MUST(!field || *field);
     }
 }
 
-static void check_answer(const struct call *c)
+static void check_answer(const struct call *call)
 {
     cq_auto(json) struct json *root = NULL;
 
-    MUST(c->status >= 200 && c->status < 600);
-    MUST(!c->out.failed && c->headers_n <= CALL_HEADERS_MAX);
-    if (c->out.n && !c->content_type)
-        MUST(json_parse(buf_span(&c->out), &root, NULL) == CQ_OK);
+    MUST(call->reply.status >= 200 && call->reply.status < 600);
+    MUST(!call->reply.body.failed && call->reply.headers_n <= CALL_HEADERS_MAX);
+    if (call->reply.body.n && !call->reply.type)
+        MUST(json_parse(buf_span(&call->reply.body), &root, NULL) == CQ_OK);
 }
 
-static void run(struct call *c, const struct route *r)
+static void run(struct call *call, const struct route *route)
 {
     const char *why = NULL;
     enum call_next next;
 
-    if (r->needs_token) {
-        c->who.user = (struct cq_id){ { 1, [6] = 0x80, [8] = 0x80 } };
-        c->who.device = (struct cq_id){ { 2, [6] = 0x40, [8] = 0x80 } };
-        c->who.issued_s = c->who.expires_s = c->now_ms / 1000;
+    if (route->needs_token) {
+        call->request.who.user = (struct cq_id){ { 1, [6] = 0x80, [8] = 0x80 } };
+        call->request.who.device = (struct cq_id){ { 2, [6] = 0x40, [8] = 0x80 } };
+        call->request.who.issued_s = call->request.who.expires_s = call->request.at_ms / 1000;
     }
-    if (c->body.n && !c->is_raw && json_parse(c->body, &c->json, &why) != CQ_OK) {
+    if (call->request.body.n && !(route->flags & ROUTE_RAW) &&
+        json_parse(call->request.body, &call->request.json, &why) != CQ_OK) {
         MUST(why);
         return;
     }
-    next = r->fn(c, NULL);
+    next = route->fn(call, NULL);
     if (next == CALL_REPLY)
-        check_answer(c);
+        check_answer(call);
     else if (next == CALL_SUBMIT)
-        check_submits(c);
+        check_submits(call);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct cq_span rest, line, method, path;
-    const struct route *r;
+    const struct route *route;
     struct cq_id ids[2];
-    struct call *c;
+    struct call *call;
     char methods[ROUTE_METHODS_MAX];
 
     if (n == 0 || n > CALL_BODY_MAX)
@@ -103,21 +97,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     method = until(&line, ' ');
     path = until(&line, '?');
-    r = route_find(method, path, ids);
-    route_methods(path, methods, sizeof methods);
-    MUST(strlen(methods) < sizeof methods - 1 && (!r || *methods));
-    if (!r)
+    route = route_find(api_routes, method, path, ids);
+    route_methods(api_routes, path, methods, sizeof methods);
+    MUST(strlen(methods) < sizeof methods - 1 && (!route || *methods));
+    if (!route)
         return 0;
-    c = call_new(&conf);
-    MUST(c);
-    c->path_id[0] = ids[0];
-    c->path_id[1] = ids[1];
-    c->query = arena_copy(c->arena, line);
-    c->is_raw = r->flags & ROUTE_RAW;
-    c->is_media = r->flags & ROUTE_MEDIA;
-    c->is_head = span_eq_str(method, "HEAD");
-    c->body = rest;
-    run(c, r);
-    call_free(c);
+    call = call_new(&conf);
+    MUST(call);
+    call->route = route;
+    call->request.path_id[0] = ids[0];
+    call->request.path_id[1] = ids[1];
+    call->request.query = arena_copy(call->arena, line);
+    call->request.is_head = span_eq_str(method, "HEAD");
+    call->request.body = rest;
+    run(call, route);
+    call_free(call);
     return 0;
 }

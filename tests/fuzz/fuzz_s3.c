@@ -10,14 +10,14 @@ enum { SMALL = 24 };
 
 static void check_answer(int status, struct cq_span body)
 {
-    struct transfer_reply r = { .status = status, .body = body };
-    struct store s = { 0 };
-    enum cq_status st = judge(&s, "GET", &r);
+    struct transfer_reply reply = { .status = status, .body = body };
+    struct store store = { 0 };
+    enum cq_status st = judge(&store, "GET", &reply);
     char id[SMALL];
 
     MUST((st == CQ_OK) == (status / 100 == 2));
     if (st != CQ_OK)
-        MUST(s.fault != STORE_FINE);
+        MUST(store.fault != STORE_FINE);
     memset(id, 'z', sizeof id);
     if (between(body, "<UploadId>", "</UploadId>", id, sizeof id))
         MUST(memchr(id, 0, sizeof id));
@@ -26,20 +26,20 @@ static void check_answer(int status, struct cq_span body)
 static void check_memo(struct cq_span text)
 {
     cq_auto(buf) struct cq_buf again = { 0 };
-    struct memo m, back;
+    struct memo memo, back;
 
-    if (!memo_read(text, &m))
+    if (!memo_read(text, &memo))
         return;
-    MUST(m.waiting < STORE_PART_LEAST && m.parts_n <= text.n);
-    if (!text.n || memchr(m.upload, '\n', strlen(m.upload)))
+    MUST(memo.waiting < STORE_PART_LEAST && memo.parts_n <= text.n);
+    if (!text.n || memchr(memo.upload, '\n', strlen(memo.upload)))
         return;
     buf_init(&again, STORE_MEMO_MAX);
-    memo_write(&m, NULL, &again);
+    memo_write(&memo, NULL, &again);
     if (again.failed)
         return;
     MUST(memo_read(buf_span(&again), &back));
-    MUST(back.waiting == m.waiting && back.in_b == m.in_b && back.parts_n == m.parts_n);
-    MUST(strcmp(back.upload, m.upload) == 0);
+    MUST(back.waiting == memo.waiting && back.in_b == memo.in_b && back.parts_n == memo.parts_n);
+    MUST(strcmp(back.upload, memo.upload) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

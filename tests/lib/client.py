@@ -23,7 +23,9 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Awaitable, Callable
 
+import frames
 from rest import ApiError, Reply, Rest, Secrets, Tokens, register_push, sign_in  # noqa: F401  (tests have them from here)
+from said import MARK, Message, Outgoing, OutgoingChange  # noqa: F401  (these, too)
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -37,74 +39,13 @@ BACKOFF_MAX_S = 1.0
 ticket = itertools.count(1).__next__  # one order for the histories of all clients of the process
 
 
-MARK = "psst-psst"  # stands in nearly every content that tests send, so that one look finds them in a log
-
-
-@dataclass
-class Message:
-    id: str
-    client_id: str
-    chat_id: str
-    seq: int
-    sender: str
-    peer: str | None
-    type: str
-    content: str
-    sent_at: int
-
-    @staticmethod
-    def of(f: dict) -> "Message":
-        return Message(f["id"], f["clientId"], f["chatId"], f["seq"], f["from"], f.get("peer"), f["type"],
-                       f["content"], f["sentAt"])
-
-
-@dataclass(eq=False)
-class Outgoing:
-    """One message on its way. `acks`, `nacks` and `verdict` hold what the server said."""
-
-    client_id: str
-    chat_id: str | None
-    peer: str | None
-    content: str
-    type: str
-    media_id: str | None = None
-    state: str = "queued"  # queued, sent, nacked, acked
-    acks: list[str] = field(default_factory=list)
-    nacks: list[str] = field(default_factory=list)
-    verdict: dict | None = None  # the own `message` or `rejected` frame, or the row of a sync
-    acked_at: int = 0  # tickets
-    verdict_at: int = 0
-    tries: int = 0
-
-    @property
-    def id(self) -> str | None:
-        return self.acks[0] if self.acks else self.verdict["id"] if self.verdict else None
-
-    @property
-    def seq(self) -> int | None:
-        return self.verdict.get("seq") if self.verdict else None
-
-    @property
-    def rejected(self) -> str | None:
-        return self.verdict["code"] if self.verdict and self.verdict.get("t") == "rejected" else None
-
-    def frame(self) -> dict:
-        f = {"t": "message.send", "clientId": self.client_id, "content": self.content, "type": self.type}
-        if self.media_id:
-            f["mediaId"] = self.media_id
-        if self.chat_id:
-            f["chatId"] = self.chat_id
-        if self.peer:
-            f["peer"] = self.peer
-        return f
-
-
 class RawWs:
     """A socket under the test's own hand: nothing is sent that the test does not send, but `ok` with auto_ok."""
 
     def __init__(self, url: str, auto_ok: bool = False):
         self.url, self.auto_ok = url, auto_ok
         self.frames: list[dict] = []  # all that came
+        self.faults: list[str] = []  # of frames that docs/frames.schema.json does not allow
         self.close_code: int | None = None
         self._ws = None
         self._reader: asyncio.Task | None = None
@@ -124,6 +65,7 @@ class RawWs:
             async for text in self._ws:
                 f = json.loads(text)
                 self.frames.append(f)
+                self.faults += frames.faults(f)
                 self._news.set()
                 if self.auto_ok and "n" in f:
                     await self.send({"t": "ok", "n": f["n"]})
@@ -219,6 +161,11 @@ class Device:
         self.rejected_log: list[dict] = []
         self.receipts_rejected: list[dict] = []
         self.media_log: list[dict] = []
+        self.changes_log: list[dict] = []
+        self.block_log, self.gaps = [], {}  # chat → what the last ticks say nothing of
+        self.timers_log: list[dict] = []
+        self.hidden_log: list[dict] = []
+        self._early: dict[str, list[dict]] = collections.defaultdict(list)  # changes of messages that are not here yet
         self.read_log: list[dict] = []
         self.readies: list[dict] = []
         self.closes: list[tuple[int | None, str]] = []
@@ -305,17 +252,33 @@ class Device:
         return await until(fn, timeout_s, lambda: f"{self.name}: {what}; {self!r}", self._news)
 
     def send(self, content: str, chat_id: str | None = None, peer: str | None = None, type: str = "text",
-             client_id: str | None = None, media_id: str | None = None) -> Outgoing:
+             client_id: str | None = None, media_id: str | None = None, beside: dict | None = None) -> Outgoing:
         """Queue a message; it goes out now or when the device is connected."""
         if chat_id and not peer:
             peer = self.peers.get(chat_id)
         out = Outgoing(client_id or str(uuid.UUID(int=self.rng.getrandbits(128), version=4)), chat_id, peer, content,
-                       type, media_id)
+                       type, media_id, beside or {})
         if len(content) >= len(MARK):  # a shorter one stands in logs by chance
             Secrets.contents.add(content)
         self.outbox[out.client_id] = out
         self.waiting.append(out)
         self._pump()
+        return out
+
+    def change(self, kind: str, message: Message, content: str = "", client_id: str | None = None) -> OutgoingChange:
+        """Queue an edit or a deletion."""
+        client_id = client_id or str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        out = OutgoingChange(client_id, message.chat_id, self.peers.get(message.chat_id), content, message.type, message=message, kind=kind)
+        Secrets.contents.update([content] if len(content) >= len(MARK) else ())
+        self.outbox[out.client_id] = out
+        self.waiting.append(out)
+        self._pump()
+        return out
+
+    async def changed(self, kind: str, message: Message, content: str = "") -> OutgoingChange:
+        """The same, and wait for the verdict, which must be yes."""
+        out = await self.verdict(self.change(kind, message, content), 60)
+        assert not out.rejected, out.verdict
         return out
 
     async def acked(self, out: Outgoing, timeout_s: float = 30) -> Outgoing:
@@ -327,9 +290,9 @@ class Device:
         return out
 
     async def told(self, content: str, chat_id: str | None = None, peer: str | None = None,
-                   timeout_s: float = 30) -> Outgoing:
+                   timeout_s: float = 30, beside: dict | None = None) -> Outgoing:
         """Send, and wait for ack and verdict, which must be yes."""
-        out = await self.verdict(self.send(content, chat_id, peer), timeout_s)
+        out = await self.verdict(self.send(content, chat_id, peer, beside=beside), timeout_s)
         await self.acked(out, timeout_s)
         assert not out.rejected, out.verdict
         return out
@@ -354,11 +317,10 @@ class Device:
     def tick(self, out: Outgoing) -> str:
         """none, sent, delivered or read."""
         if out.seq:
-            t = self.ticks[out.verdict["chatId"]]
-            if t["read"] >= out.seq:
-                return "read"
-            if t["delivered"] >= out.seq:
-                return "delivered"
+            t, gaps = self.ticks[out.verdict["chatId"]], self.gaps.get(out.verdict["chatId"], ())
+            for tick in ("read", "delivered"):
+                if t[tick] >= out.seq and not any(after < out.seq < before for after, before in gaps):
+                    return tick
         return "sent" if out.acks or out.seq else "none"
 
     # ---- connecting --------------------------------------------------------------------------------
@@ -472,7 +434,9 @@ class Device:
     def _take(self, f: dict) -> None:
         kind = f.get("t", "?")
         self.frames_n[kind] += 1
-        numbered = kind in ("ready", "message", "rejected", "receipt_rejected", "status", "read", "chat", "member", "media")
+        for fault in frames.faults(f):
+            self._odd(f"a frame that docs/frames.schema.json does not allow: {fault}")
+        numbered = kind in frames.NUMBERED
         if numbered:
             if f.get("n") != self._n + 1:
                 self._odd(f"frame {kind} has n {f.get('n')} after {self._n}")
@@ -489,7 +453,7 @@ class Device:
             self._on_ack(f)
         elif kind == "nack":
             self._on_nack(f)
-        elif kind in ("pong", "?"):
+        elif kind in ("pong", "welcome", "looking", "typing", "presence", "?"):
             pass
         elif kind == "error":
             self._on_error(f)
@@ -532,7 +496,7 @@ class Device:
         if not out:
             return self._odd(f"nack for {f['clientId']}, which was not sent")
         out.nacks.append(f["code"])
-        if f["code"] not in ("retry", "slow_down", "log_full", "log_cut"):
+        if f["code"] not in ("retry", "slow_down", "overloaded", "log_full", "log_cut"):
             if out in self.waiting:
                 self.waiting.remove(out)
             return self._pump()
@@ -630,21 +594,40 @@ class Device:
             self.read_log.append(f)
         elif kind == "media":
             self.media_log.append(f)
-        elif kind in ("member", "chat"):
-            self.member_log.append(f)
+        elif kind in ("deleted", "edited", "reaction"):
+            self._merge_change(f)
+            self._receipts_soon()
+        elif kind in ("member", "chat", "blocked", "unblocked"):
+            (self.member_log if kind in ("member", "chat") else self.block_log).append(f)
+        elif kind == "hidden":
+            self._hide(f)
+        elif kind == "timer":
+            self.timers_log.append(f)
+            if f.get("peer"):
+                self.peers[f["chatId"]] = f["peer"] if f["by"] == self.user_id else f["by"]
 
     def _merge(self, f: dict) -> None:
         m = Message.of(f)
         known = self.messages.get(m.id)
         if known:
-            for what in ("client_id", "chat_id", "seq", "sender", "type", "content"):
+            same = known.edited == m.edited and not known.deleted and not m.deleted and not known.gone and not m.gone
+            for what in ("client_id", "chat_id", "seq", "sender", "type", "expires") + (("content",) if same else ()):
                 if getattr(known, what) != getattr(m, what):
                     self._odd(f"message {m.id} has {what} {getattr(known, what)!r} and {getattr(m, what)!r}")
+            known.reactions, known.mine = m.reactions, m.mine
+            if m.deleted or m.gone:
+                known.deleted, known.content, known.gone = known.deleted or m.deleted, "", m.gone or known.gone
+            elif m.edited > known.edited and not known.deleted and not known.gone:
+                known.content, known.edited = m.content, m.edited
         else:
             self.messages[m.id] = m
             self.shown.append(m.id)
+            for change in self._early.pop(m.id, ()):
+                self._apply(m, change)
             if m.peer:
                 self.peers[m.chat_id] = m.peer if m.sender == self.user_id else m.sender
+        if (m.deleted or m.gone) and m.content:
+            self._odd(f"message {m.id} is deleted, or gone, and has a content")
         if m.sender == self.user_id:
             out = self.outbox.get(m.client_id)
             if out and out.chat_id in (None, m.chat_id):
@@ -654,10 +637,41 @@ class Device:
                     self._odd(f"own message {m.id}: verdicts {out.verdict} and seq {m.seq}")
                 out.chat_id = m.chat_id
 
+    def _hide(self, f: dict) -> None:
+        self.hidden_log.append(f)
+        for place in f["messages"]:
+            message = self.messages.get(place["id"])
+            if message and message.seq == place["seq"]:
+                message.gone, message.content = message.gone or "hidden", ""
+
+    def _merge_change(self, f: dict) -> None:
+        self.changes_log.append(f)
+        message = self.messages.get(f["messageId"])
+        if message:
+            self._apply(message, f)
+        else:
+            self._early[f["messageId"]].append(f)
+        out = self.outbox.get(f["clientId"]) if f["by"] == self.user_id else None
+        if out and not out.verdict:
+            out.verdict, out.verdict_at = f, ticket()
+
+    @staticmethod
+    def _apply(message: Message, f: dict) -> None:
+        """The highest edit counts, and nothing after a deletion; of another seq it is no change of this message."""
+        if message.seq != f["messageSeq"] or message.deleted or message.gone:
+            return
+        if f["t"] == "reaction":
+            message.signs[f["by"]] = max(message.signs.get(f["by"], (0, "")), (f["seq"], f["reaction"]))
+        elif f["t"] == "deleted":
+            message.deleted, message.content = True, ""
+        elif f["seq"] > message.edited:
+            message.content, message.edited = f["content"], f["seq"]
+
     def _merge_ticks(self, t: dict) -> None:
         have = self.ticks[t["chatId"]]
         for kind in ("delivered", "read"):
             have[kind] = max(have[kind], t[kind])
+        self.gaps[t["chatId"]] = [(g["after"], g["before"]) for g in t.get("except", ())]
         self.tick_log.append((ticket(), t["chatId"], t["delivered"], t["read"]))
 
     # ---- receipts ----------------------------------------------------------------------------------
@@ -679,7 +693,7 @@ class Device:
         last: dict[str, int] = {}
         for m in self.messages.values():
             if m.sender != self.user_id:
-                last[m.chat_id] = max(last.get(m.chat_id, 0), m.seq)
+                last[m.chat_id] = max(last.get(m.chat_id, 0), m.seq, m.edited)
         for chat, seq in last.items():
             if self.auto_read:
                 self.my_read[chat] = max(self.my_read.get(chat, 0), seq)
@@ -795,7 +809,7 @@ def scenario(limit_s: float = 120, stack: str = "stack"):
             try:
                 async with asyncio.timeout(limit_s):
                     await fn(**fixtures, net=net)
-                odd = [a for d in net.devices() for a in d.anomalies]
+                odd = [a for d in net.devices() for a in d.anomalies] + [f for x in net.open for f in getattr(x, "faults", [])]
                 assert not odd, "against the protocol:\n" + "\n".join(odd[:20])
             except TimeoutError:
                 raise AssertionError(f"not done in {limit_s} s; " + "; ".join(map(repr, net.devices()))) from None

@@ -158,7 +158,7 @@ def grant(admin, of_roles):
     for role, (reads, writes) in of_roles.items():
         rules += [rule(ResourceType.TOPIC, "*", ResourcePatternType.LITERAL, role, operation)
                   for operation in (AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)]
-        rules += [rule(ResourceType.TOPIC, t, ResourcePatternType.LITERAL, role, AclOperation.READ) for t in reads]
+        rules += [rule(ResourceType.TOPIC, t, ResourcePatternType.LITERAL, role, AclOperation.READ) for t in (*reads, "schemas")]
         rules += [rule(ResourceType.TOPIC, t, ResourcePatternType.LITERAL, role, AclOperation.WRITE) for t in writes]
         rules.append(rule(ResourceType.GROUP, role, ResourcePatternType.PREFIXED, role, AclOperation.READ))
         rules.append(rule(ResourceType.GROUP, "*", ResourcePatternType.LITERAL, role, AclOperation.DESCRIBE))

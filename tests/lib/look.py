@@ -7,11 +7,18 @@ import collections
 import contextlib
 import json
 import re
+import uuid
 from pathlib import Path
 from typing import Any, Callable, Iterable
 
 from client import MARK, Device, Outgoing, Secrets, until
-from stack import Proc
+from stack import ROOT, Proc, encode
+
+
+def roles_of_setting(name: str) -> set[str]:
+    """The roles that have it, as docs/settings.md is printed; `all` for all."""
+    row = re.search(rf"^\| `{name}` \|(?:[^|]+\|){{4}} ([^|]+) \|", (ROOT / "docs/settings.md").read_text(), re.M)
+    return set(row[1].split(", "))
 
 
 # ---- database ----------------------------------------------------------------------------------------
@@ -48,6 +55,22 @@ async def rows_when(stack, sql: str, *args, enough: Callable[[list[dict]], Any] 
 
     await until(look, timeout_s, lambda: f"{what}; last {last[:5]}")
     return last
+
+
+async def short_timer(stack, device, chat: str, seconds: int) -> None:
+    """A timer that no edge offers, but the log takes: said as a gateway would. Wait until it stands."""
+    peer = device.peers.get(chat)
+    action = {"chatId": uuid.UUID(chat), "userId": uuid.UUID(device.user_id), "deviceId": uuid.UUID(device.device_id), "clientId": "short",
+              "atMs": 0, "peer": peer and uuid.UUID(peer), "action": ("chasqui.TimerSet", {"seconds": seconds})}
+
+    def produce():
+        p = stack.producer()
+        p.produce("chat.actions", encode("ChatAction", action), key=chat,
+                  partition=partition_of(chat, len(p.list_topics("chat.actions", timeout=20).topics["chat.actions"].partitions)))
+        assert p.flush(20) == 0
+
+    await asyncio.to_thread(produce)
+    await device.wait(lambda: any(f["chatId"] == chat and f["seconds"] == seconds for f in device.timers_log), 30, "the timer")
 
 
 # ---- topics ------------------------------------------------------------------------------------------
@@ -180,6 +203,16 @@ async def killed_and_back(proc, timeout_s: float = 60) -> None:
 async def started(proc, timeout_s: float = 60) -> None:
     proc.start()
     await until(proc.is_ready, timeout_s, f"{proc.name} to be ready")
+
+
+async def made_anew(stack) -> None:
+    """The view is dropped, and comes back from the log: wait for what it is to show."""
+    sinks = ("persistence", "status")
+    for role in sinks:
+        await asyncio.to_thread(stack.role(role).stop)
+    await asyncio.to_thread(stack.admin, "rebuild")
+    for role in sinks:
+        await started(stack.role(role))
 
 
 @contextlib.contextmanager

@@ -29,7 +29,8 @@ prepare_build() {
     [ -z "${CHASQUI_BUILD:-}" ] || return 0
     why="the build: see $log"
     {
-        if [ ! -e "$root/build/release/build.ninja" ]; then
+        # compose/up configures it before the packages of the tests are there
+        if ! grep -qs powerfs "$root/build/release/build.ninja"; then
             cmake -S "$root" --preset release "-DCHASQUI_PYTHON=$python"
         fi && cmake --build "$root/build/release"
     } >"$log" 2>&1 || { tail -n 15 "$log" >&2; return 1; }

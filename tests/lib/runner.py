@@ -22,6 +22,7 @@ HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90
 # Left out under the address and undefined-behaviour sanitizers: tests of the tests, and thousands of pushes (test_push.py is in).
 SHARDS = {True: 3, False: 2}  # how many pytests share the system tests, file by file (tests/system/conftest.py); quick?
 PORTS_BETWEEN = 2000
+NO_C = "^(lint|binaries)[.]|^oracle[.](evolution|history)$|^unit[.]bench_model$"  # tests that run nothing that is built here
 NOT_ASAN = ["test_checkers.py", "test_push_many.py"]
 FAULT_SEEDS = ("11", "12")  # of the short profile
 TSAN_TESTS = [f"tests/system/test_{name}.py" for name in ("connect", "framing", "chat", "zz_logs")]
@@ -245,6 +246,13 @@ def step_compose(run):
            folder="tests/compose")
 
 
+def step_growth(run):
+    junit = RESULTS / "growth.xml"
+    run.step("growth", "a toy kind in a copy of the tree, tried out; who misses each of its files",
+             [sys.executable, "tests/growth/growth.py", "kind", "--system", "--leave-out", "--junit", junit], 400, junit=junit,
+             folder="tests/growth/kind.patch", env={"CHASQUI_TEST_PORT": "23500"})
+
+
 def step_openapi(run):
     run.step("openapi", "docs/openapi.yaml by redocly", ["tests/openapi/run"], 300, folder="tests/openapi/run")
 
@@ -269,6 +277,10 @@ def step_faults(run):
         run.step(f"faults-{seed}", f"faults drawn from seed {seed}", ["tests/faults/run", "--profile", "short", "--minutes", "1", "--seed",
                                                                       seed, "--junit", junit],
                  400, junit=junit, needs=["build-release"], folder="tests/faults", env={"CHASQUI_BUILD": str(ROOT / "build/release")})
+    junit = RESULTS / "faults-power.xml"
+    run.step("faults-power", "a loss of power, with DURABILITY=synced",
+             ["tests/faults/run", "--fault", "F25", "--durability", "synced", "--seed", "power", "--junit", junit], 400, junit=junit,
+             needs=["build-release"], folder="tests/faults", env={"CHASQUI_BUILD": str(ROOT / "build/release")})
 
 
 def step_planted(run):
@@ -282,7 +294,7 @@ def step_asan(run):
 
 
 def step_units_asan(run):
-    ctest(run, "units-asan", "asan", "the same under the sanitizers", 900, "-E", "^lint[.]", env={"ASAN_OPTIONS": ASAN_OPTIONS})
+    ctest(run, "units-asan", "asan", "what runs our C, under the sanitizers", 900, "-E", NO_C, env={"ASAN_OPTIONS": ASAN_OPTIONS})
 
 
 def step_system_asan(run):
@@ -305,7 +317,7 @@ def step_tsan(run):
 
 STEPS = {
     "release": step_release, "units": step_units, "system": step_system, "compose": step_compose, "faults": step_faults,
-    "planted": step_planted, "openapi": step_openapi, "browser": step_browser, "bench": step_bench, "asan": step_asan,
+    "planted": step_planted, "growth": step_growth, "openapi": step_openapi, "browser": step_browser, "bench": step_bench, "asan": step_asan,
     "units-asan": step_units_asan, "system-asan": step_system_asan, "build-tsan": step_build_tsan, "tsan": step_tsan,
 }
 QUICK = ("release", "units", "system")
@@ -314,7 +326,7 @@ QUICK = ("release", "units", "system")
 PHASES = (
     (("release", "units"),),
     (("system",),),
-    (("compose", "openapi"), ("faults", "planted", "browser", "bench")),
+    (("compose", "openapi", "growth"), ("faults", "planted", "browser", "bench")),
     (("asan", "build-tsan", "units-asan"),),
     (("system-asan",),),
     (("tsan",),),

@@ -13,6 +13,7 @@ Kafka it fetched (default .state), which is used here too.
 
 import atexit
 import datetime
+import http.client
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -148,10 +151,21 @@ class Stack:
         try:
             self.prepare()
             self.services.start_roles()
+            if self.services.copies.get("edge-rest", 1):
+                wait_until(self.is_whole, 30, "/readyz to say that the view is whole")
         except BaseException:
             self.stop()
             raise
         return self
+
+    def is_whole(self):
+        """Whether edge-rest reads the view; it asks about once a second. True where its door wants more than a plain request."""
+        try:
+            return urllib.request.urlopen(self.rest_url() + "/readyz", timeout=5).status == 200
+        except urllib.error.HTTPError as error:
+            return error.code != 503
+        except (OSError, http.client.HTTPException):
+            return True
 
     def stop(self):
         """End everything. With keep (or a state folder that was given) the folder stays."""
@@ -283,15 +297,21 @@ _schemas = None  # schema id -> (record name, parsed schema)
 _named = {}  # full name -> type; one that several schemas define is the same in all of them
 
 
+def schema_now(name):
+    """The schema as readers get it: the newest version of schemas/history, where schemas/*.avsc names shared types."""
+    versions = (ROOT / "schemas/history").glob(f"{name}-*.avsc")
+    return json.loads(max(versions, key=lambda path: int(path.stem.rpartition("-")[2])).read_text())
+
+
 def schemas():
-    """Every record schema of schemas/*.avsc by its embedded id."""
+    """Every record schema that this build writes, by its embedded id."""
     global _schemas
     if _schemas is None:
         import fastavro.schema
 
         found = {}
         for path in sorted((ROOT / "schemas").glob("*.avsc")):
-            plain = json.loads(path.read_text())
+            plain = schema_now(path.stem)
             canonical = fastavro.schema.to_parsing_canonical_form(plain)
             number = SCHEMA_ID_BIT | (crc_64_avro(canonical.encode()) & 0x3FFFFFFF)
             found[number] = (plain["name"], fastavro.schema.parse_schema(plain))

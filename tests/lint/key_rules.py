@@ -6,8 +6,12 @@ import re
 
 MIGRATIONS = re.compile(r"sinks/persistence/migrations/(\d+)_\w+\.sql")
 FIRST = 11  # 0011_part.sql: the keys of before are no more
+# where a table's columns are written, and how
+TABLES = {"sinks/persistence/tables.c": re.compile(r"columns_(\w+)\[\] = \{(.*?)\};", re.S),
+          "sinks/persistence/rows.h": re.compile(r"#define ROWS_COLUMNS_(\w+)\(.*\n((?:.*\\\n)*.*)")}
 # begin from a user, whose own list of chats they are
 BY_USER = ("members_by_user",)
+OWN = ("blocks",)  # names chats, and is a user's own
 TABLE = re.compile(r"CREATE TABLE view\.(\w+) \((.*)\)", re.S)
 KEYS = (re.compile(r"()ALTER TABLE (?:ONLY )?view\.(\w+) ADD (?:CONSTRAINT \w+ )?(?:PRIMARY KEY|UNIQUE) \((\w+)"),
         re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+) ON view\.(\w+) (?:USING \w+ )?\((\w+)"))
@@ -28,7 +32,7 @@ def keys(tree):
         for statement in _statements(tree.text(file)) if match and int(match[1]) >= FIRST else ():
             if table := TABLE.search(statement):
                 name, columns = table.groups()
-                if not re.search(r"\bchat_id\b", columns):
+                if not re.search(r"\bchat_id\b", columns) or name in OWN:
                     continue
                 tables.add(name)
                 if not re.search(r"\bpart\s+smallint\s+NOT NULL", columns):
@@ -46,3 +50,20 @@ def keys(tree):
                 if found := NO_PART.search(line):
                     complaints.append(f"{file}:{number}: {found[0]}: the part comes first, (part, chat_id …")
     return complaints
+
+
+def columns(tree):
+    """What sinks/persistence writes is made by a migration, each table and each column, and read by somebody else."""
+    readers = [f for f in tree.files if (f in tree.c_files or MIGRATIONS.fullmatch(f)) and not f.startswith(("sinks/persistence/tables", "sinks/persistence/rows", "tests/"))]
+    made = "\n".join(tree.text(f) for f in tree.files if MIGRATIONS.fullmatch(f))
+    made = {table: body for table, body in re.findall(r"CREATE (?:UNLOGGED )?TABLE view\.(\w+) \((.*?)\n\)", made, re.S)} | {
+        f"{table}+{i}": f"    {name} " for i, (table, name) in enumerate(re.findall(r"ALTER TABLE view\.(\w+)\s+ADD COLUMN (\w+)", made))}
+    for file, table, rows in [(file, *found) for file, pattern in TABLES.items() if file in tree.files for found in pattern.findall(tree.text(file))]:
+        bodies = [body for name, body in made.items() if name.partition("+")[0] == table]
+        if not bodies:
+            yield f"{file}: no migration makes view.{table}"
+        if not any(re.search(rf"\b(?:FROM|JOIN) view\.{table}\b", tree.text(f)) for f in readers):
+            yield f"{file}: nobody reads view.{table}"
+        for column in re.findall(r'"(\w+)"', rows) if bodies else ():
+            if not any(re.search(rf"^\s*{column}\s", body, re.M) for body in bodies):
+                yield f"{file}: no migration gives view.{table} the column {column}"

@@ -54,7 +54,7 @@ def _generated(tree):
                 walk(child)
 
     for file in tree.files:
-        if re.fullmatch(r"schemas/[a-z_]+\.avsc", file):
+        if re.fullmatch(r"schemas/(shared/)?[a-z_]+\.avsc", file):
             walk(json.loads(tree.text(file)))
     return tuple(sorted(names))
 

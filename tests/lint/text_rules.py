@@ -58,13 +58,24 @@ def pinned(tree):
     return complaints
 
 
+def numbers(tree):
+    """Files with a number, as migrations and decisions are, have one each: two branches take the same."""
+    seen, complaints = {}, []
+    for file in sorted(tree.files):
+        if match := re.fullmatch(r"((?:.*/migrations|docs/decisions)/\d+)[-_].*", file):
+            if match[1] in seen:
+                complaints.append(f"{file}: {seen[match[1]]} has this number: take the next one")
+            seen.setdefault(match[1], file)
+    return complaints
+
+
 def plants(tree):
-    """Each planted bug applies to the tree as it is: who changes the code under it changes the patch."""
+    """Each planted bug, and each toy of tests/growth, applies to the tree as it is: who changes the code under it changes the patch."""
     found = []
     for file in tree.files:
-        if "/planted/" in file and file.endswith(".patch"):
+        if re.search(r"/(planted|growth)/[^/]+\.patch$", file):
             # outside of a repository, and in a folder of one, paths are taken from here
-            done = subprocess.run(["git", "apply", "--check", file], cwd=tree.root, capture_output=True, text=True, check=False,
+            done = subprocess.run(["git", "apply", "--check", *(["-C1"] if "/growth/" in file else []), file], cwd=tree.root, capture_output=True, text=True, check=False,
                                   env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.root.parent)})
             if done.returncode:
                 found.append(f"{file}: does not apply: {done.stderr.strip().splitlines()[0]}")

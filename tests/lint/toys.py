@@ -25,25 +25,22 @@ CASE = "enumeration value ‘{}’ not handled in switch"
 # header, what the toy is put before, the toy → file: what it must say
 TOYS = [
     (RECORDS, "    CHAT_ACTION_ACTION_KIND_N\n", "CHAT_ACTION_TOY",
-     {"ingest/validate.c": CASE, "processors/chat/rules.c": "a rule for each chat action"}),
+     {"processors/chat/rules.c": "a rule for each chat action"}),
     (RECORDS, "    USER_ACTION_ACTION_KIND_N\n", "USER_ACTION_TOY",
-     {"ingest/validate.c": CASE, "processors/user/rules.c": "a rule for each user action"}),
-    (RECORDS, "    CHAT_EVENT_EVENT_KIND_N\n", "CHAT_EVENT_TOY", {"sinks/persistence/rows.c": CASE}),
+     {"processors/user/rules.c": "a rule for each user action"}),
+    (RECORDS, "    CHAT_EVENT_EVENT_KIND_N\n", "CHAT_EVENT_TOY", {"sinks/persistence/rows.c": CASE, "schemas/frame.c": CASE}),
     (RECORDS, "    USER_EVENT_EVENT_KIND_N\n", "USER_EVENT_TOY", {"sinks/persistence/rows.c": CASE}),
     (RECORDS, "    MEMBER_CHANGE_KIND_N\n", "MEMBER_CHANGE_KIND_TOY",
-     {"processors/chat/group.c": CASE, "processors/chat/members_rules.c": CASE, "schemas/frame.c": "a word for each change"}),
-    (RECORDS, "    MESSAGE_TYPE_N\n", "MESSAGE_TYPE_TOY", {"schemas/frame.c": "a word for each type", "sinks/mobile/payload.c": "a word for each type: pt"}),
-    (RECORDS, "    MEMBER_ROLE_N\n", "MEMBER_ROLE_TOY", {"schemas/frame.c": "a word for each role"}),
+     {"processors/chat/group.c": CASE, "processors/chat/members_rules.c": CASE}),
+    (RECORDS, "    MESSAGE_TYPE_N\n", "MESSAGE_TYPE_TOY", {"sinks/mobile/payload.c": "a word for each type: pt"}),
     (RECORDS, "    WS_ENTRY_KIND_N\n", "WS_ENTRY_KIND_TOY", {"sinks/websocket/route.c": CASE}),
     (RECORDS, "    RECEIPT_KIND_N\n", "RECEIPT_KIND_TOY", {"processors/chat/turn.c": "a letter for each ReceiptKind"}),
-    (RECORDS, "    PUSH_KIND_N\n", "PUSH_KIND_TOY", {"edge/rest/push.c": "a word for each PushKind"}),
     (RECORDS, "    PUSH_RESULT_N\n", "PUSH_RESULT_TOY", {"sinks/mobile/tell.c": "a count for each PushResult"}),
     (TOPICS, "    TOPIC_N\n", "TOPIC_TOY",
      {"schemas/topics.c": "a row for each topic", "processors/chat/turn.c": CASE, "processors/user/turn.c": CASE, "admin_cut.c": CASE}),
 ]
 ROLE = '    X(TOY, toy, "toy", "a toy", 8, PARTITIONS, NONE, 1024, GROUPS("toy"), TOPICS(FOLLOWS(CHAT_EVENTS))) \\\n'
 FIRST_ROLE = "    X(PERSISTENCE,"
-ROLE_COMPILES = {"chasqui.c": "toy_role_run"}
 ROLE_LINTS = ("compose/compose.yml: there is no toy-0", "compose/compose.yml: there is no toy-1",
               "compose/settings.env.example: COPIES_TOY is missing", "docs/operations.md: the private doors are not listed",
               "compose/settings.env.example: the private doors are not listed")
@@ -111,7 +108,6 @@ def main():
     build = Path(sys.argv[1]).resolve()
     asked = [(header, before, f"    {toy},\n", file, words.format(toy))
              for header, before, toy, files in TOYS for file, words in files.items()]
-    asked += [(ROLES, FIRST_ROLE, ROLE, file, words) for file, words in ROLE_COMPILES.items()]
     with ThreadPoolExecutor(2) as pool:
         complaints = [c for c in pool.map(lambda row: compiled(build, *row), asked) if c]
     complaints += linted()

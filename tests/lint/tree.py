@@ -3,6 +3,7 @@
 
 import functools
 import os
+import subprocess
 from pathlib import Path
 
 NOT_OURS = (".git", ".state", "node_modules", "__pycache__", ".pytest_cache")
@@ -14,9 +15,9 @@ class Skip(Exception):
 
 
 class Tree:
-    """`root` is the project; `build` a build folder or None. Paths are text relative to the root."""
+    """`root` is the project; `build` a build folder. Paths are text relative to the root."""
 
-    def __init__(self, root, build=None):
+    def __init__(self, root, build):
         self.root, self.build, self.warnings = Path(root), build, []
 
     @functools.cached_property
@@ -59,10 +60,15 @@ class Tree:
 
     def executable(self):
         """The built chasqui; Skip when there is none."""
-        path = self.build / "chasqui" if self.build else None
-        if not path or not path.exists():
-            raise Skip("no executable chasqui in the build folder")
+        path = self.build / "chasqui"
+        if not path.exists():
+            raise Skip(f"no executable {path}: build it, or name another build folder by --build")
         return path
+
+    def printed(self, what):
+        """Rows of `chasqui admin print WHAT`."""
+        done = subprocess.run([self.executable(), "admin", "print", what], capture_output=True, text=True, check=True, timeout=30)
+        return [line.split("\t") for line in done.stdout.splitlines()]
 
 
 def strip_c(text):

@@ -14,98 +14,120 @@
 
 enum { ECHO_CONNS = 256, ECHO_WAITING_MAX = 1024 * 1024, MESSAGE_MAX = 64 * 1024, WIRE_BINARY = 1 };
 
-void gateway_now(struct gateway *g)
+void gateway_now(struct gateway *gateway)
 {
-    (void)g;
+    (void)gateway;
 }
 
-void gateway_fail(struct gateway *g, const char *why)
+void gateway_fail(struct gateway *gateway, const char *why)
 {
-    (void)g;
+    (void)gateway;
     fprintf(stderr, "ws_echo: %s\n", why);
     exit(1);
 }
 
-bool conn_check_bearer(struct gateway *g, struct conn *c, struct cq_span value)
+bool conn_check_bearer(struct gateway *gateway, struct conn *conn, struct cq_span value)
 {
-    (void)g;
-    (void)c;
+    (void)gateway;
+    (void)conn;
     (void)value;
     return true;
 }
 
-bool conn_opened(struct gateway *g, struct conn *c, struct lws *wsi)
+bool conn_opened(struct gateway *gateway, struct conn *conn, struct lws *wsi)
 {
-    c->g = g;
-    c->wsi = wsi;
-    buf_init(&c->rx, MESSAGE_MAX);
-    buf_init(&c->replies, ECHO_WAITING_MAX);
-    g->conns_n++;
+    conn_state_move(&conn->state, CONN_GUEST);
+    conn->gateway = gateway;
+    conn->wsi = wsi;
+    buf_init(&conn->rx, MESSAGE_MAX);
+    buf_init(&conn->replies, ECHO_WAITING_MAX);
+    gateway->conns_n++;
     return true;
 }
 
-void conn_ended(struct conn *c)
+void conn_misplaced_token(struct conn *conn)
 {
-    c->closing = true;
+    (void)conn;
 }
 
-void conn_closed(struct conn *c)
+void conn_ended(struct conn *conn)
 {
-    c->g->conns_n--;
-    buf_release(&c->rx);
-    buf_release(&c->replies);
-    c->wsi = NULL;
+    if (conn_state_is_live(conn->state))
+        conn_state_move(&conn->state, CONN_CLOSED);
 }
 
-void conn_received(struct conn *c, struct cq_span piece, bool first, bool last, bool binary)
+static void close_soon(struct conn *conn, int code, struct cq_span reason)
+{
+    conn_state_move(&conn->state, CONN_CLOSING);
+    socket_close(conn, code, reason);
+}
+
+bool conn_take_close(struct conn *conn)
+{
+    if (conn->state != CONN_CLOSING)
+        return false;
+    conn_state_move(&conn->state, CONN_CLOSED);
+    return true;
+}
+
+void conn_gone(struct conn *conn)
+{
+    conn_state_move(&conn->state, CONN_GONE);
+    conn->gateway->conns_n--;
+    buf_release(&conn->rx);
+    buf_release(&conn->replies);
+    conn->wsi = NULL;
+}
+
+void conn_received(struct conn *conn, struct cq_span piece, bool first, bool last, bool binary)
 {
     uint8_t head[WIRE_HEAD_MAX];
     size_t head_n;
 
     (void)first;
-    if (c->closing)
+    if (!conn_state_is_live(conn->state))
         return;
-    buf_add_span(&c->rx, piece);
-    if (!last && !c->rx.failed)
+    buf_add_span(&conn->rx, piece);
+    if (!last && !conn->rx.failed)
         return;
-    head_n = wire_head(WIRE_FIN_TEXT + (binary ? WIRE_BINARY : 0), c->rx.n, head);
-    buf_add(&c->replies, head, head_n);
-    buf_add_span(&c->replies, buf_span(&c->rx));
-    if (c->rx.failed || c->replies.failed) {
-        conn_ended(c);
-        socket_close(c, CLOSE_TOO_LARGE, span_str("64 KiB at most"));
+    head_n = wire_head(WIRE_FIN_TEXT + (binary ? WIRE_BINARY : 0), conn->rx.n, head);
+    buf_add(&conn->replies, head, head_n);
+    buf_add_span(&conn->replies, buf_span(&conn->rx));
+    if (conn->rx.failed || conn->replies.failed) {
+        close_soon(conn, CLOSE_TOO_LARGE, span_str("64 KiB at most"));
         return;
     }
-    buf_clear(&c->rx);
-    socket_want_write(c); /* behind a pong that the library owes */
+    buf_clear(&conn->rx);
+    socket_want_write(conn); /* behind a pong that the library owes */
 }
 
-void conn_flush(struct conn *c)
+void conn_flush(struct conn *conn)
 {
-    if (!c->replies.n || c->closing)
+    if (!conn->replies.n || !conn_state_is_live(conn->state))
         return;
-    if (socket_is_choked(c)) {
-        socket_want_write(c);
+    if (socket_is_choked(conn)) {
+        socket_want_write(conn);
         return;
     }
-    if (!socket_write(c, c->replies.p, c->replies.n))
-        socket_close(c, CLOSE_GOING_AWAY, span_str("broken"));
-    buf_clear(&c->replies);
+    if (!socket_write(conn, conn->replies.p, conn->replies.n))
+        close_soon(conn, CLOSE_GOING_AWAY, span_str("broken"));
+    buf_clear(&conn->replies);
 }
 
 int main(int argc, char **argv)
 {
-    static struct gateway g = { .conns_max = ECHO_CONNS,
-                                .guests_per_address = ECHO_CONNS,
-                                .origins = "*" };
+    static struct gateway gateway = { .conns_max = ECHO_CONNS,
+                                      .guests_per_address = ECHO_CONNS,
+                                      .origins = "*" };
     struct ev_loop *loop = ev_default_loop(0);
     char why[128] = "";
 
-    if (argc != 2 || server_new(&g, loop, argv[1], &g.server, why, sizeof why) != CQ_OK) {
+    if (argc != 2 ||
+        server_new(&gateway, loop, argv[1], &gateway.server, why, sizeof why) != CQ_OK) {
         fprintf(stderr, "ws_echo HOST:PORT %s\n", why);
         return 2;
     }
-    server_accept(g.server, true);
+    server_accept(gateway.server, true);
     printf("ready\n");
     fflush(stdout);
     ev_run(loop, 0);

@@ -38,7 +38,7 @@ class Maker:
     def branch(self, schema):
         pick = self.random.choice(schema)
         named = pick if isinstance(pick, dict) else self.named.get(pick)
-        if named:
+        if named and "name" in named:  # a number with a logical type has none
             return (named["name"], self.value(pick))
         return self.value(pick)
 

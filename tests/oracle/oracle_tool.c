@@ -28,12 +28,12 @@ static const struct codec_record *find(const char *name)
     exit(2);
 }
 
-static bool print_encoded(const struct codec_record *r, const void *rec, struct cq_buf *b)
+static bool print_encoded(const struct codec_record *codec, const void *rec, struct cq_buf *buf)
 {
-    buf_clear(b);
-    if (codec_encode(r, rec, b) != CQ_OK)
+    buf_clear(buf);
+    if (codec_encode(codec, rec, buf) != CQ_OK)
         return false;
-    hex_format(b->p, b->n, hex);
+    hex_format(buf->p, buf->n, hex);
     puts(hex);
     return true;
 }
@@ -46,21 +46,21 @@ static int list(void)
     return 0;
 }
 
-static int print_random(const struct codec_record *r, struct rng g, long count, struct cq_arena *a,
-                        struct cq_buf *b)
+static int print_random(const struct codec_record *codec, struct rng rng, long count,
+                        struct cq_arena *arena, struct cq_buf *buf)
 {
     for (long i = 0; i < count; i++) {
         const void *rec;
 
-        arena_reset(a);
-        rec = record_random(r, &g, a);
-        if (!rec || !print_encoded(r, rec, b))
+        arena_reset(arena);
+        rec = record_random(codec, &rng, arena);
+        if (!rec || !print_encoded(codec, rec, buf))
             return 1;
     }
     return 0;
 }
 
-static int recode(const struct codec_record *r, struct cq_arena *a, struct cq_buf *b)
+static int recode(const struct codec_record *codec, struct cq_arena *arena, struct cq_buf *buf)
 {
     static uint8_t bytes[RECORD_MAX];
 
@@ -69,13 +69,13 @@ static int recode(const struct codec_record *r, struct cq_arena *a, struct cq_bu
         const char *why = NULL;
         void *rec;
 
-        arena_reset(a);
-        rec = arena_alloc(a, r->size);
+        arena_reset(arena);
+        rec = arena_alloc(arena, codec->size);
         if (!rec || !hex_parse(span_of(hex, n), bytes, n / 2))
             return 1;
-        if (codec_decode(r, span_of(bytes, n / 2), a, rec, &why) != CQ_OK)
+        if (codec_decode(codec, span_of(bytes, n / 2), arena, rec, &why) != CQ_OK)
             printf("poison %s\n", why);
-        else if (!print_encoded(r, rec, b))
+        else if (!print_encoded(codec, rec, buf))
             return 1;
     }
     return 0;
@@ -83,17 +83,17 @@ static int recode(const struct codec_record *r, struct cq_arena *a, struct cq_bu
 
 int main(int argc, char **argv)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(ARENA_MAX);
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(arena) struct cq_arena *arena = arena_new(ARENA_MAX);
+    cq_auto(buf) struct cq_buf buf;
 
-    buf_init(&b, RECORD_MAX);
+    buf_init(&buf, RECORD_MAX);
     if (argc == 2 && strcmp(argv[1], "records") == 0)
         return list();
     if (argc == 5 && strcmp(argv[1], "random") == 0)
         return print_random(find(argv[2]), (struct rng){ strtoull(argv[3], NULL, 10) },
-                            strtol(argv[4], NULL, 10), a, &b);
+                            strtol(argv[4], NULL, 10), arena, &buf);
     if (argc == 3 && strcmp(argv[1], "recode") == 0)
-        return recode(find(argv[2]), a, &b);
+        return recode(find(argv[2]), arena, &buf);
     fputs("use: oracle_tool records | random NAME SEED COUNT | recode NAME\n", stderr);
     return 2;
 }

@@ -11,12 +11,12 @@ struct rng {
     uint64_t s; /* any value */
 };
 
-uint64_t rng_next(struct rng *g);
-uint64_t rng_below(struct rng *g, uint64_t n);
+uint64_t rng_next(struct rng *rng);
+uint64_t rng_below(struct rng *rng, uint64_t n);
 
-/** A random struct for `r`, in `a` with all it points to: edge numbers, empty and long texts of one
+/** A random struct for `codec`, in `arena` with all it points to: edge numbers, empty and long texts of one
  * to four byte characters, arrays of 0 to 5 items. NULL when the arena is full. */
-void *record_random(const struct codec_record *r, struct rng *g, struct cq_arena *a);
+void *record_random(const struct codec_record *codec, struct rng *rng, struct cq_arena *arena);
 
 /** Field by field; what is absent is not looked at. */
-bool record_equal(const struct codec_record *r, const void *x, const void *y);
+bool record_equal(const struct codec_record *codec, const void *left, const void *right);

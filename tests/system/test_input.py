@@ -128,6 +128,35 @@ async def test_t22_unknown_members_are_ignored_on_every_route(stack, net):
 
 
 @scenario()
+async def test_who_makes_a_chat_is_told_what_is_wrong(stack, net):
+    _, alice = await net.user("alice")
+    _, bob = await net.user("bob")
+    name, client_id, members = "name: 1 to", "clientId: 1 to 64", "members: up to 1023 user ids"
+    either = "give userId for a direct chat, or name and members for a group"
+    for body, status, message in (
+        ({"userId": bob.user_id, "members": 7, "name": "", "clientId": 7}, 200, ""),  # userId counts before all else
+        ({"userId": alice.user_id}, 400, "userId: must be another user"),
+        ({"userId": "bob"}, 400, either),
+        ({}, 400, either),
+        ({"name": 7, "members": []}, 400, either),
+        ({"userId": None, "name": "", "members": []}, 400, name),
+        ({"name": "g", "members": [], "clientId": ""}, 400, client_id),
+        ({"name": "g", "members": [], "clientId": 7}, 400, client_id),
+        ({"name": "g", "members": [], "clientId": "x y"}, 400, client_id),
+        ({"name": "g", "members": ["bob"]}, 400, members),
+        ({"name": "g", "members": {}}, 400, members),
+        ({"name": "g", "members": [alice.user_id] * 1025}, 400, members),
+        ({"name": "g", "members": [f"{ID[:-4]}{i:04x}" for i in range(1024)]}, 400, members),
+        ({"name": "g", "members": [f"{ID[:-4]}{i:04x}" for i in range(1023)] + [alice.user_id]}, 404, ""),
+        ({"name": "g", "members": [alice.user_id, bob.user_id] * 512, "clientId": None, "userId": 7}, 201, ""),
+        ({"name": "g"}, 201, ""),
+    ):
+        r = await alice.rest.post("/api/chats", body)
+        told = "" if r.status < 400 else r.body["error"]["message"]
+        assert r.status == status and told.startswith(message), (str(body)[:80], r.status, told)
+
+
+@scenario()
 async def test_t22_unknown_members_are_ignored_in_every_frame(stack, net):
     _, d = await net.user("ana")
     _, e = await net.user("ben")

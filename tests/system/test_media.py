@@ -488,7 +488,7 @@ async def test_removed_before_it_is_complete(stack, net):
     assert stuck not in left and rejoined in left, "one that was given up just now may be on its way into the log"
 
 
-@scenario(limit_s=180)
+@scenario(limit_s=240)
 async def test_stored_when_the_log_was_away(stack, net):
     """Kafka and edge-rest die between "stored" and "in the log", and nobody completes again: the role media does."""
     alice, bob = await net.people("alice", "bob")
@@ -510,7 +510,7 @@ async def test_stored_when_the_log_was_away(stack, net):
     await do(older, stack, "touched_at", 3600, *medias)
     await do(sweep, stack)
     for media in medias:
-        await do(wait_until, lambda media=media: quiet(a.get, media).status_code == 200, 60, "it is in the log")
+        await do(wait_until, lambda media=media: quiet(a.get, media).status_code == 200, 120, "it is in the log")
         assert (await do(a.read, media)).content == data
         assert (await do(a.found, media))["thumbnail"]
     await do(wait_until, lambda: stack.metrics("media")["files_settled_total"] == 2, 30, "noted")

@@ -6,8 +6,9 @@ import signal
 from pathlib import Path
 
 from client import MARK, scenario, until
-from look import Load, Supervised, paused, rows_when, started
+from look import Load, Supervised, paused, roles_of_setting, rows_when, started
 from metrics import get
+from stack import ROLES
 
 
 async def log_in(rest, phone: str):
@@ -237,7 +238,7 @@ async def test_postgresql_that_stands_still_is_away(stack, net):
     alice, = await net.people("alice")
     await alice.stop()
     await until(lambda: answers(alice, "/readyz"), 30, "REST to call itself ready")
-    roles = ("persistence", "status", "mobile", "media", "edge-rest")
+    roles = [role for role in ROLES if role in roles_of_setting("DATABASE_URL")]
     still(stack.postgres)
     try:
         await until(lambda: is_unready(alice), 25, "/readyz to say 503")
@@ -245,7 +246,7 @@ async def test_postgresql_that_stands_still_is_away(stack, net):
             await until(lambda role=role: health(stack, role) == (503, "away: PostgreSQL does not answer\n"), 10, f"{role} to say 503")
             assert stack.metrics(role)["database_away"] == 1, role
             await until(lambda role=role: line_of(stack, role, "database_away"), 10, f"{role} to log it")
-        for role in ("chat", "user", "edge-ws"):
+        for role in (role for role in ROLES if role not in roles):
             assert health(stack, role) == (200, "ok\n"), f"{role} needs no database"
     finally:
         still(stack.postgres, signal.SIGCONT)

@@ -6,7 +6,7 @@ import uuid
 from client import MARK, scenario
 from look import rows, view_is_level
 
-PAGE_BYTES = 1024 * 1024  # REST_PAGE_BYTES of edge/rest/rest.h, and what one row may add to each part of an answer
+PAGE_BYTES = 1024 * 1024  # REST_PAGE_BYTES of edge/rest/api/chat_pages.h, and what one row may add to each part of an answer
 ROW_BYTES = 200 * 1024
 LONG = "\x01" * 32768  # in JSON six bytes each
 SYNC_ROWS, SYNC_CHATS, SYNC_TICKS, LIST_ROWS = 500, 200, 1000, 200

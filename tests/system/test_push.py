@@ -12,7 +12,7 @@ import pytest
 from client import MARK, scenario, until
 from conftest import BASE_PORT
 from look import (Supervised, all_end_in_good_order, killed_and_back, log_faults, partition_of, paused, record_when, records, routed,
-                  rows_when)
+                  rows_when, short_timer)
 from push import TOPIC, Doubles, apns_token, faults_of, google_schema
 from stack import Stack
 
@@ -178,6 +178,32 @@ async def test_a_group_says_who_and_where_and_the_badge_counts_chats(pushing, do
 
 
 @scenario(stack="pushing")
+async def test_a_mention_by_id_passes_a_mute_and_what_concerns_one_is_said(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    phone = await woken(net, "dana", "fcm_token", "ok:dana-1234")
+    other = await woken(net, "otis", "fcm_token", "ok:otis-1234", locale="de")
+    group = await net.group(alice, phone, other, name="club")
+    body = {"chatId": group, "type": "text", "content": f"{MARK} mine"}
+    mine = (await phone.rest.post("/api/messages", body, expect=201)).body["message"]
+    mine = {"id": mine["id"], "seq": mine["seq"]}
+    answer = await alice.told(f"{MARK} yes", group, beside={"replyTo": mine})
+    forged = await alice.told(f"{MARK} no", group, beside={"replyTo": {**mine, "seq": mine["seq"] + 1}})
+    for message in (answer, forged):
+        await outcome(pushing, message.id, phone, "ACCEPTED")
+    await phone.rest.call("PUT", f"/api/chats/{group}/mute", {"until": int(time.time() * 1000) + 3600_000}, expect=200)
+    quiet = await alice.told(f"{MARK} quiet", group, beside={"replyTo": mine, "mentions": [other.user_id]})
+    named = await alice.told(f"{MARK} you", group, beside={"replyTo": mine, "mentions": [alice.user_id, phone.user_id]})
+    await outcome(pushing, quiet.id, phone, "MUTED")
+    for message, device, text in (
+            (answer, phone, "alice: Reply to you: " + answer.content), (answer, other, "alice: " + answer.content),
+            (forged, phone, "alice: " + forged.content), (quiet, other, "alice: Erwähnt dich: " + quiet.content),
+            (named, phone, "alice: Mentions you: " + named.content), (named, other, "alice: " + named.content)):
+        await outcome(pushing, message.id, device, "ACCEPTED")
+        (request,) = [r for r in await asked(doubles, message.id) if doubles.token_of(r) == f"ok:{device.name[:4]}-1234"]
+        assert alert(request) == {"title": "club", "body": text}
+
+
+@scenario(stack="pushing")
 async def test_a_muted_chat_wakes_nobody_unless_it_names_him(pushing, doubles, net):
     (alice,) = await net.people("alice")
     phone = await woken(net, "dora", "fcm_token", "ok:dora-1234")
@@ -297,6 +323,40 @@ async def test_a_killed_gateway(pushing, doubles, net):
     assert len(await asked(doubles, out.id)) == 1
 
 
+# ---- what does not stay
+
+
+@scenario(stack="pushing")
+async def test_a_push_ends_with_its_message(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    android = await woken(net, "vera", "fcm_token", "ok:vera-1234")
+    ios = await woken(net, "vito", "apns", apns_token("ae7"))
+    chats = {d: (await alice.told(f"{MARK} for good", peer=d.user_id)).chat_id for d in (android, ios)}
+    for d, chat in chats.items():
+        await short_timer(pushing, alice, chat, 600)
+    told = {d: await alice.told(f"{MARK} for ten minutes", chat) for d, chat in chats.items()}
+    for d, out in told.items():
+        await outcome(pushing, out.id, d, "ACCEPTED")
+    ends = {d: alice.messages[out.id].expires for d, out in told.items()}
+    (by_google,) = await asked(doubles, told[android].id)
+    body = json.loads(by_google["body"])["message"]
+    assert body["data"]["expiresAt"] == str(ends[android]) and 0 < int(body["android"]["ttl"][:-1]) <= 600
+    (by_apple,) = await asked(doubles, told[ios].id)
+    assert json.loads(by_apple["body"])["expiresAt"] == ends[ios] and int(by_apple["headers"]["apns-expiration"]) == ends[ios] // 1000
+
+    # what was not sent by then is not sent
+    await short_timer(pushing, alice, chats[android], 1)
+    mobile = pushing.role("mobile")
+    await paused(mobile)
+    try:
+        late = await alice.told(f"{MARK} for a second", chats[android])
+        await until(lambda: time.time() * 1000 > alice.messages[late.id].expires, 30, "its end")
+    finally:
+        mobile.cont()
+    await outcome(pushing, late.id, android, "DROPPED")
+    assert not await asyncio.to_thread(doubles.pushes, late.id)
+
+
 # ---- what was read elsewhere
 
 
@@ -371,6 +431,103 @@ async def test_what_is_read_elsewhere_is_taken_back(pushing, doubles, net):
     tab.read(chat, mine.seq)
     o = await told_silently(pushing, android, chat, mine.seq)
     assert o["outcome"] == "ALREADY_DELIVERED" and len(silent(doubles, chat)) == before
+
+
+# ---- what was said and does not stand any more
+
+
+def kinds_of(requests: list[dict]) -> list[str]:
+    """What each request says of itself: of Apple's an alert has no word for a message."""
+    found = []
+    for r in requests:
+        body = json.loads(r["body"])
+        found.append(body.get("message", {}).get("data", body).get("kind", "message"))
+    return found
+
+
+@scenario(180, stack="pushing")
+async def test_an_edit_replaces_a_notification_and_a_deletion_takes_it_back(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    android = await woken(net, "andrea", "fcm_token", "ok:andrea-edits")
+    ios = await woken(net, "ingo", "apns", apns_token("ed1"))
+    for phone in (android, ios):
+        out = await alice.told(f"{MARK} frist", peer=phone.user_id)
+        await outcome(pushing, out.id, phone, "ACCEPTED")
+        message = await alice.sees(out.content) if phone is android else alice.messages[out.id]
+        await alice.changed("edit", message, f"{MARK} first")
+        (_, replaced) = await asked(doubles, out.id, 2)
+        await alice.changed("delete", message)
+        (_, _, gone) = requests = await asked(doubles, out.id, 3)
+        assert kinds_of(requests) == (["message", "edited", "deleted"])
+        body = json.loads(gone["body"])
+        if phone is android:
+            assert alert(replaced) == {"title": "alice", "body": f"{MARK} first"}
+            assert body["message"]["data"] == {"kind": "deleted", "chatId": out.chat_id, "messageId": out.id, "seq": str(out.seq), "badge": "1"}
+            assert faults_of(body, google_schema()["SendMessageRequest"], google_schema()) == []
+        else:
+            said = json.loads(replaced["body"])
+            assert said["aps"]["alert"] == {"title": "alice", "body": f"{MARK} first"} and "sound" not in said["aps"]
+            assert body == {"aps": {"content-available": 1, "badge": 1}, "kind": "deleted", "chatId": out.chat_id, "messageId": out.id, "seq": out.seq}
+            assert gone["headers"]["apns-push-type"] == "background" and len({r["headers"]["apns-id"] for r in requests}) == 3
+
+    # behind something newer that is unread, or once it was read, nothing of it is shown
+    older, newer = [await alice.told(f"{MARK} {what}", peer=android.user_id) for what in ("older", "newer")]
+    for out in (older, newer):
+        await outcome(pushing, out.id, android, "ACCEPTED")
+    before = len(await asked(doubles, older.id))
+    deletion = await alice.changed("delete", alice.messages[older.id])
+
+    def of_change(r):
+        return r["messageId"] == older.id and r["outcome"] == "ALREADY_DELIVERED"
+
+    found = await record_when(pushing, "push.outcomes", of_change, "the deletion's outcome", 60)
+    assert "shows nothing" in found["detail"] and len(await asked(doubles, older.id)) == before and deletion.verdict
+
+
+@scenario(180, stack="pushing")
+async def test_a_reaction_tells_the_author_alone(pushing, doubles, net):
+    (alice, bob) = await net.people("alice", "bob")
+    user, desk = await net.user("rita")
+    await desk.online()
+    phone = await user.device()
+    await register(phone, "fcm_token", "ok:rita-signs")
+    other = await woken(net, "otto", "apns", apns_token("5e1"))
+    chat = await net.group(desk, alice, bob, other, name="club")
+    out = await desk.told(f"{MARK} mine", chat)
+    await alice.sees(out.content)
+    await outcome(pushing, out.id, other, "ACCEPTED")
+    await alice.changed("react", alice.messages[out.id], "\N{THUMBS UP SIGN}")
+    (told,) = [r for r in await asked(doubles, out.id, 2) if not r["to"].startswith("apns")]
+    data = json.loads(told["body"])["message"]["data"]
+    assert data == {"kind": "reaction", "chatId": chat, "messageId": out.id, "seq": str(out.seq), "title": "club",
+                    "body": "alice: Reaction: \N{THUMBS UP SIGN}"}
+    # taken back: nothing to say; and the others' phones are left alone
+    await alice.changed("react", alice.messages[out.id], "")
+    again = await alice.told(f"{MARK} later", chat)
+    await outcome(pushing, again.id, other, "ACCEPTED")
+    assert len(await asked(doubles, out.id)) == 2
+
+
+@scenario(180, stack="pushing")
+async def test_text_that_does_not_stand_is_not_sent(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    phone = await woken(net, "wanda", "fcm_token", "ok:wanda-1234")
+    doubles.control(fcm="down")  # its pushes wait
+    try:
+        kept, gone, better = [await alice.told(f"{MARK} {what}", peer=phone.user_id) for what in ("kept", "gone", "good")]
+        await alice.changed("delete", alice.messages[gone.id])
+        await alice.changed("edit", alice.messages[better.id], f"{MARK} better")
+        await rows_when(pushing, "SELECT 1 FROM view.changes WHERE chat_id = %s", kept.chat_id, enough=lambda r: len(r) == 2)
+        before = len(await asyncio.to_thread(doubles.requests, "fcm"))
+    finally:
+        doubles.control(fcm="ok")
+    for out in (kept, better):
+        await outcome(pushing, out.id, phone, "ACCEPTED", timeout_s=120)
+    await record_when(pushing, "push.outcomes", lambda r: (r["messageId"], r["outcome"], r["detail"]) == (gone.id, "DROPPED", "the message was deleted"),
+                      "the end of a push", 120)
+    # one that was on its way when the change was applied may still have come, and was not taken
+    taken = "".join(r["body"] for r in (await asyncio.to_thread(doubles.requests, "fcm"))[before:] if r["status"] == 200)
+    assert f"{MARK} gone" not in taken and f"{MARK} good" not in taken and f"{MARK} better" in taken and f"{MARK} kept" in taken
 
 
 # ---- tokens that go

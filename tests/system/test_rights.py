@@ -1,109 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Who may do what: every route and every frame, asked by everybody. The tables here are held against those of the executable.
+"""Who may do what: every route and every frame, asked by everybody. Their tables (tests/lib/routes.py) are held against those of the executable.
 
 T12 what is not yours is not there · T13 files · T14 who sends is who the token says (test_input.py) · T15 roles · T16 receipts · T17 who left.
 """
 import asyncio
 import base64
 import json
-import re
 import subprocess
 import uuid
 
 import aiohttp
-from client import MARK, scenario
+from client import MARK, scenario, until
 from files import Files, png
 from look import rows, view_is_level
-
-# In this order, so that what is allowed comes after what is refused. `other` is another device of the owner's.
-ROLES = ("stranger", "ex", "member", "admin", "other", "owner")
-TUS = {"Tus-Resumable": "1.0.0"}
-IN_FUTURE = 4102444800000
-
-
-def is_in(role: str) -> bool:
-    return role not in ("stranger", "ex")
-
-
-def each(*statuses: int) -> dict[str, int]:
-    """One for all roles, one for those outside and one for those in the group, or one for each."""
-    if len(statuses) == 1:
-        statuses *= len(ROLES)
-    if len(statuses) == 2:
-        statuses = (statuses[0],) * 2 + (statuses[1],) * 4
-    return dict(zip(ROLES, statuses, strict=True))
-
-
-class Row:
-    """`path` and `body` have names of the world in braces. `target` names what is put in its place by an id that nothing has:
-    where a role gets 404, it gets exactly the same for that."""
-
-    def __init__(self, method, route, path, expect, body=None, target=None, headers=None, raw=None):
-        self.method, self.route, self.path, self.expect = method, route, path, expect
-        self.body, self.target, self.headers, self.raw = body, target, headers or {}, raw
-
-
-def of_group(method, rest, expect, body=None):
-    return Row(method, "/api/chats/{}" + re.sub(r"\{\w+\}", "{}", rest), "/api/chats/{group}" + rest, expect, body, "group")
-
-
-TABLE = [
-    # anybody, and a token changes nothing
-    Row("POST", "/api/register", "/api/register", each(200), {"name": "New", "phoneNumber": "{phone}"}),
-    Row("POST", "/api/login", "/api/login", each(200), {"phoneNumber": "{phone}"}),
-    Row("POST", "/api/verify", "/api/verify", each(401), {"challenge": "{missing}", "code": "000000"}),
-    Row("POST", "/api/token/refresh", "/api/token/refresh", each(401), {"refreshToken": "q1Zb0r0p2m4VdJtQm0b6m1eQv9yq7m3hXk2cW8nYF5s"}),
-    Row("GET", "/api/config", "/api/config", each(200)),
-    # one's own
-    Row("GET", "/api/me", "/api/me", each(200)),
-    Row("PATCH", "/api/me", "/api/me", each(200), {"name": "{role}"}),
-    Row("GET", "/api/chats", "/api/chats", each(200)),
-    Row("GET", "/api/sync", "/api/sync", each(200)),
-    Row("GET", "/api/devices", "/api/devices", each(200)),
-    Row("POST", "/api/contacts/lookup", "/api/contacts/lookup", each(200), {"phoneNumbers": ["{phone}"]}),
-    Row("POST", "/api/chats", "/api/chats", each(200), {"userId": "{extra}"}),
-    # devices: the owner's spare one may be ended by the owner's, and nobody else can tell that it is there
-    Row("PUT", "/api/devices/{}/push", "/api/devices/{owner_device}/push", each(403, 403, 403, 403, 403, 200),
-        {"kind": "fcm_token", "token": "rights-token"}),
-    Row("DELETE", "/api/devices/{}/push", "/api/devices/{owner_device}/push", each(403, 403, 403, 403, 403, 200)),
-    Row("DELETE", "/api/devices/{}", "/api/devices/{spare_device}", each(404, 404, 404, 404, 200, 404), target="spare_device"),
-    # a group: T12, T15
-    of_group("GET", "", each(404, 200)),
-    of_group("PATCH", "", each(404, 404, 403, 200, 200, 200), {"name": "by {role}"}),
-    of_group("POST", "/members", each(404, 404, 403, 200, 200, 200), {"add": ["{extra}"]}),
-    of_group("PUT", "/members/{extra}", each(404, 404, 403, 403, 200, 200), {"role": "admin"}),
-    of_group("DELETE", "/members/{owner_user}", each(404, 404, 403, 403, 0, 0)),
-    of_group("PUT", "/members/{owner_user}", each(404, 404, 403, 403, 0, 0), {"role": "member"}),
-    of_group("DELETE", "/members/{extra}", each(404, 404, 403, 200, 404, 404)),
-    of_group("GET", "/messages", each(404, 200, 200, 200, 200, 200)),
-    of_group("POST", "/read", each(404, 202), {"seq": "{seq}"}),
-    of_group("PUT", "/mute", each(404, 200), {"until": IN_FUTURE}),
-    of_group("DELETE", "/mute", each(404, 200)),
-    Row("POST", "/api/messages", "/api/messages", each(404, 201), {"chatId": "{group}", "type": "text", "content": MARK + " {role}"}, "group"),
-    Row("GET", "/api/messages/{}/receipts", "/api/messages/{message}/receipts", each(404, 404, 404, 404, 200, 200), target="message"),
-    # a direct chat of owner and member, to which admin and ex are as much strangers as the stranger
-    Row("GET", "/api/chats/{}", "/api/chats/{direct}", each(404, 404, 200, 404, 200, 200), target="direct"),
-    Row("GET", "/api/chats/{}/messages", "/api/chats/{direct}/messages", each(404, 404, 200, 404, 200, 200), target="direct"),
-    Row("POST", "/api/chats/{}/read", "/api/chats/{direct}/read", each(404, 404, 202, 404, 202, 202), {"seq": 1}, "direct"),
-    Row("POST", "/api/messages", "/api/messages", each(404, 404, 201, 404, 201, 201),
-        {"chatId": "{direct}", "type": "text", "content": MARK + " direct {role}"}, "direct"),
-    Row("PATCH", "/api/chats/{}", "/api/chats/{direct}", each(404, 404, 400, 404, 400, 400), {"name": "no"}, "direct"),
-    # files: T13. `media` was shown while `ex` was in the group, `later` after that, `upload` is the owner's and not complete
-    Row("POST", "/api/media", "/api/media", each(404, 201), {"chatId": "{group}", "type": "image", "size": 10}, "group"),
-    Row("POST", "/api/media/uploads", "/api/media/uploads", each(404, 201), target="group",
-        headers={**TUS, "Upload-Length": "10", "Upload-Metadata": "chatId {group64},type aW1hZ2U="}),
-    Row("HEAD", "/api/media/{}/upload", "/api/media/{upload}/upload", each(404, 404, 404, 404, 200, 200), target="upload", headers=TUS),
-    Row("PATCH", "/api/media/{}/upload", "/api/media/{upload}/upload", each(404, 404, 404, 404, 204, 409), target="upload", raw=b"12345",
-        headers={**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}),
-    Row("POST", "/api/media/{}/complete", "/api/media/{upload}/complete", each(404, 404, 404, 404, 409, 409), target="upload"),
-    Row("DELETE", "/api/media/{}/upload", "/api/media/{upload}/upload", each(404, 404, 404, 404, 204, 404), target="upload", headers=TUS),
-    *(Row(method, "/api/media/{}" + rest, "/api/media/{" + which + "}" + rest, each(404, first, 200, 200, 200, 200), target=which)
-      for which, first in (("media", 200), ("later", 404))
-      for method, rest in (("GET", "/link"), ("GET", ""), ("HEAD", ""), ("GET", "/thumbnail"), ("HEAD", "/thumbnail"))),
-    # at last: each ends the device that asks, and no other (see below)
-    Row("POST", "/api/logout", "/api/logout", each(0)),
-]
-
+from routes import FRAMES, ROLES, TABLE, Row, fill, is_in
 
 class World:
     """The people, their group, and what is in it."""
@@ -130,12 +40,16 @@ class World:
             await self.show(owner, group, media[1])
             for m in media:
                 await asyncio.to_thread(files.found, m)
+            picture = await asyncio.to_thread(files.send, None, png(seed=73))
+            await owner.rest.call("PATCH", "/api/me", {"picture": picture}, expect=200)
+            await asyncio.to_thread(files.found, picture)
             upload = (await asyncio.to_thread(files.create, group, b"1234567890", "document")).json()["media"]["id"]
         finally:
             files.close()
         await owner.told(f"{MARK} between two", peer=self.who["member"].user_id)
         await view_is_level(stack)
-        self.names = {"group": group, "direct": self.direct, "message": said.id, "seq": said.seq, "media": media[0], "later": media[1],
+        self.names = {"group": group, "direct": self.direct, "message": said.id, "message_client": said.client_id, "after": self.after.id,
+                      "after_client": self.after.client_id, "seq": said.seq, "media": media[0], "later": media[1], "picture": picture,
                       "upload": upload, "owner_device": owner.tokens.device_id, "spare_device": self.who["spare"].tokens.device_id,
                       "owner_user": owner.user_id, "extra": self.extra.user_id, "missing": str(uuid.uuid4())}
         return self
@@ -143,28 +57,18 @@ class World:
     async def show(self, device, group, media):
         await device.rest.post("/api/messages", {"chatId": group, "type": "image", "content": "", "mediaId": media}, expect=201)
 
-    def fill(self, value, names):
-        if isinstance(value, dict):
-            return {k: self.fill(v, names) for k, v in value.items()}
-        if isinstance(value, list):
-            return [self.fill(v, names) for v in value]
-        if not isinstance(value, str):
-            return value
-        whole = re.fullmatch(r"\{(\w+)\}", value)
-        return names[whole[1]] if whole else re.sub(r"\{(\w+)\}", lambda m: str(names[m[1]]), value)
-
     async def ask(self, row: Row, role: str, token: str | None, missing: bool = False):
         """(status, error without its id) of the request as that role makes it."""
-        names = {**self.names, "role": role, "phone": self.net.phone()}
+        names = {**self.names, "mark": MARK, "role": role, "phone": self.net.phone()}
         if missing:
             names[row.target] = str(uuid.uuid4())
         names["group64"] = base64.b64encode(names["group"].encode()).decode()
-        headers = {k: self.fill(v, names) for k, v in row.headers.items()}
+        headers = {k: fill(v, names) for k, v in row.headers.items()}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-            async with session.request(row.method, self.net.rest_url + self.fill(row.path, names), headers=headers, allow_redirects=False,
-                                       json=None if row.body is None else self.fill(row.body, names), data=row.raw) as r:
+            async with session.request(row.method, self.net.rest_url + fill(row.path, names), headers=headers, allow_redirects=False,
+                                       json=None if row.body is None else fill(row.body, names), data=row.raw) as r:
                 text = await r.read()
         error = {}
         if r.status >= 400 and row.method != "HEAD":
@@ -182,7 +86,7 @@ def printed(stack, what: str) -> list[list[str]]:
 async def test_t12_t13_t15_t17_rights_of_every_route(stack, net):
     w = await World().make(stack, net)
     routes = {(method, pattern): who for method, pattern, who, *_ in printed(stack, "routes")}
-    assert len(routes) > 30 and {(r.method, r.route) for r in TABLE} == set(routes), "each route has a row here, each row is a route"
+    assert len(routes) > 30 and {(r.method, r.route) for r in TABLE} == set(routes), "each route has a row in tests/lib/routes.py, each row is a route"
     wrong = []
 
     async def want(row, role, token, status, what="", missing=False):
@@ -212,8 +116,9 @@ async def test_t12_t13_t15_t17_rights_of_every_route(stack, net):
     texts = {}
     for role in ("stranger", "ex"):
         found = [(await w.who[role].rest.get(path, expect=200)).body for path in ("/api/chats", "/api/sync", "/api/devices", "/api/me")]
+        found.append((await w.who[role].rest.post("/api/users/lookup", {"userIds": [w.names["owner_user"]]}, expect=200)).body)
         texts[role] = json.dumps(found)
-    for secret in ("group", "direct", "message", "media", "later", "owner_user", "owner_device"):
+    for secret in ("group", "direct", "message", "media", "later", "picture", "owner_user", "owner_device"):
         assert str(w.names[secret]) not in texts["stranger"], secret
     for secret in (w.after.id, w.names["later"], w.direct, w.names["owner_device"]):
         assert secret not in texts["ex"], secret
@@ -228,50 +133,46 @@ async def test_t12_t13_t15_t17_rights_of_every_route(stack, net):
         assert (await w.who[role].rest.get("/api/me")).status == 200, role
 
 
-# A frame → what each role sees of it. "closed": by the server; "silence": no answer and no effect.
-FRAMES = {
-    "auth": each("ready"), "ping": each("pong"), "ok": each("silence"),
-    "message.send": {role: "message" if is_in(role) else "rejected" for role in ROLES},
-    "receipt": each("silence"),
-}
-
-
 @scenario(180)
 async def test_t12_t14_t16_rights_of_every_frame(stack, net):
-    assert {line[0] for line in printed(stack, "frames")} == set(FRAMES), "each frame has a row here, each row is a frame"
+    assert {line[0] for line in printed(stack, "frames")} == set(FRAMES), "each frame has a row in tests/lib/routes.py, each row is a frame"
     w = await World().make(stack, net)
     group, message = w.names["group"], w.names["message"]
-    frames = {
-        "auth": lambda role: {"t": "auth", "token": w.who[role].tokens.access},
-        "ping": lambda role: {"t": "ping"},
-        "ok": lambda role: {"t": "ok", "n": 1},
-        "message.send": lambda role: {"t": "message.send", "clientId": f"by-{role}", "chatId": group, "content": f"{MARK} {role}", "type": "text",
-                                      "from": w.names["owner_user"]},
-        "receipt": lambda role: {"t": "receipt", "chatId": group, "delivered": w.after.seq, "read": w.after.seq},
-    }
+    given = {}  # role → a ticket: of its own session who is in the group, of a member's who is not
+
+    def frame(kind: str, role: str) -> dict:
+        names = {**w.names, "mark": MARK, "role": role, "token": w.who[role].tokens.access, "after_seq": w.after.seq, "ticket": given.get(role, "none")}
+        return {"t": kind, **fill(FRAMES[kind][1], names)}
 
     # without a token nothing is answered: the socket is closed, whatever comes first
-    for kind, make in frames.items():
+    for kind in FRAMES:
         for token in ("x.y.z", w.who["ended"].tokens.access) if kind == "auth" else (None,):
             ws = await net.raw(None)
-            await ws.send({"t": "auth", "token": token} if kind == "auth" else make("owner"))
-            assert await ws.closed() == 4401 and not ws.frames, (kind, ws.frames)
+            await ws.send({"t": "auth", "token": token} if kind == "auth" else frame(kind, "owner"))
+            assert await ws.closed() == 4401 and [f["t"] for f in ws.frames] in ([], ["welcome"]), (kind, ws.frames)
     for role in ROLES:
         ws = await net.raw(w.who[role].tokens, auto_ok=False)
-        await ws.ready()
-        for kind, answers in FRAMES.items():
+        session = (await ws.ready())["session"]
+        asks = w.who[role if is_in(role) else "member"]
+        given[role] = (await asks.rest.post(f"/api/chats/{group}/ticket", {"session": session}, expect=200)).body["ticket"]
+        for kind, (answers, _) in FRAMES.items():
             n = len(ws.frames)
-            await ws.send(frames[kind](role))
+            asked = frame(kind, role)
+            await ws.send(asked)
             await ws.send({"t": "ping"})
-            if answers[role] in ("message", "rejected"):
-                verdict = await ws.expect(lambda f: f["t"] in ("message", "rejected") and f.get("clientId") == f"by-{role}", f"{role}'s verdict")
-                assert verdict["t"] == answers[role], (role, verdict)
-                if verdict["t"] == "rejected":
-                    assert verdict["code"] == "not_found" and set(verdict) == {"n", "t", "clientId", "id", "chatId", "code"}
+            code = {"rejected": "not_found", "forbidden": "forbidden"}.get(answers[role])
+            if code or answers[role] in ("message", "edited", "deleted", "reaction"):
+                verdict = await ws.expect(lambda f: f["t"] in ("message", "edited", "deleted", "reaction", "rejected") and f.get("clientId") == asked["clientId"],
+                                          f"{role}'s verdict")
+                assert verdict["t"] == ("rejected" if code else answers[role]), (role, kind, verdict)
+                if code:
+                    assert verdict["code"] == code and set(verdict) == {"n", "t", "clientId", "id", "chatId", "code"}
                 else:
-                    assert verdict["from"] == w.who[role].user_id  # T14
-            await ws.expect(lambda f: f["t"] == "pong" and ws.frames.index(f) >= 0 and len(ws.frames) > n, "pong")
-            assert not [f for f in ws.frames if f["t"] in ("error", "nack")], (role, kind, ws.frames)
+                    assert verdict["from" if kind == "message.send" else "by"] == w.who[role].user_id  # T14
+            await until(lambda: any(f["t"] == "pong" for f in ws.frames[n:]), 20, "pong")
+            wanted = [answers[role]] * (answers[role] in ("error", "looking"))
+            assert [f["t"] for f in ws.frames[n:] if f["t"] in ("error", "nack", "looking")] == wanted, (role, kind, ws.frames)
+            assert all(f["code"] == {"look": "bad_ticket", "signal": "not_looking"}[kind] for f in ws.frames[n:] if f["t"] == "error")
         # the token of somebody else's device ends the socket, as does an ok for what never came
         ws2 = await net.raw(w.who[role].tokens)
         await ws2.ready()

@@ -84,7 +84,7 @@ async def check_t25_paths_lead_nowhere(ask):
             got = await ask("GET", place + path)
             assert got.status in (400, 404, 405), f"{place + path}: {got.status}"
             assert not SECRET_FILES.search(got.body), f"{place + path}: {got.body[:80]}"
-    for path in ("/icon.svg%00.html", "/index.html%00", "/%00index.html", "/app.js/", "/app.js%2f", "http://127.0.0.1/../../etc/passwd"):
+    for path in ("/icon.svg%00.html", "/index.html%00", "/%00index.html", "/index.html/", "/index.html%2f", "/v/../../chasqui", "/v/%2e%2e/%2e%2e/chasqui", "http://127.0.0.1/../../etc/passwd"):
         got = await ask("GET", path)
         assert got.status in (301, 400, 404), f"{path}: {got.status}"
 

@@ -17,6 +17,7 @@ ACTIONS = 4096  # in each partition; more than any test here needs
 TABLES_OF_VIEW = {
     "users": "user_id", "devices": "device_id", "chats": "chat_id", "members": "chat_id, user_id, joined_seq",
     "messages": "chat_id, seq", "rejected": "src_partition, src_offset", "cursors": "chat_id, user_id",
+    "tallies": "chat_id, user_id, kind, seq",
     "receipts": "chat_id, user_id, kind, seq", "marks": "chat_id, kind", "mark_advances": "chat_id, kind, low, low_user, next",
 }
 NOBODY = {"edge-rest": 0, "edge-ws": 0, "chat": 0, "user": 0, "mobile": 0}
@@ -250,10 +251,17 @@ def test_names_and_devices(view):
     say("ProfileChanged", name="Anna")
     view.settle()
     assert view.rows("SELECT name FROM model.users WHERE id = %s", user) == [("Anna",)]
+    say("ProfileDetailsChanged", about="here", picture=uuid.UUID(device))
+    say("ProfileDetailsChanged", about=None, picture=None)
+    say("ProfileDetailsChanged", about="there", picture=None)
+    view.settle()
+    assert view.rows("SELECT about, picture_id::text FROM view.profiles WHERE user_id = %s", user) == [("there", device)]
+    say("ProfileDetailsChanged", about=None, picture=uuid.UUID(int=0))
     say("DeviceRemoved", deviceId=uuid.UUID(device), reason="logout")
     say("UserRegistered", name="")
     view.settle()
     assert view.rows("SELECT name FROM view.users WHERE user_id = %s", user) == [("Anna",)]
+    assert view.rows("SELECT about, picture_id FROM view.profiles WHERE user_id = %s", user) == [("there", None)]
     assert view.rows("SELECT removed_at IS NOT NULL FROM view.devices WHERE device_id = %s", device) == [(True,)]
 
 
@@ -314,6 +322,45 @@ def test_the_same_message_twice(view):
     view.message(chat, a, peer=b, id=same)
     view.settle()
     assert view.rows("SELECT seq FROM view.messages WHERE chat_id = %s", chat) == [(first,)]
+
+
+@pytest.mark.parametrize("n", [2, 3], ids=["direct", "group"])
+def test_what_is_unread_is_exact_however_much_it_is(view, n):
+    """Numbers without a hole, whatever comes again and under whatever seq; the difference of two is what counting finds."""
+    rng, chat = random.Random(n), an_id()
+    people = [an_id() for _ in range(n)]
+    other = dict(zip(people, reversed(people))) if n == 2 else {}
+    if n > 2:
+        view.group(chat, *people)
+    said = []  # (seq, sender, mentioned)
+    for i in range(600):
+        sender, mentions = rng.choice(people), rng.sample(people, rng.randrange(n))
+        message = uuid.uuid4()
+        said.append((view.message(chat, sender, other.get(sender), id=message, mentions=[uuid.UUID(u) for u in mentions]), sender,
+                     set(mentions) - {sender}))
+        if i % 7 == 0:  # the same id under another seq, in this turn or a later one: no second message
+            view.message(chat, sender, other.get(sender), id=message, mentions=[uuid.UUID(u) for u in people])
+        if i % 500 == 0:
+            view.settle()
+            for p, value in view.events[-20:]:
+                view.producer.produce("chat.events", value, key=b"again", partition=p)
+    view.settle()
+    rows = view.rows("SELECT m.seq, m.sender_id::text, m.number, coalesce(m.own, t.number), m.own IS NULL, t.number IS NULL FROM view.messages m "
+                     "LEFT JOIN view.tallies t ON t.kind = 0 AND t.chat_id = m.chat_id AND t.user_id = m.sender_id AND t.seq = m.seq "
+                     "WHERE m.chat_id = %s ORDER BY m.seq", chat)
+    assert {r[4:] for r in rows} == {(n > 2, n == 2)}  # each is counted in one place
+    assert [r[:2] for r in rows] == [x[:2] for x in said]
+    assert [r[2] for r in rows] == list(range(1, len(said) + 1))
+    for user in people:
+        assert [r[3] for r in rows if r[1] == user] == list(range(1, sum(x[1] == user for x in said) + 1))
+    seqs = [0, *(x[0] for x in said), 1 << 62]
+    for _ in range(200):
+        user, (after, before) = rng.choice(people), sorted(rng.sample(seqs, 2))
+        new = [x for x in said if after < x[0] < before and x[1] != user]
+        asked = (chat, chat, user, after, before)
+        counts = view.rows("SELECT view.unread(view.part_of(%s), %s, %s, %s, %s)", *asked) + view.rows(
+            "SELECT view.mentioned(view.part_of(%s), %s, %s, %s, %s)", *asked)
+        assert counts == [(len(new),), (sum(user in x[2] for x in new),)]
 
 
 def test_repeats_change_nothing(view):

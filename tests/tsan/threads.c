@@ -21,10 +21,10 @@ struct start {
 
 static void *run(void *arg)
 {
-    struct start s = *(struct start *)arg;
+    struct start start = *(struct start *)arg;
 
     free(arg);
-    return (void *)(intptr_t)s.fn(s.arg);
+    return (void *)(intptr_t)start.fn(start.arg);
 }
 
 static int result_of(int error)
@@ -45,12 +45,12 @@ static int result_of(int error)
 
 int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 {
-    struct start *s = malloc(sizeof *s);
+    struct start *start = malloc(sizeof *start);
 
-    if (!s)
+    if (!start)
         return thrd_nomem;
-    *s = (struct start){ fn, arg };
-    return result_of(pthread_create((pthread_t *)thread, NULL, run, s));
+    *start = (struct start){ fn, arg };
+    return result_of(pthread_create((pthread_t *)thread, NULL, run, start));
 }
 
 int thrd_join(thrd_t thread, int *ret)

@@ -8,6 +8,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/bus/stage.h"
+#include "schemas/codec.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -28,10 +29,10 @@ struct bus_world {
     rd_kafka_t *rk; /* owns the cluster, asks it and feeds it */
     rd_kafka_mock_cluster_t *cluster;
     const char *brokers;
-    char meta[256]; /* beside what world_committed found */
+    char meta[256]; /* beside what world_committed or world_committed_of found */
 };
 
-static inline void world_open(struct bus_world *w)
+static inline void world_open(struct bus_world *world)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char why[256];
@@ -39,77 +40,141 @@ static inline void world_open(struct bus_world *w)
     rd_kafka_conf_set(conf, "group.id", GROUP, NULL, 0);
     rd_kafka_conf_set(conf, "test.mock.num.brokers", "2", NULL, 0);
     rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
-    w->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    w->cluster = rd_kafka_handle_mock_cluster(w->rk);
-    w->brokers = rd_kafka_mock_cluster_bootstraps(w->cluster);
-    rd_kafka_mock_topic_create(w->cluster, "in", 1, 1);
-    rd_kafka_mock_topic_create(w->cluster, "out", 2, 1);
-    rd_kafka_mock_topic_create(w->cluster, "in.dlq", 1, 1);
-    rd_kafka_mock_partition_set_leader(w->cluster, "in", 0, NEAR);
-    rd_kafka_mock_partition_set_leader(w->cluster, "out", 0, NEAR);
-    rd_kafka_mock_partition_set_leader(w->cluster, "out", 1, FAR);
-    rd_kafka_mock_partition_set_leader(w->cluster, "in.dlq", 0, FAR);
-    rd_kafka_mock_coordinator_set(w->cluster, "group", GROUP, NEAR);
+    world->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    world->cluster = rd_kafka_handle_mock_cluster(world->rk);
+    world->brokers = rd_kafka_mock_cluster_bootstraps(world->cluster);
+    rd_kafka_mock_topic_create(world->cluster, "in", 1, 1);
+    rd_kafka_mock_topic_create(world->cluster, "out", 2, 1);
+    rd_kafka_mock_topic_create(world->cluster, "in.dlq", 1, 1);
+    rd_kafka_mock_partition_set_leader(world->cluster, "in", 0, NEAR);
+    rd_kafka_mock_partition_set_leader(world->cluster, "out", 0, NEAR);
+    rd_kafka_mock_partition_set_leader(world->cluster, "out", 1, FAR);
+    rd_kafka_mock_partition_set_leader(world->cluster, "in.dlq", 0, FAR);
+    rd_kafka_mock_coordinator_set(world->cluster, "group", GROUP, NEAR);
 }
 
-static inline void world_close(struct bus_world *w)
+static inline void world_close(struct bus_world *world)
 {
-    rd_kafka_destroy(w->rk);
+    rd_kafka_destroy(world->rk);
 }
 
-/* Write one record to partition 0; a key without a value is a tombstone. False: not stored. */
-static inline bool world_put_keyed(struct bus_world *w, const char *topic, const char *key,
-                                   const char *value)
+/* Write one record to partition 0. False: not stored. */
+static inline bool world_put_bytes(struct bus_world *world, const char *topic, struct cq_span key,
+                                   struct cq_span value)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *p;
     bool done;
 
-    rd_kafka_conf_set(conf, "bootstrap.servers", w->brokers, NULL, 0);
+    rd_kafka_conf_set(conf, "bootstrap.servers", world->brokers, NULL, 0);
     rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
     p = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     rd_kafka_producev(p, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
-                      RD_KAFKA_V_KEY(key, key ? strlen(key) : 0),
-                      RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value ? strlen(value) : 0),
+                      RD_KAFKA_V_KEY(key.p, key.n),
+                      RD_KAFKA_V_VALUE((void *)(uintptr_t)value.p, value.n),
                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     done = rd_kafka_flush(p, CALL_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_destroy(p);
     return done;
 }
 
-static inline bool world_put_to(struct bus_world *w, const char *topic, const char *value)
+/* The same with a record of `codec`. */
+static inline bool world_put_record(struct bus_world *world, const char *topic, struct cq_span key,
+                                    const struct codec_record *codec, const void *rec)
 {
-    return world_put_keyed(w, topic, NULL, value);
+    struct cq_buf value;
+    bool done;
+
+    buf_init(&value, 4096);
+    done = codec_encode(codec, rec, &value) == CQ_OK &&
+           world_put_bytes(world, topic, key, buf_span(&value));
+    buf_release(&value);
+    return done;
+}
+
+/* The same with texts; a key without a value is a tombstone. */
+static inline bool world_put_keyed(struct bus_world *world, const char *topic, const char *key,
+                                   const char *value)
+{
+    return world_put_bytes(world, topic, span_of(key, key ? strlen(key) : 0),
+                           span_of(value, value ? strlen(value) : 0));
+}
+
+static inline bool world_put_to(struct bus_world *world, const char *topic, const char *value)
+{
+    return world_put_keyed(world, topic, NULL, value);
 }
 
 /* The same to "in"; its value says what the stage does with it. */
-static inline bool world_put(struct bus_world *w, const char *value)
+static inline bool world_put(struct bus_world *world, const char *value)
 {
-    return world_put_to(w, "in", value);
+    return world_put_to(world, "in", value);
+}
+
+/* Commit for "in" in the name of the group, which has no members. */
+static inline bool world_commit(struct bus_world *world, int64_t offset, const char *meta)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_add(list, "in", 0);
+    rd_kafka_resp_err_t err;
+
+    tp->offset = offset;
+    tp->metadata = strdup(meta);
+    tp->metadata_size = strlen(meta);
+    err = rd_kafka_commit(world->rk, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* What the group has committed for "in"; -1: nothing; -2: no answer. */
-static inline int64_t world_committed(struct bus_world *w)
+static inline int64_t world_committed(struct bus_world *world)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     int64_t found = -2;
 
     rd_kafka_topic_partition_list_add(list, "in", 0);
-    if (!rd_kafka_committed(w->rk, list, CALL_MS) && !list->elems[0].err)
+    if (!rd_kafka_committed(world->rk, list, CALL_MS) && !list->elems[0].err)
         found = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
-    snprintf(w->meta, sizeof w->meta, "%.*s", (int)list->elems[0].metadata_size,
+    snprintf(world->meta, sizeof world->meta, "%.*s", (int)list->elems[0].metadata_size,
              list->elems[0].metadata ? (const char *)list->elems[0].metadata : "");
     rd_kafka_topic_partition_list_destroy(list);
     return found;
 }
 
+struct world_commit {
+    struct bus_world *world;
+    int64_t next;
+};
+
+static inline void world_take_commit(void *arg, int32_t partition, int64_t next, const char *meta)
+{
+    struct world_commit *commit = arg;
+
+    (void)partition;
+    commit->next = next;
+    snprintf(commit->world->meta, sizeof commit->world->meta, "%s", meta);
+}
+
+/* What any group has committed for partition 0 of a topic; -1: nothing; -2: no answer. */
+static inline int64_t world_committed_of(struct bus_world *world, struct reader *reader,
+                                         const char *group, const char *topic)
+{
+    struct world_commit commit = { world, -1 };
+
+    world->meta[0] = '\0';
+    return reader_commits(reader, group, topic, 1, world_take_commit, &commit) == CQ_OK
+               ? commit.next
+               : -2;
+}
+
 /* Records in a partition; -2: no answer. */
-static inline int64_t world_count(struct bus_world *w, const char *topic, int32_t partition)
+static inline int64_t world_count(struct bus_world *world, const char *topic, int32_t partition)
 {
     int64_t low, high;
 
-    return rd_kafka_query_watermark_offsets(w->rk, topic, partition, &low, &high, CALL_MS) ? -2
-                                                                                           : high;
+    return rd_kafka_query_watermark_offsets(world->rk, topic, partition, &low, &high, CALL_MS)
+               ? -2
+               : high;
 }
 
 #define EVENTUALLY(cond)                                       \
@@ -137,6 +202,7 @@ struct paper_stage {
     _Atomic int64_t first; /* offset of the first record stepped; -1 */
     int late;
     bool die_at_commit;
+    const char *topic;                 /* NULL: "in" */
     const char *instance;              /* NULL: dynamic membership */
     const struct bus_watched *outputs; /* one, looked at before it writes; NULL: none */
     struct reader *reader;             /* for that */
@@ -150,14 +216,14 @@ static inline bool paper_is(const struct bus_record *in, const char *word)
 static inline enum cq_status paper_step(void *arg, const struct bus_record *in, uint64_t *place,
                                         struct stage_out *out, const char **ret_why)
 {
-    struct paper_stage *p = arg;
+    struct paper_stage *stage = arg;
     int64_t none = -1;
 
-    atomic_compare_exchange_strong(&p->first, &none, in->offset);
-    p->steps++;
+    atomic_compare_exchange_strong(&stage->first, &none, in->offset);
+    stage->steps++;
     if (paper_is(in, "killer"))
         raise(SIGKILL);
-    if (paper_is(in, "stuck") || (paper_is(in, "late") && ++p->late < PAPER_LATE)) {
+    if (paper_is(in, "stuck") || (paper_is(in, "late") && ++stage->late < PAPER_LATE)) {
         *ret_why = "no room, ever";
         return CQ_AGAIN;
     }
@@ -174,56 +240,57 @@ static inline enum cq_status paper_step(void *arg, const struct bus_record *in, 
 /* Asked for when every report is in and the commit is about to be queued. */
 static inline size_t paper_meta(void *arg, int32_t partition, char *buf, size_t cap)
 {
-    struct paper_stage *p = arg;
+    struct paper_stage *stage = arg;
 
     (void)partition;
-    if (p->die_at_commit && p->steps)
+    if (stage->die_at_commit && stage->steps)
         raise(SIGKILL);
-    return (size_t)snprintf(buf, cap, "%d", p->first < 0 ? 0 : (int)p->first + p->steps);
+    return (size_t)snprintf(buf, cap, "%d",
+                            stage->first < 0 ? 0 : (int)stage->first + stage->steps);
 }
 
-static inline enum cq_status paper_open(struct paper_stage *p, const char *brokers)
+static inline enum cq_status paper_open(struct paper_stage *stage, const char *brokers)
 {
     static const struct stage_ops ops = { .step = paper_step, .meta = paper_meta };
 
-    p->first = -1;
+    stage->first = -1;
     return stage_new(&(struct stage_conf){ .brokers = brokers,
                                            .client_id = "paper",
                                            .group = GROUP,
-                                           .instance = p->instance,
-                                           .topic = "in",
+                                           .instance = stage->instance,
+                                           .topic = stage->topic ? stage->topic : "in",
                                            .worker = "paper",
                                            .session_timeout_ms = 4000, /* a dead member's place */
                                            .batch_max = 100,
                                            .batch_max_bytes = 1 << 20,
-                                           .outputs = p->outputs,
-                                           .outputs_n = p->outputs ? 1 : 0,
-                                           .reader = p->reader,
+                                           .outputs = stage->outputs,
+                                           .outputs_n = stage->outputs ? 1 : 0,
+                                           .reader = stage->reader,
                                            .tries_max = STAGE_TRIES_MAX,
                                            .ops = &ops,
-                                           .arg = p },
-                     &p->stage);
+                                           .arg = stage },
+                     &stage->stage);
 }
 
 static void *paper_main(void *arg)
 {
-    struct paper_stage *p = arg;
+    struct paper_stage *stage = arg;
 
-    p->ended = 1 + (int)stage_run(p->stage, &p->stop);
+    stage->ended = 1 + (int)stage_run(stage->stage, &stage->stop);
     return NULL;
 }
 
-static inline bool paper_start(struct paper_stage *p, struct bus_world *w)
+static inline bool paper_start(struct paper_stage *stage, struct bus_world *world)
 {
-    return paper_open(p, w->brokers) == CQ_OK &&
-           pthread_create(&p->thread, NULL, paper_main, p) == 0;
+    return paper_open(stage, world->brokers) == CQ_OK &&
+           pthread_create(&stage->thread, NULL, paper_main, stage) == 0;
 }
 
-static inline void paper_end(struct paper_stage *p)
+static inline void paper_end(struct paper_stage *stage)
 {
-    p->stop = 1;
-    pthread_join(p->thread, NULL);
-    stage_free(p->stage);
+    stage->stop = 1;
+    pthread_join(stage->thread, NULL);
+    stage_free(stage->stage);
 }
 
 /* ---- a stage in a process of its own, to be killed ------------------------------------- */
@@ -232,26 +299,44 @@ static inline void paper_end(struct paper_stage *p)
 __attribute__((constructor)) static void paper_child(void)
 {
     const char *brokers = getenv("PAPER_BROKERS");
-    struct paper_stage p = { .die_at_commit = getenv("PAPER_DIE_AT_COMMIT") != NULL };
+    struct paper_stage stage = { .die_at_commit = getenv("PAPER_DIE_AT_COMMIT") != NULL };
 
     if (!brokers)
         return;
-    if (paper_open(&p, brokers) != CQ_OK)
+    if (paper_open(&stage, brokers) != CQ_OK)
         _exit(3);
-    _exit(stage_run(p.stage, &p.stop) == CQ_OK ? 0 : 1);
+    _exit(stage_run(stage.stage, &stage.stop) == CQ_OK ? 0 : 1);
 }
 
-static inline pid_t paper_spawn(struct bus_world *w, bool at_commit)
+/* The same executable with the brokers in its environment, under that name. */
+static inline pid_t world_spawn(const struct bus_world *world, const char *name, bool at_commit)
 {
     pid_t pid = fork();
 
     if (pid != 0)
         return pid;
-    setenv("PAPER_BROKERS", w->brokers, 1);
+    setenv(name, world->brokers, 1);
     if (at_commit)
         setenv("PAPER_DIE_AT_COMMIT", "1", 1);
     execl("/proc/self/exe", "child", (char *)NULL);
     _exit(4);
+}
+
+static inline pid_t paper_spawn(const struct bus_world *world, bool at_commit)
+{
+    return world_spawn(world, "PAPER_BROKERS", at_commit);
+}
+
+/* Whether this process is such a child, of another test than that of a stage: the brokers it was
+ * told; NULL: it is none. To be asked before main(). */
+static inline const char *child_brokers(void)
+{
+    return getenv("CHILD_BROKERS");
+}
+
+static inline pid_t child_spawn(const struct bus_world *world)
+{
+    return world_spawn(world, "CHILD_BROKERS", false);
 }
 
 /* How the child ended: its signal, or -1. */

@@ -224,9 +224,9 @@ static long socket_pair(void)
 }
 static long ring(void)
 {
-    struct io_uring_params p = { 0 };
+    struct io_uring_params params = { 0 };
 
-    return syscall(SYS_io_uring_setup, 4, &p);
+    return syscall(SYS_io_uring_setup, 4, &params);
 }
 static long make_pipe(void)
 {
@@ -464,7 +464,7 @@ int main(int argc, char **argv)
 {
     bool bare = argc > 1 && strncmp(argv[1], "bare ", 5) == 0;
     size_t i = argc > 1 ? (size_t)strtoul(argv[1] + (bare ? 5 : 0), NULL, 10) : 0;
-    const struct attempt *a = &attempts[i];
+    const struct attempt *attempt = &attempts[i];
     pid_t self = getpid();
     unsigned layers;
     long got;
@@ -480,8 +480,8 @@ int main(int argc, char **argv)
         dprintf(1, "fault end\n");
         return 0;
     }
-    if (bare && !a->sound) {
-        dprintf(1, "fault skipped: %s\n", a->name);
+    if (bare && !attempt->sound) {
+        dprintf(1, "fault skipped: %s\n", attempt->name);
         return 0;
     }
     make_victim();
@@ -493,9 +493,10 @@ int main(int argc, char **argv)
         }
     }
     errno = 0;
-    got = a->run();
+    got = attempt->run();
     if (syscall(SYS_getpid) == self) /* the child of a fork says nothing */
-        dprintf(1, "fault %s: %s: %s\n", got < 0 ? "refused" : "ALLOWED", a->name, strerror(errno));
+        dprintf(1, "fault %s: %s: %s\n", got < 0 ? "refused" : "ALLOWED", attempt->name,
+                strerror(errno));
     if (bare)
         clean_up();
     _exit(0);

@@ -34,31 +34,32 @@ struct memory_bus {
 
 static inline size_t bus_room(void *arg)
 {
-    const struct memory_bus *b = arg;
+    const struct memory_bus *bus = arg;
 
-    return b->turn_bytes < b->room ? b->room - b->turn_bytes : 0;
+    return bus->turn_bytes < bus->room ? bus->room - bus->turn_bytes : 0;
 }
 
-static inline uint64_t mix(uint64_t h, struct cq_span s)
+static inline uint64_t mix(uint64_t h, struct cq_span span)
 {
     uint64_t word;
 
-    for (; s.n >= sizeof word; s.p += sizeof word, s.n -= sizeof word) {
-        memcpy(&word, s.p, sizeof word);
+    for (; span.n >= sizeof word; span.p += sizeof word, span.n -= sizeof word) {
+        memcpy(&word, span.p, sizeof word);
         h = (h ^ word) * 1099511628211ull;
         h ^= h >> 29;
     }
-    for (; s.n; s.p++, s.n--)
-        h = (h ^ *s.p) * 1099511628211ull;
+    for (; span.n; span.p++, span.n--)
+        h = (h ^ *span.p) * 1099511628211ull;
     return h;
 }
 
-static inline size_t count_in(struct cq_span s, struct cq_span sought)
+static inline size_t count_in(struct cq_span span, struct cq_span sought)
 {
-    const uint8_t *at = s.p;
+    const uint8_t *at = span.p;
     size_t n = 0;
 
-    while (sought.n && (at = memmem(at, s.n - (size_t)(at - s.p), sought.p, sought.n)) != NULL) {
+    while (sought.n &&
+           (at = memmem(at, span.n - (size_t)(at - span.p), sought.p, sought.n)) != NULL) {
         at += sought.n;
         n++;
     }
@@ -68,74 +69,74 @@ static inline size_t count_in(struct cq_span s, struct cq_span sought)
 static inline enum cq_status bus_emit(void *arg, enum topic topic, int32_t partition,
                                       struct cq_span key, struct cq_span value, int64_t at_ms)
 {
-    struct memory_bus *b = arg;
-    uint64_t h = mix(1469598103934665603ull + (uint64_t)topic * 4096 + (uint64_t)partition, key);
+    struct memory_bus *bus = arg;
+    uint64_t hash = mix(1469598103934665603ull + (uint64_t)topic * 4096 + (uint64_t)partition, key);
 
     (void)at_ms;
-    b->records[topic]++;
-    b->bytes[topic] += key.n + value.n;
-    b->turn_bytes += key.n + value.n;
-    b->sum += mix(h, value);
-    b->copies += count_in(value, b->sought);
-    if (value.n > b->largest[topic])
-        b->largest[topic] = value.n;
-    if (b->taken)
-        b->taken(b->arg, topic, key, value);
+    bus->records[topic]++;
+    bus->bytes[topic] += key.n + value.n;
+    bus->turn_bytes += key.n + value.n;
+    bus->sum += mix(hash, value);
+    bus->copies += count_in(value, bus->sought);
+    if (value.n > bus->largest[topic])
+        bus->largest[topic] = value.n;
+    if (bus->taken)
+        bus->taken(bus->arg, topic, key, value);
     return value.n <= TOPIC_RECORD_MAX ? CQ_OK : CQ_FATAL;
 }
 
-static inline void bus_next_turn(struct memory_bus *b)
+static inline void bus_next_turn(struct memory_bus *bus)
 {
-    if (b->turn_bytes > b->turn_most)
-        b->turn_most = b->turn_bytes;
-    b->turn_bytes = 0;
-    b->turns++;
+    if (bus->turn_bytes > bus->turn_most)
+        bus->turn_most = bus->turn_bytes;
+    bus->turn_bytes = 0;
+    bus->turns++;
 }
 
-static inline size_t all_bytes(const struct memory_bus *b)
+static inline size_t all_bytes(const struct memory_bus *bus)
 {
     size_t n = 0;
 
     for (int t = 0; t < TOPIC_N; t++)
-        n += b->bytes[t];
+        n += bus->bytes[t];
     return n;
 }
 
 /* ---- the two stages ------------------------------------------------------------------- */
 
 /* One record, in as many turns as it takes. */
-static inline enum cq_status run_chat(struct chat_turn *t, const struct chat_input *in,
-                                      struct memory_bus *b)
+static inline enum cq_status run_chat(struct chat_turn *turn, const struct chat_input *in,
+                                      struct memory_bus *bus)
 {
-    const struct output_port port = { b, bus_room, bus_emit };
+    const struct output_port port = { bus, bus_room, bus_emit };
     const char *why = "";
     uint64_t place = 0;
 
     for (int i = 0; i < PARTS_MAX; i++) {
         uint64_t from = place;
-        enum cq_status st = chat_turn_step(t, in, &port, &place, &why), ended;
+        enum cq_status st = chat_turn_step(turn, in, &port, &place, &why), ended;
 
-        ended = chat_turn_end(t, &port);
-        bus_next_turn(b);
+        ended = chat_turn_end(turn, &port);
+        bus_next_turn(bus);
         if (st != CQ_AGAIN || ended != CQ_OK || place == from)
             return st == CQ_OK ? ended : st;
     }
     return CQ_AGAIN;
 }
 
-static inline enum cq_status run_user(struct user_turn *t, const struct user_input *in,
-                                      struct memory_bus *b)
+static inline enum cq_status run_user(struct user_turn *turn, const struct user_input *in,
+                                      struct memory_bus *bus)
 {
-    const struct output_port port = { b, bus_room, bus_emit };
+    const struct output_port port = { bus, bus_room, bus_emit };
     const char *why = "";
     uint64_t place = 0;
 
     for (int i = 0; i < PARTS_MAX; i++) {
         uint64_t from = place;
-        enum cq_status st = user_turn_step(t, in, &port, &place, &why), ended;
+        enum cq_status st = user_turn_step(turn, in, &port, &place, &why), ended;
 
-        ended = user_turn_end(t, &port);
-        bus_next_turn(b);
+        ended = user_turn_end(turn, &port);
+        bus_next_turn(bus);
         if (st != CQ_AGAIN || ended != CQ_OK || place == from)
             return st == CQ_OK ? ended : st;
     }
@@ -154,10 +155,10 @@ enum { A_USER = 1, A_CHAT, A_DEVICE, A_SESSION, A_MESSAGE, A_GATEWAY };
 
 static inline struct cq_buf encode(const struct codec_record *codec, const void *record)
 {
-    struct cq_buf b;
+    struct cq_buf buf;
 
-    buf_init(&b, TOPIC_RECORD_MAX);
-    if (codec_encode(codec, record, &b) != CQ_OK)
+    buf_init(&buf, TOPIC_RECORD_MAX);
+    if (codec_encode(codec, record, &buf) != CQ_OK)
         abort();
-    return b;
+    return buf;
 }

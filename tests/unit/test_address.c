@@ -7,11 +7,11 @@
 
 static struct cq_address address(const char *text)
 {
-    struct cq_address a = { { 0 } };
+    struct cq_address parsed = { { 0 } };
 
-    if (!address_parse(span_str(text), &a))
+    if (!address_parse(span_str(text), &parsed))
         fprintf(stderr, "no address: %s\n", text);
-    return a;
+    return parsed;
 }
 
 TEST(addresses_are_parsed_strictly)
@@ -20,11 +20,11 @@ TEST(addresses_are_parsed_strictly)
         "",    "1.2.3",     "1.2.3.4.5", "01.2.3.4",   "256.1.1.1", "1.2.3.4 ",          " 1.2.3.4",
         "::g", "1.2.3.4/8", "[::1]",     "1.2.3.4:80", "localhost", "1:2:3:4:5:6:7:8:9", "1.2.3.4\n"
     };
-    struct cq_address a;
+    struct cq_address parsed;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        CHECK_EQ_ROW(bad[i], address_parse(span_str(bad[i]), &a), false);
-    CHECK(!address_parse(span_of("1.2.3.4\0", 8), &a));
+        CHECK_EQ_ROW(bad[i], address_parse(span_str(bad[i]), &parsed), false);
+    CHECK(!address_parse(span_of("1.2.3.4\0", 8), &parsed));
     CHECK(address_eq(address("1.2.3.4"), address("::ffff:1.2.3.4")));
     CHECK(!address_eq(address("::1"), address("127.0.0.1")));
 }
@@ -50,11 +50,11 @@ TEST(ranges_hold_what_they_say)
         { "::/0", "2001:db9::1", true },
         { "::1", "::1", true },
     };
-    struct address_ranges r;
+    struct address_ranges ranges;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        CHECK(address_ranges_parse(rows[i].list, &r));
-        CHECK_EQ_ROW(rows[i].list, address_is_in(&r, address(rows[i].address)), rows[i].in);
+        CHECK(address_ranges_parse(rows[i].list, &ranges));
+        CHECK_EQ_ROW(rows[i].list, address_is_in(&ranges, address(rows[i].address)), rows[i].in);
     }
 }
 
@@ -62,17 +62,17 @@ TEST(wrong_ranges_are_refused)
 {
     static const char *const bad[] = { "10.0.0.0/33", "::/129", "10.0.0.0/",     "10.0.0.0/-1",
                                        "10.0.0.0/1x", "nobody", "10.0.0.1,,::1", "10.0.0.1 ::1" };
-    struct address_ranges r;
+    struct address_ranges ranges;
     char many[ADDRESS_RANGES_MAX * 8 + 8];
     int n = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        CHECK_EQ_ROW(bad[i], address_ranges_parse(bad[i], &r), false);
+        CHECK_EQ_ROW(bad[i], address_ranges_parse(bad[i], &ranges), false);
     for (int i = 0; i < ADDRESS_RANGES_MAX; i++)
         n += snprintf(many + n, sizeof many - (size_t)n, "1.1.1.1,");
-    CHECK(address_ranges_parse(many, &r));
+    CHECK(address_ranges_parse(many, &ranges));
     snprintf(many + n, sizeof many - (size_t)n, "1.1.1.1");
-    CHECK(!address_ranges_parse(many, &r));
+    CHECK(!address_ranges_parse(many, &ranges));
 }
 
 TEST(the_right_most_untrusted_address_is_the_client)

@@ -87,6 +87,18 @@ TEST(derived_ids_tell_how_bytes_are_parted)
     CHECK_EQ(one.b[6] >> 4, 8);
 }
 
+TEST(ids_are_kept_once_and_in_order)
+{
+    struct cq_id ids[] = { { { 2 } }, { { 1 } }, { { 2 } }, { { 3 } }, { { 1 } } };
+
+    CHECK_EQ(id_distinct(ids, ARRAY_LEN(ids)), 3);
+    CHECK_EQ(ids[0].b[0], 2);
+    CHECK_EQ(ids[1].b[0], 1);
+    CHECK_EQ(ids[2].b[0], 3);
+    CHECK_EQ(id_distinct(ids, 1), 1);
+    CHECK_EQ(id_distinct(NULL, 0), 0);
+}
+
 TEST(base64url_is_that_of_rfc_4648)
 {
     static const char *const rows[][2] = { { "", "" },           { "f", "Zg" },
@@ -136,63 +148,63 @@ TEST(utf8_is_checked_as_rfc_3629_says)
 
 TEST(buffers_stop_at_their_maximum)
 {
-    struct cq_buf b;
+    struct cq_buf buf;
 
-    buf_init(&b, 10);
-    buf_add_str(&b, "12345");
-    buf_add_i64(&b, INT64_MIN); /* 20 characters */
-    CHECK(b.failed);
-    CHECK_EQ(b.n, 5u);
-    buf_add_str(&b, "6"); /* once failed nothing more is added */
-    CHECK_EQ(b.n, 5u);
-    buf_clear(&b);
-    buf_add_i64(&b, -42);
-    CHECK(!b.failed);
-    CHECK_EQ(b.n, 3u);
-    CHECK(memcmp(b.p, "-42", 3) == 0);
-    buf_release(&b);
+    buf_init(&buf, 10);
+    buf_add_str(&buf, "12345");
+    buf_add_i64(&buf, INT64_MIN); /* 20 characters */
+    CHECK(buf.failed);
+    CHECK_EQ(buf.n, 5u);
+    buf_add_str(&buf, "6"); /* once failed nothing more is added */
+    CHECK_EQ(buf.n, 5u);
+    buf_clear(&buf);
+    buf_add_i64(&buf, -42);
+    CHECK(!buf.failed);
+    CHECK_EQ(buf.n, 3u);
+    CHECK(memcmp(buf.p, "-42", 3) == 0);
+    buf_release(&buf);
 }
 
-static void use(struct cq_arena *a, size_t bytes)
+static void use(struct cq_arena *arena, size_t bytes)
 {
-    arena_reset(a);
+    arena_reset(arena);
     for (size_t n = 0; n < bytes; n += 1000)
-        CHECK(arena_alloc(a, 1000) != NULL);
+        CHECK(arena_alloc(arena, 1000) != NULL);
 }
 
 /* With address sanitizer nothing is kept at all, which is no less. */
 TEST(an_arena_gives_back_what_it_once_needed)
 {
     enum { MIB = 1024 * 1024 };
-    struct cq_arena *a = arena_new(64 * MIB);
+    struct cq_arena *arena = arena_new(64 * MIB);
 
-    use(a, 40 * MIB);
-    CHECK(arena_held(a) >= 40 * MIB);
+    use(arena, 40 * MIB);
+    CHECK(arena_held(arena) >= 40 * MIB);
     for (int i = 0; i < 8; i++) {
-        use(a, MIB / 2);
-        use(a, 40 * MIB);
+        use(arena, MIB / 2);
+        use(arena, 40 * MIB);
     }
-    CHECK(arena_held(a) >= 40 * MIB); /* now and then is no reason to give it back */
+    CHECK(arena_held(arena) >= 40 * MIB); /* now and then is no reason to give it back */
     for (int i = 0; i < 400; i++)
-        use(a, MIB / 2);
-    CHECK(arena_held(a) <= 4 * MIB);
-    CHECK(arena_held(a) >= MIB / 2);
-    arena_free(a);
+        use(arena, MIB / 2);
+    CHECK(arena_held(arena) <= 4 * MIB);
+    CHECK(arena_held(arena) >= MIB / 2);
+    arena_free(arena);
 }
 
 TEST(arenas_stop_at_their_maximum_and_start_again)
 {
-    struct cq_arena *a = arena_new(1000);
+    struct cq_arena *arena = arena_new(1000);
 
-    CHECK(arena_alloc(a, 600) != NULL);
-    CHECK(arena_alloc(a, 600) == NULL);
-    CHECK(arena_alloc(a, SIZE_MAX) == NULL);
-    arena_reset(a);
-    uint8_t *p = arena_alloc(a, 900);
+    CHECK(arena_alloc(arena, 600) != NULL);
+    CHECK(arena_alloc(arena, 600) == NULL);
+    CHECK(arena_alloc(arena, SIZE_MAX) == NULL);
+    arena_reset(arena);
+    uint8_t *p = arena_alloc(arena, 900);
     CHECK(p != NULL);
     for (int i = 0; p && i < 900; i++)
         CHECK_EQ(p[i], 0);
-    arena_free(a);
+    arena_free(arena);
 }
 
 TEST(backoff_stays_in_its_bounds)
@@ -253,7 +265,7 @@ TEST(lists_are_cut_at_commas)
 TEST(numbers_are_written_to_their_ends)
 {
     static const struct {
-        int64_t v;
+        int64_t value;
         const char *text;
     } rows[] = {
         { 0, "0" },
@@ -266,5 +278,5 @@ TEST(numbers_are_written_to_their_ends)
     char room[SPAN_NUMBER_MAX];
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        CHECK_SPAN(span_number(rows[i].v, room), rows[i].text);
+        CHECK_SPAN(span_number(rows[i].value, room), rows[i].text);
 }

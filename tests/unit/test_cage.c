@@ -36,9 +36,9 @@ static void tidy(void)
     DIR *folder = opendir("/tmp");
     char path[300];
 
-    for (struct dirent *e; folder && (e = readdir(folder));)
-        if (strncmp(e->d_name, "cage-probe-", 11) == 0) {
-            snprintf(path, sizeof path, "/tmp/%s", e->d_name);
+    for (struct dirent *dirent; folder && (dirent = readdir(folder));)
+        if (strncmp(dirent->d_name, "cage-probe-", 11) == 0) {
+            snprintf(path, sizeof path, "/tmp/%s", dirent->d_name);
             unlink(path);
         }
     if (folder)

@@ -14,22 +14,22 @@ enum { MIB = 1024 * 1024 };
 
 #define ID(c) ((struct cq_id){ { (c), (c), 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, (c) } })
 
-static void put_long(struct cq_buf *b, int64_t v)
+static void put_long(struct cq_buf *buf, int64_t v)
 {
     uint64_t z = ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
 
     for (; z >= 0x80; z >>= 7)
-        buf_add_byte(b, (uint8_t)(z | 0x80));
-    buf_add_byte(b, (uint8_t)z);
+        buf_add_byte(buf, (uint8_t)(z | 0x80));
+    buf_add_byte(buf, (uint8_t)z);
 }
 
-static void put_framing(struct cq_buf *b, const struct codec_record *r)
+static void put_framing(struct cq_buf *buf, const struct codec_record *codec)
 {
-    uint32_t id = codec_schema_id(r);
+    uint32_t id = codec_schema_id(codec);
     const uint8_t head[] = { 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
                              (uint8_t)id };
 
-    buf_add(b, head, sizeof head);
+    buf_add(buf, head, sizeof head);
 }
 
 static struct chat_event sample(void)
@@ -55,70 +55,74 @@ static struct chat_event sample(void)
 
 TEST(framing_and_values)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
-    cq_auto(buf) struct cq_buf b;
-    struct chat_event e = sample(), back;
-    const struct message_accepted *m = &back.event.u.message_accepted;
+    cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event event = sample(), back;
+    const struct message_accepted *accepted = &back.event.u.message_accepted;
 
     memset(&back, 0xff, sizeof back);
-    buf_init(&b, MIB);
-    buf_add_str(&b, "before");
-    CHECK_EQ(codec_encode(&chat_event_codec, &e, &b), CQ_OK);
-    CHECK(memcmp(b.p, "before", 6) == 0);
-    CHECK_EQ(b.p[6], 0);
-    CHECK_EQ((uint32_t)b.p[7] << 24 | (uint32_t)b.p[8] << 16 | (uint32_t)b.p[9] << 8 | b.p[10],
+    buf_init(&buf, MIB);
+    buf_add_str(&buf, "before");
+    CHECK_EQ(codec_encode(&chat_event_codec, &event, &buf), CQ_OK);
+    CHECK(memcmp(buf.p, "before", 6) == 0);
+    CHECK_EQ(buf.p[6], 0);
+    CHECK_EQ((uint32_t)buf.p[7] << 24 | (uint32_t)buf.p[8] << 16 | (uint32_t)buf.p[9] << 8 |
+                 buf.p[10],
              codec_schema_id(&chat_event_codec));
     CHECK_EQ(codec_schema_id(&chat_event_codec) >> 30, 1);
-    CHECK_EQ(codec_decode(&chat_event_codec, span_of(b.p + 6, b.n - 6), a, &back, NULL), CQ_OK);
-    CHECK_EQ(back.seq, e.seq);
+    CHECK_EQ(codec_decode(&chat_event_codec, span_of(buf.p + 6, buf.n - 6), arena, &back, NULL),
+             CQ_OK);
+    CHECK_EQ(back.seq, event.seq);
     CHECK_EQ(back.source.offset, 77);
     CHECK_EQ(back.event.kind, CHAT_EVENT_MESSAGE_ACCEPTED);
-    CHECK(id_eq(back.device_id, ID(4)) && id_eq(m->peer, ID(7)) && m->has_peer);
-    CHECK(!m->has_key_id && m->key_id.n == 0); /* what is absent is zero */
-    CHECK_SPAN(m->content, "¿Qué tal?");
-    CHECK(m->content.p > b.p && m->content.p < b.p + b.n); /* borrowed, not copied */
+    CHECK(id_eq(back.device_id, ID(4)) && id_eq(accepted->peer, ID(7)) && accepted->has_peer);
+    CHECK(!accepted->has_key_id && accepted->key_id.n == 0); /* what is absent is zero */
+    CHECK_SPAN(accepted->content, "¿Qué tal?");
+    CHECK(accepted->content.p > buf.p &&
+          accepted->content.p < buf.p + buf.n); /* borrowed, not copied */
 }
 
 TEST(a_nested_record_stands_alone)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
-    cq_auto(buf) struct cq_buf b;
-    struct user_action x = { .user_id = ID(1),
-                             .action = { .kind = USER_ACTION_SESSION_CLOSED,
-                                         .u.session_closed.session_id = ID(9) } };
-    struct user_inbox whole = { .body = { .kind = USER_INBOX_USER_ACTION, .u.user_action = x } };
+    cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
+    cq_auto(buf) struct cq_buf buf;
+    struct user_action action = { .user_id = ID(1),
+                                  .action = { .kind = USER_ACTION_SESSION_CLOSED,
+                                              .u.session_closed.session_id = ID(9) } };
+    struct user_inbox whole = { .body = { .kind = USER_INBOX_USER_ACTION,
+                                          .u.user_action = action } };
     struct user_inbox back;
     struct user_action alone;
 
-    buf_init(&b, MIB);
-    CHECK_EQ(codec_encode(&user_inbox_codec, &whole, &b), CQ_OK);
-    CHECK_EQ(codec_decode(&user_inbox_codec, buf_span(&b), a, &back, NULL), CQ_OK);
+    buf_init(&buf, MIB);
+    CHECK_EQ(codec_encode(&user_inbox_codec, &whole, &buf), CQ_OK);
+    CHECK_EQ(codec_decode(&user_inbox_codec, buf_span(&buf), arena, &back, NULL), CQ_OK);
     CHECK_EQ(back.body.u.user_action.action.kind, USER_ACTION_SESSION_CLOSED);
-    buf_clear(&b);
-    CHECK_EQ(codec_encode(&user_action_codec, &x, &b), CQ_OK);
-    CHECK_EQ(codec_decode(&user_action_codec, buf_span(&b), a, &alone, NULL), CQ_OK);
+    buf_clear(&buf);
+    CHECK_EQ(codec_encode(&user_action_codec, &action, &buf), CQ_OK);
+    CHECK_EQ(codec_decode(&user_action_codec, buf_span(&buf), arena, &alone, NULL), CQ_OK);
     CHECK(id_eq(alone.action.u.session_closed.session_id, ID(9)));
 }
 
 TEST(encode_refuses_what_no_reader_could_take)
 {
-    cq_auto(buf) struct cq_buf b;
-    struct chat_event e = sample();
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event event = sample();
     static uint8_t big[400];
 
-    buf_init(&b, 512);
-    buf_add_str(&b, "kept");
-    e.event.u.message_accepted.type = MESSAGE_TYPE_N;
-    CHECK_EQ(codec_encode(&chat_event_codec, &e, &b), CQ_POISON);
-    e = sample();
-    e.client_id = span_str("\xc3(");
-    CHECK_EQ(codec_encode(&chat_event_codec, &e, &b), CQ_POISON);
-    e = sample();
-    e.event.u.message_accepted.content = span_of(big, sizeof big);
-    CHECK_EQ(codec_encode(&chat_event_codec, &e, &b), CQ_POISON);
-    CHECK_SPAN(b, "kept");
-    e = sample();
-    CHECK_EQ(codec_encode(&chat_event_codec, &e, &b), CQ_OK); /* still usable */
+    buf_init(&buf, 512);
+    buf_add_str(&buf, "kept");
+    event.event.u.message_accepted.type = MESSAGE_TYPE_N;
+    CHECK_EQ(codec_encode(&chat_event_codec, &event, &buf), CQ_POISON);
+    event = sample();
+    event.client_id = span_str("\xc3(");
+    CHECK_EQ(codec_encode(&chat_event_codec, &event, &buf), CQ_POISON);
+    event = sample();
+    event.event.u.message_accepted.content = span_of(big, sizeof big);
+    CHECK_EQ(codec_encode(&chat_event_codec, &event, &buf), CQ_POISON);
+    CHECK_SPAN(buf, "kept");
+    event = sample();
+    CHECK_EQ(codec_encode(&chat_event_codec, &event, &buf), CQ_OK); /* still usable */
 }
 
 TEST(nothing_is_written_that_says_nothing)
@@ -127,12 +131,12 @@ TEST(nothing_is_written_that_says_nothing)
     pid_t child = fork();
 
     if (child == 0) {
-        cq_auto(buf) struct cq_buf b;
-        struct chat_event e = sample();
+        cq_auto(buf) struct cq_buf buf;
+        struct chat_event event = sample();
 
-        buf_init(&b, 512);
-        e.event.kind = CHAT_EVENT_EVENT_KIND_N;
-        _exit(codec_encode(&chat_event_codec, &e, &b));
+        buf_init(&buf, 512);
+        event.event.kind = CHAT_EVENT_EVENT_KIND_N;
+        _exit(codec_encode(&chat_event_codec, &event, &buf));
     }
     CHECK(child > 0 && waitpid(child, &ended, 0) == child);
     CHECK(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGABRT);
@@ -140,25 +144,25 @@ TEST(nothing_is_written_that_says_nothing)
 
 /* mobile.push with an array written in the given blocks: count per block, negative with its byte
  * size. */
-static void put_push(struct cq_buf *b, const int *blocks, int blocks_n, int size_error)
+static void put_push(struct cq_buf *buf, const int *blocks, int blocks_n, int size_error)
 {
-    struct mobile_push m = { .user_id = ID(1), .frame = span_str("f") };
+    struct mobile_push push = { .user_id = ID(1), .frame = span_str("f") };
     uint8_t device = 0;
 
-    if (codec_encode(&mobile_push_codec, &m, b) != CQ_OK)
+    if (codec_encode(&mobile_push_codec, &push, buf) != CQ_OK)
         return;
-    b->n -= 6; /* the empty array, and five empty fields behind it */
+    buf->n -= 8; /* the empty array, and seven empty fields behind it */
     for (int i = 0; i < blocks_n; i++) {
         int n = blocks[i] < 0 ? -blocks[i] : blocks[i];
 
-        put_long(b, blocks[i]);
+        put_long(buf, blocks[i]);
         if (blocks[i] < 0)
-            put_long(b, 16 * n + size_error);
-        for (int k = 0; k < n; k++, device++)
-            buf_add(b, ID(device).b, 16);
+            put_long(buf, 16 * n + size_error);
+        for (int target = 0; target < n; target++, device++)
+            buf_add(buf, ID(device).b, 16);
     }
-    for (int i = 0; i < 6; i++)
-        put_long(b, 0);
+    for (int i = 0; i < 8; i++)
+        put_long(buf, 0);
 }
 
 TEST(arrays_in_any_blocks)
@@ -177,57 +181,58 @@ TEST(arrays_in_any_blocks)
         { "size beyond the end", { -3 }, 1, 1000, CQ_POISON, 0 },
         { "negative size", { -3 }, 1, -1000, CQ_POISON, 0 },
     };
-    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
+    cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        cq_auto(buf) struct cq_buf b;
-        struct mobile_push m;
+        cq_auto(buf) struct cq_buf buf;
+        struct mobile_push push;
 
-        buf_init(&b, MIB);
-        put_push(&b, rows[i].blocks, rows[i].blocks_n, rows[i].size_error);
-        CHECK_EQ_ROW(rows[i].name, codec_decode(&mobile_push_codec, buf_span(&b), a, &m, NULL),
+        buf_init(&buf, MIB);
+        put_push(&buf, rows[i].blocks, rows[i].blocks_n, rows[i].size_error);
+        CHECK_EQ_ROW(rows[i].name,
+                     codec_decode(&mobile_push_codec, buf_span(&buf), arena, &push, NULL),
                      rows[i].want);
         if (rows[i].want != CQ_OK)
             continue;
-        CHECK_EQ_ROW(rows[i].name, m.devices_n, rows[i].want_n);
-        for (size_t k = 0; k < m.devices_n; k++)
-            CHECK(id_eq(m.devices[k], ID((uint8_t)k)));
+        CHECK_EQ_ROW(rows[i].name, push.devices_n, rows[i].want_n);
+        for (size_t byte = 0; byte < push.devices_n; byte++)
+            CHECK(id_eq(push.devices[byte], ID((uint8_t)byte)));
     }
 }
 
 TEST(a_full_arena_is_not_poison)
 {
     cq_auto(arena) struct cq_arena *small = arena_new(64);
-    cq_auto(buf) struct cq_buf b;
-    struct mobile_push m;
+    cq_auto(buf) struct cq_buf buf;
+    struct mobile_push push;
 
-    buf_init(&b, MIB);
-    put_push(&b, (const int[]){ 5 }, 1, 0);
-    CHECK_EQ(codec_decode(&mobile_push_codec, buf_span(&b), small, &m, NULL), CQ_AGAIN);
+    buf_init(&buf, MIB);
+    put_push(&buf, (const int[]){ 5 }, 1, 0);
+    CHECK_EQ(codec_decode(&mobile_push_codec, buf_span(&buf), small, &push, NULL), CQ_AGAIN);
 }
 
 /* ---- hostile bytes
  * -------------------------------------------------------------------------------- */
 
-static const char *decode_hostile(const struct codec_record *r, const void *body, size_t n)
+static const char *decode_hostile(const struct codec_record *codec, const void *body, size_t n)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(MIB);
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
+    cq_auto(buf) struct cq_buf buf;
     const char *why = "decoded";
-    void *rec = arena_alloc(a, r->size);
+    void *rec = arena_alloc(arena, codec->size);
 
-    buf_init(&b, MIB);
-    put_framing(&b, r);
-    buf_add(&b, body, n);
-    if (codec_decode(r, buf_span(&b), a, rec, &why) == CQ_AGAIN)
+    buf_init(&buf, MIB);
+    put_framing(&buf, codec);
+    buf_add(&buf, body, n);
+    if (codec_decode(codec, buf_span(&buf), arena, rec, &why) == CQ_AGAIN)
         return "again";
     return why;
 }
 
-/* The fields of a UserAction: ids, time, userSignedUp with an empty name, the 13 others null. */
+/* The fields of a UserAction: ids, time, userSignedUp with an empty name, the 14 others null. */
 #define ZEROS_8 0, 0, 0, 0, 0, 0, 0, 0
 #define ZEROS_32 ZEROS_8, ZEROS_8, ZEROS_8, ZEROS_8
-#define FACT ZEROS_32, 0, 2, 0, ZEROS_8, 0, 0, 0, 0, 0
+#define FACT ZEROS_32, 0, 2, 0, ZEROS_8, 0, 0, 0, 0, 0, 0
 
 /* Killers of avro-c 1.11.1: each made it allocate, loop or read past an end. */
 TEST(hostile_counts_and_lengths)
@@ -235,7 +240,7 @@ TEST(hostile_counts_and_lengths)
 #define B(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
     const struct {
         const char *name;
-        const struct codec_record *r;
+        const struct codec_record *codec;
         const uint8_t *body;
         size_t n;
         const char *want;
@@ -261,7 +266,7 @@ TEST(hostile_counts_and_lengths)
         { "enum -5", &message_sent_codec, B(0x09, 0, 0, 0), "enum out of range" },
         { "enum one too far", &message_sent_codec, B(0x0c, 0, 0, 0, 0), "enum out of range" },
         { "enum UNKNOWN", &message_sent_codec, B(0, 0, 0, 0, 0), "unknown enum symbol" },
-        { "last enum", &message_sent_codec, B(0x0a, 0, 0, 0, 0), "decoded" },
+        { "last enum", &message_sent_codec, B(0x0a, 0, 0, 0, 0, 0, 0, 0), "decoded" },
         { "nullable 2", &message_sent_codec, B(2, 0, 0, 4), "union index out of range" },
         { "nullable -1", &message_sent_codec, B(2, 0, 0, 1), "union index out of range" },
         { "no fact", &user_inbox_codec, B(0, 0), "no fact" },
@@ -285,7 +290,7 @@ TEST(hostile_counts_and_lengths)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const char *why = decode_hostile(rows[i].r, rows[i].body, rows[i].n);
+        const char *why = decode_hostile(rows[i].codec, rows[i].body, rows[i].n);
 
         if (strcmp(why, rows[i].want) != 0)
             fprintf(stderr, "row: %s\n", rows[i].name);
@@ -295,82 +300,85 @@ TEST(hostile_counts_and_lengths)
 
 TEST(framing_is_checked)
 {
-    struct chat_renamed r;
+    struct chat_renamed renamed;
     const char *why = NULL;
     const uint8_t magic[] = { 1, 0, 0, 0, 0, 0 }, unknown[] = { 0, 0x12, 0x34, 0x56, 0x78, 0 };
 
-    CHECK_EQ(codec_decode(&chat_renamed_codec, span_of("", 0), NULL, &r, &why), CQ_POISON);
+    CHECK_EQ(codec_decode(&chat_renamed_codec, span_of("", 0), NULL, &renamed, &why), CQ_POISON);
     CHECK_STR(why, "no framing");
-    CHECK_EQ(codec_decode(&chat_renamed_codec, span_of(magic, 6), NULL, &r, &why), CQ_POISON);
+    CHECK_EQ(codec_decode(&chat_renamed_codec, span_of(magic, 6), NULL, &renamed, &why), CQ_POISON);
     CHECK_STR(why, "no framing");
-    CHECK_EQ(codec_decode(&chat_renamed_codec, span_of(unknown, 6), NULL, &r, &why), CQ_POISON);
+    CHECK_EQ(codec_decode(&chat_renamed_codec, span_of(unknown, 6), NULL, &renamed, &why),
+             CQ_POISON);
     CHECK_STR(why, "unknown schema id");
 }
 
 /* Decode from memory of exactly that size, so that the address sanitizer sees one byte too many.
  * What still decodes must encode to something that decodes to the same. */
-static void decode_exact(const struct codec_record *r, struct cq_span in, struct cq_arena *a,
-                         enum cq_status *ret)
+static void decode_exact(const struct codec_record *codec, struct cq_span in,
+                         struct cq_arena *arena, enum cq_status *ret)
 {
     cq_auto(buf) struct cq_buf again;
     uint8_t *copy = malloc(in.n ? in.n : 1);
     void *rec, *back;
 
-    arena_reset(a);
+    arena_reset(arena);
     buf_init(&again, 2 * MIB);
     memcpy(copy, in.p, in.n);
-    rec = arena_alloc(a, r->size);
-    back = arena_alloc(a, r->size);
-    *ret = codec_decode(r, span_of(copy, in.n), a, rec, NULL);
-    if (*ret == CQ_OK &&
-        (codec_encode(r, rec, &again) != CQ_OK ||
-         codec_decode(r, buf_span(&again), a, back, NULL) != CQ_OK || !record_equal(r, rec, back)))
+    rec = arena_alloc(arena, codec->size);
+    back = arena_alloc(arena, codec->size);
+    *ret = codec_decode(codec, span_of(copy, in.n), arena, rec, NULL);
+    if (*ret == CQ_OK && (codec_encode(codec, rec, &again) != CQ_OK ||
+                          codec_decode(codec, buf_span(&again), arena, back, NULL) != CQ_OK ||
+                          !record_equal(codec, rec, back)))
         *ret = CQ_FATAL;
     free(copy);
 }
 
 TEST(cut_at_every_length)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(16 * MIB);
+    cq_auto(arena) struct cq_arena *arena = arena_new(16 * MIB);
     cq_auto(arena) struct cq_arena *scratch = arena_new(16 * MIB);
 
     for (size_t i = 0; codec_records[i]; i++)
         for (uint64_t seed = 0; seed < 12; seed++) {
-            cq_auto(buf) struct cq_buf b;
-            struct rng g = { seed };
+            cq_auto(buf) struct cq_buf buf;
+            struct rng rng = { seed };
             enum cq_status st;
 
-            buf_init(&b, MIB);
-            arena_reset(a);
-            CHECK_EQ(codec_encode(codec_records[i], record_random(codec_records[i], &g, a), &b),
-                     CQ_OK);
-            for (size_t n = 0; n <= b.n; n++) {
-                decode_exact(codec_records[i], span_of(b.p, n), scratch, &st);
-                CHECK_EQ_ROW(codec_name(codec_records[i]), st, n < b.n ? CQ_POISON : CQ_OK);
+            buf_init(&buf, MIB);
+            arena_reset(arena);
+            CHECK_EQ(
+                codec_encode(codec_records[i], record_random(codec_records[i], &rng, arena), &buf),
+                CQ_OK);
+            for (size_t n = 0; n <= buf.n; n++) {
+                decode_exact(codec_records[i], span_of(buf.p, n), scratch, &st);
+                CHECK_EQ_ROW(codec_name(codec_records[i]), st, n < buf.n ? CQ_POISON : CQ_OK);
             }
         }
 }
 
 TEST(flipped_bytes)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(16 * MIB);
+    cq_auto(arena) struct cq_arena *arena = arena_new(16 * MIB);
     cq_auto(arena) struct cq_arena *scratch = arena_new(16 * MIB);
     size_t refused = 0, taken = 0;
 
     for (size_t i = 0; codec_records[i]; i++)
         for (uint64_t seed = 0; seed < 4000; seed++) {
-            cq_auto(buf) struct cq_buf b;
-            struct rng g = { seed };
+            cq_auto(buf) struct cq_buf buf;
+            struct rng rng = { seed };
             enum cq_status st;
 
-            buf_init(&b, MIB);
-            arena_reset(a);
-            CHECK_EQ(codec_encode(codec_records[i], record_random(codec_records[i], &g, a), &b),
-                     CQ_OK);
-            for (uint64_t flips = rng_below(&g, 4) + 1; flips; flips--)
-                b.p[CODEC_FRAMING + rng_below(&g, b.n - CODEC_FRAMING)] ^=
-                    (uint8_t)(1 + rng_below(&g, 255));
-            decode_exact(codec_records[i], buf_span(&b), scratch, &st);
+            buf_init(&buf, MIB);
+            arena_reset(arena);
+            CHECK_EQ(
+                codec_encode(codec_records[i], record_random(codec_records[i], &rng, arena), &buf),
+                CQ_OK);
+            for (uint64_t flips = rng_below(&rng, 4) + 1; flips; flips--)
+                buf.p[CODEC_FRAMING + rng_below(&rng, buf.n - CODEC_FRAMING)] ^=
+                    (uint8_t)(1 + rng_below(&rng, 255));
+            decode_exact(codec_records[i], buf_span(&buf), scratch, &st);
             CHECK(st == CQ_OK || st == CQ_POISON);
             refused += st == CQ_POISON;
             taken += st == CQ_OK;

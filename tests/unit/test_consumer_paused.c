@@ -8,11 +8,11 @@
 
 static const char TWO[] = "two";
 
-static enum cq_status member(struct bus_world *w, struct consumer **ret)
+static enum cq_status member(struct bus_world *world, struct consumer **ret)
 {
     static const char *const topics[] = { TWO };
 
-    return consumer_new(&(struct consumer_conf){ .brokers = w->brokers,
+    return consumer_new(&(struct consumer_conf){ .brokers = world->brokers,
                                                  .client_id = "paper",
                                                  .group = GROUP,
                                                  .topics = topics,
@@ -22,11 +22,11 @@ static enum cq_status member(struct bus_world *w, struct consumer **ret)
 }
 
 /* Poll once. The number of records that came. */
-static int poll_once(struct consumer *c)
+static int poll_once(struct consumer *consumer)
 {
     struct bus_record rec;
 
-    if (consumer_poll(c, 10, &rec) != CQ_OK || !rec.topic)
+    if (consumer_poll(consumer, 10, &rec) != CQ_OK || !rec.topic)
         return 0;
     record_release(&rec);
     return 1;
@@ -49,26 +49,26 @@ static bool until_owned(struct consumer *a, int a_owns, struct consumer *b, int 
 
 TEST(a_paused_partition_that_went_away_is_read_when_it_is_back)
 {
-    struct bus_world w;
+    struct bus_world world;
     struct consumer *stays = NULL, *goes = NULL;
     int64_t until_ms;
     int got = 0;
 
-    world_open(&w);
-    rd_kafka_mock_topic_create(w.cluster, TWO, 2, 1);
-    CHECK(world_put_to(&w, TWO, "first"));
-    CHECK_EQ(member(&w, &stays), CQ_OK);
+    world_open(&world);
+    rd_kafka_mock_topic_create(world.cluster, TWO, 2, 1);
+    CHECK(world_put_to(&world, TWO, "first"));
+    CHECK_EQ(member(&world, &stays), CQ_OK);
     CHECK(until_owned(stays, 2, NULL, 0));
     consumer_pause(stays, TWO, 0, true);
     consumer_pause(stays, TWO, 1, true);
-    CHECK_EQ(member(&w, &goes), CQ_OK);
+    CHECK_EQ(member(&world, &goes), CQ_OK);
     CHECK(until_owned(stays, 1, goes, 1));
     consumer_free(goes);
     CHECK(until_owned(stays, 2, NULL, 0));
-    CHECK(world_put_to(&w, TWO, "second"));
+    CHECK(world_put_to(&world, TWO, "second"));
     for (until_ms = clock_mono_ms() + WITHIN_MS; !got && clock_mono_ms() < until_ms;)
         got += poll_once(stays);
     CHECK(got);
     consumer_free(stays);
-    world_close(&w);
+    world_close(&world);
 }

@@ -6,10 +6,11 @@
  */
 #include "tests/unit/test.h"
 
+#include "edge/ws/signals.h"
 #include "schemas/delivery.h"
 #include "schemas/frame.h"
 #include "sinks/mobile/payload.h"
-#include "sinks/persistence/rows.h"
+#include "sinks/persistence/tables.h"
 #include "sinks/status/ticks.h"
 #include "sinks/websocket/sink.h"
 #include "tests/unit/costs.h"
@@ -32,50 +33,58 @@ typedef const char *take_fn(struct cq_arena *a, const struct kept *k, struct cos
 
 static struct rows *rows;
 
-static const char *rows_verdict(enum cq_status st, struct cost *c)
+static const char *rows_verdict(enum cq_status st, struct cost *cost)
 {
-    c->outputs = rows->messages_n + rows->chats_n + rows->members_n + rows->ops_n + rows->users_n +
-                 rows->devices_n + rows->media_n + rows->found_n + rows->rejected_n;
-    for (size_t i = 0; i < rows->messages_n; i++)
-        c->out += rows->m_content[i].n + rows->m_client[i].n + rows->m_content_type[i].n;
-    c->out += c->outputs * sizeof(struct cq_id) * 4;
+    cost->outputs = rows->ops_n;
+    for (size_t i = 0; i < ROWS_TABLE_N; i++) {
+        size_t n;
+
+        memcpy(&n, (const char *)rows + rows_tables[i].n_at, sizeof n);
+        cost->outputs += n;
+    }
+    for (size_t i = 0; i < rows->messages.n; i++)
+        cost->out += rows->messages.v[i].content.n + rows->messages.v[i].client.n +
+                     rows->messages.v[i].content_type.n;
+    cost->out += cost->outputs * sizeof(struct cq_id) * 4;
     rows_clear(rows);
     return st == CQ_OK ? NULL : cq_status_name(st);
 }
 
-static const char *persist_event(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *persist_event(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct chat_event *e = ARENA_NEW(a, struct chat_event);
-    enum cq_status st = codec_decode(&chat_event_codec, k->value, a, e, NULL);
+    struct chat_event *event = ARENA_NEW(arena, struct chat_event);
+    enum cq_status st = codec_decode(&chat_event_codec, kept->value, arena, event, NULL);
 
-    return rows_verdict(st == CQ_OK ? rows_chat_event(rows, e) : st, c);
+    return rows_verdict(st == CQ_OK ? rows_chat_event(rows, event) : st, cost);
 }
 
-static const char *persist_user(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *persist_user(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct user_event *e = ARENA_NEW(a, struct user_event);
-    enum cq_status st = codec_decode(&user_event_codec, k->value, a, e, NULL);
+    struct user_event *event = ARENA_NEW(arena, struct user_event);
+    enum cq_status st = codec_decode(&user_event_codec, kept->value, arena, event, NULL);
 
-    return rows_verdict(st == CQ_OK ? rows_user_event(rows, e) : st, c);
+    return rows_verdict(st == CQ_OK ? rows_user_event(rows, event) : st, cost);
 }
 
-static const char *persist_target(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *persist_target(struct cq_arena *arena, const struct kept *kept,
+                                  struct cost *cost)
 {
-    struct push_target *t = ARENA_NEW(a, struct push_target);
+    struct push_target *target = ARENA_NEW(arena, struct push_target);
     enum cq_status st;
 
-    if (!k->value.n)
-        return rows_verdict(rows_push_gone(rows, k->key), c);
-    st = codec_decode(&push_target_codec, k->value, a, t, NULL);
-    return rows_verdict(st == CQ_OK ? rows_push_target(rows, t) : st, c);
+    if (!kept->value.n)
+        return rows_verdict(rows_push_gone(rows, kept->key), cost);
+    st = codec_decode(&push_target_codec, kept->value, arena, target, NULL);
+    return rows_verdict(st == CQ_OK ? rows_push_target(rows, target) : st, cost);
 }
 
-static const char *persist_rejection(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *persist_rejection(struct cq_arena *arena, const struct kept *kept,
+                                     struct cost *cost)
 {
-    struct rejection *x = ARENA_NEW(a, struct rejection);
-    enum cq_status st = codec_decode(&rejection_codec, k->value, a, x, NULL);
+    struct rejection *rejection = ARENA_NEW(arena, struct rejection);
+    enum cq_status st = codec_decode(&rejection_codec, kept->value, arena, rejection, NULL);
 
-    return rows_verdict(st == CQ_OK ? rows_rejection(rows, x) : st, c);
+    return rows_verdict(st == CQ_OK ? rows_rejection(rows, rejection) : st, cost);
 }
 
 /* ---- status --------------------------------------------------------------------------- */
@@ -83,24 +92,24 @@ static const char *persist_rejection(struct cq_arena *a, const struct kept *k, s
 static struct ticks *ticks;
 
 /* A whole turn of this record, in the largest group there is, whose past all plays a part. */
-static const char *tick(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *tick(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct delivery_status s;
+    struct delivery_status status;
     struct tick_chat *chat;
-    enum cq_status st = codec_decode(&delivery_status_codec, k->value, a, &s, NULL);
+    enum cq_status st = codec_decode(&delivery_status_codec, kept->value, arena, &status, NULL);
 
     ticks_clear(ticks);
     for (int64_t i = 0; st == CQ_OK && i < TICKS_RECORDS_MAX; i++) {
-        s.user_id = id_of(A_USER, (uint32_t)i % GROUP);
-        st = ticks_add(ticks, &s, 0, i, false, a);
+        status.user_id = id_of(A_USER, (uint32_t)i % GROUP);
+        st = ticks_add(ticks, &status, 0, i, false, arena);
     }
     if (st != CQ_OK)
         return cq_status_name(st);
-    if (ticks_add(ticks, &s, 0, TICKS_RECORDS_MAX, false, a) != CQ_AGAIN)
+    if (ticks_add(ticks, &status, 0, TICKS_RECORDS_MAX, false, arena) != CQ_AGAIN)
         return "more records than a turn has";
     chat = &ticks->chats[0];
-    chat->users = ARENA_ARRAY(a, struct tick_user, GROUP);
-    chat->stays = ARENA_ARRAY(a, struct tick_stay, GROUP_STAYS_MAX);
+    chat->users = ARENA_ARRAY(arena, struct tick_user, GROUP);
+    chat->stays = ARENA_ARRAY(arena, struct tick_stay, GROUP_STAYS_MAX);
     if (!chat->users || !chat->stays)
         return "the arena is full";
     chat->users_n = GROUP;
@@ -112,8 +121,8 @@ static const char *tick(struct cq_arena *a, const struct kept *k, struct cost *c
             (struct tick_stay){ i % GROUP, (int64_t)(i / GROUP),
                                 i / GROUP == 3 ? INT64_MAX : (int64_t)(i / GROUP) + 1 };
     ticks_apply(ticks);
-    c->outputs = ticks->receipts_n + ticks->devices_n + ticks->advances_n + ticks->ranges_n;
-    c->out = c->outputs * sizeof(struct cq_id) * 3;
+    cost->outputs = ticks->receipts_n + ticks->devices_n + ticks->advances_n + ticks->ranges_n;
+    cost->out = cost->outputs * sizeof(struct cq_id) * 3;
     return ticks->receipts_n > 2 * TICKS_RECORDS_MAX || ticks->advances_n > 2 * TICKS_RECORDS_MAX ||
                    ticks->devices_n > TICKS_RECORDS_MAX
                ? "more rows than there is room for"
@@ -149,20 +158,20 @@ static void no_close(void *conn, int code, struct cq_span reason)
 }
 
 /* As the door to user.inbox takes it. */
-static enum cq_status on_submit(void *arg, const struct user_action *a, uint64_t opaque)
+static enum cq_status on_submit(void *arg, const struct user_action *action, uint64_t opaque)
 {
-    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *a } };
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *action } };
     struct cq_buf value;
 
     (void)arg;
     if (told.n == TOLD_MAX)
         return CQ_AGAIN;
     buf_init(&value, TOPIC_CUT_BYTES);
-    if (validate_user(a) || codec_encode(&user_inbox_codec, &record, &value) != CQ_OK)
+    if (validate_user(action) || codec_encode(&user_inbox_codec, &record, &value) != CQ_OK)
         told.fault = "what is handed back does not enter user.inbox";
     told.bytes += value.n;
-    if (a->action.kind == USER_ACTION_SESSION_LOST)
-        told.items += a->action.u.session_lost.items_n;
+    if (action->action.kind == USER_ACTION_SESSION_LOST)
+        told.items += action->action.u.session_lost.items_n;
     told.opaque[told.n++] = opaque;
     told.all++;
     buf_release(&value);
@@ -193,13 +202,13 @@ static struct cq_id a_new_id(void *arg)
 }
 
 /* None of its sessions is here: all of it is handed back. */
-static const char *route_push(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *route_push(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
     struct sink *sink = NULL;
     const char *why = "";
     enum cq_status st;
 
-    (void)a;
+    (void)arena;
     memset(&told, 0, sizeof told);
     if (sink_new(&(struct sink_conf){ .port = { .frame = no_frame,
                                                 .wake = no_wake,
@@ -214,16 +223,16 @@ static const char *route_push(struct cq_arena *a, const struct kept *k, struct c
         return "no sink";
     sink_assigned(sink, 0, 0);
     sink_settled(sink);
-    st = sink_record(sink, 0, 0, k->value, &why);
+    st = sink_record(sink, 0, 0, kept->value, &why);
     for (int i = 0; st == CQ_OK && !sink_is_settled(sink) && i < PARTS_MAX; i++) {
         sink_batch_end(sink);
         while (told.n)
             sink_report(sink, told.opaque[--told.n], CQ_OK);
         sink_tick(sink);
-        c->parts++;
+        cost->parts++;
     }
-    c->outputs = told.all;
-    c->out = told.bytes;
+    cost->outputs = told.all;
+    cost->out = told.bytes;
     if (st == CQ_OK && !sink_is_settled(sink))
         told.fault = "what is handed back does not end";
     if (told.bytes > told.all * HANDED_BACK + told.items * (FRAME_EXCERPT_MAX + HANDED_BACK))
@@ -232,33 +241,83 @@ static const char *route_push(struct cq_arena *a, const struct kept *k, struct c
     return st == CQ_OK ? told.fault : cq_status_name(st);
 }
 
+/* ---- signals -------------------------------------------------------------------------- */
+
+static bool not_ours(void *arg, int32_t slot)
+{
+    (void)arg;
+    return slot == 0;
+}
+
+static bool nobody_here(void *arg, struct cq_id user)
+{
+    (void)arg;
+    (void)user;
+    return false;
+}
+
+static void no_send(void *arg, int32_t slot, struct cq_span value)
+{
+    (void)slot;
+    *(size_t *)arg += value.n;
+}
+
+static bool no_show(void *conn, struct cq_id user, struct cq_span frame)
+{
+    (void)conn;
+    (void)user;
+    (void)frame;
+    return true;
+}
+
+/* As many items as a gateway puts into one record. Nobody looks. */
+static const char *take_signals(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
+{
+    struct signal_batch batch = { .from_slot = 1, .said_n = SIGNALS_RECORD_ITEMS_MAX };
+    struct signals_port port = { &cost->out, not_ours, nobody_here, no_send, no_show };
+    struct signals signals;
+    struct cq_buf value;
+    enum cq_status st;
+
+    (void)kept;
+    batch.said = ARENA_ARRAY(arena, struct signal, batch.said_n);
+    value = encode(&signal_batch_codec, &batch);
+    st = signals_init(&signals, port, 1);
+    if (st == CQ_OK)
+        st = signals_take(&signals, buf_span(&value), 1);
+    cost->in = value.n;
+    signals_release(&signals);
+    buf_release(&value);
+    return st == CQ_OK ? NULL : cq_status_name(st);
+}
+
 /* ---- mobile --------------------------------------------------------------------------- */
 
-static const char *push_phone(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *push_phone(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct mobile_push m;
+    struct mobile_push push;
     struct push_content content = { .ttl_s = 86400, .badge = INT64_MAX, .badge_known = true };
     struct cq_buf body;
     bool failed = false;
-    enum cq_status st = codec_decode(&mobile_push_codec, k->value, a, &m, NULL);
+    enum cq_status st = codec_decode(&mobile_push_codec, kept->value, arena, &push, NULL);
 
-    if (st == CQ_OK && m.frame.n)
-        st = payload_read_frame(m.frame, a, &content);
-    if (st != CQ_OK || m.targets_n > MOBILE_PUSH_TARGETS_MAX)
+    if (st == CQ_OK && push.frame.n)
+        st = payload_read_frame(push.frame, push.user_id, arena, &content);
+    if (st != CQ_OK || push.targets_n > MOBILE_PUSH_TARGETS_MAX)
         return "it is taken for poison";
-    content.seq = m.seq;
-    content.sender = content.chat_name = draw_name(a, 0);
+    content.seq = push.seq;
+    content.sender = content.chat_name = draw_name(arena, 0);
     content.is_group = true;
-    for (size_t i = 0; i < m.targets_n; i++) {
+    for (size_t i = 0; i < push.targets_n; i++) {
         for (int apple = 0; apple < 2; apple++) {
             buf_init(&body, 64 * 1024);
             if (apple)
-                payload_apns(&content, &m.targets[i].address, &body);
+                payload_apns(&content, &push.targets[i].address, &body);
             else
-                payload_fcm(&content, &m.targets[i].address, false, &body);
+                payload_fcm(&content, &push.targets[i].address, false, &body);
             failed |= body.failed || body.n > PAYLOAD_MAX;
-            c->out += body.n;
-            c->outputs++;
+            cost->out += body.n;
+            cost->outputs++;
             buf_release(&body);
         }
     }
@@ -266,93 +325,103 @@ static const char *push_phone(struct cq_arena *a, const struct kept *k, struct c
 }
 
 /* The longest words that a provider has for us. */
-static const char *read_outcome(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *read_outcome(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct push_outcome o = { .detail = draw_text(a, 0, 1024, true) }, again;
-    struct cq_buf value = encode(&push_outcome_codec, &o);
-    enum cq_status st = codec_decode(&push_outcome_codec, buf_span(&value), a, &again, NULL);
+    struct push_outcome outcome = { .detail = draw_text(arena, 0, 1024, true) }, again;
+    struct cq_buf value = encode(&push_outcome_codec, &outcome);
+    enum cq_status st = codec_decode(&push_outcome_codec, buf_span(&value), arena, &again, NULL);
 
-    (void)k;
-    c->out = value.n;
+    (void)kept;
+    cost->out = value.n;
     buf_release(&value);
     return st == CQ_OK ? NULL : cq_status_name(st);
 }
 
 /* ---- media, and what the processors restore ------------------------------------------- */
 
-static const char *media_event(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *media_event(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct chat_event e;
+    struct chat_event event;
 
-    (void)c;
-    return codec_decode(&chat_event_codec, k->value, a, &e, NULL) == CQ_OK ? NULL
-                                                                           : "again or poison";
+    (void)cost;
+    return codec_decode(&chat_event_codec, kept->value, arena, &event, NULL) == CQ_OK
+               ? NULL
+               : "again or poison";
 }
 
 /* A gateway looks at the last records of a partition, for the source they name. */
-static const char *look_at_user(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *look_at_user(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct user_event e;
+    struct user_event event;
 
-    (void)c;
-    return codec_decode(&user_event_codec, k->value, a, &e, NULL) == CQ_OK ? NULL
-                                                                           : "again or poison";
+    (void)cost;
+    return codec_decode(&user_event_codec, kept->value, arena, &event, NULL) == CQ_OK
+               ? NULL
+               : "again or poison";
 }
 
-static const char *restore_members(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *restore_members(struct cq_arena *arena, const struct kept *kept,
+                                   struct cost *cost)
 {
-    struct chat_members m;
+    struct chat_members members;
     struct groups groups;
-    enum cq_status st = codec_decode(&chat_members_codec, k->value, a, &m, NULL);
+    enum cq_status st = codec_decode(&chat_members_codec, kept->value, arena, &members, NULL);
 
     groups_init(&groups);
     if (st == CQ_OK)
-        st = groups_restore(&groups, &m);
-    c->outputs = m.members_n;
+        st = groups_restore(&groups, &members);
+    cost->outputs = members.members_n;
     groups_release(&groups);
     return st == CQ_OK ? NULL : "a group is forgotten";
 }
 
-static const char *restore_presence(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *restore_presence(struct cq_arena *arena, const struct kept *kept,
+                                    struct cost *cost)
 {
-    struct presence p;
-    struct user_state s;
-    enum cq_status st = k->value.n ? codec_decode(&presence_codec, k->value, a, &p, NULL) : CQ_OK;
+    struct presence presence;
+    struct user_state state;
+    enum cq_status st =
+        kept->value.n ? codec_decode(&presence_codec, kept->value, arena, &presence, NULL) : CQ_OK;
 
-    (void)c;
-    if (st == CQ_OK && k->value.n) {
-        st = user_state_init(&s, 0, widths[0], SLOTS_WIDE) ? user_restore(&s, &p) : CQ_FATAL;
-        user_state_release(&s);
+    (void)cost;
+    if (st == CQ_OK && kept->value.n) {
+        st = user_state_init(&state, 0, widths[0], SLOTS_WIDE) ? user_restore(&state, &presence)
+                                                               : CQ_FATAL;
+        user_state_release(&state);
     }
     return st == CQ_OK ? NULL : "a session is forgotten";
 }
 
-static const char *restore_target(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *restore_target(struct cq_arena *arena, const struct kept *kept,
+                                  struct cost *cost)
 {
-    struct push_target t;
+    struct push_target target;
 
-    (void)c;
-    return !k->value.n || codec_decode(&push_target_codec, k->value, a, &t, NULL) == CQ_OK
+    (void)cost;
+    return !kept->value.n ||
+                   codec_decode(&push_target_codec, kept->value, arena, &target, NULL) == CQ_OK
                ? NULL
                : "an address is forgotten";
 }
 
-static const char *restore_claim(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *restore_claim(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct push_claim t;
+    struct push_claim claim;
 
-    (void)c;
-    return !k->value.n || codec_decode(&push_claim_codec, k->value, a, &t, NULL) == CQ_OK
+    (void)cost;
+    return !kept->value.n ||
+                   codec_decode(&push_claim_codec, kept->value, arena, &claim, NULL) == CQ_OK
                ? NULL
                : "a claim is forgotten";
 }
 
-static const char *restore_mute(struct cq_arena *a, const struct kept *k, struct cost *c)
+static const char *restore_mute(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
-    struct chat_mute m;
+    struct chat_mute mute;
 
-    (void)c;
-    return !k->value.n || codec_decode(&chat_mute_codec, k->value, a, &m, NULL) == CQ_OK
+    (void)cost;
+    return !kept->value.n ||
+                   codec_decode(&chat_mute_codec, kept->value, arena, &mute, NULL) == CQ_OK
                ? NULL
                : "a mute is forgotten";
 }
@@ -382,6 +451,7 @@ static const struct pair {
     { "persistence", TOPIC_USER_EVENTS, persist_user, FEED_ARENA, USER_EVENT_EVENT_KIND_N },
     { "user", TOPIC_PRESENCE, restore_presence, USER_RESTORE_ARENA, PRESENCE_ENTRY_KIND_N },
     { "edge-ws", TOPIC_WS_PUSH, route_push, FEED_ARENA, WS_ENTRY_KIND_N },
+    { "edge-ws", TOPIC_SIGNALS, take_signals, FEED_ARENA, 0 },
     { "user", TOPIC_PUSH_TARGETS, restore_target, USER_RESTORE_ARENA, 1 },
     { "user", TOPIC_PUSH_CLAIMS, restore_claim, USER_RESTORE_ARENA, 1 },
     { "user", TOPIC_PUSH_MUTES, restore_mute, USER_RESTORE_ARENA, 1 },
@@ -413,32 +483,32 @@ TEST(every_reader_in_the_table_of_topics_is_here)
 }
 
 /* Whether all kinds of the topic's records are there. */
-static bool all_kinds(const struct road *r, const struct pair *p)
+static bool all_kinds(const struct road *road, const struct pair *pair)
 {
-    for (size_t kind = 0; kind < p->kinds; kind++)
-        if (!r->kept_n[p->topic][kind]) {
-            fprintf(stderr, "no record of kind %zu of %s\n", kind, topic_name(p->topic));
+    for (size_t kind = 0; kind < pair->kinds; kind++)
+        if (!road->kept_n[pair->topic][kind]) {
+            fprintf(stderr, "no record of kind %zu of %s\n", kind, topic_name(pair->topic));
             return false;
         }
     return true;
 }
 
-static const char *run_kind(const struct road *r, const struct pair *p, size_t kind,
+static const char *run_kind(const struct road *road, const struct pair *pair, size_t kind,
                             struct cost *most)
 {
     static const struct kept nothing;
-    size_t n = r->kept_n[p->topic][kind];
+    size_t n = road->kept_n[pair->topic][kind];
 
-    for (size_t i = 0; i < n || (!p->kinds && !kind && i < 1); i++) {
-        cq_auto(arena) struct cq_arena *a = arena_new(p->arena);
-        const struct kept *k = i < n ? &r->kept[p->topic][kind][i] : &nothing;
-        struct cost c = { .in = k->value.n + k->key.n, .parts = 1 };
+    for (size_t i = 0; i < n || (!pair->kinds && !kind && i < 1); i++) {
+        cq_auto(arena) struct cq_arena *arena = arena_new(pair->arena);
+        const struct kept *kept = i < n ? &road->kept[pair->topic][kind][i] : &nothing;
+        struct cost cost = { .in = kept->value.n + kept->key.n, .parts = 1 };
         double from_ms = cpu_now_ms();
-        const char *fault = p->take(a, k, &c);
+        const char *fault = pair->take(arena, kept, &cost);
 
-        c.cpu_ms = cpu_now_ms() - from_ms;
-        c.memory = arena_most(a);
-        cost_note(most, &c);
+        cost.cpu_ms = cpu_now_ms() - from_ms;
+        cost.memory = arena_most(arena);
+        cost_note(most, &cost);
         if (fault)
             return fault;
     }
@@ -447,19 +517,19 @@ static const char *run_kind(const struct road *r, const struct pair *p, size_t k
 
 TEST(every_record_is_taken_in_an_empty_turn)
 {
-    struct road *r = road_new(8);
+    struct road *road = road_new(8);
 
-    CHECK(!r->fault);
+    CHECK(!road->fault);
     rows = rows_new();
     ticks = ticks_new();
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
         if (!pairs[i].take)
             continue;
-        CHECK(all_kinds(r, &pairs[i]));
+        CHECK(all_kinds(road, &pairs[i]));
         for (size_t kind = 0; kind < KINDS_MAX; kind++) {
             struct cost most = { 0 };
             char name[BUS_NAME_MAX + 8];
-            const char *fault = run_kind(r, &pairs[i], kind, &most);
+            const char *fault = run_kind(road, &pairs[i], kind, &most);
 
             snprintf(name, sizeof name, "%s/%zu", topic_name(pairs[i].topic), kind);
             if (most.in || most.out)
@@ -470,5 +540,5 @@ TEST(every_record_is_taken_in_an_empty_turn)
     }
     rows_free(rows);
     ticks_free(ticks);
-    road_free(r);
+    road_free(road);
 }

@@ -16,27 +16,27 @@ struct seen {
     bool cut_inside;
 };
 
-static void look_at(struct seen *s, int32_t partition, struct cq_span value)
+static void look_at(struct seen *seen, int32_t partition, struct cq_span value)
 {
     struct user_inbox record;
-    const struct delivery_batch *b = &record.body.u.delivery_batch;
+    const struct delivery_batch *batch = &record.body.u.delivery_batch;
 
-    arena_reset(s->arena);
-    CHECK_EQ(codec_decode(&user_inbox_codec, value, s->arena, &record, NULL), CQ_OK);
+    arena_reset(seen->arena);
+    CHECK_EQ(codec_decode(&user_inbox_codec, value, seen->arena, &record, NULL), CQ_OK);
     CHECK_EQ(record.body.kind, USER_INBOX_DELIVERY_BATCH);
-    s->records++;
-    s->items += b->items_n;
-    if (value.n > s->largest)
-        s->largest = value.n;
-    for (size_t i = 0; i < b->items_n; i++) {
-        s->recipients += b->items[i].to_n;
-        for (size_t k = 0; k < b->items[i].to_n; k++)
-            CHECK_EQ(topic_partition(b->items[i].to[k], PARTITIONS), partition);
+    seen->records++;
+    seen->items += batch->items_n;
+    if (value.n > seen->largest)
+        seen->largest = value.n;
+    for (size_t i = 0; i < batch->items_n; i++) {
+        seen->recipients += batch->items[i].to_n;
+        for (size_t user = 0; user < batch->items[i].to_n; user++)
+            CHECK_EQ(topic_partition(batch->items[i].to[user], PARTITIONS), partition);
     }
-    if (partition == 0 && b->items_n) {
-        if (b->items[0].offset == s->last_offset)
-            s->cut_inside = true;
-        s->last_offset = b->items[b->items_n - 1].offset;
+    if (partition == 0 && batch->items_n) {
+        if (batch->items[0].offset == seen->last_offset)
+            seen->cut_inside = true;
+        seen->last_offset = batch->items[batch->items_n - 1].offset;
     }
 }
 
@@ -48,8 +48,8 @@ static enum cq_status on_record(void *arg, int32_t partition, struct cq_span val
 
 TEST(deliveries_go_to_the_partition_of_each_recipient)
 {
-    struct delivery *d = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, PARTITIONS);
-    struct seen s = { .arena = arena_new(1 << 20), .last_offset = -1 };
+    struct delivery *delivery = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, PARTITIONS);
+    struct seen seen = { .arena = arena_new(1 << 20), .last_offset = -1 };
     struct cq_id to[100];
 
     for (size_t i = 0; i < ARRAY_LEN(to); i++)
@@ -57,21 +57,21 @@ TEST(deliveries_go_to_the_partition_of_each_recipient)
     struct delivery_item item = {
         .offset = 1, .frame = span_str("\"t\":\"x\"}"), .to = to, .to_n = ARRAY_LEN(to)
     };
-    CHECK_EQ(delivery_add(d, &item, on_record, &s), CQ_OK);
-    CHECK_EQ(s.records, 0u); /* nothing leaves before the flush */
-    CHECK_EQ(delivery_flush(d, on_record, &s), CQ_OK);
-    CHECK_EQ(s.records, (size_t)PARTITIONS);
-    CHECK_EQ(s.recipients, ARRAY_LEN(to));
-    CHECK_EQ(delivery_flush(d, on_record, &s), CQ_OK); /* it is empty now */
-    CHECK_EQ(s.records, (size_t)PARTITIONS);
-    delivery_free(d);
-    arena_free(s.arena);
+    CHECK_EQ(delivery_add(delivery, &item, on_record, &seen), CQ_OK);
+    CHECK_EQ(seen.records, 0u); /* nothing leaves before the flush */
+    CHECK_EQ(delivery_flush(delivery, on_record, &seen), CQ_OK);
+    CHECK_EQ(seen.records, (size_t)PARTITIONS);
+    CHECK_EQ(seen.recipients, ARRAY_LEN(to));
+    CHECK_EQ(delivery_flush(delivery, on_record, &seen), CQ_OK); /* it is empty now */
+    CHECK_EQ(seen.records, (size_t)PARTITIONS);
+    delivery_free(delivery);
+    arena_free(seen.arena);
 }
 
 TEST(large_batches_are_cut_between_sources_only)
 {
-    struct delivery *d = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, PARTITIONS);
-    struct seen s = { .arena = arena_new(8 << 20), .last_offset = -1 };
+    struct delivery *delivery = delivery_new(DELIVERY_ORIGIN_CHAT_ACTIONS, PARTITIONS);
+    struct seen seen = { .arena = arena_new(8 << 20), .last_offset = -1 };
     static char frame[60 * 1024];
     struct cq_id to;
     size_t items = 0;
@@ -87,13 +87,13 @@ TEST(large_batches_are_cut_between_sources_only)
             struct delivery_item item = {
                 .offset = offset, .frame = span_of(frame, sizeof frame), .to = &to, .to_n = 1
             };
-            CHECK_EQ(delivery_add(d, &item, on_record, &s), CQ_OK);
+            CHECK_EQ(delivery_add(delivery, &item, on_record, &seen), CQ_OK);
         }
-    CHECK_EQ(delivery_flush(d, on_record, &s), CQ_OK);
-    CHECK_EQ(s.items, items);
-    CHECK(s.records > 1);
-    CHECK(s.largest <= TOPIC_RECORD_MAX);
-    CHECK(!s.cut_inside);
-    delivery_free(d);
-    arena_free(s.arena);
+    CHECK_EQ(delivery_flush(delivery, on_record, &seen), CQ_OK);
+    CHECK_EQ(seen.items, items);
+    CHECK(seen.records > 1);
+    CHECK(seen.largest <= TOPIC_RECORD_MAX);
+    CHECK(!seen.cut_inside);
+    delivery_free(delivery);
+    arena_free(seen.arena);
 }

@@ -20,12 +20,12 @@ static uint16_t port;
 
 static int connect_to_door(void)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in in = { .sin_family = AF_INET,
+                              .sin_port = htons(port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+    if (connect(fd, (struct sockaddr *)&in, sizeof in) == 0)
         return fd;
     close(fd);
     return -1;
@@ -34,14 +34,14 @@ static int connect_to_door(void)
 /* A port that was free a moment ago. */
 static uint16_t free_port(void)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t n = sizeof a;
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof in;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) == 0)
-        getsockname(fd, (struct sockaddr *)&a, &n);
+    if (bind(fd, (struct sockaddr *)&in, sizeof in) == 0)
+        getsockname(fd, (struct sockaddr *)&in, &n);
     close(fd);
-    return ntohs(a.sin_port);
+    return ntohs(in.sin_port);
 }
 
 static bool open_door(void)
@@ -61,15 +61,15 @@ static const char *ask(const char *request)
     static char answer[64 * 1024];
     int fd = connect_to_door();
     size_t n = 0;
-    ssize_t k;
+    ssize_t got;
 
     answer[0] = '\0';
     if (fd < 0)
         return "no door";
     if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
         return "no ear";
-    while ((k = recv(fd, answer + n, sizeof answer - 1 - n, 0)) > 0)
-        n += (size_t)k;
+    while ((got = recv(fd, answer + n, sizeof answer - 1 - n, 0)) > 0)
+        n += (size_t)got;
     answer[n] = '\0';
     close(fd);
     return answer;

@@ -25,124 +25,153 @@ struct paper_sink {
 
 static void on_begin(void *arg)
 {
-    struct paper_sink *x = arg;
+    struct paper_sink *sink = arg;
 
-    x->begun++;
-    x->mapped = 0;
+    sink->begun++;
+    sink->mapped = 0;
 }
 
 static enum cq_status on_step(void *arg, const struct bus_record *in, int64_t applied, bool quiet,
                               int64_t *ret_source, const char **ret_why)
 {
-    struct paper_sink *x = arg;
+    struct paper_sink *sink = arg;
 
     (void)applied;
     (void)quiet;
     (void)ret_why;
-    if (in->offset == x->stuck || x->mapped == x->room)
+    if (in->offset == sink->stuck || sink->mapped == sink->room)
         return CQ_AGAIN;
-    x->mapped++;
-    *ret_source = x->far && in->offset == x->far ? 1 << 30 : in->offset;
+    sink->mapped++;
+    *ret_source = sink->far && in->offset == sink->far ? 1 << 30 : in->offset;
     return CQ_OK;
 }
 
 static const struct feed_ops ops = { .begin = on_begin, .step = on_step };
 static const struct feed_topic topic = { .name = "in" };
 
-static bool sink_open(struct paper_sink *x, int stuck)
+static struct feed_part *part_of(struct paper_sink *sink)
 {
-    *x = (struct paper_sink){ .stuck = stuck, .room = RECORDS };
-    x->feed.conf = (struct feed_conf){ .topics = &topic, .topics_n = 1, .ops = &ops, .arg = x };
-    x->feed.held = x->held;
-    x->feed.hold = x->hold;
-    x->feed.held_n = RECORDS;
-    for (int i = 0; i < RECORDS; i++)
-        x->held[i].rec = (struct bus_record){ .topic = "in", .offset = i };
-    if (parts_init(&x->feed.parts, &x->feed.conf) != CQ_OK)
+    return parts_of(&sink->feed.parts, holds_at(&sink->feed.holds, 0, 0));
+}
+
+static bool sink_open(struct paper_sink *sink, int stuck)
+{
+    static const char *const names[] = { "in" };
+    const struct holds_conf conf = { .consumer = { .topics = names, .topics_n = 1 } };
+    struct hold *of;
+
+    *sink = (struct paper_sink){ .stuck = stuck, .room = RECORDS };
+    sink->feed.conf =
+        (struct feed_conf){ .topics = &topic, .topics_n = 1, .ops = &ops, .arg = sink };
+    sink->feed.held = sink->held;
+    sink->feed.hold = sink->hold;
+    sink->feed.held_n = RECORDS;
+    if (holds_init(&sink->feed.holds, &conf) != CQ_OK ||
+        parts_init(&sink->feed.parts, &sink->feed.conf, &sink->feed.holds) != CQ_OK)
         return false;
-    x->feed.parts.width = 1;
-    parts_at(&x->feed.parts, 0, 0)->owned = true;
-    parts_at(&x->feed.parts, 0, 0)->source = -1;
+    sink->feed.holds.width = 1;
+    of = holds_at(&sink->feed.holds, 0, 0);
+    of->owned = of->noted = true;
+    for (int i = 0; i < RECORDS; i++)
+        sink->held[i] = (struct held){ .rec = { .topic = "in", .offset = i }, .of = of };
+    part_of(sink)->source = -1;
     return true;
 }
 
-static void sink_close(struct paper_sink *x)
+static void sink_close(struct paper_sink *sink)
 {
-    parts_release(&x->feed.parts);
+    parts_release(&sink->feed.parts);
+    holds_close(&sink->feed.holds);
 }
 
 /* The first `n` records were applied: they are held no more. */
-static void drop_first(struct paper_sink *x, int n)
+static void drop_first(struct paper_sink *sink, int n)
 {
-    memmove(x->held, x->held + n, sizeof x->held[0] * (size_t)(RECORDS - n));
-    x->feed.held_n -= n;
+    memmove(sink->held, sink->held + n, sizeof sink->held[0] * (size_t)(RECORDS - n));
+    sink->feed.held_n -= n;
+}
+
+TEST(a_partition_leads_to_what_the_sink_says_of_its_topic)
+{
+    static const char *const names[] = { "first", "second" };
+    static const struct feed_topic topics[] = { { .name = "first" }, { .name = "second" } };
+    const struct holds_conf conf = { .consumer = { .topics = names, .topics_n = 2 } };
+    struct feed feed = { .conf = { .topics = topics, .topics_n = 2 } };
+
+    CHECK_EQ(holds_init(&feed.holds, &conf), CQ_OK);
+    for (int i = 0; i < 2; i++) {
+        CHECK(feed_topic_of(&feed, holds_find(&feed.holds, names[i], 0)) == &topics[i]);
+        CHECK(feed_topic_of(&feed, holds_find(&feed.holds, names[i], PARTITIONS_MAX - 1)) ==
+              &topics[i]);
+    }
+    holds_close(&feed.holds);
 }
 
 TEST(a_turn_ends_before_what_it_has_no_room_for)
 {
-    struct paper_sink x;
+    struct paper_sink sink;
 
-    CHECK(sink_open(&x, -1));
-    x.room = ROOM;
-    CHECK_EQ(feed_map(&x.feed), CQ_OK);
-    CHECK_EQ(x.feed.taken_n, ROOM);
-    CHECK(!x.held[ROOM].taken);
-    CHECK_EQ(parts_at(&x.feed.parts, 0, 0)->turn_next, ROOM);
-    sink_close(&x);
+    CHECK(sink_open(&sink, -1));
+    sink.room = ROOM;
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK_EQ(sink.feed.taken_n, ROOM);
+    CHECK(!sink.held[ROOM].taken);
+    CHECK_EQ(part_of(&sink)->turn_next, ROOM);
+    sink_close(&sink);
 }
 
 TEST(a_record_without_room_in_an_empty_turn_is_a_dead_letter_after_some_tries)
 {
-    struct paper_sink x;
+    struct paper_sink sink;
 
-    CHECK(sink_open(&x, 1));
-    CHECK_EQ(feed_map(&x.feed), CQ_OK); /* the one before it is no try */
-    CHECK_EQ(x.feed.taken_n, 1);
-    drop_first(&x, 1);
+    CHECK(sink_open(&sink, 1));
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK); /* the one before it is no try */
+    CHECK_EQ(sink.feed.taken_n, 1);
+    drop_first(&sink, 1);
     for (int i = 1; i < FEED_TRIES_MAX; i++) {
-        CHECK_EQ(feed_map(&x.feed), CQ_AGAIN);
-        CHECK_EQ(x.feed.taken_n, 0);
+        CHECK_EQ(feed_map(&sink.feed), CQ_AGAIN);
+        CHECK_EQ(sink.feed.taken_n, 0);
     }
-    CHECK_EQ(feed_map(&x.feed), CQ_OK);
-    CHECK_EQ(x.feed.taken_n, 2);
-    CHECK_STR(x.held[0].why,
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK_EQ(sink.feed.taken_n, 2);
+    CHECK_STR(sink.held[0].why,
               "made no progress in 8 tries: needs more memory or output than a turn may have");
-    CHECK(!x.held[1].why);
-    CHECK_EQ(parts_at(&x.feed.parts, 0, 0)->turn_next, RECORDS);
-    sink_close(&x);
+    CHECK(!sink.held[1].why);
+    CHECK_EQ(part_of(&sink)->turn_next, RECORDS);
+    sink_close(&sink);
 }
 
 TEST(a_record_whose_time_has_not_come_is_not_tried)
 {
-    struct paper_sink x;
+    struct paper_sink sink;
 
-    CHECK(sink_open(&x, 0));
-    x.hold[0] = true;
+    CHECK(sink_open(&sink, 0));
+    sink.hold[0] = true;
     for (int i = 0; i < 3 * FEED_TRIES_MAX; i++) {
-        CHECK_EQ(feed_map(&x.feed), CQ_OK);
-        CHECK_EQ(x.feed.taken_n, 0);
+        CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+        CHECK_EQ(sink.feed.taken_n, 0);
     }
-    x.hold[0] = false;
-    CHECK_EQ(feed_map(&x.feed), CQ_AGAIN);
-    CHECK(!x.held[0].why && !*x.held[0].refused);
-    sink_close(&x);
+    sink.hold[0] = false;
+    CHECK_EQ(feed_map(&sink.feed), CQ_AGAIN);
+    CHECK(!sink.held[0].why && !*sink.held[0].refused);
+    sink_close(&sink);
 }
 
 /* What its room was too small for may fit when the process has more memory: tries begin anew. */
 TEST(tries_are_counted_in_a_row)
 {
-    struct paper_sink x;
+    struct paper_sink sink;
 
-    CHECK(sink_open(&x, 0));
+    CHECK(sink_open(&sink, 0));
     for (int i = 1; i < FEED_TRIES_MAX; i++)
-        CHECK_EQ(feed_map(&x.feed), CQ_AGAIN);
-    x.stuck = -1;
-    CHECK_EQ(feed_map(&x.feed), CQ_OK);
-    CHECK_EQ(x.feed.taken_n, RECORDS);
-    x.stuck = 0;
-    CHECK_EQ(feed_map(&x.feed), CQ_AGAIN);
-    CHECK(!*x.held[0].refused);
-    sink_close(&x);
+        CHECK_EQ(feed_map(&sink.feed), CQ_AGAIN);
+    sink.stuck = -1;
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK_EQ(sink.feed.taken_n, RECORDS);
+    sink.stuck = 0;
+    CHECK_EQ(feed_map(&sink.feed), CQ_AGAIN);
+    CHECK(!*sink.held[0].refused);
+    sink_close(&sink);
 }
 
 /* A step takes it before its source is known to be impossible: the turn is mapped anew without it,
@@ -150,25 +179,25 @@ TEST(tries_are_counted_in_a_row)
 TEST(a_record_whose_source_the_log_does_not_have_is_a_dead_letter)
 {
     static const struct feed_topic with_sources = { .name = "in", .sources = "sources" };
-    struct bus_world w;
-    struct paper_sink x;
+    struct bus_world world;
+    struct paper_sink sink;
 
-    world_open(&w);
-    rd_kafka_mock_topic_create(w.cluster, "sources", 1, 1);
+    world_open(&world);
+    rd_kafka_mock_topic_create(world.cluster, "sources", 1, 1);
     for (int i = 0; i < RECORDS; i++)
-        CHECK(world_put_to(&w, "sources", "an action"));
-    CHECK(sink_open(&x, -1));
-    x.feed.conf.topics = &with_sources;
-    x.far = 1;
-    CHECK_EQ(reader_new(w.brokers, &x.feed.reader), CQ_OK);
-    CHECK_EQ(feed_map(&x.feed), CQ_OK);
-    CHECK_EQ(x.feed.taken_n, RECORDS);
-    CHECK_STR(x.held[1].why, "its source is beyond the end of sources");
-    CHECK(!x.held[0].why && !x.held[2].why);
-    CHECK_EQ(x.begun, 2);
-    CHECK_EQ(x.mapped, 2);
-    CHECK_EQ(parts_at(&x.feed.parts, 0, 0)->turn_source, 2);
-    reader_free(x.feed.reader);
-    sink_close(&x);
-    world_close(&w);
+        CHECK(world_put_to(&world, "sources", "an action"));
+    CHECK(sink_open(&sink, -1));
+    sink.feed.conf.topics = &with_sources;
+    sink.far = 1;
+    CHECK_EQ(reader_new(world.brokers, &sink.feed.reader), CQ_OK);
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK_EQ(sink.feed.taken_n, RECORDS);
+    CHECK_STR(sink.held[1].why, "its source is beyond the end of sources");
+    CHECK(!sink.held[0].why && !sink.held[2].why);
+    CHECK_EQ(sink.begun, 2);
+    CHECK_EQ(sink.mapped, 2);
+    CHECK_EQ(part_of(&sink)->turn_source, 2);
+    reader_free(sink.feed.reader);
+    sink_close(&sink);
+    world_close(&world);
 }

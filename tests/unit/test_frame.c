@@ -27,37 +27,60 @@ static struct chat_event event(enum chat_event_event_kind kind)
 
 TEST(message_in_a_direct_chat)
 {
-    cq_auto(buf) struct cq_buf b;
-    struct chat_event e = event(CHAT_EVENT_MESSAGE_ACCEPTED);
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
 
-    e.event.u.message_accepted = (struct message_accepted){ .id = ID(3),
-                                                            .has_peer = true,
-                                                            .peer = ID(4),
-                                                            .type = MESSAGE_TYPE_IMAGE,
-                                                            .content = span_str("a \"b\"") };
-    buf_init(&b, 4096);
-    frame_message(&b, &e);
-    CHECK_SPAN(b, "\"t\":\"message\",\"id\":" U3 ",\"clientId\":\"c-1\",\"chatId\":" U1
-                  ",\"seq\":281474976710733,\"from\":" U2 ",\"peer\":" U4
-                  ",\"type\":\"image\",\"content\":\"a \\\"b\\\"\",\"sentAt\":1764000000000}");
+    chat_event.event.u.message_accepted =
+        (struct message_accepted){ .id = ID(3),
+                                   .has_peer = true,
+                                   .peer = ID(4),
+                                   .type = MESSAGE_TYPE_IMAGE,
+                                   .content = span_str("a \"b\"") };
+    buf_init(&buf, 4096);
+    frame_event(&buf, &chat_event);
+    CHECK_SPAN(buf, "\"t\":\"message\",\"id\":" U3 ",\"clientId\":\"c-1\",\"chatId\":" U1
+                    ",\"seq\":281474976710733,\"from\":" U2 ",\"peer\":" U4
+                    ",\"type\":\"image\",\"content\":\"a \\\"b\\\"\",\"sentAt\":1764000000000}");
 }
 
 TEST(message_in_a_group_has_no_peer)
 {
-    cq_auto(buf) struct cq_buf b;
-    struct chat_event e = event(CHAT_EVENT_MESSAGE_ACCEPTED);
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
 
-    e.event.u.message_accepted = (struct message_accepted){ .id = ID(3) };
-    buf_init(&b, 4096);
-    frame_message(&b, &e);
-    CHECK_SPAN(b, "\"t\":\"message\",\"id\":" U3 ",\"clientId\":\"c-1\",\"chatId\":" U1
-                  ",\"seq\":281474976710733,\"from\":" U2
-                  ",\"type\":\"text\",\"content\":\"\",\"sentAt\":1764000000000}");
+    chat_event.event.u.message_accepted = (struct message_accepted){ .id = ID(3) };
+    buf_init(&buf, 4096);
+    frame_event(&buf, &chat_event);
+    CHECK_SPAN(buf, "\"t\":\"message\",\"id\":" U3 ",\"clientId\":\"c-1\",\"chatId\":" U1
+                    ",\"seq\":281474976710733,\"from\":" U2
+                    ",\"type\":\"text\",\"content\":\"\",\"sentAt\":1764000000000}");
+}
+
+TEST(message_that_answers_mentions_and_was_forwarded)
+{
+    cq_auto(buf) struct cq_buf buf;
+    struct cq_id mentions[] = { ID(2), ID(4) };
+    struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
+
+    chat_event.event.u.message_accepted = (struct message_accepted){ .id = ID(3),
+                                                                     .has_reply_to = true,
+                                                                     .reply_to = { ID(4), 17 },
+                                                                     .mentions = mentions,
+                                                                     .mentions_n = 2,
+                                                                     .has_forwarded = true,
+                                                                     .forwarded = 5 };
+    buf_init(&buf, 4096);
+    frame_event(&buf, &chat_event);
+    CHECK_SPAN(buf, "\"t\":\"message\",\"id\":" U3 ",\"clientId\":\"c-1\",\"chatId\":" U1
+                    ",\"seq\":281474976710733,\"from\":" U2
+                    ",\"type\":\"text\",\"content\":\"\",\"replyTo\":{\"id\":" U4
+                    ",\"seq\":17},\"mentions\":[" U2 "," U4
+                    "],\"forwarded\":5,\"sentAt\":1764000000000}");
 }
 
 TEST(group_frames)
 {
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(buf) struct cq_buf buf;
     struct member_entry members[] = { { ID(2), MEMBER_ROLE_OWNER }, { ID(3), MEMBER_ROLE_MEMBER } };
     struct member_change changes[] = { { ID(3), MEMBER_CHANGE_KIND_REMOVE },
                                        { ID(4), MEMBER_CHANGE_KIND_MAKE_OWNER } };
@@ -68,52 +91,197 @@ TEST(group_frames)
     started.event.u.group_started = (struct group_started){ span_str("Los Ñ"), members, 2 };
     named.event.u.group_named.name = span_str("N");
     changed.event.u.membership_changed = (struct membership_changed){ changes, 2 };
-    buf_init(&b, 4096);
-    frame_chat(&b, &started);
-    CHECK_SPAN(b, "\"t\":\"chat\",\"chatId\":" U1
-                  ",\"seq\":281474976710733,\"name\":\"Los Ñ\",\"by\":" U2
-                  ",\"at\":1764000000000,\"members\":[{\"userId\":" U2
-                  ",\"role\":\"owner\"},{\"userId\":" U3 ",\"role\":\"member\"}]}");
-    buf_clear(&b);
-    frame_chat(&b, &named);
-    CHECK_SPAN(b, "\"t\":\"chat\",\"chatId\":" U1
-                  ",\"seq\":281474976710733,\"name\":\"N\",\"by\":" U2 ",\"at\":1764000000000}");
-    buf_clear(&b);
-    frame_chat(&b, &changed);
-    CHECK_SPAN(b, "\"t\":\"member\",\"chatId\":" U1 ",\"seq\":281474976710733,\"by\":" U2
-                  ",\"at\":1764000000000,\"changes\":[{\"userId\":" U3
-                  ",\"change\":\"remove\"},{\"userId\":" U4 ",\"change\":\"make_owner\"}]}");
+    buf_init(&buf, 4096);
+    frame_event(&buf, &started);
+    CHECK_SPAN(buf, "\"t\":\"chat\",\"chatId\":" U1
+                    ",\"seq\":281474976710733,\"name\":\"Los Ñ\",\"by\":" U2
+                    ",\"at\":1764000000000,\"members\":[{\"userId\":" U2
+                    ",\"role\":\"owner\"},{\"userId\":" U3 ",\"role\":\"member\"}]}");
+    buf_clear(&buf);
+    frame_event(&buf, &named);
+    CHECK_SPAN(buf, "\"t\":\"chat\",\"chatId\":" U1
+                    ",\"seq\":281474976710733,\"name\":\"N\",\"by\":" U2 ",\"at\":1764000000000}");
+    buf_clear(&buf);
+    frame_event(&buf, &changed);
+    CHECK_SPAN(buf, "\"t\":\"member\",\"chatId\":" U1 ",\"seq\":281474976710733,\"by\":" U2
+                    ",\"at\":1764000000000,\"changes\":[{\"userId\":" U3
+                    ",\"change\":\"remove\"},{\"userId\":" U4 ",\"change\":\"make_owner\"}]}");
 }
 
-TEST(the_other_kind_renders_nothing)
+TEST(what_changes_a_message_names_it)
 {
-    cq_auto(buf) struct cq_buf b;
-    struct chat_event message = event(CHAT_EVENT_MESSAGE_ACCEPTED);
-    struct chat_event named = event(CHAT_EVENT_GROUP_NAMED);
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event deleted = event(CHAT_EVENT_MESSAGE_DELETED);
+    struct chat_event edited = event(CHAT_EVENT_MESSAGE_EDITED);
 
-    buf_init(&b, 4096);
-    frame_message(&b, &named);
-    frame_chat(&b, &message);
-    CHECK_EQ(b.n, 0);
+    deleted.event.u.message_deleted = (struct message_deleted){ ID(3), 7, ID(4) };
+    edited.event.u.message_edited = (struct message_edited){ .message_id = ID(3),
+                                                             .message_seq = 7,
+                                                             .content = span_str("a \"b\"") };
+    buf_init(&buf, 4096);
+    frame_event(&buf, &deleted);
+    CHECK(strstr((const char *)buf.p, "\"seq\":281474976710733,\"messageId\":" U3
+                                      ",\"messageSeq\":7,\"by\":" U2 ",\"at\":1764000000000}"));
+    buf_clear(&buf);
+    frame_event(&buf, &edited);
+    CHECK(strstr((const char *)buf.p, "\"messageId\":" U3 ",\"messageSeq\":7,\"by\":" U2
+                                      ",\"content\":\"a \\\"b\\\"\",\"at\":"));
+}
+
+TEST(a_block_and_its_end_are_two_frames)
+{
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event block = event(CHAT_EVENT_BLOCK_CHANGED);
+    struct frame_gap gaps[] = { { 3, 5 }, { 7, 9 } };
+
+    block.event.u.block_changed = (struct block_changed){ ID(3), true };
+    buf_init(&buf, 4096);
+    frame_event(&buf, &block);
+    CHECK(strncmp((const char *)buf.p, "\"t\":\"blocked\",\"chatId\":", 23) == 0);
+    CHECK(strstr((const char *)buf.p, ",\"userId\":" U3 ",\"at\":1764000000000}"));
+    buf_clear(&buf);
+    block.event.u.block_changed.blocked = false;
+    frame_event(&buf, &block);
+    CHECK(strncmp((const char *)buf.p, "\"t\":\"unblocked\",", 16) == 0);
+    buf_clear(&buf);
+    frame_status(&buf, ID(1), 12, 8, 4, gaps, 2);
+    CHECK_SPAN(buf, "\"t\":\"status\",\"chatId\":" U1 ",\"delivered\":12,\"read\":8,\"except\":"
+                    "[{\"after\":3,\"before\":5},{\"after\":7,\"before\":9}],\"at\":4}");
+}
+
+TEST(a_reaction_names_its_message)
+{
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event reaction = event(CHAT_EVENT_REACTION_CHANGED);
+
+    reaction.event.u.reaction_changed =
+        (struct reaction_changed){ ID(3), 7, ID(4), span_str("+1") };
+    buf_init(&buf, 4096);
+    frame_event(&buf, &reaction);
+    CHECK(strstr((const char *)buf.p, "\"messageId\":" U3 ",\"messageSeq\":7,\"by\":" U2
+                                      ",\"reaction\":\"+1\",\"at\":1764000000000}"));
+}
+
+TEST(what_does_not_stay_says_until_when)
+{
+    cq_auto(buf) struct cq_buf frame, excerpt;
+    struct chat_event message = event(CHAT_EVENT_MESSAGE_ACCEPTED);
+    struct chat_event timer = event(CHAT_EVENT_TIMER_CHANGED);
+    struct chat_event hidden = event(CHAT_EVENT_MESSAGES_HIDDEN);
+    struct message_ref places[] = { { ID(3), 7 }, { ID(4), 8 } };
+
+    message.event.u.message_accepted = (struct message_accepted){ .id = ID(3),
+                                                                  .content = span_str("soon"),
+                                                                  .has_expires_at_ms = true,
+                                                                  .expires_at_ms = 1764000086400 };
+    buf_init(&frame, 4096);
+    buf_init(&excerpt, 4096);
+    frame_event(&frame, &message);
+    CHECK(strstr((const char *)frame.p, ",\"sentAt\":1764000000000,\"expiresAt\":1764000086400}"));
+    frame_excerpt(&excerpt, buf_span(&frame)); /* a push ends with it */
+    CHECK_SPAN(excerpt, "\"type\":\"text\",\"content\":\"soon\",\"expiresAt\":1764000086400}");
+    buf_clear(&frame);
+    timer.event.u.timer_changed = (struct timer_changed){ 86400, true, ID(4) };
+    frame_event(&frame, &timer);
+    CHECK_SPAN(frame, "\"t\":\"timer\",\"chatId\":" U1 ",\"seq\":281474976710733,\"peer\":" U4
+                      ",\"by\":" U2 ",\"seconds\":86400,\"at\":1764000000000}");
+    buf_clear(&frame);
+    hidden.event.u.messages_hidden = (struct messages_hidden){ places, 2 };
+    frame_event(&frame, &hidden);
+    CHECK_SPAN(frame, "\"t\":\"hidden\",\"chatId\":" U1
+                      ",\"seq\":281474976710733,\"messages\":[{\"id\":" U3 ",\"seq\":7},{\"id\":" U4
+                      ",\"seq\":8}],\"at\":1764000000000}");
+}
+
+TEST(an_edit_has_an_excerpt_and_a_deletion_none)
+{
+    cq_auto(buf) struct cq_buf frame, excerpt;
+    struct chat_event edited = event(CHAT_EVENT_MESSAGE_EDITED);
+    struct chat_event deleted = event(CHAT_EVENT_MESSAGE_DELETED);
+
+    edited.event.u.message_edited.content = span_str("new");
+    buf_init(&frame, 4096);
+    buf_init(&excerpt, 4096);
+    frame_event(&frame, &edited);
+    frame_excerpt(&excerpt, buf_span(&frame));
+    CHECK_SPAN(excerpt, "\"type\":\"text\",\"content\":\"new\"}");
+    buf_clear(&frame);
+    buf_clear(&excerpt);
+    frame_event(&frame, &deleted);
+    frame_excerpt(&excerpt, buf_span(&frame));
+    CHECK_EQ(excerpt.n, 0);
+}
+
+TEST(a_file_that_is_ready_has_no_frame_and_one_that_was_looked_into_has)
+{
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event ready = event(CHAT_EVENT_MEDIA_READY);
+    struct chat_event found = event(CHAT_EVENT_MEDIA_PROCESSED);
+
+    buf_init(&buf, 4096);
+    frame_event(&buf, &ready);
+    CHECK_EQ(buf.n, 0);
+    found.event.u.media_processed =
+        (struct media_processed){ ID(3), 640, 480, 1500, span_str("k"), span_str("") };
+    frame_event(&buf, &found);
+    CHECK_SPAN(buf, "\"t\":\"media\",\"mediaId\":" U3 ",\"chatId\":" U1
+                    ",\"width\":640,\"height\":480,\"durationMs\":1500,\"thumbnail\":true}");
 }
 
 TEST(small_frames)
 {
-    cq_auto(buf) struct cq_buf b;
-    struct rejection r = {
+    cq_auto(buf) struct cq_buf buf;
+    struct rejection rejection = {
         .client_id = span_str("c"), .id = ID(3), .chat_id = ID(1), .code = span_str("forbidden")
     };
 
-    buf_init(&b, 4096);
-    frame_rejected(&b, &r);
-    CHECK_SPAN(b, "\"t\":\"rejected\",\"clientId\":\"c\",\"id\":" U3 ",\"chatId\":" U1
-                  ",\"code\":\"forbidden\"}");
-    buf_clear(&b);
-    frame_status(&b, ID(1), 9, 0, -1);
-    CHECK_SPAN(b, "\"t\":\"status\",\"chatId\":" U1 ",\"delivered\":9,\"read\":0,\"at\":-1}");
-    buf_clear(&b);
-    frame_ready(&b, ID(2), span_str("f1.12,,45"));
-    CHECK_SPAN(b, "\"t\":\"ready\",\"session\":" U2 ",\"at\":\"f1.12,,45\"}");
+    buf_init(&buf, 4096);
+    frame_rejected(&buf, &rejection);
+    CHECK_SPAN(buf, "\"t\":\"rejected\",\"clientId\":\"c\",\"id\":" U3 ",\"chatId\":" U1
+                    ",\"code\":\"forbidden\"}");
+    buf_clear(&buf);
+    frame_status(&buf, ID(1), 9, 0, -1, NULL, 0);
+    CHECK_SPAN(buf, "\"t\":\"status\",\"chatId\":" U1 ",\"delivered\":9,\"read\":0,\"at\":-1}");
+    buf_clear(&buf);
+    frame_ready(&buf, ID(2), span_str("f1.12,,45"));
+    CHECK_SPAN(buf, "\"t\":\"ready\",\"session\":" U2 ",\"at\":\"f1.12,,45\"}");
+}
+
+TEST(a_profile_says_what_changed)
+{
+    cq_auto(buf) struct cq_buf buf;
+    struct user_event event = { .at_ms = 7, .event.kind = USER_EVENT_PROFILE_CHANGED };
+
+    buf_init(&buf, 4096);
+    event.event.u.profile_changed.name = span_str("Anna");
+    frame_profile(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"profile\",\"name\":\"Anna\",\"at\":7}");
+    buf_clear(&buf);
+    event.event.kind = USER_EVENT_PROFILE_DETAILS_CHANGED;
+    event.event.u.profile_details_changed = (struct profile_details_changed){
+        .has_about = true, .about = span_str("busy"), .has_picture = true, .picture = ID(3)
+    };
+    frame_profile(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"profile\",\"about\":\"busy\",\"picture\":" U3 ",\"at\":7}");
+    buf_clear(&buf);
+    event.event.u.profile_details_changed = (struct profile_details_changed){ .has_picture = true };
+    frame_profile(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"profile\",\"picture\":\"\",\"at\":7}"); /* none any more */
+    buf_clear(&buf);
+    event.event.u.profile_details_changed =
+        (struct profile_details_changed){ .has_last_seen_to = true,
+                                          .last_seen_to = AUDIENCE_NOBODY,
+                                          .has_about_to = true,
+                                          .about_to = AUDIENCE_CONTACTS,
+                                          .has_read_receipts = true };
+    frame_profile(&buf, &event);
+    CHECK_SPAN(buf,
+               "\"t\":\"profile\",\"privacy\":{\"lastSeen\":\"nobody\",\"about\":\"contacts\"},"
+               "\"readReceipts\":false,\"at\":7}");
+    buf_clear(&buf);
+    event.event.kind = USER_EVENT_DEVICE_ADDED;
+    frame_profile(&buf, &event);
+    CHECK_EQ(buf.n, 0);
 }
 
 TEST(escapes)
@@ -143,11 +311,11 @@ TEST(escapes)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        cq_auto(buf) struct cq_buf b;
+        cq_auto(buf) struct cq_buf buf;
 
-        buf_init(&b, 4096);
-        json_put_text(&b, span_of(rows[i].in, rows[i].n));
-        CHECK_SPAN(b, rows[i].want);
+        buf_init(&buf, 4096);
+        json_put_text(&buf, span_of(rows[i].in, rows[i].n));
+        CHECK_SPAN(buf, rows[i].want);
     }
 }
 
@@ -156,47 +324,46 @@ TEST(escapes)
 TEST(every_byte_at_every_place)
 {
     uint8_t text[600];
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(buf) struct cq_buf buf;
 
-    buf_init(&b, 8192);
-    for (int c = 0; c < 256; c++)
+    buf_init(&buf, 8192);
+    for (int byte = 0; byte < 256; byte++)
         for (size_t at = 240; at < 280; at++) {
             memset(text, 'x', sizeof text);
-            text[at] = (uint8_t)c;
-            buf_clear(&b);
-            json_put_text(&b, span_of(text, sizeof text));
-            CHECK(span_is_utf8(buf_span(&b)));
-            CHECK(!b.failed && b.p[0] == '"' && b.p[b.n - 1] == '"');
-            if (c >= 0x80)
-                CHECK_EQ(b.n, sizeof text + 4);
-            else if (c >= 0x20 && c != '"' && c != '\\')
-                CHECK_EQ(b.n, sizeof text + 2);
+            text[at] = (uint8_t)byte;
+            buf_clear(&buf);
+            json_put_text(&buf, span_of(text, sizeof text));
+            CHECK(span_is_utf8(buf_span(&buf)));
+            CHECK(!buf.failed && buf.p[0] == '"' && buf.p[buf.n - 1] == '"');
+            if (byte >= 0x80)
+                CHECK_EQ(buf.n, sizeof text + 4);
+            else if (byte >= 0x20 && byte != '"' && byte != '\\')
+                CHECK_EQ(buf.n, sizeof text + 2);
             else
-                CHECK(b.n == sizeof text + 3 || b.n == sizeof text + 7);
+                CHECK(buf.n == sizeof text + 3 || buf.n == sizeof text + 7);
         }
 }
 
 TEST(a_full_buffer_is_told)
 {
-    cq_auto(buf) struct cq_buf b;
-    struct chat_event e = event(CHAT_EVENT_MESSAGE_ACCEPTED);
+    cq_auto(buf) struct cq_buf buf;
+    struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
 
-    buf_init(&b, 100);
-    frame_message(&b, &e);
-    CHECK(b.failed);
+    buf_init(&buf, 100);
+    frame_event(&buf, &chat_event);
+    CHECK(buf.failed);
 }
 
 TEST(words)
 {
-    enum message_type t;
+    enum message_type type;
 
     for (unsigned i = 0; i < MESSAGE_TYPE_N; i++) {
-        CHECK(message_type_parse(span_str(message_type_word((enum message_type)i)), &t));
-        CHECK_EQ(t, i);
+        CHECK(message_type_parse(span_str(message_type_word((enum message_type)i)), &type));
+        CHECK_EQ(type, i);
     }
-    CHECK(!message_type_parse(span_str("TEXT"), &t) && !message_type_parse(span_str(""), &t));
+    CHECK(!message_type_parse(span_str("TEXT"), &type) && !message_type_parse(span_str(""), &type));
     CHECK_STR(message_type_word(MESSAGE_TYPE_DOCUMENT), "document");
     CHECK_STR(member_role_word(MEMBER_ROLE_ADMIN), "admin");
-    CHECK_STR(member_change_word(MEMBER_CHANGE_KIND_DEMOTE), "demote");
-    CHECK_STR(member_change_word(MEMBER_CHANGE_KIND_N), "");
+    CHECK_STR(member_change_kind_words[MEMBER_CHANGE_KIND_DEMOTE], "demote");
 }

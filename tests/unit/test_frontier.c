@@ -5,19 +5,19 @@
 
 TEST(frontier_reads_what_it_writes)
 {
-    struct frontier f, back;
+    struct frontier frontier, back;
     struct cq_buf text;
 
     buf_init(&text, 1000);
-    frontier_init(&f, 1, 4);
-    frontier_advance(&f, 0, 12);
-    frontier_advance(&f, 2, 345678901234);
-    frontier_format(&f, &text);
+    frontier_init(&frontier, 1, 4);
+    frontier_advance(&frontier, 0, 12);
+    frontier_advance(&frontier, 2, 345678901234);
+    frontier_format(&frontier, &text);
     buf_add_byte(&text, '\0');
     CHECK_STR((const char *)text.p, "f1.12,,345678901234,");
     CHECK(frontier_parse(span_of(text.p, text.n - 1), 1, 4, &back));
     for (int i = 0; i < 4; i++)
-        CHECK_EQ(back.next[i], f.next[i]);
+        CHECK_EQ(back.next[i], frontier.next[i]);
     buf_release(&text);
 }
 
@@ -32,10 +32,10 @@ TEST(frontier_refuses_what_is_not_its_own)
                                         "f1.1,2,3,-4",
                                         "f1.1,2,3,4 ",
                                         "f1.1,2,3,1234567890123456" };
-    struct frontier f;
+    struct frontier frontier;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        CHECK(!frontier_parse(span_str(rows[i]), 1, 4, &f));
+        CHECK(!frontier_parse(span_str(rows[i]), 1, 4, &frontier));
 }
 
 TEST(frontier_never_goes_back)
@@ -61,8 +61,8 @@ TEST(a_packed_pair_reads_as_it_was_written)
     static const int64_t offsets[] = { 0, 1, 31, 32, 99999, ((int64_t)1 << 35) - 1 };
 
     for (size_t i = 0; i < ARRAY_LEN(widths); i++)
-        for (size_t k = 0; k < ARRAY_LEN(offsets); k++)
-            for (int64_t behind = 0; behind <= offsets[k]; behind += behind * 7 + 1) {
+        for (size_t part = 0; part < ARRAY_LEN(offsets); part++)
+            for (int64_t behind = 0; behind <= offsets[part]; behind += behind * 7 + 1) {
                 struct frontier high, low, high_back, low_back;
                 struct cq_buf text;
 
@@ -70,8 +70,8 @@ TEST(a_packed_pair_reads_as_it_was_written)
                 frontier_init(&high, 1, widths[i]);
                 frontier_init(&low, 1, widths[i]);
                 for (int32_t p = 0; p < widths[i]; p++) {
-                    frontier_advance(&high, p, offsets[k]);
-                    frontier_advance(&low, p, offsets[k] - behind);
+                    frontier_advance(&high, p, offsets[part]);
+                    frontier_advance(&low, p, offsets[part] - behind);
                 }
                 frontier_pack(&high, &low, &text);
                 CHECK(!text.failed);

@@ -24,18 +24,18 @@ struct change {
     bool join;
 };
 
-static void change_one(struct group *g, struct cq_id user, enum member_change_kind kind,
+static void change_one(struct group *group, struct cq_id user, enum member_change_kind kind,
                        int64_t seq)
 {
-    CHECK_EQ(group_apply(g, &(struct member_change){ user, kind }, 1, seq), CQ_OK);
+    CHECK_EQ(group_apply(group, &(struct member_change){ user, kind }, 1, seq), CQ_OK);
 }
 
-static void apply(struct group *g, const struct change *c, int64_t seq)
+static void apply(struct group *group, const struct change *change, int64_t seq)
 {
-    if (c->join)
-        CHECK_EQ(group_join(g, user_of(c->user), MEMBER_ROLE_MEMBER, seq), CQ_OK);
+    if (change->join)
+        CHECK_EQ(group_join(group, user_of(change->user), MEMBER_ROLE_MEMBER, seq), CQ_OK);
     else
-        change_one(g, user_of(c->user), MEMBER_CHANGE_KIND_REMOVE, seq);
+        change_one(group, user_of(change->user), MEMBER_CHANGE_KIND_REMOVE, seq);
 }
 
 TEST(membership_is_exact_at_every_seq_and_under_replay)
@@ -43,28 +43,28 @@ TEST(membership_is_exact_at_every_seq_and_under_replay)
     static struct change history[CHANGES + 1];
     static bool in[CHANGES + 2][USERS]; /* in[q]: members just before seq q */
     struct groups groups;
-    struct group *g;
+    struct group *group;
     unsigned seed = 3;
 
     groups_init(&groups);
-    g = groups_add(&groups, user_of(99));
-    CHECK(g != NULL);
+    group = groups_add(&groups, user_of(99));
+    CHECK(group != NULL);
     for (int seq = 1; seq <= CHANGES; seq++) {
-        int u = rand_r(&seed) % USERS;
+        int user = rand_r(&seed) % USERS;
 
         memcpy(in[seq + 1], in[seq], sizeof in[seq]);
-        history[seq] = (struct change){ u, !in[seq][u] };
-        in[seq + 1][u] = !in[seq][u];
-        apply(g, &history[seq], seq);
+        history[seq] = (struct change){ user, !in[seq][user] };
+        in[seq + 1][user] = !in[seq][user];
+        apply(group, &history[seq], seq);
     }
     for (int round = 0; round < 50; round++) { /* a crash: a stretch is applied again */
         int from = 1 + rand_r(&seed) % CHANGES;
 
         for (int seq = from; seq <= CHANGES && seq < from + 20; seq++)
-            apply(g, &history[seq], seq);
+            apply(group, &history[seq], seq);
         for (int seq = 1; seq <= CHANGES + 1; seq++)
-            for (int u = 0; u < USERS; u++)
-                CHECK_EQ(group_stay(g, user_of(u), seq) != NULL, in[seq][u]);
+            for (int user = 0; user < USERS; user++)
+                CHECK_EQ(group_stay(group, user_of(user), seq) != NULL, in[seq][user]);
     }
     groups_release(&groups);
 }
@@ -88,27 +88,27 @@ TEST(an_older_value_never_overwrites_a_newer)
     groups_init(&groups);
     CHECK_EQ(groups_restore(&groups, &newer), CQ_OK);
     CHECK_EQ(groups_restore(&groups, &older), CQ_OK); /* a zombie's late write */
-    struct group *g = groups_find(&groups, older.chat_id);
-    CHECK(g != NULL);
-    CHECK_STR(g->name, "new");
-    CHECK_EQ(g->stays_n, 2u);
+    struct group *group = groups_find(&groups, older.chat_id);
+    CHECK(group != NULL);
+    CHECK_STR(group->name, "new");
+    CHECK_EQ(group->stays_n, 2u);
     groups_release(&groups);
 }
 
 TEST(ended_stays_are_bounded_and_present_ones_kept)
 {
     struct groups groups;
-    struct group *g;
+    struct group *group;
 
     groups_init(&groups);
-    g = groups_add(&groups, user_of(99));
-    CHECK_EQ(group_join(g, user_of(0), MEMBER_ROLE_OWNER, 1), CQ_OK);
+    group = groups_add(&groups, user_of(99));
+    CHECK_EQ(group_join(group, user_of(0), MEMBER_ROLE_OWNER, 1), CQ_OK);
     for (int64_t seq = 2; seq < 3 * GROUP_STAYS_MAX; seq += 2) {
-        CHECK_EQ(group_join(g, user_of(1), MEMBER_ROLE_MEMBER, seq), CQ_OK);
-        change_one(g, user_of(1), MEMBER_CHANGE_KIND_REMOVE, seq + 1);
+        CHECK_EQ(group_join(group, user_of(1), MEMBER_ROLE_MEMBER, seq), CQ_OK);
+        change_one(group, user_of(1), MEMBER_CHANGE_KIND_REMOVE, seq + 1);
     }
-    CHECK(g->stays_n <= GROUP_STAYS_MAX);
-    CHECK(group_stay(g, user_of(0), 3 * GROUP_STAYS_MAX) != NULL);
+    CHECK(group->stays_n <= GROUP_STAYS_MAX);
+    CHECK(group_stay(group, user_of(0), 3 * GROUP_STAYS_MAX) != NULL);
     groups_release(&groups);
 }
 
@@ -129,7 +129,7 @@ static bool same_stays(const struct group *a, const struct group *b)
 }
 
 /* Some changes of users who are named once each. */
-static size_t draw_changes(unsigned *seed, struct member_change *v)
+static size_t draw_changes(unsigned *seed, struct member_change *change)
 {
     bool named[CROWD] = { false };
     size_t n = 0;
@@ -138,7 +138,7 @@ static size_t draw_changes(unsigned *seed, struct member_change *v)
         int user = rand_r(seed) % CROWD;
 
         if (!named[user])
-            v[n++] = (struct member_change){
+            change[n++] = (struct member_change){
                 user_of(user), (enum member_change_kind)(rand_r(seed) % MEMBER_CHANGE_KIND_N)
             };
         named[user] = true;
@@ -176,10 +176,10 @@ TEST(the_largest_changes_keep_the_bound_and_everybody_present)
 {
     static struct member_change changes[LIMIT_GROUP_MEMBERS];
     struct groups groups;
-    struct group *g;
+    struct group *group;
 
     groups_init(&groups);
-    g = groups_add(&groups, user_of(99));
+    group = groups_add(&groups, user_of(99));
     for (int64_t seq = 1; seq < 40; seq++) {
         for (int i = 0; i < LIMIT_GROUP_MEMBERS; i++) {
             changes[i].user_id = user_of(0);
@@ -188,10 +188,34 @@ TEST(the_largest_changes_keep_the_bound_and_everybody_present)
                                 : seq % 2 ? MEMBER_CHANGE_KIND_PROMOTE
                                           : MEMBER_CHANGE_KIND_DEMOTE;
         }
-        CHECK_EQ(group_apply(g, changes, LIMIT_GROUP_MEMBERS, seq), CQ_OK);
-        CHECK(g->stays_n <= GROUP_STAYS_MAX);
-        CHECK_EQ(group_count(g, seq + 1), LIMIT_GROUP_MEMBERS);
-        CHECK_EQ(group_count(g, seq), seq == 1 ? 0 : LIMIT_GROUP_MEMBERS);
+        CHECK_EQ(group_apply(group, changes, LIMIT_GROUP_MEMBERS, seq), CQ_OK);
+        CHECK(group->stays_n <= GROUP_STAYS_MAX);
+        CHECK_EQ(group_count(group, seq + 1), LIMIT_GROUP_MEMBERS);
+        CHECK_EQ(group_count(group, seq), seq == 1 ? 0 : LIMIT_GROUP_MEMBERS);
     }
+    groups_release(&groups);
+}
+
+/* As many as a turn has records, and more: what a replay since the commit asks for is there. */
+TEST(timers_are_those_of_then_and_bounded)
+{
+    enum { TURN = 1000, ALL = 3 * GROUP_TIMERS_MAX };
+    struct groups groups;
+    struct group *group;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    CHECK_EQ(group_timer(NULL, 5), 0);
+    CHECK_EQ(group_timer(group, 5), 0);
+    for (int64_t seq = 1; seq <= ALL; seq++)
+        CHECK_EQ(group_set_timer(group, 10 * seq, seq), CQ_OK);
+    CHECK_EQ(group->timers_n, GROUP_TIMERS_MAX);
+    CHECK_EQ(group_timer(group, ALL + 1), 10 * ALL);
+    for (int64_t seq = ALL - TURN; seq <= ALL; seq++) { /* a replay */
+        CHECK_EQ(group_timer(group, seq), 10 * (seq - 1));
+        CHECK_EQ(group_set_timer(group, 10 * seq, seq), CQ_OK);
+    }
+    CHECK_EQ(group->timers_n, GROUP_TIMERS_MAX);
+    CHECK_EQ(group_timer(group, ALL + 1), 10 * ALL);
     groups_release(&groups);
 }

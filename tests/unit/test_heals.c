@@ -62,8 +62,8 @@ TEST(the_rest_of_the_table_is_final)
 
         if (!all[i].name)
             continue;
-        for (size_t k = 0; k < sizeof retriable / sizeof *retriable; k++)
-            known |= retriable[k] == code;
+        for (size_t row = 0; row < sizeof retriable / sizeof *retriable; row++)
+            known |= retriable[row] == code;
         if (!known)
             CHECK_EQ_ROW(all[i].name, rdkafka_heals(all[i].code), false);
     }

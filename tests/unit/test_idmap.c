@@ -21,61 +21,61 @@ TEST(idmap_agrees_with_an_array)
 {
     static uint64_t values[KEYS];
     static bool there[KEYS];
-    struct idmap m;
+    struct idmap map;
     size_t n = 0;
     unsigned seed = 7;
 
-    idmap_init(&m, KEYS);
+    idmap_init(&map, KEYS);
     for (int step = 0; step < STEPS; step++) {
-        uint32_t k = (uint32_t)rand_r(&seed) % KEYS;
+        uint32_t key = (uint32_t)rand_r(&seed) % KEYS;
 
         if (rand_r(&seed) % 3) {
-            CHECK(idmap_put(&m, key_of(k), (uint64_t)step));
-            n += !there[k];
-            there[k] = true;
-            values[k] = (uint64_t)step;
+            CHECK(idmap_put(&map, key_of(key), (uint64_t)step));
+            n += !there[key];
+            there[key] = true;
+            values[key] = (uint64_t)step;
         } else {
-            CHECK_EQ(idmap_remove(&m, key_of(k)), there[k]);
-            n -= there[k];
-            there[k] = false;
+            CHECK_EQ(idmap_remove(&map, key_of(key)), there[key]);
+            n -= there[key];
+            there[key] = false;
         }
-        k = (uint32_t)rand_r(&seed) % KEYS;
-        const uint64_t *got = idmap_get(&m, key_of(k));
-        CHECK_EQ(got != NULL, there[k]);
+        key = (uint32_t)rand_r(&seed) % KEYS;
+        const uint64_t *got = idmap_get(&map, key_of(key));
+        CHECK_EQ(got != NULL, there[key]);
         if (got)
-            CHECK_EQ(*got, values[k]);
-        CHECK_EQ(m.n, n);
+            CHECK_EQ(*got, values[key]);
+        CHECK_EQ(map.n, n);
     }
-    idmap_release(&m);
+    idmap_release(&map);
 }
 
 TEST(idmap_keeps_its_maximum)
 {
-    struct idmap m;
+    struct idmap map;
 
-    idmap_init(&m, 2);
-    CHECK(idmap_put(&m, key_of(1), 1));
-    CHECK(idmap_put(&m, key_of(2), 2));
-    CHECK(!idmap_put(&m, key_of(3), 3));
-    CHECK(idmap_put(&m, key_of(2), 4)); /* replacing is no growth */
-    CHECK_EQ(*idmap_get(&m, key_of(2)), 4u);
-    CHECK(idmap_get(&m, key_of(3)) == NULL);
-    idmap_release(&m);
+    idmap_init(&map, 2);
+    CHECK(idmap_put(&map, key_of(1), 1));
+    CHECK(idmap_put(&map, key_of(2), 2));
+    CHECK(!idmap_put(&map, key_of(3), 3));
+    CHECK(idmap_put(&map, key_of(2), 4)); /* replacing is no growth */
+    CHECK_EQ(*idmap_get(&map, key_of(2)), 4u);
+    CHECK(idmap_get(&map, key_of(3)) == NULL);
+    idmap_release(&map);
 }
 
 TEST(idmap_walk_sees_each_once)
 {
-    struct idmap m;
+    struct idmap map;
     struct cq_id id;
     uint64_t value, sum = 0;
     size_t n = 0;
 
-    idmap_init(&m, 1000);
+    idmap_init(&map, 1000);
     for (uint32_t k = 0; k < 100; k++)
-        CHECK(idmap_put(&m, key_of(k), k));
-    for (size_t at = 0; idmap_next(&m, &at, &id, &value); n++)
+        CHECK(idmap_put(&map, key_of(k), k));
+    for (size_t at = 0; idmap_next(&map, &at, &id, &value); n++)
         sum += value;
     CHECK_EQ(n, 100u);
     CHECK_EQ(sum, 4950u);
-    idmap_release(&m);
+    idmap_release(&map);
 }

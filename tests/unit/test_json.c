@@ -7,11 +7,11 @@
 
 static enum cq_status parse(const char *text)
 {
-    struct json *v = NULL;
+    struct json *json = NULL;
     const char *why = "";
-    enum cq_status st = json_parse(span_str(text), &v, &why);
+    enum cq_status st = json_parse(span_str(text), &json, &why);
 
-    json_free(v);
+    json_free(json);
     return st == CQ_OK || *why ? st : CQ_FATAL; /* a refusal always says why */
 }
 
@@ -50,17 +50,17 @@ TEST(json_from_outside_is_taken_or_refused_as_a_whole)
 TEST(depth_is_bounded_before_the_library_recurses)
 {
     static char deep[1 << 20];
-    struct json *v = NULL;
+    struct json *json = NULL;
 
     memset(deep, '[', JSON_DEPTH_MAX);
     memset(deep + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
-    CHECK_EQ(json_parse(span_of(deep, 2 * JSON_DEPTH_MAX), &v, NULL), CQ_OK);
-    json_free(v);
+    CHECK_EQ(json_parse(span_of(deep, 2 * JSON_DEPTH_MAX), &json, NULL), CQ_OK);
+    json_free(json);
     memset(deep, '[', JSON_DEPTH_MAX + 1);
     memset(deep + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
-    CHECK_EQ(json_parse(span_of(deep, 2 * JSON_DEPTH_MAX + 2), &v, NULL), CQ_POISON);
+    CHECK_EQ(json_parse(span_of(deep, 2 * JSON_DEPTH_MAX + 2), &json, NULL), CQ_POISON);
     memset(deep, '[', sizeof deep);
-    CHECK_EQ(json_parse(span_of(deep, sizeof deep), &v, NULL), CQ_POISON);
+    CHECK_EQ(json_parse(span_of(deep, sizeof deep), &json, NULL), CQ_POISON);
 }
 
 TEST(members_are_got_by_type)
@@ -70,29 +70,29 @@ TEST(members_are_got_by_type)
     };
     const char *text = "{\"t\":\"x\",\"n\":5,\"id\":\"11111111-1111-4111-8111-111111111111\","
                        "\"list\":[\"a\",1],\"none\":null}";
-    struct json *v = NULL;
-    struct cq_span s;
+    struct json *json = NULL;
+    struct cq_span span;
     struct cq_id id;
     int64_t n;
 
-    CHECK_EQ(json_parse(span_str(text), &v, NULL), CQ_OK);
-    CHECK(json_get_text(v, "t", &s));
-    CHECK_SPAN(s, "x");
-    CHECK(json_get_i64(v, "n", &n));
+    CHECK_EQ(json_parse(span_str(text), &json, NULL), CQ_OK);
+    CHECK(json_get_text(json, "t", &span));
+    CHECK_SPAN(span, "x");
+    CHECK(json_get_i64(json, "n", &n));
     CHECK_EQ(n, 5);
-    CHECK(json_get_id(v, "id", &id));
-    CHECK(!json_get_id(v, "t", &id));
-    CHECK(!json_get_text(v, "n", &s));
-    CHECK(!json_get_i64(v, "t", &n));
-    CHECK(!json_get_text(v, "missing", &s));
-    CHECK(json_get(v, "none") == NULL);
-    CHECK_EQ(json_count(json_get(v, "list")), 2u);
-    CHECK_EQ(json_count(json_get(v, "t")), 0u);
-    CHECK(json_text(json_at(json_get(v, "list"), 0), &s));
-    CHECK(!json_text(json_at(json_get(v, "list"), 1), &s));
-    CHECK(json_at(json_get(v, "list"), 2) == NULL);
-    CHECK(json_only(v, all));
-    CHECK(!json_only(v, some));
-    json_free(v);
-    CHECK(!json_get_text(NULL, "t", &s)); /* a body that is not there */
+    CHECK(json_get_id(json, "id", &id));
+    CHECK(!json_get_id(json, "t", &id));
+    CHECK(!json_get_text(json, "n", &span));
+    CHECK(!json_get_i64(json, "t", &n));
+    CHECK(!json_get_text(json, "missing", &span));
+    CHECK(json_get(json, "none") == NULL);
+    CHECK_EQ(json_count(json_get(json, "list")), 2u);
+    CHECK_EQ(json_count(json_get(json, "t")), 0u);
+    CHECK(json_text(json_at(json_get(json, "list"), 0), &span));
+    CHECK(!json_text(json_at(json_get(json, "list"), 1), &span));
+    CHECK(json_at(json_get(json, "list"), 2) == NULL);
+    CHECK(json_only(json, all));
+    CHECK(!json_only(json, some));
+    json_free(json);
+    CHECK(!json_get_text(NULL, "t", &span)); /* a body that is not there */
 }

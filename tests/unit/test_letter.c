@@ -43,30 +43,30 @@ static void header(const rd_kafka_message_t *m, const char *name, char *out, siz
 }
 
 /* The letter at `offset` of in.dlq. */
-static bool read_letter(struct bus_world *w, int64_t offset, struct letter *ret)
+static bool read_letter(struct bus_world *world, int64_t offset, struct letter *ret)
 {
     rd_kafka_topic_t *topic;
-    rd_kafka_message_t *m;
+    rd_kafka_message_t *message;
     bool found;
 
     if (!reading) {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-        rd_kafka_conf_set(conf, "bootstrap.servers", w->brokers, NULL, 0);
+        rd_kafka_conf_set(conf, "bootstrap.servers", world->brokers, NULL, 0);
         reading = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
     }
     topic = rd_kafka_topic_new(reading, "in.dlq", NULL);
     rd_kafka_consume_start(topic, 0, offset);
-    m = rd_kafka_consume(topic, 0, CALL_MS);
-    found = m && !m->err && m->offset == offset;
+    message = rd_kafka_consume(topic, 0, CALL_MS);
+    found = message && !message->err && message->offset == offset;
     if (found) {
-        ret->key_n = m->key_len;
-        ret->value_n = m->len;
-        header(m, "cut", ret->cut, sizeof ret->cut);
-        header(m, "error", ret->error, sizeof ret->error);
+        ret->key_n = message->key_len;
+        ret->value_n = message->len;
+        header(message, "cut", ret->cut, sizeof ret->cut);
+        header(message, "error", ret->error, sizeof ret->error);
     }
-    if (m)
-        rd_kafka_message_destroy(m);
+    if (message)
+        rd_kafka_message_destroy(message);
     rd_kafka_consume_stop(topic, 0);
     rd_kafka_topic_destroy(topic);
     return found;
@@ -97,15 +97,15 @@ TEST(a_letter_that_is_too_large_is_cut)
         { 2 * MIB, 2 * MIB, true }, { MIB / 4, 3 * MIB, true },
     };
     static uint8_t noise[5 * MIB];
-    struct producer *p = NULL;
-    struct bus_world w;
+    struct producer *producer = NULL;
+    struct bus_world world;
 
     fill_with_noise(noise, sizeof noise);
-    world_open(&w);
-    CHECK_EQ(producer_new(&(struct producer_conf){ .brokers = w.brokers,
+    world_open(&world);
+    CHECK_EQ(producer_new(&(struct producer_conf){ .brokers = world.brokers,
                                                    .client_id = "paper",
                                                    .report = on_report },
-                          &p),
+                          &producer),
              CQ_OK);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct bus_record rec = { .topic = "in",
@@ -115,10 +115,10 @@ TEST(a_letter_that_is_too_large_is_cut)
         struct letter got = { 0 };
         char want[80] = "";
 
-        CHECK_EQ(dead_letter_send(p, &rec, "said so", "paper", 1, 0), CQ_OK);
-        CHECK(EVENTUALLY((producer_serve(p, 10), stored + failed == (int)i + 1)));
+        CHECK_EQ(dead_letter_send(producer, &rec, "said so", "paper", 1, 0), CQ_OK);
+        CHECK(EVENTUALLY((producer_serve(producer, 10), stored + failed == (int)i + 1)));
         CHECK_EQ(failed, 0);
-        CHECK(read_letter(&w, (int64_t)i, &got));
+        CHECK(read_letter(&world, (int64_t)i, &got));
         if (rows[i].is_cut)
             snprintf(want, sizeof want, "of %zu bytes of key, %zu bytes of value", rows[i].key_n,
                      rows[i].value_n);
@@ -129,6 +129,6 @@ TEST(a_letter_that_is_too_large_is_cut)
                              : got.key_n == rows[i].key_n && got.value_n == rows[i].value_n);
     }
     rd_kafka_destroy(reading);
-    producer_free(p);
-    world_close(&w);
+    producer_free(producer);
+    world_close(&world);
 }

@@ -12,20 +12,20 @@ struct bytes {
 
 static bool read_bytes(void *arg, int64_t at, void *to, size_t n)
 {
-    const struct bytes *b = arg;
+    const struct bytes *bytes = arg;
 
-    if (at < 0 || (uint64_t)at > b->n || n > b->n - (size_t)at)
+    if (at < 0 || (uint64_t)at > bytes->n || n > bytes->n - (size_t)at)
         return false;
-    memcpy(to, b->p + at, n);
+    memcpy(to, bytes->p + at, n);
     return true;
 }
 
 static struct length find(const char *type, const void *p, size_t n)
 {
-    struct bytes b = { p, n };
+    struct bytes bytes = { p, n };
     struct length ret;
 
-    length_find(&(struct length_source){ read_bytes, &b, (int64_t)n }, type, &ret);
+    length_find(&(struct length_source){ read_bytes, &bytes, (int64_t)n }, type, &ret);
     return ret;
 }
 
@@ -55,11 +55,11 @@ TEST(webm_without_a_duration)
         0x10, 0x80, 0x1f, 0x43, 0xb6, 0x75, 0xff, 0xe7, 0x82, 0x07, 0xd0, 0xa3,
         0x89, 0x81, 0x01, 0xf4, 0x80, 1,    2,    3,    4,    5,
     };
-    struct length l = find("video/webm", webm, sizeof webm);
+    struct length length = find("video/webm", webm, sizeof webm);
 
-    CHECK_EQ(l.duration_ms, 2500);
-    CHECK_EQ(l.width, 640);
-    CHECK_EQ(l.height, 480);
+    CHECK_EQ(length.duration_ms, 2500);
+    CHECK_EQ(length.width, 640);
+    CHECK_EQ(length.height, 480);
 }
 
 /* ---- MP4 ------------------------------------------------------------------------------ */
@@ -70,97 +70,103 @@ struct boxes {
     int depth;
 };
 
-static void put(struct boxes *m, uint64_t v, int bytes)
+static void put(struct boxes *boxes, uint64_t v, int bytes)
 {
     for (int i = bytes - 1; i >= 0; i--)
-        m->b[m->n++] = (uint8_t)(v >> 8 * i);
+        boxes->b[boxes->n++] = (uint8_t)(v >> 8 * i);
 }
 
-static void begin(struct boxes *m, const char *type)
+static void begin(struct boxes *boxes, const char *type)
 {
-    m->open[m->depth++] = m->n;
-    put(m, 0, 4);
-    memcpy(m->b + m->n, type, 4);
-    m->n += 4;
+    boxes->open[boxes->depth++] = boxes->n;
+    put(boxes, 0, 4);
+    memcpy(boxes->b + boxes->n, type, 4);
+    boxes->n += 4;
 }
 
-static void end(struct boxes *m)
+static void end(struct boxes *boxes)
 {
-    size_t at = m->open[--m->depth], to = m->n;
+    size_t at = boxes->open[--boxes->depth], to = boxes->n;
 
-    m->n = at;
-    put(m, to - at, 4);
-    m->n = to;
+    boxes->n = at;
+    put(boxes, to - at, 4);
+    boxes->n = to;
 }
 
 /* A track of `per_s` units, and a movie of 1,000 whose length is not known yet. */
-static void begin_fragmented(struct boxes *m, uint32_t unknown, uint64_t mehd, uint32_t trex)
+static void begin_fragmented(struct boxes *boxes, uint32_t unknown, uint64_t mehd, uint32_t trex)
 {
-    begin(m, "moov");
-    begin(m, "mvhd"), put(m, 0, 8), put(m, 0, 4), put(m, 1000, 4), put(m, unknown, 4);
-    put(m, 0, 8), put(m, 0, 8), end(m);
+    begin(boxes, "moov");
+    begin(boxes, "mvhd"), put(boxes, 0, 8), put(boxes, 0, 4), put(boxes, 1000, 4),
+        put(boxes, unknown, 4);
+    put(boxes, 0, 8), put(boxes, 0, 8), end(boxes);
     for (int track = 1; track <= 2; track++) {
-        begin(m, "trak");
-        begin(m, "tkhd"), put(m, 0, 8), put(m, 0, 4), put(m, (uint64_t)track, 4), end(m);
-        begin(m, "mdia"), begin(m, "mdhd"), put(m, 1u << 24, 4), put(m, 0, 8), put(m, 0, 8);
-        put(m, track == 1 ? 90000 : 48000, 4), put(m, 0, 8), end(m), end(m), end(m);
+        begin(boxes, "trak");
+        begin(boxes, "tkhd"), put(boxes, 0, 8), put(boxes, 0, 4), put(boxes, (uint64_t)track, 4),
+            end(boxes);
+        begin(boxes, "mdia"), begin(boxes, "mdhd"), put(boxes, 1u << 24, 4), put(boxes, 0, 8),
+            put(boxes, 0, 8);
+        put(boxes, track == 1 ? 90000 : 48000, 4), put(boxes, 0, 8), end(boxes), end(boxes),
+            end(boxes);
     }
-    begin(m, "mvex");
+    begin(boxes, "mvex");
     if (mehd)
-        begin(m, "mehd"), put(m, 1u << 24, 4), put(m, mehd, 8), end(m);
-    begin(m, "trex"), put(m, 0, 4), put(m, 1, 4), put(m, 1, 4), put(m, trex, 4), put(m, 0, 8);
-    end(m), end(m), end(m);
+        begin(boxes, "mehd"), put(boxes, 1u << 24, 4), put(boxes, mehd, 8), end(boxes);
+    begin(boxes, "trex"), put(boxes, 0, 4), put(boxes, 1, 4), put(boxes, 1, 4), put(boxes, trex, 4),
+        put(boxes, 0, 8);
+    end(boxes), end(boxes), end(boxes);
 }
 
-static void fragment(struct boxes *m, uint32_t track, uint32_t flags, const uint64_t *tfdt,
+static void fragment(struct boxes *boxes, uint32_t track, uint32_t flags, const uint64_t *tfdt,
                      uint32_t run_flags, uint32_t n, const uint32_t *durations)
 {
-    begin(m, "moof");
-    begin(m, "traf");
-    begin(m, "tfhd"), put(m, flags, 4), put(m, track, 4);
-    put(m, 0, flags & 1 ? 8 : 0), put(m, 500, flags & 8 ? 4 : 0), end(m);
+    begin(boxes, "moof");
+    begin(boxes, "traf");
+    begin(boxes, "tfhd"), put(boxes, flags, 4), put(boxes, track, 4);
+    put(boxes, 0, flags & 1 ? 8 : 0), put(boxes, 500, flags & 8 ? 4 : 0), end(boxes);
     if (tfdt)
-        begin(m, "tfdt"), put(m, 1u << 24, 4), put(m, *tfdt, 8), end(m);
-    begin(m, "trun"), put(m, run_flags, 4), put(m, n, 4), put(m, 0, run_flags & 1 ? 4 : 0);
+        begin(boxes, "tfdt"), put(boxes, 1u << 24, 4), put(boxes, *tfdt, 8), end(boxes);
+    begin(boxes, "trun"), put(boxes, run_flags, 4), put(boxes, n, 4),
+        put(boxes, 0, run_flags & 1 ? 4 : 0);
     for (uint32_t i = 0; durations && i < n; i++)
-        put(m, durations[i], 4), put(m, 99, run_flags & 0x200 ? 4 : 0);
-    end(m), end(m), end(m);
-    begin(m, "mdat"), put(m, 0, 8), end(m);
+        put(boxes, durations[i], 4), put(boxes, 99, run_flags & 0x200 ? 4 : 0);
+    end(boxes), end(boxes), end(boxes);
+    begin(boxes, "mdat"), put(boxes, 0, 8), end(boxes);
 }
 
 TEST(fragments_by_their_samples)
 {
     static const uint32_t durations[] = { 90000, 45000, 45000 };
     static const uint64_t at = 48000 * 9, far = UINT64_MAX;
-    struct boxes m = { 0 };
+    struct boxes boxes = { 0 };
 
-    begin_fragmented(&m, 0, 0, 3000);
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 0);
-    fragment(&m, 1, 0, NULL, 0x301, 3, durations); /* two seconds, each sample its own */
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 2000);
-    fragment(&m, 1, 0, NULL, 0, 60, NULL); /* two more, by the default of the track */
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 4000);
-    fragment(&m, 1, 9, NULL, 1, 180, NULL); /* one more, by the default of the fragment */
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 5000);
-    fragment(&m, 2, 8, &at, 1, 96, NULL); /* the other one begins at nine seconds */
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 10000);
-    fragment(&m, 7, 8, &at, 1, 4000000000u, NULL);      /* of no track */
-    fragment(&m, 1, 8, NULL, 0x100, 4000000000u, NULL); /* more samples than the box has */
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 10000);
-    fragment(&m, 2, 8, &far, 0, 4000000000u, NULL); /* beyond the end of time: not believed */
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 5000);
+    begin_fragmented(&boxes, 0, 0, 3000);
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 0);
+    fragment(&boxes, 1, 0, NULL, 0x301, 3, durations); /* two seconds, each sample its own */
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 2000);
+    fragment(&boxes, 1, 0, NULL, 0, 60, NULL); /* two more, by the default of the track */
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 4000);
+    fragment(&boxes, 1, 9, NULL, 1, 180, NULL); /* one more, by the default of the fragment */
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 5000);
+    fragment(&boxes, 2, 8, &at, 1, 96, NULL); /* the other one begins at nine seconds */
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 10000);
+    fragment(&boxes, 7, 8, &at, 1, 4000000000u, NULL);      /* of no track */
+    fragment(&boxes, 1, 8, NULL, 0x100, 4000000000u, NULL); /* more samples than the box has */
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 10000);
+    fragment(&boxes, 2, 8, &far, 0, 4000000000u, NULL); /* beyond the end of time: not believed */
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 5000);
 }
 
 TEST(fragments_by_what_the_head_says)
 {
-    struct boxes m = { 0 };
+    struct boxes boxes = { 0 };
 
-    begin_fragmented(&m, UINT32_MAX, 7500, 3000); /* mvhd: not known */
-    CHECK_EQ(find("video/mp4", m.b, m.n).duration_ms, 7500);
-    fragment(&m, 1, 0, NULL, 0, 30, NULL);
-    CHECK_EQ(find("video/quicktime", m.b, m.n).duration_ms, 7500);
-    for (size_t n = 0; n < m.n; n++) /* cut anywhere */
-        CHECK(find("video/mp4", m.b, n).duration_ms <= 7500);
+    begin_fragmented(&boxes, UINT32_MAX, 7500, 3000); /* mvhd: not known */
+    CHECK_EQ(find("video/mp4", boxes.b, boxes.n).duration_ms, 7500);
+    fragment(&boxes, 1, 0, NULL, 0, 30, NULL);
+    CHECK_EQ(find("video/quicktime", boxes.b, boxes.n).duration_ms, 7500);
+    for (size_t n = 0; n < boxes.n; n++) /* cut anywhere */
+        CHECK(find("video/mp4", boxes.b, n).duration_ms <= 7500);
 }
 
 /* Frames of 200 bytes and 1,024 samples at 44,100 Hz: 43 are a second. */
@@ -226,26 +232,27 @@ TEST(hostile_bytes)
     unsigned seed = 12345;
 
     for (int round = 0; round < 3000; round++) {
-        uint8_t *b = malloc(300); /* of its own, so that a byte too far is seen */
+        uint8_t *bytes = malloc(300); /* of its own, so that a byte too far is seen */
         size_t n;
 
         for (size_t i = 0; i < 300; i++) {
             seed = seed * 1103515245 + 12345;
-            b[i] = (uint8_t)(seed >> 16) & (round % 3 ? 0xff : 0x83);
+            bytes[i] = (uint8_t)(seed >> 16) & (round % 3 ? 0xff : 0x83);
         }
-        memcpy(b, starts[round % 5], 4);
+        memcpy(bytes, starts[round % 5], 4);
         if (round % 7 == 0)
-            memcpy(b + 8, "mvhdtkhdtrakmoov", 16);
+            memcpy(bytes + 8, "mvhdtkhdtrakmoov", 16);
         n = (size_t)(seed >> 8) % 300;
-        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        for (size_t type = 0; type < sizeof types / sizeof *types; type++) {
             uint8_t *exact = malloc(n ? n : 1);
-            struct length l;
+            struct length length;
 
-            memcpy(exact, b, n);
-            l = find(types[t], exact, n);
-            CHECK(l.duration_ms >= 0 && l.width >= 0 && l.height >= 0 && l.width < 65536);
+            memcpy(exact, bytes, n);
+            length = find(types[type], exact, n);
+            CHECK(length.duration_ms >= 0 && length.width >= 0 && length.height >= 0 &&
+                  length.width < 65536);
             free(exact);
         }
-        free(b);
+        free(bytes);
     }
 }

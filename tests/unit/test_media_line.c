@@ -47,13 +47,13 @@ TEST(owners_take_turns)
     for (int i = 3; i < 6; i++)
         order[i] = join(2, 0);
     for (int i = 0; i < 3; i++) { /* one process */
-        int32_t a = line_next(&line, 0), b;
+        int32_t first = line_next(&line, 0), second;
 
-        CHECK_EQ(a, order[i]);
-        line_leave(&line, a);
-        b = line_next(&line, 0);
-        CHECK_EQ(b, order[3 + i]);
-        line_leave(&line, b);
+        CHECK_EQ(first, order[i]);
+        line_leave(&line, first);
+        second = line_next(&line, 0);
+        CHECK_EQ(second, order[3 + i]);
+        line_leave(&line, second);
     }
     CHECK_EQ(line.n, 0);
 }

@@ -7,14 +7,14 @@ static struct works works;
 
 static struct work *add(int32_t partition, int64_t offset, int who)
 {
-    struct work *w = works_add(&works);
+    struct work *work = works_add(&works);
     struct cq_id owner = { { (uint8_t)who, (uint8_t)(who >> 8) } };
 
-    w->partition = partition;
-    w->offset = offset;
-    if (line_join(&works.line, owner, 0, &w->place) != LINE_TAKEN)
-        w->place = -1;
-    return w;
+    work->partition = partition;
+    work->offset = offset;
+    if (line_join(&works.line, owner, 0, &work->place) != LINE_TAKEN)
+        work->place = -1;
+    return work;
 }
 
 static void begin(void)
@@ -26,19 +26,19 @@ static void begin(void)
 /* The commit stands before the oldest that is not done, whatever the order of the ends. */
 TEST(the_commit_follows_the_oldest)
 {
-    struct work *a, *b;
+    struct work *older, *newer;
 
     begin();
     CHECK_EQ(works_undone(&works, 0, 100), 100);
-    a = add(0, 10, 1);
-    b = add(0, 20, 2);
+    older = add(0, 10, 1);
+    newer = add(0, 20, 2);
     add(1, 5, 3);
     CHECK_EQ(works_undone(&works, 0, 21), 10);
-    works_remove(&works, b);
+    works_remove(&works, newer);
     CHECK_EQ(works_undone(&works, 0, 21), 10);
-    a->state = WORK_TOLD; /* not yet stored, as far as is known */
+    older->state = WORK_TOLD; /* not yet stored, as far as is known */
     CHECK_EQ(works_undone(&works, 0, 21), 10);
-    works_remove(&works, a);
+    works_remove(&works, older);
     CHECK_EQ(works_undone(&works, 0, 21), 21);
     CHECK_EQ(works_undone(&works, 1, 6), 5);
 }
@@ -95,18 +95,18 @@ TEST(bounds)
 TEST(a_file_is_at_hand_once)
 {
     const struct cq_id media = { { 7 } }, other = { { 8 } };
-    struct work *w;
+    struct work *work;
 
     begin();
     CHECK(!works_has(&works, media));
-    w = add(0, 1, 1);
-    w->media = media;
+    work = add(0, 1, 1);
+    work->media = media;
     CHECK(works_has(&works, media));
     CHECK(!works_has(&works, other));
-    w->state = WORK_TOLD;
+    work->state = WORK_TOLD;
     CHECK(works_has(&works, media));
-    w->dropped = true; /* its partition went, and came back: it is to be done again */
+    work->dropped = true; /* its partition went, and came back: it is to be done again */
     CHECK(!works_has(&works, media));
-    works_remove(&works, w);
+    works_remove(&works, work);
     CHECK(!works_has(&works, media));
 }

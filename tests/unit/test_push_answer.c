@@ -60,10 +60,10 @@ TEST(google)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct http_answer a = answered(rows[i].status, rows[i].body);
+        struct http_answer answer = answered(rows[i].status, rows[i].body);
         struct push_answer got;
 
-        answer_fcm(&a, &got);
+        answer_fcm(&answer, &got);
         CHECK_EQ_ROW(rows[i].body, got.verdict, rows[i].want);
         CHECK_EQ_ROW(rows[i].body, got.status, rows[i].status);
     }
@@ -118,13 +118,13 @@ TEST(apple)
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char body[128];
-        struct http_answer a;
+        struct http_answer answer;
         struct push_answer got;
 
         snprintf(body, sizeof body, "{\"reason\":\"%s\",\"timestamp\":1700000000000}",
                  rows[i].reason);
-        a = answered(rows[i].status, body);
-        answer_apns(&a, &got);
+        answer = answered(rows[i].status, body);
+        answer_apns(&answer, &got);
         CHECK_EQ_ROW(rows[i].reason, got.verdict, rows[i].want);
         CHECK_STR(got.words, rows[i].reason);
         CHECK_EQ(got.dead_since_ms, 1700000000000);
@@ -133,14 +133,14 @@ TEST(apple)
 
 TEST(no_answer_is_trouble_with_its_words)
 {
-    struct http_answer a = { .st = CQ_AGAIN, .error = "connection\nreset \xC3\xA9" };
+    struct http_answer answer = { .st = CQ_AGAIN, .error = "connection\nreset \xC3\xA9" };
     struct push_answer got;
 
-    answer_apns(&a, &got);
+    answer_apns(&answer, &got);
     CHECK_EQ(got.verdict, PUSH_DOWN);
     CHECK_EQ(got.status, 0);
     CHECK_STR(got.words, "connection?reset ??");
-    answer_fcm(&a, &got);
+    answer_fcm(&answer, &got);
     CHECK_EQ(got.verdict, PUSH_DOWN);
 }
 
@@ -148,49 +148,49 @@ TEST(words_are_cut_and_a_quota_has_a_time)
 {
     static const char start[] = "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\",\"message\":\"";
     char body[4096];
-    struct http_answer a;
+    struct http_answer answer;
     struct push_answer got;
 
     memset(body, 'x', sizeof body);
     memcpy(body, start, sizeof start - 1);
     memcpy(body + 4000, "\"}}", 4);
-    a = answered(429, body);
-    answer_fcm(&a, &got);
+    answer = answered(429, body);
+    answer_fcm(&answer, &got);
     CHECK_EQ(got.verdict, PUSH_SLOWER);
     CHECK_EQ(got.retry_after_s, 60);
     CHECK_EQ(strlen(got.words), PUSH_WORDS_MAX);
-    a.retry_after_s = 7;
-    answer_fcm(&a, &got);
+    answer.retry_after_s = 7;
+    answer_fcm(&answer, &got);
     CHECK_EQ(got.retry_after_s, 7);
 }
 
 TEST(the_token_endpoint)
 {
-    struct http_answer a = answered(400, "{\"error\":\"invalid_grant\"}");
+    struct http_answer answer = answered(400, "{\"error\":\"invalid_grant\"}");
     struct push_answer got;
 
-    answer_oauth(&a, &got);
+    answer_oauth(&answer, &got);
     CHECK_EQ(got.verdict, PUSH_MISCONFIGURED);
-    a = answered(503, "");
-    answer_oauth(&a, &got);
+    answer = answered(503, "");
+    answer_oauth(&answer, &got);
     CHECK_EQ(got.verdict, PUSH_DOWN);
-    a = answered(429, "");
-    answer_oauth(&a, &got);
+    answer = answered(429, "");
+    answer_oauth(&answer, &got);
     CHECK_EQ(got.verdict, PUSH_DOWN);
 }
 
 TEST(what_is_asked_for_has_a_bound)
 {
-    struct http_answer a = answered(429, GOOGLE("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "m"));
+    struct http_answer answer = answered(429, GOOGLE("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "m"));
     struct push_answer got;
 
-    a.retry_after_s = 120;
-    answer_fcm(&a, &got);
+    answer.retry_after_s = 120;
+    answer_fcm(&answer, &got);
     CHECK_EQ(got.retry_after_s, 120);
-    a.retry_after_s = INT64_MAX;
-    answer_fcm(&a, &got);
+    answer.retry_after_s = INT64_MAX;
+    answer_fcm(&answer, &got);
     CHECK_EQ(got.retry_after_s, RETRY_AFTER_MAX_S);
-    a.retry_after_s = -5;
-    answer_fcm(&a, &got);
+    answer.retry_after_s = -5;
+    answer_fcm(&answer, &got);
     CHECK_EQ(got.retry_after_s, 60); /* nothing said */
 }

@@ -51,9 +51,9 @@ struct world {
     int kills;
 };
 
-static size_t below(struct world *w, size_t n)
+static size_t below(struct world *world, size_t n)
 {
-    return (size_t)rand_r(&w->seed) % n;
+    return (size_t)rand_r(&world->seed) % n;
 }
 
 static struct cq_id id_at(const char *domain, int n)
@@ -72,56 +72,56 @@ static struct push_address address_of(int token)
 
 /* ---- a broker ------------------------------------------------------------------------- */
 
-static void append(struct world *w, struct log *l, const struct said *s)
+static void append(struct world *world, struct log *log, const struct said *said)
 {
-    if (l->n == RECORDS_MAX)
+    if (log->n == RECORDS_MAX)
         abort();
-    l->v[l->n] = *s;
-    l->v[l->n].key = arena_copy(w->arena, s->key);
-    if (s->value.p)
-        l->v[l->n].value = arena_copy(w->arena, s->value);
-    l->n++;
+    log->v[log->n] = *said;
+    log->v[log->n].key = arena_copy(world->arena, said->key);
+    if (said->value.p)
+        log->v[log->n].value = arena_copy(world->arena, said->value);
+    log->n++;
 }
 
-static void publish(struct world *w, const struct said *s)
+static void publish(struct world *world, const struct said *said)
 {
-    if (s->topic == TOPIC_USER_INBOX)
-        append(w, &w->inbox[s->partition], s);
-    else if (s->topic == TOPIC_PUSH_TARGETS)
-        append(w, &w->targets[s->partition], s);
-    else if (s->topic == TOPIC_PUSH_CLAIMS)
-        append(w, &w->claims[s->partition], s);
+    if (said->topic == TOPIC_USER_INBOX)
+        append(world, &world->inbox[said->partition], said);
+    else if (said->topic == TOPIC_PUSH_TARGETS)
+        append(world, &world->targets[said->partition], said);
+    else if (said->topic == TOPIC_PUSH_CLAIMS)
+        append(world, &world->claims[said->partition], said);
     else
         abort();
 }
 
-static void write_action(struct world *w, struct cq_id key, const struct user_action *a)
+static void write_action(struct world *world, struct cq_id key, const struct user_action *action)
 {
-    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *a } };
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = *action } };
     struct cq_id_text text = id_text(key);
     struct cq_buf value;
 
     buf_init(&value, TOPIC_RECORD_MAX);
     if (codec_encode(&user_inbox_codec, &record, &value) != CQ_OK)
         abort();
-    publish(w, &(struct said){ TOPIC_USER_INBOX, topic_partition(key, PARTITIONS), span_str(text.s),
-                               buf_span(&value), false });
+    publish(world, &(struct said){ TOPIC_USER_INBOX, topic_partition(key, PARTITIONS),
+                                   span_str(text.s), buf_span(&value), false });
     buf_release(&value);
 }
 
 /* As an edge does it. */
-static void claim(struct world *w, int device, int token)
+static void claim(struct world *world, int device, int token)
 {
     const struct push_address address = address_of(token);
 
     write_action(
-        w, push_token_id(address.kind, address.token),
+        world, push_token_id(address.kind, address.token),
         &(struct user_action){ id_at("user", device),
                                id_at("device", device),
-                               ++w->clock,
+                               ++world->clock,
                                { USER_ACTION_PUSH_CLAIMED, .u.push_claimed.address = address } });
-    w->last_of_token[token] = device;
-    w->last_of_device[device] = token;
+    world->last_of_token[token] = device;
+    world->last_of_device[device] = token;
 }
 
 /* ---- a processor ---------------------------------------------------------------------- */
@@ -135,147 +135,150 @@ static size_t port_room(void *arg)
 static enum cq_status port_emit(void *arg, enum topic topic, int32_t partition, struct cq_span key,
                                 struct cq_span value, int64_t at_ms)
 {
-    struct world *w = arg;
+    struct world *world = arg;
 
     (void)at_ms;
-    if (w->made_n == TURN_OUTPUTS_MAX)
+    if (world->made_n == TURN_OUTPUTS_MAX)
         abort();
-    w->made[w->made_n++] = (struct said){ topic, partition, arena_copy(w->arena, key),
-                                          value.p ? arena_copy(w->arena, value) : value, true };
+    world->made[world->made_n++] =
+        (struct said){ topic, partition, arena_copy(world->arena, key),
+                       value.p ? arena_copy(world->arena, value) : value, true };
     return CQ_OK;
 }
 
-static bool restore_device(struct user_state *s, int device)
+static bool restore_device(struct user_state *state, int device)
 {
-    return user_restore(s, &(struct presence){ .user_id = id_at("user", device),
-                                               .entry = { PRESENCE_DEVICE_ENTRY,
-                                                          .u.device_entry.device_id =
-                                                              id_at("device", device) } }) == CQ_OK;
+    return user_restore(state, &(struct presence){ .user_id = id_at("user", device),
+                                                   .entry = { PRESENCE_DEVICE_ENTRY,
+                                                              .u.device_entry.device_id = id_at(
+                                                                  "device", device) } }) == CQ_OK;
 }
 
-static bool restore_target(struct world *w, struct user_state *s, const struct said *r)
+static bool restore_target(struct world *world, struct user_state *state, const struct said *said)
 {
     struct push_target value;
     struct cq_id user, device;
 
-    if (r->value.p)
-        return codec_decode(&push_target_codec, r->value, w->arena, &value, NULL) == CQ_OK &&
-               user_restore_push(s, &value) == CQ_OK;
-    if (!id_parse(span_of(r->key.p, CQ_ID_TEXT_LEN), &user) ||
-        !id_parse(span_of(r->key.p + CQ_ID_TEXT_LEN + 1, CQ_ID_TEXT_LEN), &device))
+    if (said->value.p)
+        return codec_decode(&push_target_codec, said->value, world->arena, &value, NULL) == CQ_OK &&
+               user_restore_push(state, &value) == CQ_OK;
+    if (!id_parse(span_of(said->key.p, CQ_ID_TEXT_LEN), &user) ||
+        !id_parse(span_of(said->key.p + CQ_ID_TEXT_LEN + 1, CQ_ID_TEXT_LEN), &device))
         return false;
-    user_restore_push_gone(s, user, device);
+    user_restore_push_gone(state, user, device);
     return true;
 }
 
-static bool restore_claim(struct world *w, struct user_state *s, const struct said *r, size_t from)
+static bool restore_claim(struct world *world, struct user_state *state, const struct said *said,
+                          size_t from)
 {
     struct push_claim value;
     struct cq_id token;
 
-    if (r->value.p)
-        return codec_decode(&push_claim_codec, r->value, w->arena, &value, NULL) == CQ_OK &&
-               claims_restore(&s->claims, &value, (int64_t)from) == CQ_OK;
-    if (!id_parse(r->key, &token))
+    if (said->value.p)
+        return codec_decode(&push_claim_codec, said->value, world->arena, &value, NULL) == CQ_OK &&
+               claims_restore(&state->claims, &value, (int64_t)from) == CQ_OK;
+    if (!id_parse(said->key, &token))
         return false;
-    claims_remove(&s->claims, token);
+    claims_remove(&state->claims, token);
     return true;
 }
 
-static bool start(struct world *w)
+static bool start(struct world *world)
 {
-    w->turn = user_turn_new(4);
+    world->turn = user_turn_new(4);
     for (int p = 0; p < PARTITIONS; p++) {
-        struct user_state *s = &w->state[p];
-        bool good = user_state_init(s, p, PARTITIONS, 4);
+        struct user_state *state = &world->state[p];
+        bool good = user_state_init(state, p, PARTITIONS, 4);
 
-        for (int d = 0; good && d < DEVICES; d++)
-            good = topic_partition(id_at("user", d), PARTITIONS) != p || restore_device(s, d);
-        for (size_t i = 0; good && i < w->targets[p].n; i++)
-            good = restore_target(w, s, &w->targets[p].v[i]);
-        for (size_t i = 0; good && i < w->claims[p].n; i++)
-            good = restore_claim(w, s, &w->claims[p].v[i], w->committed[p]);
+        for (int device = 0; good && device < DEVICES; device++)
+            good = topic_partition(id_at("user", device), PARTITIONS) != p ||
+                   restore_device(state, device);
+        for (size_t i = 0; good && i < world->targets[p].n; i++)
+            good = restore_target(world, state, &world->targets[p].v[i]);
+        for (size_t i = 0; good && i < world->claims[p].n; i++)
+            good = restore_claim(world, state, &world->claims[p].v[i], world->committed[p]);
         if (!good)
             return false;
-        user_restore_end(s);
-        w->next[p] = w->committed[p];
+        user_restore_end(state);
+        world->next[p] = world->committed[p];
     }
-    return w->turn != NULL;
+    return world->turn != NULL;
 }
 
-static void stop(struct world *w)
+static void stop(struct world *world)
 {
     for (int p = 0; p < PARTITIONS; p++)
-        user_state_release(&w->state[p]);
-    user_turn_free(w->turn);
+        user_state_release(&world->state[p]);
+    user_turn_free(world->turn);
 }
 
 /* In each partition of each topic a beginning of what the turn made there is stored; a zombie may
  * still bring what it had for user.inbox. */
-static void publish_some(struct world *w)
+static void publish_some(struct world *world)
 {
-    for (size_t i = 0; i < w->made_n; i++) {
-        struct said *s = &w->made[i];
-        bool blocked = below(w, 3) == 0;
+    for (size_t i = 0; i < world->made_n; i++) {
+        struct said *said = &world->made[i];
+        bool blocked = below(world, 3) == 0;
 
-        for (size_t k = 0; k < i; k++)
-            blocked |= w->made[k].left && w->made[k].topic == s->topic &&
-                       w->made[k].partition == s->partition;
-        s->left = blocked;
+        for (size_t late = 0; late < i; late++)
+            blocked |= world->made[late].left && world->made[late].topic == said->topic &&
+                       world->made[late].partition == said->partition;
+        said->left = blocked;
         if (!blocked)
-            publish(w, s);
-        else if (s->topic == TOPIC_USER_INBOX && w->late_n < RECORDS_MAX)
-            w->late[w->late_n++] = *s;
+            publish(world, said);
+        else if (said->topic == TOPIC_USER_INBOX && world->late_n < RECORDS_MAX)
+            world->late[world->late_n++] = *said;
     }
-    if (below(w, 2))
-        w->late_n = 0;
+    if (below(world, 2))
+        world->late_n = 0;
 }
 
-static void publish_late(struct world *w)
+static void publish_late(struct world *world)
 {
-    for (size_t i = 0; i < w->late_n; i++)
-        publish(w, &w->late[i]);
-    w->late_n = 0;
+    for (size_t i = 0; i < world->late_n; i++)
+        publish(world, &world->late[i]);
+    world->late_n = 0;
 }
 
-static bool run_turn(struct world *w, int32_t p, bool killed)
+static bool run_turn(struct world *world, int32_t p, bool killed)
 {
-    const struct output_port port = { w, port_room, port_emit };
-    size_t n = 1 + below(w, 6);
+    const struct output_port port = { world, port_room, port_emit };
+    size_t n = 1 + below(world, 6);
     const char *why = "";
 
-    w->made_n = 0;
-    for (; n-- && w->next[p] < w->inbox[p].n; w->next[p]++) {
-        struct user_input in = { &w->state[p], w->inbox[p].v[w->next[p]].value, (int64_t)w->next[p],
-                                 ++w->clock };
+    world->made_n = 0;
+    for (; n-- && world->next[p] < world->inbox[p].n; world->next[p]++) {
+        struct user_input in = { &world->state[p], world->inbox[p].v[world->next[p]].value,
+                                 (int64_t)world->next[p], ++world->clock };
         uint64_t place = 0;
 
-        if (user_turn_step(w->turn, &in, &port, &place, &why) != CQ_OK)
+        if (user_turn_step(world->turn, &in, &port, &place, &why) != CQ_OK)
             return false;
     }
-    if (user_turn_end(w->turn, &port) != CQ_OK)
+    if (user_turn_end(world->turn, &port) != CQ_OK)
         return false;
     if (killed) {
-        w->kills++;
-        publish_some(w);
-        stop(w);
-        return start(w);
+        world->kills++;
+        publish_some(world);
+        stop(world);
+        return start(world);
     }
-    for (size_t i = 0; i < w->made_n; i++)
-        publish(w, &w->made[i]);
-    if (below(w, 2)) /* else the commit is lost, or later */
-        w->committed[p] = w->next[p];
+    for (size_t i = 0; i < world->made_n; i++)
+        publish(world, &world->made[i]);
+    if (below(world, 2)) /* else the commit is lost, or later */
+        world->committed[p] = world->next[p];
     return true;
 }
 
-static bool run_all(struct world *w)
+static bool run_all(struct world *world)
 {
     for (bool more = true; more;) {
         more = false;
         for (int p = 0; p < PARTITIONS; p++)
-            while (w->next[p] < w->inbox[p].n) {
+            while (world->next[p] < world->inbox[p].n) {
                 more = true;
-                if (!run_turn(w, p, false))
+                if (!run_turn(world, p, false))
                     return false;
             }
     }
@@ -284,29 +287,31 @@ static bool run_all(struct world *w)
 
 /* ---- the end -------------------------------------------------------------------------- */
 
-static bool has_token(const struct world *w, int device, int token)
+static bool has_token(const struct world *world, int device, int token)
 {
     struct cq_id user = id_at("user", device);
-    const struct user_entry *u =
-        sessions_user(&w->state[topic_partition(user, PARTITIONS)].sessions, user);
-    const struct known_device *d = u ? user_device(u, id_at("device", device)) : NULL;
+    const struct user_entry *entry =
+        sessions_user(&world->state[topic_partition(user, PARTITIONS)].sessions, user);
+    const struct known_device *known_device =
+        entry ? user_device(entry, id_at("device", device)) : NULL;
 
-    return d && d->push && span_eq(d->push->address.token, address_of(token).token);
+    return known_device && known_device->push &&
+           span_eq(known_device->push->address.token, address_of(token).token);
 }
 
 /* NULL, or what is wrong. */
-static const char *judge(const struct world *w)
+static const char *judge(const struct world *world)
 {
     for (int t = 0; t < TOKENS; t++) {
-        int last = w->last_of_token[t], holders = 0;
+        int last = world->last_of_token[t], holders = 0;
 
         for (int d = 0; d < DEVICES; d++)
-            holders += has_token(w, d, t);
+            holders += has_token(world, d, t);
         if (holders > 1)
             return "a token wakes two devices";
-        if (holders && !has_token(w, last, t))
+        if (holders && !has_token(world, last, t))
             return "a token wakes a device that was not the last to claim it";
-        if (!holders && last >= 0 && w->last_of_device[last] == t)
+        if (!holders && last >= 0 && world->last_of_device[last] == t)
             return "a token that nobody took was lost";
     }
     return NULL;
@@ -314,42 +319,42 @@ static const char *judge(const struct world *w)
 
 static const char *run(unsigned seed, int *kills)
 {
-    static struct world w;
+    static struct world world;
     const char *fault = NULL;
 
-    memset(&w, 0, sizeof w);
-    w.seed = seed;
-    w.arena = arena_new(ARENA);
-    for (int t = 0; t < TOKENS; t++)
-        w.last_of_token[t] = -1;
-    for (int d = 0; d < DEVICES; d++)
-        w.last_of_device[d] = -1;
-    if (!start(&w))
+    memset(&world, 0, sizeof world);
+    world.seed = seed;
+    world.arena = arena_new(ARENA);
+    for (int token = 0; token < TOKENS; token++)
+        world.last_of_token[token] = -1;
+    for (int device = 0; device < DEVICES; device++)
+        world.last_of_device[device] = -1;
+    if (!start(&world))
         return "no start";
     for (int claims = 0; !fault && claims < CLAIMS;) {
-        size_t what = below(&w, 10);
+        size_t what = below(&world, 10);
 
         if (what < 4) {
-            claim(&w, (int)below(&w, DEVICES), (int)below(&w, TOKENS));
+            claim(&world, (int)below(&world, DEVICES), (int)below(&world, TOKENS));
             claims++;
         } else if (what == 4) {
-            publish_late(&w);
-        } else if (!run_turn(&w, (int32_t)below(&w, PARTITIONS), what < 7)) {
+            publish_late(&world);
+        } else if (!run_turn(&world, (int32_t)below(&world, PARTITIONS), what < 7)) {
             fault = "a record is poison";
         }
     }
-    publish_late(&w);
-    if (!fault && !run_all(&w))
+    publish_late(&world);
+    if (!fault && !run_all(&world))
         fault = "a record is poison";
     if (!fault)
-        fault = judge(&w);
-    if (!fault && below(&w, 2)) { /* the same from what is stored */
-        stop(&w);
-        fault = start(&w) && run_all(&w) ? judge(&w) : "no restart";
+        fault = judge(&world);
+    if (!fault && below(&world, 2)) { /* the same from what is stored */
+        stop(&world);
+        fault = start(&world) && run_all(&world) ? judge(&world) : "no restart";
     }
-    *kills += w.kills;
-    stop(&w);
-    arena_free(w.arena);
+    *kills += world.kills;
+    stop(&world);
+    arena_free(world.arena);
     return fault;
 }
 
@@ -371,30 +376,30 @@ TEST(a_token_wakes_the_device_of_its_last_claim_whatever_is_killed)
 /* The table has what is held, and nothing of what is not. */
 TEST(a_token_that_nobody_uses_is_forgotten)
 {
-    static struct world w;
+    static struct world world;
     size_t n = 0;
 
-    w.arena = arena_new(ARENA);
-    w.seed = 7;
-    CHECK(start(&w));
+    world.arena = arena_new(ARENA);
+    world.seed = 7;
+    CHECK(start(&world));
     for (int i = 0; i < 30; i++) {
-        claim(&w, i % DEVICES, i % TOKENS);
-        CHECK(run_all(&w));
+        claim(&world, i % DEVICES, i % TOKENS);
+        CHECK(run_all(&world));
     }
-    for (int d = 0; d < DEVICES; d++)
-        write_action(&w, id_at("user", d),
+    for (int device = 0; device < DEVICES; device++)
+        write_action(&world, id_at("user", device),
                      &(struct user_action){
-                         id_at("user", d),
-                         id_at("device", d),
+                         id_at("user", device),
+                         id_at("device", device),
                          0,
                          { USER_ACTION_PUSH_UNREGISTERED,
                            .u.push_unregistered = { span_str("asked"), span_str(""), -1 } } });
-    CHECK(run_all(&w));
+    CHECK(run_all(&world));
     for (int p = 0; p < PARTITIONS; p++)
-        n += w.state[p].claims.tokens.n;
+        n += world.state[p].claims.tokens.n;
     CHECK_EQ(n, 0);
     for (int p = 0; p < PARTITIONS; p++)
-        CHECK(!w.claims[p].n || !w.claims[p].v[w.claims[p].n - 1].value.p);
-    stop(&w);
-    arena_free(w.arena);
+        CHECK(!world.claims[p].n || !world.claims[p].v[world.claims[p].n - 1].value.p);
+    stop(&world);
+    arena_free(world.arena);
 }

@@ -5,6 +5,7 @@
 #include "lib/base/arena.h"
 #include "lib/json/json.h"
 
+static const struct cq_id reader = { { 7 } };
 static const char SMILE[] = "\xF0\x9F\x99\x82"; /* four bytes, one code point */
 
 static struct push_content content(struct cq_span text)
@@ -24,7 +25,7 @@ static bool read_back(struct cq_span body, bool google, char *title, char *text,
 {
     cq_auto(json) struct json *root = NULL;
     const struct json *at;
-    struct cq_span t, b;
+    struct cq_span title_text, body_text;
 
     if (body.n > PAYLOAD_MAX || json_parse(body, &root, NULL) != CQ_OK)
         return false;
@@ -32,11 +33,11 @@ static bool read_back(struct cq_span body, bool google, char *title, char *text,
                 : json_get(json_get(root, "aps"), "alert");
     if (!at)
         at = json_get(json_get(root, "message"), "data");
-    if (!json_get_text(at, "title", &t) || !json_get_text(at, "body", &b))
+    if (!json_get_text(at, "title", &title_text) || !json_get_text(at, "body", &body_text))
         return false;
-    snprintf(title, n, "%.*s", SPAN_FMT(t));
-    snprintf(text, n, "%.*s", SPAN_FMT(b));
-    return span_is_utf8(t) && span_is_utf8(b);
+    snprintf(title, n, "%.*s", SPAN_FMT(title_text));
+    snprintf(text, n, "%.*s", SPAN_FMT(body_text));
+    return span_is_utf8(title_text) && span_is_utf8(body_text);
 }
 
 #define RENDER(c, a, google)                                         \
@@ -61,7 +62,7 @@ static void fresh(void)
 
 TEST(a_silent_push_shows_nothing_and_sets_the_badge)
 {
-    struct push_content c = content(span_str("not to be shown"));
+    struct push_content push_content = content(span_str("not to be shown"));
     struct push_address to = { .token = span_str("ok:token") };
     static const char google[] =
         "{\"message\":{\"token\":\"ok:token\",\"data\":{\"kind\":\"read\","
@@ -71,19 +72,19 @@ TEST(a_silent_push_shows_nothing_and_sets_the_badge)
         "\"apns-collapse-id\":\"01000000-0000-0000-0000-000000000000\"},"
         "\"payload\":{\"aps\":{\"content-available\":1,\"badge\":0}}}}}";
 
-    c.silent = true;
-    c.badge = 0;
+    push_content.silent = true;
+    push_content.badge = 0;
     fresh();
-    payload_fcm(&c, &to, false, &out);
+    payload_fcm(&push_content, &to, false, &out);
     CHECK_SPAN(out, google);
     buf_clear(&out);
-    payload_apns(&c, &to, &out);
+    payload_apns(&push_content, &to, &out);
     CHECK_SPAN(out, "{\"aps\":{\"content-available\":1,\"badge\":0},\"kind\":\"read\","
                     "\"chatId\":\"01000000-0000-0000-0000-000000000000\","
                     "\"seq\":8725724278030335}");
-    c.badge_known = false;
+    push_content.badge_known = false;
     buf_clear(&out);
-    payload_apns(&c, &to, &out);
+    payload_apns(&push_content, &to, &out);
     CHECK_SPAN(out, "{\"aps\":{\"content-available\":1},\"kind\":\"read\","
                     "\"chatId\":\"01000000-0000-0000-0000-000000000000\","
                     "\"seq\":8725724278030335}");
@@ -94,14 +95,14 @@ static const char *shown(const char *frame, bool group)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(64 * 1024);
     struct push_address to = { .token = span_str("ok:token"), .locale = span_str("de") };
-    struct push_content c = content(span_of(NULL, 0));
+    struct push_content push_content = content(span_of(NULL, 0));
 
-    if (payload_read_frame(span_str(frame), arena, &c) != CQ_OK)
+    if (payload_read_frame(span_str(frame), reader, arena, &push_content) != CQ_OK)
         return "unreadable";
-    c.is_group = group;
-    c.chat_name = span_str("club");
+    push_content.is_group = group;
+    push_content.chat_name = span_str("club");
     fresh();
-    payload_apns(&c, &to, &out);
+    payload_apns(&push_content, &to, &out);
     return read_back(buf_span(&out), false, title, text, sizeof text) ? text : "no JSON";
 }
 
@@ -115,11 +116,41 @@ TEST(a_caption_is_shown_and_what_is_none_is_not)
     CHECK_STR(shown("\"type\":\"text\",\"caption\":\"hello\"}", false), "Nachricht");
 }
 
+TEST(what_concerns_the_reader_is_said_before_the_text)
+{
+    cq_auto(arena) struct cq_arena *arena = arena_new(64 * 1024);
+    static const char frame[] =
+        "\"type\":\"image\",\"caption\":\"the sea\",\"replyTo\":{\"id\":"
+        "\"02000000-0000-0000-0000-000000000000\",\"seq\":17},\"mentions\":["
+        "\"08000000-0000-0000-0000-000000000000\",\"07000000-0000-0000-0000-000000000000\"]}";
+    struct push_address to = { .token = span_str("ok:token"), .locale = span_str("de") };
+    struct push_content push_content = content(span_of(NULL, 0));
+
+    CHECK_STR(shown(frame, true), "Ann: Erw\xC3\xA4hnt dich: Foto: the sea");
+    CHECK_EQ(payload_read_frame(span_str(frame), (struct cq_id){ { 9 } }, arena, &push_content),
+             CQ_OK);
+    CHECK(!push_content.is_mention && push_content.has_reply);
+    CHECK_EQ(push_content.reply_to.seq, 17);
+    CHECK(id_eq(push_content.reply_to.id, (struct cq_id){ { 2 } }));
+    fresh();
+    RENDER(push_content, to, false); /* of somebody else's message */
+    CHECK_STR(text, "Foto: the sea");
+    push_content.is_reply = true; /* as the view says */
+    RENDER(push_content, to, false);
+    CHECK_STR(text, "Antwort an dich: Foto: the sea");
+    to.privacy = PUSH_PRIVACY_NAME;
+    RENDER(push_content, to, false);
+    CHECK_STR(text, "Neue Nachricht");
+    CHECK_STR(
+        shown("\"type\":\"text\",\"content\":\"a\",\"replyTo\":{\"id\":5},\"mentions\":7}", false),
+        "a"); /* none of ours: it still wakes */
+}
+
 /* Google's own form of an app that shows alerts itself: data of high priority that nothing
  * collapses; the system is given nothing to show. Apple's does not know the difference. */
 TEST(an_app_that_shows_alerts_itself_is_woken_for_each)
 {
-    struct push_content c = content(span_str("hello"));
+    struct push_content push_content = content(span_str("hello"));
     struct push_address to = { .token = span_str("ok:token"), .mode = PUSH_MODE_DATA };
     static const char google[] =
         "{\"message\":{\"token\":\"ok:token\",\"data\":{\"kind\":\"message\","
@@ -130,14 +161,14 @@ TEST(an_app_that_shows_alerts_itself_is_woken_for_each)
     char apple[1024];
 
     fresh();
-    payload_fcm(&c, &to, false, &out);
+    payload_fcm(&push_content, &to, false, &out);
     CHECK_SPAN(out, google);
     buf_clear(&out);
-    payload_apns(&c, &to, &out);
+    payload_apns(&push_content, &to, &out);
     snprintf(apple, sizeof apple, "%.*s", (int)out.n, (const char *)out.p);
     to.mode = PUSH_MODE_NOTIFICATION;
     buf_clear(&out);
-    payload_apns(&c, &to, &out);
+    payload_apns(&push_content, &to, &out);
     CHECK_SPAN(out, apple);
 }
 
@@ -151,15 +182,15 @@ TEST(any_text_fits_and_is_cut_between_code_points)
     for (size_t p = 0; p < ARRAY_LEN(pieces); p++)
         for (size_t n = 4; n < 32000; n = n * 3 / 2 + 1) {
             size_t len = 0, cut;
-            struct push_content c;
+            struct push_content push_content;
 
             while (len + strlen(pieces[p]) <= n)
                 for (const char *s = pieces[p]; *s; s++)
                     big[len++] = *s;
-            c = content(span_of(big, len));
+            push_content = content(span_of(big, len));
             for (int google = 0; google < 3; google++) {
                 to.mode = google == 2 ? PUSH_MODE_DATA : PUSH_MODE_NOTIFICATION;
-                RENDER(c, to, google);
+                RENDER(push_content, to, google);
                 CHECK_STR(title, "Ann");
                 cut = strlen(text);
                 if (cut == len) {
@@ -176,18 +207,18 @@ TEST(any_text_fits_and_is_cut_between_code_points)
 TEST(names_are_bounded_too)
 {
     struct push_address to = { .token = span_str("ok:token") };
-    struct push_content c = content(span_str("hi"));
+    struct push_content push_content = content(span_str("hi"));
     char name[4000];
 
     fresh();
     memset(name, '"', sizeof name);
-    c.sender = span_of(name, sizeof name);
-    RENDER(c, to, true);
+    push_content.sender = span_of(name, sizeof name);
+    RENDER(push_content, to, true);
     CHECK(strlen(title) < PAYLOAD_TITLE_MAX);
     CHECK_STR(text, "hi");
-    c.is_group = true;
-    c.chat_name = span_of(name, sizeof name);
-    RENDER(c, to, false);
+    push_content.is_group = true;
+    push_content.chat_name = span_of(name, sizeof name);
+    RENDER(push_content, to, false);
     CHECK(strlen(title) < PAYLOAD_TITLE_MAX);
 }
 
@@ -195,39 +226,39 @@ TEST(a_token_of_the_longest_kind_fits)
 {
     char token[1024], big[8000];
     struct push_address to = { .token = span_of(token, sizeof token) };
-    struct push_content c = content(span_of(big, sizeof big));
+    struct push_content push_content = content(span_of(big, sizeof big));
 
     fresh();
     memset(token, 'A', sizeof token);
     memset(big, 'b', sizeof big);
-    RENDER(c, to, true);
+    RENDER(push_content, to, true);
     CHECK(strlen(text) > 1000);
 }
 
 TEST(privacy)
 {
     struct push_address to = { .token = span_str("ok:token"), .locale = span_str("pt-BR") };
-    struct push_content c = content(span_str("secret"));
+    struct push_content push_content = content(span_str("secret"));
 
     fresh();
     to.privacy = PUSH_PRIVACY_NAME;
-    RENDER(c, to, true);
+    RENDER(push_content, to, true);
     CHECK_STR(title, "Ann");
     CHECK_STR(text, "Nova mensagem");
     to.privacy = PUSH_PRIVACY_NONE;
-    RENDER(c, to, false);
+    RENDER(push_content, to, false);
     CHECK_STR(title, "Chasqui");
     CHECK_STR(text, "Nova mensagem");
     CHECK(!memmem(out.p, out.n, "secret", 6) && !memmem(out.p, out.n, "Ann", 3));
     to.privacy = PUSH_PRIVACY_FULL;
     to.locale = span_str("xx");
-    c.sender = span_of(NULL, 0); /* the view is away */
-    RENDER(c, to, false);
+    push_content.sender = span_of(NULL, 0); /* the view is away */
+    RENDER(push_content, to, false);
     CHECK_STR(title, "New message");
     CHECK_STR(text, "secret");
-    c.type = MESSAGE_TYPE_VIDEO;
-    c.text = span_of(NULL, 0);
-    RENDER(c, to, false);
+    push_content.type = MESSAGE_TYPE_VIDEO;
+    push_content.text = span_of(NULL, 0);
+    RENDER(push_content, to, false);
     CHECK_STR(text, "Video");
 }
 
@@ -261,19 +292,22 @@ TEST(mentions)
 
 TEST(frames)
 {
-    cq_auto(arena) struct cq_arena *a = arena_new(1 << 20);
-    struct push_content c = { 0 };
+    cq_auto(arena) struct cq_arena *arena = arena_new(1 << 20);
+    struct push_content content = { 0 };
 
-    CHECK_EQ(payload_read_frame(
-                 span_str("\"t\":\"message\",\"type\":\"text\",\"content\":\"a\\nb\"}"), a, &c),
+    CHECK_EQ(
+        payload_read_frame(span_str("\"t\":\"message\",\"type\":\"text\",\"content\":\"a\\nb\"}"),
+                           reader, arena, &content),
+        CQ_OK);
+    CHECK_SPAN(content.text, "a\nb");
+    content = (struct push_content){ 0 };
+    CHECK_EQ(payload_read_frame(span_str("\"type\":\"image\",\"content\":\"media/1\"}"), reader,
+                                arena, &content),
              CQ_OK);
-    CHECK_SPAN(c.text, "a\nb");
-    c = (struct push_content){ 0 };
-    CHECK_EQ(payload_read_frame(span_str("\"type\":\"image\",\"content\":\"media/1\"}"), a, &c),
-             CQ_OK);
-    CHECK_EQ(c.type, MESSAGE_TYPE_IMAGE);
-    CHECK_EQ(c.text.n, 0);
-    CHECK_EQ(payload_read_frame(span_str("\"type\":\"smoke\"}"), a, &c), CQ_POISON);
-    CHECK_EQ(payload_read_frame(span_str("no json"), a, &c), CQ_POISON);
-    CHECK_EQ(payload_read_frame(span_of(NULL, 0), a, &c), CQ_POISON);
+    CHECK_EQ(content.type, MESSAGE_TYPE_IMAGE);
+    CHECK_EQ(content.text.n, 0);
+    CHECK_EQ(payload_read_frame(span_str("\"type\":\"smoke\"}"), reader, arena, &content),
+             CQ_POISON);
+    CHECK_EQ(payload_read_frame(span_str("no json"), reader, arena, &content), CQ_POISON);
+    CHECK_EQ(payload_read_frame(span_of(NULL, 0), reader, arena, &content), CQ_POISON);
 }

@@ -10,19 +10,19 @@ enum { API_LIST_OFFSETS = 2, ERRORS = 9 };
 
 TEST(ends_are_asked_again_while_the_leader_changes)
 {
-    struct bus_world w;
-    struct reader *r;
+    struct bus_world world;
+    struct reader *reader;
     int64_t first = -1, next = -1;
 
-    world_open(&w);
-    CHECK(world_put(&w, "one"));
-    CHECK_EQ(reader_new(w.brokers, &r), CQ_OK);
+    world_open(&world);
+    CHECK(world_put(&world, "one"));
+    CHECK_EQ(reader_new(world.brokers, &reader), CQ_OK);
     for (int i = 0; i < ERRORS; i++)
-        rd_kafka_mock_push_request_errors(w.cluster, API_LIST_OFFSETS, 1,
+        rd_kafka_mock_push_request_errors(world.cluster, API_LIST_OFFSETS, 1,
                                           RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
-    CHECK_EQ(reader_watermarks(r, "in", 0, &first, &next), CQ_OK);
+    CHECK_EQ(reader_watermarks(reader, "in", 0, &first, &next), CQ_OK);
     CHECK_EQ(first, 0);
     CHECK_EQ(next, 1);
-    reader_free(r);
-    world_close(&w);
+    reader_free(reader);
+    world_close(&world);
 }

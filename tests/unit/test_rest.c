@@ -4,8 +4,10 @@
  */
 #include "tests/unit/test.h"
 
-#include "edge/rest/limits.h"
-#include "edge/rest/rest.h"
+#include "edge/rest/api/routes.h"
+#include "edge/rest/server/answer.h"
+#include "edge/rest/server/limits.h"
+#include "edge/rest/server/query.h"
 
 #define CHAT "11111111-1111-4111-8111-111111111111"
 #define USER "22222222-2222-4222-8222-222222222222"
@@ -14,18 +16,18 @@ static const struct route *find(const char *method, const char *path)
 {
     struct cq_id ids[2];
 
-    return route_find(span_str(method), span_str(path), ids);
+    return route_find(api_routes, span_str(method), span_str(path), ids);
 }
 
 TEST(routes_are_found_by_method_and_path)
 {
     struct cq_id ids[2] = { 0 };
-    const struct route *r =
-        route_find(span_str("PUT"), span_str("/api/chats/" CHAT "/members/" USER), ids);
+    const struct route *route =
+        route_find(api_routes, span_str("PUT"), span_str("/api/chats/" CHAT "/members/" USER), ids);
 
-    CHECK(r != NULL);
-    CHECK_STR(r->pattern, "/api/chats/{}/members/{}");
-    CHECK(r->needs_token);
+    CHECK(route != NULL);
+    CHECK_STR(route->pattern, "/api/chats/{}/members/{}");
+    CHECK(route->needs_token);
     CHECK_STR(id_text(ids[0]).s, CHAT);
     CHECK_STR(id_text(ids[1]).s, USER);
     CHECK(find("POST", "/api/login") && !find("POST", "/api/login")->needs_token);
@@ -47,58 +49,58 @@ TEST(what_is_no_route_is_none)
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         CHECK(!find("GET", rows[i]));
-        route_methods(span_str(rows[i]), methods, sizeof methods);
+        route_methods(api_routes, span_str(rows[i]), methods, sizeof methods);
         CHECK_STR(methods, "");
     }
     CHECK(!find("DELETE", "/api/me"));
-    route_methods(span_str("/api/me"), methods, sizeof methods); /* 405, not 404 */
+    route_methods(api_routes, span_str("/api/me"), methods, sizeof methods); /* 405, not 404 */
     CHECK_STR(methods, "GET, PATCH, OPTIONS");
-    route_methods(span_str("/api/media/" CHAT "/upload"), methods, sizeof methods);
+    route_methods(api_routes, span_str("/api/media/" CHAT "/upload"), methods, sizeof methods);
     CHECK_STR(methods, "HEAD, PATCH, DELETE, OPTIONS");
 }
 
 TEST(query_parameters_are_decoded)
 {
-    struct call *c = call_new(NULL);
+    struct call *call = call_new(NULL);
     int64_t n = 7;
 
-    c->query =
+    call->request.query =
         span_str("limit=20&cursor=a%2Bb%20c+d&empty=&bad=2x&before=99999999999999999&limits=3");
-    CHECK(call_param_i64(c, "limit", &n));
+    CHECK(call_param_i64(call, "limit", &n));
     CHECK_EQ(n, 20);
     n = 7;
-    CHECK(call_param_i64(c, "absent", &n));
+    CHECK(call_param_i64(call, "absent", &n));
     CHECK_EQ(n, 7);
-    CHECK(!call_param_i64(c, "bad", &n));
-    CHECK(!call_param_i64(c, "empty", &n));
-    CHECK(!call_param_i64(c, "before", &n)); /* 17 digits */
-    CHECK_SPAN(call_param(c, "cursor"), "a+b c d");
-    CHECK_EQ(call_param(c, "empty").n, 0u);
-    CHECK_EQ(call_param(c, "lim").n, 0u);
-    call_free(c);
+    CHECK(!call_param_i64(call, "bad", &n));
+    CHECK(!call_param_i64(call, "empty", &n));
+    CHECK(!call_param_i64(call, "before", &n)); /* 17 digits */
+    CHECK_SPAN(call_param(call, "cursor"), "a+b c d");
+    CHECK_EQ(call_param(call, "empty").n, 0u);
+    CHECK_EQ(call_param(call, "lim").n, 0u);
+    call_free(call);
 }
 
 TEST(errors_have_one_form)
 {
-    struct call *c = call_new(NULL);
+    struct call *call = call_new(NULL);
     char want[256];
 
-    CHECK_EQ(call_not_found(c), CALL_REPLY);
-    CHECK_EQ(c->status, 404);
+    CHECK_EQ(call_not_found(call), CALL_REPLY);
+    CHECK_EQ(call->reply.status, 404);
     snprintf(want, sizeof want,
              "{\"error\":{\"code\":\"not_found\",\"message\":\"not found, or not visible to you\","
              "\"requestId\":\"%s\"}}",
-             c->request_id);
-    CHECK_SPAN(buf_span(&c->out), want);
-    call_unavailable(c, "later");
-    CHECK_EQ(c->status, 503);
-    CHECK_EQ(c->retry_after_s, 1);
-    call_free(c);
+             call->request.id);
+    CHECK_SPAN(buf_span(&call->reply.body), want);
+    call_unavailable(call, "later");
+    CHECK_EQ(call->reply.status, 503);
+    CHECK_EQ(call->reply.retry_after_s, 1);
+    call_free(call);
 }
 
 TEST(limits_let_bursts_through_and_then_the_rate)
 {
-    struct limits l;
+    struct limits limits;
     struct cq_id one = { { 1 } }, two = { { 2 } };
     int64_t now_ms = 1000;
     int taken = 0;
@@ -106,15 +108,15 @@ TEST(limits_let_bursts_through_and_then_the_rate)
     CHECK_EQ(bucket_burst(600, 10), 100);
     CHECK_EQ(bucket_burst(600, 3), 30);
     CHECK_EQ(bucket_burst(60, 10), 20);
-    CHECK_EQ(limits_init(&l, 60, bucket_burst(60, 10)), CQ_OK); /* one a second, 20 at once */
-    while (!limits_take(&l, one, now_ms))
+    CHECK_EQ(limits_init(&limits, 60, bucket_burst(60, 10)), CQ_OK); /* one a second, 20 at once */
+    while (!limits_take(&limits, one, now_ms))
         taken++;
     CHECK_EQ(taken, 20);
-    CHECK_EQ(limits_take(&l, two, now_ms), 0); /* somebody else is not concerned */
-    CHECK(limits_take(&l, one, now_ms) >= 1);
+    CHECK_EQ(limits_take(&limits, two, now_ms), 0); /* somebody else is not concerned */
+    CHECK(limits_take(&limits, one, now_ms) >= 1);
     now_ms += 3000;
-    for (taken = 0; !limits_take(&l, one, now_ms); taken++)
+    for (taken = 0; !limits_take(&limits, one, now_ms); taken++)
         ;
     CHECK_EQ(taken, 3);
-    limits_release(&l);
+    limits_release(&limits);
 }

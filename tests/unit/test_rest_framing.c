@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "edge/rest/chunks.h"
-#include "edge/rest/framing.h"
+#include "edge/rest/server/chunks.h"
+#include "edge/rest/server/framing.h"
 #include "lib/base/status.h"
 #include "tests/unit/test.h"
 
@@ -165,16 +165,16 @@ TEST(the_end_of_a_head_is_found_wherever_it_is_cut)
 static struct chunks feed(const char *text, size_t piece, size_t *ret_used)
 {
     struct cq_span rest = span_str(text);
-    struct chunks c = { 0 };
+    struct chunks chunks = { 0 };
 
     *ret_used = 0;
     while (rest.n) {
         size_t n = rest.n < piece ? rest.n : piece;
 
-        *ret_used += chunks_feed(&c, span_of(rest.p, n));
+        *ret_used += chunks_feed(&chunks, span_of(rest.p, n));
         rest = span_of(rest.p + n, rest.n - n);
     }
-    return c;
+    return chunks;
 }
 
 TEST(chunks_are_followed_to_their_end)
@@ -191,11 +191,11 @@ TEST(chunks_are_followed_to_their_end)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         for (size_t piece = 1; piece < 40; piece++) {
             size_t used;
-            struct chunks c = feed(rows[i].text, piece, &used);
+            struct chunks chunks = feed(rows[i].text, piece, &used);
 
-            CHECK_EQ_ROW(rows[i].text, c.state, CHUNKS_DONE);
+            CHECK_EQ_ROW(rows[i].text, chunks.state, CHUNKS_DONE);
             CHECK_EQ_ROW(rows[i].text, used, rows[i].used);
-            CHECK_EQ_ROW(rows[i].text, c.body_n, rows[i].body_n);
+            CHECK_EQ_ROW(rows[i].text, chunks.body_n, rows[i].body_n);
         }
 }
 

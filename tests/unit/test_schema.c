@@ -30,15 +30,15 @@ TEST(canonical_form)
         "{\"name\":\"list\",\"type\":{\"type\":\"array\",\"items\":\"a.b.Id\"}},"
         "{\"name\":\"e\",\"type\":{\"name\":\"x.E\",\"type\":\"enum\",\"symbols\":[\"A\",\"B\"]}}]"
         "}";
-    cq_auto(schema) struct schema_doc *d = NULL;
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(schema) struct schema_doc *doc = NULL;
+    cq_auto(buf) struct cq_buf buf;
     char why[128] = "";
 
-    buf_init(&b, TEXT_MAX);
-    CHECK_EQ(schema_parse(span_str(text), &d, why, sizeof why), CQ_OK);
-    schema_write(&b, schema_root(d), SCHEMA_CANONICAL);
-    CHECK_SPAN(b, want);
-    CHECK(schema_fingerprint(schema_root(d)) == fingerprint64(want, strlen(want)));
+    buf_init(&buf, TEXT_MAX);
+    CHECK_EQ(schema_parse(span_str(text), &doc, why, sizeof why), CQ_OK);
+    schema_write(&buf, schema_root(doc), SCHEMA_CANONICAL);
+    CHECK_SPAN(buf, want);
+    CHECK(schema_fingerprint(schema_root(doc)) == fingerprint64(want, strlen(want)));
 }
 
 /* Values from the test data of Avro (schema-tests.txt in its source). */
@@ -66,19 +66,19 @@ TEST(whole_form_parses_to_itself)
         "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},"
         "{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"],"
         "\"default\":\"B\"}}]}";
-    cq_auto(schema) struct schema_doc *d = NULL;
+    cq_auto(schema) struct schema_doc *doc = NULL;
     cq_auto(schema) struct schema_doc *again = NULL;
-    cq_auto(buf) struct cq_buf b;
-    cq_auto(buf) struct cq_buf c;
+    cq_auto(buf) struct cq_buf once;
+    cq_auto(buf) struct cq_buf twice;
     char why[128];
 
-    buf_init(&b, TEXT_MAX);
-    buf_init(&c, TEXT_MAX);
-    CHECK_EQ(schema_parse(span_str(text), &d, why, sizeof why), CQ_OK);
-    schema_write(&b, schema_root(d), SCHEMA_WHOLE);
-    CHECK_EQ(schema_parse(buf_span(&b), &again, why, sizeof why), CQ_OK);
-    schema_write(&c, schema_root(again), SCHEMA_WHOLE);
-    CHECK(span_eq(buf_span(&b), buf_span(&c)));
+    buf_init(&once, TEXT_MAX);
+    buf_init(&twice, TEXT_MAX);
+    CHECK_EQ(schema_parse(span_str(text), &doc, why, sizeof why), CQ_OK);
+    schema_write(&once, schema_root(doc), SCHEMA_WHOLE);
+    CHECK_EQ(schema_parse(buf_span(&once), &again, why, sizeof why), CQ_OK);
+    schema_write(&twice, schema_root(again), SCHEMA_WHOLE);
+    CHECK(span_eq(buf_span(&once), buf_span(&twice)));
     CHECK_STR(schema_root(again)->doc, "a \"quoted\" doc");
     CHECK_STR(schema_root(again)->fields[0].default_json, "-3");
     CHECK_EQ(schema_root(again)->fields[0].default_bytes.n, 1);
@@ -126,18 +126,18 @@ TEST(refused_with_a_reason)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct schema_doc *d = NULL;
+        struct schema_doc *doc = NULL;
         char why[128] = "";
 
-        CHECK_EQ_ROW(rows[i], schema_parse(span_str(rows[i]), &d, why, sizeof why), CQ_POISON);
-        CHECK(d == NULL && why[0]);
+        CHECK_EQ_ROW(rows[i], schema_parse(span_str(rows[i]), &doc, why, sizeof why), CQ_POISON);
+        CHECK(doc == NULL && why[0]);
     }
 }
 
 TEST(too_deep_is_refused)
 {
     char text[2048] = "";
-    struct schema_doc *d = NULL;
+    struct schema_doc *doc = NULL;
     char why[128] = "";
 
     size_t n = 0;
@@ -147,7 +147,7 @@ TEST(too_deep_is_refused)
     n += (size_t)snprintf(text + n, sizeof text - n, "\"int\"");
     for (int i = 0; i < 40; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "}");
-    CHECK_EQ(schema_parse(span_str(text), &d, why, sizeof why), CQ_POISON);
+    CHECK_EQ(schema_parse(span_str(text), &doc, why, sizeof why), CQ_POISON);
     CHECK(strstr(why, "deep"));
 }
 
@@ -188,11 +188,11 @@ TEST(check_walks_what_a_schema_allows)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        cq_auto(schema) struct schema_doc *d = NULL;
+        cq_auto(schema) struct schema_doc *doc = NULL;
         char why[128] = "";
 
-        CHECK_EQ_ROW(rows[i].schema, schema_parse(span_str(rows[i].schema), &d, why, sizeof why),
+        CHECK_EQ_ROW(rows[i].schema, schema_parse(span_str(rows[i].schema), &doc, why, sizeof why),
                      CQ_OK);
-        CHECK_STR(schema_check(schema_root(d), span_of(rows[i].bytes, rows[i].n)), rows[i].want);
+        CHECK_STR(schema_check(schema_root(doc), span_of(rows[i].bytes, rows[i].n)), rows[i].want);
     }
 }

@@ -65,6 +65,8 @@ TEST(each_type_has_its_form)
         { SETTING_DRIVER, "sms", false },
         { SETTING_LOGIN, "oauthbearer", true },
         { SETTING_LOGIN, "scram", false },
+        { SETTING_SURVIVES, "synced", true },
+        { SETTING_SURVIVES, "durable", false },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

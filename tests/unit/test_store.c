@@ -20,14 +20,14 @@ static struct store *open_folder(void)
 {
     struct store_conf conf = { .access_key = "", .secret_key = "", .region = "", .public_url = "" };
     char where[96];
-    struct store *s = NULL;
+    struct store *store = NULL;
 
     snprintf(folder, sizeof folder, "/tmp/store-XXXXXX");
     if (!mkdtemp(folder))
         return NULL;
     snprintf(where, sizeof where, "local:%s", folder);
     conf.where = where;
-    return store_new(&conf, &s) == CQ_OK && store_prepare(s) == CQ_OK ? s : NULL;
+    return store_new(&conf, &store) == CQ_OK && store_prepare(store) == CQ_OK ? store : NULL;
 }
 
 static int forget(const char *path, const struct stat *info, int kind, struct FTW *where)
@@ -38,9 +38,9 @@ static int forget(const char *path, const struct stat *info, int kind, struct FT
     return remove(path);
 }
 
-static void done(struct store *s)
+static void done(struct store *store)
 {
-    store_free(s);
+    store_free(store);
     CHECK_EQ(nftw(folder, forget, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
@@ -52,7 +52,7 @@ static bool add(void *arg, struct cq_span bytes)
 
 TEST(an_object_grows_and_is_whole_at_once)
 {
-    struct store *s = open_folder();
+    struct store *store = open_folder();
     struct cq_buf memo, got;
     struct cq_span whole = span_str("hello there");
     struct sha256_state at_0, at_6, hash;
@@ -63,68 +63,68 @@ TEST(an_object_grows_and_is_whole_at_once)
     buf_init(&got, 1024);
     sha256(&whole, 1, want);
     sha256_begin(&at_0);
-    CHECK(s != NULL);
+    CHECK(store != NULL);
     at_6 = at_0;
-    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 0, span_str("hello "), false, "x/y", &at_6),
+    CHECK_EQ(store_grow(store, "media/ab/one", &memo, 0, span_str("hello "), false, "x/y", &at_6),
              CQ_OK);
-    CHECK_EQ(store_size(s, "media/ab/one", &size), CQ_POISON); /* not before it is whole */
-    CHECK_EQ(store_fault(s), STORE_MISSING);
+    CHECK_EQ(store_size(store, "media/ab/one", &size), CQ_POISON); /* not before it is whole */
+    CHECK_EQ(store_fault(store), STORE_MISSING);
     /* the same piece again, as after a lost answer, changes nothing */
     hash = at_6;
-    CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("thern"), false, "x/y", &hash),
+    CHECK_EQ(store_grow(store, "media/ab/one", &memo, 6, span_str("thern"), false, "x/y", &hash),
              CQ_OK);
     for (int i = 0; i < 2; i++) {
         hash = at_6;
-        CHECK_EQ(store_grow(s, "media/ab/one", &memo, 6, span_str("there"), true, "x/y", &hash),
+        CHECK_EQ(store_grow(store, "media/ab/one", &memo, 6, span_str("there"), true, "x/y", &hash),
                  CQ_OK);
         sha256_end(&hash, have);
         CHECK(memcmp(have, want, sizeof want) == 0);
     }
-    CHECK_EQ(store_size(s, "media/ab/one", &size), CQ_OK);
+    CHECK_EQ(store_size(store, "media/ab/one", &size), CQ_OK);
     CHECK_EQ(size, 11);
-    CHECK_EQ(store_read(s, "media/ab/one", 4, 100, &got), CQ_OK);
+    CHECK_EQ(store_read(store, "media/ab/one", 4, 100, &got), CQ_OK);
     CHECK_SPAN(buf_span(&got), "o there");
     buf_clear(&got);
-    CHECK_EQ(store_stream(s, "media/ab/one", add, &got), CQ_OK);
+    CHECK_EQ(store_stream(store, "media/ab/one", add, &got), CQ_OK);
     CHECK_SPAN(buf_span(&got), "hello there");
     /* pieces of which the earlier ones are gone */
-    CHECK_EQ(store_grow(s, "media/ab/two", &memo, 5, span_str("x"), false, "x/y", &at_0),
+    CHECK_EQ(store_grow(store, "media/ab/two", &memo, 5, span_str("x"), false, "x/y", &at_0),
              CQ_POISON);
-    CHECK_EQ(store_fault(s), STORE_WRONG);
-    CHECK_EQ(store_delete(s, "media/ab/one"), CQ_OK);
-    CHECK_EQ(store_delete(s, "media/ab/one"), CQ_OK);
-    CHECK_EQ(store_put(s, "t/a", "image/jpeg", span_str("1")), CQ_OK);
-    CHECK_EQ(store_put(s, "t/a", "image/jpeg", span_str("22")), CQ_OK);
-    CHECK_EQ(store_size(s, "t/a", &size), CQ_OK);
+    CHECK_EQ(store_fault(store), STORE_WRONG);
+    CHECK_EQ(store_delete(store, "media/ab/one"), CQ_OK);
+    CHECK_EQ(store_delete(store, "media/ab/one"), CQ_OK);
+    CHECK_EQ(store_put(store, "t/a", "image/jpeg", span_str("1")), CQ_OK);
+    CHECK_EQ(store_put(store, "t/a", "image/jpeg", span_str("22")), CQ_OK);
+    CHECK_EQ(store_size(store, "t/a", &size), CQ_OK);
     CHECK_EQ(size, 2);
-    CHECK(!store_has_links(s));
+    CHECK(!store_has_links(store));
     buf_release(&memo);
     buf_release(&got);
-    done(s);
+    done(store);
 }
 
 TEST(no_key_leads_out)
 {
     static const char *const keys[] = { "../x", "/etc/passwd", "a/../../x", "a//b",      "",
                                         "A",    "a.b",         "a\nb",      "media/link" };
-    struct store *s = open_folder();
+    struct store *store = open_folder();
     char path[96];
     struct cq_buf got;
 
     buf_init(&got, 1024);
-    CHECK(s != NULL);
-    CHECK_EQ(store_put(s, "media/x", "a/b", span_str("1")), CQ_OK);
+    CHECK(store != NULL);
+    CHECK_EQ(store_put(store, "media/x", "a/b", span_str("1")), CQ_OK);
     snprintf(path, sizeof path, "%s/media/link", folder);
     CHECK_EQ(symlink("/etc/passwd", path), 0);
     snprintf(path, sizeof path, "%s/out", folder);
     CHECK_EQ(symlink("/tmp", path), 0);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        CHECK(store_read(s, keys[i], 0, 10, &got) != CQ_OK);
-    CHECK(store_put(s, "out/file-of-a-test", "a/b", span_str("1")) != CQ_OK);
+        CHECK(store_read(store, keys[i], 0, 10, &got) != CQ_OK);
+    CHECK(store_put(store, "out/file-of-a-test", "a/b", span_str("1")) != CQ_OK);
     CHECK(access("/tmp/file-of-a-test", F_OK) != 0);
     CHECK_EQ(got.n, 0);
     buf_release(&got);
-    done(s);
+    done(store);
 }
 
 TEST(stores_that_cannot_be)
@@ -137,33 +137,35 @@ TEST(stores_that_cannot_be)
                                         "s3:http://host/b/c",
                                         "s3:http:///b",
                                         "ftp:x" };
-    struct store_conf c = { .access_key = "a", .secret_key = "b", .region = "r", .public_url = "" };
-    struct store *s = NULL;
+    struct store_conf conf = {
+        .access_key = "a", .secret_key = "b", .region = "r", .public_url = ""
+    };
+    struct store *store = NULL;
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        c.where = rows[i];
-        CHECK_EQ_ROW(rows[i], store_new(&c, &s), CQ_POISON);
+        conf.where = rows[i];
+        CHECK_EQ_ROW(rows[i], store_new(&conf, &store), CQ_POISON);
     }
-    c.where = "s3:http://127.0.0.1:9/bucket";
-    c.secret_key = "";
-    CHECK_EQ(store_new(&c, &s), CQ_POISON);
-    CHECK(s == NULL);
+    conf.where = "s3:http://127.0.0.1:9/bucket";
+    conf.secret_key = "";
+    CHECK_EQ(store_new(&conf, &store), CQ_POISON);
+    CHECK(store == NULL);
 }
 
 /* The example of the S3 documentation, "Authenticating Requests: Using Query Parameters". */
 TEST(a_link_as_documented)
 {
-    struct sigv4 v = { .access_key = "AKIAIOSFODNN7EXAMPLE",
-                       .secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-                       .region = "us-east-1",
-                       .method = "GET",
-                       .host = "examplebucket.s3.amazonaws.com",
-                       .path = "/test.txt",
-                       .now_s = 1369353600 };
+    struct sigv4 sign = { .access_key = "AKIAIOSFODNN7EXAMPLE",
+                          .secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                          .region = "us-east-1",
+                          .method = "GET",
+                          .host = "examplebucket.s3.amazonaws.com",
+                          .path = "/test.txt",
+                          .now_s = 1369353600 };
     struct cq_buf out;
 
     buf_init(&out, 2048);
-    CHECK(sigv4_query(&v, 86400, &out));
+    CHECK(sigv4_query(&sign, 86400, &out));
     CHECK_SPAN(buf_span(&out),
                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524"
                "%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400"
@@ -175,16 +177,16 @@ TEST(a_link_as_documented)
 TEST(a_digest_that_is_kept)
 {
     uint8_t all[32], parts[32], bytes[777];
-    struct sha256_state s, kept;
+    struct sha256_state hash, kept;
     struct cq_span one = span_of(bytes, sizeof bytes);
 
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)(i * 7);
     sha256(&one, 1, all);
     for (size_t cut = 0; cut <= sizeof bytes; cut += 37) {
-        sha256_begin(&s);
-        sha256_more(&s, span_of(bytes, cut));
-        memcpy(&kept, &s, sizeof kept); /* through a table and back */
+        sha256_begin(&hash);
+        sha256_more(&hash, span_of(bytes, cut));
+        memcpy(&kept, &hash, sizeof kept); /* through a table and back */
         sha256_more(&kept, span_of(bytes + cut, sizeof bytes - cut));
         sha256_end(&kept, parts);
         CHECK(memcmp(all, parts, 32) == 0);

@@ -16,75 +16,75 @@ struct clockwork {
 
 static int on_tick(void *arg)
 {
-    struct clockwork *w = arg;
+    struct clockwork *clockwork = arg;
 
-    w->calls++;
-    sem_post(&w->called);
-    if (w->is_held)
-        sem_wait(&w->go_on);
-    return w->rest_ms;
+    clockwork->calls++;
+    sem_post(&clockwork->called);
+    if (clockwork->is_held)
+        sem_wait(&clockwork->go_on);
+    return clockwork->rest_ms;
 }
 
-static void clockwork_init(struct clockwork *w, int rest_ms, bool is_held)
+static void clockwork_init(struct clockwork *clockwork, int rest_ms, bool is_held)
 {
-    w->calls = 0;
-    w->rest_ms = rest_ms;
-    w->is_held = is_held;
-    sem_init(&w->called, 0, 0);
-    sem_init(&w->go_on, 0, 0);
+    clockwork->calls = 0;
+    clockwork->rest_ms = rest_ms;
+    clockwork->is_held = is_held;
+    sem_init(&clockwork->called, 0, 0);
+    sem_init(&clockwork->go_on, 0, 0);
 }
 
 TEST(a_ticker_calls_at_once_and_again_after_its_rest)
 {
-    struct clockwork w;
-    struct ticker t = { .started = false };
+    struct clockwork clockwork;
+    struct ticker ticker = { .started = false };
 
-    clockwork_init(&w, 1, false);
-    CHECK_EQ(ticker_start(&t, on_tick, &w), CQ_OK);
+    clockwork_init(&clockwork, 1, false);
+    CHECK_EQ(ticker_start(&ticker, on_tick, &clockwork), CQ_OK);
     for (int i = 0; i < 3; i++)
-        sem_wait(&w.called);
-    ticker_stop(&t);
-    CHECK(w.calls >= 3);
+        sem_wait(&clockwork.called);
+    ticker_stop(&ticker);
+    CHECK(clockwork.calls >= 3);
 }
 
 TEST(the_end_does_not_wait_for_a_rest)
 {
-    struct clockwork w;
-    struct ticker t = { .started = false };
+    struct clockwork clockwork;
+    struct ticker ticker = { .started = false };
 
-    clockwork_init(&w, AN_HOUR_MS, false);
-    CHECK_EQ(ticker_start(&t, on_tick, &w), CQ_OK);
-    sem_wait(&w.called);
-    ticker_stop(&t);
-    CHECK_EQ(w.calls, 1);
-    ticker_end(&t); /* again, and of one that is over */
-    CHECK(ticker_join(&t, 0));
-    CHECK_EQ(ticker_start(&t, on_tick, &w), CQ_OK); /* it may begin anew */
-    sem_wait(&w.called);
-    ticker_stop(&t);
-    CHECK_EQ(w.calls, 2);
+    clockwork_init(&clockwork, AN_HOUR_MS, false);
+    CHECK_EQ(ticker_start(&ticker, on_tick, &clockwork), CQ_OK);
+    sem_wait(&clockwork.called);
+    ticker_stop(&ticker);
+    CHECK_EQ(clockwork.calls, 1);
+    ticker_end(&ticker); /* again, and of one that is over */
+    CHECK(ticker_join(&ticker, 0));
+    CHECK_EQ(ticker_start(&ticker, on_tick, &clockwork), CQ_OK); /* it may begin anew */
+    sem_wait(&clockwork.called);
+    ticker_stop(&ticker);
+    CHECK_EQ(clockwork.calls, 2);
 }
 
 TEST(a_join_gives_up_on_a_call_that_hangs)
 {
-    struct clockwork w;
-    struct ticker t = { .started = false };
+    struct clockwork clockwork;
+    struct ticker ticker = { .started = false };
 
-    clockwork_init(&w, 0, true);
-    CHECK_EQ(ticker_start(&t, on_tick, &w), CQ_OK);
-    sem_wait(&w.called);
-    ticker_end(&t);
-    CHECK(!ticker_join(&t, SOON_MS));
-    sem_post(&w.go_on);
-    CHECK(ticker_join(&t, -1));
-    CHECK_EQ(w.calls, 1);
+    clockwork_init(&clockwork, 0, true);
+    CHECK_EQ(ticker_start(&ticker, on_tick, &clockwork), CQ_OK);
+    sem_wait(&clockwork.called);
+    ticker_end(&ticker);
+    CHECK(!ticker_join(&ticker, SOON_MS));
+    sem_post(&clockwork.go_on);
+    CHECK(ticker_join(&ticker, -1));
+    CHECK_EQ(clockwork.calls, 1);
 }
 
 TEST(a_ticker_that_was_never_started_is_over)
 {
-    struct ticker t = { .started = false };
+    struct ticker ticker = { .started = false };
 
-    ticker_end(&t);
-    CHECK(ticker_join(&t, 0));
-    ticker_stop(&t);
+    ticker_end(&ticker);
+    CHECK(ticker_join(&ticker, 0));
+    ticker_stop(&ticker);
 }

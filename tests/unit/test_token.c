@@ -136,10 +136,10 @@ TEST(t10_signatures_and_form)
 
 TEST(t11_what_we_sign_we_accept_and_keys_rotate)
 {
-    struct token_claims c = { .user = { { 1 } },
-                              .device = { { 2 } },
-                              .issued_s = NOW - 10,
-                              .expires_s = NOW + 800 },
+    struct token_claims claims = { .user = { { 1 } },
+                                   .device = { { 2 } },
+                                   .issued_s = NOW - 10,
+                                   .expires_s = NOW + 800 },
                         back;
     struct token_keys *old = NULL, *both = NULL, *fresh = NULL;
     char token[TOKEN_TEXT_MAX];
@@ -154,14 +154,14 @@ TEST(t11_what_we_sign_we_accept_and_keys_rotate)
             &both),
         CQ_OK);
     CHECK_EQ(token_keys_new("k1:the-new-secret-of-thirty-two-bytes...", &fresh), CQ_OK);
-    CHECK_EQ(token_sign(old, &c, token, sizeof token), CQ_OK);
+    CHECK_EQ(token_sign(old, &claims, token, sizeof token), CQ_OK);
     CHECK_EQ(token_check(both, span_str(token), NOW, &back, &why), CQ_OK);
-    CHECK(id_eq(back.user, c.user) && id_eq(back.device, c.device));
-    CHECK_EQ(back.expires_s, c.expires_s);
+    CHECK(id_eq(back.user, claims.user) && id_eq(back.device, claims.device));
+    CHECK_EQ(back.expires_s, claims.expires_s);
     CHECK_EQ(token_check(fresh, span_str(token), NOW, &back, &why), CQ_POISON);
-    CHECK_EQ(token_sign(both, &c, token, sizeof token), CQ_OK);
+    CHECK_EQ(token_sign(both, &claims, token, sizeof token), CQ_OK);
     CHECK_EQ(token_check(fresh, span_str(token), NOW, &back, &why), CQ_OK);
-    CHECK_EQ(token_sign(both, &c, token, 20), CQ_FATAL); /* no room */
+    CHECK_EQ(token_sign(both, &claims, token, 20), CQ_FATAL); /* no room */
     token_keys_free(old);
     token_keys_free(both);
     token_keys_free(fresh);
@@ -169,14 +169,14 @@ TEST(t11_what_we_sign_we_accept_and_keys_rotate)
 
 TEST(t8_short_secrets_are_no_secrets)
 {
-    struct token_keys *k = NULL;
+    struct token_keys *keys = NULL;
 
-    CHECK_EQ(token_keys_new("", &k), CQ_FATAL);
-    CHECK_EQ(token_keys_new("thirty-one bytes are too few...", &k), CQ_FATAL);
-    CHECK_EQ(token_keys_new("k1:short,k0:the-old-secret-of-thirty-two-bytes...", &k), CQ_FATAL);
+    CHECK_EQ(token_keys_new("", &keys), CQ_FATAL);
+    CHECK_EQ(token_keys_new("thirty-one bytes are too few...", &keys), CQ_FATAL);
+    CHECK_EQ(token_keys_new("k1:short,k0:the-old-secret-of-thirty-two-bytes...", &keys), CQ_FATAL);
     CHECK_EQ(
         token_keys_new(
             "k1:the-new-secret-of-thirty-two-bytes...,k1:the-old-secret-of-thirty-two-bytes...",
-            &k),
+            &keys),
         CQ_FATAL);
 }

@@ -8,17 +8,19 @@
 
 #include <stdlib.h>
 
-static const char *config(const struct topic_wanted *w, const char *name)
+static bool is_synced; /* DURABILITY */
+
+static const char *config(const struct topic_wanted *wanted, const char *name)
 {
-    for (size_t i = 0; w->config[i]; i += 2)
-        if (strcmp(w->config[i], name) == 0)
-            return w->config[i + 1];
+    for (size_t i = 0; wanted->config[i]; i += 2)
+        if (strcmp(wanted->config[i], name) == 0)
+            return wanted->config[i + 1];
     return NULL;
 }
 
 static bool wanted(const char *name, struct topic_wanted *ret)
 {
-    for (size_t i = 0; topic_wanted(i, 12, 8, ret); i++)
+    for (size_t i = 0; topic_wanted(i, 12, 8, is_synced, ret); i++)
         if (strcmp(ret->name, name) == 0)
             return true;
     return false;
@@ -26,19 +28,19 @@ static bool wanted(const char *name, struct topic_wanted *ret)
 
 TEST(every_topic_has_a_schema_a_writer_and_a_reader)
 {
-    for (int t = 0; t < TOPIC_N; t++) {
-        const struct topic_spec *s = topic_spec((enum topic)t);
+    for (int topic = 0; topic < TOPIC_N; topic++) {
+        const struct topic_spec *spec = topic_spec((enum topic)topic);
         bool found = false;
 
-        CHECK(s->name && s->schema && s->cleanup && s->key);
-        CHECK_EQ_ROW(s->name, topic_user((enum topic)t, TOPIC_WRITTEN, 0) != NULL, true);
-        CHECK_EQ_ROW(s->name,
-                     topic_user((enum topic)t, TOPIC_FOLLOWED, 0) ||
-                         topic_user((enum topic)t, TOPIC_READ, 0),
+        CHECK(spec->name && spec->schema && spec->cleanup && spec->key);
+        CHECK_EQ_ROW(spec->name, topic_user((enum topic)topic, TOPIC_WRITTEN, 0) != NULL, true);
+        CHECK_EQ_ROW(spec->name,
+                     topic_user((enum topic)topic, TOPIC_FOLLOWED, 0) ||
+                         topic_user((enum topic)topic, TOPIC_READ, 0),
                      true);
         for (size_t i = 0; codec_records[i]; i++)
-            found |= strcmp(codec_name(codec_records[i]), s->schema) == 0;
-        CHECK_EQ_ROW(s->name, found, true);
+            found |= strcmp(codec_name(codec_records[i]), spec->schema) == 0;
+        CHECK_EQ_ROW(spec->name, found, true);
     }
 }
 
@@ -63,12 +65,13 @@ TEST(groups_are_those_of_the_roles_that_follow)
         { TOPIC_PUSH_MUTES, { NULL } },
         { TOPIC_MOBILE_PUSH, { "mobile", "mobile-apns" } },
         { TOPIC_PUSH_OUTCOMES, { NULL } },
+        { TOPIC_SIGNALS, { NULL } },
     };
 
     CHECK_EQ(ARRAY_LEN(rows), TOPIC_N);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        for (size_t g = 0; g < ARRAY_LEN(rows[i].groups); g++)
-            CHECK_STR(topic_groups(rows[i].topic)[g], rows[i].groups[g]);
+        for (size_t group = 0; group < ARRAY_LEN(rows[i].groups); group++)
+            CHECK_STR(topic_groups(rows[i].topic)[group], rows[i].groups[group]);
 }
 
 /* Who commits must have somewhere to put what can never succeed, and nobody else writes there. */
@@ -81,25 +84,26 @@ TEST(a_topic_with_dead_letters_is_followed)
 
 TEST(wanted_lists_each_once_with_dead_letters)
 {
-    struct topic_wanted w;
+    struct topic_wanted wanted;
     size_t n = 0, dlqs = 0, with_dlq = 0;
 
-    for (int t = 0; t < TOPIC_N; t++)
-        with_dlq += topic_spec((enum topic)t)->has_dlq;
-    for (; topic_wanted(n, 12, 8, &w); n++) {
-        size_t len = strlen(w.name);
+    for (int topic = 0; topic < TOPIC_N; topic++)
+        with_dlq += topic_spec((enum topic)topic)->has_dlq;
+    for (; topic_wanted(n, 12, 8, is_synced, &wanted); n++) {
+        size_t len = strlen(wanted.name);
 
-        dlqs += len > 4 && strcmp(w.name + len - 4, DEAD_LETTER_SUFFIX) == 0;
-        CHECK_STR(config(&w, "max.message.bytes"), "1048576");
-        CHECK(config(&w, "cleanup.policy") && config(&w, "segment.bytes"));
-        CHECK(w.config_n <= 2 * TOPIC_CONFIG_MAX && w.numbers_n <= TOPIC_CONFIG_MAX);
-        for (size_t k = 0; k < n; k++) {
+        dlqs += len > 4 && strcmp(wanted.name + len - 4, DEAD_LETTER_SUFFIX) == 0;
+        CHECK_STR(config(&wanted, "max.message.bytes"), "1048576");
+        CHECK(config(&wanted, "cleanup.policy") && config(&wanted, "segment.bytes"));
+        CHECK(wanted.config_n <= 2 * TOPIC_CONFIG_MAX && wanted.numbers_n <= TOPIC_CONFIG_MAX);
+        for (size_t entry = 0; entry < n; entry++) {
             struct topic_wanted other;
 
-            CHECK(topic_wanted(k, 12, 8, &other) && strcmp(other.name, w.name) != 0);
+            CHECK(topic_wanted(entry, 12, 8, is_synced, &other) &&
+                  strcmp(other.name, wanted.name) != 0);
         }
     }
-    CHECK_EQ(n, TOPIC_N + with_dlq);
+    CHECK_EQ(n, TOPIC_N + 1 + with_dlq); /* and the announced versions */
     CHECK_EQ(dlqs, with_dlq);
     CHECK(with_dlq > 0);
 }
@@ -115,21 +119,23 @@ TEST(retention_is_as_designed)
         { "rejections", "delete", "2592000000", NULL, 12 },
         { "user.inbox", "delete", "604800000", NULL, 12 },
         { "ws.push", "delete", "604800000", NULL, 8 },
+        { "signals", "delete", "60000", NULL, 8 },
         { "members", "compact", NULL, "0", 12 },
         { "presence", "compact", NULL, "3600000", 12 },
         { "delivery.status", "compact", NULL, "2592000000", 12 },
+        { "schemas", "compact", NULL, "0", 1 },
         { "delivery.status.dlq", "delete", "7776000000", NULL, 12 },
         { "ws.push.dlq", "delete", "7776000000", NULL, 8 },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct topic_wanted w;
+        struct topic_wanted topic_wanted;
 
-        CHECK_EQ_ROW(rows[i].name, wanted(rows[i].name, &w), true);
-        CHECK_STR(config(&w, "cleanup.policy"), rows[i].cleanup);
-        CHECK_STR(config(&w, "retention.ms"), rows[i].retention);
-        CHECK_STR(config(&w, "min.compaction.lag.ms"), rows[i].lag);
-        CHECK_EQ_ROW(rows[i].name, w.partitions, rows[i].partitions);
+        CHECK_EQ_ROW(rows[i].name, wanted(rows[i].name, &topic_wanted), true);
+        CHECK_STR(config(&topic_wanted, "cleanup.policy"), rows[i].cleanup);
+        CHECK_STR(config(&topic_wanted, "retention.ms"), rows[i].retention);
+        CHECK_STR(config(&topic_wanted, "min.compaction.lag.ms"), rows[i].lag);
+        CHECK_EQ_ROW(rows[i].name, topic_wanted.partitions, rows[i].partitions);
     }
 }
 
@@ -158,19 +164,42 @@ TEST(what_loses_records_is_drift)
         { "min.insync.replicas", "2", "1", false },
         { "min.insync.replicas", "2", "3", true },
         { "replicas", "3", "1", false },
+        { "flush.messages", "1", "9223372036854775807", false },
+        { "flush.messages", "1", "1", true },
         { "segment.bytes", "268435456", "1048576", true }, /* speed and room are theirs */
         { "segment.ms", "86400000", "1000", true },
         { "min.cleanable.dirty.ratio", "0.1", "0.5", true },
     };
-    struct topic_wanted w;
+    struct topic_wanted topic_wanted;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         CHECK_EQ_ROW(rows[i].name, bus_setting_fits(rows[i].name, rows[i].wanted, rows[i].found),
                      rows[i].fits);
-    CHECK(wanted("chat.events", &w));
-    CHECK_STR(config(&w, "retention.bytes"), "-1");
-    CHECK(wanted("mobile.push", &w)); /* what is lost there wakes nobody too late */
-    CHECK(!config(&w, "retention.bytes"));
+    CHECK(wanted("chat.events", &topic_wanted));
+    CHECK_STR(config(&topic_wanted, "retention.bytes"), "-1");
+    CHECK(wanted("mobile.push", &topic_wanted)); /* what is lost there wakes nobody too late */
+    CHECK(!config(&topic_wanted, "retention.bytes"));
+}
+
+TEST(truth_and_dead_letters_are_synced_and_nothing_else)
+{
+    static const char *const synced[] = { "chat.actions", "user.inbox", "push.outcomes",
+                                          "schemas" };
+    struct topic_wanted topic_wanted_now;
+
+    for (is_synced = false;; is_synced = true) {
+        for (size_t i = 0; topic_wanted(i, 12, 8, is_synced, &topic_wanted_now); i++) {
+            const char *name = topic_wanted_now.name;
+            bool want = strstr(name, DEAD_LETTER_SUFFIX) != NULL;
+
+            for (size_t row = 0; row < ARRAY_LEN(synced); row++)
+                want |= strcmp(name, synced[row]) == 0;
+            CHECK_STR(config(&topic_wanted_now, "flush.messages"), want && is_synced ? "1" : NULL);
+        }
+        if (is_synced)
+            break;
+    }
+    is_synced = false;
 }
 
 /* From Kafka's own client: Utils.toPositive(Utils.murmur2(key.getBytes())) % n. */

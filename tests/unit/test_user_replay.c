@@ -143,14 +143,15 @@ TEST(a_replay_from_long_before_does_not_end_a_session_opened_since)
 TEST(an_end_is_final_for_a_restore)
 {
     struct user_state state;
-    const struct user_entry *u;
+    const struct user_entry *entry;
 
     CHECK(user_state_init(&state, 0, 1, 8));
     CHECK_EQ(user_restore(&state, &opened), CQ_OK);
     user_restore_gone(&state, id_of(1), false, id_of(2));
     CHECK_EQ(user_restore(&state, &opened), CQ_OK);
     user_restore_end(&state);
-    u = sessions_user(&state.sessions, id_of(1));
-    CHECK(u && !user_session(u, id_of(2)) && !user_device_online(u, id_of(3), OPENED_AT));
+    entry = sessions_user(&state.sessions, id_of(1));
+    CHECK(entry && !user_session(entry, id_of(2)) &&
+          !user_device_online(entry, id_of(3), OPENED_AT));
     user_state_release(&state);
 }

@@ -6,21 +6,107 @@
 
 static struct chat_action message(const char *client_id, struct cq_span content)
 {
-    struct chat_action a = { .chat_id = { { 1 } },
-                             .user_id = { { 2 } },
-                             .client_id = span_str(client_id) };
+    struct chat_action action = { .chat_id = { { 1 } },
+                                  .user_id = { { 2 } },
+                                  .client_id = span_str(client_id) };
 
-    a.action.kind = CHAT_ACTION_MESSAGE_SENT;
-    a.action.u.message_sent.content = content;
-    return a;
+    action.action.kind = CHAT_ACTION_MESSAGE_SENT;
+    action.action.u.message_sent.content = content;
+    return action;
+}
+
+/* The name of the field that a verdict begins with, behind which its bound stands. */
+static const char *field_of(const char *why)
+{
+    static char name[64];
+
+    if (!why)
+        return "good";
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(why, ":"), why);
+    return strncmp(why + strlen(name), ": ", 2) == 0 ? name : "a verdict without a bound";
 }
 
 static const char *verdict(const char *client_id, struct cq_span content)
 {
-    struct chat_action a = message(client_id, content);
-    const char *field = validate_chat(&a);
+    struct chat_action action = message(client_id, content);
 
-    return field ? field : "good";
+    return field_of(validate_chat(&action));
+}
+
+TEST(a_verdict_names_the_field_and_what_it_may_be)
+{
+    struct chat_action action = message("c1", span_str(""));
+    struct user_action user_action = { .user_id = { { 1 } } };
+
+    CHECK_STR(validate_chat(&action), "content: empty only with a mediaId");
+    action.chat_id = (struct cq_id){ { 0 } };
+    CHECK_STR(validate_chat(&action), "chatId: an id that is not zero");
+    action = message("a b", span_str("hi"));
+    CHECK_STR(validate_chat(&action),
+              "clientId: at most 64 bytes of printable ASCII without spaces");
+    action = message("c1", span_str("hi"));
+    action.action.kind = CHAT_ACTION_CHAT_RENAMED;
+    action.action.u.chat_renamed.name = span_str("");
+    CHECK_STR(validate_chat(&action),
+              "name: 1 to 400 bytes of UTF-8 without control characters, one of "
+              "them visible, at most 100 characters");
+    action.action.kind = CHAT_ACTION_MEMBERS_CHANGED;
+    action.action.u.members_changed = (struct members_changed){ NULL, 0 };
+    CHECK_STR(validate_chat(&action), "changes: 1 to 1024 items");
+    action.action.kind = CHAT_ACTION_ACTION_KIND_N;
+    CHECK_STR(validate_chat(&action), "action");
+    user_action.action.kind = USER_ACTION_CHAT_MUTED;
+    user_action.action.u.chat_muted = (struct chat_muted){ { { 2 } }, -1 };
+    CHECK_STR(validate_user(&user_action), "untilMs: 0 to 253402300799999");
+    user_action.action.kind = USER_ACTION_PUSH_REGISTERED;
+    user_action.action.u.push_registered.address =
+        (struct push_address){ .kind = PUSH_KIND_APNS, .token = span_str("abcdefgh") };
+    CHECK_STR(validate_user(&user_action), "token: hexadecimal digits, of Apple's");
+    user_action.action.u.push_registered.address.privacy = PUSH_PRIVACY_N;
+    CHECK_STR(validate_user(&user_action), "privacy: one of FULL, NAME, NONE");
+}
+
+/* A name that may be empty, and is one when it is not. */
+TEST(who_signs_up_may_have_no_name_yet)
+{
+    struct user_action action = { .user_id = { { 1 } } };
+
+    action.action.kind = USER_ACTION_USER_SIGNED_UP;
+    action.action.u.user_signed_up.name = span_str("");
+    CHECK(validate_user(&action) == NULL);
+    action.action.u.user_signed_up.name = span_str(" ");
+    CHECK_STR(field_of(validate_user(&action)), "name");
+    action.action.kind = USER_ACTION_PROFILE_EDITED;
+    action.action.u.profile_edited.name = span_str("");
+    CHECK_STR(field_of(validate_user(&action)), "name");
+}
+
+TEST(a_detail_of_a_profile_may_be_taken_back)
+{
+    struct user_action action = { .user_id = { { 1 } } };
+    struct profile_details_edited *details = &action.action.u.profile_details_edited;
+    static char text[LIMIT_ABOUT_BYTES + 2];
+
+    action.action.kind = USER_ACTION_PROFILE_DETAILS_EDITED;
+    CHECK_STR(field_of(validate_user(&action)), "about"); /* none of them */
+    details->has_last_seen_to = true;
+    CHECK(validate_user(&action) == NULL);
+    details->has_last_seen_to = false;
+    details->has_about = true;
+    details->about = span_str("");
+    CHECK(validate_user(&action) == NULL);
+    memset(text, 'x', sizeof text - 1);
+    details->about = span_of(text, LIMIT_ABOUT_CHARS);
+    CHECK(validate_user(&action) == NULL && about_good(details->about));
+    details->about.n++;
+    CHECK_STR(field_of(validate_user(&action)), "about");
+    CHECK(!about_good(details->about));
+    details->about = span_str("two\nlines");
+    CHECK_STR(field_of(validate_user(&action)), "about");
+    CHECK(!about_good(details->about));
+    details->has_about = false;
+    details->has_picture = true; /* zero: none any more */
+    CHECK(validate_user(&action) == NULL);
 }
 
 TEST(messages_keep_their_bounds)
@@ -72,12 +158,16 @@ TEST(t24_names_have_no_characters_that_act_on_what_stands_beside_them)
         { "", false, true },
         { " ", false, true },
         { "a\x7f", false, false },
-        { "a\xc2\x80", false, false },   /* C1, the first */
-        { "a\xc2\x9f", false, false },   /* and the last */
-        { "\xc2\xa0", false, true },     /* a space that does not break */
-        { "\xe2\x80\x8b", false, true }, /* zero width alone */
-        { "\xe3\x85\xa4", false, true }, /* Hangul filler alone */
-        { "\xe2\xa0\x80", false, true }, /* blank Braille alone */
+        { "a\xc2\x80", false, false },                          /* C1, the first */
+        { "a\xc2\x9f", false, false },                          /* and the last */
+        { "\xc2\xa0", false, true },                            /* a space that does not break */
+        { "\xe2\x80\x8b", false, true },                        /* zero width alone */
+        { "\xe3\x85\xa4", false, true },                        /* Hangul filler alone */
+        { "\xe2\xa0\x80", false, true },                        /* blank Braille alone */
+        { "\xcc\xb6\xcc\xb6", false, true },                    /* strokes through nothing */
+        { "\xe2\x80\x8b\xd9\x8b", false, true },                /* a mark on nothing that is seen */
+        { "a\xcc\xb6", true, true },                            /* a stroke through something */
+        { "\xe0\xa4\x95\xe0\xa5\x8d\xe2\x80\x8d", true, true }, /* a joiner behind a mark */
         { "a\xe2\x80\xa8"
           "b",
           false, false }, /* line separator */
@@ -138,23 +228,23 @@ TEST(groups_and_receipts_keep_their_bounds)
 {
     static struct cq_id members[LIMIT_GROUP_MEMBERS];
     static struct receipt receipts[LIMIT_RECEIPTS + 1];
-    struct chat_action a = message("c1", span_str("x"));
+    struct chat_action action = message("c1", span_str("x"));
 
-    a.action.kind = CHAT_ACTION_GROUP_CREATED;
-    a.action.u.group_created =
+    action.action.kind = CHAT_ACTION_GROUP_CREATED;
+    action.action.u.group_created =
         (struct group_created){ span_str("Team"), members, LIMIT_GROUP_MEMBERS - 1 };
-    CHECK(validate_chat(&a) == NULL);
-    a.action.u.group_created.members_n = LIMIT_GROUP_MEMBERS;
-    CHECK_STR(validate_chat(&a), "members");
-    a = message("", span_str("x"));
-    a.action.kind = CHAT_ACTION_RECEIPTS_ADVANCED;
-    a.action.u.receipts_advanced = (struct receipts_advanced){ receipts, LIMIT_RECEIPTS };
-    CHECK(validate_chat(&a) == NULL);
-    a.action.u.receipts_advanced.receipts_n++;
-    CHECK_STR(validate_chat(&a), "receipts");
-    a.action.u.receipts_advanced.receipts_n = 1;
+    CHECK(validate_chat(&action) == NULL);
+    action.action.u.group_created.members_n = LIMIT_GROUP_MEMBERS;
+    CHECK_STR(field_of(validate_chat(&action)), "members");
+    action = message("", span_str("x"));
+    action.action.kind = CHAT_ACTION_RECEIPTS_ADVANCED;
+    action.action.u.receipts_advanced = (struct receipts_advanced){ receipts, LIMIT_RECEIPTS };
+    CHECK(validate_chat(&action) == NULL);
+    action.action.u.receipts_advanced.receipts_n++;
+    CHECK_STR(field_of(validate_chat(&action)), "receipts");
+    action.action.u.receipts_advanced.receipts_n = 1;
     receipts[0].read_seq = -1;
-    CHECK_STR(validate_chat(&a), "seq");
+    CHECK_STR(field_of(validate_chat(&action)), "readSeq");
 }
 
 /* Fields that only our own processes fill have their bounds, too: what stands in the log without
@@ -163,47 +253,82 @@ TEST(texts_that_no_client_writes_keep_their_bounds)
 {
     static char text[LIMIT_CONTENT_BYTES];
     static struct lost_item items[LIMIT_LOST_ITEMS + 1];
-    struct chat_action a = message("c1", span_str("x"));
-    struct user_action u = { .user_id = { { 1 } } };
+    struct chat_action action = message("c1", span_str("x"));
+    struct user_action user_action = { .user_id = { { 1 } } };
 
     memset(text, 'k', sizeof text);
-    a.action.u.message_sent.has_key_id = true;
-    a.action.u.message_sent.key_id = span_of(text, LIMIT_KEY_ID_BYTES);
-    CHECK(validate_chat(&a) == NULL);
-    a.action.u.message_sent.key_id.n++;
-    CHECK_STR(validate_chat(&a), "keyId");
-    a = message("c1", span_str("x"));
-    a.action.u.message_sent.content_type = span_of("a\0b", 3); /* no text column takes it */
-    CHECK_STR(validate_chat(&a), "contentType");
-    a.action.u.message_sent.content_type = span_str("\xff");
-    CHECK_STR(validate_chat(&a), "contentType");
+    action.action.u.message_sent.has_key_id = true;
+    action.action.u.message_sent.key_id = span_of(text, LIMIT_KEY_ID_BYTES);
+    CHECK(validate_chat(&action) == NULL);
+    action.action.u.message_sent.key_id.n++;
+    CHECK_STR(field_of(validate_chat(&action)), "keyId");
+    action = message("c1", span_str("x"));
+    action.action.u.message_sent.content_type = span_of("a\0b", 3); /* no text column takes it */
+    CHECK_STR(field_of(validate_chat(&action)), "contentType");
+    action.action.u.message_sent.content_type = span_str("\xff");
+    CHECK_STR(field_of(validate_chat(&action)), "contentType");
 
-    u.action.kind = USER_ACTION_DEVICE_UNLINKED;
-    u.action.u.device_unlinked.reason = span_of(text, LIMIT_REASON_BYTES);
-    CHECK(validate_user(&u) == NULL);
-    u.action.u.device_unlinked.reason.n++;
-    CHECK_STR(validate_user(&u), "reason");
-    u.action.kind = USER_ACTION_PUSH_UNREGISTERED;
-    u.action.u.push_unregistered =
+    user_action.action.kind = USER_ACTION_DEVICE_UNLINKED;
+    user_action.action.u.device_unlinked.reason = span_of(text, LIMIT_REASON_BYTES);
+    CHECK(validate_user(&user_action) == NULL);
+    user_action.action.u.device_unlinked.reason.n++;
+    CHECK_STR(field_of(validate_user(&user_action)), "reason");
+    user_action.action.kind = USER_ACTION_PUSH_UNREGISTERED;
+    user_action.action.u.push_unregistered =
         (struct push_unregistered){ span_of(text, LIMIT_REASON_BYTES + 1), span_str(""), -1 };
-    CHECK_STR(validate_user(&u), "reason");
-    u.action.kind = USER_ACTION_DEVICE_LINKED;
-    u.action.u.device_linked = (struct device_linked){ span_of("web\0", 4), span_str("") };
-    CHECK_STR(validate_user(&u), "label");
-    u.action.kind = USER_ACTION_SESSION_LOST;
-    u.action.u.session_lost = (struct session_lost){ { { 1 } }, items, LIMIT_LOST_ITEMS };
-    CHECK(validate_user(&u) == NULL);
-    u.action.u.session_lost.items_n++;
-    CHECK_STR(validate_user(&u), "items");
+    CHECK_STR(field_of(validate_user(&user_action)), "reason");
+    user_action.action.kind = USER_ACTION_DEVICE_LINKED;
+    user_action.action.u.device_linked =
+        (struct device_linked){ span_of("web\0", 4), span_str("") };
+    CHECK_STR(field_of(validate_user(&user_action)), "platform");
+    user_action.action.kind = USER_ACTION_SESSION_LOST;
+    user_action.action.u.session_lost = (struct session_lost){ { { 1 } }, items, LIMIT_LOST_ITEMS };
+    CHECK(validate_user(&user_action) == NULL);
+    user_action.action.u.session_lost.items_n++;
+    CHECK_STR(field_of(validate_user(&user_action)), "items");
+}
+
+TEST(what_a_message_says_beside_its_content_keeps_its_bounds)
+{
+    static struct cq_id mentions[LIMIT_MESSAGE_SENT_MENTIONS + 1];
+    struct chat_action action = message("c1", span_str("x"));
+    struct message_sent *sent = &action.action.u.message_sent;
+
+    sent->has_reply_to = true;
+    sent->reply_to = (struct quoted){ { { 1 } }, LIMIT_QUOTED_SEQ_MAX };
+    sent->mentions = mentions;
+    sent->mentions_n = LIMIT_MESSAGE_SENT_MENTIONS;
+    sent->has_forwarded = true;
+    sent->forwarded = LIMIT_MESSAGE_SENT_FORWARDED_MAX;
+    CHECK(validate_chat(&action) == NULL);
+    sent->mentions_n++;
+    CHECK_STR(validate_chat(&action), "mentions: at most 32 items");
+    sent->mentions_n = 0;
+    sent->forwarded++;
+    CHECK_STR(validate_chat(&action), "forwarded: 1 to 127");
+    sent->has_forwarded = false;
+    sent->reply_to.seq = 0;
+    CHECK_STR(field_of(validate_chat(&action)), "seq");
+    sent->reply_to = (struct quoted){ { { 0 } }, 1 };
+    CHECK_STR(field_of(validate_chat(&action)), "id");
+}
+
+TEST(forwards_are_counted_up_to_a_limit)
+{
+    CHECK_EQ(message_forwarded(0), 1);
+    CHECK_EQ(message_forwarded(125), 126);
+    CHECK_EQ(message_forwarded(126), 127);
+    CHECK_EQ(message_forwarded(127), 127);
+    CHECK_EQ(message_forwarded(INT64_MAX), 127);
 }
 
 TEST(times_are_dates_that_every_reader_can_hold)
 {
-    struct user_action u = { .user_id = { { 1 } } };
+    struct user_action action = { .user_id = { { 1 } } };
 
-    u.action.kind = USER_ACTION_CHAT_MUTED;
-    u.action.u.chat_muted = (struct chat_muted){ { { 2 } }, INGEST_TIME_MAX_MS };
-    CHECK(validate_user(&u) == NULL);
-    u.action.u.chat_muted.until_ms++;
-    CHECK_STR(validate_user(&u), "until");
+    action.action.kind = USER_ACTION_CHAT_MUTED;
+    action.action.u.chat_muted = (struct chat_muted){ { { 2 } }, INGEST_TIME_MAX_MS };
+    CHECK(validate_user(&action) == NULL);
+    action.action.u.chat_muted.until_ms++;
+    CHECK_STR(field_of(validate_user(&action)), "untilMs");
 }

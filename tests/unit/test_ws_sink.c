@@ -33,28 +33,57 @@ static enum cq_status feed_ready(int32_t slot, int64_t offset, const struct fake
     return feed(slot, offset, WS_ENTRY_KIND_READY, FRAME_CLASS_CONTROL, to->session, to->user);
 }
 
+TEST(a_session_is_told_of_changes_of_members_apart_from_the_frame)
+{
+    struct fake_sent opened;
+    struct fake_conn *conn;
+
+    CHECK(world_new());
+    CHECK(!sink_owns(w->sink, 1));
+    sink_assigned(w->sink, 1, 5);
+    sink_settled(w->sink);
+    CHECK(sink_owns(w->sink, 1) && !sink_owns(w->sink, 0) && !sink_owns(w->sink, SLOTS));
+    conn = connect_one(0);
+    CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
+    CHECK(id_is_zero(sink_session_id(conn->session)));
+    CHECK_EQ(feed_ready(1, 5, &opened), CQ_OK);
+    CHECK(id_eq(sink_session_id(conn->session), opened.session));
+    CHECK_EQ(feed_message(1, 6, &opened), CQ_OK);
+    CHECK(id_is_zero(conn->members_of));
+    CHECK_EQ(feed(1, 7, WS_ENTRY_KIND_FRAME, FRAME_CLASS_MEMBER, opened.session, opened.user),
+             CQ_OK);
+    CHECK(id_eq(conn->members_of, (struct cq_id){ { 9 } }));
+    CHECK(id_is_zero(conn->parted_of));
+    CHECK_EQ(feed(1, 8, WS_ENTRY_KIND_FRAME, FRAME_CLASS_BLOCK, opened.session, opened.user),
+             CQ_OK);
+    CHECK(id_eq(conn->parted_of, (struct cq_id){ { 9 } }));
+    sink_revoked(w->sink, 1, false); /* a rebalance that may give it back */
+    CHECK(sink_owns(w->sink, 1));
+    world_free();
+}
+
 TEST(sink_registers_a_session_and_confirms_it)
 {
     struct fake_sent opened;
-    struct fake_conn *c;
+    struct fake_conn *conn;
 
     CHECK(world_new());
     sink_assigned(w->sink, 1, 5);
     sink_settled(w->sink);
-    c = connect_one(0);
+    conn = connect_one(0);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
     CHECK_EQ(opened.slot, 1);
     CHECK_EQ(feed_ready(1, 5, &opened), CQ_OK);
-    CHECK(c->awake);
-    CHECK(sink_pump(w->sink, c->session));
-    CHECK_EQ(c->written, 1);
+    CHECK(conn->awake);
+    CHECK(sink_pump(w->sink, conn->session));
+    CHECK_EQ(conn->written, 1);
     CHECK_EQ(sink_stats(w->sink)->ready, 1);
     CHECK_EQ(feed_ready(1, 6, &opened), CQ_OK); /* repeated after a crash of its writer */
-    CHECK(sink_pump(w->sink, c->session));
-    CHECK_EQ(c->written, 1);
+    CHECK(sink_pump(w->sink, conn->session));
+    CHECK_EQ(conn->written, 1);
     sink_tick(w->sink);
     CHECK_EQ(w->committed[1], -1); /* what was committed before needs no commit */
-    CHECK(sink_ok(w->sink, c->session, 1));
+    CHECK(sink_ok(w->sink, conn->session, 1));
     sink_tick(w->sink);
     CHECK_EQ(w->committed[1], 7);
     world_free();
@@ -63,10 +92,10 @@ TEST(sink_registers_a_session_and_confirms_it)
 TEST(sink_waits_for_a_slot_and_then_gives_up)
 {
     struct fake_sent opened;
-    struct fake_conn *a, *b;
+    struct fake_conn *first, *second;
 
     CHECK(world_new());
-    a = connect_one(0);
+    first = connect_one(0);
     sink_batch_end(w->sink);
     CHECK_EQ(w->sent_n, 0);
     sink_assigned(w->sink, 0, -1);
@@ -75,15 +104,15 @@ TEST(sink_waits_for_a_slot_and_then_gives_up)
     sink_revoked(w->sink, 0, true);
     sink_batch_end(w->sink);
     w->sent_n = 0;
-    b = connect_one(1);
+    second = connect_one(1);
     pass(SINK_PLACE_WITHIN_MS);
-    sink_session_tick(w->sink, b->session);
-    CHECK_EQ(b->closed, 0);
+    sink_session_tick(w->sink, second->session);
+    CHECK_EQ(second->closed, 0);
     pass(1);
-    sink_session_tick(w->sink, b->session);
-    sink_session_tick(w->sink, a->session);
-    CHECK_EQ(b->closed, 1013);
-    CHECK_EQ(a->closed, 1013);
+    sink_session_tick(w->sink, second->session);
+    sink_session_tick(w->sink, first->session);
+    CHECK_EQ(second->closed, 1013);
+    CHECK_EQ(first->closed, 1013);
     sink_batch_end(w->sink);
     CHECK_EQ(w->sent_n, 0); /* nobody had heard of b */
     world_free();
@@ -92,19 +121,19 @@ TEST(sink_waits_for_a_slot_and_then_gives_up)
 TEST(sink_retries_the_opening_while_the_socket_lives)
 {
     struct fake_sent opened;
-    struct fake_conn *c;
+    struct fake_conn *conn;
 
     CHECK(world_new());
     sink_assigned(w->sink, 0, -1);
-    c = connect_one(0);
+    conn = connect_one(0);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_AGAIN, &opened));
     sink_tick(w->sink);
     CHECK_EQ(w->sent_n, 0); /* after a rest */
     pass(200);
     sink_tick(w->sink);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_AGAIN, &opened));
-    sink_close(w->sink, c->session); /* it may be in the log: say that it closed */
-    c->session = NULL;
+    sink_close(w->sink, conn->session); /* it may be in the log: say that it closed */
+    conn->session = NULL;
     CHECK(settle_one(USER_ACTION_SESSION_CLOSED, CQ_OK, &opened));
     pass(10000);
     sink_tick(w->sink);
@@ -116,23 +145,23 @@ TEST(sink_retries_the_opening_while_the_socket_lives)
 TEST(sink_hands_back_messages_of_a_closed_socket_before_it_commits)
 {
     struct fake_sent opened, lost;
-    struct fake_conn *c;
+    struct fake_conn *conn;
 
     CHECK(world_new());
     sink_assigned(w->sink, 0, -1);
-    c = connect_one(0);
+    conn = connect_one(0);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
     CHECK_EQ(feed_ready(0, 0, &opened), CQ_OK);
     CHECK_EQ(feed_message(0, 1, &opened), CQ_OK);
     CHECK_EQ(feed(0, 2, WS_ENTRY_KIND_FRAME, FRAME_CLASS_STATUS, opened.session, opened.user),
              CQ_OK);
     CHECK_EQ(feed_message(0, 3, &opened), CQ_OK);
-    CHECK(sink_pump(w->sink, c->session));
-    CHECK(sink_ok(w->sink, c->session, 1));
+    CHECK(sink_pump(w->sink, conn->session));
+    CHECK(sink_ok(w->sink, conn->session, 1));
     sink_tick(w->sink);
     CHECK_EQ(w->committed[0], 1);
-    sink_close(w->sink, c->session);
-    c->session = NULL;
+    sink_close(w->sink, conn->session);
+    conn->session = NULL;
     sink_tick(w->sink);
     CHECK_EQ(w->committed[0], 1);
     CHECK(settle_one(USER_ACTION_SESSION_LOST, CQ_AGAIN, &lost));
@@ -174,22 +203,22 @@ TEST(sink_returns_what_is_for_sessions_that_are_not_here)
 TEST(sink_closes_a_socket_that_does_not_ok)
 {
     struct fake_sent opened, lost;
-    struct fake_conn *c;
+    struct fake_conn *conn;
 
     CHECK(world_new());
     sink_assigned(w->sink, 0, -1);
-    c = connect_one(0);
+    conn = connect_one(0);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
     CHECK_EQ(feed_ready(0, 0, &opened), CQ_OK);
     CHECK_EQ(feed_message(0, 1, &opened), CQ_OK);
-    CHECK(sink_pump(w->sink, c->session));
-    CHECK(sink_ok(w->sink, c->session, 1));
+    CHECK(sink_pump(w->sink, conn->session));
+    CHECK(sink_ok(w->sink, conn->session, 1));
     pass(SINK_OK_WITHIN_MS);
-    sink_session_tick(w->sink, c->session);
-    CHECK_EQ(c->closed, 0);
+    sink_session_tick(w->sink, conn->session);
+    CHECK_EQ(conn->closed, 0);
     pass(1);
-    sink_session_tick(w->sink, c->session);
-    CHECK_EQ(c->closed, 4408);
+    sink_session_tick(w->sink, conn->session);
+    CHECK_EQ(conn->closed, 4408);
     CHECK(settle_one(USER_ACTION_SESSION_LOST, CQ_OK, &lost));
     CHECK_EQ(lost.items_n, 1);
     world_free();
@@ -198,47 +227,47 @@ TEST(sink_closes_a_socket_that_does_not_ok)
 TEST(sink_closes_a_socket_that_is_too_slow_and_loses_nothing)
 {
     struct fake_sent opened;
-    struct fake_conn *c;
-    int64_t o = 1;
+    struct fake_conn *conn;
+    int64_t offset = 1;
     size_t items = 0;
 
     CHECK(world_new());
     sink_assigned(w->sink, 0, -1);
-    c = connect_one(0);
-    c->room = 0;
+    conn = connect_one(0);
+    conn->room = 0;
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
     CHECK_EQ(feed_ready(0, 0, &opened), CQ_OK);
-    while (!c->closed && o < 10000) {
-        CHECK_EQ(feed_message(0, o, &opened), CQ_OK);
-        o++;
+    while (!conn->closed && offset < 10000) {
+        CHECK_EQ(feed_message(0, offset, &opened), CQ_OK);
+        offset++;
     }
-    CHECK_EQ(c->closed, 1013);
+    CHECK_EQ(conn->closed, 1013);
     sink_batch_end(w->sink);
     while (w->sent_n) {
-        struct fake_sent s = w->sent[--w->sent_n];
+        struct fake_sent sent = w->sent[--w->sent_n];
 
-        CHECK_EQ(s.kind, USER_ACTION_SESSION_LOST);
-        items += s.items_n;
-        sink_report(w->sink, s.opaque, CQ_OK);
+        CHECK_EQ(sent.kind, USER_ACTION_SESSION_LOST);
+        items += sent.items_n;
+        sink_report(w->sink, sent.opaque, CQ_OK);
     }
-    CHECK_EQ(items, o - 1);
+    CHECK_EQ(items, offset - 1);
     sink_tick(w->sink);
-    CHECK_EQ(w->committed[0], o);
+    CHECK_EQ(w->committed[0], offset);
     world_free();
 }
 
 TEST(sink_ends_a_session_that_the_log_closes)
 {
     struct fake_sent opened, closed;
-    struct fake_conn *c;
+    struct fake_conn *conn;
 
     CHECK(world_new());
     sink_assigned(w->sink, 0, -1);
-    c = connect_one(0);
+    conn = connect_one(0);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
     CHECK_EQ(feed(0, 0, WS_ENTRY_KIND_CLOSE, FRAME_CLASS_CONTROL, opened.session, opened.user),
              CQ_OK);
-    CHECK_EQ(c->closed, 4401);
+    CHECK_EQ(conn->closed, 4401);
     CHECK(settle_one(USER_ACTION_SESSION_CLOSED, CQ_OK, &closed));
     world_free();
 }
@@ -246,15 +275,15 @@ TEST(sink_ends_a_session_that_the_log_closes)
 TEST(sink_moves_sessions_of_a_slot_that_went_away)
 {
     struct fake_sent opened, again;
-    struct fake_conn *c;
+    struct fake_conn *conn;
 
     CHECK(world_new());
     sink_assigned(w->sink, 0, -1);
-    c = connect_one(0);
+    conn = connect_one(0);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
     CHECK_EQ(feed_ready(0, 0, &opened), CQ_OK);
     CHECK_EQ(feed_message(0, 1, &opened), CQ_OK);
-    CHECK(sink_pump(w->sink, c->session));
+    CHECK(sink_pump(w->sink, conn->session));
     sink_revoked(w->sink, 0, false);
     sink_assigned(w->sink, 2, -1); /* another one in its place */
     sink_settled(w->sink);
@@ -266,31 +295,31 @@ TEST(sink_moves_sessions_of_a_slot_that_went_away)
     CHECK_EQ(w->sent[1].slot, 2);
     again = w->sent[1];
     CHECK(!id_eq(again.session, opened.session));
-    CHECK_EQ(c->closed, 0);
+    CHECK_EQ(conn->closed, 0);
     CHECK_EQ(feed_ready(2, 0, &again), CQ_OK);
-    CHECK(sink_pump(w->sink, c->session));
-    CHECK_EQ(c->written, 3); /* the socket's numbers go on */
-    CHECK(!c->out_of_order);
-    CHECK(sink_ok(w->sink, c->session, 3));
+    CHECK(sink_pump(w->sink, conn->session));
+    CHECK_EQ(conn->written, 3); /* the socket's numbers go on */
+    CHECK(!conn->out_of_order);
+    CHECK(sink_ok(w->sink, conn->session, 3));
     world_free();
 }
 
 TEST(sink_keeps_sessions_over_a_rebalance_that_changes_nothing)
 {
     struct fake_sent opened;
-    struct fake_conn *c;
+    struct fake_conn *conn;
 
     CHECK(world_new());
     sink_assigned(w->sink, 0, -1);
-    c = connect_one(0);
+    conn = connect_one(0);
     CHECK(settle_one(USER_ACTION_SESSION_OPENED, CQ_OK, &opened));
     CHECK_EQ(feed_ready(0, 0, &opened), CQ_OK);
     CHECK_EQ(feed_message(0, 1, &opened), CQ_OK);
     sink_revoked(w->sink, 0, false);
     CHECK_EQ(sink_assigned(w->sink, 0, 0), 2);
     sink_settled(w->sink);
-    CHECK(sink_pump(w->sink, c->session));
-    CHECK(sink_ok(w->sink, c->session, 2));
+    CHECK(sink_pump(w->sink, conn->session));
+    CHECK(sink_ok(w->sink, conn->session, 2));
     sink_tick(w->sink);
     CHECK_EQ(w->committed[0], 2);
     CHECK_EQ(w->sent_n, 0);

@@ -11,14 +11,14 @@ static void done_with(int64_t seq)
 static void report_one(void)
 {
     int i = rand() % w->sent_n;
-    struct fake_sent s = w->sent[i];
+    struct fake_sent sent = w->sent[i];
     enum cq_status st = rand() % 10 ? CQ_OK : CQ_AGAIN;
 
     w->sent[i] = w->sent[--w->sent_n];
-    for (size_t k = 0; st == CQ_OK && k < s.items_n; k++)
-        done_with(s.items[k]);
-    w->handed_back += st == CQ_OK ? (int64_t)s.items_n : 0;
-    sink_report(w->sink, s.opaque, st);
+    for (size_t k = 0; st == CQ_OK && k < sent.items_n; k++)
+        done_with(sent.items[k]);
+    w->handed_back += st == CQ_OK ? (int64_t)sent.items_n : 0;
+    sink_report(w->sink, sent.opaque, st);
 }
 
 static void write_log(void)
@@ -48,29 +48,29 @@ static void read_log(int32_t slot)
 
 static void use_socket(int i)
 {
-    struct fake_conn *c = &w->conns[i];
+    struct fake_conn *conn = &w->conns[i];
     int dice = rand() % 20;
 
-    if (!c->session) {
+    if (!conn->session) {
         if (dice < 4)
             connect_one(i)->room = rand() % 50;
         return;
     }
     if (dice < 8) {
-        c->room = rand() % 50;
-        sink_pump(w->sink, c->session);
+        conn->room = rand() % 50;
+        sink_pump(w->sink, conn->session);
     } else if (dice < 14) {
-        int64_t n = c->okd + rand() % (c->written - c->okd + 1);
+        int64_t n = conn->okd + rand() % (conn->written - conn->okd + 1);
 
-        for (; c->okd < n; w->okd++)
-            done_with(c->seq_of[++c->okd % NUMBERS]);
-        if (!sink_ok(w->sink, c->session, n))
+        for (; conn->okd < n; w->okd++)
+            done_with(conn->seq_of[++conn->okd % NUMBERS]);
+        if (!sink_ok(w->sink, conn->session, n))
             w->broken_promise = true;
     } else if (dice == 14 && rand() % 4 == 0) {
-        sink_close(w->sink, c->session);
-        c->session = NULL;
+        sink_close(w->sink, conn->session);
+        conn->session = NULL;
     } else {
-        sink_session_tick(w->sink, c->session);
+        sink_session_tick(w->sink, conn->session);
     }
 }
 

@@ -26,9 +26,9 @@ static inline struct walk walk_begin(const char *name, uint64_t seed)
 }
 
 /* Uniform in [0, n). SplitMix64. */
-static inline uint64_t walk_below(struct walk *w, uint64_t n)
+static inline uint64_t walk_below(struct walk *walk, uint64_t n)
 {
-    uint64_t z = (w->state += 0x9E3779B97F4A7C15ull);
+    uint64_t z = (walk->state += 0x9E3779B97F4A7C15ull);
 
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;

@@ -21,6 +21,8 @@ struct fake_conn {
     int64_t seq_of[NUMBERS]; /* by number */
     int room;                /* frames it takes before it is choked */
     int closed;              /* the close code */
+    struct cq_id members_of; /* the chat whose change of members it was told of last */
+    struct cq_id parted_of;  /* and the one in which somebody blocked */
     bool used, awake, out_of_order;
 };
 
@@ -64,16 +66,16 @@ static struct world *w;
 
 static bool port_frame(void *conn, struct cq_span head, struct cq_span body)
 {
-    struct fake_conn *c = conn;
+    struct fake_conn *fake_conn = conn;
     char want[32];
 
-    if (!c->room)
+    if (!fake_conn->room)
         return false;
-    c->room--;
-    snprintf(want, sizeof want, "{\"n\":%lld,", (long long)++c->written);
+    fake_conn->room--;
+    snprintf(want, sizeof want, "{\"n\":%lld,", (long long)++fake_conn->written);
     if (!span_eq_str(head, want))
-        c->out_of_order = true;
-    c->seq_of[c->written % NUMBERS] = strtoll((const char *)body.p, NULL, 10);
+        fake_conn->out_of_order = true;
+    fake_conn->seq_of[fake_conn->written % NUMBERS] = strtoll((const char *)body.p, NULL, 10);
     return true;
 }
 
@@ -84,38 +86,41 @@ static void port_wake(void *conn)
 
 static void port_close(void *conn, int code, struct cq_span reason)
 {
-    struct fake_conn *c = conn;
+    struct fake_conn *fake_conn = conn;
 
     (void)reason;
-    c->session = NULL;
-    c->closed = code;
+    fake_conn->session = NULL;
+    fake_conn->closed = code;
 }
 
-static enum cq_status port_submit(void *arg, const struct user_action *a, uint64_t opaque)
+static enum cq_status port_submit(void *arg, const struct user_action *action, uint64_t opaque)
 {
-    struct fake_sent *s = &w->sent[w->sent_n];
+    struct fake_sent *sent = &w->sent[w->sent_n];
 
     (void)arg;
     if (w->door != CQ_OK || w->sent_n == SENT_MAX)
         return CQ_AGAIN;
-    *s = (struct fake_sent){ .opaque = opaque, .kind = a->action.kind, .user = a->user_id };
-    switch (a->action.kind) {
+    *sent = (struct fake_sent){ .opaque = opaque,
+                                .kind = action->action.kind,
+                                .user = action->user_id };
+    switch (action->action.kind) {
     case USER_ACTION_SESSION_OPENED:
-        s->session = a->action.u.session_opened.session_id;
-        s->slot = a->action.u.session_opened.slot;
-        w->known[a->user_id.b[1]] = (struct known){ s->session, s->user };
+        sent->session = action->action.u.session_opened.session_id;
+        sent->slot = action->action.u.session_opened.slot;
+        w->known[action->user_id.b[1]] = (struct known){ sent->session, sent->user };
         break;
     case USER_ACTION_SESSION_CLOSED:
-        s->session = a->action.u.session_closed.session_id;
+        sent->session = action->action.u.session_closed.session_id;
         break;
     case USER_ACTION_SESSION_LOST:
-        s->session = a->action.u.session_lost.session_id;
-        s->items_n = a->action.u.session_lost.items_n;
-        for (size_t i = 0; i < s->items_n; i++)
-            s->items[i] = a->action.u.session_lost.items[i].seq;
+        sent->session = action->action.u.session_lost.session_id;
+        sent->items_n = action->action.u.session_lost.items_n;
+        for (size_t i = 0; i < sent->items_n; i++)
+            sent->items[i] = action->action.u.session_lost.items[i].seq;
         break;
     case USER_ACTION_USER_SIGNED_UP:
     case USER_ACTION_PROFILE_EDITED:
+    case USER_ACTION_PROFILE_DETAILS_EDITED:
     case USER_ACTION_DEVICE_LINKED:
     case USER_ACTION_DEVICE_UNLINKED:
     case USER_ACTION_GATEWAY_ALIVE:
@@ -154,6 +159,16 @@ static void port_pause(void *arg, int32_t slot, bool pause)
     w->paused[slot] = pause;
 }
 
+static void port_members(void *conn, struct cq_id chat)
+{
+    ((struct fake_conn *)conn)->members_of = chat;
+}
+
+static void port_parted(void *conn, struct cq_id chat)
+{
+    ((struct fake_conn *)conn)->parted_of = chat;
+}
+
 static struct cq_id port_new_id(void *arg)
 {
     struct cq_id id;
@@ -169,7 +184,8 @@ static struct cq_id port_new_id(void *arg)
 static bool world_new(void)
 {
     struct sink_conf conf = { .port = { NULL, port_frame, port_wake, port_close, port_submit,
-                                        port_commit, port_pause, port_new_id },
+                                        port_commit, port_pause, port_members, port_parted,
+                                        port_new_id },
                               .slots = SLOTS,
                               .sessions_max = CONNS };
 
@@ -200,13 +216,13 @@ static void world_free(void)
 
 static struct fake_conn *connect_one(int i)
 {
-    struct fake_conn *c = &w->conns[i];
+    struct fake_conn *conn = &w->conns[i];
 
-    *c = (struct fake_conn){ .used = true, .room = 1 << 30 };
-    c->user = (struct cq_id){ { 1, (uint8_t)i } };
-    c->device = (struct cq_id){ { 2, (uint8_t)i } };
-    c->session = sink_open(w->sink, c, c->user, c->device, 77);
-    return c;
+    *conn = (struct fake_conn){ .used = true, .room = 1 << 30 };
+    conn->user = (struct cq_id){ { 1, (uint8_t)i } };
+    conn->device = (struct cq_id){ { 2, (uint8_t)i } };
+    conn->session = sink_open(w->sink, conn, conn->user, conn->device, 77);
+    return conn;
 }
 
 static enum cq_status feed_seq(int32_t slot, int64_t offset, int64_t seq, enum ws_entry_kind kind,
@@ -214,7 +230,9 @@ static enum cq_status feed_seq(int32_t slot, int64_t offset, int64_t seq, enum w
 {
     struct ws_target to = { user, session };
     char frame[32];
-    struct ws_entry entry = { .kind = kind, .class = class, .seq = seq, .to = &to, .to_n = 1 };
+    struct ws_entry entry = {
+        .kind = kind, .class = class, .chat_id = { { 9 } }, .seq = seq, .to = &to, .to_n = 1
+    };
     struct ws_push push = { &entry, 1 };
     const char *why = NULL;
     enum cq_status st;

@@ -16,10 +16,8 @@ nobody notices, and one that is noticed for another reason only.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -30,6 +28,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
+sys.path.insert(0, str(ROOT / "tests/lib"))
+import relink  # noqa: E402
+
 BUILD = Path(os.environ.get("CHASQUI_BUILD") or ROOT / "build/release").resolve()
 QUICK = ("no-dedupe", "hand-back-dropped", "resume-from-tail")  # what fits into a run of everything
 RUN_S = 300
@@ -66,37 +67,16 @@ class Plant:
                               text=True, check=False)
         if done.returncode != 0:
             raise Broken(f"the patch no longer applies:\n{done.stdout}{done.stderr}")
-        commands = {c["file"]: c for c in json.loads((BUILD / "compile_commands.json").read_text())}
-        objects = []
-        for f in self.files:
-            c = commands[str(ROOT / f)]
-            words, out = shlex.split(c["command"]), folder / f"{f}.o"
-            words[words.index("-o") + 1] = str(out)
-            words[words.index("-c") + 1] = str(folder / f)
-            for flag in ("-MF", "-MT"):
-                if flag in words:
-                    words[words.index(flag) + 1] = str(out) + ".d"
-            run(words, c["directory"])
-            objects.append(out)
-        return objects
-
-    def link(self, target: str, objects: list[Path], out: Path) -> None:
-        """As the build links `target`, with our objects before its libraries: what they define is not looked for there."""
-        commands = run(["ninja", "-t", "commands", target], BUILD).stdout.splitlines()
-        words = shlex.split(commands[-1])
-        words = words[words.index("&&") + 1:] if "&&" in words else words
-        words = words[:words.index("&&")] if "&&" in words else words
-        at = words.index("-o")
-        run([*words[:at], *map(str, objects), "-o", str(out), *words[at + 2:]], BUILD)
+        return [relink.compile_instead(BUILD, ROOT / f, folder / f, folder / f"{f}.o") for f in self.files]
 
     def link_all(self, folder: Path, objects: list[Path]) -> None:
         """A build folder with the patched chasqui, and beside it what belongs there."""
-        for path in [*BUILD.iterdir(), BUILD / "tests/faults/faults_fatal.so"]:
+        for path in [*BUILD.iterdir(), BUILD / "tests/faults/faults_fatal.so", BUILD / "tests/power/powerfs"]:
             if path.is_file() and os.access(path, os.X_OK) and path.name != "chasqui":
                 to = folder / path.relative_to(BUILD)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, to)
-        self.link("chasqui", objects, folder / "chasqui")
+        relink.link(BUILD, "chasqui", objects, folder / "chasqui")
 
     # ---- catching --------------------------------------------------------------------------------
 
@@ -115,7 +95,7 @@ class Plant:
         kind, _, what = name.partition(".")
         test = "tests/flow/flow" if kind == "flow" else f"tests/unit/test_{what}"
         words = [ROOT / f"tests/flow/{what}.flow"] if kind == "flow" else []
-        self.link(test, objects, folder / "test")
+        relink.link(BUILD, test, objects, folder / "test")
         good = subprocess.run([BUILD / test, *words], capture_output=True, timeout=120, check=False)
         if good.returncode != 0:
             raise Broken(f"{name} fails without the bug, too")
@@ -149,13 +129,6 @@ class Plant:
         return f"{', '.join(broken)}: {first[1][:160] if first else ''}"
 
 
-def run(words, cwd) -> subprocess.CompletedProcess:
-    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Broken(f"{words[0]} failed:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
-    return done
-
-
 def main() -> int:
     a = argparse.ArgumentParser(prog="tests/faults/planted/run", description="Plant bugs; see that each is caught.")
     a.add_argument("name", nargs="*", help="all of them when none is named")
@@ -186,7 +159,7 @@ def main() -> int:
                     said = plant.catch(folder, o.base_port)
                 print(f"{'ok  ' if o.quick and name not in QUICK else 'caught'} {name:24} {time.monotonic() - began:5.1f} s  {said}",
                       flush=True)
-            except (Broken, subprocess.TimeoutExpired, OSError) as e:
+            except (Broken, relink.Failed, subprocess.TimeoutExpired, OSError) as e:
                 bad += 1
                 print(f"MISSED {name:24} {e}", flush=True)
                 xml.SubElement(case, "failure", message=str(e)[:300]).text = str(e)

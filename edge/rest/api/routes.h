@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/api/routes.h - the tables of routes, one a noun: dispatch and documentation come from
+ * them.
+ */
+#pragma once
+
+#include "edge/rest/server/route.h"
+
+extern const struct routes accounts_routes, me_routes, devices_routes, contacts_routes,
+    users_routes, blocks_routes, chats_routes, members_routes, message_changes_routes,
+    vanishing_routes, messages_routes, push_routes, sync_routes, tickets_routes, media_routes,
+    media_tus_routes, media_get_routes;
+
+/** All of them; ends with NULL. */
+extern const struct routes *const api_routes[];

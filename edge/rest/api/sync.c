@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/api/sync.c - everything since a cursor, a page at a time, from one snapshot of the view.
+ *
+ * A cursor is two frontiers: how far chat.events (as source positions) and delivery.status had been
+ * applied when the answer before was read. Messages and changed chats both come in the order of
+ * (partition, seq), where the seq of a message is that of its last change: it comes as it is now. A page ends at one place in that order: everything up to there is told, nothing
+ * behind it, and the cursor says so. Ticks come when all of that is told, by pages of their own.
+ *
+ * The listing that cursor=latest begins has a place of its own in that order; its two frontiers are
+ * those of its first page, from where on the client then asks.
+ */
+#include "edge/rest/api/chat_pages.h"
+#include "edge/rest/api/conf.h"
+#include "edge/rest/api/routes.h"
+#include "edge/rest/render/changes.h"
+#include "edge/rest/render/messages.h"
+#include "edge/rest/render/users.h"
+#include "edge/rest/server/answer.h"
+#include "edge/rest/server/query.h"
+#include "edge/rest/view/changes.h"
+#include "lib/base/hash.h"
+#include "lib/bus/frontier.h"
+#include "schemas/topics.h"
+
+enum { PAGE = 500, TICKS_PAGE = 1000, CURSOR_MAX = 32 * 1024 };
+
+/* A place in the order of (partition, seq). */
+struct place {
+    int32_t part;
+    int64_t seq;
+};
+
+struct cursor {
+    struct frontier events, status;
+    bool listing; /* chats up to `told` are listed, from the frontiers on is to be told then */
+    struct place told;
+};
+
+struct sync {
+    struct cursor since;
+    struct frontier at_least;
+    bool has_at_least, latest;
+    struct cursor applied; /* of the snapshot */
+    struct cursor next;    /* of the answer */
+    int64_t lows[PARTITIONS_MAX];
+    struct chat_changes changes;
+    bool more;
+};
+
+static bool is_behind(struct place a, struct place b)
+{
+    return a.part != b.part ? a.part > b.part : a.seq > b.seq;
+}
+
+/* ---- cursors -------------------------------------------------------------------------- */
+
+/* `partition.seq` */
+static bool place_parse(struct cq_span text, int32_t n, struct place *ret)
+{
+    int64_t value[2] = { 0, 0 };
+    size_t which = 0, digits = 0;
+
+    for (size_t i = 0; i < text.n; i++, digits++) {
+        if (text.p[i] == '.' && which == 0 && digits) {
+            which = 1;
+            digits = (size_t)-1;
+        } else if (text.p[i] >= '0' && text.p[i] <= '9' && value[which] < (int64_t)1 << 58) {
+            value[which] = value[which] * 10 + (text.p[i] - '0');
+        } else {
+            return false;
+        }
+    }
+    *ret = (struct place){ (int32_t)value[0], value[1] };
+    return which == 1 && digits && value[0] < n;
+}
+
+/* The bytes up to the next bar, which *rest then stands behind. */
+static struct cq_span take_field(struct cq_span *rest)
+{
+    const uint8_t *bar = rest->n ? memchr(rest->p, '|', rest->n) : NULL;
+    size_t n = bar ? (size_t)(bar - rest->p) : rest->n;
+    struct cq_span field = span_of(rest->p, n);
+
+    *rest = bar ? span_of(bar + 1, rest->n - n - 1) : span_of(NULL, 0);
+    return field;
+}
+
+static bool cursor_parse(struct cq_arena *arena, struct cq_span text, int32_t n, struct cursor *ret)
+{
+    uint8_t *raw = arena_alloc(arena, text.n + 1);
+    struct cq_span rest;
+    size_t raw_n;
+
+    if (!raw || text.n > CURSOR_MAX || !base64url_parse(text, raw, text.n, &raw_n))
+        return false;
+    rest = span_of(raw, raw_n);
+    if (!frontier_parse(take_field(&rest), TOPIC_GENERATION, n, &ret->events) ||
+        !frontier_parse(take_field(&rest), TOPIC_GENERATION, n, &ret->status))
+        return false;
+    ret->listing = rest.n > 0;
+    return !ret->listing || place_parse(rest, n, &ret->told);
+}
+
+static void cursor_write(struct cq_buf *out, const struct cursor *cursor)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf raw = { 0 }, text = { 0 };
+    uint8_t *to;
+
+    buf_init(&raw, CURSOR_MAX);
+    buf_init(&text, 2 * CURSOR_MAX);
+    frontier_format(&cursor->events, &raw);
+    buf_add_byte(&raw, '|');
+    frontier_format(&cursor->status, &raw);
+    if (cursor->listing)
+        buf_printf(&raw, "|%d.%lld", cursor->told.part, (long long)cursor->told.seq);
+    to = buf_reserve(&text, 4 * ((raw.n + 2) / 3) + 1);
+    if (to)
+        text.n = base64url_format(raw.p, raw.n, (char *)to);
+    out_text(out, "cursor", buf_span(&text));
+}
+
+/* False: the call has its reply. */
+static bool parse_query(struct call *call, struct sync *sync)
+{
+    struct cq_span cursor = call_param(call, "cursor"), at_least = call_param(call, "at_least");
+    int32_t n = call->conf->partitions;
+
+    frontier_init(&sync->since.events, TOPIC_GENERATION, n);
+    frontier_init(&sync->since.status, TOPIC_GENERATION, n);
+    sync->latest = span_eq_str(cursor, "latest");
+    if (cursor.n && !sync->latest && !cursor_parse(call->arena, cursor, n, &sync->since)) {
+        call_bad_request(call, "cursor: must be one that this server gave");
+        return false;
+    }
+    sync->has_at_least = at_least.n > 0;
+    if (sync->has_at_least && !frontier_parse(at_least, TOPIC_GENERATION, n, &sync->at_least)) {
+        call_bad_request(call, "at_least: the `at` of ready");
+        return false;
+    }
+    return true;
+}
+
+/* ---- messages ------------------------------------------------------------------------- */
+
+/* Messages in order, up to the place where the changed chats of this page end. *ret_last: the place
+ * of the last one, when there are more behind it that the chats do not hold back. */
+static enum cq_status out_messages(struct call *call, struct pg *db, struct sync *sync,
+                                   bool *ret_cut, struct place *ret_last)
+{
+    const struct chat_change *end =
+        sync->changes.more ? &sync->changes.row[sync->changes.n - 1] : NULL;
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct cq_buf *body = &call->reply.body;
+    size_t from = body->n;
+    enum cq_status st = view_messages_since(db, call->request.who.user, sync->lows,
+                                            sync->since.events.n, PAGE + 1, REST_PAGE_BYTES, &rows);
+    int n, i = 0;
+
+    *ret_cut = false;
+    if (st != CQ_OK)
+        return st;
+    n = pg_rows(rows) > PAGE ? PAGE : pg_rows(rows);
+    for (; i < n && (!i || body->n - from <= REST_PAGE_BYTES); i++) {
+        struct message_place at = message_since_place(rows, i);
+        struct message_row row;
+
+        if (end &&
+            is_behind((struct place){ at.part, at.seq }, (struct place){ end->part, end->seq }))
+            return CQ_OK; /* the chats are where this page ends */
+        *ret_last = (struct place){ at.part, at.seq };
+        if (at.empty)
+            continue;
+        if (body->n > from)
+            buf_add_byte(body, ',');
+        row = message_at(rows, i, 0);
+        render_message(body, &row);
+    }
+    *ret_cut = i && messages_since_found(rows) > i;
+    return CQ_OK;
+}
+
+/* ---- ticks ---------------------------------------------------------------------------- */
+
+/* How many of the rows make a page: those that stand at one place of delivery.status are not
+ * parted. A record there is about one chat, so that there are few of them. */
+static int ticks_of_page(const struct pg_result *rows)
+{
+    struct tick_row behind;
+    int n = TICKS_PAGE;
+
+    if (pg_rows(rows) <= TICKS_PAGE)
+        return pg_rows(rows);
+    behind = tick_at(rows, TICKS_PAGE);
+    for (; n > 1; n--) {
+        struct tick_row last = tick_at(rows, n - 1);
+
+        if (last.part != behind.part || last.next != behind.next)
+            break;
+    }
+    return n;
+}
+
+static enum cq_status out_ticks(struct call *call, struct pg *db, struct sync *sync)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct tick_row row = { .part = 0 };
+    enum cq_status st = view_ticks_since(db, call->request.who.user, sync->since.status.next,
+                                         sync->since.status.n, TICKS_PAGE + 1, &rows);
+    int n;
+
+    if (st != CQ_OK)
+        return st;
+    n = ticks_of_page(rows);
+    for (int i = 0; i < n; i++) {
+        row = tick_at(rows, i);
+        if (i)
+            buf_add_byte(&call->reply.body, ',');
+        render_tick(&call->reply.body, &row);
+    }
+    if (n == pg_rows(rows))
+        return CQ_OK;
+    sync->more = true;
+    sync->next.status = sync->since.status;
+    for (int32_t p = 0; p < row.part; p++)
+        frontier_advance(&sync->next.status, p, sync->applied.status.next[p]);
+    frontier_advance(&sync->next.status, row.part, row.next);
+    return CQ_OK;
+}
+
+/* ---- the answer ----------------------------------------------------------------------- */
+
+/* What the user shows of himself comes with the last page: it is little, and has no cursor. */
+static enum cq_status end_answer(struct call *call, struct pg *db, const struct sync *sync)
+{
+    struct cq_buf *body = &call->reply.body;
+    struct user_profile me;
+    enum cq_status st = CQ_OK;
+
+    if (!sync->more) {
+        st = view_own_profile(db, call->arena, call->request.who.user, &me);
+        out_key(body, "me");
+        render_own(body, &me);
+    }
+    cursor_write(body, &sync->next);
+    out_bool(body, "more", sync->more);
+    buf_add_byte(body, '}');
+    return st;
+}
+
+/* Everything up to the place is told. */
+static void cut_at(struct sync *sync, struct place at)
+{
+    sync->more = true;
+    sync->next = sync->since;
+    for (int32_t p = 0; p < at.part; p++)
+        frontier_advance(&sync->next.events, p, sync->applied.events.next[p]);
+    frontier_advance(&sync->next.events, at.part, seq_offset(at.seq) + 1);
+}
+
+/* Chats whose last change is not behind the place; their JSON. */
+static struct cq_span chats_up_to(const struct sync *sync, const struct cq_buf *chats, bool cut,
+                                  struct place last)
+{
+    int n = sync->changes.n;
+
+    while (cut && n &&
+           is_behind((struct place){ sync->changes.row[n - 1].part, sync->changes.row[n - 1].seq },
+                     last))
+        n--;
+    return span_of(chats->p, n ? sync->changes.row[n - 1].end : 0);
+}
+
+static enum cq_status write_news(struct call *call, struct pg *db, struct sync *sync)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf chats = { 0 };
+    struct place last = { 0, 0 };
+    bool cut = false;
+    enum cq_status st;
+
+    sync->next = sync->applied;
+    for (int32_t p = 0; p < sync->since.events.n; p++)
+        sync->lows[p] = seq_make(TOPIC_GENERATION, sync->since.events.next[p]);
+    st = chat_changes_page(call, db, sync->lows, sync->since.events.n, &sync->changes);
+    buf_init(&chats, CALL_REPLY_MAX);
+    buf_add_span(&chats, buf_span(&call->reply.body));
+    buf_clear(&call->reply.body);
+    buf_add_str(&call->reply.body, "{\"messages\":[");
+    if (st == CQ_OK)
+        st = out_messages(call, db, sync, &cut, &last);
+    buf_add_str(&call->reply.body, "],\"chats\":[");
+    buf_add_span(&call->reply.body, chats_up_to(sync, &chats, cut, last));
+    buf_add_str(&call->reply.body, "],\"ticks\":[");
+    if (cut)
+        cut_at(sync, last);
+    else if (sync->changes.more)
+        cut_at(sync, (struct place){ sync->changes.row[sync->changes.n - 1].part,
+                                     sync->changes.row[sync->changes.n - 1].seq });
+    if (st == CQ_OK && !sync->more)
+        st = out_ticks(call, db, sync);
+    buf_add_byte(&call->reply.body, ']');
+    call->reply.body.failed |= chats.failed;
+    return st == CQ_OK ? end_answer(call, db, sync) : st;
+}
+
+/* All chats and no messages: a new device begins so. */
+static enum cq_status write_listing(struct call *call, struct pg *db, struct sync *sync)
+{
+    enum cq_status st;
+
+    for (int32_t p = 0; p < sync->since.events.n; p++)
+        sync->lows[p] = sync->latest || p > sync->since.told.part ? 0
+                        : p == sync->since.told.part              ? sync->since.told.seq + 1
+                                                                  : INT64_MAX;
+    sync->next = sync->latest ? sync->applied : sync->since;
+    buf_add_str(&call->reply.body, "{\"messages\":[],\"chats\":[");
+    st = chat_changes_page(call, db, sync->lows, sync->since.events.n, &sync->changes);
+    buf_add_str(&call->reply.body, "],\"ticks\":[]");
+    sync->next.listing = sync->changes.more;
+    if (sync->changes.more)
+        sync->next.told = (struct place){ sync->changes.row[sync->changes.n - 1].part,
+                                          sync->changes.row[sync->changes.n - 1].seq };
+    sync->more =
+        sync->changes.more || sync->since.listing; /* then from the first page's frontiers on */
+    return st == CQ_OK ? end_answer(call, db, sync) : st;
+}
+
+/* The first partition in which the snapshot is not as fresh as the client was told; -1: none. */
+static int32_t first_late(const struct sync *sync)
+{
+    for (int32_t p = 0; sync->has_at_least && p < sync->at_least.n; p++)
+        if (sync->applied.events.next[p] < sync->at_least.next[p])
+            return p;
+    return -1;
+}
+
+static enum call_next from_snapshot(struct call *call, struct pg *db, struct sync *sync)
+{
+    enum cq_status st = pg_script(db, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    int32_t late;
+
+    if (st == CQ_OK)
+        st = view_positions(db, call->conf->partitions, &sync->applied.events,
+                            &sync->applied.status);
+    if (st != CQ_OK)
+        return call_database(call, st);
+    buf_clear(&call->reply.body);
+    sync->more = false;
+    late = first_late(sync);
+    if (late < 0)
+        st = sync->latest || sync->since.listing ? write_listing(call, db, sync)
+                                                 : write_news(call, db, sync);
+    if (st == CQ_OK)
+        st = pg_script(db, "COMMIT");
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (late < 0)
+        return call_reply(call, 200);
+    if (call->wait.timed_out)
+        return call_unavailable(call, "not caught up yet: ask again with the same cursor");
+    call->wait.places[0] =
+        (struct call_place){ WATCH_CHAT_EVENTS, late, sync->at_least.next[late] - 1 };
+    call->wait.places_n = 1;
+    return CALL_WAIT;
+}
+
+static enum call_next handle_sync(struct call *call, struct pg *db)
+{
+    struct sync *sync = call->state;
+
+    if (!sync) {
+        sync = call->state = ARENA_NEW(call->arena, struct sync);
+        if (!sync)
+            return call_internal(call);
+        if (!parse_query(call, sync))
+            return CALL_REPLY;
+    }
+    if (call->wait.in_vain)
+        return call_view_incomplete(call);
+    return from_snapshot(call, db, sync);
+}
+
+/* ---- routes ---------------------------------------------------------------------------- */
+
+static const struct route rows[] = {
+    { "GET", "/api/sync", true, handle_sync, "everything since a cursor", ROUTE_REPLICA, NULL },
+};
+
+const struct routes sync_routes = { rows, ARRAY_LEN(rows) };

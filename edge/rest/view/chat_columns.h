@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/view/chat_columns.h - what a chat shows beside its name and members, one row each:
+ * X(kind, name in JSON, member of struct chat_row, SQL). The SQL stands in the statements of
+ * chats.c, and may use the macros there; edge/rest/render/chats.c writes the rest.
+ *
+ *     NUMBER   int64_t
+ *     JSON     struct cq_span, JSON as PostgreSQL has made it; NULL: the chat has no such member
+ */
+#pragma once
+
+#define CHAT_COLUMNS(X)                                                                          \
+    X(NUMBER, "unread", unread, SINCE_READ("view.unread"))                                       \
+    X(NUMBER, "unreadMentions", mentioned, SINCE_READ("view.mentioned"))                         \
+    X(NUMBER, "delivered", delivered, TICK("0"))                                                 \
+    X(NUMBER, "read", read, "CASE WHEN " VIEW_SEES_READS("$1") " THEN " TICK("1") " ELSE 0 END") \
+    X(JSON, "except", except,                                                                    \
+      "CASE WHEN c.kind = 0 THEN view.except_for(c.part, c.chat_id, $1) END")

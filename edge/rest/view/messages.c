@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/rest/view/messages.h"
+
+enum {
+    PARAMS_BYTES = 512,
+    COL_REPLY = 20,
+    COL_MENTIONS = 22,
+    COL_FORWARDED,
+    COL_REACTIONS,
+    COL_EXPIRES = 27
+};
+
+/* ---- one ------------------------------------------------------------------------------ */
+
+/* 0 when it came after what the reader may know. */
+static int64_t known_at_ms(const struct pg_result *rows, int row, int col, int until_col)
+{
+    int64_t at_ms = pg_i64(rows, row, col);
+    bool is_hidden = !pg_null(rows, row, until_col) && at_ms > pg_i64(rows, row, until_col);
+
+    return is_hidden ? 0 : at_ms;
+}
+
+struct message_row message_at(const struct pg_result *rows, int row, int col)
+{
+    struct cq_span mentions = pg_bytes(rows, row, col + COL_MENTIONS);
+
+    return (struct message_row){
+        .id = pg_uuid(rows, row, col),
+        .chat = pg_uuid(rows, row, col + 1),
+        .seq = pg_i64(rows, row, col + 2),
+        .sender = pg_uuid(rows, row, col + 3),
+        .client_id = pg_bytes(rows, row, col + 4),
+        .type = (enum message_type)pg_i64(rows, row, col + 5),
+        .content = pg_bytes(rows, row, col + 6),
+        .sent_at_ms = pg_i64(rows, row, col + 7),
+        .peer = pg_uuid(rows, row, col + 8),
+        .delivered_at_ms = known_at_ms(rows, row, col + 9, col + 13),
+        .seen_at_ms = known_at_ms(rows, row, col + 10, col + 13),
+        .media_id = pg_uuid(rows, row, col + 11),
+        .media = pg_null(rows, row, col + 12) ? span_of(NULL, 0) : pg_bytes(rows, row, col + 12),
+        .edited_seq = pg_i64(rows, row, col + 14),
+        .edited_at_ms = pg_i64(rows, row, col + 15),
+        .deleted = pg_bool(rows, row, col + 16),
+        .deleted_seq = pg_i64(rows, row, col + 17),
+        .deleted_by = pg_uuid(rows, row, col + 18),
+        .deleted_at_ms = pg_i64(rows, row, col + 19),
+        .has_reply = !pg_null(rows, row, col + COL_REPLY),
+        .reply = { pg_uuid(rows, row, col + COL_REPLY), pg_i64(rows, row, col + COL_REPLY + 1) },
+        .mentions = (const struct cq_id *)(const void *)mentions.p, /* an id is bytes alone */
+        .mentions_n = mentions.n / sizeof(struct cq_id),
+        .forwarded = (int32_t)pg_i64(rows, row, col + COL_FORWARDED),
+        .reactions = pg_null(rows, row, col + COL_REACTIONS)
+                         ? span_of(NULL, 0)
+                         : pg_bytes(rows, row, col + COL_REACTIONS),
+        .my_reaction = pg_bytes(rows, row, col + COL_REACTIONS + 1),
+        .my_reaction_seq = pg_i64(rows, row, col + COL_REACTIONS + 2),
+        .expires_at_ms = pg_i64(rows, row, col + COL_EXPIRES),
+        .gone = (enum message_gone)pg_i64(rows, row, col + COL_EXPIRES + 1),
+    };
+}
+
+static bool same_beside(const struct message_row *row, const struct message_sent *want)
+{
+    if (row->has_reply != want->has_reply_to || row->mentions_n != want->mentions_n ||
+        row->forwarded != (want->has_forwarded ? want->forwarded : 0))
+        return false;
+    for (size_t i = 0; i < want->mentions_n; i++)
+        if (!id_eq(row->mentions[i], want->mentions[i]))
+            return false;
+    return !row->has_reply ||
+           (id_eq(row->reply.id, want->reply_to.id) && row->reply.seq == want->reply_to.seq);
+}
+
+bool message_was(const struct pg_result *rows, const struct message_sent *want)
+{
+    struct message_row row = message_at(rows, 0, 0);
+    struct cq_id media = want->has_media_id ? want->media_id : (struct cq_id){ { 0 } };
+
+    return row.deleted || row.gone ||
+           (row.type == want->type && id_eq(row.media_id, media) &&
+            span_eq(pg_bytes(rows, 0, VIEW_MESSAGE_COLUMNS_N), want->content) &&
+            same_beside(&row, want));
+}
+
+/* $1 id, $2 part, $3 reader, $4 chat; and what was sent. */
+static const char sql_message[] = "SELECT " VIEW_MESSAGE_COLUMNS(
+    "$3") ", l.content FROM view.messages l "
+          "CROSS JOIN LATERAL view.message_for(l.part, l.chat_id, l.seq, $3) m "
+          "WHERE l.part = $2 AND l.id = $1 AND l.chat_id = $4";
+
+enum cq_status view_message(struct pg *db, struct cq_id chat, struct cq_id id, struct cq_id reader,
+                            struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, id);
+    pg_add_i32(&params, id_part(chat));
+    pg_add_uuid(&params, reader);
+    pg_add_uuid(&params, chat);
+    return pg_run_once(db, sql_message, &params, ret);
+}
+
+/* ---- many ----------------------------------------------------------------------------- */
+
+/* $1 ids, $2 part, $3 reader, $4 chat */
+static const char sql_places[] =
+    "SELECT m.seq, m.gone <> 0 FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, ord) "
+    "LEFT JOIN view.messages l ON l.part = $2 AND l.id = w.id AND l.chat_id = $4 "
+    "LEFT JOIN LATERAL view.message_for(l.part, l.chat_id, l.seq, $3) m ON true ORDER BY w.ord";
+
+enum cq_status view_places(struct pg *db, struct cq_id chat, const struct cq_id *ids, size_t n,
+                           struct cq_id reader, struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES + n * 2 * sizeof *ids);
+    pg_add_uuid_array(&params, ids, NULL, n);
+    pg_add_i32(&params, id_part(chat));
+    pg_add_uuid(&params, reader);
+    pg_add_uuid(&params, chat);
+    return pg_run_once(db, sql_places, &params, ret);
+}
+
+struct place_row place_at(const struct pg_result *rows, int i)
+{
+    return (struct place_row){ pg_i64(rows, i, 0), !pg_null(rows, i, 1) && pg_bool(rows, i, 1) };
+}
+
+static const char sql_count_hidden[] =
+    "SELECT count(*) FROM (SELECT 1 FROM view.hidden x WHERE x.part = $1 AND x.chat_id = $2 "
+    "AND x.user_id = $3 LIMIT $4) h";
+
+enum cq_status view_count_hidden(struct pg *db, struct cq_id chat, struct cq_id user, int64_t most,
+                                 int64_t *ret)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
+    enum cq_status st;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_i32(&params, id_part(chat));
+    pg_add_uuid(&params, chat);
+    pg_add_uuid(&params, user);
+    pg_add_i64(&params, most);
+    st = pg_run_once(db, sql_count_hidden, &params, &rows);
+    if (st == CQ_OK)
+        *ret = pg_i64(rows, 0, 0);
+    return st;
+}
+
+/* ---- history -------------------------------------------------------------------------- */
+
+/* clang-format off */
+
+/* $1 chat, $2 user, behind $3, before $4, $5 how many, $6 bytes of content that end a page, $7 part. Only
+ * what lies between the first joining and the last leaving is looked at. */
+#define SQL_HISTORY(order)                                                                         \
+    "SELECT " VIEW_MESSAGE_COLUMNS("$2") ", m.found FROM (SELECT z.*, count(*) OVER () AS found, " \
+    "sum(octet_length(z.content)) OVER (ORDER BY z.seq " order " ROWS UNBOUNDED PRECEDING) "       \
+    "- octet_length(z.content) AS bytes_before FROM (SELECT y.part, y.seq FROM view.messages y "   \
+    "WHERE y.part = $7 AND y.chat_id = $1 AND y.seq > greatest($3, (SELECT min(joined_seq) "       \
+    "FROM view.members WHERE part = $7 AND chat_id = $1 AND user_id = $2)) "                       \
+    "AND y.seq < least($4, (SELECT max(coalesce(left_seq, $4)) FROM view.members "                 \
+    "WHERE part = $7 AND chat_id = $1 AND user_id = $2)) "                                         \
+    "AND EXISTS (SELECT 1 FROM view.members i WHERE i.part = $7 AND i.chat_id = $1 "               \
+    "AND i.user_id = $2 AND y.seq > i.joined_seq AND (i.left_seq IS NULL OR y.seq < i.left_seq)) " \
+    "ORDER BY y.seq " order " LIMIT $5) q "                                                        \
+    "CROSS JOIN LATERAL view.message_for(q.part, $1, q.seq, $2) z) m "                             \
+    "WHERE m.bytes_before < $6 ORDER BY m.seq " order
+
+/* clang-format on */
+
+static const char sql_forward[] = SQL_HISTORY("ASC");
+static const char sql_backward[] = SQL_HISTORY("DESC");
+
+enum cq_status view_history(struct pg *db, const struct history_ask *ask, struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, ask->chat);
+    pg_add_uuid(&params, ask->user);
+    pg_add_i64(&params, ask->after);
+    pg_add_i64(&params, ask->before);
+    pg_add_i64(&params, ask->limit + 1);
+    pg_add_i64(&params, ask->bytes);
+    pg_add_i32(&params, id_part(ask->chat));
+    return pg_run_once(db, ask->forward ? sql_forward : sql_backward, &params, ret);
+}
+
+int64_t history_found(const struct pg_result *rows)
+{
+    return pg_rows(rows) ? pg_i64(rows, 0, VIEW_MESSAGE_COLUMNS_N) : 0;
+}
+
+/* ---- who has it ----------------------------------------------------------------------- */
+
+/* $1 message, $2 its sender. Whoever sent it has a stay in its chat: the parts of those are looked
+ * into, and no others. OFFSET keeps the planner from looking for the id in all parts. */
+static const char sql_mine[] =
+    "SELECT m.chat_id, m.seq FROM (SELECT DISTINCT part FROM view.members WHERE user_id = $2) i "
+    "CROSS JOIN LATERAL (SELECT y.chat_id, y.seq FROM view.messages y WHERE y.part = i.part "
+    "AND y.id = $1 AND y.sender_id = $2 OFFSET 0) m";
+
+/* $1 part, $2 chat, $3 seq, $4 sender. A read cursor says delivered too. A sender who left learns
+ * what was so when that stay ended. The other of a direct chat is named though he may not have it:
+ * then he has blocked the sender, who is not to learn of it. */
+static const char sql_receipts[] =
+    "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r WHERE i.has AND r.part = $1 "
+    "AND r.chat_id = $2 AND r.user_id = i.user_id AND r.seq >= $3 AND r.at_ms <= e.ms), "
+    "(SELECT min(r.at_ms) FROM view.receipts r WHERE i.has AND r.part = $1 AND r.chat_id = $2 "
+    "AND r.user_id = i.user_id AND r.kind = 1 AND r.seq >= $3 AND r.at_ms <= e.ms "
+    "AND " VIEW_SEES_READS(
+        "$4") ") "
+              "FROM (SELECT m.user_id, bool_or(m.joined_seq < $3 AND (m.left_seq IS NULL "
+              "OR m.left_seq > $3)) AS has FROM view.members m WHERE m.part = $1 AND m.chat_id = $2 "
+              "AND m.user_id <> $4 GROUP BY m.user_id) i "
+              "CROSS JOIN (SELECT CASE WHEN bool_or(s.left_seq IS NULL) THEN 9223372036854775807 "
+              "ELSE coalesce(max(s.left_at), 0) END AS ms FROM view.members s "
+              "WHERE s.part = $1 AND s.chat_id = $2 AND s.user_id = $4) e "
+              "WHERE i.has OR (SELECT k.kind = 0 FROM view.chats k WHERE k.part = $1 AND k.chat_id = $2) "
+              "ORDER BY i.user_id";
+
+enum cq_status view_sent_message(struct pg *db, struct cq_id id, struct cq_id sender,
+                                 struct cq_id *ret_chat, int64_t *ret_seq, bool *ret_found)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
+    enum cq_status st;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, id);
+    pg_add_uuid(&params, sender);
+    st = pg_run_once(db, sql_mine, &params, &rows);
+    *ret_found = st == CQ_OK && pg_rows(rows);
+    if (!*ret_found)
+        return st;
+    *ret_chat = pg_uuid(rows, 0, 0);
+    *ret_seq = pg_i64(rows, 0, 1);
+    return CQ_OK;
+}
+
+enum cq_status view_receipts(struct pg *db, struct cq_id chat, int64_t seq, struct cq_id sender,
+                             struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_i32(&params, id_part(chat));
+    pg_add_uuid(&params, chat);
+    pg_add_i64(&params, seq);
+    pg_add_uuid(&params, sender);
+    return pg_run_once(db, sql_receipts, &params, ret);
+}
+
+struct receipt_row receipt_at(const struct pg_result *rows, int i)
+{
+    return (struct receipt_row){ pg_uuid(rows, i, 0), pg_i64(rows, i, 1), pg_i64(rows, i, 2) };
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What people read: names, times, the one line that stands for a message, and what codes of the server mean.
+
+export const STATES = { off: "No connection, trying again…", connecting: "Connecting…", syncing: "Catching up…", on: "Online" };
+export const TICKS = { none: "🕓", sent: "✓", delivered: "✓✓", read: "✓✓" };
+export const TICK_WORDS = { none: "Waiting to be sent", sent: "Sent", delivered: "Delivered", read: "Read" };
+const REASONS = {
+  not_found: "you are not in this chat", forbidden: "not allowed", too_large: "too long", bad_request: "not accepted",
+  conflict: "already sent with another text", too_many_members: "too many members", too_many_chats: "you wrote to too many new people today",
+};
+const CODES = {
+  bad_code: "That code is not right, or too old.",
+  too_late: "It is too late for that.",
+  forbidden: "You are not allowed to do that.",
+  log_full: "The server is full at the moment. Try again later.",
+  log_cut: "The server takes no messages at the moment. Try again later.",
+  restoring: "Accounts are being restored. Try again in a few minutes.",
+  view_incomplete: "The server is starting. Try again in a minute.",
+  rate_limited: "That was too much at once. Wait a little and try again.",
+  quota_exceeded: "You sent as many files as you may today.",
+  store_full: "The server has no room for files at the moment.",
+};
+const KINDS = { image: "📷 Picture", video: "🎬 Video", audio: "🎤 Audio", document: "📄 Document" };
+const FILES = { image: "Pictures", video: "Videos", audio: "Sounds", document: "Files" };
+export const DELETED = "This message was deleted";
+export const REACTIONS = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
+const LINK = /\bhttps?:\/\/[^\s<>"]+[^\s<>".,;:!?)\]}']/g;
+
+export const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const oldDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "numeric" });
+const near = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const upper = (s) => s.charAt(0).toUpperCase() + s.slice(1);
+
+/** A number that is the same for all times of a local day. */
+export function dayOf(ms) {
+  const d = new Date(ms);
+  return Math.round(new Date(d.getFullYear(), d.getMonth(), d.getDate()).getTime() / 86400000);
+}
+
+/** "Today", "Yesterday", a day, or a date when it is long ago. */
+export function dayWords(ms) {
+  const ago = dayOf(Date.now()) - dayOf(ms);
+  if (ago === 0 || ago === 1) return upper(near.format(-ago, "day"));
+  return (ago > 300 || ago < 0 ? oldDay : dayName).format(ms);
+}
+
+export const when = (ms) => (ms ? (dayOf(ms) === dayOf(Date.now()) ? clock : shortDay).format(ms) : "");
+export const bytes = (n) => (n < 1024 ? `${n} B` : n < 1 << 20 ? `${Math.round(n / 1024)} KB` : `${Math.round(n / (1 << 17)) / 8} MB`.replace(/(\.\d)\d*/, "$1"));
+export const reason = (code) => REASONS[code] ?? code;
+export const errorWords = (e) => CODES[e.code] ?? e.message;
+
+/** One line for a message: in the list, in a quote. */
+export function preview(m) {
+  if (m.deleted) return DELETED;
+  return [KINDS[m.type], m.content?.slice(0, 120).replace(/\s+/g, " ")].filter(Boolean).join(": ");
+}
+
+export function tooLarge(type, most, size) {
+  return `${FILES[type]} may have up to ${bytes(most)}, this one has ${bytes(size)}.`;
+}
+
+export function nameOf(model, userId) {
+  return userId === model.me ? "You" : model.nameOf(userId) || "Unknown";
+}
+
+export function titleOf(model, chat) {
+  return chat.name || (chat.kind === "direct" ? model.nameOf(chat.peer) || "No name" : "Group");
+}
+
+/** "Ana added Ben and you" and the like. */
+export function eventWords(model, m) {
+  const who = nameOf(model, m.from);
+  const name = (userId) => (userId === model.me ? "you" : nameOf(model, userId));
+  if (m.about === "began") return `${who} started the group “${m.name}”`;
+  if (m.about === "renamed") return `${who} renamed the group to “${m.name}”`;
+  const lines = new Map();
+  for (const { userId, change } of m.changes) {
+    const verb = userId === m.from && change === "remove" ? "left" : change;
+    lines.set(verb, [...(lines.get(verb) ?? []), name(userId)]);
+  }
+  const all = new Intl.ListFormat("en");
+  return [...lines].map(([verb, names]) => ({
+    add: `${who} added ${all.format(names)}`, remove: `${who} removed ${all.format(names)}`, left: `${who} left`,
+    promote: `${who} made ${all.format(names)} admin`, demote: `${all.format(names)}: no admin any more`, make_owner: `${all.format(names)}: owner now`,
+  })[verb] ?? verb).join(". ");
+}
+
+/** The parts of a text: [{text, href?}]. */
+export function parts(text) {
+  const found = [];
+  let at = 0;
+  for (const match of text.matchAll(LINK)) {
+    if (match.index > at) found.push({ text: text.slice(at, match.index) });
+    found.push({ text: match[0], href: match[0] });
+    at = match.index + match[0].length;
+  }
+  if (at < text.length) found.push({ text: text.slice(at) });
+  return found;
+}

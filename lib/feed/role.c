@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/feed/role.h"
+
+#include "lib/base/log.h"
+#include "lib/base/settings.h"
+
+enum { WAIT_MS = 100 };
+
+void feed_role_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
+{
+    (void)arg;
+    log_info(ours ? "assigned" : "revoked", LOG_S("topic", topic), LOG_I("partition", partition),
+             LOG_I("from", from));
+}
+
+static enum cq_status open_feed(const struct feed_role *role, const volatile int *stop,
+                                struct feed **ret)
+{
+    return feed_new(&(struct feed_conf){ .brokers = setting_text(SET_KAFKA_BROKER),
+                                         .database_url = setting_text(SET_DATABASE_URL),
+                                         .consumer = role->consumer,
+                                         .instance = setting_text(SET_INSTANCE),
+                                         .topics = role->topics,
+                                         .topics_n = role->topics_n,
+                                         .partitions = (int32_t)setting_int(SET_PARTITIONS),
+                                         .outputs = role->outputs,
+                                         .outputs_n = role->outputs_n,
+                                         .notify = role->notify,
+                                         .ops = role->ops,
+                                         .arg = role->arg,
+                                         .stop = stop },
+                    ret);
+}
+
+static void tell_whole(const struct feed_role *role, const struct feed *feed, bool *incomplete)
+{
+    int64_t left = feed_stats(feed)->incomplete;
+
+    if ((left != 0) == *incomplete)
+        return;
+    *incomplete = left != 0;
+    if (left)
+        log_info(role->incomplete, LOG_I("partitions", left));
+    else
+        log_info(role->filled);
+}
+
+int feed_role_run(const struct feed_role *role, enum cq_status st, const volatile int *stop)
+{
+    struct feed *feed = NULL;
+    bool incomplete = false;
+
+    if (st == CQ_OK)
+        st = open_feed(role, stop, &feed);
+    if (st == CQ_OK)
+        st = feed_join(feed);
+    if (st == CQ_OK)
+        log_info("ready");
+    while (st == CQ_OK && !*stop) {
+        st = feed_turn(feed, WAIT_MS);
+        tell_whole(role, feed, &incomplete);
+    }
+    if (st != CQ_OK)
+        log_ended(cq_status_name(st),
+                  feed ? feed_error(feed) : "no memory, or Kafka's client refused its settings");
+    feed_free(feed);
+    return st == CQ_OK || *stop ? 0 : 1;
+}

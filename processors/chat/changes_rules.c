@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/chat/changes_rules.c - the rules of what changes a message that stands already.
+ *
+ * No message is kept here. A target proves itself: its id is derived from chat, sender and client id, so
+ * whose it is needs no look-up; who may have seen it is asked of the stays, and how old it is of the
+ * times of the log. A target that fits no message passes and changes nothing: who applies changes does
+ * so only where id and seq are one message's.
+ */
+#include "processors/chat/rules.h"
+
+#include "schemas/names.h"
+
+/* Of the two of a direct chat, those who saw the message, the one who acts among them. */
+static struct cq_id *pair_witnesses(struct chat_step *step, const struct target *target,
+                                    size_t *ret_n, enum cq_status *ret_st)
+{
+    const struct chat_action *a = step->action;
+    struct cq_id *to = chat_recipients(step, ret_n, ret_st);
+
+    if (!to)
+        return NULL;
+    if (!chat_pair_has(step->state, a->chat_id, a->user_id, target->seq))
+        return NULL;
+    if (*ret_n == 2 && !chat_pair_has(step->state, a->chat_id, a->peer, target->seq))
+        *ret_n = 1;
+    return to;
+}
+
+/* Those who get what happens to a message: they saw it, and are here. NULL: see chat_recipients(). */
+static struct cq_id *witnesses(struct chat_step *step, const struct target *target, size_t *ret_n,
+                               enum cq_status *ret_st)
+{
+    const struct chat_action *a = step->action;
+    const struct group *g;
+    struct cq_id *to;
+
+    if (a->has_peer)
+        return pair_witnesses(step, target, ret_n, ret_st);
+    *ret_st = CQ_OK;
+    g = groups_find(&step->state->groups, a->chat_id);
+    if (!g || !group_stay(g, a->user_id, step->seq) || !group_saw(g, a->user_id, target->seq))
+        return NULL;
+    to = group_witnesses(g, target->seq, step->seq, step->arena, ret_n);
+    if (!to)
+        *ret_st = CQ_AGAIN;
+    return to;
+}
+
+/* Who is in the direct chat now and was not then has never seen the message. */
+static const char *refusal(const struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+
+    return chat_pair_has(step->state, a->chat_id, a->user_id, step->seq) ? "not_found"
+                                                                         : chat_refusal(step);
+}
+
+static bool is_admin(const struct chat_step *step)
+{
+    const struct group *g =
+        step->action->has_peer ? NULL : groups_find(&step->state->groups, step->action->chat_id);
+    const struct member_interval *stay = g ? group_stay(g, step->action->user_id, step->seq) : NULL;
+
+    return stay && stay->role != MEMBER_ROLE_MEMBER;
+}
+
+/* What any change asks of its target. NULL: it may be changed. */
+static const char *refuse_target(const struct chat_step *step, const struct target *target)
+{
+    if (!step->action->client_id.n || !target->client_id.n)
+        return "bad_request";
+    if (target->seq >= step->seq || target->seq < seq_make(1, 0))
+        return "not_found";
+    return target->seq < seq_make(TOPIC_GENERATION, 0) ? "too_late" : NULL;
+}
+
+/* The same of one that may be changed for `n` units. */
+static const char *refuse_older(const struct chat_step *step, const struct target *target,
+                                enum times_unit unit, int n)
+{
+    const char *code = refuse_target(step, target);
+
+    if (!code && !times_within(&step->state->times, step->offset, seq_offset(target->seq), unit, n))
+        code = "too_late";
+    return code;
+}
+
+/* The event of the change, its frame for those who saw the message, and its place in the window; or the
+ * frame once more for its author, when it had happened already. `e` has its kind. */
+static enum cq_status accept_change(struct chat_step *step, const struct chat_event *change,
+                                    struct cq_id id, const struct target *target,
+                                    enum frame_class class, struct cq_id *to, size_t to_n)
+{
+    const struct chat_action *a = step->action;
+    struct cq_id message = message_id(a->chat_id, target->from, target->client_id);
+    struct chat_event whole = *change, *e;
+    struct dedupe_entry entry;
+    const struct dedupe_entry *first = dedupe_find(&step->state->dedupe, id, step->log_ms);
+    enum cq_status st;
+
+    whole.chat_id = a->chat_id;
+    whole.user_id = a->user_id;
+    whole.client_id = a->client_id;
+    whole.at_ms = a->at_ms;
+    whole.seq = step->seq;
+    if (!chat_dedupe_entry(&whole, step->log_ms, &entry))
+        return CQ_FATAL;
+    if (first && first->seq != step->seq) {
+        if (first->content != entry.content)
+            return chat_reject(step, id, "conflict");
+        whole.seq = first->seq;
+        st = chat_tell_again(step, &whole, class, message);
+    } else {
+        if (!(e = chat_emit_event(step)))
+            return CQ_FATAL;
+        e->event = change->event;
+        st = chat_emit_item(step, class, step->seq, message, chat_render(step, e), to, to_n);
+        if (st == CQ_OK)
+            st = dedupe_add(&step->state->dedupe, &entry);
+    }
+    if (st == CQ_OK)
+        step->out->v[step->out->n - 1].u.item.message_seq = target->seq;
+    return st;
+}
+
+/* ---- deletion ------------------------------------------------------------------------- */
+
+static enum cq_status rule_message_withdrawn(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct target *target = &a->action.u.message_withdrawn.target;
+    struct cq_id id = change_id(a->chat_id, a->user_id, a->client_id);
+    struct chat_event change = { .event.kind = CHAT_EVENT_MESSAGE_DELETED };
+    enum cq_status st;
+    size_t to_n = 0;
+    struct cq_id *to = witnesses(step, target, &to_n, &st);
+    const char *code;
+
+    if (!to)
+        return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
+    code = refuse_older(step, target, TIMES_IN_HOURS, LIMIT_DELETE_HOURS);
+    if (!code && !id_eq(target->from, a->user_id) && !is_admin(step))
+        code = "forbidden";
+    if (code)
+        return chat_reject(step, id, code);
+    change.event.u.message_deleted =
+        (struct message_deleted){ message_id(a->chat_id, target->from, target->client_id),
+                                  target->seq, target->from };
+    return accept_change(step, &change, id, target, FRAME_CLASS_DELETION, to, to_n);
+}
+const struct chat_rule chat_rule_message_withdrawn = { rule_message_withdrawn,
+                                                       TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                           TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                           TOPIC_BIT(TOPIC_REJECTIONS) };
+
+/* ---- edits ---------------------------------------------------------------------------- */
+
+static enum cq_status rule_message_rewritten(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct message_rewritten *m = &a->action.u.message_rewritten;
+    struct cq_id id = change_id(a->chat_id, a->user_id, a->client_id);
+    struct chat_event change = { .event.kind = CHAT_EVENT_MESSAGE_EDITED };
+    enum cq_status st;
+    size_t to_n = 0;
+    struct cq_id *to = witnesses(step, &m->target, &to_n, &st);
+    const char *code;
+
+    if (!to)
+        return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
+    code = refuse_older(step, &m->target, TIMES_IN_MINUTES, LIMIT_EDIT_MINUTES);
+    if (!code && !id_eq(m->target.from, a->user_id))
+        code = "forbidden";
+    if (!code && (!m->content.n || m->content.n > LIMIT_CONTENT_BYTES))
+        code = m->content.n ? "too_large" : "bad_request";
+    if (code)
+        return chat_reject(step, id, code);
+    change.event.u.message_edited = (struct message_edited){
+        .message_id = message_id(a->chat_id, m->target.from, m->target.client_id),
+        .message_seq = m->target.seq,
+        .content_type = m->content_type,
+        .content = m->content,
+        .has_key_id = m->has_key_id,
+        .key_id = m->key_id,
+    };
+    return accept_change(step, &change, id, &m->target, FRAME_CLASS_EDIT, to, to_n);
+}
+const struct chat_rule chat_rule_message_rewritten = { rule_message_rewritten,
+                                                       TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                           TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                           TOPIC_BIT(TOPIC_REJECTIONS) };
+
+/* ---- reactions ------------------------------------------------------------------------ */
+
+/* The author of the message is told by an item apart, since it may wake him. True: `to` has him no more. */
+static bool take_out(struct cq_id *to, size_t *n, struct cq_id user)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (id_eq(to[i], user)) {
+            to[i] = to[--*n];
+            return true;
+        }
+    return false;
+}
+
+static enum cq_status tell_author(struct chat_step *step, const struct chat_output *told,
+                                  struct cq_id author)
+{
+    struct delivery_item item = told->u.item;
+    struct cq_id *to = ARENA_NEW(step->arena, struct cq_id);
+    enum cq_status st;
+
+    if (!to)
+        return CQ_AGAIN;
+    *to = author;
+    st = chat_emit_item(step, FRAME_CLASS_REACTION, item.seq, item.message_id, item.frame, to, 1);
+    if (st == CQ_OK) {
+        step->out->v[step->out->n - 1].u.item.message_seq = item.message_seq;
+        step->out->v[step->out->n - 1].u.item.reaction =
+            step->action->action.u.message_reacted.reaction;
+    }
+    return st;
+}
+
+static enum cq_status rule_message_reacted(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct message_reacted *m = &a->action.u.message_reacted;
+    struct cq_id id = change_id(a->chat_id, a->user_id, a->client_id);
+    struct chat_event change = { .event.kind = CHAT_EVENT_REACTION_CHANGED };
+    enum cq_status st;
+    size_t to_n = 0;
+    struct cq_id *to = witnesses(step, &m->target, &to_n, &st);
+    bool wakes;
+    const char *code;
+
+    if (!to)
+        return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
+    code = refuse_target(step, &m->target);
+    if (!code && m->reaction.n > LIMIT_REACTION_BYTES)
+        code = "too_large";
+    if (code)
+        return chat_reject(step, id, code);
+    change.event.u.reaction_changed =
+        (struct reaction_changed){ message_id(a->chat_id, m->target.from, m->target.client_id),
+                                   m->target.seq, m->target.from, m->reaction };
+    wakes =
+        m->reaction.n && !id_eq(m->target.from, a->user_id) && take_out(to, &to_n, m->target.from);
+    st = accept_change(step, &change, id, &m->target, FRAME_CLASS_CHANGE, to, to_n);
+    if (st != CQ_OK || !wakes || step->repeated ||
+        step->out->v[step->out->n - 1].u.item.class != FRAME_CLASS_CHANGE)
+        return st; /* the author is not there, or there is nothing new to tell */
+    return tell_author(step, &step->out->v[step->out->n - 1], m->target.from);
+}
+const struct chat_rule chat_rule_message_reacted = { rule_message_reacted,
+                                                     TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                         TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                         TOPIC_BIT(TOPIC_REJECTIONS) };
+
+/* ---- hiding ----------------------------------------------------------------------------- */
+
+/* Whoever could see a message may hide it, also one who has left since. It concerns nobody else, so no
+ * target has to prove whose it is. */
+static const char *refuse_hiding(const struct chat_step *step, const struct messages_put_away *m)
+{
+    const struct chat_action *a = step->action;
+    const struct group *g = chat_kept(step);
+
+    if (a->has_peer
+            ? id_eq(a->peer, a->user_id) || !id_eq(a->chat_id, chat_id_direct(a->user_id, a->peer))
+            : !g)
+        return "not_found";
+    for (size_t i = 0; i < m->messages_n; i++)
+        if (m->messages[i].seq >= step->seq || (g && !group_saw(g, a->user_id, m->messages[i].seq)))
+            return "not_found";
+    return m->messages_n && m->messages_n <= LIMIT_MESSAGES_PUT_AWAY_MESSAGES ? NULL
+                                                                              : "bad_request";
+}
+
+/* The fact is the user's own: it has a place in the chat, so that a sync's cursor passes it, and a frame to
+ * the user's devices alone. A repeat makes another fact, which changes nothing. */
+static enum cq_status rule_messages_put_away(struct chat_step *step)
+{
+    const struct messages_put_away *m = &step->action->action.u.messages_put_away;
+    const char *code = refuse_hiding(step, m);
+    struct cq_id *to = ARENA_NEW(step->arena, struct cq_id);
+    struct chat_event *e;
+
+    if (code)
+        return chat_reject(step, step->action->chat_id, code);
+    if (!to)
+        return CQ_AGAIN;
+    if (!(e = chat_emit_event(step)))
+        return CQ_FATAL;
+    e->event.kind = CHAT_EVENT_MESSAGES_HIDDEN;
+    e->event.u.messages_hidden = (struct messages_hidden){ m->messages, m->messages_n };
+    *to = step->action->user_id;
+    return chat_emit_item(step, FRAME_CLASS_CHANGE, step->seq, (struct cq_id){ 0 },
+                          chat_render(step, e), to, 1);
+}
+const struct chat_rule chat_rule_messages_put_away = { rule_messages_put_away,
+                                                       TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                           TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                           TOPIC_BIT(TOPIC_REJECTIONS) };

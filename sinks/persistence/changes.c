@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "sinks/persistence/changes.h"
+
+static const struct pg_column columns[] = {
+    PG_COLUMN(change_row, part, "part"),
+    PG_COLUMN(change_row, chat, "chat_id"),
+    PG_COLUMN(change_row, target, "target"),
+    PG_COLUMN(change_row, message, "message_id"),
+    PG_COLUMN(change_row, seq, "seq"),
+    PG_COLUMN(change_row, at_ms, "at_ms"),
+    PG_COLUMN(change_row, edited_seq, "edited_seq"),
+    PG_COLUMN(change_row, deleted_seq, "deleted_seq"),
+    PG_COLUMN(change_row, reacted_seq, "reacted_seq"),
+    PG_COLUMN(change_row, by, "by_user"),
+    PG_COLUMN(change_row, reaction, "reaction"),
+    PG_COLUMN(change_row, content_type, "content_type"),
+    PG_COLUMN_BYTES(change_row, content, "content"),
+    PG_COLUMN_OR_NULL(change_row, key, no_key, "key_id"),
+};
+
+/* The first of these are all that most statements need. */
+enum { COLUMNS_OF_CHANGE = 11, COLUMNS_OF_VERSION = ARRAY_LEN(columns) };
+
+/* clang-format off */
+
+/* The changes whose id and seq are one message's. */
+#define FITTING(arrays, names)                                                                     \
+    "SELECT t.* FROM unnest($1::int4[], $2::uuid[], $3::int8[], $4::uuid[], $5::int8[], "          \
+    "$6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::uuid[], $11::text[]" arrays ") "         \
+    "AS t(part, chat_id, target, message_id, seq, at_ms, edited_seq, deleted_seq, reacted_seq, "   \
+    "by_user, reaction" names ") "                                                                 \
+    "JOIN view.messages m ON m.part = t.part AND m.chat_id = t.chat_id AND m.seq = t.target "      \
+    "AND m.id = t.message_id"
+
+#define NOT_DELETED(t)                                                                             \
+    "NOT EXISTS (SELECT 1 FROM view.changes h WHERE h.part = " t ".part "                          \
+    "AND h.chat_id = " t ".chat_id AND h.target = " t ".target AND h.deleted_seq <> 0)"
+
+/* Nothing is kept of what is over. */
+#define NOT_OVER(t)                                                                                \
+    "NOT EXISTS (SELECT 1 FROM view.messages z WHERE z.part = " t ".part "                         \
+    "AND z.chat_id = " t ".chat_id AND z.seq = " t ".target AND z.expires_at <= view.now_ms())"
+
+/* Whoever was there for `old` was there for `new`. */
+#define NOBODY_LEFT(old, new)                                                                      \
+    "NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = " old ".part "                        \
+    "AND o.chat_id = " old ".chat_id AND o.left_seq > " old ".seq AND o.left_seq <= " new ".seq)"
+
+static const char sql_versions[] =
+    "INSERT INTO view.versions (part, chat_id, target, seq, at_ms, content_type, content, key_id) "
+    "SELECT w.part, w.chat_id, w.target, w.seq, w.at_ms, w.content_type, w.content, w.key_id "
+    "FROM (" FITTING(", $12::text[], $13::bytea[], $14::text[]", ", content_type, content, key_id")
+    ") w WHERE w.edited_seq <> 0 AND " NOT_DELETED("w")
+    " AND " NOT_OVER("w") " ON CONFLICT DO NOTHING";
+
+static const char sql_reactions[] =
+    "INSERT INTO view.reactions (part, chat_id, target, user_id, seq, at_ms, reaction) "
+    "SELECT w.part, w.chat_id, w.target, w.by_user, w.seq, w.at_ms, w.reaction "
+    "FROM (" FITTING("", "") ") w WHERE w.reacted_seq <> 0 AND " NOT_DELETED("w")
+    " AND " NOT_OVER("w") " ON CONFLICT DO NOTHING";
+
+/* A row a message. Its first deletion is the end: what comes after it changes nothing. The chat is
+ * told, too: sync finds by it what is new. */
+static const char sql_changes[] =
+    "WITH w AS MATERIALIZED (" FITTING("", "") "), "
+    "gone AS (SELECT DISTINCT ON (part, chat_id, target) * FROM w WHERE deleted_seq <> 0 "
+    "ORDER BY part, chat_id, target, seq), "
+    "fit AS (SELECT w.part, w.chat_id, w.target, max(w.seq) AS seq, max(w.edited_seq) AS edited_seq, "
+    "max(w.reacted_seq) AS reacted_seq FROM w LEFT JOIN gone g ON g.part = w.part AND g.chat_id = w.chat_id AND g.target = w.target "
+    "WHERE g.seq IS NULL OR w.seq <= g.seq GROUP BY w.part, w.chat_id, w.target), "
+    "told AS (UPDATE view.chats k SET changed_seq = greatest(k.changed_seq, c.seq) "
+    "FROM (SELECT part, chat_id, max(seq) AS seq FROM fit GROUP BY part, chat_id) c "
+    "WHERE k.part = c.part AND k.chat_id = c.chat_id) "
+    "INSERT INTO view.changes AS h "
+    "(part, chat_id, target, seq, edited_seq, reacted_seq, deleted_seq, deleted_by, deleted_at) "
+    "SELECT f.part, f.chat_id, f.target, f.seq, f.edited_seq, f.reacted_seq, coalesce(g.deleted_seq, 0), "
+    "g.by_user, g.at_ms FROM fit f "
+    "LEFT JOIN gone g ON g.part = f.part AND g.chat_id = f.chat_id AND g.target = f.target "
+    "ON CONFLICT (part, chat_id, target) DO UPDATE SET "
+    "seq = greatest(h.seq, excluded.seq), "
+    "edited_seq = greatest(h.edited_seq, excluded.edited_seq), "
+    "reacted_seq = greatest(h.reacted_seq, excluded.reacted_seq), "
+    "deleted_seq = excluded.deleted_seq, "
+    "deleted_by = excluded.deleted_by, "
+    "deleted_at = excluded.deleted_at "
+    "WHERE h.deleted_seq = 0";
+
+/* The row stays, since what counts and orders messages needs it; nothing that was said does. */
+static const char sql_empty[] =
+    "WITH w AS MATERIALIZED (SELECT DISTINCT part, chat_id, target FROM (" FITTING("", "") ") f "
+    "WHERE deleted_seq <> 0), "
+    "emptied AS (DELETE FROM view.versions v USING w WHERE v.part = w.part "
+    "AND v.chat_id = w.chat_id AND v.target = w.target), "
+    "unsaid AS (DELETE FROM view.reactions r USING w WHERE r.part = w.part "
+    "AND r.chat_id = w.chat_id AND r.target = w.target) "
+    "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL "
+    "FROM w WHERE m.part = w.part AND m.chat_id = w.chat_id AND m.seq = w.target "
+    "AND (m.content <> '' OR m.media_id IS NOT NULL OR m.key_id IS NOT NULL)";
+
+/* A version that nobody can read any more goes: whoever was there for it was there for a newer one,
+ * unless somebody left between the two. So a message has one version more than stays that ended. */
+static const char sql_passed[] =
+    "DELETE FROM view.versions v USING (SELECT DISTINCT part, chat_id, target FROM ("
+    FITTING("", "") ") f WHERE edited_seq <> 0) w "
+    "WHERE v.part = w.part AND v.chat_id = w.chat_id AND v.target = w.target "
+    "AND EXISTS (SELECT 1 FROM view.versions n WHERE n.part = v.part AND n.chat_id = v.chat_id "
+    "AND n.target = v.target AND n.seq > v.seq AND " NOBODY_LEFT("v", "n") ")";
+
+/* The same of the signs of each user. */
+static const char sql_reactions_passed[] =
+    "DELETE FROM view.reactions r USING (SELECT DISTINCT part, chat_id, target, by_user FROM ("
+    FITTING("", "") ") f WHERE reacted_seq <> 0) w "
+    "WHERE r.part = w.part AND r.chat_id = w.chat_id AND r.target = w.target AND r.user_id = w.by_user "
+    "AND EXISTS (SELECT 1 FROM view.reactions n WHERE n.part = r.part AND n.chat_id = r.chat_id "
+    "AND n.target = r.target AND n.user_id = r.user_id AND n.seq > r.seq AND " NOBODY_LEFT("r", "n") ")";
+
+/* clang-format on */
+
+static void add_changes(const struct rows *rows, struct pg_params *params, size_t columns_n)
+{
+    pg_params_clear(params);
+    pg_add_columns(params, columns, columns_n, rows->changes, sizeof rows->changes[0],
+                   rows->changes_n);
+}
+
+enum cq_status changes_write(const struct rows *rows, struct pg *db, struct pg_params *params)
+{
+    enum cq_status st = CQ_OK;
+
+    if (rows->edits_n) {
+        add_changes(rows, params, COLUMNS_OF_VERSION);
+        st = pg_run(db, sql_versions, params, NULL);
+    }
+    add_changes(rows, params, COLUMNS_OF_CHANGE);
+    if (st == CQ_OK && rows->reactions_n)
+        st = pg_run(db, sql_reactions, params, NULL);
+    if (st == CQ_OK && rows->changes_n)
+        st = pg_run(db, sql_changes, params, NULL);
+    if (st == CQ_OK && rows->deletions_n)
+        st = pg_run(db, sql_empty, params, NULL);
+    if (st == CQ_OK && rows->edits_n)
+        st = pg_run(db, sql_passed, params, NULL);
+    if (st == CQ_OK && rows->reactions_n)
+        st = pg_run(db, sql_reactions_passed, params, NULL);
+    return st;
+}
