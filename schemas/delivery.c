@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/delivery.h"
 
+#include "lib/base/array.h"
 #include "lib/base/assert.h"
 #include "lib/base/partitions.h"
 #include "schemas/codec.h"
@@ -9,6 +10,7 @@
 
 enum {
     BATCH_ITEMS_MAX = 4096,
+    FIRST_CAP = 64,     /* of items and recipients */
     ITEM_OVERHEAD = 96, /* bytes of an encoded item beside frame and recipients, about */
 };
 
@@ -88,18 +90,6 @@ static enum cq_status emit_batch(struct delivery *delivery, int32_t partition,
     return st == CQ_OK ? emit(arg, partition, buf_span(&delivery->encoded)) : CQ_FATAL;
 }
 
-static bool grow(void **p, size_t *cap, size_t size)
-{
-    size_t more = *cap ? *cap * 2 : 64;
-    void *bigger = realloc(*p, more * size);
-
-    if (!bigger)
-        return false;
-    *p = bigger;
-    *cap = more;
-    return true;
-}
-
 /* Add the item, as yet for nobody, to the batch of `partition`. */
 static enum cq_status open_item(struct delivery *delivery, int32_t partition,
                                 const struct delivery_item *item, delivery_emit_fn *emit, void *arg)
@@ -115,7 +105,7 @@ static enum cq_status open_item(struct delivery *delivery, int32_t partition,
         if (st != CQ_OK)
             return st;
     }
-    if (batch->n == batch->cap && !grow((void **)&batch->items, &batch->cap, sizeof *batch->items))
+    if (!array_room(&batch->items, &batch->cap, batch->n + 1, sizeof *batch->items, FIRST_CAP))
         return CQ_FATAL;
     batch->items[batch->n] = *item;
     batch->items[batch->n].to = NULL;
@@ -129,8 +119,7 @@ static enum cq_status open_item(struct delivery *delivery, int32_t partition,
 static enum cq_status add_recipient(struct delivery *delivery, struct batch *batch,
                                     struct cq_id user)
 {
-    if (batch->ids_n == batch->ids_cap &&
-        !grow((void **)&batch->ids, &batch->ids_cap, sizeof *batch->ids))
+    if (!array_room(&batch->ids, &batch->ids_cap, batch->ids_n + 1, sizeof *batch->ids, FIRST_CAP))
         return CQ_FATAL;
     CQ_ASSERT(batch->n > 0); /* open_item() came before */
     batch->ids[batch->ids_n++] = user;

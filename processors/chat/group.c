@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/chat/group.h"
 
+#include "lib/base/array.h"
 #include "lib/base/assert.h"
 #include "schemas/topics.h"
 
@@ -66,19 +67,17 @@ static void drop_oldest_ended(struct group *g)
         }
 }
 
+static bool room_for_stays(struct group *g, size_t n)
+{
+    return array_room(&g->stays, &g->stays_cap, g->stays_n + n, sizeof *g->stays, 4);
+}
+
 static enum cq_status add_stay(struct group *g, const struct member_interval *stay)
 {
     if (g->stays_n == GROUP_STAYS_MAX)
         drop_oldest_ended(g);
-    if (g->stays_n == g->stays_cap) {
-        size_t cap = g->stays_cap ? g->stays_cap * 2 : 4;
-        struct member_interval *stays = realloc(g->stays, cap * sizeof *stays);
-
-        if (!stays)
-            return CQ_FATAL;
-        g->stays = stays;
-        g->stays_cap = cap;
-    }
+    if (!room_for_stays(g, 1))
+        return CQ_FATAL;
     g->stays[g->stays_n++] = *stay;
     return CQ_OK;
 }
@@ -341,23 +340,11 @@ static void drop_ended(struct group *g, int64_t seq)
     g->stays_n = much ? kept : g->stays_n;
 }
 
-static bool grow_stays(struct group *g, size_t most)
-{
-    struct member_interval *stays =
-        most > g->stays_cap ? realloc(g->stays, most * sizeof *stays) : g->stays;
-
-    if (!stays && most)
-        return false;
-    g->stays = stays;
-    g->stays_cap = most > g->stays_cap ? most : g->stays_cap;
-    return true;
-}
-
 enum cq_status group_apply(struct group *g, const struct member_change *changes, size_t n,
                            int64_t seq)
 {
     struct chains c;
-    bool good = chains_build(&c, g, n) && grow_stays(g, g->stays_n + n);
+    bool good = chains_build(&c, g, n) && room_for_stays(g, n);
 
     for (size_t i = 0; good && i < n; i++)
         good = chain_apply(&c, g, &changes[i], seq);
@@ -395,15 +382,8 @@ enum cq_status group_set_timer(struct group *g, int64_t seconds, int64_t seq)
     changed_at(g, seq);
     if (g->timers_n == GROUP_TIMERS_MAX)
         memmove(g->timers, g->timers + 1, --g->timers_n * sizeof g->timers[0]);
-    if (g->timers_n == g->timers_cap) {
-        size_t cap = g->timers_cap ? g->timers_cap * 2 : 2;
-        struct timer_interval *timers = realloc(g->timers, cap * sizeof *timers);
-
-        if (!timers)
-            return CQ_FATAL;
-        g->timers = timers;
-        g->timers_cap = cap;
-    }
+    if (!array_room(&g->timers, &g->timers_cap, g->timers_n + 1, sizeof *g->timers, 2))
+        return CQ_FATAL;
     g->timers[g->timers_n++] = (struct timer_interval){ .seq = seq, .seconds = seconds };
     return CQ_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/user/pushes.h"
 
+#include "lib/base/array.h"
 #include "schemas/codec.h"
 #include "schemas/topics.h"
 
@@ -79,15 +80,8 @@ enum cq_status pushes_add(struct pushes *pushes, int32_t slot, const struct ws_e
         if (st != CQ_OK)
             return st;
     }
-    if (gathered->n == gathered->cap) {
-        size_t cap = gathered->cap ? gathered->cap * 2 : 64;
-        struct ws_entry *entries = realloc(gathered->entries, cap * sizeof *entries);
-
-        if (!entries)
-            return CQ_FATAL;
-        gathered->entries = entries;
-        gathered->cap = cap;
-    }
+    if (!array_room(&gathered->entries, &gathered->cap, gathered->n + 1, sizeof *entry, 64))
+        return CQ_FATAL;
     gathered->entries[gathered->n++] = *entry;
     gathered->bytes += bytes;
     pushes->bytes += bytes;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "processors/user/rules.h"
 
+#include "lib/base/array.h"
 #include "lib/base/assert.h"
 #include "schemas/names.h"
-
-#include <stdlib.h>
 
 enum { OUTPUT_OVERHEAD = 200 }; /* bytes of an output that is not counted more closely */
 enum {
@@ -114,15 +113,8 @@ struct user_output *user_emit(struct user_step *step, enum topic topic)
     struct user_outputs *out = step->out;
 
     step->bytes += OUTPUT_OVERHEAD;
-    if (out->n == out->cap) {
-        size_t cap = out->cap ? out->cap * 2 : 256;
-        struct user_output *v = cap <= out->max ? realloc(out->v, cap * sizeof *v) : NULL;
-
-        if (!v)
-            return NULL;
-        out->v = v;
-        out->cap = cap;
-    }
+    if (out->n == out->max || !array_room(&out->v, &out->cap, out->n + 1, sizeof *out->v, 256))
+        return NULL;
     memset(&out->v[out->n], 0, sizeof out->v[0]);
     out->v[out->n].topic = topic;
     return &out->v[out->n++];
