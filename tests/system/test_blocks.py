@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A user blocks another: over two gateways and two devices each, by every door, and whoever was away."""
 import asyncio
+import json
+import re
 
 from client import MARK, scenario, until
 from files import Files, png
-from look import Supervised, killed_and_back, records, rows, rows_when, view_is_level
+from look import Supervised, killed_and_back, push_users, records, rows, rows_when, view_is_level
 from signals import Eye, looks_at, ticket, user_ticket
 from test_changes import pairs
 
@@ -97,6 +99,116 @@ async def test_a_block_leaves_out_its_interval_and_nothing_else(stack, net):
     assert fresh.gaps[chat] == alice.gaps[chat] or fresh.chats[chat]["except"] == theirs["except"]
     assert (await bob.rest.get("/api/blocks", expect=200)).body == {"blocks": [], "more": False}
     assert [f for f in (*alice.block_log, *alice2.block_log)] == [] and not any("block" in f for f in alice.frames_n)
+
+
+def alike(value, own: str):
+    """An answer without what two people differ in: names, ids, times. Of numbers only the small ones stay."""
+    def ordered(x):
+        if isinstance(x, dict):
+            return {k: ordered(v) for k, v in x.items() if k not in ("requestId", "n", "ticket")}
+        return sorted(map(ordered, x), key=json.dumps) if isinstance(x, list) else x
+
+    text = json.dumps(value).replace(own, "me")
+    for what, instead in ((r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "id"), (r"\b\d{7,}\b", "9"), (r"bob|carl", "whom")):
+        text = re.sub(what, instead, text)
+    return ordered(json.loads(text))
+
+
+async def does_everything(who, whom, chat, theirs, eye):
+    """In the direct chat with somebody: each thing that one may do there. `theirs` is a message of his. What REST answers, and the messages."""
+    said = [await who.told(f"{MARK} {word} to {whom.name}", chat) for word in ("first", "second", "third")]
+    body = {"chatId": chat, "type": "text", "content": f"{MARK} by rest to {whom.name}", "clientId": f"to-{whom.name}",
+            "mentions": [whom.user_id], "replyTo": {"id": theirs.id, "seq": theirs.seq}}
+    path = f"/api/chats/{chat}/messages"
+    answers = [
+        await who.rest.post("/api/messages", body),
+        await who.rest.call("PATCH", f"{path}/{said[0].id}", {"content": f"{MARK} edited for {whom.name}"}),
+        await who.rest.call("DELETE", f"{path}/{said[1].id}"),
+        await who.rest.call("PUT", f"{path}/{theirs.id}/reaction", {"reaction": "+"}),
+        await who.rest.call("PUT", f"/api/chats/{chat}/timer", {"seconds": 86400}),
+        await who.rest.post(f"/api/chats/{chat}/hidden", {"messages": [said[2].id]}),
+        await who.rest.post(f"/api/chats/{chat}/read", {"seq": theirs.seq}),
+    ]
+    await eye.looks(chat)
+    await eye.types(chat)
+    return [(r.status, r.body) for r in answers], said
+
+
+async def asks_everything(who, whom, phone_number, chat, said, session):
+    """What REST says of somebody and of the direct chat with him, route by route."""
+    answers = {}
+    for name, method, path, body in (
+            ("user", "GET", f"/api/users/{whom.user_id}", None), ("lookup", "POST", "/api/users/lookup", {"userIds": [whom.user_id]}),
+            ("contact", "POST", "/api/contacts/lookup", {"phoneNumbers": [phone_number]}),
+            ("direct", "POST", "/api/chats", {"userId": whom.user_id}), ("chat", "GET", f"/api/chats/{chat}", None),
+            ("history", "GET", f"/api/chats/{chat}/messages", None), ("here", "POST", f"/api/users/{whom.user_id}/ticket", {"session": session}),
+            ("ticket", "POST", f"/api/chats/{chat}/ticket", {"session": session}),
+            *((f"receipts {i}", "GET", f"/api/messages/{out.id}/receipts", None) for i, out in enumerate(said))):
+        r = await who.rest.call(method, path, body)
+        answers[name] = (r.status, r.body)
+    (answers["listed"],) = [c for c in (await who.rest.get("/api/chats", expect=200)).body["chats"] if c["chatId"] == chat]
+    page = (await who.rest.get("/api/sync", expect=200, limit=1000)).body
+    for kind in ("chats", "messages", "ticks"):
+        answers[f"sync {kind}"] = [x for x in page[kind] if x["chatId"] == chat]
+    return answers
+
+
+@scenario(180)
+async def test_t47_who_is_blocked_reaches_nobody_and_cannot_tell(stack, net):
+    """Of bob, who blocks her, alice gets by every route and in every frame what she gets of carl, who is away and shows nothing of himself."""
+    alice, bob, carl = await net.people("alice", "bob", "carl")
+    phone = await net.users[1].device("android")
+    await phone.rest.call("PUT", f"/api/devices/{phone.device_id}/push", {"kind": "fcm_token", "token": "ok:bob-t47"}, expect=200)
+    await bob.rest.call("PATCH", "/api/me", {"about": "busy", "privacy": {"lastSeen": "everyone"}}, expect=200)
+    await carl.rest.call("PATCH", "/api/me", {"privacy": {"lastSeen": "nobody", "picture": "nobody", "about": "nobody"}}, expect=200)
+    group = await net.group(alice, bob, carl, name="three")
+    hers = await net.raw(alice.tokens, auto_ok=True)
+    eye = Eye(alice, hers, (await hers.ready())["session"])
+    chats, theirs = {}, {}
+    for d in (bob, carl):
+        chats[d] = await net.direct(alice, d)
+        out = await alice.told(f"{MARK} hello {d.name}", chats[d])
+        await d.sees(out.content)
+        answer = await d.told(f"{MARK} hello alice, says {d.name}", chats[d])
+        theirs[d] = await alice.sees(answer.content)
+        d.read(chats[d])
+        await ticked(alice, out, "read")
+    await carl.stop()
+    for d in (bob, carl):  # neither is in a group with her any more: there both would see each other as before
+        await alice.rest.call("DELETE", f"/api/chats/{group}/members/{d.user_id}", expect=200)
+    await block(bob, alice)
+    socket = await net.raw(bob.tokens, gateway=1, auto_ok=True)
+    his = Eye(bob, socket, (await socket.ready())["session"])
+    came, begins = len(socket.frames), len(hers.frames)
+
+    answers, said = {}, {}
+    for d in (bob, carl):
+        answers[d], said[d] = await does_everything(alice, d, chats[d], theirs[d], eye)
+    await view_is_level(stack)
+    for a, b in zip(answers[bob], answers[carl]):
+        assert a[0] in (200, 201, 202) and alike(a, alice.user_id) == alike(b, alice.user_id)
+    asked = {d: await asks_everything(alice, d, user.phone, chats[d], said[d], eye.session) for d, user in zip((bob, carl), net.users[1:])}
+    for name in asked[bob]:
+        assert alike(asked[bob][name], alice.user_id) == alike(asked[carl][name], alice.user_id), name
+    assert asked[bob]["user"][1]["user"]["about"] == "" and asked[bob]["here"][0] == 404
+    assert asked[bob]["listed"]["read"] < said[bob][0].seq
+
+    # her sockets, too; what is behind all of it comes to either chat
+    told = {d: await alice.told(f"{MARK} and that is all, {d.name}", chats[d]) for d in (bob, carl)}
+    for d in (bob, carl):
+        await hers.expect(lambda f, d=d: f.get("seq") == told[d].seq, "the last frame")
+    frames = {d: [f for f in hers.frames[begins:] if f.get("chatId") == chats[d]] for d in (bob, carl)}
+    assert [alike(f, alice.user_id) for f in frames[bob]] == [alike(f, alice.user_id) for f in frames[carl]]
+    assert {f["t"] for f in frames[bob]} >= {"message", "edited", "deleted", "reaction", "timer", "hidden"}
+
+    # and nothing of all this came to bob: no frame, no push, nobody typing. In a group she reaches him as before
+    marker = await alice.told(f"{MARK} to all", await net.group(alice, bob, name="two"))
+    await socket.expect(lambda f: f.get("seq") == marker.seq, "the group's message")
+    assert [f for f in socket.frames[came:] if f.get("chatId") == chats[bob] or f["t"] == "typing"] == []
+    await ticket(bob, chats[bob], his.session, expect=403)
+    pushed = [x["messageId"] for _, _, x in await records(stack, "mobile.push") if phone.user_id in push_users(x)]
+    assert marker.id in pushed and not {out.id for out in said[bob]} & set(pushed)
+    await ticked(alice, marker, "delivered")
 
 
 @scenario(180)
