@@ -75,15 +75,18 @@ static const char *refuse_target(const struct chat_step *step, const struct targ
     return target->seq < seq_make(TOPIC_GENERATION, 0) ? "too_late" : NULL;
 }
 
-/* The same of one that may be changed for `n` units. */
+/* The same of one that may be changed for `n` units. A change that was in time is so whenever it comes
+ * again. */
 static const char *refuse_older(const struct chat_step *step, const struct target *target,
-                                enum times_unit unit, int n)
+                                struct cq_id id, enum times_unit unit, int n)
 {
+    const struct chat_state *s = step->state;
     const char *code = refuse_target(step, target);
 
-    if (!code && !times_within(&step->state->times, step->offset, seq_offset(target->seq), unit, n))
-        code = "too_late";
-    return code;
+    if (code || dedupe_find(&s->dedupe, id, step->log_ms))
+        return code;
+    return times_within(&s->times, step->offset, seq_offset(target->seq), unit, n) ? NULL
+                                                                                   : "too_late";
 }
 
 /* The event of the change, its frame for those who saw the message, and its place in the window; or the
@@ -139,7 +142,7 @@ static enum cq_status rule_message_withdrawn(struct chat_step *step)
 
     if (!to)
         return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
-    code = refuse_older(step, target, TIMES_IN_HOURS, LIMIT_DELETE_HOURS);
+    code = refuse_older(step, target, id, TIMES_IN_HOURS, LIMIT_DELETE_HOURS);
     if (!code && !id_eq(target->from, a->user_id) && !is_admin(step))
         code = "forbidden";
     if (code)
@@ -169,7 +172,7 @@ static enum cq_status rule_message_rewritten(struct chat_step *step)
 
     if (!to)
         return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
-    code = refuse_older(step, &m->target, TIMES_IN_MINUTES, LIMIT_EDIT_MINUTES);
+    code = refuse_older(step, &m->target, id, TIMES_IN_MINUTES, LIMIT_EDIT_MINUTES);
     if (!code && !id_eq(m->target.from, a->user_id))
         code = "forbidden";
     if (!code && (!m->content.n || m->content.n > LIMIT_CONTENT_BYTES))
