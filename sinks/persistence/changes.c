@@ -16,6 +16,7 @@ static const struct pg_column columns[] = {
     PG_COLUMN(change_row, content_type, "content_type"),
     PG_COLUMN_BYTES(change_row, content, "content"),
     PG_COLUMN_OR_NULL(change_row, key, no_key, "key_id"),
+    PG_COLUMN(change_row, edit, "edit_id"),
 };
 
 /* The first of these are all that most statements need. */
@@ -46,12 +47,17 @@ enum { COLUMNS_OF_CHANGE = 11, COLUMNS_OF_VERSION = ARRAY_LEN(columns) };
     "NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = " old ".part "                        \
     "AND o.chat_id = " old ".chat_id AND o.left_seq > " old ".seq AND o.left_seq <= " new ".seq)"
 
+/* A version may be overtaken; that it was said is known for longer. */
 static const char sql_versions[] =
+    "WITH w AS MATERIALIZED (SELECT f.* FROM ("
+    FITTING(", $12::text[], $13::bytea[], $14::text[], $15::uuid[]", ", content_type, content, key_id, edit_id")
+    ") f WHERE f.edited_seq <> 0 AND " NOT_DELETED("f")
+    " AND " NOT_OVER("f") "), "
+    "known AS (INSERT INTO view.edits (part, chat_id, target, seq, edit_id, said) "
+    "SELECT w.part, w.chat_id, w.target, w.seq, w.edit_id, sha256(w.content) FROM w ON CONFLICT DO NOTHING) "
     "INSERT INTO view.versions (part, chat_id, target, seq, at_ms, content_type, content, key_id) "
     "SELECT w.part, w.chat_id, w.target, w.seq, w.at_ms, w.content_type, w.content, w.key_id "
-    "FROM (" FITTING(", $12::text[], $13::bytea[], $14::text[]", ", content_type, content, key_id")
-    ") w WHERE w.edited_seq <> 0 AND " NOT_DELETED("w")
-    " AND " NOT_OVER("w") " ON CONFLICT DO NOTHING";
+    "FROM w ON CONFLICT DO NOTHING";
 
 static const char sql_reactions[] =
     "INSERT INTO view.reactions (part, chat_id, target, user_id, seq, at_ms, reaction) "
@@ -91,6 +97,8 @@ static const char sql_empty[] =
     "WHERE deleted_seq <> 0), "
     "emptied AS (DELETE FROM view.versions v USING w WHERE v.part = w.part "
     "AND v.chat_id = w.chat_id AND v.target = w.target), "
+    "unedited AS (DELETE FROM view.edits e USING w WHERE e.part = w.part "
+    "AND e.chat_id = w.chat_id AND e.target = w.target), "
     "unsaid AS (DELETE FROM view.reactions r USING w WHERE r.part = w.part "
     "AND r.chat_id = w.chat_id AND r.target = w.target) "
     "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL "

@@ -9,6 +9,8 @@ static const char sql_empty[] =
     "WHERE m.part = p.part AND m.due_at <= view.now_ms() ORDER BY m.due_at LIMIT $2) d LIMIT $2), "
     "emptied AS (DELETE FROM view.versions v USING w WHERE v.part = w.part "
     "AND v.chat_id = w.chat_id AND v.target = w.seq), "
+    "unedited AS (DELETE FROM view.edits e USING w WHERE e.part = w.part "
+    "AND e.chat_id = w.chat_id AND e.target = w.seq), "
     "unsaid AS (DELETE FROM view.reactions r USING w WHERE r.part = w.part "
     "AND r.chat_id = w.chat_id AND r.target = w.seq) "
     "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL, reply_id = NULL, "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/persistence/rows.h"
 
+#include "schemas/names.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -348,14 +349,16 @@ static enum cq_status map_edit(struct rows *rows, const struct chat_event *event
 {
     const struct message_edited *edited = &event->event.u.message_edited;
 
-    return add_change(rows, event,
-                      (struct change_row){ .message = edited->message_id,
-                                           .target = edited->message_seq,
-                                           .edited_seq = event->seq,
-                                           .content_type = edited->content_type,
-                                           .content = edited->content,
-                                           .key = edited->key_id,
-                                           .no_key = !edited->has_key_id });
+    return add_change(
+        rows, event,
+        (struct change_row){ .message = edited->message_id,
+                             .target = edited->message_seq,
+                             .edited_seq = event->seq,
+                             .content_type = edited->content_type,
+                             .content = edited->content,
+                             .key = edited->key_id,
+                             .no_key = !edited->has_key_id,
+                             .edit = change_id(event->chat_id, event->user_id, event->client_id) });
 }
 
 static enum cq_status map_deletion(struct rows *rows, const struct chat_event *event)

@@ -180,7 +180,8 @@ struct change_row {
     int64_t edited_seq, deleted_seq, reacted_seq; /* of these `seq`, as the change is; else 0 */
     struct cq_span content_type, content, key;
     struct cq_span reaction;
-    bool no_key; /* `key` is NULL */
+    bool no_key;       /* `key` is NULL */
+    struct cq_id edit; /* the id of the edit, under which it may come again; zero: it is none */
 };
 
 /* A message that `user` hides; its statements are in hidden.c. */

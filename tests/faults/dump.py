@@ -30,6 +30,7 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, r
           "rejected": "SELECT * FROM view.rejected", "cursors": "SELECT * FROM view.cursors",
           "receipts": "SELECT * FROM view.receipts", "marks": "SELECT * FROM view.marks",
           "changes": "SELECT * FROM view.changes", "versions": "SELECT chat_id, target, seq, content FROM view.versions",
+          "edits": "SELECT chat_id, target, seq, edit_id, encode(said, 'hex') AS said FROM view.edits",
           "reactions": "SELECT chat_id, target, user_id, seq, reaction FROM view.reactions",
           "hidden": "SELECT chat_id, user_id, target, seq FROM view.hidden",
           "positions": "SELECT * FROM view.positions"}

@@ -100,6 +100,59 @@ async def test_an_edit_is_one_message_with_a_mark(stack, net):
     assert all(x[2] <= y[2] for x, y in zip(alice.tick_log, alice.tick_log[1:]))
 
 
+@scenario(120)
+async def test_an_edit_that_comes_again_is_answered_when_a_later_one_has_overtaken_it(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.direct(alice, bob)
+    out = await alice.told(f"{MARK} at first", chat)
+    await view_is_level(stack)
+    path = f"/api/chats/{chat}/messages/{out.id}"
+
+    def body(n, content=None):
+        return {"content": f"{MARK} {content or n}", "clientId": f"e-{n}"}
+
+    async def edited(sent, shown):
+        answer = (await alice.rest.call("PATCH", path, sent, expect=200)).body["message"]
+        assert answer["content"] == shown["content"], answer
+        return answer["edited"]["seq"]
+
+    async def conflict(sent):
+        answer = await alice.rest.call("PATCH", path, sent)
+        assert (answer.status, answer.body["error"]["code"]) == (409, "conflict"), answer.body
+
+    async def by_socket(sent):
+        return await alice.verdict(alice.change("edit", alice.messages[out.id], sent["content"], sent["clientId"]))
+
+    first = await edited(body(1), body(1))
+    second = await edited(body(2), body(2))
+    assert await edited(body(1), body(2)) == second > first  # the first was taken, and the message is as the second says
+    await conflict(body(1, "other"))
+    await conflict(body(1, 2))  # though the message reads so
+
+    # first by the socket and again by REST, and the other way round
+    third = await by_socket(body(3))
+    fourth = await edited(body(4), body(4))
+    assert await edited(body(3), body(4)) == fourth > third.verdict["seq"]
+    await conflict(body(3, "other"))
+    fifth = await by_socket(body(5))
+    for d in (alice, bob):
+        await d.wait(lambda d=d: d.messages[out.id].edited == fifth.verdict["seq"], 30, "the fifth edit")
+    alice.changes_log.clear()
+    for n in (1, 4):
+        assert (await by_socket(body(n))).verdict["seq"] == {1: first, 4: fourth}[n]
+    assert (await by_socket(body(4, "other"))).rejected == "conflict"
+    assert [f["seq"] for f in alice.changes_log] == [first, fourth] and alice.messages[out.id].content == body(5)["content"]
+    assert await edited(body(4), body(5)) == fifth.verdict["seq"]
+
+    # each was one edit; nothing is known of them once the message is deleted
+    told = [e["clientId"] for _, _, e in await records(stack, "chat.events") if e["chatId"] == chat and e["clientId"].startswith("e-")]
+    assert sorted(told) == [f"e-{n}" for n in range(1, 6)]
+    await alice.rest.call("DELETE", path, expect=200)
+    assert (await alice.rest.call("PATCH", path, body(1))).status == 404
+    await view_is_level(stack)
+    assert not await rows(stack, "SELECT 1 FROM view.edits WHERE chat_id = %s", chat)
+
+
 @scenario(180)
 async def test_who_may_change_what(stack, net):
     owner, admin, member, ex, stranger, late = await net.people("owner", "admin", "member", "ex", "stranger", "late")
@@ -198,6 +251,9 @@ async def test_changes_survive_kills_and_a_rebuild(stack, net):
     assert again["seq"] == out.verdict["seq"]
     assert len([1 for _, _, e in await records(stack, "chat.events") if e["clientId"] == "again-1"]) == 1
     await alice.changed("edit", alice.messages[better.id], f"{MARK} the best")
+    await view_is_level(stack)
+    known = "SELECT target, seq, edit_id, said FROM view.edits WHERE chat_id = %s ORDER BY seq"
+    before = await rows(stack, known, chat)
     await made_anew(stack)
 
     async def rebuilt():
@@ -206,6 +262,11 @@ async def test_changes_survive_kills_and_a_rebuild(stack, net):
 
     await until(rebuilt, 60, "the rebuilt view to show the same")
     assert await rows_when(stack, "SELECT 1 FROM view.changes WHERE chat_id = %s", chat)
+    await view_is_level(stack)
+    assert len(before) == 3 and await rows(stack, known, chat) == before
+    sent = {"content": f"{MARK} best", "clientId": "again-1"}
+    answer = (await alice.rest.call("PATCH", f"/api/chats/{chat}/messages/{better.id}", sent, expect=200)).body["message"]
+    assert answer["content"] == f"{MARK} the best"
 
 
 def signs(message: dict) -> tuple[dict, str]:

@@ -67,10 +67,12 @@ async def test_what_is_over_is_gone_for_everybody(stack, net):
     await short_timer(stack, alice, chat, 2)
     first = await alice.told(f"{MARK} for a moment", chat)
     await bob.sees(first.content)
+    await alice.changed("edit", alice.messages[first.id], f"{MARK} for another moment")
     await gone(stack, alice, chat, first.id)
     # emptied by the sweep, whose index it has left; what counts stays
     await rows_when(stack, "SELECT 1 FROM view.messages WHERE id = %s AND content = '' AND due_at IS NULL AND expires_at IS NOT NULL", first.id)
     await view_is_level(stack)
+    assert not await rows(stack, "SELECT 1 FROM view.versions WHERE chat_id = %s UNION ALL SELECT 1 FROM view.edits WHERE chat_id = %s", chat, chat)
     chat_row = (await bob.rest.get(f"/api/chats/{chat}", expect=200)).body["chat"]
     assert chat_row["unread"] == 2 and chat_row["lastMessage"]["gone"] == "expired" and chat_row["lastMessage"]["content"] == ""
 
@@ -128,7 +130,8 @@ async def test_what_is_over_is_gone_for_everybody(stack, net):
         db.commit()
     assert kept.content in written and not written & {first.content, f"{MARK} caption", f"{MARK} better caption"}
     assert not await rows(stack, "SELECT 1 FROM view.messages WHERE chat_id = %s AND media_id IS NOT NULL", chat)
-    assert not await rows(stack, "SELECT 1 FROM view.reactions WHERE chat_id = %s", chat)
+    for table in ("reactions", "edits"):
+        assert not await rows(stack, f"SELECT 1 FROM view.{table} WHERE chat_id = %s", chat)
 
 
 @scenario(240)

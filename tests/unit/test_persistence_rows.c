@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "schemas/names.h"
 #include "sinks/persistence/rows.h"
 #include "sinks/persistence/tables.h"
 #include "tests/unit/test.h"
@@ -218,7 +219,9 @@ TEST(an_older_name_does_not_win)
 TEST(what_changes_messages_is_kept_in_order)
 {
     struct rows *rows = fresh_rows();
-    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A) };
+    struct chat_event event = {
+        .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A), .client_id = span_str("e1")
+    };
 
     event.event.kind = CHAT_EVENT_MESSAGE_EDITED;
     event.event.u.message_edited = (struct message_edited){ .message_id = ID(7),
@@ -238,8 +241,10 @@ TEST(what_changes_messages_is_kept_in_order)
     CHECK_EQ(rows->changes[0].edited_seq, 9);
     CHECK_EQ(rows->changes[0].deleted_seq, 0);
     CHECK_SPAN(rows->changes[0].content, "better");
+    CHECK(id_eq(rows->changes[0].edit, change_id(ID(CHAT), ID(A), span_str("e1"))));
     CHECK_EQ(rows->changes[1].deleted_seq, 10);
     CHECK_EQ(rows->changes[1].edited_seq, 0);
+    CHECK(id_is_zero(rows->changes[1].edit));
     CHECK(id_eq(rows->changes[1].by, ID(A)) && id_eq(rows->changes[1].message, ID(7)));
     event.seq = 11;
     event.event.kind = CHAT_EVENT_REACTION_CHANGED;

@@ -10,6 +10,7 @@
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/render/messages.h"
+#include "schemas/names.h"
 #include "schemas/topics.h"
 
 static const char reaction_rule[] =
@@ -19,6 +20,7 @@ static const char late[] = "stored, but not visible yet: read the message again 
 struct change_ask {
     struct chat_view view;
     struct cq_span client_id, content;
+    enum edit_known known;   /* of such an edit, by the last look */
     struct cq_span reaction; /* empty: it is taken back */
 };
 
@@ -85,15 +87,55 @@ static enum call_next parse_edit(struct call *call, void *asked)
     return CALL_GO_ON;
 }
 
+/* Look whether the view has an edit of this client id, and go on with the message by `then`. */
+static enum call_next with_edit(struct call *call, struct pg *db, struct change_ask *ask,
+                                message_fn *then)
+{
+    struct cq_id chat = call->request.path_id[0];
+    enum cq_status st = view_edit(db, chat, call->request.path_id[1],
+                                  change_id(chat, call->request.who.user, ask->client_id),
+                                  ask->content, &ask->known);
+
+    return st == CQ_OK ? with_message(call, db, ask, then) : call_database(call, st);
+}
+
+static enum call_next reply_message(struct call *call, const struct message_row *row)
+{
+    buf_clear(&call->reply.body);
+    buf_add_str(&call->reply.body, "{\"message\":");
+    render_message(&call->reply.body, row);
+    buf_add_byte(&call->reply.body, '}');
+    return call_reply(call, 200);
+}
+
+/* The message as it is now, once it got this edit: a later one may have overtaken it. */
+static enum call_next reply_known(struct call *call, const struct change_ask *ask,
+                                  const struct message_row *row)
+{
+    switch (ask->known) {
+    case EDIT_UNKNOWN:
+        return CALL_GO_ON;
+    case EDIT_SAME:
+        return reply_message(call, row);
+    case EDIT_OTHER:
+        break;
+    }
+    return write_rejected(call, span_str("conflict"));
+}
+
 static enum call_next submit_edit(struct call *call, const struct change_ask *ask,
                                   const struct message_row *row)
 {
+    enum call_next next;
     struct chat_action *sent;
 
     if (row->deleted || row->gone)
         return call_not_found(call);
     if (!id_eq(row->sender, call->request.who.user))
         return call_error(call, 403, "forbidden", "only who sent a message can edit it");
+    next = reply_known(call, ask, row); /* the same clientId again */
+    if (next != CALL_GO_ON)
+        return next;
     sent = chat_submit(call, &ask->view, ask->client_id);
     sent->action.kind = CHAT_ACTION_MESSAGE_REWRITTEN;
     sent->action.u.message_rewritten =
@@ -105,27 +147,19 @@ static enum call_next submit_edit(struct call *call, const struct change_ask *as
 
 static enum call_next begin_edit(struct call *call, struct pg *db, void *asked)
 {
-    return with_message(call, db, asked, submit_edit);
+    return with_edit(call, db, asked, submit_edit);
 }
 
-/* The message, once it shows this edit or a later one. When the same edit comes again, the view
- * keeps the seq of the first. */
+/* Of a message that was deleted meanwhile no edit is known any more. */
 static enum call_next reply_edited(struct call *call, const struct change_ask *ask,
                                    const struct message_row *row)
 {
-    if (!row->deleted && !row->gone && row->edited_seq < own_seq(call) &&
-        !(row->edited_seq && span_eq(row->content, ask->content)))
-        return CALL_GO_ON;
-    buf_clear(&call->reply.body);
-    buf_add_str(&call->reply.body, "{\"message\":");
-    render_message(&call->reply.body, row);
-    buf_add_byte(&call->reply.body, '}');
-    return call_reply(call, 200);
+    return row->deleted || row->gone ? reply_message(call, row) : reply_known(call, ask, row);
 }
 
 static enum call_next edit_result(struct call *call, struct pg *db, void *asked)
 {
-    return with_message(call, db, asked, reply_edited);
+    return with_edit(call, db, asked, reply_edited);
 }
 
 static const struct write edit_write = {

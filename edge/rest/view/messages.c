@@ -102,6 +102,35 @@ enum cq_status view_message(struct pg *db, struct cq_id chat, struct cq_id id, s
     return pg_run_once(db, sql_message, &params, ret);
 }
 
+/* $1 part, $2 chat, $3 message, $4 edit, $5 content. An id that came again after more than ten minutes has
+ * two edits: either of them is it. */
+static const char sql_edit[] =
+    "SELECT bool_or(e.said = sha256($5)) FROM view.messages l "
+    "JOIN view.edits e ON e.part = l.part AND e.chat_id = l.chat_id AND e.target = l.seq "
+    "WHERE l.part = $1 AND l.chat_id = $2 AND l.id = $3 AND e.edit_id = $4";
+
+enum cq_status view_edit(struct pg *db, struct cq_id chat, struct cq_id message, struct cq_id edit,
+                         struct cq_span content, enum edit_known *ret)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
+    enum cq_status st;
+
+    pg_params_init(&params, PARAMS_BYTES + content.n);
+    pg_add_i32(&params, id_part(chat));
+    pg_add_uuid(&params, chat);
+    pg_add_uuid(&params, message);
+    pg_add_uuid(&params, edit);
+    pg_add_bytea(&params, content);
+    st = pg_run_once(db, sql_edit, &params, &rows);
+    if (st != CQ_OK)
+        return st;
+    *ret = EDIT_UNKNOWN;
+    if (!pg_null(rows, 0, 0))
+        *ret = pg_bool(rows, 0, 0) ? EDIT_SAME : EDIT_OTHER;
+    return CQ_OK;
+}
+
 /* ---- many ----------------------------------------------------------------------------- */
 
 /* $1 ids, $2 part, $3 reader, $4 chat */

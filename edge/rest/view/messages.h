@@ -73,6 +73,19 @@ CQ_MUST_CHECK enum cq_status view_message(struct pg *db, struct cq_id chat, stru
  * compares them. Of one that was deleted, or is gone, nobody knows any more: it counts as such. */
 bool message_was(const struct pg_result *rows, const struct message_sent *want);
 
+/** What the view knows of an edit. */
+enum edit_known {
+    EDIT_UNKNOWN,
+    EDIT_SAME,  /* it was made, whether or not a later one has overtaken it */
+    EDIT_OTHER, /* its id stands for another content */
+};
+
+/** Whether a message has been edited under the id `edit` of change_id(), and to `content`. Of a message that
+ * was deleted, or whose time is over, nothing is known. */
+CQ_MUST_CHECK enum cq_status view_edit(struct pg *db, struct cq_id chat, struct cq_id message,
+                                       struct cq_id edit, struct cq_span content,
+                                       enum edit_known *ret);
+
 /** Where messages of a chat are: a row each, in the order of `ids`; of what `reader` may not see, an empty one. */
 CQ_MUST_CHECK enum cq_status view_places(struct pg *db, struct cq_id chat, const struct cq_id *ids,
                                          size_t n, struct cq_id reader, struct pg_result **ret);
