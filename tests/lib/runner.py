@@ -19,10 +19,11 @@ RESULTS = ROOT / "build/test-results"
 BUDGET_S = {True: 8 * 60, False: 40 * 60}  # quick?
 HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90 minutes
 
-# Left out under the address and undefined-behaviour sanitizers: tests of the tests, and thousands of pushes (test_push.py is in).
-SHARDS = {True: 3, False: 2}  # how many pytests share the system tests, file by file (tests/system/conftest.py); quick?
 PORTS_BETWEEN = 2000
+SHARDS = {True: 3, False: 2}  # how many pytests share the system tests, file by file (tests/system/conftest.py); quick?
+WAITING = 12  # how many unit tests wait at once
 NO_C = "^(lint|binaries)[.]|^oracle[.](evolution|history)$|^unit[.]bench_model$"  # tests that run nothing that is built here
+# Left out under the address and undefined-behaviour sanitizers: tests of the tests, and thousands of pushes (test_push.py is in).
 NOT_ASAN = ["test_checkers.py", "test_push_many.py"]
 FAULT_SEEDS = ("11", "12")  # of the short profile
 TSAN_TESTS = [f"tests/system/test_{name}.py" for name in ("connect", "framing", "chat", "zz_logs")]
@@ -203,9 +204,15 @@ def python_of(folder):
 
 
 def ctest(run, name, build_name, what, timeout, *more, env=None):
-    junit = RESULTS / f"{name}.xml"
-    run.step(name, what, ["ctest", "--test-dir", f"build/{build_name}", "-j2", "--output-on-failure", "--output-junit", junit,
-                          "--no-tests=error", *more], timeout, junit=junit, needs=[f"build-{build_name}"], env=env)
+    """Tests that mostly wait (label `waits` in tests/unit/CMakeLists.txt) run many at once, beside those that compute."""
+
+    def some(name, label, jobs):
+        junit = RESULTS / f"{name}.xml"
+        run.step(name, what, ["ctest", "--test-dir", f"build/{build_name}", f"-j{jobs}", label, "waits", "--output-on-failure",
+                              "--output-junit", junit, "--no-tests=error", *more], timeout, junit=junit, needs=[f"build-{build_name}"], env=env)
+
+    waiting = f"{name}-waits"
+    run.side_by_side((name, lambda: some(name, "-LE", 2)), (waiting, lambda: some(waiting, "-L", WAITING)))
 
 
 def pytest(run, name, what, paths, timeout, *more, needs=(), folder=None, env=None):
