@@ -193,8 +193,9 @@ const char *consumer_error(const struct consumer *consumer);
 int consumer_fd(struct consumer *consumer);
 
 /** Commit `next` (offset of the first record not done) with `meta` (text, may be NULL). What was
- * gathered leaves in one request, and nobody waits for it: with the next consumer_poll(), when
- * partitions are taken away, or when the consumer is freed. Order of calls is kept. One that fails
+ * gathered leaves in one request, and nobody waits for it: with a consumer_poll() after the request
+ * before it was answered, when partitions are taken away, or when the consumer is freed; the last
+ * two wait up to 5 s for the answers. So commits are stored in the order of calls. One that fails
  * leaves again with a poll half a second later, unless a newer one was asked for or the partition
  * was taken away: losing the last one then only means more replay. */
 void consumer_commit(struct consumer *consumer, const char *topic, int32_t partition, int64_t next,

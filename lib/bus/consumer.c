@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/bus/bus.h"
+#include "lib/bus/commits.h"
 #include "lib/bus/gather.h"
 #include "lib/bus/places.h"
 #include "lib/bus/rdkafka_conf.h"
@@ -25,6 +26,7 @@ enum {
                              * stale */
     RESETS_MAX = 3,
     CLOSE_SECONDS = 5,
+    LEAVE_MS = 5000, /* for the last commits to be answered */
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
@@ -57,10 +59,8 @@ struct consumer {
     struct owned owned[OWNED_MAX];
     int owned_n;
     int owned_last; /* the one of the last record: the next is of the same, as a rule */
-    rd_kafka_topic_partition_list_t *commits; /* owned; gathered for one request, NULL for none */
-    rd_kafka_queue_t *begun; /* owned; where the answer to consumer_commit_begin() comes; NULL:
-                              * none is awaited */
-    int64_t again_ms;        /* when those that failed leave once more; 0: none */
+    struct commits commits;
+    int64_t again_ms;      /* when those that failed leave once more; 0: none */
     enum cq_status failed; /* what a callback or a seek said; CQ_AGAIN: the next poll joins anew */
     int resets; /* times that it joined anew because of its place, without a record since */
     int fd;
@@ -84,34 +84,12 @@ static void set_why(struct consumer *consumer, const char *what, rd_kafka_resp_e
              detail ? ": " : "", detail ? detail : "");
 }
 
-static rd_kafka_resp_err_t commit(struct consumer *consumer, rd_kafka_topic_partition_list_t *list,
-                                  bool async)
-{
-    /* The member id is gone already. A broker that has just come back fences a static member that
-     * commits without its id, and that is fatal to this client. */
-    return rd_kafka_assignment_lost(consumer->rk) ? RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST
-                                                  : rd_kafka_commit(consumer->rk, list, async);
-}
-
-static void set_position(rd_kafka_topic_partition_list_t *list, const char *topic,
-                         int32_t partition, int64_t offset, const char *meta)
-{
-    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(list, topic, partition);
-
-    if (!tp)
-        tp = rd_kafka_topic_partition_list_add(list, topic, partition);
-    tp->offset = offset;
-    free(tp->metadata);
-    tp->metadata = meta && *meta ? strdup(meta) : NULL; /* freed with the list */
-    tp->metadata_size = tp->metadata ? strlen(meta) : 0;
-}
-
 static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition,
-                                                      int64_t offset, const char *meta)
+                                                      int64_t offset)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
-    set_position(list, topic, partition, offset, meta);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
     return list;
 }
 
@@ -136,19 +114,17 @@ static void forget_asked(struct owned *owned)
     owned->again = false;
 }
 
-/* A commit of these did not happen. What was asked for last leaves once more: on a partition that
- * gets nothing more, nobody else would ask for it. */
-static void note_failed(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list,
-                        rd_kafka_resp_err_t err)
+/* What was asked for last leaves once more: on a partition that gets nothing more, nobody else would
+ * ask for it. */
+static void on_commit_failed(void *arg, const char *topic, int32_t partition)
 {
-    for (int i = 0; list && i < list->cnt; i++) {
-        struct owned *owned = find_owned(consumer, list->elems[i].topic, list->elems[i].partition);
+    struct consumer *consumer = arg;
+    struct owned *owned = find_owned(consumer, topic, partition);
 
-        if (!owned || owned->asked < 0 || (!err && !list->elems[i].err))
-            continue;
-        owned->again = true;
-        consumer->again_ms = clock_mono_ms() + COMMIT_AGAIN_MS;
-    }
+    if (!owned || owned->asked < 0)
+        return;
+    owned->again = true;
+    consumer->again_ms = clock_mono_ms() + COMMIT_AGAIN_MS;
 }
 
 /* Commits that failed are added to those gathered for the next request. */
@@ -157,40 +133,24 @@ static void gather_again(struct consumer *consumer)
     if (!consumer->again_ms || clock_mono_ms() < consumer->again_ms)
         return;
     consumer->again_ms = 0;
-    if (!consumer->commits)
-        consumer->commits = rd_kafka_topic_partition_list_new(8);
     for (int i = 0; i < consumer->owned_n; i++)
         if (consumer->owned[i].again) {
-            set_position(consumer->commits, consumer->owned[i].topic, consumer->owned[i].partition,
-                         consumer->owned[i].asked, consumer->owned[i].meta);
+            commits_add(&consumer->commits, consumer->owned[i].topic, consumer->owned[i].partition,
+                        consumer->owned[i].asked, consumer->owned[i].meta);
             consumer->owned[i].again = false;
         }
 }
 
-/* What consumer_commit() gathered, in one request. */
-static void flush_commits(struct consumer *consumer)
+static void serve_commits(struct consumer *consumer)
 {
-    rd_kafka_topic_partition_list_t *list;
-    rd_kafka_resp_err_t err;
-
     gather_again(consumer);
-    list = consumer->commits;
-    if (!list)
-        return;
-    consumer->commits = NULL;
-    err = list->cnt ? commit(consumer, list, true) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (err) {
-        note_failed(consumer, list, err);
-        count_add(COUNT_COMMITS_FAILED, 1);
-        log_debug("commit_not_queued", LOG_S("code", rd_kafka_err2name(err)));
-    }
-    rd_kafka_topic_partition_list_destroy(list);
+    commits_serve(&consumer->commits);
 }
 
 static void set_paused(struct consumer *consumer, struct owned *owned, bool paused)
 {
     rd_kafka_topic_partition_list_t *list =
-        one_partition(owned->topic, owned->partition, RD_KAFKA_OFFSET_INVALID, NULL);
+        one_partition(owned->topic, owned->partition, RD_KAFKA_OFFSET_INVALID);
 
     if (paused)
         rd_kafka_pause_partitions(consumer->rk, list);
@@ -211,7 +171,11 @@ static void forget_owned(struct consumer *consumer)
 static void forget_all(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list,
                        bool lost)
 {
-    flush_commits(consumer);
+    if (lost) /* another member has the partitions: nobody waits for what cannot be stored */
+        commits_serve(&consumer->commits);
+    else
+        commits_drain(&consumer->commits, LEAVE_MS);
+    commits_forget(&consumer->commits);
     /* librdkafka remembers the pause of a partition that went away: it would stand still for ever
      * when it comes back. */
     for (int i = 0; i < consumer->owned_n; i++)
@@ -387,19 +351,6 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     }
 }
 
-static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
-                         rd_kafka_topic_partition_list_t *list, void *arg)
-{
-    (void)rk;
-    if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
-        return;
-    note_failed(arg, list, err);
-    if (err) {
-        count_add(COUNT_COMMITS_FAILED, 1);
-        log_debug("commit_failed", LOG_S("code", rd_kafka_err2name(err)));
-    }
-}
-
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
 {
     struct consumer *consumer = arg;
@@ -434,11 +385,11 @@ static enum cq_status join_group(struct consumer *consumer)
         return CQ_FATAL;
     rd_kafka_conf_set_opaque(rc, consumer);
     rd_kafka_conf_set_rebalance_cb(rc, on_rebalance);
-    rd_kafka_conf_set_offset_commit_cb(rc, on_committed);
     rd_kafka_conf_set_error_cb(rc, on_error);
     consumer->rk = rdkafka_client_new(RD_KAFKA_CONSUMER, rc);
     if (!consumer->rk)
         return CQ_FATAL;
+    commits_open(&consumer->commits, consumer->rk, consumer->fd, on_commit_failed, consumer);
     consumer->gather = (struct gather){ .wait_ms = consumer->conf.fetch_wait_ms };
     rd_kafka_poll_set_consumer(consumer->rk);
     if (consumer->fd >= 0) {
@@ -493,21 +444,10 @@ static void *destroy_thread(void *arg)
     return NULL;
 }
 
-/* The answer to consumer_commit_begin() is not awaited any more. */
-static void forget_begun(struct consumer *consumer)
-{
-    if (consumer->begun)
-        rd_kafka_queue_destroy(consumer->begun);
-    consumer->begun = NULL;
-}
-
 /* Drop what is owned or gathered: another member may own it now. */
 static void give_up_all(struct consumer *consumer)
 {
-    forget_begun(consumer);
-    if (consumer->commits)
-        rd_kafka_topic_partition_list_destroy(consumer->commits);
-    consumer->commits = NULL;
+    commits_close(&consumer->commits);
     for (int i = 0; i < consumer->owned_n; i++)
         if (consumer->ops && consumer->ops->revoked)
             consumer->ops->revoked(consumer->arg, consumer->owned[i].topic,
@@ -570,8 +510,7 @@ void consumer_free(struct consumer *consumer)
         free(consumer);
         return;
     }
-    forget_begun(consumer);
-    flush_commits(consumer);
+    commits_drain(&consumer->commits, LEAVE_MS);
     /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_SECONDS;
@@ -581,6 +520,7 @@ void consumer_free(struct consumer *consumer)
         log_debug("consumer_close_gave_up");
         return; /* leaked on purpose: the thread still uses it, and the process is ending */
     }
+    commits_close(&consumer->commits);
     if (consumer->queue)
         rd_kafka_queue_destroy(consumer->queue);
     rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
@@ -713,7 +653,7 @@ enum cq_status consumer_poll(struct consumer *consumer, int timeout_ms, struct b
     int64_t until_ms = 0;
     enum cq_status st;
 
-    flush_commits(consumer);
+    serve_commits(consumer);
     while ((st = poll_one(consumer, timeout_ms, ret)) == CQ_OK && ret->topic &&
            record_is_filler(ret)) {
         record_release(ret);
@@ -756,9 +696,7 @@ void consumer_commit(struct consumer *consumer, const char *topic, int32_t parti
 {
     struct owned *owned = find_owned(consumer, topic, partition);
 
-    if (!consumer->commits)
-        consumer->commits = rd_kafka_topic_partition_list_new(8);
-    set_position(consumer->commits, topic, partition, next, meta);
+    commits_add(&consumer->commits, topic, partition, next, meta);
     if (!owned)
         return;
     forget_asked(owned);
@@ -766,55 +704,34 @@ void consumer_commit(struct consumer *consumer, const char *topic, int32_t parti
     owned->meta = meta && *meta ? strdup(meta) : NULL;
 }
 
+/* One whose outcome the caller hears: it is the caller's to repeat. */
+static void add_heard(struct consumer *consumer, const char *topic, int32_t partition, int64_t next,
+                      const char *meta)
+{
+    struct owned *owned = find_owned(consumer, topic, partition);
+
+    if (owned)
+        forget_asked(owned);
+    commits_add(&consumer->commits, topic, partition, next, meta);
+}
+
 enum cq_status consumer_commit_wait(struct consumer *consumer, const char *topic, int32_t partition,
                                     int64_t next, const char *meta)
 {
-    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next, meta);
-    struct owned *owned = find_owned(consumer, topic, partition);
-    rd_kafka_resp_err_t err;
-
-    flush_commits(consumer); /* the order of calls is kept */
-    if (owned)
-        forget_asked(owned); /* this one is newer, and the caller hears what becomes of it */
-    err = commit(consumer, list, false);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (err == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
-        count_add(COUNT_COMMITS_FAILED, 1); /* others are counted by on_committed */
-    return err ? CQ_AGAIN : CQ_OK;
+    add_heard(consumer, topic, partition, next, meta);
+    return commits_wait(&consumer->commits);
 }
 
 void consumer_commit_begin(struct consumer *consumer, const char *topic, int32_t partition,
                            int64_t next, const char *meta)
 {
-    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next, meta);
-    struct owned *owned = find_owned(consumer, topic, partition);
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST; /* as in commit() */
-
-    flush_commits(consumer);
-    if (owned)
-        forget_asked(owned);
-    forget_begun(consumer);
-    consumer->begun = rd_kafka_queue_new(consumer->rk);
-    if (!rd_kafka_assignment_lost(consumer->rk))
-        err = rd_kafka_commit_queue(consumer->rk, list, consumer->begun, NULL, NULL);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (!err)
-        return;
-    count_add(COUNT_COMMITS_FAILED, 1);
-    forget_begun(consumer);
+    add_heard(consumer, topic, partition, next, meta);
+    commits_begin(&consumer->commits);
 }
 
 enum cq_status consumer_commit_end(struct consumer *consumer, int wait_ms)
 {
-    rd_kafka_event_t *ev = consumer->begun ? rd_kafka_queue_poll(consumer->begun, wait_ms) : NULL;
-    enum cq_status st = ev && !rd_kafka_event_error(ev) ? CQ_OK : CQ_POISON;
-
-    if (consumer->begun && !ev)
-        return CQ_AGAIN;
-    if (ev)
-        rd_kafka_event_destroy(ev);
-    forget_begun(consumer);
-    return st;
+    return commits_end(&consumer->commits, wait_ms);
 }
 
 /* Before 2.1, librdkafka takes the milliseconds of this call for microseconds (its pull request
@@ -837,7 +754,7 @@ static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t 
 
 void consumer_seek(struct consumer *consumer, const char *topic, int32_t partition, int64_t offset)
 {
-    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset, NULL);
+    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset);
     rd_kafka_resp_err_t err = seek(consumer->rk, list);
 
     rd_kafka_topic_partition_list_destroy(list);

@@ -75,6 +75,25 @@ TEST(what_was_asked_for_last_is_what_is_repeated)
     end();
 }
 
+/* librdkafka sends a commit again by itself when the broker says that it timed out; until then, a
+ * newer one can be stored, and the older one after it. */
+TEST(an_older_commit_never_comes_after_a_newer_one)
+{
+    static const rd_kafka_resp_err_t errs[] = { RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT };
+
+    begin();
+    rd_kafka_mock_push_request_errors_array(w.cluster, API_OFFSET_COMMIT, 1, errs);
+    consumer_commit(c, "in", 0, 1, "older");
+    poll_once();
+    consumer_commit(c, "in", 0, 2, "newer");
+    poll_once();
+    for (int64_t until_ms = clock_mono_ms() + QUIET_MS; clock_mono_ms() < until_ms;)
+        poll_once();
+    CHECK(EVENTUALLY((poll_once(), world_committed(&w) == 2)));
+    CHECK_STR(w.meta, "newer");
+    end();
+}
+
 TEST(one_that_was_waited_for_is_the_callers_to_repeat)
 {
     begin();
