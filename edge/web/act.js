@@ -2,25 +2,30 @@
 // What buttons, forms and keys do once somebody is signed in.
 //
 // Names that the browser tests hold on to: #find-phone #composer #group-name #group-members #file #caption,
-// [data-action=find|send|new-group|send-files|main-menu], [data-chat-id] in the list, [data-message-id][data-tick] in a chat.
+// [data-action=find|send|new-group|send-files|main-menu|chat-menu], [data-chat-id] in the list, [data-message-id][data-tick] in a chat.
 import { ask, menu, menuKeys } from "./dialogs.js";
 import { List } from "./list.js";
 import { Mentions } from "./mention.js";
+import { ApiError } from "./session.js";
 import { Thread } from "./thread.js";
-import { errorWords, nameOf, preview, REACTIONS, titleOf } from "./words.js";
+import { errorWords, preview, REACTIONS, titleOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const MINUTE_MS = 60000;
+const SCREENS = { info: () => import("./info.js"), settings: () => import("./settings.js") }; // rarely needed: loaded then
 const canHover = () => matchMedia("(hover: hover)").matches;
 
 export class Act {
   constructor(session, engine, view, files, notice) {
     Object.assign(this, { session, engine, view, files, notice, model: engine.model });
     this.mentions = new Mentions(engine, $("composer"), $("suggest"));
+    this.screens = {};
+    view.lost = () => this.#noContext();
   }
 
   end() {
     this.engine.stop();
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     this.view.end();
     this.files.end();
   }
@@ -118,6 +123,9 @@ export class Act {
     this.view.thread.goToEnd();
   }
 
+  /** For menus: what goes wrong is said. */
+  #safely = (fn) => () => Promise.resolve().then(fn).catch((e) => this.notice(errorWords(e)));
+
   // Messages
 
   #messageOf(e) {
@@ -128,26 +136,34 @@ export class Act {
   menuOf(e) {
     const row = e.closest(".message");
     const m = row && this.#messageOf(row);
-    if (!m || m.state || m.deleted || this.chat.left) return;
+    if (!m || m.state) return;
+    const entries = m.deleted || this.chat.left ? [] : this.#changes(m);
+    if (this.engine.can.has("hiding")) entries.push({ text: "Delete for me", className: "plain danger", run: this.#safely(() => this.#hide(m)) });
+    if (entries.length) menu(row.querySelector(".more"), entries, "What to do with this message");
+  }
+
+  /** What others see, too. */
+  #changes(m) {
     const { engine } = this;
+    const act = this.#safely;
+    const still = !this.chat.blocked;
     const age = Date.now() - m.sentAt;
     const mine = m.from === this.model.me;
     const leads = this.chat.kind === "group" && this.chat.role !== "member";
-    const act = (fn) => () => Promise.resolve(fn()).catch((error) => this.notice(errorWords(error)));
     const entries = [];
-    if (engine.can.has("reactions")) {
+    if (still && engine.can.has("reactions")) {
       for (const reaction of REACTIONS) {
         const own = reaction === m.myReaction;
         entries.push({ text: reaction, label: own ? `Take ${reaction} back` : `React with ${reaction}`, className: own ? "sign own" : "sign", run: act(() => this.#react(m, reaction)) });
       }
     }
-    if (engine.can.has("replies")) entries.push({ text: "Reply", run: act(() => this.#reply(m)) });
+    if (still && engine.can.has("replies")) entries.push({ text: "Reply", run: act(() => this.#reply(m)) });
     if (m.content) entries.push({ text: "Copy text", run: act(() => navigator.clipboard.writeText(m.content)) });
-    if (mine && m.content && engine.can.has("edits") && age < (engine.limits.editMinutes ?? 0) * MINUTE_MS) entries.push({ text: "Edit", run: act(() => this.#edit(m)) });
-    if ((mine || leads) && engine.can.has("deletions") && age < (engine.limits.deleteHours ?? 0) * 60 * MINUTE_MS) {
+    if (still && mine && m.content && engine.can.has("edits") && age < (engine.limits.editMinutes ?? 0) * MINUTE_MS) entries.push({ text: "Edit", run: act(() => this.#edit(m)) });
+    if (still && (mine || leads) && engine.can.has("deletions") && age < (engine.limits.deleteHours ?? 0) * 60 * MINUTE_MS) {
       entries.push({ text: "Delete for everyone", className: "plain danger", run: act(() => this.#delete(m)) });
     }
-    if (entries.length) menu(row.querySelector(".more"), entries, "What to do with this message");
+    return entries;
   }
 
   #react(m, reaction) {
@@ -174,49 +190,55 @@ export class Act {
     await this.engine.changeMessage(m, "DELETE");
   }
 
-  // Groups
-
-  #info() {
-    const { chat } = this;
-    if (!chat || chat.kind !== "group") return;
-    $("rename").value = chat.name;
-    $("info-error").hidden = true;
-    this.view.drawInfo(chat);
-    $("info").showModal();
+  async #hide(m) {
+    const text = `“${preview(m)}” is taken away on all of your devices, for good. Others keep it.`;
+    if (await ask("Delete for me?", text, "Delete")) await this.engine.hideMessage(m);
   }
 
-  /** Do something with the open group and show how it stands then. */
-  async #withGroup(fn) {
-    const { chat } = this;
-    if (!chat) return;
-    $("info-error").hidden = true;
-    try {
-      await fn(chat);
-    } catch (e) {
-      $("info-error").textContent = errorWords(e);
-      $("info-error").hidden = false;
-    }
-    this.view.drawInfo(chat);
-  }
+  // Screens of their own
 
-  #member(button, method, body) {
-    const { userId } = button.closest("[data-user-id]").dataset;
-    return this.#withGroup((chat) => this.engine.change(chat.chatId, method, `/members/${userId}`, body));
-  }
-
-  async #remove(button) {
-    const name = nameOf(this.model, button.closest("[data-user-id]").dataset.userId);
-    const text = `${name} will get no more messages of “${titleOf(this.model, this.chat)}”, and everybody in it sees that.`;
-    if (await ask(`Remove ${name}?`, text, "Remove")) await this.#member(button, "DELETE");
-  }
-
-  async #leave() {
-    const text = `You will get no more messages of “${titleOf(this.model, this.chat)}”. Only an admin can add you again.`;
-    if (!(await ask("Leave the group?", text, "Leave"))) return;
-    await this.#withGroup(async (chat) => {
-      await this.engine.leave(chat.chatId);
-      $("info").close();
+  async screen(name) {
+    const loaded = await SCREENS[name]().catch(() => {
+      throw new ApiError(0, "not_loaded", "This part of the page could not be loaded. Look at your connection, or load the page again.", 0);
     });
+    if (!this.screens[name]) {
+      const screen = (this.screens[name] = new loaded.Screen(this));
+      this.view.screens.push(screen);
+      Object.assign(this.actions, screen.actions);
+      Object.assign(this.forms, screen.forms);
+    }
+    return this.screens[name];
+  }
+
+  async #open(name, what = "show") {
+    const { chat } = this;
+    const screen = await this.screen(name);
+    if (chat === this.chat) screen[what](chat);
+  }
+
+  #chatMenu(button) {
+    const { chat, engine } = this;
+    if (!chat) return;
+    const act = this.#safely;
+    const direct = chat.kind === "direct";
+    const entries = [{ text: direct ? "Contact info" : "Group info", run: act(() => this.#open("info")) }];
+    if (engine.can.has("timers") && !chat.left) entries.push({ text: "Disappearing messages", run: act(() => this.#open("info", "timer")) });
+    if (direct && engine.can.has("blocks")) {
+      entries.push(chat.blocked ? { text: "Unblock", run: act(() => this.unblock()) } : { text: "Block", className: "plain danger", run: act(() => this.block()) });
+    }
+    menu(button, entries, "What to do with this chat");
+  }
+
+  async block() {
+    const { chat } = this;
+    const name = titleOf(this.model, chat);
+    const text = `What ${name} writes to you will not reach you, now or later, and you cannot write to ${name}. Neither of you sees whether the other is online. ${name} is not told. In groups nothing changes.`;
+    if (await ask(`Block ${name}?`, text, "Block")) await this.engine.block(chat, true);
+  }
+
+  async unblock() {
+    await this.engine.block(this.chat, false);
+    if (canHover() && !document.querySelector("dialog[open]")) $("composer").focus();
   }
 
   async #logout() {
@@ -234,8 +256,8 @@ export class Act {
 
   forms = {
     "send-form": () => this.send(),
-    "preview-form": () => {
-      this.files.sendPicked();
+    "preview-form": async () => {
+      await this.files.sendPicked();
       this.#fill();
     },
     "find-form": async () => {
@@ -248,18 +270,16 @@ export class Act {
       $("group-name").value = $("group-members").value = "";
       this.open(chatId);
     },
-    "rename-form": () => this.#withGroup((chat) => this.engine.change(chat.chatId, "PATCH", "", { name: $("rename").value.trim() })),
-    "add-form": () =>
-      this.#withGroup(async (chat) => {
-        await this.engine.addMembers(chat.chatId, $("add-members").value);
-        $("add-members").value = "";
-      }),
   };
 
   actions = {
-    "main-menu": (b) => menu(b, [{ text: "Sign out", run: () => this.#logout().catch((e) => this.notice(errorWords(e))) }], "Menu"),
+    "main-menu": (b) => menu(b, [{ text: "Settings", run: this.#safely(() => this.#open("settings")) }, { text: "Sign out", run: this.#safely(() => this.#logout()) }], "Menu"),
+    "chat-menu": (b) => this.#chatMenu(b),
     back: () => this.close(),
-    info: () => this.#info(),
+    info: () => this.#open("info"),
+    block: () => this.block(),
+    unblock: () => this.unblock(),
+    fold: (b) => b.closest(".message").row.unfold(),
     attach: () => $("file").click(),
     "no-context": () => void this.#noContext(),
     "to-end": () => this.view.thread.goToEnd(),
@@ -272,10 +292,6 @@ export class Act {
     react: (b) => this.#react(this.#messageOf(b), b.dataset.reaction),
     again: (b) => this.engine.again(this.#messageOf(b)),
     discard: (b) => this.#discard(b),
-    promote: (b) => this.#member(b, "PUT", { role: "admin" }),
-    demote: (b) => this.#member(b, "PUT", { role: "member" }),
-    "remove-member": (b) => this.#remove(b),
-    leave: () => this.#leave(),
   };
 
   // Keys, and what is dropped or pasted

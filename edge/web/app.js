@@ -17,6 +17,7 @@ const WHY_KEY = "chasqui.why"; // what the sign-in says after a reload
 let act = null;
 let challenge = null;
 let noticeTimer = 0;
+const running = new Set(); // buttons
 
 const session = new Session(signedOut);
 
@@ -71,10 +72,10 @@ async function signedIn() {
   act.route();
   run(() => engine.connect());
   files.resume();
-  session.insist("GET", "/api/me").then(
-    (me) => ($("my-name").textContent = me.name || me.phoneNumber),
-    () => {},
-  );
+  session.insist("GET", "/api/me").then((me) => {
+    engine.model.myself(me);
+    engine.changed();
+  }, () => {});
 }
 
 /** Over, by this person or by the server: nothing that was on the screen or in this browser stays. */
@@ -95,16 +96,17 @@ function notice(text) {
   noticeTimer = setTimeout(() => ($("notice").hidden = true), NOTICE_MS);
 }
 
-/** Run what a person asked for, once at a time, and say what went wrong. */
+/** Run what a person asked for, once at a time, and say what went wrong. A button that is disabled meanwhile would lose the focus. */
 async function run(fn, button) {
-  if (button) button.disabled = true;
+  if (button && running.has(button)) return;
+  running.add(button);
   try {
     await fn(button);
   } catch (e) {
     if ($("sign-in").hidden) notice(errorWords(e));
     else signInError(errorWords(e));
   } finally {
-    if (button) button.disabled = false;
+    running.delete(button);
   }
 }
 

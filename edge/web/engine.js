@@ -2,10 +2,12 @@
 // docs/protocol.md as a client lives it: ready → sync → merge → receipts; the outbox; what the page can ask for.
 import { Looks } from "./looks.js";
 import { Media } from "./media.js";
+import { Receipts } from "./receipts.js";
 import { ApiError } from "./session.js";
 import { Socket } from "./socket.js";
 import { KEPT_A_CHAT } from "./store.js";
 import { backoff, phoneNumber, sleep, soon, uuid } from "./util.js";
+import { titleOf } from "./words.js";
 
 const HELD_MAX = 5000; // live frames during a sync; more: begin again
 const IN_FLIGHT_MAX = 32; // own messages on the socket without an ack
@@ -17,6 +19,8 @@ const REACH_PAGES = 30; // of history, to come to where a chat is unread
 const ASK_AGAIN_MS = 5000; // history that could not be had
 const NAMES_A_QUESTION = 100;
 const SURE_MS = 1500; // after a reaction: the view has it by then
+const RECEIPT_AGAIN_MS = 1000; // after one that was not taken
+const LOOK_MS = 3600000; // at what has ended, at the latest
 const NAMES_TRIES = 5; // a chat that was heard of live may not be in the view yet
 
 export class Engine {
@@ -40,6 +44,7 @@ export class Engine {
     this.at = "";
     this.asking = new Map(); // chats being described → {again, done}
     this.waitUntil = 0; // no sending before, after a nack
+    this.told = new Receipts(model);
     this.receipts = soon(() => this.#sendReceipts());
     this.stopped = false;
   }
@@ -47,6 +52,7 @@ export class Engine {
   /** What an earlier visit kept. */
   async load() {
     this.cursor = await this.store.load(this.model);
+    this.#expire();
     this.changed();
   }
 
@@ -63,7 +69,10 @@ export class Engine {
     });
     this.socket.open();
     this.timers = [
-      setInterval(() => this.#save(), SAVE_MS),
+      setInterval(() => {
+        this.told.settle(this.socket.heardAt);
+        this.#save();
+      }, SAVE_MS),
       setInterval(() => this.#backgroundSync(), SYNC_EVERY_MS * (0.9 + 0.2 * Math.random())),
       setInterval(() => this.#renew(), 20000),
     ];
@@ -77,6 +86,7 @@ export class Engine {
     this.socket?.stop();
     this.timers?.forEach(clearInterval);
     this.unsure.forEach(clearTimeout);
+    clearTimeout(this.ending);
     this.looks.stop();
     removeEventListener("pagehide", this.#hidden);
     document.removeEventListener("visibilitychange", this.#seen);
@@ -87,6 +97,7 @@ export class Engine {
   #seen = () => {
     if (this.can.has("presence")) this.socket?.send({ t: document.visibilityState === "visible" ? "here" : "away" });
     if (document.visibilityState !== "visible") return;
+    this.#expire();
     this.#renew();
     this.socket?.probe();
     this.receipts();
@@ -128,7 +139,7 @@ export class Engine {
     this.epoch++;
     this.held = null;
     for (const m of this.model.outbox) if (m.state === "sent") m.state = "new";
-    for (const chat of this.model.chats.values()) chat.told = null; // whether it arrived is not known
+    this.told.down();
     this.waitUntil = 0;
     this.looks.down();
     this.#become("off");
@@ -152,11 +163,26 @@ export class Engine {
       case "presence":
         return this.looks.frame(f);
       case "error":
-        return console.warn("refused frame:", f.code, f.message);
+        return this.#refused(f);
       default:
         if (!this.held) return this.#live(f);
         if (this.held.push(f) > HELD_MAX) this.socket.drop();
     }
+  }
+
+  #refused(f) {
+    if (f.of !== "receipt") return console.warn("refused frame:", f.code, f.message);
+    this.told.refused(f.chatId);
+    return setTimeout(this.receipts, RECEIPT_AGAIN_MS * (1 + 0.2 * Math.random()));
+  }
+
+  /** Messages whose time is over are gone, now and when the next one's is. */
+  #expire() {
+    clearTimeout(this.ending);
+    const next = this.model.expire(Date.now());
+    if (next < Infinity && !this.stopped) this.ending = setTimeout(() => this.#expire(), Math.min(LOOK_MS, Math.max(0, next - Date.now())));
+    this.#save();
+    this.changed();
   }
 
   #live(f) {
@@ -164,6 +190,7 @@ export class Engine {
     if (f.t === "message") {
       this.looks.message(f);
       if (model.message(f, true)) this.heard(f);
+      if (f.expiresAt) this.#expire();
       this.#sendOutbox();
       if (!model.chat(f.chatId).known) this.#describe(f.chatId);
     } else if (f.t === "rejected") {
@@ -174,6 +201,17 @@ export class Engine {
       if (model.readElsewhere(f)) this.#describe(f.chatId);
     } else if (f.t === "edited" || f.t === "deleted" || f.t === "reaction") {
       if (model.changed(f)) this.#sure(f);
+    } else if (f.t === "hidden") {
+      model.hidden(f);
+    } else if (f.t === "timer") {
+      model.timed(f);
+      if (!model.chat(f.chatId).known) this.#describe(f.chatId);
+    } else if (f.t === "blocked" || f.t === "unblocked") {
+      model.block(f);
+      this.looks.blocked(f.chatId);
+      this.#describe(f.chatId);
+    } else if (f.t === "profile") {
+      model.myself(f);
     } else if (f.t === "media") {
       model.sized(f);
       this.media.found(f);
@@ -250,6 +288,8 @@ export class Engine {
     for (const c of answer.chats) this.model.describe(c);
     for (const m of answer.messages) this.model.message(m, false);
     for (const t of answer.ticks) this.model.ticks(t);
+    if (answer.me) this.model.myself(answer.me);
+    this.#expire();
     if (!unfinished) this.cursor = answer.cursor;
     this.#save(this.cursor);
     this.changed();
@@ -321,20 +361,7 @@ export class Engine {
   // Receipts
 
   #sendReceipts() {
-    if (this.state !== "on") return;
-    for (const chat of this.model.chats.values()) {
-      if (chat.left || !chat.top) continue;
-      const told = (chat.told ??= { ...chat.mine });
-      const f = { t: "receipt", chatId: chat.chatId };
-      if (chat.top > told.delivered) f.delivered = chat.top;
-      if (chat.readHere > told.read) f.read = chat.readHere;
-      if (!f.delivered && !f.read) continue;
-      if (chat.kind === "direct") f.peer = chat.peer;
-      if (!this.socket.send(f)) return;
-      told.delivered = f.delivered ?? told.delivered;
-      told.read = f.read ?? told.read;
-      this.changed();
-    }
+    if (this.state === "on" && this.told.tell((f) => this.socket.send(f), Date.now())) this.changed();
   }
 
   /** Somebody looked at the chat up to `seq`. */
@@ -344,7 +371,15 @@ export class Engine {
     this.changed();
   }
 
-  // Names
+  // Names and faces
+
+  /** A face shows who or what the chat is. */
+  faceOf(e, chat) {
+    const direct = chat.kind === "direct" && chat.peer;
+    e.classList.toggle("group", !direct);
+    if (direct) this.wantNames([chat.peer]);
+    this.media.setFace(e, direct || chat.chatId, titleOf(this.model, chat), direct ? this.model.pictures.get(direct) : "");
+  }
 
   /** Names that the screen wants. What is known already is asked for once, too: people change theirs. */
   wantNames(userIds) {
@@ -361,7 +396,7 @@ export class Engine {
       const userIds = [...this.namesWanted].slice(0, NAMES_A_QUESTION);
       userIds.forEach((userId) => this.namesWanted.delete(userId));
       const answer = await this.session.insist("POST", "/api/users/lookup", { userIds }).catch(() => null); // asked again after the next `ready`
-      for (const user of answer?.users ?? []) this.model.named(user.userId, user.name);
+      for (const user of answer?.users ?? []) this.model.met(user);
       this.changed();
     }
   }
@@ -384,6 +419,13 @@ export class Engine {
   async changeMessage(m, method, path = "", body = undefined) {
     const answer = await this.session.call(method, `/api/chats/${m.chatId}/messages/${m.id}${path}`, body);
     if (answer.message) this.model.message(answer.message, false);
+    this.changed();
+  }
+
+  /** Gone for this user alone, on all of his devices. */
+  async hideMessage(m) {
+    await this.session.call("POST", `/api/chats/${m.chatId}/hidden`, { messages: [m.id] });
+    this.model.hidden({ chatId: m.chatId, seq: 0, messages: [{ id: m.id, seq: m.seq }] });
     this.changed();
   }
 
@@ -475,6 +517,7 @@ export class Engine {
       const query = before ? `before=${before}&limit=${limit}` : `limit=${limit}`;
       const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`, undefined, 3);
       for (const m of page.messages) this.model.message(m, false);
+      this.#expire();
       chat.all = !page.more;
       return true;
     } catch (e) {
@@ -537,6 +580,28 @@ export class Engine {
 
   async addMembers(chatId, phones) {
     return this.change(chatId, "POST", "/members", { add: (await this.find(phones)).map((c) => c.userId) });
+  }
+
+  /** The other of a direct chat. The frame says so, too; the answer may be first. */
+  async block(chat, yes) {
+    await this.session.call(yes ? "PUT" : "DELETE", `/api/users/${chat.peer}/block`);
+    await this.#describe(chat.chatId);
+    this.looks.blocked(chat.chatId);
+    this.receipts();
+  }
+
+  /** What somebody shows of himself: {name, about, picture}. */
+  async userOf(userId) {
+    const { user } = await this.session.insist("GET", `/api/users/${userId}`, undefined, 3);
+    this.model.met(user);
+    this.changed();
+    return user;
+  }
+
+  /** → what is shown of this user then. */
+  async profile(body) {
+    this.model.myself(await this.session.call("PATCH", "/api/me", body));
+    this.changed();
   }
 
   async leave(chatId) {

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Files before they are sent: looked at, with a caption, and taken back where they are not wanted. Then on their way.
-import { typeOf, Upload } from "./upload.js";
 import { el } from "./util.js";
 import { bytes, tooLarge } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const FILES_MAX = 30; // at once
+const sending = () => import("./upload.js"); // after what everybody sees first
+
+/** What it is sent as: pictures, video and audio that browsers show, anything else as a document. */
+export function typeOf(file) {
+  if (["image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/avif"].includes(file.type)) return "image";
+  if (["video/mp4", "video/webm", "video/quicktime", "video/3gpp"].includes(file.type)) return "video";
+  if (/^audio\/(ogg|mpeg|mp4|x-m4a|wav|x-wav|webm|aac|flac|x-flac|3gpp)$/.test(file.type)) return "audio";
+  return "document";
+}
 
 export class Files {
   #picked = []; // {file, type, url}
@@ -14,13 +22,14 @@ export class Files {
 
   constructor(session, engine, drawn) {
     Object.assign(this, { session, engine, drawn });
+    sending().catch(() => {}); // so that it is here when there is no network
   }
 
   // Before
 
   /** Show what would be sent to the chat. */
   pick(chat, files) {
-    if (!chat || chat.left || !files.length) return;
+    if (!chat || chat.left || chat.blocked || !files.length) return;
     this.#chat = chat;
     for (const file of files.slice(0, FILES_MAX - this.#picked.length)) {
       const type = typeOf(file);
@@ -93,18 +102,19 @@ export class Files {
     $("picked").replaceChildren();
   }
 
-  sendPicked() {
+  async sendPicked() {
+    const { Upload } = await sending();
     const chat = this.#chat;
     const caption = $("caption").value.trim();
     if ($("composer").value.trim() === caption) this.engine.write(chat, "");
-    this.#picked.forEach(({ file, type }, i) => this.#send(chat, file, { type, caption: i === 0 ? caption : "" }));
+    this.#picked.forEach(({ file, type }, i) => this.#send(Upload, chat, file, { type, caption: i === 0 ? caption : "" }));
     $("preview").close();
   }
 
   // On their way
 
   /** No other window of this browser sends it meanwhile; one that another sends already is left to that. */
-  #send(chat, file, was) {
+  #send(Upload, chat, file, was) {
     const { engine } = this;
     const u = new Upload(this.session, engine.store, chat, file, this.drawn, (mediaId, type) => {
       if (!engine.stopped) engine.send(chat, u.caption, { type, mediaId }, u.id);
@@ -129,9 +139,11 @@ export class Files {
   /** Those that a reload, or the end of the browser, broke off. Without locks two windows would do them twice. */
   async resume() {
     if (!navigator.locks) return;
-    for (const was of await this.engine.store.uploads()) {
+    const found = await this.engine.store.uploads();
+    const { Upload } = await sending();
+    for (const was of found) {
       const chat = this.engine.model.chats.get(was.chatId);
-      if (chat) this.#send(chat, was.file, was);
+      if (chat) this.#send(Upload, chat, was.file, was);
     }
   }
 

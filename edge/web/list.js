@@ -4,15 +4,6 @@ import { arrange, hide, mark, put, reachable, roving } from "./keys.js";
 import { el } from "./util.js";
 import { nameOf, preview, TICKS, titleOf, when } from "./words.js";
 
-const TINTS = 8;
-
-/** The same colour for the same chat everywhere. */
-function tint(id) {
-  let n = 0;
-  for (const c of id) n = (n * 31 + c.codePointAt(0)) >>> 0;
-  return n % TINTS;
-}
-
 export class List {
   #items = new Map(); // chatId → li
   #open = null;
@@ -42,9 +33,9 @@ export class List {
     button.type = "button";
     button.tabIndex = -1;
     button.dataset.chatId = chat.chatId;
-    for (const part of ["face", "name", "when", "last", "unread"]) button.append(el("span", part));
-    button.firstChild.dataset.tint = tint(chat.peer ?? chat.chatId);
-    button.firstChild.setAttribute("aria-hidden", "true");
+    for (const part of ["name", "when", "last", "unread"]) button.append(el("span", part));
+    button.prepend(this.engine.media.face());
+    for (const part of button.querySelectorAll(".name, .last")) part.dir = "auto";
     item.append(button);
     this.#items.set(chat.chatId, item);
     return item;
@@ -57,11 +48,13 @@ export class List {
     if (own?.state === "failed") return ["failed", `⚠ Not sent: ${preview(own)}`];
     if (chat.draft && chat.chatId !== this.engine.openChat) return ["draft", `Draft: ${chat.draft.slice(0, 120)}`];
     if (own) return ["waiting", `${TICKS[model.tick(chat, own)]} ${preview(own)}`];
-    if (!chat.last) return ["", chat.kind === "group" ? "New group" : ""];
-    const mine = chat.last.from === model.me;
-    if (chat.kind === "group" && !mine) this.engine.wantNames([chat.last.from]);
-    const who = mine ? "You: " : chat.kind === "group" ? `${nameOf(model, chat.last.from)}: ` : "";
-    return ["", who + preview(chat.last)];
+    const last = model.lastOf(chat);
+    if (!last) return ["", chat.kind === "group" ? "New group" : ""];
+    if (last.gone) return ["quiet", preview(last)];
+    const mine = last.from === model.me;
+    if (chat.kind === "group" && !mine) this.engine.wantNames([last.from]);
+    const who = mine ? "You: " : chat.kind === "group" ? `${nameOf(model, last.from)}: ` : "";
+    return [last.deleted ? "quiet" : "", who + preview(last)];
   }
 
   #item(chat, open) {
@@ -70,8 +63,7 @@ export class List {
     const [face, name, time, last, unread] = button.children;
     const title = titleOf(this.model, chat);
     const [kind, words] = this.#last(chat);
-    mark(face, "class", chat.kind === "group" ? "face group" : "face");
-    put(face, [...title][0].toUpperCase());
+    this.engine.faceOf(face, chat);
     put(name, title);
     put(time, when(chat.last?.sentAt));
     put(last, words);

@@ -58,9 +58,17 @@ export class Looks {
       this.engine.socket?.send({ t: "unlook", chatId: before.chatId });
       if (before.kind === "direct" && before.peer) this.engine.socket?.send({ t: "unlook", userId: before.peer });
     }
-    if (!chat || !this.#session || chat.left) return;
+    if (!chat || !this.#session || chat.left || chat.blocked) return;
     if (this.engine.can.has("typing")) this.#look("chat", `/api/chats/${chat.chatId}/ticket`);
     if (this.engine.can.has("presence") && chat.kind === "direct" && chat.peer) this.#look("user", `/api/users/${chat.peer}/ticket`);
+  }
+
+  /** Its person was blocked, or is not any more: nothing is shown, or again what there is. */
+  blocked(chatId) {
+    const chat = this.#chat;
+    if (chat?.chatId !== chatId) return;
+    this.show(null);
+    this.show(chat);
   }
 
   async #look(kind, path) {

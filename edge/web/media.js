@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Files as they are seen: links are asked for when a message is drawn, and again when they are about to end.
+import { mark, put } from "./keys.js";
 import { el } from "./util.js";
+import { initials, tint } from "./words.js";
 
 const SIDE_PX = 320;
 const TALL_PX = 384;
@@ -14,6 +16,7 @@ const seconds = (ms) => `${Math.floor(ms / 60000)}:${String(Math.round(ms / 1000
 export class Media {
   #known = new Map(); // mediaId → promise of what the server says of it
   #told = new Map(); // mediaId → `media` frame: the view says the same a little later
+  #near = null; // sees which faces come into view
 
   constructor(session) {
     this.session = session;
@@ -64,6 +67,40 @@ export class Media {
     this.#size(box, media?.width, media?.height);
     this.fill(box, mediaId);
     return box;
+  }
+
+  // Faces: two letters on a colour, and a picture above them when there is one
+
+  face(className = "") {
+    const e = el("span", "face");
+    if (className) e.classList.add(className);
+    e.setAttribute("aria-hidden", "true");
+    e.append(el("span"));
+    return e;
+  }
+
+  /** Whose it is; pictures are asked for when they are in view. */
+  setFace(e, id, title, picture = "") {
+    mark(e, "data-tint", tint(id));
+    put(e.firstChild, initials(title));
+    if ((e.dataset.picture ?? "") === picture) return;
+    mark(e, "data-picture", picture || null);
+    e.querySelector("img")?.remove();
+    this.#near ??= new IntersectionObserver((seen) => seen.forEach(({ isIntersecting, target }) => isIntersecting && this.#portrait(target)));
+    this.#near.unobserve(e);
+    if (picture) this.#near.observe(e);
+  }
+
+  async #portrait(e) {
+    const { picture } = e.dataset;
+    this.#near.unobserve(e);
+    const about = await this.#about(picture);
+    if (!about || e.dataset.picture !== picture || e.querySelector("img")) return;
+    const image = el("img");
+    image.alt = "";
+    image.src = about.thumbnailUrl ?? about.url;
+    image.addEventListener("error", () => image.remove());
+    e.append(image);
   }
 
   #size(box, width, height) {

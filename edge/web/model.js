@@ -20,6 +20,9 @@ export class Model {
     this.me = me;
     this.chats = new Map(); // chatId → chat
     this.people = new Map(); // userId → name
+    this.pictures = new Map(); // userId → mediaId
+    this.profile = {}; // what this user shows of himself, and to whom
+    this.expiring = new Map(); // message that ends → its chat
     this.outbox = []; // own messages without a verdict, in the order of sending
     // to be stored; null: to be removed
     this.dirty = { chats: new Set(), messages: new Map(), outbox: new Map(), drafts: new Set(), people: new Set() };
@@ -52,6 +55,9 @@ export class Model {
         readHere: 0, // what was seen in this browser
         top: 0, // highest seq of others that this device holds
         all: false, // nothing older is on the server
+        except: [], // places of messages that stay at one tick: [{after, before}]
+        blocked: false, blockSeq: 0, // by this user; as of this seq
+        timer: 0, timerSeq: 0, // seconds that new messages stay; 0: for good
         draft: "", replyTo: null, // what is being written, and what it answers: {id, seq}
         messages: [], ids: new Map(), pending: [],
       };
@@ -73,6 +79,23 @@ export class Model {
     this.news.names = true;
   }
 
+  /** What the server says of a user: {userId, name, picture?}. */
+  met({ userId, name, picture }) {
+    this.named(userId, name);
+    if (picture === undefined || (this.pictures.get(userId) ?? "") === picture) return;
+    if (picture) this.pictures.set(userId, picture);
+    else this.pictures.delete(userId);
+    this.dirty.people.add(userId);
+    this.news.names = true;
+  }
+
+  /** `/api/me`, `me` of a sync, the frame `profile`: what it names. */
+  myself(f) {
+    for (const key of ["name", "about", "picture", "readReceipts", "phoneNumber"]) if (f[key] !== undefined) this.profile[key] = f[key];
+    if (f.privacy) this.profile.privacy = { ...this.profile.privacy, ...f.privacy };
+    this.met({ userId: this.me, name: f.name, picture: f.picture });
+  }
+
   /** What the server says of a chat, by REST. */
   describe(c) {
     const chat = this.chat(c.chatId);
@@ -85,10 +108,24 @@ export class Model {
     if (c.members) chat.members = c.members.map(({ userId, role }) => ({ userId, role }));
     for (const m of c.members ?? []) this.named(m.userId, m.name); // also kept for those who leave
     if (chat.kind === "direct" && chat.peer) this.named(chat.peer, chat.name);
-    if (c.lastMessage && c.lastMessage.seq >= (chat.last?.seq ?? 0)) chat.last = c.lastMessage;
+    const last = this.lastOf(chat);
+    if (c.lastMessage && (c.lastMessage.seq >= (chat.last?.seq ?? 0) || last?.gone)) this.#last(chat, c.lastMessage);
+    if (chat.kind === "direct") chat.blocked = Boolean(c.blocked);
+    chat.timer = c.timer ?? 0;
     this.#count(chat, c);
     this.#touch(chat);
     return chat;
+  }
+
+  #last(chat, m) {
+    chat.last = m;
+    if (m.expiresAt && !m.gone) this.expiring.set(m, chat);
+  }
+
+  /** What was said last and can be seen; what is gone when nothing else is held. */
+  lastOf(chat) {
+    const last = chat.last && (chat.ids.get(chat.last.id) ?? chat.last);
+    return (last?.gone && chat.messages.findLast((m) => !m.gone && m.type !== "event")) || last;
   }
 
   /** Unread and ticks as the server has them, less what was read here since. */
@@ -97,6 +134,7 @@ export class Model {
     const was = chat.unread;
     chat.delivered = Math.max(chat.delivered, c.delivered ?? 0);
     if (c.read > chat.read) this.#ticked(chat, c.read);
+    if (chat.kind === "direct" && c.delivered !== undefined) chat.except = c.except ?? [];
     chat.read = Math.max(chat.read, c.read ?? 0);
     chat.mine.delivered = Math.max(chat.mine.delivered, c.mySeq?.delivered ?? 0);
     chat.mine.read = Math.max(chat.mine.read, c.mySeq?.read ?? 0);
@@ -121,14 +159,22 @@ export class Model {
   }
 
   #foreign(m) {
-    return m.from !== this.me && m.type !== "event";
+    return m.from !== this.me && m.type !== "event" && m.gone !== "hidden";
   }
 
   /** The place in `messages` of the first one that is unread; -1: none is held. */
   firstUnread(chat) {
     if (!chat.unread) return -1;
-    for (let i = above(chat.messages, this.readTo(chat)); i < chat.messages.length; i++) if (this.#foreign(chat.messages[i])) return i;
+    for (let i = above(chat.messages, this.readTo(chat)); i < chat.messages.length; i++) if (this.#foreign(chat.messages[i]) && !chat.messages[i].gone) return i;
     return -1;
+  }
+
+  /** Up to where somebody has seen everything who saw what stands up to `seq`: nobody sees what is gone. */
+  pastGone(chat, seq) {
+    let to = seq;
+    for (let i = above(chat.messages, seq); i < chat.messages.length && (chat.messages[i].gone || !this.#foreign(chat.messages[i])); i++)
+      if (chat.messages[i].gone) to = chat.messages[i].seq;
+    return to;
   }
 
   /** Are all unread messages held here? */
@@ -153,7 +199,9 @@ export class Model {
       mediaId: m.mediaId, media: m.media && { width: m.media.width, height: m.media.height, name: m.media.name },
       replyTo: m.replyTo, mentions: m.mentions, forwarded: m.forwarded,
       edited: m.edited, deleted: m.deleted, reactions: m.reactions ?? [], myReaction: m.myReaction ?? "",
+      expiresAt: m.expiresAt, gone: m.gone,
     };
+    if (m.expiresAt && !m.gone) this.expiring.set(kept, chat);
     chat.ids.set(m.id, kept);
     insert(chat.messages, kept);
     if (m.seq >= (chat.last?.seq ?? 0)) chat.last = kept;
@@ -175,9 +223,38 @@ export class Model {
     if (m.deleted) Object.assign(kept, { deleted: m.deleted, content: "", mediaId: undefined, reactions: [] });
     else if (!kept.deleted && (m.edited?.seq ?? 0) > (kept.edited?.seq ?? 0)) Object.assign(kept, { edited: m.edited, content: m.content });
     if ("reactions" in m && !kept.deleted) Object.assign(kept, { reactions: m.reactions, myReaction: m.myReaction ?? "" });
+    if (m.gone) return void this.#vanish(chat, kept, m.gone);
     if (JSON.stringify(kept) === was) return;
     this.dirty.messages.set(m.id, kept);
-    this.#touch(chat, kept);
+    this.#altered(chat, kept);
+  }
+
+  /** It looks another way now, and so do those that quote it. */
+  #altered(chat, m) {
+    this.#touch(chat, m);
+    for (const other of chat.messages) if (other.replyTo?.id === m.id) this.news.messages.add(other);
+  }
+
+  /** Its time is over, or this user does not want to see it. Its place stays: seqs and counts are as they were. */
+  #vanish(chat, m, gone) {
+    this.expiring.delete(m);
+    if (m.gone) return;
+    if (gone === "hidden" && chat.unread && this.#foreign(m) && m.seq > this.readTo(chat)) chat.unread--;
+    for (const key of ["mediaId", "media", "mentions", "forwarded", "edited", "replyTo", "given"]) delete m[key];
+    Object.assign(m, { gone, content: "", reactions: [], myReaction: "" });
+    if (chat.replyTo?.id === m.id) this.write(chat, chat.draft, null);
+    if (chat.last !== m || chat.ids.get(m.id) === m) this.dirty.messages.set(m.id, m);
+    this.#altered(chat, m);
+  }
+
+  /** Messages whose time is over are gone; → when the next one's is, or Infinity. */
+  expire(now) {
+    let next = Infinity;
+    for (const [m, chat] of [...this.expiring]) {
+      if (m.expiresAt <= now) this.#vanish(chat, m, "expired");
+      else next = Math.min(next, m.expiresAt);
+    }
+    return next;
   }
 
   /** `edited`, `deleted`, `reaction`. Both id and seq have to match. True when REST has to be asked for the message. */
@@ -186,11 +263,19 @@ export class Model {
     if (f.by !== this.me) chat.top = Math.max(chat.top, f.seq);
     const m = chat.ids.get(f.messageId);
     chat.pending = chat.pending.filter((p) => p !== f);
-    if (!m) {
-      if (chat.pending.push(f) > PENDING_MAX) chat.pending.shift();
+    if (m) return this.#change(chat, m, f);
+    if (chat.last?.id === f.messageId) this.#change(chat, chat.last, f); // the list of chats shows it
+    if (chat.pending.push(f) > PENDING_MAX) chat.pending.shift();
+    return false;
+  }
+
+  #change(chat, m, f) {
+    if (m.seq !== f.messageSeq) return false;
+    if (f.t === "hidden") {
+      this.#vanish(chat, m, "hidden");
       return false;
     }
-    if (m.seq !== f.messageSeq || m.deleted) return false;
+    if (m.deleted || m.gone) return false;
     if (f.t === "deleted") {
       Object.assign(m, { deleted: { seq: f.seq, by: f.by, at: f.at }, content: "", mediaId: undefined, reactions: [] });
     } else if (f.t === "edited") {
@@ -199,9 +284,14 @@ export class Model {
     } else if (!this.#reacted(m, f)) {
       return false;
     }
-    this.dirty.messages.set(m.id, m);
-    this.#touch(chat, m);
+    if (chat.ids.get(m.id) === m) this.dirty.messages.set(m.id, m);
+    this.#altered(chat, m);
     return f.t === "reaction" && f.by !== this.me; // whether this user had given another sign before is not always known
+  }
+
+  /** A `hidden` frame: this user deleted messages for himself. */
+  hidden({ chatId, seq, messages }) {
+    for (const { id, seq: messageSeq } of messages) this.changed({ t: "hidden", chatId, seq, messageId: id, messageSeq, by: this.me });
   }
 
   #reacted(m, f) {
@@ -210,7 +300,7 @@ export class Model {
     const before = f.by === this.me ? m.myReaction : given[f.by]?.reaction ?? "";
     given[f.by] = { seq: f.seq, reaction: f.reaction };
     if (f.by === this.me) m.myReaction = f.reaction;
-    const counts = new Map(m.reactions.map((r) => [r.reaction, r.count]));
+    const counts = new Map((m.reactions ?? []).map((r) => [r.reaction, r.count]));
     if (before !== f.reaction) {
       if (before) counts.set(before, (counts.get(before) ?? 1) - 1);
       if (f.reaction) counts.set(f.reaction, (counts.get(f.reaction) ?? 0) + 1);
@@ -234,6 +324,7 @@ export class Model {
     this.#ticked(chat, Math.max(t.delivered ?? 0, t.read ?? 0));
     chat.delivered = Math.max(chat.delivered, t.delivered ?? 0);
     chat.read = Math.max(chat.read, t.read ?? 0);
+    if (chat.kind === "direct") chat.except = t.except ?? [];
     this.dirty.chats.add(chat);
   }
 
@@ -255,14 +346,14 @@ export class Model {
     return !held;
   }
 
-  /** A line in the chat about the group itself. Only who is there when it happens is told. */
+  /** A line in the chat about the chat itself. Only who is there when it happens is told. */
   #event(f) {
     const chat = this.chat(f.chatId);
     const id = `event-${f.seq}`;
     if (chat.ids.has(id)) return;
     const kept = {
       id, clientId: id, chatId: f.chatId, seq: f.seq, from: f.by, type: "event", sentAt: f.at,
-      about: f.t === "member" ? "members" : f.members ? "began" : "renamed", name: f.name, changes: f.changes,
+      about: f.t === "member" ? "members" : f.t === "timer" ? "timer" : f.members ? "began" : "renamed", name: f.name, changes: f.changes, seconds: f.seconds,
     };
     chat.ids.set(id, kept);
     insert(chat.messages, kept);
@@ -303,6 +394,22 @@ export class Model {
     }
     this.#touch(chat);
     return again;
+  }
+
+  /** A `timer` frame. */
+  timed(f) {
+    const chat = this.chat(f.chatId);
+    this.#event(f);
+    if (f.seq > (chat.timerSeq ?? 0)) Object.assign(chat, { timer: f.seconds, timerSeq: f.seq });
+    this.#touch(chat);
+  }
+
+  /** `blocked`, `unblocked`: the one with the highest seq counts. */
+  block(f) {
+    const chat = this.chat(f.chatId);
+    if (f.seq < (chat.blockSeq ?? 0)) return;
+    Object.assign(chat, { kind: "direct", peer: chat.peer ?? f.userId, blocked: f.t === "blocked", blockSeq: f.seq });
+    this.#touch(chat);
   }
 
   left(chatId) {
@@ -381,6 +488,7 @@ export class Model {
   tick(chat, m) {
     if (m.state) return m.state === "acked" ? "sent" : "none";
     if (m.from !== this.me) return "none";
+    if (chat.except?.some(({ after, before }) => m.seq > after && m.seq < before)) return "sent";
     if (m.seq <= chat.read) return "read";
     return m.seq <= chat.delivered ? "delivered" : "sent";
   }

@@ -2,7 +2,7 @@
 // A message on the screen. Text enters only as textContent.
 import { hide, mark, put } from "./keys.js";
 import { el } from "./util.js";
-import { clock, DELETED, eventWords, nameOf, parts, preview, reason, TICK_WORDS, TICKS } from "./words.js";
+import { beginning, clock, DELETED, eventWords, GONE, isLong, nameOf, parts, preview, reason, TICK_WORDS, TICKS } from "./words.js";
 
 function button(className, action, text, label) {
   const b = el("button", className, text);
@@ -12,10 +12,11 @@ function button(className, action, text, label) {
   return b;
 }
 
-function texts(place, content) {
-  if (place.dataset.shown === content) return;
-  place.dataset.shown = content;
-  place.replaceChildren(...parts(content).map(({ text, href }) => {
+function texts(place, content, whole) {
+  const key = `${whole ? "whole" : "folded"} ${content}`;
+  if (place.shown === key) return;
+  place.shown = key;
+  place.replaceChildren(...(whole ? parts(content) : beginning(content)).map(({ text, href }) => {
     if (!href) return document.createTextNode(text);
     const a = el("a", "", text);
     a.href = href;
@@ -31,6 +32,8 @@ export class Row {
     Object.assign(this, { engine, chat, m, model: engine.model });
     this.mine = Boolean(m.state) || m.from === this.model.me;
     this.e = m.type === "event" ? el("li", "event") : this.#make(m);
+    this.e.row = this;
+    this.whole = false; // a long text
     this.update(m);
   }
 
@@ -38,13 +41,16 @@ export class Row {
     const row = el("li", this.mine ? "message mine" : "message");
     row.tabIndex = -1;
     this.from = this.mine || this.chat.kind !== "group" ? null : el("div", "from");
+    if (this.from) this.from.dir = "auto";
     this.forwarded = el("div", "kind", "Forwarded");
     this.quote = button("quote", "quoted", "");
     this.quote.tabIndex = -1;
     this.quote.append(el("span", "from"), el("span", "said"));
+    for (const part of this.quote.children) part.dir = "auto";
     this.body = el("div", "body");
     this.text = el("div", "text");
     this.text.dir = "auto";
+    this.fold = button("fold plain", "fold", "");
     this.marks = el("div", "marks");
     this.failed = el("span", "failed");
     this.edited = el("span", "", "edited");
@@ -56,7 +62,7 @@ export class Row {
     this.more.tabIndex = -1;
     const foot = el("div", "foot");
     foot.append(this.failed, this.edited, this.time, this.tick);
-    row.append(...[this.from, this.forwarded, this.quote, this.body, this.text, foot, this.marks, this.more].filter(Boolean));
+    row.append(...[this.from, this.forwarded, this.quote, this.body, this.text, this.fold, foot, this.marks, this.more].filter(Boolean));
     return row;
   }
 
@@ -75,7 +81,7 @@ export class Row {
     this.#failure(m);
     mark(e, "data-mention", m.mentions?.includes(this.model.me) && !m.deleted ? "yes" : null);
     hide(this.edited, !m.edited || Boolean(m.deleted));
-    hide(this.more, Boolean(m.state) || Boolean(m.deleted));
+    hide(this.more, Boolean(m.state) || (Boolean(m.deleted) && !this.engine.can.has("hiding")));
     return this.#marks(m);
   }
 
@@ -95,8 +101,8 @@ export class Row {
     if (!shown) return;
     const to = this.chat.ids.get(m.replyTo.id);
     const found = to?.seq === m.replyTo.seq ? to : null;
-    put(this.quote.firstChild, found ? nameOf(this.model, found.from) : "");
-    put(this.quote.lastChild, found ? preview(found) : "An earlier message");
+    put(this.quote.firstChild, found && !found.gone ? nameOf(this.model, found.from) : "");
+    put(this.quote.lastChild, found?.gone ? GONE : found ? preview(found) : "An earlier message");
   }
 
   #content(m) {
@@ -111,7 +117,17 @@ export class Row {
     }
     const content = m.deleted ? DELETED : m.content || (mediaId || m.type === "text" ? "" : preview(m));
     hide(this.text, !content);
-    texts(this.text, content);
+    const long = isLong(content);
+    texts(this.text, content, !long || this.whole);
+    hide(this.fold, !long);
+    put(this.fold, this.whole ? "Read less" : "Read more");
+    mark(this.fold, "aria-expanded", this.whole);
+  }
+
+  /** All of a long text, or its beginning. */
+  unfold() {
+    this.whole = !this.whole;
+    this.#content(this.m);
   }
 
   #tick(m) {

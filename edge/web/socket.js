@@ -126,6 +126,11 @@ export class Socket {
     this.#timer = setTimeout(() => this.open(), backoff(this.#attempt++, 500, CAP_MS));
   }
 
+  /** When the server was heard last; 0: not on this connection. */
+  get heardAt() {
+    return this.#ws ? this.#lastSeen : 0;
+  }
+
   /** False when there is no open socket; nothing was sent then. */
   send(f) {
     if (this.#ws?.readyState !== WebSocket.OPEN || !this.#used) return false;

@@ -60,7 +60,10 @@ export class Store {
       asked(tx.objectStore("drafts").getAll()),
       asked(tx.objectStore("people").getAll(undefined, KEPT_PEOPLE)),
     ]);
-    for (const p of people) model.people.set(p.userId, p.name);
+    for (const p of people) {
+      if (p.name) model.people.set(p.userId, p.name);
+      if (p.picture) model.pictures.set(p.userId, p.picture);
+    }
     for (const { names, ...c } of chats) {
       Object.assign(model.chat(c.chatId), c);
       for (const [userId, name] of Object.entries(names ?? {})) model.named(userId, name); // where older versions kept them
@@ -71,7 +74,9 @@ export class Store {
       if (!chat || chat.ids.has(m.id)) continue;
       chat.ids.set(m.id, m);
       chat.messages.push(m);
+      if (m.expiresAt && !m.gone) model.expiring.set(m, chat);
     }
+    for (const chat of model.chats.values()) if (chat.last?.expiresAt && !chat.ids.has(chat.last.id)) model.expiring.set(chat.last, chat);
     const surplus = this.#prune(model);
     model.outbox = outbox.sort((a, b) => a.order - b.order).map((m) => ({ ...m, state: m.state === "sent" ? "new" : m.state }));
     for (const m of [...model.outbox]) if (model.chats.get(m.chatId)?.messages.some((k) => k.clientId === m.clientId)) model.verdict(m.clientId);
@@ -114,7 +119,7 @@ export class Store {
       if (draft || replyTo) tx.objectStore("drafts").put({ chatId, text: draft, replyTo });
       else tx.objectStore("drafts").delete(chatId);
     }
-    for (const userId of dirty.people) tx.objectStore("people").put({ userId, name: model.people.get(userId) });
+    for (const userId of dirty.people) tx.objectStore("people").put({ userId, name: model.people.get(userId), picture: model.pictures.get(userId) });
     if (cursor !== undefined) tx.objectStore("about").put(cursor, "cursor");
     for (const d of Object.values(dirty)) d.clear();
     await new Promise((done) => {

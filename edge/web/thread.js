@@ -221,11 +221,13 @@ export class Thread {
 
   // Read
 
+  get #looking() {
+    return this.#chat && !this.#chat.blocked && this.#focused && !document.querySelector("dialog[open]") && !this.list.hasAttribute("aria-busy") && this.scroll.clientHeight > 0;
+  }
+
   /** The seq of the last message in view, in a window that has the focus. */
   #inView() {
-    if (!this.#chat || !this.#focused || document.querySelector("dialog[open]") || this.list.hasAttribute("aria-busy")) return 0;
     const view = this.scroll.getBoundingClientRect();
-    if (!view.height) return 0;
     const rows = this.list.children;
     for (let i = Math.min(rows.length - 1, this.#firstIn(view.bottom)); i >= 0; i--) {
       const box = rows[i].getBoundingClientRect();
@@ -236,14 +238,19 @@ export class Thread {
     return 0;
   }
 
+  /** Up to where everything was seen that there is to see. */
+  #seen(chat) {
+    return this.#looking ? this.model.pastGone(chat, Math.max(this.#inView(), this.model.readTo(chat))) : 0;
+  }
+
   #look() {
     const chat = this.#chat;
     if (this.#timer || !chat?.unread) return;
-    const seen = this.#inView();
-    if (!seen) return;
+    const seen = this.#seen(chat);
+    if (seen <= this.model.readTo(chat)) return;
     this.#timer = setTimeout(() => {
       this.#timer = 0;
-      const still = Math.min(seen, this.#chat === chat ? this.#inView() : 0);
+      const still = Math.min(seen, this.#chat === chat ? this.#seen(chat) : 0);
       if (still > this.model.readTo(chat)) this.engine.seen(chat, still);
       this.#look();
     }, SEEN_MS);
@@ -280,11 +287,11 @@ export class Thread {
 
   #arrange(chat, news) {
     const [start, end] = this.#window.range(chat.messages, this.#following);
-    const shown = chat.messages.slice(start, end);
+    const shown = chat.messages.slice(start, end).filter((m) => !m.gone);
     if (this.#window.to === Infinity) shown.push(...this.model.outbox.filter((m) => m.chatId === chat.chatId).slice(-ROWS_MAX));
     const wanted = [];
     const rows = new Map();
-    let before = start > 0 ? chat.messages[start - 1] : null; // the message above, also when it is not drawn
+    let before = chat.messages.findLast((m, i) => i < start && !m.gone) ?? null; // the message above, also when it is not drawn
     let lined = !this.#line || (start > 0 && chat.messages[start - 1].seq > this.#line); // it stands above what is drawn
     for (const m of shown) {
       const other = !before || dayOf(before.sentAt) !== dayOf(m.sentAt);
@@ -302,9 +309,11 @@ export class Thread {
       rows.set(this.#key(m), row);
       wanted.push(row.e);
     }
+    const inside = this.list.contains(document.activeElement);
     arrange(this.list, wanted);
     this.#rows = rows;
     reachable(this.list, ".message", wanted.findLast((e) => e.matches(".message")));
+    if (inside && !this.list.contains(document.activeElement)) (this.list.querySelector('.message[tabindex="0"]') ?? document.getElementById("composer")).focus({ preventScroll: true });
   }
 
   static keys(list) {

@@ -7,14 +7,6 @@ import { backoff, sleep, uuid } from "./util.js";
 const PIECE_BYTES = 4 * 1024 * 1024;
 const TUS = "1.0.0";
 
-/** What it is sent as: pictures, video and audio that browsers show, anything else as a document. */
-export function typeOf(file) {
-  if (["image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/avif"].includes(file.type)) return "image";
-  if (["video/mp4", "video/webm", "video/quicktime", "video/3gpp"].includes(file.type)) return "video";
-  if (/^audio\/(ogg|mpeg|mp4|x-m4a|wav|x-wav|webm|aac|flac|x-flac|3gpp)$/.test(file.type)) return "audio";
-  return "document";
-}
-
 /** One request with progress; → {status, offset, retryAfterMs}. Status 0: no answer. */
 function request(upload, method, url, token, headers, body) {
   return new Promise((done) => {
@@ -37,13 +29,13 @@ function request(upload, method, url, token, headers, body) {
 
 export class Upload {
   /**
-   * `changed()` after each move. `done(mediaId, type)` once it can be shown in a message. `was`: what it is sent as and with
-   * which caption, and all that `store` has of it from before a reload.
+   * `changed()` after each move. `done(mediaId, type)` once it can be shown in a message. `was`: what it is sent as (`type`)
+   * and with which caption, and all that `store` has of it from before a reload.
    */
-  constructor(session, store, chat, file, changed, done, was = {}) {
+  constructor(session, store, chat, file, changed, done, was) {
     Object.assign(this, { session, store, chat, file, changed, done });
     this.id = was.id ?? uuid();
-    this.type = was.type ?? typeOf(file);
+    this.type = was.type;
     this.caption = was.caption ?? "";
     this.state = was.paused ? "paused" : "sending"; // sending | paused | failed | done | canceled
     this.mediaId = was.mediaId;

@@ -4,19 +4,22 @@ import { hide, mark, put } from "./keys.js";
 import { List } from "./list.js";
 import { Thread } from "./thread.js";
 import { el } from "./util.js";
-import { nameOf, preview, STATES, titleOf } from "./words.js";
+import { nameOf, preview, shortTimer, STATES, timerWords, titleOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
 export class View {
   #waiting = false;
-  #infoShown = ""; // what the dialog shows
+  screens = []; // those that were loaded: they are drawn with the rest
   #said = null; // timer of what a screen reader is told
 
   constructor(engine) {
     Object.assign(this, { engine, model: engine.model });
     this.list = new List(engine, $("chats"));
     this.thread = new Thread(engine, () => this.later());
+    $("chat-face").replaceChildren();
+    this.face = engine.media.face();
+    $("chat-face").append(this.face);
   }
 
   end() {
@@ -43,7 +46,10 @@ export class View {
     const news = this.model.takeNews();
     put($("connection"), STATES[state]);
     mark($("connection"), "data-state", state === "on" ? "on" : "off");
+    const { profile } = this.model;
+    if (profile.name || profile.phoneNumber) put($("my-name"), profile.name || profile.phoneNumber);
     this.list.draw(news, openChat);
+    for (const screen of this.screens) screen.draw();
     const chat = openChat && this.model.chats.get(openChat);
     mark($("home"), "data-pane", chat ? "chat" : "list");
     hide($("chat"), !chat);
@@ -52,7 +58,6 @@ export class View {
     this.#head(chat, state);
     this.#context(chat);
     this.thread.draw(chat, news);
-    if ($("info").open && this.#infoKey(chat) !== this.#infoShown) this.drawInfo(chat);
     return undefined;
   }
 
@@ -61,16 +66,21 @@ export class View {
     put($("chat-name"), titleOf(this.model, chat));
     put($("chat-sub"), state === "on" ? this.engine.looks?.words(chat) || names || "" : STATES[state]);
     mark($("chat-sub"), "data-state", state === "on" ? "on" : "off");
-    hide($("send-form"), chat.left);
+    this.engine.faceOf(this.face, chat);
+    hide($("chat-timer"), !chat.timer);
+    put($("chat-timer-short"), chat.timer ? shortTimer(chat.timer) : "");
+    put($("chat-timer-long"), chat.timer ? `New messages vanish after ${timerWords(chat.timer)}` : "");
+    hide($("send-form"), chat.left || chat.blocked);
     hide($("not-member"), !chat.left);
-    const title = document.querySelector('[data-action="info"]');
-    if (title.disabled !== (chat.kind !== "group")) title.disabled = chat.kind !== "group";
+    hide($("blocked-note"), !chat.blocked);
+    put($("blocked-name"), chat.blocked ? titleOf(this.model, chat) : "");
   }
 
   /** What is answered, or changed, above the composer. */
   #context(chat) {
+    if (this.editing?.gone) this.lost();
     const to = this.editing ?? (chat.replyTo && (chat.ids.get(chat.replyTo.id) ?? {}));
-    hide($("context"), !to);
+    hide($("context"), !to || chat.blocked);
     if (!to) return;
     put($("context-what"), this.editing ? "Edit message" : to.from ? `Reply to ${nameOf(this.model, to.from)}` : "Reply");
     put($("context-text"), to.from ? preview(to) : "");
@@ -110,38 +120,5 @@ export class View {
     });
     $("uploads").replaceChildren(...rows);
     $("uploads").hidden = !rows.length;
-  }
-
-  #infoKey(chat) {
-    return JSON.stringify([chat.chatId, chat.name, chat.role, chat.left, chat.members?.map((m) => [m, nameOf(this.model, m.userId)])]);
-  }
-
-  /** The group's dialog. */
-  drawInfo(chat) {
-    this.#infoShown = this.#infoKey(chat);
-    const leads = !chat.left && (chat.role === "owner" || chat.role === "admin");
-    $("info-name").textContent = titleOf(this.model, chat);
-    $("info-count").textContent = chat.members ? `${chat.members.length} members` : "";
-    $("rename-form").hidden = $("add-form").hidden = !leads;
-    document.querySelector('[data-action="leave"]').hidden = chat.left;
-    const rows = (chat.members ?? []).map((m) => {
-      const row = el("li");
-      const name = nameOf(this.model, m.userId);
-      row.dataset.userId = m.userId;
-      row.append(el("span", "grow", name), el("span", "role", m.role === "member" ? "" : m.role));
-      const can = (action, text, label) => {
-        const b = el("button", "", text);
-        b.type = "button";
-        b.dataset.action = action;
-        b.setAttribute("aria-label", `${label}: ${name}`);
-        row.append(b);
-      };
-      if (m.userId !== this.model.me && m.role !== "owner") {
-        if (chat.role === "owner") can(m.role === "admin" ? "demote" : "promote", m.role === "admin" ? "No admin" : "Admin", m.role === "admin" ? "No admin any more" : "Make admin");
-        if (leads) can("remove-member", "Remove", "Remove");
-      }
-      return row;
-    });
-    $("members").replaceChildren(...rows);
   }
 }

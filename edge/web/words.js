@@ -19,10 +19,20 @@ const CODES = {
   rate_limited: "That was too much at once. Wait a little and try again.",
   quota_exceeded: "You sent as many files as you may today.",
   store_full: "The server has no room for files at the moment.",
+  too_many_blocks: "You block as many people as you can. Unblock somebody first.",
+  not_found: "That is not there any more.",
 };
 const KINDS = { image: "📷 Picture", video: "🎬 Video", audio: "🎤 Audio", document: "📄 Document" };
 const FILES = { image: "Pictures", video: "Videos", audio: "Sounds", document: "Files" };
 export const DELETED = "This message was deleted";
+export const GONE = "This message is no longer here";
+export const TIMERS = { 0: "Off", 86400: "24 hours", 604800: "7 days", 7776000: "90 days" };
+const SHORT_TIMERS = { 86400: "24 h", 604800: "7 d", 7776000: "90 d" };
+const LONG_CHARS = 1000;
+const LONG_LINES = 20;
+const FOLDED_CHARS = 700;
+const FOLDED_LINES = 14;
+const TINTS = 8;
 export const REACTIONS = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 const LINK = /\bhttps?:\/\/[^\s<>"]+[^\s<>".,;:!?)\]}']/g;
 
@@ -53,6 +63,7 @@ export const errorWords = (e) => CODES[e.code] ?? e.message;
 
 /** One line for a message: in the list, in a quote. */
 export function preview(m) {
+  if (m.gone) return GONE;
   if (m.deleted) return DELETED;
   return [KINDS[m.type], m.content?.slice(0, 120).replace(/\s+/g, " ")].filter(Boolean).join(": ");
 }
@@ -73,6 +84,7 @@ export function titleOf(model, chat) {
 export function eventWords(model, m) {
   const who = nameOf(model, m.from);
   const name = (userId) => (userId === model.me ? "you" : nameOf(model, userId));
+  if (m.about === "timer") return m.seconds ? `${who} turned on disappearing messages: new ones vanish after ${timerWords(m.seconds)}` : `${who} turned off disappearing messages`;
   if (m.about === "began") return `${who} started the group “${m.name}”`;
   if (m.about === "renamed") return `${who} renamed the group to “${m.name}”`;
   const lines = new Map();
@@ -85,6 +97,40 @@ export function eventWords(model, m) {
     add: `${who} added ${all.format(names)}`, remove: `${who} removed ${all.format(names)}`, left: `${who} left`,
     promote: `${who} made ${all.format(names)} admin`, demote: `${all.format(names)}: no admin any more`, make_owner: `${all.format(names)}: owner now`,
   })[verb] ?? verb).join(". ");
+}
+
+export const timerWords = (seconds) => TIMERS[seconds] ?? `${Math.round(seconds / 3600)} hours`;
+export const shortTimer = (seconds) => SHORT_TIMERS[seconds] ?? `${Math.round(seconds / 3600)} h`;
+
+/** Two letters that stand for a name; "#" for one without any. */
+export function initials(title) {
+  const words = title.split(/\s+/).map((word) => word.replace(/^[^\p{L}\p{N}\p{Extended_Pictographic}]+/u, "")).filter(Boolean);
+  const letters = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...(word ?? "")][0] ?? "");
+  return letters.join("").toUpperCase() || "#";
+}
+
+/** The same colour for the same user or chat everywhere. */
+export function tint(id) {
+  let n = 0;
+  for (const c of id) n = (n * 31 + c.codePointAt(0)) >>> 0;
+  return n % TINTS;
+}
+
+/** Is it folded? */
+export const isLong = (text) => text.length > LONG_CHARS || text.split("\n", LONG_LINES + 1).length > LONG_LINES;
+
+/** Of a long text what is shown folded; a link leads where it leads, also when it is cut. */
+export function beginning(text) {
+  const lines = text.split("\n").slice(0, FOLDED_LINES).join("\n");
+  const cut = lines.slice(0, FOLDED_CHARS).replace(/[\ud800-\udbff]$/, "");
+  let left = (cut.length < lines.length ? cut.replace(/\s\S{0,40}$/, "") : cut).length;
+  const shown = [];
+  for (const { text: all, href } of parts(text)) {
+    if (left <= 0) break;
+    shown.push({ text: all.slice(0, left), href });
+    left -= all.length;
+  }
+  return [...shown, { text: " …" }];
 }
 
 /** The parts of a text: [{text, href?}]. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // People with a browser each, for the tests of the page. PAGE_URL and WS_URL are the addresses of a running Stack (tests/browser/run).
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -65,6 +66,7 @@ export class Person {
       const answer = await route.fetch();
       await route.fulfill({ response: answer, json: { ...(await answer.json()), wsUrl: `ws://127.0.0.1:${this.ws.port}/ws` } });
     });
+    await this.prepare?.(this.context);
     this.page = await this.context.newPage();
     this.watch(this.page);
     await this.page.goto(`http://127.0.0.1:${this.rest.port}/`);
@@ -73,6 +75,7 @@ export class Person {
   /** What goes wrong in a page is an error of the test. */
   watch(page) {
     page.on("pageerror", (e) => this.errors.push(String(e)));
+    page.on("console", (m) => m.text().includes("Content Security Policy") && this.errors.push(m.text()));
   }
 
   action(name) {
@@ -167,12 +170,53 @@ export class Person {
     return this.page.locator("#chats [data-chat-id]", { has: this.page.locator(".name", { hasText: new RegExp(`^${name}$`) }) });
   }
 
+  /** On a phone, too. */
   async shot(what) {
-    if (SHOTS) await this.page.screenshot({ path: `${SHOTS}/${this.name}-${what}.png` });
+    if (!SHOTS) return;
+    await this.page.screenshot({ path: `${SHOTS}/${this.name}-${what}.png` });
+    const { width, height } = this.page.viewportSize();
+    if (width < 800) return;
+    await this.page.setViewportSize({ width: 360, height: 740 });
+    await this.page.screenshot({ path: `${SHOTS}/${this.name}-${what}-360.png` });
+    await this.page.setViewportSize({ width, height });
   }
 }
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** No violation in this state, light and dark. */
+export async function axe(p, state) {
+  for (const colorScheme of ["light", "dark"]) {
+    await p.page.emulateMedia({ colorScheme });
+    const bad = await p.page.evaluate(async ([source, dark]) => {
+      if (!window.axe) (0, eval)(source);
+      const { violations } = await window.axe.run(document, { resultTypes: ["violations"], ...(dark && { runOnly: ["color-contrast"] }) });
+      return violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => `${n.html.slice(0, 120)} ${n.any.map((a) => a.message)[0] ?? ""}`).join(" | ")}`);
+    }, [axeSource, colorScheme === "dark"]);
+    assert.deepEqual(bad, [], `${p.name}, ${state}, ${colorScheme}`);
+    await p.shot(`${state}-${colorScheme}`);
+  }
+  await p.page.emulateMedia({ colorScheme: null });
+}
+
+/** What a window has that is not in front. */
+export const blur = (p, away) => p.page.evaluate((yes) => {
+  document.hasFocus = () => !yes;
+  dispatchEvent(new Event(yes ? "blur" : "focus"));
+}, away);
+
+export async function call(method, path, body, token) {
+  const answer = await fetch(new URL(path, PAGE), {
+    method, body: body && JSON.stringify(body),
+    headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
+  });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
+  return answer.json();
+}
+
+export const userOf = (p) => p.page.evaluate(() => JSON.parse(localStorage.getItem("chasqui.session")).userId);
 
 /** Picture files that no disk has: stripes of one colour. */
 export async function picture(page, width, height, hue) {

@@ -4,6 +4,8 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Model } from "../../edge/web/model.js";
 import { ROWS_MAX, Rows } from "../../edge/web/rank.js";
+import { Receipts } from "../../edge/web/receipts.js";
+import { beginning, initials, isLong, parts } from "../../edge/web/words.js";
 
 const ME = "me";
 const chatId = "c";
@@ -107,4 +109,95 @@ test("a window over a list: bounded, and where it was when the list grows at eit
   while (rows.down(seqs));
   assert.equal(rows.to, Infinity);
   assert.equal(rows.range(seqs, true)[1], seqs.length);
+});
+
+test("what is gone leaves its place, and nothing else of it; quotes of it, drafts and the list know", () => {
+  const [model, chat] = filled(3);
+  model.message(message(4, "ben", { expiresAt: 1000, content: "four", media: { name: "x" }, mediaId: "x" }), true);
+  model.message(message(5, ME, { replyTo: { id: "m4", seq: 4 } }), true);
+  model.write(chat, "about four", { id: "m4", seq: 4 });
+  assert.equal(model.expire(999), 1000);
+  model.takeNews();
+  assert.equal(model.expire(1000), Infinity);
+  const m = chat.ids.get("m4");
+  assert.deepEqual([m.gone, m.content, m.mediaId, m.media, m.seq, chat.unread, chat.replyTo, chat.draft], ["expired", "", undefined, undefined, 4, 4, null, "about four"]);
+  assert.deepEqual([...model.takeNews().messages].map((n) => n.id).sort(), ["m4", "m5"]);
+  assert.equal(model.dirty.messages.get("m4").content, "", "nothing of it stays in the browser");
+  model.changed({ t: "edited", chatId, seq: 9, messageId: "m4", messageSeq: 4, by: "ben", content: "again", at: 9 });
+  model.message(message(4, "ben", { content: "again" }), false);
+  assert.equal(m.content, "");
+  model.hidden({ chatId, seq: 10, messages: [{ id: "m5", seq: 5 }, { id: "m3", seq: 3 }, { id: "m2", seq: 99 }] });
+  assert.deepEqual(chat.messages.map((n) => n.gone), [undefined, undefined, "hidden", "expired", "hidden"]);
+  assert.equal(chat.unread, 3, "hidden is not unread");
+  assert.equal(model.lastOf(chat).id, "m2");
+  assert.equal(model.firstUnread(chat), 0);
+  model.readUpTo(chat, model.pastGone(chat, 2));
+  assert.deepEqual([chat.unread, model.readTo(chat)], [0, 5], "nobody can see what is gone");
+  model.hidden({ chatId, seq: 11, messages: [{ id: "m6", seq: 6 }] });
+  model.message(message(6), true);
+  assert.equal(chat.ids.get("m6").gone, "hidden", "told before it came");
+});
+
+test("the last line of a chat of which nothing is held follows changes, too", () => {
+  const model = new Model(ME);
+  const chat = model.describe({ chatId, kind: "group", name: "g", role: "member", lastMessage: { ...message(7), expiresAt: 500 } });
+  model.changed({ t: "edited", chatId, seq: 8, messageId: "m7", messageSeq: 7, by: "ben", content: "better", at: 8 });
+  assert.equal(model.lastOf(chat).content, "better");
+  model.expire(500);
+  assert.equal(model.lastOf(chat).gone, "expired");
+  model.describe({ chatId, kind: "group", lastMessage: message(6) });
+  assert.equal(model.lastOf(chat).content, "6");
+});
+
+test("messages in a gap stay at one tick; the block and the timer with the highest seq count", () => {
+  const model = new Model(ME);
+  const chat = model.describe({ chatId, kind: "direct", name: "Ben", peer: "ben", role: "member" });
+  for (let i = 1; i <= 3; i++) model.message(message(i, ME), true);
+  model.ticks({ chatId, delivered: 3, read: 3, except: [{ after: 1, before: 3 }] });
+  assert.deepEqual(chat.messages.map((m) => model.tick(chat, m)), ["read", "sent", "read"]);
+  model.block({ t: "unblocked", chatId, seq: 9, userId: "ben" });
+  model.block({ t: "blocked", chatId, seq: 8, userId: "ben" });
+  assert.equal(chat.blocked, false);
+  model.timed({ t: "timer", chatId, seq: 11, by: "ben", seconds: 86400, at: 11 });
+  model.timed({ t: "timer", chatId, seq: 10, by: "ben", seconds: 0, at: 10 });
+  assert.equal(chat.timer, 86400);
+});
+
+test("receipts: once; again only what may have been lost or was refused; none of a chat that is blocked", () => {
+  const [model, chat] = filled(3);
+  const sent = [];
+  const send = (f) => sent.push({ delivered: f.delivered, read: f.read });
+  const receipts = new Receipts(model);
+  const told = (now) => {
+    sent.length = 0;
+    receipts.tell(send, now);
+    return [...sent];
+  };
+  model.readUpTo(chat, 2);
+  assert.deepEqual(told(1000), [{ delivered: 3, read: 2 }]);
+  assert.deepEqual(told(1100), []);
+  receipts.settle(1200); // too early to be sure
+  receipts.down();
+  assert.deepEqual(told(2000), [{ delivered: 3, read: 2 }], "may have been lost");
+  receipts.settle(4000);
+  receipts.down();
+  assert.deepEqual(told(5000), [], "was kept");
+  model.readUpTo(chat, 3);
+  assert.deepEqual(told(6000), [{ delivered: undefined, read: 3 }]);
+  receipts.refused(chatId);
+  assert.deepEqual(told(7000), [{ delivered: undefined, read: 3 }], "was refused");
+  model.message(message(4), true);
+  chat.blocked = true;
+  assert.deepEqual(told(8000), []);
+});
+
+test("long texts are cut between words, links are not; two letters stand for a name", () => {
+  assert.ok(!isLong("short") && isLong("x".repeat(1001)) && isLong("a\n".repeat(30)));
+  const cut = beginning(`${"word ".repeat(300)}`);
+  assert.equal(cut.map((p) => p.text).join("").at(-3), "d");
+  const link = `https://example.org/${"a".repeat(2000)}`;
+  assert.deepEqual(beginning(link).map((p) => p.href), [link, undefined]);
+  assert.ok(beginning(link)[0].text.length <= 700);
+  assert.deepEqual(parts("javascript:alert(1) data:text/html,x http://a.example/b.").filter((p) => p.href).map((p) => p.href), ["http://a.example/b"]);
+  assert.deepEqual(["Ana", "ben  carter smith", "(Dr.) Ünal", "🦊 fox", "", "+49"].map(initials), ["A", "BS", "DÜ", "🦊F", "#", "4"]);
 });

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// What a chat is: its person or its members, how long its messages stay, and what can be done about it. Loaded when it is opened.
+import { ask } from "./dialogs.js";
+import { hide, put } from "./keys.js";
+import { el } from "./util.js";
+import { errorWords, nameOf, TIMERS, timerWords, titleOf } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const TIMER_TEXT = "New messages vanish for everybody in this chat when their time is over. Those that are there now stay.";
+
+export class Screen {
+  #chat = null;
+  #shown = ""; // what the dialog shows
+  #about = ""; // of the other person
+
+  constructor(act) {
+    Object.assign(this, { act, engine: act.engine, model: act.model });
+    this.face = this.engine.media.face("large");
+    $("info-face").replaceChildren(this.face);
+    $("timer-choices").append(...Object.entries(TIMERS).map(([seconds, words]) => {
+      const label = el("label", "choice");
+      const radio = el("input");
+      Object.assign(radio, { type: "radio", name: "timer", value: seconds });
+      label.append(radio, el("span", "", words));
+      return label;
+    }));
+  }
+
+  show(chat) {
+    this.#chat = chat;
+    this.#shown = this.#about = "";
+    $("rename").value = chat.name;
+    hide($("info-error"), true);
+    this.draw(true);
+    $("info").showModal();
+    if (chat.kind !== "direct") return;
+    this.engine.userOf(chat.peer).then((user) => {
+      this.#about = user.about ?? "";
+      this.draw();
+    }, () => {}); // what he says of himself is not known then
+  }
+
+  #key(chat) {
+    const { model } = this;
+    const members = chat.members?.map((m) => [m, nameOf(model, m.userId), model.pictures.get(m.userId)]);
+    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, this.#about, model.pictures.get(chat.peer), members]);
+  }
+
+  /** Only what changed; `now`: it is about to be opened. */
+  draw(now = false) {
+    const chat = this.#chat;
+    if (!chat || !(now || $("info").open)) return;
+    const key = this.#key(chat);
+    if (key === this.#shown) return;
+    this.#shown = key;
+    const direct = chat.kind === "direct";
+    const leads = !direct && !chat.left && (chat.role === "owner" || chat.role === "admin");
+    const can = (word) => this.engine.can.has(word);
+    this.engine.faceOf(this.face, chat);
+    put($("info-name"), titleOf(this.model, chat));
+    put($("info-count"), direct ? "" : chat.members ? `${chat.members.length} members` : "");
+    hide($("info-about"), !direct || !this.#about);
+    put($("info-about"), this.#about);
+    const timer = document.querySelector('[data-action="timer"]');
+    hide(timer, !can("timers") || chat.left);
+    put($("info-timer"), chat.timer ? timerWords(chat.timer) : TIMERS[0]);
+    for (const id of ["rename-form", "add-form"]) hide($(id), !leads);
+    hide($("members"), direct);
+    hide(document.querySelector('[data-action="leave"]'), direct || chat.left);
+    hide(document.querySelector('#info [data-action="block"]'), !direct || chat.blocked || !can("blocks"));
+    hide($("info-unblock"), !direct || !chat.blocked);
+    $("members").replaceChildren(...(direct ? [] : chat.members ?? []).map((m) => this.#row(chat, m, leads)));
+    if (document.activeElement === document.body) $("info").focus();
+  }
+
+  #row(chat, m, leads) {
+    const row = el("li");
+    const name = nameOf(this.model, m.userId);
+    row.dataset.userId = m.userId;
+    const face = this.engine.media.face("small");
+    this.engine.wantNames([m.userId]);
+    this.engine.media.setFace(face, m.userId, m.userId === this.model.me ? this.model.profile.name || name : name, this.model.pictures.get(m.userId));
+    const words = el("span", "grow", name);
+    words.dir = "auto";
+    row.append(face, words, el("span", "role", m.role === "member" ? "" : m.role));
+    const can = (action, text, label) => {
+      const b = el("button", "", text);
+      b.type = "button";
+      b.dataset.action = action;
+      b.setAttribute("aria-label", `${label}: ${name}`);
+      row.append(b);
+    };
+    if (m.userId === this.model.me || m.role === "owner") return row;
+    if (chat.role === "owner") can(m.role === "admin" ? "demote" : "promote", m.role === "admin" ? "No admin" : "Admin", m.role === "admin" ? "No admin any more" : "Make admin");
+    if (leads) can("remove-member", "Remove", "Remove");
+    return row;
+  }
+
+  /** Do something with the chat and show how it stands then. */
+  async #try(fn) {
+    hide($("info-error"), true);
+    try {
+      await fn(this.#chat);
+    } catch (e) {
+      put($("info-error"), errorWords(e));
+      hide($("info-error"), false);
+    }
+    this.draw();
+  }
+
+  #member(button, method, body) {
+    const { userId } = button.closest("[data-user-id]").dataset;
+    return this.#try((chat) => this.engine.change(chat.chatId, method, `/members/${userId}`, body));
+  }
+
+  async #remove(button) {
+    const name = nameOf(this.model, button.closest("[data-user-id]").dataset.userId);
+    const text = `${name} will get no more messages of “${titleOf(this.model, this.#chat)}”, and everybody in it sees that.`;
+    if (await ask(`Remove ${name}?`, text, "Remove")) await this.#member(button, "DELETE");
+  }
+
+  async #leave() {
+    const text = `You will get no more messages of “${titleOf(this.model, this.#chat)}”. Only an admin can add you again.`;
+    if (!(await ask("Leave the group?", text, "Leave"))) return;
+    await this.#try(async (chat) => {
+      await this.engine.leave(chat.chatId);
+      $("info").close();
+    });
+  }
+
+  // Disappearing messages
+
+  timer(chat = this.#chat) {
+    this.#chat = chat;
+    const may = !chat.blocked && (chat.kind === "direct" || chat.role !== "member");
+    put($("timer-text"), may ? TIMER_TEXT : chat.blocked ? `${TIMER_TEXT} Unblock ${titleOf(this.model, chat)} to change it.` : `${TIMER_TEXT} Only admins can change it.`);
+    for (const radio of $("timer-choices").querySelectorAll("input")) radio.checked = Number(radio.value) === chat.timer;
+    $("timer-choices").disabled = !may;
+    hide($("timer-save"), !may);
+    hide($("timer-error"), true);
+    $("timer").showModal();
+    if (may) $("timer-choices").querySelector("input:checked")?.focus();
+  }
+
+  async #setTimer() {
+    const seconds = Number($("timer-choices").querySelector("input:checked").value);
+    hide($("timer-error"), true);
+    try {
+      if (seconds !== this.#chat.timer) await this.engine.change(this.#chat.chatId, "PUT", "/timer", { seconds });
+      $("timer").close();
+    } catch (e) {
+      put($("timer-error"), errorWords(e));
+      hide($("timer-error"), false);
+    }
+  }
+
+  actions = {
+    promote: (b) => this.#member(b, "PUT", { role: "admin" }),
+    demote: (b) => this.#member(b, "PUT", { role: "member" }),
+    "remove-member": (b) => this.#remove(b),
+    leave: () => this.#leave(),
+    timer: () => this.timer(),
+    block: () => ($("info").open ? this.#try(() => this.act.block()) : this.act.block()),
+    unblock: () => ($("info").open ? this.#try(() => this.act.unblock()) : this.act.unblock()),
+  };
+
+  forms = {
+    "rename-form": () => this.#try((chat) => this.engine.change(chat.chatId, "PATCH", "", { name: $("rename").value.trim() })),
+    "add-form": () => this.#try(async (chat) => {
+      await this.engine.addMembers(chat.chatId, $("add-members").value);
+      $("add-members").value = "";
+    }),
+    "timer-form": () => this.#setTimer(),
+  };
+}
