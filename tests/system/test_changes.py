@@ -142,6 +142,7 @@ async def test_an_edit_that_comes_again_is_answered_when_a_later_one_has_overtak
         assert (await by_socket(body(n))).verdict["seq"] == {1: first, 4: fourth}[n]
     assert (await by_socket(body(4, "other"))).rejected == "conflict"
     assert [f["seq"] for f in alice.changes_log] == [first, fourth] and alice.messages[out.id].content == body(5)["content"]
+    await view_is_level(stack)
     assert await edited(body(4), body(5)) == fifth.verdict["seq"]
 
     # each was one edit; nothing is known of them once the message is deleted
