@@ -4,7 +4,7 @@ import asyncio
 import uuid
 
 from client import MARK, scenario
-from look import rows, view_is_level
+from look import paused, rows, view_is_level
 
 
 def told_apart(reply) -> dict:
@@ -182,3 +182,39 @@ async def test_roles_of_a_group(stack, net):
                                   "the new name") for d in (alice, bob, carol)))
     await alice.rest.call("PUT", f"/api/chats/{chat}/members/{bob.user_id}", {"role": "member"}, expect=(200, 202, 204))
     assert (await bob.rest.call("PATCH", f"/api/chats/{chat}", {"name": "no"})).status == 403
+
+
+@scenario(120)
+async def test_a_change_is_done_though_the_view_has_it_and_a_later_one_at_once(stack, net):
+    alice, bob, carol, dora = await net.people("alice", "bob", "carol", "dora")
+    chat = await net.group(alice, bob, carol)
+    path = f"/api/chats/{chat}"
+    await alice.rest.call("PUT", f"{path}/members/{bob.user_id}", {"role": "admin"}, expect=200)
+    await view_is_level(stack)
+    asked = []
+
+    async def ask(device, *request):
+        """Asked, and in the log."""
+        def told():
+            return len(alice.member_log) + len(alice.timers_log)
+
+        before = told()
+        asked.append(asyncio.create_task(device.rest.call(*request)))
+        await alice.wait(lambda: told() > before, 30, f"the frame of {request}")
+
+    persistence = stack.role("persistence")
+    await paused(persistence)
+    try:
+        await ask(alice, "PATCH", path, {"name": "apart"})  # what stood still may have had a record in its hands
+        for device, name, seconds in ((alice, "first", 86400), (bob, "second", 604800)):
+            await ask(device, "PATCH", path, {"name": name})
+            await ask(device, "PUT", f"{path}/timer", {"seconds": seconds})
+        await ask(alice, "POST", f"{path}/members", {"add": [dora.user_id]})
+        await ask(bob, "DELETE", f"{path}/members/{dora.user_id}")
+        await ask(bob, "DELETE", f"{path}/members/{carol.user_id}")
+        await ask(alice, "POST", f"{path}/members", {"add": [carol.user_id]})
+    finally:
+        persistence.cont()
+    assert [(r.status, r.body) for r in await asyncio.gather(*asked)] == [(200, {})] * len(asked)
+    shown = (await alice.rest.get(path, expect=200)).body["chat"]
+    assert (shown["name"], shown["timer"], {m["userId"] for m in shown["members"]}) == ("second", 604800, {d.user_id for d in (alice, bob, carol)})

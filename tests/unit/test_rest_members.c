@@ -11,7 +11,8 @@
 
 static bool is_applied;          /* the view shows the change */
 static struct cq_id looked_for;  /* the last user that the view was asked for … */
-static int64_t looked_as;        /* … and as what */
+static int64_t looked_as;        /* … as what … */
+static int64_t looked_since;     /* … and from which seq on a change of him will do, too */
 static size_t looked_n, known_n; /* how many it was asked for, and how many have an account */
 
 static enum cq_status fake_rejection(struct pg *db, struct cq_arena *arena, int32_t partition,
@@ -46,13 +47,14 @@ static enum cq_status fake_count(struct pg *db, const struct cq_id *ids, size_t 
 }
 
 static enum cq_status fake_shown(struct pg *db, struct cq_id chat, const struct cq_id *users,
-                                 const int64_t *shown, size_t n, bool *ret)
+                                 const int64_t *shown, size_t n, int64_t seq, bool *ret)
 {
     (void)db;
     (void)chat;
     looked_for = users[n - 1];
     looked_as = shown[n - 1];
     looked_n = n;
+    looked_since = seq;
     *ret = is_applied;
     return CQ_OK;
 }
@@ -64,7 +66,7 @@ static enum cq_status fake_shown(struct pg *db, struct cq_id chat, const struct 
 #include "edge/rest/api/members.c"
 #include "edge/rest/api/write.c"
 
-enum { LOOKS = 250 }; /* of five seconds, one in 20 ms */
+enum { LOOKS = 250, OFFSET = 40 }; /* of five seconds, one in 20 ms; where the action is */
 
 static struct cq_id user_at(size_t i)
 {
@@ -97,7 +99,10 @@ static struct call *call_applied(const char *method, struct json *body)
     call->request.path_id[0] = (struct cq_id){ { 7 } };
     call->request.path_id[1] = user_at(3);
     is_applied = false;
-    if (write_run(call, NULL) == CALL_SUBMIT && write_run(call, NULL) == CALL_WAIT)
+    if (write_run(call, NULL) != CALL_SUBMIT)
+        return call;
+    call->log.submits[0].offset = OFFSET;
+    if (write_run(call, NULL) == CALL_WAIT)
         call->wait.passed = true; /* else no test is content with it */
     return call;
 }
@@ -131,6 +136,7 @@ TEST(a_change_of_one_member_is_looked_for_by_the_path)
     CHECK_EQ(looked_n, 1);
     CHECK(id_eq(looked_for, user_at(3)));
     CHECK_EQ(looked_as, SHOWN_ABSENT);
+    CHECK_EQ(looked_since, seq_make(TOPIC_GENERATION, OFFSET));
     is_applied = true;
     CHECK_EQ(write_run(call, NULL), CALL_REPLY);
     CHECK_EQ(call->reply.status, 200);

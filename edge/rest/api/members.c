@@ -2,8 +2,9 @@
 /*
  * edge/rest/api/members.c - who is in a group, in which role, and its name.
  *
- * The verdict is processors/chat's. A change without effect leaves no row to look for, so what is
- * looked for is the state that was asked for; a refusal is looked for first.
+ * The verdict is processors/chat's. A change of members without effect leaves no row to look for, so
+ * what is looked for is the state that was asked for, or who came or went later; a refusal is looked
+ * for first. A name leaves its row always.
  */
 #include "edge/rest/api/chats.h"
 #include "edge/rest/api/fields.h"
@@ -200,8 +201,8 @@ static enum call_next changes_result(struct call *call, struct pg *db, void *ask
 {
     const struct member_ask *ask = asked;
     bool is_shown = false;
-    enum cq_status st =
-        view_members_shown(db, ask->view.id, ask->users, ask->shown, ask->changes_n, &is_shown);
+    enum cq_status st = view_members_shown(db, ask->view.id, ask->users, ask->shown, ask->changes_n,
+                                           write_seq(call), &is_shown);
 
     if (st != CQ_OK)
         return call_database(call, st);
@@ -211,12 +212,12 @@ static enum call_next changes_result(struct call *call, struct pg *db, void *ask
 static enum call_next rename_result(struct call *call, struct pg *db, void *asked)
 {
     const struct member_ask *ask = asked;
-    bool is_shown = false;
-    enum cq_status st = view_name_shown(db, ask->view.id, ask->name, &is_shown);
+    bool is_given = false;
+    enum cq_status st = view_name_given(db, ask->view.id, write_seq(call), &is_given);
 
     if (st != CQ_OK)
         return call_database(call, st);
-    return is_shown ? write_done(call, 200) : CALL_GO_ON;
+    return is_given ? write_done(call, 200) : CALL_GO_ON;
 }
 
 /* ---- the writes ----------------------------------------------------------------------- */
@@ -259,7 +260,7 @@ static const struct write rename_write = {
     .body = &name_body,
     .begin = begin_rename,
     .result = rename_result,
-    .until = WRITE_SHOWN,
+    .until = WRITE_FOUND,
     .late = late,
 };
 

@@ -11,7 +11,6 @@
 #include "edge/rest/api/write.h"
 #include "edge/rest/render/messages.h"
 #include "schemas/names.h"
-#include "schemas/topics.h"
 
 static const char reaction_rule[] =
     "reaction: a sign of 1 to " LIMIT_REACTION_BYTES_TEXT " bytes, something of it visible";
@@ -49,12 +48,6 @@ static enum call_next with_message(struct call *call, struct pg *db, const struc
         return call_not_found(call);
     row = message_at(rows, 0, 0);
     return then(call, ask, &row);
-}
-
-/* The seq of the action that was asked for. */
-static int64_t own_seq(const struct call *call)
-{
-    return seq_make(TOPIC_GENERATION, call->log.submits[0].offset);
 }
 
 static struct target target_of(struct call *call, const struct message_row *row)
@@ -260,7 +253,7 @@ static enum call_next reply_reacted(struct call *call, const struct change_ask *
                                     const struct message_row *row)
 {
     (void)ask;
-    return row->deleted || row->gone || row->my_reaction_seq >= own_seq(call)
+    return row->deleted || row->gone || row->my_reaction_seq >= write_seq(call)
                ? write_done(call, 200)
                : CALL_GO_ON;
 }

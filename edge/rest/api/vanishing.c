@@ -49,22 +49,25 @@ static enum call_next parse_timer(struct call *call, void *asked)
 static enum call_next timer_result(struct call *call, struct pg *db, void *asked)
 {
     const struct timer_ask *ask = asked;
-    bool is_shown = false;
-    enum cq_status st = view_timer_shown(db, ask->view.id, ask->seconds, &is_shown);
+    bool is_set = false;
+    enum cq_status st = view_timer_set(db, ask->view.id, write_seq(call), &is_set);
 
     if (st != CQ_OK)
         return call_database(call, st);
-    return is_shown ? write_done(call, 200) : CALL_GO_ON;
+    return is_set ? write_done(call, 200) : CALL_GO_ON;
 }
 
 static enum call_next begin_timer(struct call *call, struct pg *db, void *asked)
 {
     const struct timer_ask *ask = asked;
-    enum call_next next = timer_result(call, db, asked); /* it may be so already */
+    bool is_shown = false;
+    enum cq_status st = view_timer_shown(db, ask->view.id, ask->seconds, &is_shown);
     struct chat_action *sent;
 
-    if (next != CALL_GO_ON)
-        return next;
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (is_shown)
+        return write_done(call, 200);
     sent = chat_submit(call, &ask->view, span_str(call->request.id));
     sent->action.kind = CHAT_ACTION_TIMER_SET;
     sent->action.u.timer_set.seconds = ask->seconds;

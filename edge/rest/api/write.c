@@ -5,6 +5,7 @@
 #include "edge/rest/server/route.h"
 #include "edge/rest/view/chats.h"
 #include "schemas/limits.h"
+#include "schemas/topics.h"
 
 #include <stddef.h>
 
@@ -13,6 +14,11 @@ struct writing {
     bool is_logged;
     max_align_t asked[];
 };
+
+int64_t write_seq(const struct call *call)
+{
+    return seq_make(TOPIC_GENERATION, call->log.submits[0].offset);
+}
 
 enum call_next write_rejected(struct call *call, struct cq_span code)
 {

@@ -16,8 +16,9 @@ enum write_until {
     WRITE_LOGGED, /* the log has the submits; the view is not waited for */
     WRITE_PASSED, /* the view has passed the last submit */
     WRITE_FOUND,  /* the view has the result, or a rejection of the first submit */
-    /* The view shows the state that was asked for, or has a rejection. It may have shown that state
-     * before: a rejection is looked for first, and the state only behind the last submit. */
+    /* The view shows the state that was asked for, or that of a later write, or has a rejection. It
+     * may have shown that state before: a rejection is looked for first, and the state only behind
+     * the last submit. */
     WRITE_SHOWN,
     WRITE_TOLD, /* the view has the result; no position of it says when to look */
 };
@@ -46,6 +47,9 @@ struct write {
 
 /** The handler of every route that has a row (`write` of struct route). */
 enum call_next write_run(struct call *call, struct pg *db);
+
+/** The seq of the first submit, an action in a chat, once the log has it. */
+int64_t write_seq(const struct call *call);
 
 /** A rejection's code as a reply. */
 enum call_next write_rejected(struct call *call, struct cq_span code);

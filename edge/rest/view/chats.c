@@ -121,10 +121,12 @@ static const char sql_not_shown[] =
     "LEFT JOIN view.members m ON m.part = $4 AND m.chat_id = $1 AND m.user_id = w.user_id "
     "AND m.left_seq IS NULL "
     "WHERE CASE w.shown WHEN -1 THEN m.user_id IS NOT NULL WHEN -2 THEN m.user_id IS NULL "
-    "ELSE m.role IS DISTINCT FROM w.shown END LIMIT 1";
+    "ELSE m.role IS DISTINCT FROM w.shown END "
+    "AND NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = $4 AND o.chat_id = $1 "
+    "AND o.user_id = w.user_id AND (o.joined_seq >= $5 OR o.left_seq >= $5)) LIMIT 1";
 
 enum cq_status view_members_shown(struct pg *db, struct cq_id chat, const struct cq_id *users,
-                                  const int64_t *shown, size_t n, bool *ret)
+                                  const int64_t *shown, size_t n, int64_t seq, bool *ret)
 {
     struct pg_params params;
     bool is_missed = true;
@@ -135,36 +137,46 @@ enum cq_status view_members_shown(struct pg *db, struct cq_id chat, const struct
     pg_add_uuid_array(&params, users, NULL, n);
     pg_add_i64_array(&params, shown, n);
     pg_add_i32(&params, id_part(chat));
+    pg_add_i64(&params, seq);
     st = pg_found(db, sql_not_shown, &params, &is_missed);
     *ret = !is_missed;
     return st;
 }
 
-enum cq_status view_name_shown(struct pg *db, struct cq_id chat, struct cq_span name, bool *ret)
-{
-    struct pg_params params;
-
-    pg_params_init(&params, 1024);
-    pg_add_uuid(&params, chat);
-    pg_add_text(&params, name);
-    pg_add_i32(&params, id_part(chat));
-    return pg_found(db, "SELECT 1 FROM view.chats WHERE part = $3 AND chat_id = $1 AND name = $2",
-                    &params, ret);
-}
-
-/* A direct chat that nobody wrote in has no row, and no timer. */
-enum cq_status view_timer_shown(struct pg *db, struct cq_id chat, int64_t seconds, bool *ret)
+/* `sql`: $1 chat, $2 a number, $3 the chat's part */
+static enum cq_status found_in_chat(struct pg *db, const char *sql, struct cq_id chat,
+                                    int64_t number, bool *ret)
 {
     struct pg_params params;
 
     pg_params_init(&params, 256);
     pg_add_uuid(&params, chat);
-    pg_add_i64(&params, seconds);
+    pg_add_i64(&params, number);
     pg_add_i32(&params, id_part(chat));
-    return pg_found(db,
-                    "SELECT 1 WHERE coalesce((SELECT timer_s FROM view.chats WHERE part = $3 "
-                    "AND chat_id = $1), 0) = $2",
-                    &params, ret);
+    return pg_found(db, sql, &params, ret);
+}
+
+enum cq_status view_name_given(struct pg *db, struct cq_id chat, int64_t seq, bool *ret)
+{
+    return found_in_chat(
+        db, "SELECT 1 FROM view.chat_names WHERE part = $3 AND chat_id = $1 AND seq = $2", chat,
+        seq, ret);
+}
+
+/* A direct chat that nobody wrote in has no row, and no timer. */
+enum cq_status view_timer_shown(struct pg *db, struct cq_id chat, int64_t seconds, bool *ret)
+{
+    return found_in_chat(db,
+                         "SELECT 1 WHERE coalesce((SELECT timer_s FROM view.chats WHERE part = $3 "
+                         "AND chat_id = $1), 0) = $2",
+                         chat, seconds, ret);
+}
+
+enum cq_status view_timer_set(struct pg *db, struct cq_id chat, int64_t seq, bool *ret)
+{
+    return found_in_chat(
+        db, "SELECT 1 FROM view.chats WHERE part = $3 AND chat_id = $1 AND timer_seq >= $2", chat,
+        seq, ret);
 }
 
 /* ---- rows ----------------------------------------------------------------------------- */

@@ -40,16 +40,22 @@ CQ_MUST_CHECK enum cq_status view_rejection(struct pg *db, struct cq_arena *aren
 /** What the view says of a user once a change of members is applied: a role, or one of these. */
 enum { SHOWN_ABSENT = -1, SHOWN_PRESENT = -2 };
 
-/** Whether the view shows of each of the users what `shown` has: one statement for all of them. */
+/** Whether the view shows of each of the users what `shown` has, or that he came or went at `seq` or
+ * later: one statement for all of them. */
 CQ_MUST_CHECK enum cq_status view_members_shown(struct pg *db, struct cq_id chat,
                                                 const struct cq_id *users, const int64_t *shown,
-                                                size_t n, bool *ret);
+                                                size_t n, int64_t seq, bool *ret);
 
-CQ_MUST_CHECK enum cq_status view_name_shown(struct pg *db, struct cq_id chat, struct cq_span name,
+/** Whether a group was given a name at `seq`, whatever its name is now. */
+CQ_MUST_CHECK enum cq_status view_name_given(struct pg *db, struct cq_id chat, int64_t seq,
                                              bool *ret);
 
 CQ_MUST_CHECK enum cq_status view_timer_shown(struct pg *db, struct cq_id chat, int64_t seconds,
                                               bool *ret);
+
+/** Whether the timer was set at `seq` or later. */
+CQ_MUST_CHECK enum cq_status view_timer_set(struct pg *db, struct cq_id chat, int64_t seq,
+                                            bool *ret);
 
 /* ---- rows ----------------------------------------------------------------------------- */
 
