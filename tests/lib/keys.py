@@ -48,10 +48,10 @@ def key_faults(db) -> list[str]:
     return faults
 
 
-def plans_of(log: str) -> list[tuple[str, dict]]:
-    """(statement, plan) of each that auto_explain wrote as JSON into PostgreSQL's log."""
+def plans_of(log: str, having=("",)) -> list[tuple[str, dict]]:
+    """(statement, plan) of each that auto_explain wrote as JSON into PostgreSQL's log, and in which one of these words stands."""
     found = re.findall(r"^\S+ \S+ \S+ \[\d+\] LOG:  duration: \S+ ms  plan:\n((?:\t.*\n)+)", log, re.M)
-    return [(said["Query Text"], said["Plan"]) for said in map(json.loads, found)]
+    return [(said["Query Text"], said["Plan"]) for said in map(json.loads, (x for x in found if any(words in x for words in having)))]
 
 
 def nodes(plan: dict):

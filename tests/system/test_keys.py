@@ -13,19 +13,20 @@ from files import Files, png, sha256
 from keys import about_chats, indexes, key_faults, plan_faults, plans_of, ways_taken
 from look import partition_of, rows_now, view_is_level
 from push import Doubles
-from stack import ROOT, Stack, wait_until
+from stack import ROOT, TEST_SETTINGS, Stack, wait_until
 
 PARTS = 1024
 MIGRATIONS = sorted((Path(ROOT) / "sinks/persistence/migrations").glob("*.sql"))
 TABLES = {"chats", "chat_names", "members", "messages", "tallies", "changes", "versions", "edits", "reactions", "hidden", "cursors", "device_cursors", "receipts", "marks", "mark_advances"}
 # The tables are small here: an index is taken wherever there is one that serves, and the plan is that for any value.
 EXPLAINING = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_format": "json",
-              "auto_explain.log_verbose": "on", "auto_explain.log_nested_statements": "on", "enable_seqscan": "off", "jit": "off",
+              "auto_explain.log_verbose": "on", "auto_explain.log_analyze": "on", "auto_explain.log_buffers": "on",
+              "auto_explain.log_timing": "off", "auto_explain.log_nested_statements": "on", "enable_seqscan": "off", "jit": "off",
               "plan_cache_mode": "force_generic_plan"}
 ASKED = ("INSERT INTO view.messages", "UPDATE view.members SET left_seq", "UPDATE view.members m SET role", "INSERT INTO view.cursors",
          "INSERT INTO view.device_cursors", "INSERT INTO view.marks", "FROM view.mark_advances", "FROM view.chat_names", "FROM view.receipts",
          "view.device_cursors d", "FROM view.messages y", "auth.lookups k", "SELECT s.sender_id FROM view.versions v", "y.media_id = $1",
-         "WITH own AS MATERIALIZED", "auth.direct_chats d", "INSERT INTO view.tallies", "view.unread(",
+         "WITH own AS MATERIALIZED", "auth.direct_chats d", "INSERT INTO view.tallies", "view.unread_behind(",
          "INSERT INTO view.hidden", "INSERT INTO view.edits", "JOIN view.edits e", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
 
 
@@ -49,6 +50,7 @@ def telling(doubles, tmp_path_factory):
             out.writelines(f"{name} = '{value}'\n" for name, value in EXPLAINING.items())
         s.postgres.start().wait_ready(60)
         s.services.start_roles()
+        wait_until(s.is_whole, 30, "/readyz to say that the view is whole")
         yield s
 
 
@@ -142,6 +144,108 @@ async def test_whatever_is_asked_of_chats_goes_by_part(telling, doubles, net):
     primary = {name for name, (table, _) in ways.items() if table in tables - {"changes", "versions", "edits", "hidden"} and name.endswith("_pkey")}
     assert taken >= primary | {"members_by_user", "messages_part_id_key", "messages_by_media", "messages_with_files"}, \
         f"not looked at: {primary - taken}"
+
+
+# ---- what reading costs ------------------------------------------------------------------------------
+
+FAR, NEAR, SAID = 1000, 20, 60  # chats that nobody opens, chats that are shown, messages in each of these
+LAST = 10 * SAID  # seq of the last one
+PAGE = 50  # messages of a history
+A_MESSAGE, A_CHAT, A_STAY = 36, 8, 16  # blocks that each of these costs at most
+SHOWN = {"list": "keyed AS (", "sync, chats": "AS partition FROM mine", "sync, messages": "m.partition, m.place, m.found",
+         "sync, ticks": "max(k.src_part), max(k.src_next)", "history":
+         "count(*) OVER () AS found, sum(octet_length(z.content)) OVER (ORDER BY z.seq"}
+
+
+def plant_chats(db, reader: str, partition: int, partitions: int) -> None:
+    """Direct chats of the reader in that partition, written below every place of the log: a few long ones, and many with one message."""
+    db.execute("CREATE TEMP TABLE c AS SELECT row_number() OVER () AS i, view.part_of(chat) AS part, chat, gen_random_uuid() AS peer FROM "
+               "(SELECT gen_random_uuid() AS chat FROM generate_series(1, %s) OFFSET 0) g WHERE view.part_of(chat) %% %s = %s LIMIT %s",
+               (2 * partitions * (NEAR + FAR), partitions, partition, NEAR + FAR))
+    db.execute("INSERT INTO view.chats (chat_id, kind, part, created_at, created_by, last_seq, changed_seq) "
+               "SELECT chat, 0, part, 0, peer, %s, %s FROM c", (LAST, LAST))
+    db.execute("INSERT INTO view.members (part, chat_id, user_id, joined_seq, role) SELECT part, chat, peer, 0, 0 FROM c "
+               "UNION ALL SELECT part, chat, %s, 0, 0 FROM c", (reader,))
+    db.execute("INSERT INTO view.messages (part, chat_id, seq, number, own, id, sender_id, client_id, type, content_type, content, sent_at) "
+               "SELECT c.part, c.chat, 10 * k, k, k, gen_random_uuid(), c.peer, k::text, 0, 'text/plain', 'x', CASE WHEN c.i <= %s THEN 1000 + k ELSE k END "
+               "FROM c CROSS JOIN LATERAL generate_series(CASE WHEN c.i <= %s THEN 1 ELSE %s END, %s) k", (NEAR, NEAR, SAID, SAID))
+    for table, columns in (("marks", "src_part, src_next,"), ("mark_advances", "")):
+        db.execute(f"INSERT INTO view.{table} (part, kind, chat_id, {columns} low, low_user, next, at_ms) SELECT part, kind, chat, "
+                   f"{'0, 0,' if columns else ''} %s, %s, %s, 1 FROM c, (VALUES (0), (1)) v(kind)", (LAST, reader, LAST))
+    db.execute("VACUUM ANALYZE view.chats, view.members, view.messages, view.marks, view.mark_advances, view.blocks")
+
+
+async def blocks_touched(stack, rest, chat: str) -> dict[str, int]:
+    """How many blocks of PostgreSQL each statement touches that shows somebody his chats, a page of one, and what is new."""
+    listed = {"cursor": "latest", "more": True}
+    while listed["more"]:
+        listed = (await rest.get("/api/sync", expect=200, cursor=listed["cursor"])).body
+    for _ in range(2):  # the first time a connection also reads the catalogue
+        begin = stack.postgres.log_path.stat().st_size
+        await rest.get("/api/sync", expect=200, cursor=listed["cursor"])
+        shown = (await rest.get("/api/chats", expect=200, limit=NEAR)).body["chats"]
+        page = (await rest.get(f"/api/chats/{chat}/messages", expect=200, limit=PAGE)).body["messages"]
+        assert len(shown) == NEAR and page
+
+    def found():
+        with open(stack.postgres.log_path, "rb") as log:
+            log.seek(begin)
+            plans = plans_of(log.read().decode("utf-8", "replace"), SHOWN.values())
+        return {name: plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for text, plan in plans for name, words in SHOWN.items() if words in text}
+
+    await asyncio.to_thread(wait_until, lambda: found().keys() == SHOWN.keys(), 20, "the plans")
+    return found()
+
+
+@scenario(120, stack="telling")
+async def test_what_blocks_and_timers_cost_whoever_reads(telling, doubles, net):
+    """Against as many chats in which nobody blocks and nothing ends: in blocks touched, not in time."""
+    alice, bob = await net.people("alice", "bob")
+    direct = await alice.told(f"{MARK} so that the log has a place", peer=bob.user_id)
+    await bob.sees(direct.content)
+    await asyncio.gather(alice.stop(), bob.stop())
+    await view_is_level(telling)
+    db = telling.db()
+    partitions = int(TEST_SETTINGS["PARTITIONS"])
+    plant_chats(db, bob.user_id, partition_of(direct.verdict["chatId"], partitions), partitions)
+    (chat,) = [str(x) for (x,) in db.execute("SELECT chat FROM c WHERE i = 1").fetchall()]
+
+    async def touched(what):
+        cost = await blocks_touched(telling, bob.rest, chat)
+        print(f"{what}: " + ", ".join(f"{name} {n}" for name, n in cost.items()))
+        return cost
+
+    def costs_no_more(cost, than):
+        assert all(cost[name] <= than[name] * 1.05 + 10 for name in SHOWN), (cost, than)  # an index of rows that were updated has more pages
+
+    plain = await touched("plain")
+    assert plain["history"] <= A_MESSAGE * (PAGE + 1)
+    assert all(plain[name] <= A_CHAT * (FAR + NEAR) for name in SHOWN)
+    # blocked before anything came since: the blocker's stay has an end
+    db.execute("UPDATE view.members m SET left_seq = %s, left_at = 1 FROM c WHERE c.i > %s AND m.part = c.part AND m.chat_id = c.chat AND m.user_id = %s",
+               (LAST + 1, NEAR, bob.user_id))
+    db.execute("INSERT INTO view.blocks (user_id, chat_id, peer_id, seq, at_ms) SELECT %s, chat, peer, %s, 1 FROM c WHERE i > %s",
+               (bob.user_id, LAST + 1, NEAR))
+    db.execute("VACUUM ANALYZE view.members, view.blocks")
+    costs_no_more(await touched(f"{FAR} blocks"), plain)
+    # a timer in each chat, and in the one that is read, too, where half is over and not swept yet
+    db.execute("UPDATE view.chats k SET timer_s = 86400, timer_seq = 1 FROM c WHERE k.part = c.part AND k.chat_id = c.chat")
+    db.execute("UPDATE view.messages m SET expires_at = CASE WHEN m.seq <= %s THEN 1 ELSE 1::bigint << 60 END, due_at = 1::bigint << 60 "
+               "FROM c WHERE m.part = c.part AND m.chat_id = c.chat", (LAST / 2,))
+    db.execute("VACUUM ANALYZE view.chats, view.messages")
+    timed = await touched(f"{FAR} blocks, and a timer in each chat")
+    costs_no_more(timed, plain)
+    # and 64 blocks of the one that is read, each with an end
+    db.execute("UPDATE view.members m SET left_seq = 5, left_at = 1 FROM c WHERE c.i = 1 AND m.part = c.part AND m.chat_id = c.chat AND m.user_id = %s", (bob.user_id,))
+    db.execute("INSERT INTO view.members (part, chat_id, user_id, joined_seq, left_seq, left_at, role) "
+               "SELECT c.part, c.chat, %s, 9 * k, CASE WHEN k < 64 THEN 9 * k + 4 END, CASE WHEN k < 64 THEN 1 END, 0 FROM c, generate_series(1, 64) k WHERE c.i = 1", (bob.user_id,))
+    db.execute("VACUUM ANALYZE view.members")
+    often = await touched("and 64 blocks of the one that is read")
+    for table in ("chats", "members", "messages", "marks", "mark_advances", "blocks"):
+        db.execute(f"DELETE FROM view.{table} t USING c WHERE t.chat_id = c.chat")
+    db.close()
+    assert often["history"] <= A_MESSAGE * (PAGE + 1)
+    assert all(often[name] <= timed[name] + A_STAY * 64 for name in SHOWN), (often, timed)
 
 
 def test_a_statement_that_passes_by_part_is_seen(telling):

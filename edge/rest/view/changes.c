@@ -66,7 +66,7 @@ static const char sql_messages[] =
     "SELECT k.part, k.chat_id, " VIEW_PARTITION("k", "$2") " AS partition, x.seq, x.place, x.moved "
     "FROM view.members i JOIN view.chats k USING (part, chat_id) JOIN LATERAL (" PLACES ") x ON true "
     "WHERE i.user_id = $1 AND " FROM_LOW("greatest(k.changed_seq, i.hidden_seq)") "ORDER BY partition, x.place LIMIT $3) q "
-    "LEFT JOIN LATERAL view.message_for(q.part, q.chat_id, q.seq, $1) z ON NOT q.moved) m "
+    "LEFT JOIN LATERAL view.message_for(q.part, q.chat_id, q.seq, $1) z ON NOT q.moved) m " VIEW_MESSAGE_TICKED
     "WHERE m.bytes_before < $4 ORDER BY m.partition, m.place";
 
 /* clang-format on */

@@ -10,8 +10,8 @@
 #pragma once
 
 #define CHAT_COLUMNS(X)                                                                          \
-    X(NUMBER, "unread", unread, SINCE_READ("view.unread"))                                       \
-    X(NUMBER, "unreadMentions", mentioned, SINCE_READ("view.mentioned"))                         \
+    X(NUMBER, "unread", unread, UNREAD("false"))                                                 \
+    X(NUMBER, "unreadMentions", mentioned, UNREAD("true"))                                       \
     X(NUMBER, "delivered", delivered, TICK("0"))                                                 \
     X(NUMBER, "read", read, "CASE WHEN " VIEW_SEES_READS("$1") " THEN " TICK("1") " ELSE 0 END") \
     X(JSON, "except", except,                                                                    \

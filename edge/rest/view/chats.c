@@ -201,15 +201,10 @@ enum cq_status view_timer_set(struct pg *db, struct cq_id chat, int64_t seq, boo
     " AND h.low < p.left_seq ORDER BY h.low DESC LIMIT 200) a WHERE a.at_ms <= p.left_at) "     \
     "END, 0)"
 
-/* Between the reader's place in his stay, or its beginning, and its end; in a direct chat that he came
- * back to, in all of his stays. */
-#define SINCE_READ(count)                                                                       \
-    "CASE WHEN c.kind = 0 AND p.joined_seq > 0 THEN (SELECT coalesce(sum(" count                \
-    "(c.part, c.chat_id, $1, greatest(coalesce(cur.read, 0), s.joined_seq), "                   \
-    "coalesce(s.left_seq, 9223372036854775807))), 0)::int8 FROM view.members s WHERE"           \
-    OF_CHAT("s") "AND s.user_id = $1) ELSE " count                                              \
-    "(c.part, c.chat_id, $1, greatest(coalesce(cur.read, 0), p.joined_seq), "                   \
-    "coalesce(p.left_seq, 9223372036854775807)) END"
+/* Behind the reader's place; `mentions`: of these, those that mention him. */
+#define UNREAD(mentions)                                                                        \
+    "view.unread_behind(c.part, c.chat_id, $1, " mentions ", coalesce(cur.read, 0), c.kind, "   \
+    "p.joined_seq, p.left_seq)"
 
 /* Of the last message that the reader may read: of the stay t, which is the last one, or of those before. */
 #define NOT_HIDDEN(stay)                                                                        \
@@ -248,7 +243,7 @@ enum cq_status view_timer_set(struct pg *db, struct cq_id chat, int64_t seq, boo
     "LEFT JOIN view.cursors cur ON" OF_CHAT("cur") "AND cur.user_id = $1 "                      \
     "LEFT JOIN LATERAL (SELECT " VIEW_MESSAGE_COLUMNS("$1") " FROM (SELECT " LAST("p", "seq")         \
     " AS seq) l "                                                                               \
-    "CROSS JOIN LATERAL view.message_for(c.part, c.chat_id, l.seq, $1) m) m ON true "
+    "CROSS JOIN LATERAL view.message_for(c.part, c.chat_id, l.seq, $1) m " VIEW_MESSAGE_TICKED ") m ON true "
 
 static const char sql_one[] =
     "WITH " STAYS("AND i.part = $3 AND i.chat_id = $2")

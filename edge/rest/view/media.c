@@ -5,14 +5,15 @@
 
 #include <stdio.h>
 
+/* Where the reader may read it is asked once. */
 #define MEDIA_COLUMNS(reader)                                                      \
     "SELECT d.media_id, d.type, d.content_type, d.name, d.sha256, d.size, d.key, " \
     "coalesce(f.thumbnail_key, ''), coalesce(f.width, 0), coalesce(f.height, 0), " \
-    "coalesce(f.duration_ms, 0), view.may_read_media_now(d.media_id, " reader ") " \
-    "FROM view.media d LEFT JOIN view.media_found f USING (media_id) "
+    "coalesce(f.duration_ms, 0), coalesce(s.now, false) "                          \
+    "FROM view.media d LEFT JOIN view.media_found f USING (media_id) "             \
+    "CROSS JOIN LATERAL (SELECT view.file_shown(d.media_id, " reader ") AS now OFFSET 0) s "
 
-static const char sql_media[] =
-    MEDIA_COLUMNS("$2") "WHERE d.media_id = $1 AND view.may_read_media($1, $2)";
+static const char sql_media[] = MEDIA_COLUMNS("$2") "WHERE d.media_id = $1 AND s.now IS NOT NULL";
 
 /* By a query of its own, once: what it costs must not depend on files of others. */
 static const char sql_same[] =

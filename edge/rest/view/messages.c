@@ -86,7 +86,7 @@ bool message_was(const struct pg_result *rows, const struct message_sent *want)
 /* $1 id, $2 part, $3 reader, $4 chat; and what was sent. */
 static const char sql_message[] = "SELECT " VIEW_MESSAGE_COLUMNS(
     "$3") ", l.content FROM view.messages l "
-          "CROSS JOIN LATERAL view.message_for(l.part, l.chat_id, l.seq, $3) m "
+          "CROSS JOIN LATERAL view.message_for(l.part, l.chat_id, l.seq, $3) m " VIEW_MESSAGE_TICKED
           "WHERE l.part = $2 AND l.id = $1 AND l.chat_id = $4";
 
 enum cq_status view_message(struct pg *db, struct cq_id chat, struct cq_id id, struct cq_id reader,
@@ -196,7 +196,7 @@ enum cq_status view_count_hidden(struct pg *db, struct cq_id chat, struct cq_id 
     "AND EXISTS (SELECT 1 FROM view.members i WHERE i.part = $7 AND i.chat_id = $1 "               \
     "AND i.user_id = $2 AND y.seq > i.joined_seq AND (i.left_seq IS NULL OR y.seq < i.left_seq)) " \
     "ORDER BY y.seq " order " LIMIT $5) q "                                                        \
-    "CROSS JOIN LATERAL view.message_for(q.part, $1, q.seq, $2) z) m "                             \
+    "CROSS JOIN LATERAL view.message_for(q.part, $1, q.seq, $2) z) m " VIEW_MESSAGE_TICKED         \
     "WHERE m.bytes_before < $6 ORDER BY m.seq " order
 
 /* clang-format on */

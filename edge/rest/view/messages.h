@@ -21,15 +21,18 @@
     "(SELECT p.user_id FROM view.chats k JOIN view.members p USING (part, chat_id) "                 \
     "WHERE k.part = m.part AND k.chat_id = m.chat_id AND k.kind = 0 AND p.user_id <> m.sender_id "   \
     "LIMIT 1), "                                                                                     \
-    "view.delivered_at(m.part, m.chat_id, m.seq, m.sender_id, 0::smallint), "                        \
+    "ticked.delivered_at, "                                                                          \
     "CASE WHEN " VIEW_SEES_READS(                                                                    \
-        reader) " THEN "                                                                             \
-                "view.delivered_at(m.part, m.chat_id, m.seq, m.sender_id, 1::smallint) END, "        \
+        reader) " THEN ticked.seen_at END, "                                                         \
                 "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                 \
                 "view.media_json(m.media_id, m.sender_id) END, m.until, m.edited_seq, m.edited_at, " \
                 "m.deleted, m.deleted_seq, m.deleted_by, m.deleted_at, "                             \
                 "m.reply_id, m.reply_seq, m.mentions, m.forwarded, m.reactions, m.my_reaction, "     \
                 "m.my_reaction_seq, m.expires_at, m.gone"
+
+/** What these columns want behind m in FROM: when all others had the message, and had read it. */
+#define VIEW_MESSAGE_TICKED \
+    "CROSS JOIN LATERAL view.ticked_at(m.part, m.chat_id, m.seq, m.sender_id) ticked "
 
 /** How many columns these are: what a statement adds after them begins there. */
 enum { VIEW_MESSAGE_COLUMNS_N = 29 };
