@@ -280,6 +280,7 @@ export class Engine {
   async #forget() {
     this.cursor = "";
     this.model.chats.clear();
+    this.model.expiring.clear();
     await this.store.wipe();
   }
 

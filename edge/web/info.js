@@ -70,7 +70,6 @@ export class Screen {
     hide(document.querySelector('#info [data-action="block"]'), !direct || chat.blocked || !can("blocks"));
     hide($("info-unblock"), !direct || !chat.blocked);
     $("members").replaceChildren(...(direct ? [] : chat.members ?? []).map((m) => this.#row(chat, m, leads)));
-    if (document.activeElement === document.body) $("info").focus();
   }
 
   #row(chat, m, leads) {
@@ -106,6 +105,13 @@ export class Screen {
       hide($("info-error"), false);
     }
     this.draw();
+    const focused = document.activeElement;
+    if ($("info").open && !($("info").contains(focused) && focused.checkVisibility())) this.#first().focus();
+  }
+
+  /** Where the focus goes when what had it is not there any more. */
+  #first() {
+    return [...$("info").querySelectorAll("button")].find((b) => b.matches(".danger, #info-unblock") && b.checkVisibility()) ?? $("info").querySelector(".close button");
   }
 
   #member(button, method, body) {

@@ -81,7 +81,7 @@ export class Row {
     this.#failure(m);
     mark(e, "data-mention", m.mentions?.includes(this.model.me) && !m.deleted ? "yes" : null);
     hide(this.edited, !m.edited || Boolean(m.deleted));
-    hide(this.more, Boolean(m.state) || (Boolean(m.deleted) && !this.engine.can.has("hiding")));
+    hide(this.more, Boolean(m.state));
     return this.#marks(m);
   }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Settings of the user: what he shows of himself, and to whom; whom he blocks. Loaded when they are opened. What is chosen
-// is kept at once; names and texts with "Save".
+// Settings of the user: what he shows of himself, and to whom; whom he blocks; his devices. Loaded when they are opened.
+// What is chosen is kept at once; names and texts with "Save".
+import { ask } from "./dialogs.js";
 import { hide, put } from "./keys.js";
 import { ApiError } from "./session.js";
 import { el } from "./util.js";
-import { errorWords } from "./words.js";
+import { errorWords, when } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const ABOUT = { lastSeen: "Last seen and online", picture: "Picture", about: "About" };
@@ -62,7 +63,17 @@ export class Screen {
     $("settings").showModal();
     $("settings-title").focus();
     this.draw();
-    if (can.has("blocks")) this.#blocks();
+    if (can.has("blocks")) this.#load(() => this.#blocks());
+    this.#load(() => this.#devices());
+  }
+
+  async #load(fn) {
+    try {
+      await fn();
+    } catch (e) {
+      put($("settings-error"), errorWords(e));
+      hide($("settings-error"), false);
+    }
   }
 
   /** What is chosen, here or on another device. */
@@ -131,49 +142,74 @@ export class Screen {
     this.draw();
   }
 
-  // Blocked people
+  // Blocked people, and devices
+
+  #row(words, action, text, label) {
+    const row = el("li");
+    const name = el("span", "grow", words);
+    name.dir = "auto";
+    row.append(name);
+    if (!action) return row;
+    const button = el("button", "", text);
+    button.type = "button";
+    button.dataset.action = action;
+    button.setAttribute("aria-label", label);
+    row.append(button);
+    return row;
+  }
 
   async #blocks() {
     const found = [];
-    try {
-      for (let more = true; more;) {
-        const after = found.length ? `&after=${found.at(-1).chatId}` : "";
-        const page = await this.engine.session.insist("GET", `/api/blocks?limit=${BLOCKS}${after}`, undefined, 3);
-        found.push(...page.blocks);
-        more = page.more && page.blocks.length > 0;
-      }
-    } catch (e) {
-      put($("settings-error"), errorWords(e));
-      return hide($("settings-error"), false);
+    for (let more = true; more;) {
+      const after = found.length ? `&after=${found.at(-1).chatId}` : "";
+      const page = await this.engine.session.insist("GET", `/api/blocks?limit=${BLOCKS}${after}`, undefined, 3);
+      found.push(...page.blocks);
+      more = page.more && page.blocks.length > 0;
     }
     const rows = found.map(({ userId, name }) => {
-      const row = el("li");
-      const words = el("span", "grow", name || "No name");
+      const words = name || "No name";
+      const row = this.#row(words, "unblock-user", "Unblock", `Unblock ${words}`);
       const face = this.engine.media.face("small");
       this.engine.media.setFace(face, userId, name || "", this.model.pictures.get(userId));
-      words.dir = "auto";
-      const button = el("button", "", "Unblock");
-      button.type = "button";
-      button.dataset.action = "unblock-user";
-      button.setAttribute("aria-label", `Unblock ${name}`);
       row.dataset.userId = userId;
-      row.append(face, words, button);
+      row.prepend(face);
       return row;
     });
-    return $("blocks").replaceChildren(...(rows.length ? rows : [el("li", "dim", "Nobody")]));
+    $("blocks").replaceChildren(...(rows.length ? rows : [el("li", "dim", "Nobody")]));
   }
 
   async #unblock(button) {
     const { userId } = button.closest("[data-user-id]").dataset;
     if (!(await this.#try(() => this.engine.session.call("DELETE", `/api/users/${userId}/block`), "Unblocked"))) return;
-    await this.#blocks();
+    await this.#load(() => this.#blocks());
     ($("blocks").querySelector("button") ?? $("settings-title")).focus();
+  }
+
+  async #devices() {
+    const { devices } = await this.engine.session.insist("GET", "/api/devices", undefined, 3);
+    $("devices").replaceChildren(...devices.map(({ deviceId, platform, label, seenAt, current }) => {
+      const words = label || platform || "Unknown device";
+      const row = current ? this.#row(words) : this.#row(words, "end-device", "Sign out", `Sign out ${words}`);
+      row.firstChild.append(el("span", "sub", current ? "This browser" : seenAt ? `Last used ${when(seenAt)}` : ""));
+      row.dataset.deviceId = deviceId;
+      return row;
+    }));
+  }
+
+  async #endDevice(button) {
+    const row = button.closest("[data-device-id]");
+    const words = row.firstChild.firstChild.textContent;
+    if (!(await ask(`Sign out ${words}?`, "What it holds of your chats is removed there as soon as it hears of it.", "Sign out"))) return;
+    if (!(await this.#try(() => this.engine.session.call("DELETE", `/api/devices/${row.dataset.deviceId}`), "Signed out"))) return;
+    await this.#load(() => this.#devices());
+    $("settings-title").focus();
   }
 
   actions = {
     "choose-picture": () => $("picture-file").click(),
     "no-picture": () => this.#try(() => this.engine.profile({ picture: "" })).then(() => this.draw()),
     "unblock-user": (b) => this.#unblock(b),
+    "end-device": (b) => this.#endDevice(b),
   };
 
   forms = { "profile-form": () => this.#saveProfile() };

@@ -48,6 +48,7 @@ export class View {
     mark($("connection"), "data-state", state === "on" ? "on" : "off");
     const { profile } = this.model;
     if (profile.name || profile.phoneNumber) put($("my-name"), profile.name || profile.phoneNumber);
+    mark($("home"), "data-hiding", this.engine.can.has("hiding") ? "yes" : null); // rows may be drawn before that is known
     this.list.draw(news, openChat);
     for (const screen of this.screens) screen.draw();
     const chat = openChat && this.model.chats.get(openChat);

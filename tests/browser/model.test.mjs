@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { Model } from "../../edge/web/model.js";
 import { ROWS_MAX, Rows } from "../../edge/web/rank.js";
 import { Receipts } from "../../edge/web/receipts.js";
-import { beginning, initials, isLong, parts } from "../../edge/web/words.js";
+import { beginning, dayWords, initials, isLong, parts } from "../../edge/web/words.js";
 
 const ME = "me";
 const chatId = "c";
@@ -191,7 +191,7 @@ test("receipts: once; again only what may have been lost or was refused; none of
   assert.deepEqual(told(8000), []);
 });
 
-test("long texts are cut between words, links are not; two letters stand for a name", () => {
+test("long texts are cut between words, links are not; two letters stand for a name, words for days", () => {
   assert.ok(!isLong("short") && isLong("x".repeat(1001)) && isLong("a\n".repeat(30)));
   const cut = beginning(`${"word ".repeat(300)}`);
   assert.equal(cut.map((p) => p.text).join("").at(-3), "d");
@@ -199,5 +199,6 @@ test("long texts are cut between words, links are not; two letters stand for a n
   assert.deepEqual(beginning(link).map((p) => p.href), [link, undefined]);
   assert.ok(beginning(link)[0].text.length <= 700);
   assert.deepEqual(parts("javascript:alert(1) data:text/html,x http://a.example/b.").filter((p) => p.href).map((p) => p.href), ["http://a.example/b"]);
+  assert.deepEqual([dayWords(Date.now()), dayWords(new Date().setHours(-12))], ["Today", "Yesterday"]);
   assert.deepEqual(["Ana", "ben  carter smith", "(Dr.) Ünal", "🦊 fox", "", "+49"].map(initials), ["A", "BS", "DÜ", "🦊F", "#", "4"]);
 });

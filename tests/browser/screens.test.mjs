@@ -2,7 +2,7 @@
 // Screens of what people do beside writing: messages that go away, blocks, timers, settings, faces and texts of all kinds.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { axe, launch, Person, picture } from "./lib.mjs";
+import { axe, call, launch, PAGE, Person, picture } from "./lib.mjs";
 
 const run = String(Date.now()).slice(-6);
 const ana = new Person("Ana María", `+4915557${run}1`);
@@ -80,7 +80,7 @@ test("deleted for oneself and for everybody: on the screen, in the list and in q
   assert.equal(await ana.message("my answer to that").count(), 0);
   await menuOf(ana, "This message was deleted", "Delete for me");
   await ana.answer(true);
-  await lastLine(ana, ben, "This message is no longer here");
+  await lastLine(ana, ben, "This message is gone");
   assert.equal(await ana.page.locator(".message").count(), 0);
   await axe(ana, "all-gone");
 });
@@ -95,6 +95,7 @@ test("disappearing messages: chosen in a dialog, told to both, gone at their tim
   await ana.page.locator(".event", { hasText: "You turned on disappearing messages: new ones vanish after 24 hours" }).waitFor();
   await ben.page.locator(".event", { hasText: "Ana María turned on disappearing messages" }).waitFor();
   for (const p of people) await p.page.locator("#chat-timer", { hasText: "24 h" }).waitFor();
+  await ana.shot("timer-on");
   ends = 2500;
   await ana.say("gone soon");
   await ben.sees("gone soon");
@@ -103,7 +104,7 @@ test("disappearing messages: chosen in a dialog, told to both, gone at their tim
   await ana.sees("I shall remember");
   await ben.page.focus("#messages .message:last-child");
   for (const p of people) await isGone(p, "gone soon");
-  await ana.message("I shall remember").locator(".quote", { hasText: "This message is no longer here" }).waitFor();
+  await ana.message("I shall remember").locator(".quote", { hasText: "This message is gone" }).waitFor();
   await ben.page.reload();
   await ben.connected(true);
   await ben.sees("I shall remember");
@@ -127,7 +128,7 @@ test("a block: asked first, said in the chat and in the settings; the other sees
   await ben.page.locator("#ask-text", { hasText: "Ana María is not told" }).waitFor();
   await axe(ben, "block");
   await ben.answer(true);
-  await ben.page.waitForSelector("#info-unblock:not([hidden])");
+  await ben.page.waitForFunction(() => document.activeElement.id === "info-unblock");
   await ben.page.keyboard.press("Escape");
   await ben.page.locator("#blocked-note", { hasText: "You blocked Ana María." }).waitFor();
   await ben.page.waitForSelector("#send-form", { state: "hidden" });
@@ -196,8 +197,17 @@ test("settings: what one shows, and to whom", async () => {
   await ana.page.waitForFunction(() => document.title === "Chasqui"); // she did
   assert.equal(await ben.tickOf("do you read this?"), "delivered");
 
+  const { challenge, devCode } = await call("POST", "/api/login", { phoneNumber: ana.phone });
+  const tablet = await call("POST", "/api/verify", { challenge, code: devCode, platform: "web", label: "an old tablet" });
   await ana.action("main-menu").click();
   await ana.choose("Settings");
+  await page.locator("#devices li", { hasText: "This browser" }).waitFor();
+  await page.locator("#devices li", { hasText: "an old tablet" }).locator("button").click();
+  await ana.answer(true);
+  await page.locator("#devices li", { hasText: "an old tablet" }).waitFor({ state: "detached" });
+  assert.equal((await fetch(new URL("/api/me", PAGE), { headers: { Authorization: `Bearer ${tablet.accessToken}` } })).status, 401);
+  await page.locator("#devices").scrollIntoViewIfNeeded();
+  await axe(ana, "settings-devices");
   assert.equal(await page.isChecked("#read-receipts"), false);
   await page.check("#read-receipts");
   await said("Saved");
