@@ -38,6 +38,10 @@ static const char sql_list[] =
     "d.created_at) FROM auth.devices d LEFT JOIN view.devices v USING (device_id) WHERE d.user_id "
     "= $1 AND d.revoked_at IS NULL ORDER BY d.created_at DESC LIMIT $2";
 
+static const char sql_others[] =
+    "SELECT device_id FROM auth.devices WHERE user_id = $1 AND device_id <> $2 AND revoked_at IS "
+    "NULL ORDER BY created_at DESC LIMIT $3";
+
 static const char sql_revoke[] =
     "WITH gone AS (UPDATE auth.refresh_tokens SET used_at = coalesce(used_at, $2) WHERE device_id "
     "= $1) "
@@ -182,6 +186,26 @@ enum cq_status device_list(struct pg *db, struct cq_id user, struct pg_result **
     pg_add_uuid(&params, user);
     pg_add_i64(&params, LIMIT_USER_DEVICES);
     return pg_run_once(db, sql_list, &params, ret);
+}
+
+enum cq_status devices_others(struct pg *db, struct cq_id user, struct cq_id device, size_t max,
+                              struct cq_id *ret_others, size_t *ret_others_n)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
+    enum cq_status st;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, user);
+    pg_add_uuid(&params, device);
+    pg_add_i64(&params, (int64_t)max);
+    st = pg_run_once(db, sql_others, &params, &rows);
+    if (st != CQ_OK)
+        return st;
+    *ret_others_n = (size_t)pg_rows(rows);
+    for (int i = 0; i < pg_rows(rows); i++)
+        ret_others[i] = pg_uuid(rows, i, 0);
+    return CQ_OK;
 }
 
 enum cq_status device_revoke(struct pg *db, struct cq_id device, int64_t now_ms)

@@ -41,6 +41,12 @@ CQ_MUST_CHECK enum cq_status device_is_own(struct pg *db, struct cq_id device, s
  * is owned by the caller. */
 CQ_MUST_CHECK enum cq_status device_list(struct pg *db, struct cq_id user, struct pg_result **ret);
 
+/** The other devices of this user that are logged in, newest first, at most `max` of them: into
+ * `ret_others`. */
+CQ_MUST_CHECK enum cq_status devices_others(struct pg *db, struct cq_id user, struct cq_id device,
+                                            size_t max, struct cq_id *ret_others,
+                                            size_t *ret_others_n);
+
 /** Revoke a device and its refresh tokens. */
 CQ_MUST_CHECK enum cq_status device_revoke(struct pg *db, struct cq_id device, int64_t now_ms);
 

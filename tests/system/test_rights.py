@@ -129,6 +129,9 @@ async def test_t12_t13_t15_t17_rights_of_every_route(stack, net):
     r = await w.who["other"].rest.post("/api/logout", None)
     assert r.status == 200
     assert (await w.who["other"].rest.get("/api/me")).status == 401 and (await w.who["spare"].rest.get("/api/me")).status == 401
+    late = await w.net.users[0].device()
+    await w.who["owner"].rest.call("DELETE", "/api/devices", expect=200)
+    assert (await late.rest.get("/api/me")).status == 401
     for role in ("owner", "member", "admin", "ex", "stranger"):
         assert (await w.who[role].rest.get("/api/me")).status == 200, role
 

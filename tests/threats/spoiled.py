@@ -41,6 +41,7 @@ CLOSED_4401, CLOSED_1000 = rb"\x11\x31", b"\x03\xe8"
 ROWS = [
     Row("test_auth.py::test_t5_logout_closes_the_devices_sockets", CLOSED_4401, CLOSED_1000),
     Row("test_ws_wire.py::test_t5_logout_closes_sockets_on_every_gateway", CLOSED_4401, CLOSED_1000),
+    Row("test_devices.py::test_t5_all_others_are_logged_out_at_once", *status(401, 200)),
     Row("test_auth.py::test_t6_t10_what_is_no_token", *status(401, 200)),
     Row("test_rights.py::test_t12_t13_t15_t17_rights_of_every_route", *status(404, 200)),
     Row("test_rights.py::test_t12_t14_t16_rights_of_every_frame", rb'"code":"not_found"', b'"code":"forbidden"'),

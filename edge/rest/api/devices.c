@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/api/devices.c - a user's own devices: which there are, and ending one.
+ * edge/rest/api/devices.c - a user's own devices: which there are, ending one, and ending all but
+ * the one that asks.
  */
 #include "edge/rest/api/devices.h"
 
@@ -101,11 +102,68 @@ static const struct write end_write = {
     .until = WRITE_LOGGED,
 };
 
+/* ---- ending all others ---------------------------------------------------------------- */
+
+/* A call submits a few actions at once, so the others end in rounds, until none is left: not even
+ * one that came while they were ended. */
+enum { ROUNDS_MAX = LIMIT_USER_DEVICES / CALL_SUBMITS_MAX * 2 };
+
+struct others_ask {
+    int rounds;
+};
+
+/* CALL_GO_ON: there are some, and they are submitted. */
+static enum call_next submit_others(struct call *call, struct pg *db)
+{
+    struct cq_id others[CALL_SUBMITS_MAX];
+    size_t n = 0;
+    enum cq_status st = devices_others(db, call->request.who.user, call->request.who.device,
+                                       ARRAY_LEN(others), others, &n);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    call->log.submits_n = 0;
+    for (size_t i = 0; i < n; i++)
+        device_submit_end(call, call->request.who.user, others[i], "logout");
+    return n ? CALL_GO_ON : write_done(call, 200);
+}
+
+static enum call_next begin_others(struct call *call, struct pg *db, void *asked)
+{
+    (void)asked;
+    return submit_others(call, db);
+}
+
+static enum call_next others_logged(struct call *call, struct pg *db, void *asked)
+{
+    struct others_ask *ask = asked;
+    enum cq_status st = CQ_OK;
+    enum call_next next;
+
+    for (int i = 0; st == CQ_OK && i < call->log.submits_n; i++)
+        st = device_revoke(db, call->log.submits[i].u.user.device_id, call->request.at_ms);
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (++ask->rounds == ROUNDS_MAX)
+        return call_unavailable(call, "devices log in as fast as they are ended: ask again");
+    next = submit_others(call, db);
+    return next == CALL_GO_ON ? CALL_SUBMIT : next;
+}
+
+static const struct write others_write = {
+    .asked_bytes = sizeof(struct others_ask),
+    .begin = begin_others,
+    .result = others_logged,
+    .until = WRITE_LOGGED,
+};
+
 /* ---- routes ---------------------------------------------------------------------------- */
 
 static const struct route rows[] = {
     { "POST", "/api/logout", true, write_run, "end this device", 0, &logout_write },
     { "GET", "/api/devices", true, handle_devices, "my devices", 0, NULL },
+    { "DELETE", "/api/devices", true, write_run, "end all of my devices but this one", 0,
+      &others_write },
     { "DELETE", "/api/devices/{}", true, write_run, "end one of my devices", 0, &end_write },
 };
 
