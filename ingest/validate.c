@@ -80,6 +80,13 @@ static const char *validate_details(const struct profile_details_edited *details
                : "about: it, or picture, or who may see them, is required";
 }
 
+static const char *validate_marks(const struct chat_marked *marked)
+{
+    return marked->has_archived || marked->has_pinned || marked->has_marked_unread
+               ? NULL
+               : "archived: it, or pinned, or markedUnread, is required";
+}
+
 const char *validate_user(const struct user_action *action)
 {
     const char *why = bounds_check(&user_action_codec, action, &forms);
@@ -94,5 +101,7 @@ const char *validate_user(const struct user_action *action)
         return validate_token(&action->action.u.push_claimed.address);
     if (action->action.kind == USER_ACTION_PROFILE_DETAILS_EDITED)
         return validate_details(&action->action.u.profile_details_edited);
+    if (action->action.kind == USER_ACTION_CHAT_MARKED)
+        return validate_marks(&action->action.u.chat_marked);
     return NULL;
 }

@@ -3,6 +3,7 @@
 
 #include "lib/base/status.h"
 #include "lib/json/write.h"
+#include "schemas/topics.h"
 
 /* ---- words ---------------------------------------------------------------------------- */
 
@@ -316,6 +317,26 @@ static const struct json_member profile_rows[] = {
 };
 static const struct json_members profile_members = JSON_MEMBERS(profile_rows);
 
+/* `seq` orders all that one user sets, and is none of the chat's. */
+struct marked_frame {
+    struct cq_id chat;
+    int64_t seq, read_seq, muted_until_ms, at_ms;
+    bool has_archived, has_pinned, has_unread, has_read_seq, has_muted;
+    bool archived, pinned, unread;
+};
+
+static const struct json_member marked_rows[] = {
+    JSON_MEMBER("chatId", JSON_ID, struct marked_frame, chat),
+    JSON_MEMBER("seq", JSON_NUMBER, struct marked_frame, seq),
+    JSON_OPTIONAL("archived", JSON_BOOL, struct marked_frame, archived, has_archived),
+    JSON_OPTIONAL("pinned", JSON_BOOL, struct marked_frame, pinned, has_pinned),
+    JSON_OPTIONAL("markedUnread", JSON_BOOL, struct marked_frame, unread, has_unread),
+    JSON_OPTIONAL("readSeq", JSON_NUMBER, struct marked_frame, read_seq, has_read_seq),
+    JSON_OPTIONAL("mutedUntil", JSON_NUMBER, struct marked_frame, muted_until_ms, has_muted),
+    JSON_MEMBER("at", JSON_NUMBER, struct marked_frame, at_ms),
+};
+static const struct json_members marked_members = JSON_MEMBERS(marked_rows);
+
 struct ready_frame {
     struct cq_id session;
     struct cq_span at;
@@ -359,7 +380,7 @@ static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
     "replies",  "mentions", "forwards", "edits",        "deletions", "reactions", "typing",
-    "presence", "privacy",  "blocks",   "readReceipts", "timers",    "hiding"
+    "presence", "privacy",  "blocks",   "readReceipts", "timers",    "hiding",    "marks"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 
@@ -441,6 +462,7 @@ enum {
     OF_STATUS,
     OF_READ,
     OF_PROFILE,
+    OF_MARKED,
     OF_CHAT,
     OF_MEMBER,
     OF_DELETED,
@@ -470,6 +492,7 @@ static const struct frame_spec frames[] = {
     [OF_STATUS] = { "status", true, &status_members },
     [OF_READ] = { "read", true, &read_members },
     [OF_PROFILE] = { "profile", true, &profile_members },
+    [OF_MARKED] = { "marked", true, &marked_members },
     [OF_CHAT] = { "chat", true, &group_members },
     [OF_MEMBER] = { "member", true, &changed_members },
     [OF_DELETED] = { "deleted", true, &deleted_members },
@@ -622,10 +645,38 @@ void frame_profile(struct cq_buf *out, const struct user_event *e)
     case USER_EVENT_DEVICE_ADDED: /* nothing of a profile */
     case USER_EVENT_DEVICE_REMOVED:
     case USER_EVENT_CHAT_MUTE_CHANGED:
+    case USER_EVENT_CHAT_MARKS_CHANGED:
     case USER_EVENT_EVENT_KIND_N:
         return;
     }
     put(out, OF_PROFILE, &told);
+}
+
+void frame_marked(struct cq_buf *out, const struct user_event *e)
+{
+    const struct chat_marks_changed *marks = &e->event.u.chat_marks_changed;
+    const struct chat_mute_changed *mute = &e->event.u.chat_mute_changed;
+    struct marked_frame told = { .seq = seq_make(e->source.generation, e->source.offset),
+                                 .at_ms = e->at_ms };
+
+    if (e->event.kind == USER_EVENT_CHAT_MARKS_CHANGED) {
+        told.chat = marks->chat_id;
+        told.has_archived = marks->has_archived;
+        told.archived = marks->archived;
+        told.has_pinned = marks->has_pinned;
+        told.pinned = marks->pinned;
+        told.has_unread = marks->has_marked_unread;
+        told.unread = marks->marked_unread;
+        told.has_read_seq = told.has_unread && told.unread;
+        told.read_seq = marks->read_seq;
+    } else if (e->event.kind == USER_EVENT_CHAT_MUTE_CHANGED) {
+        told.chat = mute->chat_id;
+        told.has_muted = true;
+        told.muted_until_ms = mute->until_ms;
+    } else {
+        return;
+    }
+    put(out, OF_MARKED, &told);
 }
 
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at)

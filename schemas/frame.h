@@ -66,6 +66,10 @@ bool frame_privacy_is_empty(const struct frame_privacy *privacy);
  * privacy. */
 void frame_profile(struct cq_buf *out, const struct user_event *e);
 
+/** `"t":"marked",…}`: what a fact changed of where a chat stands in its user's own list, its mute among
+ * it. */
+void frame_marked(struct cq_buf *out, const struct user_event *e);
+
 /** `"t":"ready",…}`; `at` is a frontier's text. */
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at);
 

@@ -19,6 +19,8 @@ enum {
     LIMIT_DELETE_HOURS = 60, /* … and deleted for everybody */
     LIMIT_BLOCKS = 1000,     /* users whom one blocks */
     LIMIT_BLOCKS_CHAT = 64,  /* how often one may block the same user */
+    LIMIT_PINS = 5,          /* chats that one pins; 0021_marks.sql has it, too */
+    LIMIT_MARKS = 2000,      /* chats of which one has anything marked */
 };
 
 _Static_assert(LIMIT_GROUP_CREATED_MEMBERS + 1 == LIMIT_GROUP_MEMBERS, "and the creator");

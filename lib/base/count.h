@@ -58,9 +58,6 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "1 while PostgreSQL does not answer, or has not answered for ten seconds")                   \
     X(VIEW_INCOMPLETE, GAUGE, "view_incomplete", ROLE_FEEDS | ROLE_EDGE_REST,                      \
       "Partitions that the view is still to be filled from; of edge-rest: 1 while it is not read") \
-    X(SWEEPS_FAILED, GAUGE, "sweeps_failed", ROLE_PERSISTENCE,                                     \
-      "Tries in a row to empty messages whose time is over that PostgreSQL refused; nobody is "    \
-      "shown them all the same")                                                                   \
     X(DUPLICATES, COUNTER, "duplicates_suppressed_total",                                          \
       ROLE_CHAT | ROLE_USER | ROLE_FEEDS | ROLE_EDGE_WS,                                           \
       "Repeats that had no second effect: a client id sent twice, a record replayed")              \

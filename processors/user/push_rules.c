@@ -286,15 +286,21 @@ static enum cq_status rule_chat_muted(struct user_step *step, const struct user_
     const struct chat_muted *muted = &action->action.u.chat_muted;
     struct user_entry *entry = sessions_user(&step->state->sessions, action->user_id);
     struct user_event *event = user_emit_event(step, action, 0);
+    struct user_event told;
+    enum cq_status st;
 
     if (!event)
         return CQ_FATAL;
     event->event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
     event->event.u.chat_mute_changed =
         (struct chat_mute_changed){ muted->chat_id, muted->until_ms };
-    return entry ? keep_mute(step, entry,
-                             &(struct muted_chat){ muted->chat_id, muted->until_ms, step->offset })
-                 : CQ_OK; /* the user has no device left */
+    told = *event; /* the outputs may move */
+    if (!entry)
+        return CQ_OK; /* the user has no device left */
+    st = keep_mute(step, entry,
+                   &(struct muted_chat){ muted->chat_id, muted->until_ms, step->offset });
+    return st == CQ_OK ? user_tell_marked(step, &told) : st;
 }
 const struct user_rule user_rule_chat_muted = { rule_chat_muted, TOPIC_BIT(TOPIC_USER_EVENTS) |
-                                                                     TOPIC_BIT(TOPIC_PUSH_MUTES) };
+                                                                     TOPIC_BIT(TOPIC_PUSH_MUTES) |
+                                                                     TOPIC_BIT(TOPIC_WS_PUSH) };

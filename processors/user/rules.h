@@ -150,6 +150,10 @@ CQ_MUST_CHECK enum cq_status user_emit_close(struct user_step *step, struct cq_i
                                              struct cq_id session, int32_t slot,
                                              const char *reason);
 
+/** Tell all sessions of the user of a fact of where a chat stands in his list, by a frame. */
+CQ_MUST_CHECK enum cq_status user_tell_marked(struct user_step *step,
+                                              const struct user_event *event);
+
 /** A user's devices that can be woken and have no live session. */
 struct push_devices {
     struct push_device *v; /* in the arena … */

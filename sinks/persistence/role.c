@@ -5,7 +5,6 @@
  */
 #include "lib/feed/role.h"
 #include "lib/base/count.h"
-#include "lib/base/log.h"
 #include "lib/base/partitions.h"
 #include "lib/base/roles.h"
 #include "schemas/codec.h"
@@ -13,11 +12,7 @@
 #include "sinks/persistence/due.h"
 #include "sinks/persistence/write.h"
 
-enum {
-    ARENA_BYTES = 64 * 1024 * 1024,
-    PARAMS_BYTES = 64 * 1024 * 1024,
-    SWEEPS_TOLD = 3, /* failures in a row, a second apart, from which on the log has a line */
-};
+enum { ARENA_BYTES = 64 * 1024 * 1024, PARAMS_BYTES = 64 * 1024 * 1024 };
 
 struct persistence {
     struct rows *rows;
@@ -25,7 +20,6 @@ struct persistence {
     struct pg_params params;
     bool repeated;              /* the turn has messages that stand already */
     bool owned[PARTITIONS_MAX]; /* partitions of chat.events */
-    int64_t sweeps_failed;      /* in a row */
 };
 
 static void on_begin(void *arg)
@@ -141,19 +135,6 @@ static void on_owned(void *arg, const char *topic, int32_t partition, int64_t fr
     feed_role_owned(arg, topic, partition, from, ours);
 }
 
-/* What is over is shown to nobody, but it lies there. While PostgreSQL is away nothing is tried. */
-static void tell_sweep(struct persistence *role, const struct pg *db, bool failed)
-{
-    int64_t before = role->sweeps_failed;
-
-    role->sweeps_failed = failed ? before + 1 : 0;
-    count_set(COUNT_SWEEPS_FAILED, role->sweeps_failed);
-    if (role->sweeps_failed == SWEEPS_TOLD)
-        log_warn("sweep_fails", LOG_S("why", pg_error(db)));
-    else if (!failed && before >= SWEEPS_TOLD)
-        log_info("sweep_works", LOG_I("failed", before));
-}
-
 /* The rows of a part are emptied by whoever writes them. */
 static enum cq_status on_spare(void *arg, struct pg *db, int32_t partitions, int *ret_wait_ms)
 {
@@ -168,7 +149,6 @@ static enum cq_status on_spare(void *arg, struct pg *db, int32_t partitions, int
             parts[n++] = part;
     if (n)
         st = due_empty(db, &role->params, parts, n, &full);
-    tell_sweep(role, db, st != CQ_OK);
     *ret_wait_ms = full ? 0 : DUE_EVERY_MS;
     return st;
 }

@@ -558,6 +558,12 @@ enum cq_status rows_user_event(struct rows *rows, const struct user_event *event
                                 .chat = mute->chat_id,
                                 .until_ms = mute->until_ms,
                                 .seq = seq_make(event->source.generation, event->source.offset) });
+    case USER_EVENT_CHAT_MARKS_CHANGED:
+        return add_op(rows, (struct row_op){
+                                .kind = OP_MARKS,
+                                .user = event->user_id,
+                                .marks = event->event.u.chat_marks_changed,
+                                .seq = seq_make(event->source.generation, event->source.offset) });
     case USER_EVENT_EVENT_KIND_N:
         break;
     }

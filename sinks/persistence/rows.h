@@ -40,7 +40,8 @@ struct row_op {
         OP_SETTING,
         OP_RETURN,
         OP_BLOCK,
-        OP_UNBLOCK
+        OP_UNBLOCK,
+        OP_MARKS
     } kind;
     struct cq_id chat, user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device */
     struct cq_id peer;       /* OP_BLOCK */
@@ -49,10 +50,11 @@ struct row_op {
     int64_t until_ms;        /* OP_MUTE */
     int64_t at_ms;           /* OP_LEAVE, OP_BLOCK, OP_UNBLOCK */
     int32_t role;
-    const struct push_target *push; /* OP_PUSH; borrowed */
-    struct cq_span about;           /* OP_ABOUT; borrowed */
-    struct cq_id picture;           /* OP_PICTURE; zero: none */
-    int32_t setting, value;         /* OP_SETTING */
+    const struct push_target *push;  /* OP_PUSH; borrowed */
+    struct cq_span about;            /* OP_ABOUT; borrowed */
+    struct cq_id picture;            /* OP_PICTURE; zero: none */
+    int32_t setting, value;          /* OP_SETTING */
+    struct chat_marks_changed marks; /* OP_MARKS */
 };
 
 /** What view.settings has of a user: whom he shows what, an enum audience; and 1 where his reads are

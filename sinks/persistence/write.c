@@ -56,6 +56,25 @@ static const char sql_mute[] =
     " src_offset = excluded.src_offset"
     " WHERE excluded.src_offset >= m.src_offset";
 
+/* $1 user, $2 chat, $3 its part, $4 archived, $5 pinned, $6 marked unread: 1, 0, or -1 for as before;
+ * $7 read up to, $8 source, $9 how many rows of nothing marked stay beside this one. */
+static const char sql_marks[] =
+    "WITH gone AS (DELETE FROM view.chat_marks d WHERE d.user_id = $1 AND d.chat_id <> $2"
+    " AND NOT d.archived AND d.pinned = 0 AND d.unread_after IS NULL"
+    " AND d.src <= (SELECT o.src FROM view.chat_marks o WHERE o.user_id = $1 AND o.chat_id <> $2"
+    " AND NOT o.archived AND o.pinned = 0 AND o.unread_after IS NULL"
+    " ORDER BY o.src DESC OFFSET $9 LIMIT 1))"
+    " INSERT INTO view.chat_marks AS m"
+    " (user_id, chat_id, part, archived, pinned, unread_after, src)"
+    " VALUES ($1, $2, $3, $4 = 1, CASE WHEN $5 = 1 THEN $8 ELSE 0 END,"
+    " CASE WHEN $6 = 1 THEN $7 END, $8)"
+    " ON CONFLICT (user_id, chat_id) DO UPDATE SET"
+    " archived = CASE WHEN $4 < 0 THEN m.archived ELSE excluded.archived END,"
+    " pinned = CASE WHEN $5 < 0 THEN m.pinned ELSE excluded.pinned END,"
+    " unread_after = CASE WHEN $6 < 0 THEN m.unread_after ELSE excluded.unread_after END,"
+    " src = excluded.src"
+    " WHERE excluded.src > m.src";
+
 static const char sql_about[] = "INSERT INTO view.profiles AS p (user_id, about, about_src)"
                                 " VALUES ($1, $2, $3)"
                                 " ON CONFLICT (user_id) DO UPDATE SET"
@@ -115,6 +134,26 @@ static void add_push(struct pg_params *params, const struct push_target *target)
     pg_add_i64(params, seq_make(target->source.generation, target->source.offset));
     pg_add_i64(params, target->claim);
     pg_add_i32(params, (int32_t)address->mode);
+}
+
+static int32_t change_of(bool has, bool value)
+{
+    return has ? value : -1;
+}
+
+static void add_marks(struct pg_params *params, const struct row_op *op)
+{
+    const struct chat_marks_changed *marks = &op->marks;
+
+    pg_add_uuid(params, op->user);
+    pg_add_uuid(params, marks->chat_id);
+    pg_add_i32(params, id_part(marks->chat_id));
+    pg_add_i32(params, change_of(marks->has_archived, marks->archived));
+    pg_add_i32(params, change_of(marks->has_pinned, marks->pinned));
+    pg_add_i32(params, change_of(marks->has_marked_unread, marks->marked_unread));
+    pg_add_i64(params, marks->read_seq);
+    pg_add_i64(params, op->seq);
+    pg_add_i64(params, LIMIT_MARKS - 1);
 }
 
 static void add_block(struct pg_params *params, const struct row_op *op)
@@ -185,6 +224,10 @@ static enum cq_status write_op(const struct row_op *op, struct pg *db, struct pg
     case OP_UNBLOCK:
         add_block(params, op);
         sql = sql_unblock;
+        break;
+    case OP_MARKS:
+        add_marks(params, op);
+        sql = sql_marks;
         break;
     case OP_LEAVE: /* write_change() has these */
     case OP_ROLE:

@@ -27,6 +27,7 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, r
           "members": "SELECT * FROM view.members", "blocks": "SELECT * FROM view.blocks", "chats": "SELECT * FROM view.chats",
           "chat_names": "SELECT * FROM view.chat_names", "users": "SELECT * FROM view.users",
           "profiles": "SELECT * FROM view.profiles", "settings": "SELECT * FROM view.settings",
+          "chat_marks": "SELECT * FROM view.chat_marks",
           "rejected": "SELECT * FROM view.rejected", "cursors": "SELECT * FROM view.cursors",
           "receipts": "SELECT * FROM view.receipts", "marks": "SELECT * FROM view.marks",
           "changes": "SELECT * FROM view.changes", "versions": "SELECT chat_id, target, seq, content FROM view.versions",

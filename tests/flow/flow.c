@@ -367,6 +367,30 @@ static void do_mute(struct world *world, struct script *script, const struct wor
     world_user(world, &action);
 }
 
+/* mark bob alice archived|unarchived|pinned|unpinned|unread|read …: their direct chat */
+static void do_mark(struct world *world, struct script *script, const struct words *words)
+{
+    struct user_action action = user_of(world, script, words, USER_ACTION_CHAT_MARKED);
+    struct chat_marked *marked = &action.action.u.chat_marked;
+
+    marked->chat_id = chat_id_direct(action.user_id, world_id(world, word(script, words, 2)));
+    for (int i = 3; i < words->n; i++) {
+        const char *what = word(script, words, i);
+
+        if (strcmp(what, "archived") == 0 || strcmp(what, "unarchived") == 0) {
+            marked->has_archived = true;
+            marked->archived = what[0] == 'a';
+        } else if (strcmp(what, "pinned") == 0 || strcmp(what, "unpinned") == 0) {
+            marked->has_pinned = true;
+            marked->pinned = what[0] == 'p';
+        } else {
+            marked->has_marked_unread = true;
+            marked->marked_unread = strcmp(what, "unread") == 0;
+        }
+    }
+    world_user(world, &action);
+}
+
 /* about bob "hello" */
 static void do_about(struct world *world, struct script *script, const struct words *words)
 {
@@ -464,6 +488,7 @@ static const struct {
     { "unpush", do_unpush },     { "mute", do_mute },       { "about", do_about },
     { "read", do_read },         { "block", do_block },     { "unblock", do_block },
     { "receipts", do_receipts }, { "timer", do_timer },     { "hide", do_hide },
+    { "mark", do_mark },
 };
 
 /* Nothing may come out unseen. */

@@ -211,7 +211,9 @@ static void print_push(struct world *world, int32_t slot, const struct ws_entry 
 static void print_user_event(struct world *world, const struct user_event *event)
 {
     static const char *const kinds[] = { "registered",     "profile", "device added",
-                                         "device removed", "muted",   "profile details" };
+                                         "device removed", "muted",   "profile details",
+                                         "marked" };
+    const struct chat_marks_changed *marks = &event->event.u.chat_marks_changed;
     struct cq_id device = event->event.kind == USER_EVENT_DEVICE_ADDED
                               ? event->event.u.device_added.device_id
                               : event->event.u.device_removed.device_id;
@@ -220,6 +222,18 @@ static void print_user_event(struct world *world, const struct user_event *event
     if (event->event.kind == USER_EVENT_CHAT_MUTE_CHANGED)
         world_line(world, "user.events %s %s a chat until %lld", world_name(world, event->user_id),
                    kinds[event->event.kind], (long long)event->event.u.chat_mute_changed.until_ms);
+    else if (event->event.kind == USER_EVENT_CHAT_MARKS_CHANGED)
+        world_line(world, "user.events %s %s a chat%s%s%s", world_name(world, event->user_id),
+                   kinds[event->event.kind],
+                   !marks->has_archived ? ""
+                   : marks->archived    ? " archived"
+                                        : " unarchived",
+                   !marks->has_pinned ? ""
+                   : marks->pinned    ? " pinned"
+                                      : " unpinned",
+                   !marks->has_marked_unread ? ""
+                   : marks->marked_unread    ? " unread"
+                                             : " read");
     else if (event->event.kind == USER_EVENT_DEVICE_ADDED ||
              event->event.kind == USER_EVENT_DEVICE_REMOVED)
         world_line(world, "user.events %s %s %s", world_name(world, event->user_id),

@@ -165,6 +165,8 @@ class Device:
         self.block_log, self.gaps = [], {}  # chat → what the last ticks say nothing of
         self.timers_log: list[dict] = []
         self.hidden_log: list[dict] = []
+        self.marked_log: list[dict] = []
+        self.marks: dict[str, dict] = {}  # chat → what is marked of it, as the server shows it
         self._early: dict[str, list[dict]] = collections.defaultdict(list)  # changes of messages that are not here yet
         self.read_log: list[dict] = []
         self.readies: list[dict] = []
@@ -558,6 +560,7 @@ class Device:
                 continue
             for c in r.body["chats"]:
                 self.chats[c["chatId"]] = c
+                self._take_marks(c["chatId"], c.get("marks"))
                 if c["kind"] == "direct" and c.get("peer"):
                     self.peers[c["chatId"]] = c["peer"]
             for m in r.body["messages"]:
@@ -565,6 +568,8 @@ class Device:
                 self._merge(m)
             for t in r.body["ticks"]:
                 self._merge_ticks(t)
+            for m in r.body["marks"]:
+                self._take_marks(m["chatId"], m["marks"])
             self.cursor = r.body["cursor"]
             if not r.body["more"]:
                 return
@@ -601,6 +606,8 @@ class Device:
             (self.member_log if kind in ("member", "chat") else self.block_log).append(f)
         elif kind == "hidden":
             self._hide(f)
+        elif kind == "marked":
+            self._mark(f)
         elif kind == "timer":
             self.timers_log.append(f)
             if f.get("peer"):
@@ -636,6 +643,25 @@ class Device:
                 elif out.verdict.get("seq") != m.seq:
                     self._odd(f"own message {m.id}: verdicts {out.verdict} and seq {m.seq}")
                 out.chat_id = m.chat_id
+
+    def _take_marks(self, chat: str, marks: dict | None) -> None:
+        """As they are now: of frames and answers the one with the highest seq counts."""
+        if marks and marks["seq"] >= self.marks.get(chat, {"seq": 0})["seq"]:
+            self.marks[chat] = marks
+
+    def _mark(self, f: dict) -> None:
+        """Only what changed is named."""
+        self.marked_log.append(f)
+        marks = self.marks.setdefault(f["chatId"], {"seq": 0})
+        if f["seq"] <= marks["seq"]:
+            return
+        marks["seq"] = f["seq"]
+        for name, key, value in (("archived", "archived", True), ("pinned", "pinnedSeq", f["seq"]), ("markedUnread", "markedUnread", True),
+                                 ("markedUnread", "readSeq", f.get("readSeq")), ("mutedUntil", "mutedUntil", f.get("mutedUntil"))):
+            if name in f:
+                marks.pop(key, None)
+                if f[name]:
+                    marks[key] = value
 
     def _hide(self, f: dict) -> None:
         self.hidden_log.append(f)

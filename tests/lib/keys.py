@@ -7,6 +7,7 @@ import re
 # Tables with a chat in them whose rows are not about it.
 OF_SOMETHING_ELSE = {
     "blocks": "whom a user blocks, by that user",
+    "chat_marks": "a user's own, from user.events",
     "media": "a file, by its id and its owner",
     "mutes": "a user's own, from user.events",
     "rejected": "an action, by its place in chat.actions",

@@ -78,6 +78,9 @@ TABLE = [
     of_group("POST", "/read", each(404, 202), {"seq": "{seq}"}),
     of_group("PUT", "/mute", each(404, 200), {"until": IN_FUTURE}),
     of_group("DELETE", "/mute", each(404, 200)),
+    of_group("PATCH", "/marks", each(404, 200), {"archived": True, "markedUnread": True}),
+    of_group("PATCH", "/marks", each(404, 200, 200, 200, 200, 200), {"archived": False, "markedUnread": False}),  # who left takes back what he had marked
+    Row("PATCH", "/api/chats/{}/marks", "/api/chats/{direct}/marks", each(404, 404, 200, 404, 200, 200), {"pinned": True}, "direct"),
     of_group("PUT", "/timer", each(404, 404, 403, 200, 200, 200), {"seconds": 7776000}),
     Row("PUT", "/api/chats/{}/timer", "/api/chats/{direct}/timer", each(404, 404, 200, 404, 200, 200), {"seconds": 604800}, "direct"),
     # a message of the owner's, sent while `ex` was in the group

@@ -11,7 +11,7 @@ TABLES = {"sinks/persistence/tables.c": re.compile(r"columns_(\w+)\[\] = \{(.*?)
           "sinks/persistence/rows.h": re.compile(r"#define ROWS_COLUMNS_(\w+)\(.*\n((?:.*\\\n)*.*)")}
 # begin from a user, whose own list of chats they are
 BY_USER = ("members_by_user",)
-OWN = ("blocks",)  # names chats, and is a user's own
+OWN = ("blocks", "chat_marks")  # name chats, and are a user's own
 TABLE = re.compile(r"CREATE TABLE view\.(\w+) \((.*)\)", re.S)
 KEYS = (re.compile(r"()ALTER TABLE (?:ONLY )?view\.(\w+) ADD (?:CONSTRAINT \w+ )?(?:PRIMARY KEY|UNIQUE) \((\w+)"),
         re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+) ON view\.(\w+) (?:USING \w+ )?\((\w+)"))

@@ -174,6 +174,8 @@ async def test_rebuild_gives_the_same_rows_and_no_ticks(stack, net):
     await alice.rest.call("PATCH", f"/api/chats/{group}", {"name": "renamed"}, expect=(200, 202, 204))
     for about in ("first", "last"):
         await alice.rest.call("PATCH", "/api/me", {"about": about, "privacy": {"about": "nobody" if about == "last" else "contacts"}}, expect=200)
+    for marks in ({"archived": True}, {"pinned": True, "markedUnread": True}):
+        await alice.rest.call("PATCH", f"/api/chats/{group}/marks", marks, expect=200)
     await alice.rest.call("DELETE", f"/api/chats/{group}/members/{carol.user_id}", expect=(200, 202, 204))
     refused = await carol.verdict(carol.send(f"{MARK} too late", group))
     assert refused.rejected == "not_found"

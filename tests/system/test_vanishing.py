@@ -134,35 +134,6 @@ async def test_what_is_over_is_gone_for_everybody(stack, net):
         assert not await rows(stack, f"SELECT 1 FROM view.{table} WHERE chat_id = %s", chat)
 
 
-@scenario(120)
-async def test_a_sweep_that_fails_is_heard_of(stack, net):
-    alice, bob = await net.people("alice", "bob")
-    chat = await net.direct(alice, bob)
-    persistence = stack.role("persistence")
-
-    def lines(event):
-        return [line for line in persistence.log_lines() if line["event"] == event]
-
-    with stack.db() as db:
-        db.execute("CREATE FUNCTION view.refuse_emptying() RETURNS trigger LANGUAGE plpgsql AS "
-                   "$$ BEGIN RAISE EXCEPTION 'no room to empty it' USING ERRCODE = '53100'; END $$")
-        db.execute("CREATE TRIGGER refuse BEFORE UPDATE ON view.messages FOR EACH ROW WHEN (NEW.due_at IS NULL) EXECUTE FUNCTION view.refuse_emptying()")
-    try:
-        await short_timer(stack, alice, chat, 1)
-        out = await alice.told(f"{MARK} that stays too long", chat)
-        await until(lambda: lines("sweep_fails"), 60, "the line of a sweep that fails")
-        assert stack.metrics("persistence")["sweeps_failed"] >= 3 and "no room" in lines("sweep_fails")[0]["why"] and not lines("sweep_works")
-        await gone(stack, bob, chat, out.id)  # shown to nobody, though it lies there; and what is new is written
-        assert await rows(stack, "SELECT 1 FROM view.messages WHERE id = %s AND content <> ''", out.id)
-        await view_is_level(stack)
-    finally:
-        with stack.db() as db:
-            db.execute("DROP FUNCTION view.refuse_emptying() CASCADE")
-    await until(lambda: lines("sweep_works"), 30, "the line of a sweep that works")
-    assert stack.metrics("persistence")["sweeps_failed"] == 0 and len(lines("sweep_fails")) == 1
-    assert not await rows(stack, "SELECT 1 FROM view.messages WHERE id = %s AND content <> ''", out.id)
-
-
 @scenario(240)
 async def test_what_one_user_hides_is_gone_for_him_alone(stack, net):
     (alice, alice2), (bob, bob2), (carol, _) = await pairs(net, "alice", "bob", "carol")

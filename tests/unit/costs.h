@@ -748,6 +748,16 @@ static inline void draw_user_action(struct cq_arena *arena, int draw,
     case USER_ACTION_CHAT_MUTED:
         ret->action.u.chat_muted = (struct chat_muted){ id_of(A_CHAT, 1), INGEST_TIME_MAX_MS };
         return;
+    case USER_ACTION_CHAT_MARKED:
+        ret->user_id = id_of(A_USER, 0); /* with all sessions that one can have */
+        ret->action.u.chat_marked = (struct chat_marked){ .chat_id = id_of(A_CHAT, 1),
+                                                          .has_archived = true,
+                                                          .has_pinned = true,
+                                                          .pinned = true,
+                                                          .has_marked_unread = true,
+                                                          .marked_unread = true,
+                                                          .read_seq = INT64_MAX };
+        return;
     case USER_ACTION_ACTION_KIND_N:
         return;
     }

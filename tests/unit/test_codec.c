@@ -229,10 +229,10 @@ static const char *decode_hostile(const struct codec_record *codec, const void *
     return why;
 }
 
-/* The fields of a UserAction: ids, time, userSignedUp with an empty name, the 14 others null. */
+/* The fields of a UserAction: ids, time, userSignedUp with an empty name, the 15 others null. */
 #define ZEROS_8 0, 0, 0, 0, 0, 0, 0, 0
 #define ZEROS_32 ZEROS_8, ZEROS_8, ZEROS_8, ZEROS_8
-#define FACT ZEROS_32, 0, 2, 0, ZEROS_8, 0, 0, 0, 0, 0, 0
+#define FACT ZEROS_32, 0, 2, 0, ZEROS_8, 0, 0, 0, 0, 0, 0, 0
 
 /* Killers of avro-c 1.11.1: each made it allocate, loop or read past an end. */
 TEST(hostile_counts_and_lengths)

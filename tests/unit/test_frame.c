@@ -247,6 +247,39 @@ TEST(small_frames)
     CHECK_SPAN(buf, "\"t\":\"ready\",\"session\":" U2 ",\"at\":\"f1.12,,45\"}");
 }
 
+TEST(marks_say_what_changed_and_when)
+{
+    cq_auto(buf) struct cq_buf buf;
+    struct user_event event = { .at_ms = 7,
+                                .source = { 1, 0, 5 },
+                                .event.kind = USER_EVENT_CHAT_MARKS_CHANGED };
+
+    buf_init(&buf, 4096);
+    event.event.u.chat_marks_changed = (struct chat_marks_changed){
+        .chat_id = ID(3), .has_archived = true, .has_pinned = true, .pinned = true
+    };
+    frame_marked(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"marked\",\"chatId\":" U3 ",\"seq\":281474976710661,"
+                    "\"archived\":false,\"pinned\":true,\"at\":7}");
+    buf_clear(&buf);
+    event.event.u.chat_marks_changed = (struct chat_marks_changed){
+        .chat_id = ID(3), .has_marked_unread = true, .marked_unread = true, .read_seq = 9
+    };
+    frame_marked(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"marked\",\"chatId\":" U3 ",\"seq\":281474976710661,"
+                    "\"markedUnread\":true,\"readSeq\":9,\"at\":7}");
+    buf_clear(&buf);
+    event.event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
+    event.event.u.chat_mute_changed = (struct chat_mute_changed){ ID(3), 1000 };
+    frame_marked(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"marked\",\"chatId\":" U3 ",\"seq\":281474976710661,"
+                    "\"mutedUntil\":1000,\"at\":7}");
+    buf_clear(&buf);
+    event.event.kind = USER_EVENT_PROFILE_CHANGED;
+    frame_marked(&buf, &event);
+    CHECK_EQ(buf.n, 0);
+}
+
 TEST(a_profile_says_what_changed)
 {
     cq_auto(buf) struct cq_buf buf;

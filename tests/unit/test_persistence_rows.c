@@ -380,6 +380,21 @@ TEST(each_setting_is_a_change_of_its_own)
     CHECK_EQ(rows->ops[1].seq, ((int64_t)1 << 48) + 7);
 }
 
+TEST(marks_are_one_change)
+{
+    struct rows *rows = fresh_rows();
+    struct user_event event = user_event_of(A, USER_EVENT_CHAT_MARKS_CHANGED, 7);
+
+    event.event.u.chat_marks_changed =
+        (struct chat_marks_changed){ .chat_id = ID(C), .has_pinned = true, .pinned = true };
+    CHECK_EQ(rows_user_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->ops_n, 1);
+    CHECK_EQ(rows->ops[0].kind, OP_MARKS);
+    CHECK(id_eq(rows->ops[0].user, ID(A)) && id_eq(rows->ops[0].marks.chat_id, ID(C)));
+    CHECK(rows->ops[0].marks.pinned && !rows->ops[0].marks.has_archived);
+    CHECK_EQ(rows->ops[0].seq, ((int64_t)1 << 48) + 7);
+}
+
 TEST(devices_come_and_go)
 {
     struct rows *rows = fresh_rows();

@@ -322,6 +322,18 @@ TEST(forwards_are_counted_up_to_a_limit)
     CHECK_EQ(message_forwarded(INT64_MAX), 127);
 }
 
+TEST(marks_mark_something)
+{
+    struct user_action action = { .user_id = { { 1 } }, .action.kind = USER_ACTION_CHAT_MARKED };
+
+    action.action.u.chat_marked = (struct chat_marked){ .chat_id = { { 2 } } };
+    CHECK_STR(validate_user(&action), "archived: it, or pinned, or markedUnread, is required");
+    action.action.u.chat_marked.has_pinned = true;
+    CHECK(validate_user(&action) == NULL);
+    action.action.u.chat_marked.read_seq = -1;
+    CHECK_STR(field_of(validate_user(&action)), "readSeq");
+}
+
 TEST(times_are_dates_that_every_reader_can_hold)
 {
     struct user_action action = { .user_id = { { 1 } } };

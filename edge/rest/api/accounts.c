@@ -404,6 +404,8 @@ static enum call_next handle_config(struct call *call, struct pg *db)
     out_i64(&call->reply.body, "editMinutes", LIMIT_EDIT_MINUTES);
     out_i64(&call->reply.body, "deleteHours", LIMIT_DELETE_HOURS);
     out_i64(&call->reply.body, "blocks", LIMIT_BLOCKS);
+    out_i64(&call->reply.body, "pins", LIMIT_PINS);
+    out_i64(&call->reply.body, "marks", LIMIT_MARKS);
     out_rates(call);
     if (call->conf->media.store.where[0])
         out_file_limits(call);

@@ -74,6 +74,20 @@ enum cq_status chat_list_page(struct call *call, struct pg *db, struct chat_list
     return st == CQ_OK && !list->more ? list_opened(call, db, list, from) : st;
 }
 
+enum cq_status chat_list_pinned(struct call *call, struct pg *db)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st = view_chats_pinned(db, call->request.who.user, &rows);
+
+    for (int i = 0; st == CQ_OK && i < pg_rows(rows); i++) {
+        struct chat_row row = chat_at(rows, i);
+
+        add_comma(&call->reply.body);
+        render_chat(&call->reply.body, &row, NULL, 0, call->request.at_ms);
+    }
+    return st;
+}
+
 /* ---- what changed --------------------------------------------------------------------- */
 
 enum cq_status chat_changes_page(struct call *call, struct pg *db, const int64_t *lows, int32_t n,

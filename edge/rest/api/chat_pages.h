@@ -30,6 +30,9 @@ struct chat_list {
 CQ_MUST_CHECK enum cq_status chat_list_page(struct call *call, struct pg *db,
                                             struct chat_list *list);
 
+/** Append the chats that the caller pinned, the last one first. */
+CQ_MUST_CHECK enum cq_status chat_list_pinned(struct call *call, struct pg *db);
+
 /** A row of a page of changes: where it stands in the order of (partition, seq), and where its JSON
  * ends in the reply. */
 struct chat_change {

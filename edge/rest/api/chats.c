@@ -9,6 +9,7 @@
 #include "edge/rest/api/write.h"
 #include "edge/rest/render/chats.h"
 #include "edge/rest/server/query.h"
+#include "edge/rest/view/marks.h"
 #include "edge/rest/view/users.h"
 #include "ingest/validate.h"
 #include "schemas/limits.h"
@@ -80,6 +81,8 @@ static enum call_next reply_unopened(struct call *call, struct pg *db, struct cq
     struct opened_row row = { .chat = chat, .peer = peer };
     enum cq_status st = view_user_name(db, call->arena, peer, &row.name);
 
+    if (st == CQ_OK)
+        st = view_marks(db, call->arena, call->request.who.user, chat, &row.marks);
     if (st != CQ_OK)
         return call_database(call, st);
     buf_clear(&call->reply.body);
@@ -253,15 +256,22 @@ static enum call_next handle_chats(struct call *call, struct pg *db)
     struct chat_list list = { .limit = CHAT_LIST_DEFAULT };
     struct cq_buf *body = &call->reply.body;
     char cursor[64];
+    bool is_first;
     enum cq_status st;
 
     if (!call_param_i64(call, "limit", &list.limit) || list.limit < 1 || list.limit > CHAT_LIST_MAX)
         return call_bad_request(call, "limit: 1 to %d", CHAT_LIST_MAX);
     if (!parse_list_cursor(call_param(call, "cursor"), &list))
         return call_bad_request(call, "cursor: must be the one that the page before gave");
+    is_first = !list.is_behind;
     buf_add_str(body, "{\"chats\":[");
     st = chat_list_page(call, db, &list);
     buf_add_byte(body, ']');
+    if (is_first) { /* wherever they come among the others */
+        buf_add_str(body, ",\"pinned\":[");
+        st = st == CQ_OK ? chat_list_pinned(call, db) : st;
+        buf_add_byte(body, ']');
+    }
     if (list.more) {
         snprintf(cursor, sizeof cursor, "%c%lld.%s", list.is_unopened ? 'o' : 'c',
                  (long long)list.last.at, id_text(list.last.chat).s);

@@ -7,6 +7,9 @@
  * (partition, seq), where the seq of a message is that of its last change: it comes as it is now. A page ends at one place in that order: everything up to there is told, nothing
  * behind it, and the cursor says so. Ticks come when all of that is told, by pages of their own.
  *
+ * What the user has marked of his chats comes then, too: its facts have an order of their own, and the
+ * cursor a place in it.
+ *
  * The listing that cursor=latest begins has a place of its own in that order; its two frontiers are
  * those of its first page, from where on the client then asks.
  */
@@ -14,16 +17,18 @@
 #include "edge/rest/api/conf.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/render/changes.h"
+#include "edge/rest/render/chats.h"
 #include "edge/rest/render/messages.h"
 #include "edge/rest/render/users.h"
 #include "edge/rest/server/answer.h"
 #include "edge/rest/server/query.h"
 #include "edge/rest/view/changes.h"
+#include "edge/rest/view/marks.h"
 #include "lib/base/hash.h"
 #include "lib/bus/frontier.h"
 #include "schemas/topics.h"
 
-enum { PAGE = 500, TICKS_PAGE = 1000, CURSOR_MAX = 32 * 1024 };
+enum { PAGE = 500, TICKS_PAGE = 1000, MARKS_PAGE = 1000, CURSOR_MAX = 32 * 1024 };
 
 /* A place in the order of (partition, seq). */
 struct place {
@@ -35,6 +40,7 @@ struct cursor {
     struct frontier events, status;
     bool listing; /* chats up to `told` are listed, from the frontiers on is to be told then */
     struct place told;
+    int64_t marks; /* marks up to this place are told; 0: none */
 };
 
 struct sync {
@@ -86,10 +92,22 @@ static struct cq_span take_field(struct cq_span *rest)
     return field;
 }
 
+/* Digits, or nothing for 0. */
+static bool marks_parse(struct cq_span text, int64_t *ret)
+{
+    *ret = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9' || *ret >= (int64_t)1 << 58)
+            return false;
+        *ret = *ret * 10 + (text.p[i] - '0');
+    }
+    return true;
+}
+
 static bool cursor_parse(struct cq_arena *arena, struct cq_span text, int32_t n, struct cursor *ret)
 {
     uint8_t *raw = arena_alloc(arena, text.n + 1);
-    struct cq_span rest;
+    struct cq_span rest, told;
     size_t raw_n;
 
     if (!raw || text.n > CURSOR_MAX || !base64url_parse(text, raw, text.n, &raw_n))
@@ -98,8 +116,9 @@ static bool cursor_parse(struct cq_arena *arena, struct cq_span text, int32_t n,
     if (!frontier_parse(take_field(&rest), TOPIC_GENERATION, n, &ret->events) ||
         !frontier_parse(take_field(&rest), TOPIC_GENERATION, n, &ret->status))
         return false;
-    ret->listing = rest.n > 0;
-    return !ret->listing || place_parse(rest, n, &ret->told);
+    told = take_field(&rest);
+    ret->listing = told.n > 0;
+    return (!ret->listing || place_parse(told, n, &ret->told)) && marks_parse(rest, &ret->marks);
 }
 
 static void cursor_write(struct cq_buf *out, const struct cursor *cursor)
@@ -114,6 +133,8 @@ static void cursor_write(struct cq_buf *out, const struct cursor *cursor)
     frontier_format(&cursor->status, &raw);
     if (cursor->listing)
         buf_printf(&raw, "|%d.%lld", cursor->told.part, (long long)cursor->told.seq);
+    if (cursor->marks) /* an edge of before reads no such cursor: only those have one who need it */
+        buf_printf(&raw, "%s|%lld", cursor->listing ? "" : "|", (long long)cursor->marks);
     to = buf_reserve(&text, 4 * ((raw.n + 2) / 3) + 1);
     if (to)
         text.n = base64url_format(raw.p, raw.n, (char *)to);
@@ -228,6 +249,33 @@ static enum cq_status out_ticks(struct call *call, struct pg *db, struct sync *s
     return CQ_OK;
 }
 
+/* ---- marks ----------------------------------------------------------------------------- */
+
+/* They come when all else is told. */
+static enum cq_status out_marks(struct call *call, struct pg *db, struct sync *sync)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st =
+        view_marks_since(db, call->request.who.user, sync->since.marks, MARKS_PAGE + 1, &rows);
+    int n;
+
+    if (st != CQ_OK)
+        return st;
+    n = pg_rows(rows) > MARKS_PAGE ? MARKS_PAGE : pg_rows(rows);
+    for (int i = 0; i < n; i++) {
+        struct marks_row row = marks_at(rows, i);
+
+        if (i)
+            buf_add_byte(&call->reply.body, ',');
+        render_marks_of(&call->reply.body, row.chat, row.marks);
+        sync->next.marks = row.place;
+    }
+    sync->more = n < pg_rows(rows);
+    if (!sync->more)
+        sync->next.marks = sync->applied.marks;
+    return CQ_OK;
+}
+
 /* ---- the answer ----------------------------------------------------------------------- */
 
 /* What the user shows of himself comes with the last page: it is little, and has no cursor. */
@@ -279,6 +327,7 @@ static enum cq_status write_news(struct call *call, struct pg *db, struct sync *
     enum cq_status st;
 
     sync->next = sync->applied;
+    sync->next.marks = sync->since.marks;
     for (int32_t p = 0; p < sync->since.events.n; p++)
         sync->lows[p] = seq_make(TOPIC_GENERATION, sync->since.events.next[p]);
     st = chat_changes_page(call, db, sync->lows, sync->since.events.n, &sync->changes);
@@ -298,6 +347,9 @@ static enum cq_status write_news(struct call *call, struct pg *db, struct sync *
                                      sync->changes.row[sync->changes.n - 1].seq });
     if (st == CQ_OK && !sync->more)
         st = out_ticks(call, db, sync);
+    buf_add_str(&call->reply.body, "],\"marks\":[");
+    if (st == CQ_OK && !sync->more)
+        st = out_marks(call, db, sync);
     buf_add_byte(&call->reply.body, ']');
     call->reply.body.failed |= chats.failed;
     return st == CQ_OK ? end_answer(call, db, sync) : st;
@@ -315,7 +367,7 @@ static enum cq_status write_listing(struct call *call, struct pg *db, struct syn
     sync->next = sync->latest ? sync->applied : sync->since;
     buf_add_str(&call->reply.body, "{\"messages\":[],\"chats\":[");
     st = chat_changes_page(call, db, sync->lows, sync->since.events.n, &sync->changes);
-    buf_add_str(&call->reply.body, "],\"ticks\":[]");
+    buf_add_str(&call->reply.body, "],\"ticks\":[],\"marks\":[]");
     sync->next.listing = sync->changes.more;
     if (sync->changes.more)
         sync->next.told = (struct place){ sync->changes.row[sync->changes.n - 1].part,
@@ -342,6 +394,8 @@ static enum call_next from_snapshot(struct call *call, struct pg *db, struct syn
     if (st == CQ_OK)
         st = view_positions(db, call->conf->partitions, &sync->applied.events,
                             &sync->applied.status);
+    if (st == CQ_OK)
+        st = view_marks_place(db, call->request.who.user, &sync->applied.marks);
     if (st != CQ_OK)
         return call_database(call, st);
     buf_clear(&call->reply.body);

@@ -68,6 +68,21 @@ void render_chat(struct cq_buf *out, const struct chat_row *row, const struct me
     buf_add_byte(out, '}');
 }
 
+void render_marks(struct cq_buf *out, struct cq_span marks)
+{
+    buf_add_byte(out, '{');
+    out_json(out, "marks", marks);
+    buf_add_byte(out, '}');
+}
+
+void render_marks_of(struct cq_buf *out, struct cq_id chat, struct cq_span marks)
+{
+    buf_add_byte(out, '{');
+    out_id(out, "chatId", chat);
+    out_json(out, "marks", marks);
+    buf_add_byte(out, '}');
+}
+
 void render_opened(struct cq_buf *out, const struct opened_row *row)
 {
     buf_add_byte(out, '{');
@@ -80,6 +95,7 @@ void render_opened(struct cq_buf *out, const struct opened_row *row)
     out_i64(out, "unreadMentions", 0);
     out_i64(out, "delivered", 0);
     out_i64(out, "read", 0);
+    out_json(out, "marks", row->marks);
     out_my_seq(out, 0, 0);
     buf_add_byte(out, '}');
 }

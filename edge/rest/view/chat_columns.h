@@ -15,4 +15,5 @@
     X(NUMBER, "delivered", delivered, TICK("0"))                                                 \
     X(NUMBER, "read", read, "CASE WHEN " VIEW_SEES_READS("$1") " THEN " TICK("1") " ELSE 0 END") \
     X(JSON, "except", except,                                                                    \
-      "CASE WHEN c.kind = 0 THEN view.except_for(c.part, c.chat_id, $1) END")
+      "CASE WHEN c.kind = 0 THEN view.except_for(c.part, c.chat_id, $1) END")                    \
+    X(JSON, "marks", marks, VIEW_MARKS("$1", "c.chat_id"))

@@ -258,6 +258,13 @@ static const char sql_latest[] =
     "OR (at = $3 AND chat_id > $4) ORDER BY at DESC, chat_id LIMIT $2)" DETAILS
     "ORDER BY p.at DESC, c.chat_id";
 
+/* The chats whose pins count, the last pinned first. */
+static const char sql_pinned[] =
+    "WITH pins AS MATERIALIZED (SELECT * FROM view.pins($1)), "
+    STAYS("AND (i.part, i.chat_id) IN (SELECT part, chat_id FROM pins)")
+    ", picked AS (SELECT mine.*, pins.pinned AS at FROM mine JOIN pins USING (part, chat_id))" DETAILS
+    "ORDER BY p.at DESC";
+
 /* $2 how many; $3 lowest seqs, one a partition. For those who left the last change is the end. Who
  * comes back to a direct chat, or hides a message, changes it for nobody else. */
 #define CHANGED                                                                                 \
@@ -356,16 +363,30 @@ enum cq_status view_chats_latest(struct pg *db, struct cq_id user, int64_t limit
     return run_list(db, sql_latest, user, limit, behind, ret);
 }
 
+enum cq_status view_chats_pinned(struct pg *db, struct cq_id user, struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, 256);
+    pg_add_uuid(&params, user);
+    return pg_run_once(db, sql_pinned, &params, ret);
+}
+
+/* clang-format off */
+
 /* $1 user, $2 how many; behind ($3 time, $4 chat); null: from the beginning. Who has written in a
  * chat, or was written to, has a stay in it. */
 static const char sql_opened[] =
     "SELECT d.chat_id, CASE WHEN d.user_a = $1 THEN d.user_b ELSE d.user_a END, "
-    "coalesce(u.name, ''), d.created_at FROM auth.direct_chats d LEFT JOIN view.users u "
+    "coalesce(u.name, ''), d.created_at, " VIEW_MARKS("$1", "d.chat_id")
+    " FROM auth.direct_chats d LEFT JOIN view.users u "
     "ON u.user_id = CASE WHEN d.user_a = $1 THEN d.user_b ELSE d.user_a END "
     "WHERE d.opened_by = $1 AND NOT EXISTS (SELECT 1 FROM view.members i WHERE i.user_id = $1 "
     "AND i.chat_id = d.chat_id) "
     "AND ($3::int8 IS NULL OR d.created_at < $3 OR (d.created_at = $3 AND d.chat_id > $4)) "
     "ORDER BY d.created_at DESC, d.chat_id LIMIT $2";
+
+/* clang-format on */
 
 enum cq_status view_chats_opened(struct pg *db, struct cq_id user, int64_t limit,
                                  const struct chat_place *behind, struct pg_result **ret)
@@ -376,7 +397,7 @@ enum cq_status view_chats_opened(struct pg *db, struct cq_id user, int64_t limit
 struct opened_row opened_at(const struct pg_result *rows, int i)
 {
     return (struct opened_row){ pg_uuid(rows, i, 0), pg_uuid(rows, i, 1), pg_bytes(rows, i, 2),
-                                pg_i64(rows, i, 3) };
+                                pg_i64(rows, i, 3), pg_bytes(rows, i, 4) };
 }
 
 /* ---- what changed --------------------------------------------------------------------- */

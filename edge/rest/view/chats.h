@@ -6,6 +6,7 @@
 #pragma once
 
 #include "edge/rest/view/chat_columns.h"
+#include "edge/rest/view/marks.h"
 #include "edge/rest/view/messages.h"
 #include "lib/base/arena.h"
 
@@ -108,6 +109,10 @@ CQ_MUST_CHECK enum cq_status view_chats_latest(struct pg *db, struct cq_id user,
                                                const struct chat_place *behind,
                                                struct pg_result **ret);
 
+/** The chats that he pinned, the last one first; LIMIT_PINS at most. */
+CQ_MUST_CHECK enum cq_status view_chats_pinned(struct pg *db, struct cq_id user,
+                                               struct pg_result **ret);
+
 /** Direct chats that the user opened and nobody wrote in. */
 CQ_MUST_CHECK enum cq_status view_chats_opened(struct pg *db, struct cq_id user, int64_t limit,
                                                const struct chat_place *behind,
@@ -117,6 +122,7 @@ struct opened_row {
     struct cq_id chat, peer;
     struct cq_span name;
     int64_t at;
+    struct cq_span marks; /* JSON; empty: there are none */
 };
 
 struct opened_row opened_at(const struct pg_result *rows, int i);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * edge/rest/api/marks.c - where a chat stands in my own list: archived, pinned, marked unread. Others
+ * are told nothing.
+ */
+#include "edge/rest/view/marks.h"
+#include "edge/rest/api/chats.h"
+#include "edge/rest/api/routes.h"
+#include "edge/rest/api/write.h"
+#include "edge/rest/render/chats.h"
+#include "edge/rest/server/answer.h"
+#include "schemas/limits.h"
+
+struct marks_ask {
+    struct chat_view view;
+    bool has_archived, archived, has_pinned, pinned, has_unread, unread, has_read;
+    int64_t read_seq;
+};
+
+static const struct json_member marks_rows[] = {
+    JSON_OPTIONAL("archived", JSON_BOOL, struct marks_ask, archived, has_archived,
+                  .rule = "archived: true or false"),
+    JSON_OPTIONAL("pinned", JSON_BOOL, struct marks_ask, pinned, has_pinned,
+                  .rule = "pinned: true or false"),
+    JSON_OPTIONAL("markedUnread", JSON_BOOL, struct marks_ask, unread, has_unread,
+                  .rule = "markedUnread: true or false"),
+    JSON_OPTIONAL("readSeq", JSON_NUMBER, struct marks_ask, read_seq, has_read, .most = INT64_MAX,
+                  .rule = "readSeq: a seq up to which you have read the chat"),
+};
+static const struct json_members marks_body = JSON_MEMBERS(marks_rows);
+
+static bool marks_anything(const struct marks_ask *ask)
+{
+    return ask->archived || ask->pinned || ask->unread;
+}
+
+/* Who left may take back what he had marked, and mark nothing. */
+static enum call_next admit_marker(struct call *call, struct pg *db, void *asked)
+{
+    struct marks_ask *ask = asked;
+    bool there = false;
+    enum cq_status st =
+        view_chat(db, call->request.path_id[0], call->request.who.user, &ask->view, &there);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    return there ? CALL_GO_ON : call_not_found(call);
+}
+
+static enum call_next parse_marks(struct call *call, void *asked)
+{
+    const struct marks_ask *ask = asked;
+
+    if (marks_anything(ask) && !ask->view.present && !ask->view.blocked)
+        return call_not_found(call);
+    if (!ask->has_archived && !ask->has_pinned && !ask->has_unread)
+        return call_bad_request(call, "archived, pinned, markedUnread: at least one of them");
+    if (ask->archived && ask->pinned)
+        return call_bad_request(call, "archived, pinned: a chat is one of them, not both");
+    if (ask->has_read && !ask->unread)
+        return call_bad_request(call, "readSeq: only with markedUnread true");
+    return CALL_GO_ON;
+}
+
+static enum call_next begin_marks(struct call *call, struct pg *db, void *asked)
+{
+    const struct marks_ask *ask = asked;
+    struct marks_room room;
+    struct user_action *sent;
+    enum cq_status st = view_marks_room(db, call->request.who.user, ask->view.id, &room);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (ask->pinned && room.pinned_n >= LIMIT_PINS)
+        return call_error(call, 409, "too_many_pins",
+                          "pinned: %d chats, as many as one may: unpin one first", LIMIT_PINS);
+    if (marks_anything(ask) && room.marked_n >= LIMIT_MARKS)
+        return call_error(call, 413, "too_large",
+                          "you have marked %d chats, as many as one may: take one back first",
+                          LIMIT_MARKS);
+    sent = call_submit_user(call, call->request.who.user, call->request.who.device);
+    sent->action.kind = USER_ACTION_CHAT_MARKED;
+    sent->action.u.chat_marked = (struct chat_marked){
+        .chat_id = ask->view.id,
+        .has_archived = ask->has_archived,
+        .archived = ask->archived,
+        .has_pinned = ask->has_pinned,
+        .pinned = ask->pinned,
+        .has_marked_unread = ask->has_unread,
+        .marked_unread = ask->unread,
+        .read_seq = ask->has_read ? ask->read_seq
+                    : ask->unread ? room.read
+                                  : 0,
+    };
+    return CALL_GO_ON;
+}
+
+static enum call_next marks_result(struct call *call, struct pg *db, void *asked)
+{
+    const struct marks_ask *ask = asked;
+    struct cq_span marks;
+    enum cq_status st = view_marks(db, call->arena, call->request.who.user, ask->view.id, &marks);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    buf_clear(&call->reply.body);
+    render_marks(&call->reply.body, marks);
+    return call_reply(call, 200);
+}
+
+static const struct write marks_write = {
+    .asked_bytes = sizeof(struct marks_ask),
+    .admit = admit_marker,
+    .body = &marks_body,
+    .parse = parse_marks,
+    .begin = begin_marks,
+    .result = marks_result,
+    .until = WRITE_PASSED,
+    .late = "stored, but not visible yet: read the chat again later",
+};
+
+/* ---- routes ---------------------------------------------------------------------------- */
+
+static const struct route rows[] = {
+    { "PATCH", "/api/chats/{}/marks", true, write_run, "where a chat stands in my list", 0,
+      &marks_write },
+};
+
+const struct routes marks_routes = { rows, ARRAY_LEN(rows) };
