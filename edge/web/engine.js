@@ -44,6 +44,7 @@ export class Engine {
     this.at = "";
     this.asking = new Map(); // chats being described → {again, done}
     this.waitUntil = 0; // no sending before, after a nack
+    this.endsAt = Infinity; // when the next message is over
     this.told = new Receipts(model);
     this.receipts = soon(() => this.#sendReceipts());
     this.stopped = false;
@@ -178,11 +179,18 @@ export class Engine {
 
   /** Messages whose time is over are gone, now and when the next one's is. */
   #expire() {
-    clearTimeout(this.ending);
-    const next = this.model.expire(Date.now());
-    if (next < Infinity && !this.stopped) this.ending = setTimeout(() => this.#expire(), Math.min(LOOK_MS, Math.max(0, next - Date.now())));
+    this.endsAt = Infinity;
+    this.#expireBy(this.model.expire(Date.now()));
     this.#save();
     this.changed();
+  }
+
+  /** There is one whose time is over at `at`. */
+  #expireBy(at) {
+    if (at >= this.endsAt || this.stopped) return;
+    this.endsAt = at;
+    clearTimeout(this.ending);
+    this.ending = setTimeout(() => this.#expire(), Math.min(LOOK_MS, Math.max(0, at - Date.now())));
   }
 
   #live(f) {
@@ -190,7 +198,7 @@ export class Engine {
     if (f.t === "message") {
       this.looks.message(f);
       if (model.message(f, true)) this.heard(f);
-      if (f.expiresAt) this.#expire();
+      if (f.expiresAt) this.#expireBy(f.expiresAt);
       this.#sendOutbox();
       if (!model.chat(f.chatId).known) this.#describe(f.chatId);
     } else if (f.t === "rejected") {
@@ -518,6 +526,7 @@ export class Engine {
       const query = before ? `before=${before}&limit=${limit}` : `limit=${limit}`;
       const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`, undefined, 3);
       for (const m of page.messages) this.model.message(m, false);
+      this.model.quoting(chat, new Set(page.messages.map((m) => m.id)));
       this.#expire();
       chat.all = !page.more;
       return true;

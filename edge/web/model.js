@@ -232,7 +232,12 @@ export class Model {
   /** It looks another way now, and so do those that quote it. */
   #altered(chat, m) {
     this.#touch(chat, m);
-    for (const other of chat.messages) if (other.replyTo?.id === m.id) this.news.messages.add(other);
+    this.quoting(chat, new Set([m.id]));
+  }
+
+  /** What quotes one of these messages is to be drawn. */
+  quoting(chat, ids) {
+    for (const m of chat.messages) if (ids.has(m.replyTo?.id)) this.news.messages.add(m);
   }
 
   /** Its time is over, or this user does not want to see it. Its place stays: seqs and counts are as they were. */

@@ -136,6 +136,10 @@ test("what is gone leaves its place, and nothing else of it; quotes of it, draft
   model.hidden({ chatId, seq: 11, messages: [{ id: "m6", seq: 6 }] });
   model.message(message(6), true);
   assert.equal(chat.ids.get("m6").gone, "hidden", "told before it came");
+  model.message(message(7, "ben", { replyTo: { id: "m0", seq: 0.5 } }), true);
+  model.takeNews();
+  model.quoting(chat, new Set(["m0"]));
+  assert.deepEqual([...model.takeNews().messages].map((n) => n.id), ["m7"], "what it quotes came from the history");
 });
 
 test("the last line of a chat of which nothing is held follows changes, too", () => {
