@@ -82,9 +82,10 @@ static const char *validate_details(const struct profile_details_edited *details
 
 static const char *validate_marks(const struct chat_marked *marked)
 {
-    return marked->has_archived || marked->has_pinned || marked->has_marked_unread
+    return marked->has_archived || marked->has_pinned || marked->has_marked_unread ||
+                   marked->has_draft
                ? NULL
-               : "archived: it, or pinned, or markedUnread, is required";
+               : "archived: it, or pinned, markedUnread, or draft, is required";
 }
 
 const char *validate_user(const struct user_action *action)

@@ -320,8 +320,9 @@ static const struct json_members profile_members = JSON_MEMBERS(profile_rows);
 /* `seq` orders all that one user sets, and is none of the chat's. */
 struct marked_frame {
     struct cq_id chat;
-    int64_t seq, read_seq, muted_until_ms, at_ms;
-    bool has_archived, has_pinned, has_unread, has_read_seq, has_muted;
+    struct cq_span draft;
+    int64_t seq, read_seq, draft_after, muted_until_ms, at_ms;
+    bool has_archived, has_pinned, has_unread, has_read_seq, has_draft, has_draft_after, has_muted;
     bool archived, pinned, unread;
 };
 
@@ -332,6 +333,8 @@ static const struct json_member marked_rows[] = {
     JSON_OPTIONAL("pinned", JSON_BOOL, struct marked_frame, pinned, has_pinned),
     JSON_OPTIONAL("markedUnread", JSON_BOOL, struct marked_frame, unread, has_unread),
     JSON_OPTIONAL("readSeq", JSON_NUMBER, struct marked_frame, read_seq, has_read_seq),
+    JSON_OPTIONAL("draft", JSON_TEXT, struct marked_frame, draft, has_draft),
+    JSON_OPTIONAL("draftAfter", JSON_NUMBER, struct marked_frame, draft_after, has_draft_after),
     JSON_OPTIONAL("mutedUntil", JSON_NUMBER, struct marked_frame, muted_until_ms, has_muted),
     JSON_MEMBER("at", JSON_NUMBER, struct marked_frame, at_ms),
 };
@@ -379,8 +382,8 @@ static const struct json_member error_rows[] = {
 static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
-    "replies",  "mentions", "forwards", "edits",        "deletions", "reactions", "typing",
-    "presence", "privacy",  "blocks",   "readReceipts", "timers",    "hiding",    "marks"
+    "replies", "mentions", "forwards",     "edits",  "deletions", "reactions", "typing", "presence",
+    "privacy", "blocks",   "readReceipts", "timers", "hiding",    "marks",     "drafts"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 
@@ -669,6 +672,10 @@ void frame_marked(struct cq_buf *out, const struct user_event *e)
         told.unread = marks->marked_unread;
         told.has_read_seq = told.has_unread && told.unread;
         told.read_seq = marks->read_seq;
+        told.has_draft = marks->has_draft;
+        told.draft = marks->draft;
+        told.has_draft_after = marks->has_draft && marks->draft.n;
+        told.draft_after = marks->draft_after;
     } else if (e->event.kind == USER_EVENT_CHAT_MUTE_CHANGED) {
         told.chat = mute->chat_id;
         told.has_muted = true;

@@ -21,6 +21,7 @@ enum {
     LIMIT_BLOCKS_CHAT = 64,  /* how often one may block the same user */
     LIMIT_PINS = 5,          /* chats that one pins; 0021_marks.sql has it, too */
     LIMIT_MARKS = 2000,      /* chats of which one has anything marked */
+    LIMIT_DRAFTS = 100,      /* chats in which a draft is kept: those with the latest */
 };
 
 _Static_assert(LIMIT_GROUP_CREATED_MEMBERS + 1 == LIMIT_GROUP_MEMBERS, "and the creator");

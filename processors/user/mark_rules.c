@@ -7,7 +7,7 @@
 
 #include "schemas/frame.h"
 
-enum { MARKED_FRAME_MAX = 512 };
+enum { MARKED_FRAME_MAX = 32 * 1024 };
 
 enum cq_status user_tell_marked(struct user_step *step, const struct user_event *event)
 {
@@ -50,6 +50,9 @@ static enum cq_status rule_chat_marked(struct user_step *step, const struct user
         .has_marked_unread = asked->has_marked_unread,
         .marked_unread = asked->marked_unread,
         .read_seq = asked->has_marked_unread && asked->marked_unread ? asked->read_seq : 0,
+        .has_draft = asked->has_draft,
+        .draft = asked->draft,
+        .draft_after = asked->has_draft && asked->draft.n ? asked->draft_after : 0,
     };
     told = *event; /* the outputs may move */
     return user_tell_marked(step, &told);

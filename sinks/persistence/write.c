@@ -57,21 +57,29 @@ static const char sql_mute[] =
     " WHERE excluded.src_offset >= m.src_offset";
 
 /* $1 user, $2 chat, $3 its part, $4 archived, $5 pinned, $6 marked unread: 1, 0, or -1 for as before;
- * $7 read up to, $8 source, $9 how many rows of nothing marked stay beside this one. */
+ * $7 read up to, $8 source, $9 draft: empty for none, null for as before; $10 written at. Beside this
+ * one stay $11 rows of nothing marked, and $12 drafts. */
 static const char sql_marks[] =
     "WITH gone AS (DELETE FROM view.chat_marks d WHERE d.user_id = $1 AND d.chat_id <> $2"
-    " AND NOT d.archived AND d.pinned = 0 AND d.unread_after IS NULL"
+    " AND NOT d.archived AND d.pinned = 0 AND d.unread_after IS NULL AND d.draft IS NULL"
     " AND d.src <= (SELECT o.src FROM view.chat_marks o WHERE o.user_id = $1 AND o.chat_id <> $2"
-    " AND NOT o.archived AND o.pinned = 0 AND o.unread_after IS NULL"
-    " ORDER BY o.src DESC OFFSET $9 LIMIT 1))"
-    " INSERT INTO view.chat_marks AS m"
-    " (user_id, chat_id, part, archived, pinned, unread_after, src)"
+    " AND NOT o.archived AND o.pinned = 0 AND o.unread_after IS NULL AND o.draft IS NULL"
+    " ORDER BY o.src DESC OFFSET $11 LIMIT 1)),"
+    " old AS (UPDATE view.chat_marks d SET draft = NULL WHERE $9 <> '' AND d.user_id = $1"
+    " AND d.chat_id <> $2 AND d.draft IS NOT NULL AND d.draft_src <= (SELECT o.draft_src"
+    " FROM view.chat_marks o WHERE o.user_id = $1 AND o.chat_id <> $2 AND o.draft IS NOT NULL"
+    " ORDER BY o.draft_src DESC OFFSET $12 LIMIT 1))"
+    " INSERT INTO view.chat_marks AS m (user_id, chat_id, part, archived, pinned, unread_after,"
+    " src, draft, draft_after, draft_src)"
     " VALUES ($1, $2, $3, $4 = 1, CASE WHEN $5 = 1 THEN $8 ELSE 0 END,"
-    " CASE WHEN $6 = 1 THEN $7 END, $8)"
+    " CASE WHEN $6 = 1 THEN $7 END, $8, nullif($9, ''), $10, CASE WHEN $9 <> '' THEN $8 ELSE 0 END)"
     " ON CONFLICT (user_id, chat_id) DO UPDATE SET"
     " archived = CASE WHEN $4 < 0 THEN m.archived ELSE excluded.archived END,"
     " pinned = CASE WHEN $5 < 0 THEN m.pinned ELSE excluded.pinned END,"
     " unread_after = CASE WHEN $6 < 0 THEN m.unread_after ELSE excluded.unread_after END,"
+    " draft = CASE WHEN $9 IS NULL THEN m.draft ELSE excluded.draft END,"
+    " draft_after = CASE WHEN $9 IS NULL THEN m.draft_after ELSE excluded.draft_after END,"
+    " draft_src = CASE WHEN $9 IS NULL THEN m.draft_src ELSE excluded.draft_src END,"
     " src = excluded.src"
     " WHERE excluded.src > m.src";
 
@@ -153,7 +161,13 @@ static void add_marks(struct pg_params *params, const struct row_op *op)
     pg_add_i32(params, change_of(marks->has_marked_unread, marks->marked_unread));
     pg_add_i64(params, marks->read_seq);
     pg_add_i64(params, op->seq);
+    if (marks->has_draft)
+        pg_add_text(params, marks->draft);
+    else
+        pg_add_null(params, PG_TEXT);
+    pg_add_i64(params, marks->draft_after);
     pg_add_i64(params, LIMIT_MARKS - 1);
+    pg_add_i64(params, LIMIT_DRAFTS - 1);
 }
 
 static void add_block(struct pg_params *params, const struct row_op *op)

@@ -367,7 +367,7 @@ static void do_mute(struct world *world, struct script *script, const struct wor
     world_user(world, &action);
 }
 
-/* mark bob alice archived|unarchived|pinned|unpinned|unread|read …: their direct chat */
+/* mark bob alice archived|unarchived|pinned|unpinned|unread|read|draft "text" …: their direct chat */
 static void do_mark(struct world *world, struct script *script, const struct words *words)
 {
     struct user_action action = user_of(world, script, words, USER_ACTION_CHAT_MARKED);
@@ -383,6 +383,9 @@ static void do_mark(struct world *world, struct script *script, const struct wor
         } else if (strcmp(what, "pinned") == 0 || strcmp(what, "unpinned") == 0) {
             marked->has_pinned = true;
             marked->pinned = what[0] == 'p';
+        } else if (strcmp(what, "draft") == 0) {
+            marked->has_draft = true;
+            marked->draft = span_str(word(script, words, ++i));
         } else {
             marked->has_marked_unread = true;
             marked->marked_unread = strcmp(what, "unread") == 0;

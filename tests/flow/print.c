@@ -223,7 +223,7 @@ static void print_user_event(struct world *world, const struct user_event *event
         world_line(world, "user.events %s %s a chat until %lld", world_name(world, event->user_id),
                    kinds[event->event.kind], (long long)event->event.u.chat_mute_changed.until_ms);
     else if (event->event.kind == USER_EVENT_CHAT_MARKS_CHANGED)
-        world_line(world, "user.events %s %s a chat%s%s%s", world_name(world, event->user_id),
+        world_line(world, "user.events %s %s a chat%s%s%s%s%.*s", world_name(world, event->user_id),
                    kinds[event->event.kind],
                    !marks->has_archived ? ""
                    : marks->archived    ? " archived"
@@ -233,7 +233,11 @@ static void print_user_event(struct world *world, const struct user_event *event
                                       : " unpinned",
                    !marks->has_marked_unread ? ""
                    : marks->marked_unread    ? " unread"
-                                             : " read");
+                                             : " read",
+                   !marks->has_draft ? ""
+                   : marks->draft.n  ? " draft "
+                                     : " no draft",
+                   SPAN_FMT(marks->has_draft ? marks->draft : span_str("")));
     else if (event->event.kind == USER_EVENT_DEVICE_ADDED ||
              event->event.kind == USER_EVENT_DEVICE_REMOVED)
         world_line(world, "user.events %s %s %s", world_name(world, event->user_id),

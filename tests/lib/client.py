@@ -636,6 +636,8 @@ class Device:
         if (m.deleted or m.gone) and m.content:
             self._odd(f"message {m.id} is deleted, or gone, and has a content")
         if m.sender == self.user_id:
+            if self.marks.get(m.chat_id, {}).get("draftAfter", m.seq) < m.seq:  # it was sent, or another was
+                del self.marks[m.chat_id]["draft"], self.marks[m.chat_id]["draftAfter"]
             out = self.outbox.get(m.client_id)
             if out and out.chat_id in (None, m.chat_id):
                 if not out.verdict:
@@ -657,7 +659,8 @@ class Device:
             return
         marks["seq"] = f["seq"]
         for name, key, value in (("archived", "archived", True), ("pinned", "pinnedSeq", f["seq"]), ("markedUnread", "markedUnread", True),
-                                 ("markedUnread", "readSeq", f.get("readSeq")), ("mutedUntil", "mutedUntil", f.get("mutedUntil"))):
+                                 ("markedUnread", "readSeq", f.get("readSeq")), ("mutedUntil", "mutedUntil", f.get("mutedUntil")),
+                                 ("draft", "draft", f.get("draft")), ("draft", "draftAfter", f.get("draftAfter"))):
             if name in f:
                 marks.pop(key, None)
                 if f[name]:

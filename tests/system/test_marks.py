@@ -108,6 +108,53 @@ async def test_marks_travel_between_devices_and_concern_nobody_else(stack, net):
 
 
 @scenario(180)
+async def test_a_draft_travels_and_ends_when_something_is_sent(stack, net):
+    (alice, alice2), (bob, _) = await pairs(net, "alice", "bob")
+    for chat in (await net.direct(alice, bob), await net.group(alice, bob, name="drafts")):
+        own = await alice.told(f"{MARK} own", chat)
+        first = await bob.told(f"{MARK} first", chat)
+        for d in (alice, alice2):
+            await d.sees(first.content)
+        # the last one that the log has counts, on every device, and it leaves other marks alone
+        await mark(alice, chat, archived=True, draft=f"{MARK} dear", draftAfter=own.seq)
+        await asyncio.gather(*(mark(d, chat, draft=f"{MARK} dear {i}", draftAfter=first.seq) for i, d in enumerate((alice, alice2))))
+        held = await shown(bob, chat)
+        await view_is_level(stack)
+        now = await shown(alice, chat)
+        assert now["draft"] in {f"{MARK} dear 0", f"{MARK} dear 1"} and now["draftAfter"] == first.seq and now["archived"] and held == {}
+        for d in (alice, alice2):
+            await d.wait(lambda d=d: d.marks.get(chat) == now, 30, "the draft")
+        # what others send leaves it; what one sends oneself, from anywhere, ends it, for one that was away, too
+        await alice.stop()
+        await alice2.sees((await bob.told(f"{MARK} second", chat)).content)
+        await view_is_level(stack)
+        assert await shown(alice2, chat) == now
+        sent = await alice2.told(now["draft"], chat)
+        assert is_set(alice2.marks[chat]) == {"archived": True}
+        await view_is_level(stack)
+        assert is_set(await shown(alice2, chat)) == {"archived": True}
+        await alice.online()
+        assert is_set(alice.marks[chat]) == {"archived": True} and alice.messages[sent.id]
+        # one behind it stands, also where the device does not say what it had seen; and is taken back
+        assert (await mark(alice, chat, draft=f"{MARK} next"))["marks"]["draftAfter"] >= sent.seq
+        await alice2.wait(lambda: alice2.marks[chat].get("draft") == f"{MARK} next", 30, "the next draft")
+        assert is_set((await mark(alice2, chat, draft=""))["marks"]) == {"archived": True}
+    assert not bob.marked_log
+    for bad in ({"draft": "x" * 4097}, {"draft": "\0"}, {"draft": 1}, {"draft": "", "draftAfter": 4}, {"draftAfter": 4}, {"draft": "x", "draftAfter": -1}):
+        assert (await alice.rest.call("PATCH", f"/api/chats/{chat}/marks", bad)).status == 400, bad
+    longest = "\u00e9" * 2048
+    assert (await mark(alice, chat, draft=longest))["marks"]["draft"] == longest
+    # a hundred are kept, those with the latest
+    with stack.db() as db:
+        db.execute("INSERT INTO view.chat_marks SELECT %s, gen_random_uuid(), 0, false, 0, NULL, n, 'x', 0, n FROM generate_series(1, 100) n", (alice.user_id,))
+    await mark(alice, chat, draft=f"{MARK} one more")
+    kept = await rows(stack, "SELECT src FROM view.chat_marks WHERE user_id = %s AND draft IS NOT NULL ORDER BY src", alice.user_id)
+    assert len(kept) == 100 and kept[0]["src"] == 2
+    with stack.db() as db:
+        db.execute("DELETE FROM view.chat_marks WHERE user_id = %s AND src <= 100", (alice.user_id,))
+
+
+@scenario(180)
 async def test_five_chats_are_pinned_and_come_first(stack, net):
     alice, bob = await net.people("alice", "bob")
     groups = [await net.group(alice, bob, name=f"group {i}") for i in range(7)]

@@ -750,13 +750,17 @@ static inline void draw_user_action(struct cq_arena *arena, int draw,
         return;
     case USER_ACTION_CHAT_MARKED:
         ret->user_id = id_of(A_USER, 0); /* with all sessions that one can have */
-        ret->action.u.chat_marked = (struct chat_marked){ .chat_id = id_of(A_CHAT, 1),
-                                                          .has_archived = true,
-                                                          .has_pinned = true,
-                                                          .pinned = true,
-                                                          .has_marked_unread = true,
-                                                          .marked_unread = true,
-                                                          .read_seq = INT64_MAX };
+        ret->action.u.chat_marked =
+            (struct chat_marked){ .chat_id = id_of(A_CHAT, 1),
+                                  .has_archived = true,
+                                  .has_pinned = true,
+                                  .pinned = true,
+                                  .has_marked_unread = true,
+                                  .marked_unread = true,
+                                  .read_seq = INT64_MAX,
+                                  .has_draft = true,
+                                  .draft = draw_text(arena, 0, LIMIT_DRAFT_BYTES, false),
+                                  .draft_after = INT64_MAX };
         return;
     case USER_ACTION_ACTION_KIND_N:
         return;

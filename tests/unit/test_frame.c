@@ -269,6 +269,18 @@ TEST(marks_say_what_changed_and_when)
     CHECK_SPAN(buf, "\"t\":\"marked\",\"chatId\":" U3 ",\"seq\":281474976710661,"
                     "\"markedUnread\":true,\"readSeq\":9,\"at\":7}");
     buf_clear(&buf);
+    event.event.u.chat_marks_changed = (struct chat_marks_changed){
+        .chat_id = ID(3), .has_draft = true, .draft = span_str("dear"), .draft_after = 8
+    };
+    frame_marked(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"marked\",\"chatId\":" U3 ",\"seq\":281474976710661,"
+                    "\"draft\":\"dear\",\"draftAfter\":8,\"at\":7}");
+    buf_clear(&buf);
+    event.event.u.chat_marks_changed.draft = span_str("");
+    frame_marked(&buf, &event);
+    CHECK_SPAN(buf, "\"t\":\"marked\",\"chatId\":" U3 ",\"seq\":281474976710661,"
+                    "\"draft\":\"\",\"at\":7}");
+    buf_clear(&buf);
     event.event.kind = USER_EVENT_CHAT_MUTE_CHANGED;
     event.event.u.chat_mute_changed = (struct chat_mute_changed){ ID(3), 1000 };
     frame_marked(&buf, &event);

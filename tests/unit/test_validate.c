@@ -327,7 +327,8 @@ TEST(marks_mark_something)
     struct user_action action = { .user_id = { { 1 } }, .action.kind = USER_ACTION_CHAT_MARKED };
 
     action.action.u.chat_marked = (struct chat_marked){ .chat_id = { { 2 } } };
-    CHECK_STR(validate_user(&action), "archived: it, or pinned, or markedUnread, is required");
+    CHECK_STR(validate_user(&action),
+              "archived: it, or pinned, markedUnread, or draft, is required");
     action.action.u.chat_marked.has_pinned = true;
     CHECK(validate_user(&action) == NULL);
     action.action.u.chat_marked.read_seq = -1;

@@ -406,6 +406,7 @@ static enum call_next handle_config(struct call *call, struct pg *db)
     out_i64(&call->reply.body, "blocks", LIMIT_BLOCKS);
     out_i64(&call->reply.body, "pins", LIMIT_PINS);
     out_i64(&call->reply.body, "marks", LIMIT_MARKS);
+    out_i64(&call->reply.body, "draftBytes", LIMIT_DRAFT_BYTES);
     out_rates(call);
     if (call->conf->media.store.where[0])
         out_file_limits(call);

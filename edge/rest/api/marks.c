@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/api/marks.c - where a chat stands in my own list: archived, pinned, marked unread. Others
+ * edge/rest/api/marks.c - where a chat stands in my own list: archived, pinned, marked unread, and what I began
+ * to write in it. Others
  * are told nothing.
  */
 #include "edge/rest/view/marks.h"
@@ -14,8 +15,15 @@
 struct marks_ask {
     struct chat_view view;
     bool has_archived, archived, has_pinned, pinned, has_unread, unread, has_read;
-    int64_t read_seq;
+    bool has_draft, has_draft_after;
+    struct cq_span draft;
+    int64_t read_seq, draft_after;
 };
+
+static bool draft_good(struct cq_span text)
+{
+    return text.n <= LIMIT_DRAFT_BYTES && span_is_utf8(text) && !memchr(text.p, 0, text.n);
+}
 
 static const struct json_member marks_rows[] = {
     JSON_OPTIONAL("archived", JSON_BOOL, struct marks_ask, archived, has_archived,
@@ -26,6 +34,10 @@ static const struct json_member marks_rows[] = {
                   .rule = "markedUnread: true or false"),
     JSON_OPTIONAL("readSeq", JSON_NUMBER, struct marks_ask, read_seq, has_read, .most = INT64_MAX,
                   .rule = "readSeq: a seq up to which you have read the chat"),
+    JSON_OPTIONAL("draft", JSON_TEXT, struct marks_ask, draft, has_draft, .good = draft_good,
+                  .rule = "draft: text of " LIMIT_DRAFT_BYTES_TEXT " bytes at most"),
+    JSON_OPTIONAL("draftAfter", JSON_NUMBER, struct marks_ask, draft_after, has_draft_after,
+                  .most = INT64_MAX, .rule = "draftAfter: the last seq of the chat that you have"),
 };
 static const struct json_members marks_body = JSON_MEMBERS(marks_rows);
 
@@ -51,14 +63,17 @@ static enum call_next parse_marks(struct call *call, void *asked)
 {
     const struct marks_ask *ask = asked;
 
-    if (marks_anything(ask) && !ask->view.present && !ask->view.blocked)
+    if ((marks_anything(ask) || ask->draft.n) && !ask->view.present && !ask->view.blocked)
         return call_not_found(call);
-    if (!ask->has_archived && !ask->has_pinned && !ask->has_unread)
-        return call_bad_request(call, "archived, pinned, markedUnread: at least one of them");
+    if (!ask->has_archived && !ask->has_pinned && !ask->has_unread && !ask->has_draft)
+        return call_bad_request(call,
+                                "archived, pinned, markedUnread, draft: at least one of them");
     if (ask->archived && ask->pinned)
         return call_bad_request(call, "archived, pinned: a chat is one of them, not both");
     if (ask->has_read && !ask->unread)
         return call_bad_request(call, "readSeq: only with markedUnread true");
+    if (ask->has_draft_after && !ask->draft.n)
+        return call_bad_request(call, "draftAfter: only with a draft");
     return CALL_GO_ON;
 }
 
@@ -91,6 +106,11 @@ static enum call_next begin_marks(struct call *call, struct pg *db, void *asked)
         .read_seq = ask->has_read ? ask->read_seq
                     : ask->unread ? room.read
                                   : 0,
+        .has_draft = ask->has_draft,
+        .draft = ask->draft,
+        .draft_after = ask->has_draft_after ? ask->draft_after
+                       : ask->draft.n       ? room.last
+                                            : 0,
     };
     return CALL_GO_ON;
 }

@@ -255,22 +255,23 @@ static enum cq_status out_ticks(struct call *call, struct pg *db, struct sync *s
 static enum cq_status out_marks(struct call *call, struct pg *db, struct sync *sync)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct cq_buf *body = &call->reply.body;
+    size_t from = body->n;
     enum cq_status st =
         view_marks_since(db, call->request.who.user, sync->since.marks, MARKS_PAGE + 1, &rows);
-    int n;
+    int i = 0;
 
     if (st != CQ_OK)
         return st;
-    n = pg_rows(rows) > MARKS_PAGE ? MARKS_PAGE : pg_rows(rows);
-    for (int i = 0; i < n; i++) {
+    for (; i < pg_rows(rows) && i < MARKS_PAGE && body->n - from <= REST_PAGE_BYTES; i++) {
         struct marks_row row = marks_at(rows, i);
 
         if (i)
-            buf_add_byte(&call->reply.body, ',');
-        render_marks_of(&call->reply.body, row.chat, row.marks);
+            buf_add_byte(body, ',');
+        render_marks_of(body, row.chat, row.marks);
         sync->next.marks = row.place;
     }
-    sync->more = n < pg_rows(rows);
+    sync->more = i < pg_rows(rows);
     if (!sync->more)
         sync->next.marks = sync->applied.marks;
     return CQ_OK;

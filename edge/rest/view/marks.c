@@ -13,7 +13,8 @@ static const char sql_room[] =
     "(SELECT count(*) FROM (SELECT 1 FROM view.chat_marks m WHERE m.user_id = $1 AND m.chat_id <> $2 "
     "AND (m.archived OR m.pinned <> 0 OR m.unread_after IS NOT NULL) LIMIT $4) l), "
     "coalesce((SELECT c.read FROM view.cursors c WHERE c.part = $3 AND c.chat_id = $2 "
-    "AND c.user_id = $1), 0)";
+    "AND c.user_id = $1), 0), "
+    "coalesce((SELECT k.last_seq FROM view.chats k WHERE k.part = $3 AND k.chat_id = $2), 0)";
 
 static const char sql_one[] = "SELECT " VIEW_MARKS("$1", "$2");
 
@@ -26,8 +27,8 @@ static const char sql_since[] =
     "SELECT k.chat_id, k.place, " VIEW_MARKS("$1", "k.chat_id") " FROM ("
     "SELECT x.chat_id, max(x.place) AS place FROM ("
     "SELECT m.chat_id, m.src AS place FROM view.chat_marks m WHERE m.user_id = $1 AND m.src > $2 "
-    "AND ($2 > 0 OR m.archived OR m.pinned <> 0 OR m.unread_after IS NOT NULL) "
-    "UNION ALL SELECT q.chat_id, q.src_offset FROM view.mutes q WHERE q.user_id = $1 "
+    "AND ($2 > 0 OR m.archived OR m.pinned <> 0 OR m.unread_after IS NOT NULL "
+    "OR m.draft IS NOT NULL) UNION ALL SELECT q.chat_id, q.src_offset FROM view.mutes q WHERE q.user_id = $1 "
     "AND q.src_offset > $2 AND ($2 > 0 OR q.until_ms > view.now_ms())) x "
     "GROUP BY x.chat_id ORDER BY 2 LIMIT $3) k ORDER BY k.place";
 
@@ -55,7 +56,8 @@ enum cq_status view_marks_room(struct pg *db, struct cq_id user, struct cq_id ch
     enum cq_status st = run_about(db, sql_room, user, chat, &rows);
 
     if (st == CQ_OK)
-        *ret = (struct marks_room){ pg_i64(rows, 0, 0), pg_i64(rows, 0, 1), pg_i64(rows, 0, 2) };
+        *ret = (struct marks_room){ pg_i64(rows, 0, 0), pg_i64(rows, 0, 1), pg_i64(rows, 0, 2),
+                                    pg_i64(rows, 0, 3) };
     return st;
 }
 

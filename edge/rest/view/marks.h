@@ -8,9 +8,9 @@
 #include "lib/pg/pg.h"
 
 /** What `reader` has marked of `chat`, both SQL: JSON, or NULL when he never did. */
-#define VIEW_MARKS(reader, chat)                                                                 \
-    "(SELECT json_strip_nulls(json_build_object('seq', e.seq, 'archived', e.archived, "          \
-    "'pinnedSeq', e.pinned_seq, 'markedUnread', e.unread, 'readSeq', e.read_seq, 'mutedUntil', " \
+#define VIEW_MARKS(reader, chat)                                                                                                                \
+    "(SELECT json_strip_nulls(json_build_object('seq', e.seq, 'archived', e.archived, "                                                         \
+    "'pinnedSeq', e.pinned_seq, 'markedUnread', e.unread, 'readSeq', e.read_seq, 'draft', e.draft, 'draftAfter', e.draft_after, 'mutedUntil', " \
     "e.muted_until))::text FROM view.marks_of(" reader ", " chat ") e)"
 
 /** What decides whether a chat may be marked. */
@@ -19,6 +19,7 @@ struct marks_room {
     int64_t
         marked_n; /* other chats of which he has anything marked; at most LIMIT_MARKS are counted */
     int64_t read; /* seq up to which he has read this one */
+    int64_t last; /* seq of what came last in it */
 };
 
 CQ_MUST_CHECK enum cq_status view_marks_room(struct pg *db, struct cq_id user, struct cq_id chat,
