@@ -295,7 +295,7 @@ class Cast:
     # ---- playing -------------------------------------------------------------------------------
 
     def play(self, coming_and_going: bool = True, churning: bool = True) -> None:
-        loops = [self._sending(), self._reading(), self._profiles(), self._changing(), self._hiding(), self._blocking()]
+        loops = [self._sending(), self._reading(), self._profiles(), self._changing(), self._hiding(), self._blocking(), self._marking()]
         if churning:
             loops.append(self._churning())
         if coming_and_going:
@@ -440,6 +440,22 @@ class Cast:
             self.h.add("profile", user=p.user_id, about=about, status=r.status)
             if r.status == 401:
                 await p.players[0].refresh()
+
+    async def _marking(self) -> None:
+        """Each archives, pins, or marks unread some chat now and then, writes a draft there, and waits for the answer, whatever it is."""
+        rng = random.Random(f"{self.seed}/marking")
+        while True:
+            await asyncio.sleep(rng.uniform(0.5, 1.5))
+            p = rng.choice(self.people)
+            d, draft = rng.choice(p.players), f"draft {self.h.counts.get('chat_mark', 0)}"
+            chat = rng.choice(p.chats) if p.chats else None
+            if self.paused or not chat:
+                continue
+            what = rng.choice(("archived", "pinned", "markedUnread"))
+            r = await d.rest.call("PATCH", f"/api/chats/{chat}/marks", {what: rng.random() < 0.6, "draft": draft})
+            self.h.add("chat_mark", user=p.user_id, chat=chat, draft=draft, status=r.status)
+            if r.status == 401:
+                await d.refresh()
 
     async def _changing(self) -> None:
         """Somebody edits or deletes something of his own, or the owner of a group something of another's; some ask twice, some by REST."""

@@ -43,7 +43,7 @@ class World:
         self.topics = {t: [] for t in ("chat.actions", "chat.events", "rejections", "delivery.status", "user.inbox", "mobile.push",
                                        "ws.push", "push.outcomes", "chat.events.dlq")}
         self.tables = {t: [] for t in ("messages", "members", "cursors", "cursors_quiet", "positions", "chats", "unread", "profiles", "changes",
-                                      "versions", "reactions", "hidden", "blocks")}
+                                      "versions", "reactions", "hidden", "chat_marks", "blocks")}
         self.now = {}  # message → what it is since it was changed
         self.meta = {"began_ms": 1000, "audit": [], "behind": [], "log_faults": [], "rebuilt": {"messages": None},
                      "numbers": {"persistence dead_letters_total": 1},
@@ -196,6 +196,12 @@ class World:
             self.record("user.inbox", {"body": ["chasqui.UserAction", {"userId": A, "action": ["chasqui.ProfileDetailsEdited", {"about": about}]}]})
             self.line("profile", user=A, about=about, status=200)
         self.tables["profiles"] = [{"user_id": A, "about": "second"}]
+        for asked in ({"archived": True, "draft": "one"}, {"pinned": True}, {"markedUnread": True, "readSeq": 5, "draft": "two"}):
+            asked = {"chatId": CHAT, "archived": None, "pinned": None, "markedUnread": None, "readSeq": 0, "draft": None, **asked}
+            self.record("user.inbox", {"body": ["chasqui.UserAction", {"userId": A, "action": ["chasqui.ChatMarked", asked]}]})
+        last = self.topics["user.inbox"][-1]["o"]
+        self.line("chat_mark", user=A, chat=CHAT, draft="one", status=200)
+        self.tables["chat_marks"] = [{"user_id": A, "chat_id": CHAT, "archived": False, "pinned": GEN + last - 1, "unread_after": 5, "draft": "two", "src": GEN + last}]
         self.say(A1, CHAT, "m1")
         self.say(B1, CHAT, "m2")
         self.say(A1, GROUP, "m3", shown_by=(A1, B1, C1))
@@ -273,7 +279,7 @@ def broken(w: World) -> list[str]:
 def test_all_well():
     lines = checker.check(World().data())
     assert [str(x) for x in lines if not x.ok] == []
-    assert len(lines) == len(checker.ALL) == 21
+    assert len(lines) == len(checker.ALL) == 22
     assert all(x.n for x in lines)
 
 
@@ -634,6 +640,22 @@ def plant_refusal_never_taken(w):
     w.meta["numbers"].clear()
 
 
+def plant_mark_takes_another_back(w):
+    w.tables["chat_marks"][0]["pinned"] = 0
+
+
+def plant_older_mark(w):
+    w.tables["chat_marks"][0]["draft"] = "one"
+
+
+def plant_mark_of_nobody(w):
+    w.tables["chat_marks"].append({**w.tables["chat_marks"][0], "user_id": B})
+
+
+def plant_mark_answered_and_never_logged(w):
+    w.topics["user.inbox"] = [r for r in w.topics["user.inbox"] if "'one'" not in str(r["v"]["body"])]
+
+
 def plant_older_profile(w):
     w.tables["profiles"][0]["about"] = "first"
 
@@ -704,6 +726,7 @@ PLANTS = {  # what is planted → the invariant that must say so (others may, to
     plant_change_routed_to_a_stranger: "I19", plant_first_sign_kept: "I19", plant_another_sign_shown: "I19",
     plant_hidden_not_in_the_view: "I21", plant_hidden_still_on_a_device: "I21", plant_hidden_for_another: "I21",
     plant_hidden_and_told_by_a_sync: "I21",
+    plant_mark_takes_another_back: "I22", plant_older_mark: "I22", plant_mark_of_nobody: "I22", plant_mark_answered_and_never_logged: "I22",
 }
 
 
@@ -715,7 +738,7 @@ def test_a_planted_anomaly_is_named(plant):
 
 
 def test_every_invariant_is_broken_by_some_plant():
-    assert set(PLANTS.values()) == {f"I{i}" for i in range(1, 22)}
+    assert set(PLANTS.values()) == {f"I{i}" for i in range(1, 23)}
     assert set(PLANTS) == {f for name, f in globals().items() if name.startswith("plant_")}
 
 
