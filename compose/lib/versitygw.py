@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from process import Failure, Proc
@@ -36,3 +37,7 @@ def server(executable, folder, port, access_key, secret_key, log_path, guard=Non
     Path(folder).mkdir(parents=True, exist_ok=True)
     env = {"PATH": os.environ["PATH"], "ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key}
     return Proc("versitygw", [executable, "--port", f"{host}:{port}", "posix", folder], log_path, "service listening on", env=env, guard=guard)
+
+
+if __name__ == "__main__":
+    print(program(sys.argv[1]) or "no versitygw on the path, and no Go to build it")
