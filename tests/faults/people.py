@@ -419,7 +419,7 @@ class Cast:
             d = rng.choice(p.players)
             if d.caught_up and d.messages:
                 d.read(rng.choice(p.chats))
-            if rng.random() < 0.02:  # of what has not been said yet: refused, and by no means a tick
+            if rng.random() < 0.02 and d.session:  # of what has not been said yet: refused, and by no means a tick
                 chat = rng.choice(p.chats)
                 f = {"t": "receipt", "chatId": chat, "read": (1 << 48) + (1 << 40)}
                 d.note("bad_receipt", chat=chat)
