@@ -3,6 +3,8 @@
 
 DELETE FROM auth.closed; -- of the time of the dump
 
+DELETE FROM auth.links; -- of minutes that have passed: one that was used or refused since must not come back
+
 -- A file that was finished since is in the log: as an upload it would be swept, and its bytes with it.
 DELETE FROM media.uploads u USING view.media v WHERE u.media_id = v.media_id;
 

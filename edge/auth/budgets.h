@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/auth/budgets.h - quotas of codes, guesses and lookups: for a phone number, for an address
+ * edge/auth/budgets.h - quotas of codes, guesses, lookups and links: for a phone number, for an address
  * and in all. Token buckets in schema auth: every copy of edge-rest shares them, and a restart
  * forgets nothing. A bucket holds `most` tokens and gains as many in its period, evenly.
  */
@@ -11,13 +11,16 @@
 
 /** The numbers are in auth.budgets: never reuse one. */
 enum budget {
-    BUDGET_CODES_ADDRESS,   /* an hour */
-    BUDGET_CODES_ALL,       /* an hour */
-    BUDGET_GUESSES_NUMBER,  /* a day */
-    BUDGET_GUESSES_ADDRESS, /* an hour */
-    BUDGET_GUESSES_ALL,     /* an hour */
-    BUDGET_LOOKUPS_ADDRESS, /* a day */
-    BUDGET_LOOKUPS_ALL,     /* a day */
+    BUDGET_CODES_ADDRESS,       /* an hour */
+    BUDGET_CODES_ALL,           /* an hour */
+    BUDGET_GUESSES_NUMBER,      /* a day */
+    BUDGET_GUESSES_ADDRESS,     /* an hour */
+    BUDGET_GUESSES_ALL,         /* an hour */
+    BUDGET_LOOKUPS_ADDRESS,     /* a day */
+    BUDGET_LOOKUPS_ALL,         /* a day */
+    BUDGET_LINKS_ADDRESS,       /* an hour */
+    BUDGET_LINKS_ALL,           /* an hour */
+    BUDGET_LINK_MISSES_ADDRESS, /* an hour */
     BUDGET_N
 };
 

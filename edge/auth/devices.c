@@ -32,6 +32,10 @@ static const char sql_over[] =
 static const char sql_own[] =
     "SELECT 1 FROM auth.devices WHERE device_id = $1 AND user_id = $2 AND revoked_at IS NULL";
 
+/* Until the end of the transaction nobody ends it. */
+static const char sql_hold[] = "SELECT 1 FROM auth.devices WHERE device_id = $1 AND user_id = $2 "
+                               "AND revoked_at IS NULL FOR SHARE";
+
 static const char sql_list[] =
     "SELECT d.device_id, coalesce(v.platform, ''), coalesce(v.label, ''), d.created_at, coalesce("
     "(SELECT max(t.created_at) FROM auth.refresh_tokens t WHERE t.device_id = d.device_id), "
@@ -151,20 +155,41 @@ enum cq_status devices_over(struct pg *db, struct cq_id user,
     return CQ_OK;
 }
 
-enum cq_status device_add(struct pg *db, struct cq_id device, struct cq_id user, int64_t now_ms)
+static enum cq_status hold_device(struct pg *db, struct pg_params *params, struct cq_id device,
+                                  struct cq_id user, bool *ret_held)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st;
+
+    pg_params_clear(params);
+    pg_add_uuid(params, device);
+    pg_add_uuid(params, user);
+    st = pg_run(db, sql_hold, params, &rows);
+    if (st == CQ_OK)
+        *ret_held = pg_rows(rows) == 1;
+    return st;
+}
+
+enum cq_status device_add(struct pg *db, struct cq_id device, struct cq_id user, struct cq_id by,
+                          int64_t now_ms, bool *ret_added)
 {
     enum cq_status st = pg_script(db, "BEGIN");
+    bool is_let_in = true;
     struct pg_params params;
 
     if (st != CQ_OK)
         return st;
     pg_params_init(&params, PARAMS_BYTES);
     st = insert_device(db, &params, device, user, now_ms);
-    if (st == CQ_OK)
+    if (st == CQ_OK && !id_is_zero(by))
+        st = hold_device(db, &params, by, user, &is_let_in);
+    if (st == CQ_OK && is_let_in)
         st = evict_devices(db, &params, device, user, now_ms);
     pg_params_release(&params);
     if (st == CQ_OK)
-        st = pg_script(db, "COMMIT"); /* else pg_ready() rolls back */
+        st = pg_script(db, is_let_in ? "COMMIT" : "ROLLBACK"); /* else pg_ready() rolls back */
+    if (st == CQ_OK)
+        *ret_added = is_let_in;
     return st;
 }
 

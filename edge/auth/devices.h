@@ -28,9 +28,12 @@ CQ_MUST_CHECK enum cq_status devices_over(struct pg *db, struct cq_id user,
                                           size_t *ret_over_n);
 
 /** Add a device and end the user's oldest above LIMIT_USER_DEVICES with their refresh tokens, all
- * or nothing. To be called once the log has the new one: a log-in that fails must end no device. */
+ * or nothing. To be called once the log has the new one: a log-in that fails must end no device.
+ * `by` is the device of the same user that let it in, or zero. If that is logged in no more nothing
+ * is done, and `*ret_added` is false: whoever ends `by` before finds no device of its making later.
+ */
 CQ_MUST_CHECK enum cq_status device_add(struct pg *db, struct cq_id device, struct cq_id user,
-                                        int64_t now_ms);
+                                        struct cq_id by, int64_t now_ms, bool *ret_added);
 
 /** Whether a device is logged in and this user's own. */
 CQ_MUST_CHECK enum cq_status device_is_own(struct pg *db, struct cq_id device, struct cq_id user,

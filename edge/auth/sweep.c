@@ -19,6 +19,7 @@ static const struct {
     { SWEEP("refresh_tokens", "token_hash", "expires_at"), 7 * AUTH_DAY_MS, 1 },
     { SWEEP("devices", "device_id", "revoked_at"), 30 * AUTH_DAY_MS, 1 },
     { SWEEP("known_places", "user_id, place", "seen_at"), PLACE_TTL_MS, 1 },
+    { SWEEP("links", "code_hash", "expires_at"), 0, 1 },
     { SWEEP("lookups", "user_id, target", "at"), AUTH_DAY_MS, 1 },
     { SWEEP("budgets", "kind, key", "full_at"), 0, 1000 },
 };

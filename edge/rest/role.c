@@ -166,7 +166,11 @@ static void read_api(struct api_conf *api)
                               [BUDGET_GUESSES_ADDRESS] = setting_int(SET_GUESS_PER_ADDRESS_HOUR),
                               [BUDGET_GUESSES_ALL] = setting_int(SET_GUESS_TOTAL_HOUR),
                               [BUDGET_LOOKUPS_ADDRESS] = setting_int(SET_LOOKUP_PER_ADDRESS_DAY),
-                              [BUDGET_LOOKUPS_ALL] = setting_int(SET_LOOKUP_TOTAL_DAY) },
+                              [BUDGET_LOOKUPS_ALL] = setting_int(SET_LOOKUP_TOTAL_DAY),
+                              [BUDGET_LINKS_ADDRESS] = setting_int(SET_LINK_PER_ADDRESS_HOUR),
+                              [BUDGET_LINKS_ALL] = setting_int(SET_LINK_TOTAL_HOUR),
+                              [BUDGET_LINK_MISSES_ADDRESS] =
+                                  setting_int(SET_LINK_GUESS_PER_ADDRESS_HOUR) },
                     .codes_number_hour = setting_int(SET_CODE_PER_NUMBER_HOUR),
                     .codes_number_day = setting_int(SET_CODE_PER_NUMBER_DAY),
                     .lookups_user_day = setting_int(SET_LOOKUP_STRANGERS_DAY) },

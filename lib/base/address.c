@@ -2,6 +2,7 @@
 #include "lib/base/address.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 enum { TEXT_MAX = 45, MAPPED_BITS = 96, ALL_BITS = 128 }; /* TEXT_MAX: INET6_ADDRSTRLEN - 1 */
 
@@ -151,6 +152,22 @@ struct cq_address address_forwarded(const struct address_ranges *trusted, struct
         }
     }
     return at;
+}
+
+void address_network(struct cq_address address, char out[ADDRESS_NETWORK_MAX])
+{
+    uint8_t v4[4] = { 0 }, v6[sizeof address.b] = { 0 };
+    char text[TEXT_MAX + 1] = "";
+
+    if (is_v4(address)) {
+        memcpy(v4, address.b + sizeof mapped, 2);
+        if (inet_ntop(AF_INET, v4, text, sizeof text))
+            snprintf(out, ADDRESS_NETWORK_MAX, "%s/16", text);
+        return;
+    }
+    memcpy(v6, address.b, 4);
+    if (inet_ntop(AF_INET6, v6, text, sizeof text))
+        snprintf(out, ADDRESS_NETWORK_MAX, "%s/32", text);
 }
 
 struct cq_id address_key(struct cq_address address)

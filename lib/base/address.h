@@ -54,6 +54,12 @@ bool address_is_in(const struct address_ranges *ranges, struct cq_address addres
 struct cq_address address_forwarded(const struct address_ranges *trusted, struct cq_address peer,
                                     const struct cq_span *lists, size_t lists_n);
 
+enum { ADDRESS_NETWORK_MAX = 32 };
+
+/** Where an address is from, roughly, as text: its first 16 bits of IPv4 ("203.0.0.0/16"), 32 of
+ * IPv6 ("2001:db8::/32"). */
+void address_network(struct cq_address address, char out[ADDRESS_NETWORK_MAX]);
+
 /** The key under which a rate or a number of connections is counted: an IPv4 address, or the /64
  * of an IPv6 address, which is one household. */
 struct cq_id address_key(struct cq_address address);

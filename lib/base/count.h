@@ -148,6 +148,10 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Codes not looked at because there were too many wrong ones")                                \
     X(LOOKUPS_REFUSED, COUNTER, "lookups_refused_total", ROLE_EDGE_REST,                           \
       "Numbers not looked up because of a budget")                                                 \
+    X(LINKS_REFUSED, COUNTER, "links_refused_total", ROLE_EDGE_REST,                               \
+      "Links of new devices refused by the budget of an address or of all")                        \
+    X(LINK_GUESSES_REFUSED, COUNTER, "link_guesses_refused_total", ROLE_EDGE_REST,                 \
+      "Codes and secrets of no link, beyond the budget of an address")                             \
     X(AUTH_SWEPT, COUNTER, "auth_swept_total", ROLE_EDGE_REST,                                     \
       "Rows of schema auth taken away because their time has passed")                              \
     X(CODES_HELD, GAUGE, "codes_held", ROLE_EDGE_REST,                                             \

@@ -208,6 +208,11 @@ enum role_bit {
     X(LOOKUP_PER_ADDRESS_DAY, INT, "2000", 100, 100000000, 0, ROLE_EDGE_REST,                      \
       "The same a day and address")                                                                \
     X(LOOKUP_TOTAL_DAY, INT, "200000", 100, 100000000, 0, ROLE_EDGE_REST, "The same a day in all") \
+    X(LINK_PER_ADDRESS_HOUR, INT, "60", 1, 100000000, 0, ROLE_EDGE_REST,                           \
+      "Links that new devices may ask for an hour and address")                                    \
+    X(LINK_TOTAL_HOUR, INT, "10000", 1, 100000000, 0, ROLE_EDGE_REST, "The same an hour in all")   \
+    X(LINK_GUESS_PER_ADDRESS_HOUR, INT, "60", 1, 100000000, 0, ROLE_EDGE_REST,                     \
+      "Codes and secrets of no link an hour and address; beyond it such a guess is told to wait")  \
     X(RATE_PER_MINUTE, INT, "600", 1, 100000000, 0, ROLE_EDGES,                                    \
       "Requests or frames a minute and user or address")                                           \
     X(LOG_DISK, PATH, "", 0, 1024, 0, ROLE_EDGES,                                                  \

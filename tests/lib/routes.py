@@ -43,6 +43,8 @@ TABLE = [
     Row("POST", "/api/login", "/api/login", each(200), {"phoneNumber": "{phone}"}, view=False),
     Row("POST", "/api/verify", "/api/verify", each(401), {"challenge": "{missing}", "code": "000000"}, view=False),
     Row("POST", "/api/token/refresh", "/api/token/refresh", each(401), {"refreshToken": "q1Zb0r0p2m4VdJtQm0b6m1eQv9yq7m3hXk2cW8nYF5s"}, view=False),
+    Row("POST", "/api/links", "/api/links", each(200), {"platform": "web", "label": "New"}, view=False),
+    Row("POST", "/api/links/claim", "/api/links/claim", each(401), {"secret": "q1Zb0r0p2m4VdJtQm0b6m1eQv9yq7m3hXk2cW8nYF5s"}, view=False),
     Row("GET", "/api/config", "/api/config", each(200), view=False),
     # one's own
     Row("GET", "/api/me", "/api/me", each(200)),
@@ -64,6 +66,9 @@ TABLE = [
         {"kind": "fcm_token", "token": "rights-token"}),
     Row("DELETE", "/api/devices/{}/push", "/api/devices/{owner_device}/push", each(403, 403, 403, 403, 403, 200), view=False),
     Row("DELETE", "/api/devices/{}", "/api/devices/{spare_device}", each(404, 404, 404, 404, 200, 404), target="spare_device", view=False),
+    # a new device: whoever has its code, if nobody else has answered it (test_devices.py)
+    Row("POST", "/api/links/look", "/api/links/look", each(404), {"code": "q1Zb0r0p2m4VdJtQm0b6m1"}, view=False),
+    Row("POST", "/api/links/answer", "/api/links/answer", each(404), {"code": "q1Zb0r0p2m4VdJtQm0b6m1", "approve": True}, view=False),
     # all others of one's own: the owner has two, so test_rights.py asks for him by itself
     Row("DELETE", "/api/devices", "/api/devices", each(200, 200, 200, 200, 0, 0), view=False),
     # a group: T12, T15

@@ -20,7 +20,7 @@ from stack import Stack
 
 EDGE, DOOR, HOOK = BASE_PORT + 700, BASE_PORT + 701, BASE_PORT + 702
 addresses = itertools.count(2)
-LIMITS = ("CODE_", "GUESS_", "LOOKUP_", "RATE_")  # raised by TEST_SETTINGS
+LIMITS = ("CODE_", "GUESS_", "LINK_", "LOOKUP_", "RATE_")  # raised by TEST_SETTINGS
 
 
 def an_edge(stack, **settings):
@@ -568,6 +568,7 @@ async def test_what_is_over_is_swept(stack, net):
         db.execute(f"INSERT INTO auth.refresh_tokens VALUES ('fresh', %s, %s, 0, 9e15, {old})", (device.device_id, device.user_id, 6))
         db.execute(f"INSERT INTO auth.devices SELECT gen_random_uuid(), %s, 0, {old}", (device.user_id, 31))
         db.execute(f"INSERT INTO auth.lookups SELECT %s, gen_random_uuid(), {old}", (device.user_id, 2))
+        db.execute("INSERT INTO auth.links VALUES ('over', 'over', '', '', '', gen_random_uuid(), 1, 1)")
         db.execute("INSERT INTO auth.budgets VALUES (0, gen_random_uuid(), 1)")
         db.execute(f"INSERT INTO auth.known_places SELECT %s, gen_random_uuid(), {old}", (device.user_id, 91))
 
@@ -575,12 +576,12 @@ async def test_what_is_over_is_swept(stack, net):
             one = db.execute("SELECT (SELECT count(*) FROM auth.challenges WHERE phone_number = '+490000000'), (SELECT count(*) FROM "
                              "auth.lookups WHERE user_id = %(u)s), (SELECT count(*) FROM auth.devices WHERE user_id = %(u)s), (SELECT "
                              "count(*) FROM auth.known_places WHERE user_id = %(u)s), (SELECT count(*) FROM auth.budgets WHERE full_at "
-                             "= 1)", {"u": device.user_id}).fetchone()
+                             "= 1), (SELECT count(*) FROM auth.links WHERE expires_at = 1)", {"u": device.user_id}).fetchone()
             tokens = db.execute("SELECT token_hash FROM auth.refresh_tokens WHERE octet_length(token_hash) < 32").fetchall()
             return one, sorted(bytes(t[0]) for t in tokens)
 
-        await until(lambda: left() == ((0, 0, 1, 1, 0), [b"fresh"]), 40, lambda: f"what is over to be gone, there is {left()}")
-        await until(lambda: stack.metrics("edge-rest")["auth_swept_total"] >= 1206, 10, "what went to be counted")
+        await until(lambda: left() == ((0, 0, 1, 1, 0, 0), [b"fresh"]), 40, lambda: f"what is over to be gone, there is {left()}")
+        await until(lambda: stack.metrics("edge-rest")["auth_swept_total"] >= 1207, 10, "what went to be counted")
         db.execute("DELETE FROM auth.refresh_tokens WHERE token_hash = 'fresh'")
     assert await device.refresh()
 

@@ -9,7 +9,7 @@ from client import MARK, scenario, until
 from look import rows, rows_now, view_is_level
 from services import Failure, postgres_bin
 
-TABLES = ("accounts", "devices", "refresh_tokens", "direct_chats", "challenges", "budgets", "known_places", "lookups")
+TABLES = ("accounts", "devices", "refresh_tokens", "direct_chats", "challenges", "budgets", "known_places", "lookups", "links")
 
 
 def dump_of(stack, folder):
@@ -42,6 +42,7 @@ async def test_a_restore_logs_nobody_out(stack, tmp_path, net):
     under_way, finished = str(uuid.uuid4()), str(uuid.uuid4())
     for media in (under_way, finished):
         await asyncio.to_thread(upload, stack, alice.user_id, out.chat_id, media, "a.txt")
+    await alice.rest.post("/api/links", {}, expect=200)
     dump = await asyncio.to_thread(dump_of, stack, tmp_path)
 
     # since the dump: one logs out, one file is finished; then all is lost, and somebody registers
@@ -61,6 +62,7 @@ async def test_a_restore_logs_nobody_out(stack, tmp_path, net):
     stranger = net.caller(alice)
     for call in (("POST", "/api/register", {"phoneNumber": net.phone(), "name": "dora"}), ("POST", "/api/login", {"phoneNumber": net.phone()}),
                  ("POST", "/api/verify", {"challenge": str(uuid.uuid4()), "code": "123456"}),
+                 ("POST", "/api/links", {}), ("POST", "/api/links/claim", {"secret": "none"}),
                  ("POST", "/api/token/refresh", {"refreshToken": alice.tokens.refresh}), ("GET", "/api/me", None), ("GET", "/api/sync", None)):
         r = await stranger.call(*call)
         assert (r.status, r.body["error"]["code"]) == (503, "restoring") and int(r.headers["retry-after"]) >= 1, (call, r)
@@ -84,6 +86,7 @@ async def test_a_restore_logs_nobody_out(stack, tmp_path, net):
         assert await d.refresh(), f"{d} keeps his log-in"
     assert (await gone.rest.get("/api/me")).status == 401, "who logged out since stays logged out"
     assert not await gone.refresh()
+    assert not await rows(stack, "SELECT 1 FROM auth.links"), "a link of before may have been used, or refused, since"
     assert {r["media_id"] for r in await rows(stack, "SELECT media_id FROM media.uploads WHERE user_id = %s", alice.user_id)} == {under_way}
     assert await asyncio.to_thread(constraints, stack) == before, "tables are the same, keys and all"
     ((number,),) = [r.values() for r in await rows(stack, 'SELECT "phoneNumber" FROM model.users WHERE id = %s', alice.user_id)]

@@ -72,6 +72,12 @@ ROWS = [
     Row("test_accounts.py::test_t36_another_code_gives_no_more_guesses", *status(429, 401)),
     Row("test_accounts.py::test_t37_nobody_is_locked_out_of_his_number", *status(200, 429), after=b"rate_limited"),
     Row("test_accounts.py::test_t37_an_address_used_up_by_others", *status(200, 429), after=b"rate_limited"),
+    Row("test_devices.py::test_t48_a_link_gives_one_device_once", *status(401, 202)),
+    Row("test_devices.py::test_t48_links_end", *status(401, 202)),
+    Row("test_devices.py::test_t48_guesses_are_told_to_wait_and_lock_nobody_out", *status(429, 404)),
+    Row("test_devices.py::test_t49_an_approval_is_one_sessions_own", *status(404, 200)),
+    Row("test_devices.py::test_t49_an_approval_ends_with_its_session", *status(401, 200)),
+    Row("test_devices.py::test_t50_links_are_bounded", *status(429, 200)),
     Row("test_bystanders.py::test_t39_a_flood_of_receipts_is_counted_to_its_user", rb"rate_refused_total\S* \d+", ZEROS),
 ]
 # Tests that look elsewhere than into a socket: what they look with, and what it finds then.

@@ -112,6 +112,25 @@ TEST(the_right_most_untrusted_address_is_the_client)
     }
 }
 
+TEST(a_network_says_little_of_an_address)
+{
+    static const struct {
+        const char *address, *want;
+    } rows[] = {
+        { "203.0.113.7", "203.0.0.0/16" },
+        { "::ffff:203.0.113.7", "203.0.0.0/16" },
+        { "2001:db8:1:2:3:4:5:6", "2001:db8::/32" },
+        { "ffff:ffff:ffff::1", "ffff:ffff::/32" },
+        { "::1", "::/32" },
+    };
+    char network[ADDRESS_NETWORK_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        address_network(address(rows[i].address), network);
+        CHECK_STR(network, rows[i].want);
+    }
+}
+
 TEST(a_household_is_one_key)
 {
     CHECK(id_eq(address_key(address("2001:db8::1")), address_key(address("2001:db8::2:1"))));

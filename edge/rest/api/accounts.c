@@ -2,18 +2,16 @@
 /*
  * edge/rest/api/accounts.c - logging in, and what a client needs to know.
  */
-#include "edge/auth/devices.h"
 #include "edge/rest/api/codes.h"
 #include "edge/rest/api/conf.h"
 #include "edge/rest/api/devices.h"
 #include "edge/rest/api/fields.h"
+#include "edge/rest/api/login.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
-#include "edge/rest/render/users.h"
 #include "ingest/admission.h"
 #include "ingest/validate.h"
 #include "lib/base/bucket.h"
-#include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "schemas/frame.h"
 #include "schemas/limits.h"
@@ -149,64 +147,23 @@ static const struct write code_write = {
     .begin = begin_code,
 };
 
-/* ---- tokens --------------------------------------------------------------------------- */
-
-static enum call_next reply_tokens(struct call *call, struct pg *db, struct cq_id user,
-                                   struct cq_id device)
-{
-    int64_t now_s = clock_wall_ms() / 1000;
-    struct token_claims claims = { user, device, now_s, now_s + ACCESS_TTL_S };
-    char access[TOKEN_TEXT_MAX], refresh[REFRESH_TEXT + 1];
-    struct token_pair pair = { user, device, access, refresh, claims.expires_s * 1000 };
-    enum cq_status st = token_sign(call->conf->keys, &claims, access, sizeof access);
-
-    if (st == CQ_OK)
-        st = refresh_make(db, device, user, call->request.at_ms, refresh);
-    if (st != CQ_OK)
-        return call_database(call, st);
-    render_tokens(&call->reply.body, &pair);
-    return call_reply(call, 200);
-}
-
 /* ---- verify --------------------------------------------------------------------------- */
 
 struct login_ask {
     struct cq_id challenge;
-    struct cq_span code, label, platform;
-    bool has_platform;
-    unsigned platform_word;    /* which of `platforms` */
-    struct cq_id user, device; /* whose code it is, once that is known */
-    struct cq_span name;
-    bool is_new;
-    struct cq_id evicted[DEVICES_EVICTED_MAX];
-    size_t evicted_n;
+    struct cq_span code;
+    struct login_wish wish;
+    struct login login; /* once it is known whose code it is */
 };
-
-static const char *const platforms_v[] = { "web", "android", "ios", "other" };
-static const struct json_words platforms = { platforms_v, ARRAY_LEN(platforms_v) };
 
 static const char both_rule[] = "challenge and code: both are required";
 
 static const struct json_member login_rows[] = {
     JSON_MEMBER("challenge", JSON_ID, struct login_ask, challenge, .rule = both_rule),
     JSON_MEMBER("code", JSON_TEXT, struct login_ask, code, .rule = both_rule),
-    JSON_MEMBER("label", JSON_TEXT, struct login_ask, label, .optional = true,
-                .good = device_label_good,
-                .rule = "label: " FIELD_NAME_RULE ", " LIMIT_LABEL_CHARS_TEXT
-                        " characters in " LIMIT_LABEL_BYTES_TEXT " bytes at most"),
-    JSON_OPTIONAL("platform", JSON_WORD, struct login_ask, platform_word, has_platform,
-                  .words = &platforms, .lenient = true),
+    JSON_SPREAD_OF(struct login_ask, wish, &login_wish_members),
 };
 static const struct json_members login_body = JSON_MEMBERS(login_rows);
-
-static enum call_next parse_login(struct call *call, void *asked)
-{
-    struct login_ask *ask = asked;
-
-    (void)call;
-    ask->platform = span_str(ask->has_platform ? platforms_v[ask->platform_word] : "other");
-    return CALL_GO_ON;
-}
 
 /* Whose code it is. CALL_GO_ON when it is the right one. */
 static enum call_next try_code(struct call *call, struct pg *db, struct login_ask *ask)
@@ -228,69 +185,44 @@ static enum call_next try_code(struct call *call, struct pg *db, struct login_as
     if (st == CQ_OK && verdict != AUTH_YES)
         return call_error(call, 401, "bad_code", "wrong or expired code");
     if (st == CQ_OK) {
-        ask->name = arena_copy(call->arena, name);
-        st = account_of(db, limits->pepper, number, call->request.at_ms, &ask->user, &ask->is_new);
+        ask->login.name = arena_copy(call->arena, name);
+        st = account_of(db, limits->pepper, number, call->request.at_ms, &ask->login.user,
+                        &ask->login.is_new);
     }
     return st == CQ_OK ? CALL_GO_ON : call_database(call, st);
-}
-
-static void submit_login(struct call *call, const struct login_ask *ask)
-{
-    struct user_action *sent;
-
-    for (size_t i = 0; i < ask->evicted_n; i++)
-        device_submit_end(call, ask->user, ask->evicted[i], "too_many_devices");
-    if (ask->is_new || ask->name.n) {
-        sent = call_submit_user(call, ask->user, ask->device);
-        sent->action.kind = USER_ACTION_USER_SIGNED_UP;
-        sent->action.u.user_signed_up.name = ask->name;
-    }
-    sent = call_submit_user(call, ask->user, ask->device);
-    sent->action.kind = USER_ACTION_DEVICE_LINKED;
-    sent->action.u.device_linked.platform = ask->platform;
-    sent->action.u.device_linked.label = ask->label;
 }
 
 static enum call_next begin_login(struct call *call, struct pg *db, void *asked)
 {
     struct login_ask *ask = asked;
     enum call_next next = try_code(call, db, ask);
-    enum cq_status st;
 
     if (next != CALL_GO_ON)
         return next;
-    ask->device = id_random();
-    st = place_remember(db, &call->conf->limits, ask->user, call->request.address,
-                        call->request.at_ms);
-    if (st == CQ_OK)
-        st = devices_over(db, ask->user, ask->evicted, &ask->evicted_n);
-    if (st != CQ_OK)
-        return call_database(call, st);
-    submit_login(call, ask);
-    return CALL_GO_ON;
+    ask->login.platform = login_platform(&ask->wish);
+    ask->login.label = ask->wish.label;
+    return login_begin(call, db, &ask->login);
 }
 
-/* A login may end an older device of its user, so nothing of it counts before the log has it. */
 static enum call_next login_logged(struct call *call, struct pg *db, void *asked)
 {
     const struct login_ask *ask = asked;
-    enum cq_status st = device_add(db, ask->device, ask->user, call->request.at_ms);
+    bool is_added;
 
-    return st == CQ_OK ? CALL_GO_ON : call_database(call, st);
+    return login_add(call, db, &ask->login, &is_added); /* no device let it in that could end */
 }
 
 static enum call_next login_result(struct call *call, struct pg *db, void *asked)
 {
     const struct login_ask *ask = asked;
 
-    return reply_tokens(call, db, ask->user, ask->device);
+    return login_tokens(call, db, ask->login.user, ask->login.device);
 }
 
 /* Tokens are given out once the view has the account: before that nobody could use them. */
 static const struct write login_write = {
     .asked_bytes = sizeof(struct login_ask),
     .body = &login_body,
-    .parse = parse_login,
     .begin = begin_login,
     .logged = login_logged,
     .result = login_result,
@@ -330,7 +262,7 @@ static enum call_next begin_refresh(struct call *call, struct pg *db, void *aske
         return call_error(call, 401, "unauthorized",
                           "refreshToken: unknown or expired; log in again");
     st = place_remember(db, &call->conf->limits, user, call->request.address, call->request.at_ms);
-    return st == CQ_OK ? reply_tokens(call, db, user, device) : call_database(call, st);
+    return st == CQ_OK ? login_tokens(call, db, user, device) : call_database(call, st);
 }
 
 static enum call_next refresh_reused(struct call *call, struct pg *db, void *asked)

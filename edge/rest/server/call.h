@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "lib/base/address.h"
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/json/json.h"
@@ -74,8 +75,9 @@ struct call_request {
     void (*body_free)(void *body_owner);
     struct json *json;       /* the body, parsed; owned; NULL when there is none */
     struct token_claims who; /* zero for routes without a token */
-    struct cq_id address;    /* key of the client's address (lib/base/address.h) */
-    int64_t at_ms;           /* wall time */
+    struct cq_address client;
+    struct cq_id address; /* its key (lib/base/address.h) */
+    int64_t at_ms;        /* wall time */
     bool is_head;
 };
 

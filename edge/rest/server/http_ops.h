@@ -7,11 +7,12 @@
 
 #include "edge/rest/server/door.h"
 #include "edge/rest/server/route.h"
+#include "lib/base/address.h"
 
 /** A request of the API: neither a probe nor for the page. Borrowed. */
 struct http_request {
     struct cq_span method, path, query, authorization;
-    struct cq_id client; /* key of the client's address */
+    struct cq_address client;
 };
 
 /** Why there is no call for it. The texts are static. */

@@ -97,7 +97,7 @@ static void handle_api(const struct http_site *site, h2o_req_t *req, struct cq_s
                                 .path = path,
                                 .query = query,
                                 .authorization = header(req, H2O_TOKEN_AUTHORIZATION),
-                                .client = address_key(entry_client(req)) },
+                                .client = entry_client(req) },
         &no);
 
     if (call && !(call->route->flags & ROUTE_RAW) && req->entity.len > CALL_BODY_MAX) {

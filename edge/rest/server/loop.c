@@ -228,6 +228,7 @@ static struct call *refuse_path(const struct rest_loop *loop, struct http_refusa
 static struct call *on_request(void *arg, const struct http_request *in, struct http_refusal *ret)
 {
     struct rest_loop *loop = arg;
+    struct cq_id address = address_key(in->client);
     struct token_claims who = { 0 };
     struct cq_id ids[2] = { 0 };
     const struct route *route = route_find(loop->conf->routes, in->method, in->path, ids);
@@ -242,7 +243,7 @@ static struct call *on_request(void *arg, const struct http_request *in, struct 
     if (!known && (route->needs_token || (route->flags & ROUTE_LINK && in->authorization.n)))
         return refuse(ret, 401, "unauthorized", "a valid access token is needed");
     wait_s = known ? limits_take(&loop->users, who.user, clock_mono_ms())
-                   : limits_take(&loop->addresses, in->client, clock_mono_ms());
+                   : limits_take(&loop->addresses, address, clock_mono_ms());
     if (!wait_s && route->flags & ROUTE_FANOUT)
         wait_s = limits_take(&loop->fanouts, who.user, clock_mono_ms());
     if (wait_s) {
@@ -258,7 +259,8 @@ static struct call *on_request(void *arg, const struct http_request *in, struct 
     call->route = route;
     if (route->needs_token || route->flags & ROUTE_LINK)
         call->request.who = who;
-    call->request.address = in->client;
+    call->request.client = in->client;
+    call->request.address = address;
     call->request.path_id[0] = ids[0];
     call->request.path_id[1] = ids[1];
     call->request.query = arena_copy(call->arena, in->query);
