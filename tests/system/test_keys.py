@@ -151,6 +151,7 @@ async def test_whatever_is_asked_of_chats_goes_by_part(telling, doubles, net):
 FAR, NEAR, SAID = 1000, 20, 60  # chats that nobody opens, chats that are shown, messages in each of these
 LAST = 10 * SAID  # seq of the last one
 PAGE = 50  # messages of a history
+ROUNDS = 6  # of asking; there are several connections
 A_MESSAGE, A_CHAT, A_STAY = 36, 8, 16  # blocks that each of these costs at most
 SHOWN = {"list": "keyed AS (", "sync, chats": "AS partition FROM mine", "sync, messages": "m.partition, m.place, m.found",
          "sync, ticks": "max(k.src_part), max(k.src_next)", "history":
@@ -172,7 +173,7 @@ def plant_chats(db, reader: str, partition: int, partitions: int) -> None:
     for table, columns in (("marks", "src_part, src_next,"), ("mark_advances", "")):
         db.execute(f"INSERT INTO view.{table} (part, kind, chat_id, {columns} low, low_user, next, at_ms) SELECT part, kind, chat, "
                    f"{'0, 0,' if columns else ''} %s, %s, %s, 1 FROM c, (VALUES (0), (1)) v(kind)", (LAST, reader, LAST))
-    db.execute("VACUUM ANALYZE view.chats, view.members, view.messages, view.marks, view.mark_advances, view.blocks")
+    db.execute("VACUUM (FULL, ANALYZE) view.chats, view.members, view.messages, view.marks, view.mark_advances, view.blocks")
 
 
 async def blocks_touched(stack, rest, chat: str) -> dict[str, int]:
@@ -180,8 +181,8 @@ async def blocks_touched(stack, rest, chat: str) -> dict[str, int]:
     listed = {"cursor": "latest", "more": True}
     while listed["more"]:
         listed = (await rest.get("/api/sync", expect=200, cursor=listed["cursor"])).body
-    for _ in range(2):  # the first time a connection also reads the catalogue
-        begin = stack.postgres.log_path.stat().st_size
+    begin = stack.postgres.log_path.stat().st_size
+    for _ in range(ROUNDS):
         await rest.get("/api/sync", expect=200, cursor=listed["cursor"])
         shown = (await rest.get("/api/chats", expect=200, limit=NEAR)).body["chats"]
         page = (await rest.get(f"/api/chats/{chat}/messages", expect=200, limit=PAGE)).body["messages"]
@@ -191,10 +192,11 @@ async def blocks_touched(stack, rest, chat: str) -> dict[str, int]:
         with open(stack.postgres.log_path, "rb") as log:
             log.seek(begin)
             plans = plans_of(log.read().decode("utf-8", "replace"), SHOWN.values())
-        return {name: plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for text, plan in plans for name, words in SHOWN.items() if words in text}
+        return {name: [plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for text, plan in plans if words in text]
+                for name, words in SHOWN.items()}
 
-    await asyncio.to_thread(wait_until, lambda: found().keys() == SHOWN.keys(), 20, "the plans")
-    return found()
+    await asyncio.to_thread(wait_until, lambda: all(len(times) >= ROUNDS for times in found().values()), 20, "the plans")
+    return {name: min(times) for name, times in found().items()}  # the first time a connection also reads the catalogue
 
 
 @scenario(120, stack="telling")
@@ -216,7 +218,7 @@ async def test_what_blocks_and_timers_cost_whoever_reads(telling, doubles, net):
         return cost
 
     def costs_no_more(cost, than):
-        assert all(cost[name] <= than[name] * 1.05 + 10 for name in SHOWN), (cost, than)  # an index of rows that were updated has more pages
+        assert all(cost[name] <= than[name] * 1.05 + 10 for name in SHOWN), (cost, than)
 
     plain = await touched("plain")
     assert plain["history"] <= A_MESSAGE * (PAGE + 1)
@@ -226,20 +228,20 @@ async def test_what_blocks_and_timers_cost_whoever_reads(telling, doubles, net):
                (LAST + 1, NEAR, bob.user_id))
     db.execute("INSERT INTO view.blocks (user_id, chat_id, peer_id, seq, at_ms) SELECT %s, chat, peer, %s, 1 FROM c WHERE i > %s",
                (bob.user_id, LAST + 1, NEAR))
-    db.execute("VACUUM ANALYZE view.members, view.blocks")
+    db.execute("VACUUM (FULL, ANALYZE) view.members, view.blocks")
     costs_no_more(await touched(f"{FAR} blocks"), plain)
     # a timer in each chat, and in the one that is read, too, where half is over and not swept yet
     db.execute("UPDATE view.chats k SET timer_s = 86400, timer_seq = 1 FROM c WHERE k.part = c.part AND k.chat_id = c.chat")
     db.execute("UPDATE view.messages m SET expires_at = CASE WHEN m.seq <= %s THEN 1 ELSE 1::bigint << 60 END, due_at = 1::bigint << 60 "
                "FROM c WHERE m.part = c.part AND m.chat_id = c.chat", (LAST / 2,))
-    db.execute("VACUUM ANALYZE view.chats, view.messages")
+    db.execute("VACUUM (FULL, ANALYZE) view.chats, view.messages")
     timed = await touched(f"{FAR} blocks, and a timer in each chat")
     costs_no_more(timed, plain)
     # and 64 blocks of the one that is read, each with an end
     db.execute("UPDATE view.members m SET left_seq = 5, left_at = 1 FROM c WHERE c.i = 1 AND m.part = c.part AND m.chat_id = c.chat AND m.user_id = %s", (bob.user_id,))
     db.execute("INSERT INTO view.members (part, chat_id, user_id, joined_seq, left_seq, left_at, role) "
                "SELECT c.part, c.chat, %s, 9 * k, CASE WHEN k < 64 THEN 9 * k + 4 END, CASE WHEN k < 64 THEN 1 END, 0 FROM c, generate_series(1, 64) k WHERE c.i = 1", (bob.user_id,))
-    db.execute("VACUUM ANALYZE view.members")
+    db.execute("VACUUM (FULL, ANALYZE) view.members")
     often = await touched("and 64 blocks of the one that is read")
     for table in ("chats", "members", "messages", "marks", "mark_advances", "blocks"):
         db.execute(f"DELETE FROM view.{table} t USING c WHERE t.chat_id = c.chat")
