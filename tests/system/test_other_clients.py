@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What others build on: the clients of clients/, by their examples, and tests/conformance."""
 import asyncio
+import itertools
 import os
 import subprocess
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import conform
+import conform_checks  # noqa: F401  (fills conform.CHECKS)
+import conform_limits  # noqa: F401
 import pytest
 from client import scenario, until
 from spoiler import Close, Spoiler
@@ -81,10 +85,8 @@ class Trouble:
         return None
 
 
-@LANGUAGES
-@scenario(limit_s=60)
-async def test_a_client_lives_through_trouble(stack, language, net):
-    (alice,) = await net.people("alice")
+async def troubled(stack, language, net):
+    (alice,) = await net.people(f"alice of {language}")
     trouble = Trouble()
     proxy = Spoiler(stack.rest_url(), stack.ws_url(1), down=trouble.down, back=trouble.back, rest=trouble.rest)
     async with proxy as url, example(language, url, net.phone(), language) as bob:
@@ -103,3 +105,102 @@ async def test_a_client_lives_through_trouble(stack, language, net):
         assert len(set(sends)) == 4 and len(sends) > 4, "what had no ack goes again, under its clientId"
         await until(lambda: [frame for frame in proxy.sent if frame["t"] == "ok"], 10, "an ok")
         assert proxy.sockets >= 3
+
+
+@scenario(limit_s=60)
+async def test_a_client_lives_through_trouble(stack, net):
+    async with asyncio.TaskGroup() as group:
+        for language in EXAMPLES:
+            group.create_task(troubled(stack, language, net))
+
+
+def words_of(lines):
+    """{check: ok, left or FAIL}"""
+    return {name: word for word, name, *_ in map(str.split, lines)}
+
+
+def doubled(frame):
+    """Another message for each that is sent again."""
+    return [frame | {"id": frame["id"][:-1] + ("0" if frame["id"][-1] != "0" else "1")}] if frame["t"] == "ack" else [frame]
+
+
+def turned():
+    """Every second seq is too low."""
+    count = itertools.count()
+    return lambda f: [f | {"seq": f["seq"] - 2**40 * (next(count) % 2)}] if f["t"] == "message" else [f]
+
+
+def without(kind):
+    return lambda f: [] if f["t"] == kind else [f]
+
+
+def on(place, change):
+    """A change of the answers of one route."""
+    return lambda path, body: change(body) or body if path.endswith(place) else body
+
+
+def flooded():
+    """One message is refused, the first time."""
+    refused = []
+
+    def back(frame):
+        if frame.get("content") != "flood 7" or refused:
+            return None
+        refused.append(frame)
+        return {"t": "nack", "clientId": frame["clientId"], "code": "slow_down", "retryAfter": 20}
+
+    return back
+
+
+FEW = {"answer": on("/config", lambda body: body["limits"].update(messagesAtOnce=5, messagesPerMinute=600))}
+LIE_WAIT_S = 4  # for what a liar does not send
+
+LIES = [  # what a server does wrong, and the check that says so
+    ("message", {"down": doubled}),
+    ("order", {"down": turned()}),
+    ("ticks", {"down": without("status")}),
+    ("bad_receipt", {"down": without("receipt_rejected")}),
+    ("frames", {"down": lambda f: [f | {"n": f["n"] + 1}] if f["t"] != "ready" and "n" in f else [f]}),
+    ("frames", {"down": lambda f: [{name: f[name] for name in f if name != "capabilities"}]}),
+    ("welcome", {"down": without("welcome")}),
+    ("not_understood", {"down": lambda f: [f | {"of": "auth"}] if f["t"] == "error" else [f]}),
+    ("content_bytes", {"down": lambda f: [f | {"content": f["content"][:4000]}] if f["t"] == "message" else [f]}),
+    ("unknown_members", {"back": lambda f: {"t": "nack", "clientId": f["clientId"], "code": "bad_request", "retryAfter": 0} if "fromTheFuture" in f else None}),
+    ("at_once", {"back": lambda f: {"t": "nack", "clientId": f["clientId"], "code": "slow_down", "retryAfter": 10} if f.get("content") == "burst 3" else None}),
+    ("slow_down", FEW),
+    ("config", {"answer": on("/config", lambda body: body["limits"].pop("messagesAtOnce") and None)}),
+    ("sync", {"answer": on("/sync", lambda body: body.update(messages=body["messages"][1:]))}),
+    ("history", {"answer": on("/messages", lambda body: body.update(more=False) if "more" in body else None)}),
+    ("not_found", {"rest": lambda method, path, body: (404, {}, {"error": "nothing"}) if path.endswith("/receipts") else None}),
+    ("unauthorized", {"rest": lambda method, path, body: (200, {}, {"userId": "x"}) if path == "/api/me" else None}),
+]
+
+
+@scenario(limit_s=100)
+async def test_conformance(stack, net):
+    """This server keeps the protocol; each lie breaks the check that is there for it."""
+    process = await asyncio.create_subprocess_exec(PYTHON, ROOT / "tests/conformance", stack.rest_url(), stdout=subprocess.PIPE)
+
+    async def tried(name, hooks, wanted=(1, "FAIL")):
+        said = []
+        async with Spoiler(stack.rest_url(), stack.ws_url(), **hooks) as url:
+            code = await conform.run(url, [], [name], False, LIE_WAIT_S, said.append)
+        assert (code, words_of(said[:1])) == (wanted[0], {name: wanted[1]}), f"{name}: {said}"
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, hooks in LIES:
+                group.create_task(tried(name, hooks))
+            group.create_task(tried("slow_down", FEW | {"back": flooded()}, (0, "ok")))
+        said = (await process.communicate())[0].decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    found = words_of(line for line in said.splitlines()[:-1] if not line.startswith(" "))
+    assert process.returncode == 0 and found.keys() == set(conform.names()), said
+    assert [name for name, word in found.items() if word != "ok"] == ["slow_down"], said  # this stack has no rates to go beyond
+
+
+def test_no_server_is_told_apart_from_a_bad_one():
+    done = subprocess.run([PYTHON, ROOT / "tests/conformance", "http://127.0.0.1:1"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "nothing could be tried" in done.stdout, done.stdout
