@@ -133,6 +133,7 @@ BAD = [
     ("frames", "docs/protocol.md", '| `{"t":"x","id","list"?:[{"b"}]}` | what |\n', "", "x.list.b is in only one"),
     ("codes", "processors/chat/rules.c", None, 'int g(int s)\n{\n    return chat_reject(s, 1, "no_way");\n}\n', "rejected: the code no_way is not named"),
     ("codes", "docs/protocol.md", None, '| `{"t":"rejected","code"}` | the verdict: `gone_code` |\n', "rejected: gone_code is no code of it"),
+    ("codes", "docs/protocol.md", None, "\nErrors are of a kind: `odd` 499.\n\n", "its list of errors has no odd"),
     ("codes", "docs/protocol.md", None, "\nClose codes: 1002 wrong, 4999 never.\n", "4999 is no close code"),
     ("codes", "edge/ws/gateway.h", LICENCE + "#pragma once\n\nenum close_code {\n    CLOSE_X = 4998,\n};\n", "", "the close code 4998 is not named"),
     ("settings", "docs/settings.md", "old\n", "", "print it again"),

@@ -122,6 +122,7 @@ def codes(tree):
     text = tree.text("docs/protocol.md")
     schemas = json.loads(tree.text("docs/frames.schema.json"))["$defs"]
     other = {*schemas, *(name for schema in schemas.values() for name in schema.get("properties", ()))}
+    listed = set(re.findall(r"`([a-z_]+)` [1-5]\d\d\b", (re.search(r"^Errors are .*?\n\n", text, re.M | re.S) or [""])[0]))
     for kind, (files, before) in CODES.items():
         written = {code for f in tree.c_files if re.fullmatch(files, f)
                    for code in re.findall(rf'(?:{before})[^"\n]*"([a-z]+(?:_[a-z]+)*)"', tree.text(f))}
@@ -129,6 +130,10 @@ def codes(tree):
         told = set(re.findall(r"`([a-z]+(?:_[a-z]+)*)`", row[1] if row else ""))
         yield from (f"docs/protocol.md: {kind}: the code {code} is not named" for code in sorted(written - told))
         yield from (f"docs/protocol.md: {kind}: {code} is no code of it" for code in sorted(told - written - other))
+        listed |= told - other | written
+    errors = (re.search(r"^## Errors, and what to do\n.*?(?=^## |\Z)", text, re.M | re.S) or [""])[0]
+    yield from (f"docs/protocol.md: its list of errors has no {code}" for code in sorted(listed)
+                if f"`{code}`" not in errors and not (code.startswith("too_many_") and "`too_many_…`" in errors))
     closing = re.search(r"^Close codes:.*?(?=\n\n|\Z)", text, re.M | re.S)
     told = set(re.findall(r"\b[14]\d{3}\b", closing[0] if closing else ""))
     sent = {code for f in tree.files if f.startswith(("edge/ws/", "sinks/websocket/")) and f.endswith(".h")
