@@ -96,6 +96,13 @@ bool about_good(struct cq_span span)
            span_code_points(span) <= LIMIT_ABOUT_CHARS && label_characters_good(span);
 }
 
+bool description_good(struct cq_span span)
+{
+    return span.n <= LIMIT_DESCRIPTION_BYTES && span_is_utf8(span) &&
+           span_code_points(span) <= LIMIT_DESCRIPTION_CHARS &&
+           (!span.n || !memchr(span.p, 0, span.n));
+}
+
 bool device_label_good(struct cq_span span)
 {
     return span.n <= LIMIT_LABEL_BYTES && span_is_utf8(span) &&

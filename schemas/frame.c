@@ -9,6 +9,7 @@
 
 const struct json_words frame_type_words = { message_type_words, MESSAGE_TYPE_N };
 const struct json_words frame_state_words = { signal_state_words, SIGNAL_STATE_N };
+const struct json_words frame_holders_words = { right_holders_words, RIGHT_HOLDERS_N };
 static const struct json_words roles = { member_role_words, MEMBER_ROLE_N };
 static const struct json_words changes = { member_change_kind_words, MEMBER_CHANGE_KIND_N };
 
@@ -153,6 +154,21 @@ static const struct json_member timer_rows[] = {
     EVENT("at", JSON_NUMBER, at_ms),
 };
 static const struct json_members timer_members = JSON_MEMBERS(timer_rows);
+
+#define RIGHT_OF(name, field)                                                     \
+    JSON_MEMBER(name, JSON_WORD, struct chat_event, event.u.rights_changed.field, \
+                .words = &frame_holders_words)
+
+static const struct json_member rights_rows[] = {
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    EVENT("by", JSON_ID, user_id),
+    RIGHT_OF("send", send),
+    RIGHT_OF("info", info),
+    RIGHT_OF("add", add),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members rights_members = JSON_MEMBERS(rights_rows);
 
 static const struct json_member place_rows[] = {
     JSON_MEMBER("id", JSON_ID, struct message_ref, id),
@@ -382,8 +398,9 @@ static const struct json_member error_rows[] = {
 static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
-    "replies", "mentions", "forwards",     "edits",  "deletions", "reactions", "typing", "presence",
-    "privacy", "blocks",   "readReceipts", "timers", "hiding",    "marks",     "drafts"
+    "replies", "mentions", "forwards", "edits",        "deletions",    "reactions",
+    "typing",  "presence", "privacy",  "blocks",       "readReceipts", "timers",
+    "hiding",  "marks",    "drafts",   "descriptions", "rights"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 
@@ -474,6 +491,7 @@ enum {
     OF_BLOCKED,
     OF_UNBLOCKED,
     OF_TIMER,
+    OF_RIGHTS,
     OF_HIDDEN,
     OF_MEDIA,
     OF_LOOKING,
@@ -504,6 +522,7 @@ static const struct frame_spec frames[] = {
     [OF_BLOCKED] = { "blocked", true, &block_members },
     [OF_UNBLOCKED] = { "unblocked", true, &block_members },
     [OF_TIMER] = { "timer", true, &timer_members },
+    [OF_RIGHTS] = { "rights", true, &rights_members },
     [OF_HIDDEN] = { "hidden", true, &hidden_members },
     [OF_MEDIA] = { "media", true, &media_members },
     [OF_LOOKING] = { "looking", false, &looking_members },
@@ -573,6 +592,9 @@ void frame_event(struct cq_buf *out, const struct chat_event *e)
         break;
     case CHAT_EVENT_TIMER_CHANGED:
         put(out, OF_TIMER, e);
+        break;
+    case CHAT_EVENT_RIGHTS_CHANGED:
+        put(out, OF_RIGHTS, e);
         break;
     case CHAT_EVENT_MESSAGES_HIDDEN:
         put(out, OF_HIDDEN, e);

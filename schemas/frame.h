@@ -116,5 +116,8 @@ extern const struct json_words frame_type_words;
 /** Those of what somebody does in a chat. */
 extern const struct json_words frame_state_words;
 
+/** Those of who has a right in a group. */
+extern const struct json_words frame_holders_words;
+
 /** Parse a wire word of a message type; false for an unknown one. */
 CQ_MUST_CHECK bool message_type_parse(struct cq_span word, enum message_type *ret);

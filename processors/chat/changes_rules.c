@@ -114,6 +114,8 @@ static enum cq_status accept_change(struct chat_step *step, const struct chat_ev
             return chat_reject(step, id, "conflict");
         whole.seq = first->seq;
         st = chat_tell_again(step, &whole, class, message);
+    } else if (change->event.kind == CHAT_EVENT_MESSAGE_EDITED && !chat_may(step, RIGHT_SEND)) {
+        return chat_reject(step, id, "forbidden"); /* an edit can say anything */
     } else {
         if (!(e = chat_emit_event(step)))
             return CQ_FATAL;

@@ -17,6 +17,7 @@ static void group_free(struct group *g)
     free(g->name);
     free(g->stays);
     free(g->timers);
+    free(g->rights);
     free(g);
 }
 
@@ -93,17 +94,29 @@ static enum cq_status set_name(struct group *g, struct cq_span name)
     return CQ_OK;
 }
 
-static enum cq_status take_timers(struct group *g, const struct timer_interval *timers, size_t n)
+/* The array that `held`, the address of a pointer, points to becomes a copy of `items`. */
+static bool take_copy(void *held, const void *items, size_t n, size_t size)
 {
-    struct timer_interval *copy = n ? calloc(n, sizeof *copy) : NULL;
+    void *copy = n ? calloc(n, size) : NULL, *old;
 
     if (n && !copy)
-        return CQ_FATAL;
+        return false;
     if (n)
-        memcpy(copy, timers, n * sizeof *copy);
-    free(g->timers);
-    g->timers = copy;
-    g->timers_n = g->timers_cap = n;
+        memcpy(copy, items, n * size);
+    memcpy(&old, held, sizeof old);
+    free(old);
+    memcpy(held, &copy, sizeof copy);
+    return true;
+}
+
+static enum cq_status take_settings(struct group *g, const struct chat_members *value)
+{
+    if (!take_copy(&g->timers, value->timers, value->timers_n, sizeof *g->timers))
+        return CQ_FATAL;
+    g->timers_n = g->timers_cap = value->timers_n;
+    if (!take_copy(&g->rights, value->rights, value->rights_n, sizeof *g->rights))
+        return CQ_FATAL;
+    g->rights_n = g->rights_cap = value->rights_n;
     return CQ_OK;
 }
 
@@ -125,7 +138,7 @@ enum cq_status groups_restore(struct groups *g, const struct chat_members *value
     group->stays_n = 0;
     st = set_name(group, value->name);
     if (st == CQ_OK)
-        st = take_timers(group, value->timers, value->timers_n);
+        st = take_settings(group, value);
     for (size_t i = 0; st == CQ_OK && i < value->members_n; i++)
         st = add_stay(group, &value->members[i]);
     group->source_offset = value->source.offset;
@@ -385,5 +398,60 @@ enum cq_status group_set_timer(struct group *g, int64_t seconds, int64_t seq)
     if (!array_room(&g->timers, &g->timers_cap, g->timers_n + 1, sizeof *g->timers, 2))
         return CQ_FATAL;
     g->timers[g->timers_n++] = (struct timer_interval){ .seq = seq, .seconds = seconds };
+    return CQ_OK;
+}
+
+/* ---- rights ----------------------------------------------------------------------------- */
+
+/* What holds of a right that was never set. */
+static enum right_holders holders_at_first(enum right right)
+{
+    switch (right) {
+    case RIGHT_SEND:
+        return RIGHT_HOLDERS_EVERYONE;
+    case RIGHT_INFO:
+    case RIGHT_ADD:
+    case RIGHT_N:
+        break;
+    }
+    return RIGHT_HOLDERS_ADMINS;
+}
+
+enum right_holders group_holders(const struct group *g, enum right right, int64_t seq)
+{
+    for (size_t i = g->rights_n; i-- > 0;)
+        if (g->rights[i].right == right && g->rights[i].seq < seq)
+            return g->rights[i].holders;
+    return holders_at_first(right);
+}
+
+/* Of each right the newest are kept, so that one that is set often drives out no other. */
+static void drop_oldest_of(struct group *g, enum right right)
+{
+    size_t first = g->rights_n, n = 0;
+
+    for (size_t i = g->rights_n; i-- > 0;)
+        if (g->rights[i].right == right) {
+            first = i;
+            n++;
+        }
+    if (n < GROUP_RIGHTS_MAX)
+        return;
+    g->rights_n--;
+    memmove(g->rights + first, g->rights + first + 1, (g->rights_n - first) * sizeof g->rights[0]);
+}
+
+enum cq_status group_set_holders(struct group *g, enum right right, enum right_holders holders,
+                                 int64_t seq)
+{
+    for (size_t i = 0; i < g->rights_n; i++)
+        if (g->rights[i].right == right && g->rights[i].seq >= seq)
+            return CQ_OK; /* a replay: what was set then is there already, or was dropped */
+    changed_at(g, seq);
+    drop_oldest_of(g, right);
+    if (!array_room(&g->rights, &g->rights_cap, g->rights_n + 1, sizeof *g->rights, 3))
+        return CQ_FATAL;
+    g->rights[g->rights_n++] =
+        (struct right_interval){ .seq = seq, .right = right, .holders = holders };
     return CQ_OK;
 }

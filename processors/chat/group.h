@@ -15,8 +15,9 @@ enum {
     /* timers of a chat that are kept: more than a turn has records, so that those since the commit, and the one
      * before, are among them */
     GROUP_TIMERS_MAX = 1024,
-    GROUPS_MAX = 4 * 1024 * 1024, /* in one partition */
-    GROUP_STAYS_MAX = 4096,       /* stays kept; beyond it the oldest ended ones are dropped */
+    GROUP_RIGHTS_MAX = GROUP_TIMERS_MAX, /* of each right, for the same reason */
+    GROUPS_MAX = 4 * 1024 * 1024,        /* in one partition */
+    GROUP_STAYS_MAX = 4096, /* stays kept; beyond it the oldest ended ones are dropped */
 };
 
 /* What is kept of a chat: of a group, or of a direct chat that has, or had, a timer. */
@@ -29,6 +30,8 @@ struct group {
     size_t stays_n, stays_cap;
     struct timer_interval *timers; /* owned; in order of seq */
     size_t timers_n, timers_cap;
+    struct right_interval *rights; /* owned; in order of seq; of a group */
+    size_t rights_n, rights_cap;
 };
 
 struct groups {
@@ -84,3 +87,10 @@ int64_t group_timer(const struct group *g, int64_t seq);
 
 /** From `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status group_set_timer(struct group *g, int64_t seconds, int64_t seq);
+
+/** Who has `right` just before `seq`. Everyone sends, owner and admins do the rest, unless it was set. */
+enum right_holders group_holders(const struct group *g, enum right right, int64_t seq);
+
+/** From `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status group_set_holders(struct group *g, enum right right,
+                                               enum right_holders holders, int64_t seq);

@@ -17,17 +17,20 @@ enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
     struct chat_output *o = chat_emit(step, TOPIC_MEMBERS);
     struct member_interval *stays = ARENA_ARRAY(step->arena, struct member_interval, g->stays_n);
     struct timer_interval *timers = ARENA_ARRAY(step->arena, struct timer_interval, g->timers_n);
+    struct right_interval *rights = ARENA_ARRAY(step->arena, struct right_interval, g->rights_n);
     struct cq_span name =
         *g->name ? arena_copy(step->arena, span_str(g->name)) : span_str(""); /* a direct chat */
 
     if (!o)
         return CQ_FATAL;
-    if (!stays || !timers || !name.p)
+    if (!stays || !timers || !rights || !name.p)
         return CQ_AGAIN;
     for (size_t i = 0; i < g->stays_n; i++)
         stays[i] = g->stays[i];
     for (size_t i = 0; i < g->timers_n; i++)
         timers[i] = g->timers[i];
+    for (size_t i = 0; i < g->rights_n; i++)
+        rights[i] = g->rights[i];
     o->u.members = (struct chat_members){
         .chat_id = g->id,
         .source = { TOPIC_GENERATION, step->state->partition, g->source_offset },
@@ -36,6 +39,8 @@ enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
         .members_n = g->stays_n,
         .timers = timers,
         .timers_n = g->timers_n,
+        .rights = rights,
+        .rights_n = g->rights_n,
     };
     return CQ_OK;
 }
@@ -146,7 +151,8 @@ const struct chat_rule chat_rule_group_created = {
 
 /* Why `actor` may not do this, or NULL. Stays are asked as of just before the action. */
 static const char *refuse_change(const struct group *g, const struct idmap *roster,
-                                 const struct member_interval *actor, const struct member_change *c)
+                                 const struct member_interval *actor, bool may_add,
+                                 const struct member_change *c)
 {
     const uint64_t *at = idmap_get(roster, c->user_id);
     const struct member_interval *target = at ? &g->stays[*at] : NULL;
@@ -154,7 +160,7 @@ static const char *refuse_change(const struct group *g, const struct idmap *rost
 
     switch (c->change) {
     case MEMBER_CHANGE_KIND_ADD:
-        return actor->role == MEMBER_ROLE_MEMBER ? "forbidden" : NULL;
+        return may_add ? NULL : "forbidden";
     case MEMBER_CHANGE_KIND_REMOVE:
         if (!target)
             return "not_found";
@@ -174,10 +180,11 @@ static const char *refuse_change(const struct group *g, const struct idmap *rost
     return "bad_request";
 }
 
-/* When the owner leaves, the admin, else the member, who is there longest owns the group: of those
- * who stay. `named`: the change of each who has one. */
-static const struct member_interval *heir(const struct group *g, const struct idmap *roster,
-                                          const struct idmap *named)
+/* When the owner leaves, whoever is an admin for longest owns the group, else whoever is a member for
+ * longest, of those who stay; and of a group that nobody else was in, the first who is added. A role counts from when it was
+ * given, which is all that stands in a stay. `named`: the change of each who has one. Zero: nobody is left. */
+static struct cq_id heir(const struct members_changed *m, const struct group *g,
+                         const struct idmap *roster, const struct idmap *named)
 {
     const struct member_interval *best = NULL;
 
@@ -191,33 +198,38 @@ static const struct member_interval *heir(const struct group *g, const struct id
         if (!best || s->role > best->role)
             best = s;
     }
-    return best;
+    for (size_t i = 0; !best && i < m->changes_n; i++)
+        if (m->changes[i].change == MEMBER_CHANGE_KIND_ADD)
+            return m->changes[i].user_id;
+    return best ? best->user_id : (struct cq_id){ 0 };
 }
 
-/* The changes asked for, less those that change nothing, plus the heir's. NULL when the arena is
- * full. */
+static bool owner_leaves(const struct member_interval *actor, const struct idmap *named)
+{
+    const uint64_t *change = idmap_get(named, actor->user_id);
+
+    return actor->role == MEMBER_ROLE_OWNER && change && *change == MEMBER_CHANGE_KIND_REMOVE;
+}
+
+/* The changes asked for, less those that change nothing, and behind them the heir's, whatever else is asked for
+ * him. NULL when the arena is full. */
 static struct member_change *effective(struct chat_step *step, const struct group *g,
                                        const struct idmap *roster, const struct idmap *named,
                                        const struct member_interval *actor, size_t *ret_n)
 {
     const struct members_changed *m = &step->action->action.u.members_changed;
-    struct member_change *v = ARENA_ARRAY(step->arena, struct member_change, m->changes_n + 2);
+    struct member_change *v = ARENA_ARRAY(step->arena, struct member_change, m->changes_n + 1);
+    struct cq_id next = { 0 };
     size_t n = 0;
 
-    for (size_t i = 0; v && i < m->changes_n; i++) {
-        const struct member_change *c = &m->changes[i];
-        const struct member_interval *next;
-
-        if (c->change == MEMBER_CHANGE_KIND_ADD && idmap_get(roster, c->user_id))
-            continue;
-        v[n++] = *c;
-        if (c->change != MEMBER_CHANGE_KIND_REMOVE || actor->role != MEMBER_ROLE_OWNER ||
-            !id_eq(c->user_id, actor->user_id))
-            continue;
-        next = heir(g, roster, named); /* at most once: no user is named twice */
-        if (next)
-            v[n++] = (struct member_change){ next->user_id, MEMBER_CHANGE_KIND_MAKE_OWNER };
-    }
+    for (size_t i = 0; v && i < m->changes_n; i++)
+        if (m->changes[i].change != MEMBER_CHANGE_KIND_ADD ||
+            !idmap_get(roster, m->changes[i].user_id))
+            v[n++] = m->changes[i];
+    if (v && owner_leaves(actor, named))
+        next = heir(m, g, roster, named);
+    if (!id_is_zero(next))
+        v[n++] = (struct member_change){ next, MEMBER_CHANGE_KIND_MAKE_OWNER };
     *ret_n = n;
     return v;
 }
@@ -279,16 +291,19 @@ static enum cq_status accept_changes(struct chat_step *step, struct group *g,
 
 /* Why the actor may not do all of this, or NULL; the change of each in `named`. Nobody is named
  * twice. */
-static enum cq_status refuse_changes(const struct members_changed *m, const struct group *g,
+static enum cq_status refuse_changes(const struct chat_step *step, const struct group *g,
                                      const struct idmap *roster,
                                      const struct member_interval *actor, struct idmap *named,
                                      const char **ret_code)
 {
+    const struct members_changed *m = &step->action->action.u.members_changed;
+    bool may_add = chat_may(step, RIGHT_ADD);
+
     *ret_code = NULL;
     for (size_t i = 0; !*ret_code && i < m->changes_n; i++) {
         const struct member_change *c = &m->changes[i];
 
-        *ret_code = refuse_change(g, roster, actor, c);
+        *ret_code = refuse_change(g, roster, actor, may_add, c);
         if (!*ret_code && idmap_get(named, c->user_id))
             *ret_code = "bad_request";
         if (!*ret_code && !idmap_put(named, c->user_id, c->change))
@@ -306,8 +321,7 @@ static enum cq_status change_members(struct chat_step *step, struct group *g,
     const char *code;
     struct member_change *changes;
     size_t n, added = 0;
-    enum cq_status st =
-        refuse_changes(&a->action.u.members_changed, g, roster, actor, named, &code);
+    enum cq_status st = refuse_changes(step, g, roster, actor, named, &code);
 
     if (st != CQ_OK || code)
         return st == CQ_OK ? chat_reject(step, a->chat_id, code) : st;
@@ -360,7 +374,7 @@ static enum cq_status rule_chat_renamed(struct chat_step *step)
 
     if (!actor)
         return chat_reject(step, a->chat_id, "not_found");
-    if (actor->role == MEMBER_ROLE_MEMBER)
+    if (!chat_may(step, RIGHT_INFO))
         return chat_reject(step, a->chat_id, "forbidden");
     if (!name_good(name))
         return chat_reject(step, a->chat_id, "bad_request");

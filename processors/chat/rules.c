@@ -391,6 +391,8 @@ static enum cq_status rule_message_sent(struct chat_step *step)
         return CQ_FATAL;
     if (first && first->seq != step->seq)
         return repeat_message(step, &accepted, id, first, entry.content);
+    if (!chat_may(step, RIGHT_SEND)) /* a repeat was sent before, under the rights of then */
+        return chat_reject(step, id, "forbidden");
     set_expiry(step, &accepted.event.u.message_accepted, step->seq, step->log_ms);
     e = chat_emit_event(step);
     if (!e)

@@ -124,6 +124,10 @@ struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_sta
 /** Why the author is not in it, as a code. */
 const char *chat_refusal(const struct chat_step *step);
 
+/** Whether the author, who is in the chat, has `right` there just before the action. In a direct chat both
+ * have all of them. */
+bool chat_may(const struct chat_step *step, enum right right);
+
 /** Whether `user` is in a direct chat of his just before `seq`: he does not block the other. */
 bool chat_pair_has(const struct chat_state *s, struct cq_id chat, struct cq_id user, int64_t seq);
 

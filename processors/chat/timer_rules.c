@@ -29,7 +29,7 @@ static enum cq_status set_timer(struct chat_step *step, struct group *group, str
                           chat_render(step, event), to, to_n);
 }
 
-/* In a direct chat either side; in a group whoever may rename it. */
+/* In a direct chat either side; in a group who may change its info. */
 static enum cq_status rule_timer_set(struct chat_step *step)
 {
     const struct chat_action *action = step->action;
@@ -41,8 +41,7 @@ static enum cq_status rule_timer_set(struct chat_step *step)
 
     if (!to)
         return st != CQ_OK ? st : chat_reject(step, action->chat_id, chat_refusal(step));
-    if (!action->has_peer &&
-        group_stay(group, action->user_id, step->seq)->role == MEMBER_ROLE_MEMBER)
+    if (!chat_may(step, RIGHT_INFO))
         return chat_reject(step, action->chat_id, "forbidden");
     if (seconds < 0 || seconds > LIMIT_TIMER_SET_SECONDS_MAX)
         return chat_reject(step, action->chat_id, "bad_request");

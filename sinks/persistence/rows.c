@@ -54,6 +54,9 @@ static struct chat_row *find_chat(struct rows *rows, const struct chat_event *ev
                                    .chat = event->chat_id,
                                    .created_by = event->user_id,
                                    .name = span_of("", 0),
+                                   .description = span_of("", 0),
+                                   .info_by = RIGHT_HOLDERS_ADMINS,
+                                   .add_by = RIGHT_HOLDERS_ADMINS,
                                    .created_ms = event->at_ms };
     }
     return chat;
@@ -231,6 +234,35 @@ static enum cq_status map_timer(struct rows *rows, const struct chat_event *even
     if (event->seq >= chat->timer_seq) {
         chat->timer_s = timer->seconds;
         chat->timer_seq = event->seq;
+    }
+    return CQ_OK;
+}
+
+static enum cq_status map_description(struct rows *rows, const struct chat_event *event)
+{
+    struct chat_row *chat = chat_row(rows, event, 1);
+
+    if (!chat)
+        return CQ_AGAIN;
+    if (event->seq >= chat->description_seq) {
+        chat->description = event->event.u.group_described.description;
+        chat->description_seq = event->seq;
+    }
+    return CQ_OK;
+}
+
+static enum cq_status map_rights(struct rows *rows, const struct chat_event *event)
+{
+    const struct rights_changed *rights = &event->event.u.rights_changed;
+    struct chat_row *chat = chat_row(rows, event, 1);
+
+    if (!chat)
+        return CQ_AGAIN;
+    if (event->seq >= chat->rights_seq) {
+        chat->send_by = (int32_t)rights->send;
+        chat->info_by = (int32_t)rights->info;
+        chat->add_by = (int32_t)rights->add;
+        chat->rights_seq = event->seq;
     }
     return CQ_OK;
 }
@@ -447,6 +479,10 @@ enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event
         return map_block(rows, event);
     case CHAT_EVENT_TIMER_CHANGED:
         return map_timer(rows, event);
+    case CHAT_EVENT_GROUP_DESCRIBED:
+        return map_description(rows, event);
+    case CHAT_EVENT_RIGHTS_CHANGED:
+        return map_rights(rows, event);
     case CHAT_EVENT_MESSAGES_HIDDEN:
         return map_hidden(rows, event);
     case CHAT_EVENT_MEDIA_READY:

@@ -156,6 +156,10 @@ struct chat_row {
     int64_t name_seq, created_ms, last_seq, changed_seq;
     bool has_both; /* the members of a direct chat are among the rows; not a column */
     int64_t timer_s, timer_seq;
+    struct cq_span description;
+    int64_t description_seq;
+    int32_t send_by, info_by, add_by; /* enum right_holders; of a group */
+    int64_t rights_seq;
 };
 
 struct user_row {

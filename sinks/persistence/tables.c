@@ -92,14 +92,25 @@ static const struct pg_column columns_chats[] = {
     PG_COLUMN(chat_row, changed_seq, "changed_seq"),
     PG_COLUMN(chat_row, timer_s, "timer_s"),
     PG_COLUMN(chat_row, timer_seq, "timer_seq"),
+    PG_COLUMN(chat_row, description, "description"),
+    PG_COLUMN(chat_row, description_seq, "description_seq"),
+    PG_COLUMN(chat_row, send_by, "send_by"),
+    PG_COLUMN(chat_row, info_by, "info_by"),
+    PG_COLUMN(chat_row, add_by, "add_by"),
+    PG_COLUMN(chat_row, rights_seq, "rights_seq"),
 };
+
+#define LATER_RIGHT(column)                                                            \
+    " " column " = CASE WHEN excluded.rights_seq > c.rights_seq THEN excluded." column \
+    " ELSE c." column " END,"
 
 static const char sql_chats[] =
     "INSERT INTO view.chats AS c"
     " (part, chat_id, kind, name, name_seq, created_at, created_by, last_seq, changed_seq,"
-    " timer_s, timer_seq)"
+    " timer_s, timer_seq, description, description_seq, send_by, info_by, add_by, rights_seq)"
     " SELECT * FROM unnest($1::int4[], $2::uuid[], $3::int4[], $4::text[], $5::int8[],"
-    " $6::int8[], $7::uuid[], $8::int8[], $9::int8[], $10::int8[], $11::int8[])"
+    " $6::int8[], $7::uuid[], $8::int8[], $9::int8[], $10::int8[], $11::int8[],"
+    " $12::text[], $13::int8[], $14::int4[], $15::int4[], $16::int4[], $17::int8[])"
     " ON CONFLICT (part, chat_id) DO UPDATE SET"
     " name = CASE WHEN excluded.name_seq > c.name_seq THEN excluded.name ELSE c.name END,"
     " name_seq = GREATEST(c.name_seq, excluded.name_seq),"
@@ -107,7 +118,12 @@ static const char sql_chats[] =
     " changed_seq = GREATEST(c.changed_seq, excluded.changed_seq),"
     " timer_s = CASE WHEN excluded.timer_seq > c.timer_seq THEN excluded.timer_s"
     " ELSE c.timer_s END,"
-    " timer_seq = GREATEST(c.timer_seq, excluded.timer_seq)";
+    " timer_seq = GREATEST(c.timer_seq, excluded.timer_seq),"
+    " description = CASE WHEN excluded.description_seq > c.description_seq"
+    " THEN excluded.description ELSE c.description END,"
+    " description_seq = GREATEST(c.description_seq, excluded.description_seq)," LATER_RIGHT(
+        "send_by") LATER_RIGHT("info_by")
+        LATER_RIGHT("add_by") " rights_seq = GREATEST(c.rights_seq, excluded.rights_seq)";
 
 /* ---- tallies -------------------------------------------------------------------------- */
 

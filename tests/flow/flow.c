@@ -194,6 +194,44 @@ static void do_timer(struct world *world, struct script *script, const struct wo
     world_chat(world, &action);
 }
 
+static void do_describe(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_GROUP_DESCRIBED);
+
+    action.client_id = span_str("describe");
+    action.action.u.group_described.description = span_str(word(script, words, 3));
+    world_chat(world, &action);
+}
+
+/* rights alice @team send admins add everyone */
+static void do_rights(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_RIGHTS_SET);
+    struct rights_set *set = &action.action.u.rights_set;
+
+    action.client_id = span_str("rights");
+    for (int i = 3; i < words->n; i += 2) {
+        const char *right = words->v[i];
+        enum right_holders holders = strcmp(word(script, words, i + 1), "admins") == 0
+                                         ? RIGHT_HOLDERS_ADMINS
+                                         : RIGHT_HOLDERS_EVERYONE;
+
+        if (strcmp(right, "send") == 0) {
+            set->has_send = true;
+            set->send = holders;
+        } else if (strcmp(right, "info") == 0) {
+            set->has_info = true;
+            set->info = holders;
+        } else if (strcmp(right, "add") == 0) {
+            set->has_add = true;
+            set->add = holders;
+        } else {
+            wrong(script, "a right is send, info or add");
+        }
+    }
+    world_chat(world, &action);
+}
+
 /* hide bob @team #1 #2 */
 static void do_hide(struct world *world, struct script *script, const struct words *words)
 {
@@ -491,7 +529,7 @@ static const struct {
     { "unpush", do_unpush },     { "mute", do_mute },       { "about", do_about },
     { "read", do_read },         { "block", do_block },     { "unblock", do_block },
     { "receipts", do_receipts }, { "timer", do_timer },     { "hide", do_hide },
-    { "mark", do_mark },
+    { "describe", do_describe }, { "rights", do_rights },   { "mark", do_mark },
 };
 
 /* Nothing may come out unseen. */

@@ -102,6 +102,14 @@ static void print_event(struct world *world, const struct chat_event *event)
     } else if (event->event.kind == CHAT_EVENT_TIMER_CHANGED) {
         world_line(world, "chat.events timer #%lld by %s %lld", seq, who,
                    (long long)event->event.u.timer_changed.seconds);
+    } else if (event->event.kind == CHAT_EVENT_GROUP_DESCRIBED) {
+        world_line(world, "chat.events description #%lld by %s \"%.*s\"", seq, who,
+                   SPAN_FMT(event->event.u.group_described.description));
+    } else if (event->event.kind == CHAT_EVENT_RIGHTS_CHANGED) {
+        world_line(world, "chat.events rights #%lld by %s send:%s info:%s add:%s", seq, who,
+                   right_holders_words[event->event.u.rights_changed.send],
+                   right_holders_words[event->event.u.rights_changed.info],
+                   right_holders_words[event->event.u.rights_changed.add]);
     } else if (event->event.kind == CHAT_EVENT_GROUP_NAMED) {
         world_line(world, "chat.events name #%lld by %s \"%.*s\"", seq, who,
                    SPAN_FMT(event->event.u.group_named.name));
@@ -128,6 +136,11 @@ static void print_members(struct world *world, const struct chat_members *member
         at += (size_t)snprintf(text.s + at, sizeof text.s - at, " timer #%lld:%lld",
                                (long long)seq_offset(members->timers[i].seq),
                                (long long)members->timers[i].seconds);
+    for (size_t i = 0; i < members->rights_n; i++)
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, " %s #%lld:%s",
+                               right_words[members->rights[i].right],
+                               (long long)seq_offset(members->rights[i].seq),
+                               right_holders_words[members->rights[i].holders]);
     world_line(world, "members%s", text.s);
 }
 

@@ -164,6 +164,7 @@ class Device:
         self.changes_log: list[dict] = []
         self.block_log, self.gaps = [], {}  # chat → what the last ticks say nothing of
         self.timers_log: list[dict] = []
+        self.group_log: list[dict] = []
         self.hidden_log: list[dict] = []
         self.marked_log: list[dict] = []
         self.marks: dict[str, dict] = {}  # chat → what is marked of it, as the server shows it
@@ -604,6 +605,8 @@ class Device:
             self._receipts_soon()
         elif kind in ("member", "chat", "blocked", "unblocked"):
             (self.member_log if kind in ("member", "chat") else self.block_log).append(f)
+        elif kind in ("description", "rights"):
+            self.group_log.append(f)
         elif kind == "hidden":
             self._hide(f)
         elif kind == "marked":

@@ -86,6 +86,9 @@ TABLE = [
     of_group("PATCH", "/marks", each(404, 200), {"archived": True, "markedUnread": True}),
     of_group("PATCH", "/marks", each(404, 200, 200, 200, 200, 200), {"archived": False, "markedUnread": False}),  # who left takes back what he had marked
     Row("PATCH", "/api/chats/{}/marks", "/api/chats/{direct}/marks", each(404, 404, 200, 404, 200, 200), {"pinned": True}, "direct"),
+    of_group("PUT", "/description", each(404, 404, 403, 200, 200, 200), {"description": "by {role}"}),
+    of_group("PUT", "/rights", each(404, 404, 403, 200, 200, 200), {"info": "admins"}),
+    Row("PUT", "/api/chats/{}/rights", "/api/chats/{direct}/rights", each(404, 404, 400, 404, 400, 400), {"send": "admins"}, "direct"),
     of_group("PUT", "/timer", each(404, 404, 403, 200, 200, 200), {"seconds": 7776000}),
     Row("PUT", "/api/chats/{}/timer", "/api/chats/{direct}/timer", each(404, 404, 200, 404, 200, 200), {"seconds": 604800}, "direct"),
     # a message of the owner's, sent while `ex` was in the group

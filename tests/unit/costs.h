@@ -230,6 +230,10 @@ static inline struct cq_span draw_bounded(const struct codec_bound *bound, struc
         return draw_word(arena, draw, (size_t)bound->least, most);
     if (bound && bound->form == BOUNDS_FORM_NAME)
         return draw_name(arena, draw);
+    if (bound && bound->form == BOUNDS_FORM_TEXT &&
+        bound->code_points) /* most bytes in JSON, or here */
+        return draw % 2 ? draw_text(arena, 0, most, false)
+                        : draw_text(arena, 0, (size_t)bound->code_points, true);
     return draw_text(arena, bound && bound->form == BOUNDS_FORM_LABEL ? 0 : draw, most,
                      !bound || bound->form != BOUNDS_FORM_LABEL);
 }

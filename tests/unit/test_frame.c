@@ -193,6 +193,28 @@ TEST(what_does_not_stay_says_until_when)
                       ",\"seq\":8}],\"at\":1764000000000}");
 }
 
+TEST(a_group_says_what_it_is_about_and_who_may_do_what)
+{
+    cq_auto(buf) struct cq_buf frame;
+    struct chat_event described = event(CHAT_EVENT_GROUP_DESCRIBED);
+    struct chat_event rights = event(CHAT_EVENT_RIGHTS_CHANGED);
+
+    described.event.u.group_described.description = span_str("two\nlines");
+    buf_init(&frame, 4096);
+    frame_event(&frame, &described);
+    CHECK(strstr((const char *)frame.p, "\"t\":\"description\",") != NULL);
+    CHECK(strstr((const char *)frame.p, "\"by\":" U2 ",\"description\":\"two\\nlines\",\"at\":") !=
+          NULL);
+    buf_clear(&frame);
+    rights.event.u.rights_changed =
+        (struct rights_changed){ RIGHT_HOLDERS_ADMINS, RIGHT_HOLDERS_EVERYONE,
+                                 RIGHT_HOLDERS_ADMINS };
+    frame_event(&frame, &rights);
+    CHECK_SPAN(frame, "\"t\":\"rights\",\"chatId\":" U1 ",\"seq\":281474976710733,\"by\":" U2
+                      ",\"send\":\"admins\",\"info\":\"everyone\",\"add\":\"admins\""
+                      ",\"at\":1764000000000}");
+}
+
 TEST(an_edit_has_an_excerpt_and_a_deletion_none)
 {
     cq_auto(buf) struct cq_buf frame, excerpt;

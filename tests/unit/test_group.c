@@ -219,3 +219,30 @@ TEST(timers_are_those_of_then_and_bounded)
     CHECK_EQ(group_timer(group, ALL + 1), 10 * ALL);
     groups_release(&groups);
 }
+
+/* Of each right as many as of timers, and one that is set often leaves the others as they are. */
+TEST(rights_are_those_of_then_and_bounded)
+{
+    enum { TURN = 1000, ALL = 3 * GROUP_RIGHTS_MAX };
+    struct groups groups;
+    struct group *group;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    CHECK_EQ(group_holders(group, RIGHT_SEND, 5), RIGHT_HOLDERS_EVERYONE);
+    CHECK_EQ(group_holders(group, RIGHT_INFO, 5), RIGHT_HOLDERS_ADMINS);
+    CHECK_EQ(group_holders(group, RIGHT_ADD, 5), RIGHT_HOLDERS_ADMINS);
+    CHECK_EQ(group_set_holders(group, RIGHT_SEND, RIGHT_HOLDERS_ADMINS, 1), CQ_OK);
+    for (int64_t seq = 1; seq <= ALL; seq++)
+        CHECK_EQ(group_set_holders(group, RIGHT_INFO, (enum right_holders)(seq % 2), seq), CQ_OK);
+    CHECK_EQ(group->rights_n, GROUP_RIGHTS_MAX + 1);
+    CHECK_EQ(group_holders(group, RIGHT_SEND, 1), RIGHT_HOLDERS_EVERYONE);
+    CHECK_EQ(group_holders(group, RIGHT_SEND, ALL + 1), RIGHT_HOLDERS_ADMINS);
+    CHECK_EQ(group_holders(group, RIGHT_INFO, ALL + 1), ALL % 2);
+    for (int64_t seq = ALL - TURN; seq <= ALL; seq++) { /* a replay */
+        CHECK_EQ(group_holders(group, RIGHT_INFO, seq), (seq - 1) % 2);
+        CHECK_EQ(group_set_holders(group, RIGHT_INFO, (enum right_holders)(seq % 2), seq), CQ_OK);
+    }
+    CHECK_EQ(group->rights_n, GROUP_RIGHTS_MAX + 1);
+    groups_release(&groups);
+}

@@ -263,6 +263,41 @@ TEST(what_changes_messages_is_kept_in_order)
     CHECK_EQ(rows->changes_n + rows->edits_n + rows->deletions_n + rows->reactions_n, 0);
 }
 
+TEST(the_latest_description_and_rights_of_a_group)
+{
+    struct rows *rows = fresh_rows();
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A) };
+
+    event.event.kind = CHAT_EVENT_GROUP_DESCRIBED;
+    event.event.u.group_described.description = span_str("newer");
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->chats.v[0].send_by, RIGHT_HOLDERS_EVERYONE); /* as at first */
+    CHECK_EQ(rows->chats.v[0].info_by, RIGHT_HOLDERS_ADMINS);
+    CHECK_EQ(rows->chats.v[0].add_by, RIGHT_HOLDERS_ADMINS);
+    CHECK_EQ(rows->chats.v[0].rights_seq, 0);
+    event.seq = 8; /* an older one */
+    event.event.u.group_described.description = span_str("older");
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.seq = 12;
+    event.event.kind = CHAT_EVENT_RIGHTS_CHANGED;
+    event.event.u.rights_changed =
+        (struct rights_changed){ RIGHT_HOLDERS_ADMINS, RIGHT_HOLDERS_EVERYONE,
+                                 RIGHT_HOLDERS_EVERYONE };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.seq = 11; /* an older one */
+    event.event.u.rights_changed = (struct rights_changed){ 0 };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->chats.n, 1);
+    CHECK_EQ(rows->chats.v[0].kind, 1);
+    CHECK_SPAN(rows->chats.v[0].description, "newer");
+    CHECK_EQ(rows->chats.v[0].description_seq, 9);
+    CHECK_EQ(rows->chats.v[0].send_by, RIGHT_HOLDERS_ADMINS);
+    CHECK_EQ(rows->chats.v[0].info_by, RIGHT_HOLDERS_EVERYONE);
+    CHECK_EQ(rows->chats.v[0].add_by, RIGHT_HOLDERS_EVERYONE);
+    CHECK_EQ(rows->chats.v[0].rights_seq, 12);
+    CHECK_EQ(rows->chats.v[0].changed_seq, 12);
+}
+
 TEST(what_does_not_stay)
 {
     struct rows *rows = fresh_rows();

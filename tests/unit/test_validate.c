@@ -247,6 +247,31 @@ TEST(groups_and_receipts_keep_their_bounds)
     CHECK_STR(field_of(validate_chat(&action)), "readSeq");
 }
 
+/* In code points and in bytes: of four bytes each as many as of one. */
+TEST(descriptions_are_counted_in_code_points_and_bytes)
+{
+    static char text[4 * LIMIT_DESCRIPTION_CHARS + 8];
+    struct chat_action action = message("c1", span_str("x"));
+
+    action.action.kind = CHAT_ACTION_GROUP_DESCRIBED;
+    for (size_t n = 1; n <= 4; n += 3) {
+        for (size_t i = 0; i <= LIMIT_DESCRIPTION_CHARS; i++)
+            memcpy(text + n * i, n == 1 ? "x" : "\xF0\x9F\x98\x82", n);
+        for (size_t i = LIMIT_DESCRIPTION_CHARS; i <= LIMIT_DESCRIPTION_CHARS + 1; i++) {
+            bool fits = i == LIMIT_DESCRIPTION_CHARS;
+
+            action.action.u.group_described.description = span_of(text, n * i);
+            CHECK_EQ(description_good(span_of(text, n * i)), fits);
+            if (fits)
+                CHECK(validate_chat(&action) == NULL);
+            else
+                CHECK_STR(field_of(validate_chat(&action)), "description");
+        }
+    }
+    CHECK(description_good(span_str("")) && description_good(span_str("two\nlines")));
+    CHECK(!description_good(span_of("a\0b", 3)) && !description_good(span_str("\xFF")));
+}
+
 /* Fields that only our own processes fill have their bounds, too: what stands in the log without
  * one has none anywhere. */
 TEST(texts_that_no_client_writes_keep_their_bounds)

@@ -2,9 +2,10 @@
 /*
  * edge/rest/api/members.c - who is in a group, in which role, and its name.
  *
- * The verdict is processors/chat's. A change of members without effect leaves no row to look for, so
- * what is looked for is the state that was asked for, or who came or went later; a refusal is looked
- * for first. A name leaves its row always.
+ * The verdict is processors/chat's, which knows the rights of a group as they are: the view may be
+ * late. A change of members without effect leaves no row to look for, so what is looked for is the
+ * state that was asked for, or who came or went later; a refusal is looked for first. A name leaves
+ * its row always.
  */
 #include "edge/rest/api/chats.h"
 #include "edge/rest/api/fields.h"
@@ -187,8 +188,6 @@ static enum call_next begin_rename(struct call *call, struct pg *db, void *asked
     struct chat_action *sent;
 
     (void)db;
-    if (ask->view.role == MEMBER_ROLE_MEMBER)
-        return refuse_role(call);
     sent = submit_to(call, ask);
     sent->action.kind = CHAT_ACTION_CHAT_RENAMED;
     sent->action.u.chat_renamed.name = ask->name;
@@ -226,7 +225,7 @@ static const char late[] = "stored, but not visible yet: read the chat again";
 
 static const struct write add_write = {
     .asked_bytes = sizeof(struct member_ask),
-    .admit = admit_admin,
+    .admit = admit_member,
     .body = &added_body,
     .parse = parse_added,
     .begin = begin_add,

@@ -27,7 +27,8 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
     if (span_eq_str(code, "forbidden"))
         return call_error(
             call, 403, "forbidden",
-            "your role in this chat does not allow it, or you have blocked its other user");
+            "neither your role in this chat nor the rights of its members allow it, or you have "
+            "blocked its other user");
     if (span_eq_str(code, "conflict"))
         return call_error(call, 409, "conflict",
                           "clientId: used before for something else, use a new one");

@@ -9,7 +9,19 @@
  */
 #pragma once
 
+/* Who has a right. */
+#define HOLDERS(column) "(ARRAY['everyone', 'admins'])[" column " + 1]"
+
+/* Of a group that the reader is in now, as is its description. */
+#define RIGHTS                                                                             \
+    "CASE WHEN c.kind = 1 AND p.left_seq IS NULL THEN json_build_object('send', " HOLDERS( \
+        "c.send_by") ", 'info', " HOLDERS("c.info_by") ", 'add', " HOLDERS("c.add_by") ")::text END"
+
 #define CHAT_COLUMNS(X)                                                                          \
+    X(JSON, "description", description,                                                          \
+      "CASE WHEN c.description <> '' AND p.left_seq IS NULL THEN to_json(c.description)::text "  \
+      "END")                                                                                     \
+    X(JSON, "rights", rights, RIGHTS)                                                            \
     X(NUMBER, "unread", unread, UNREAD("false"))                                                 \
     X(NUMBER, "unreadMentions", mentioned, UNREAD("true"))                                       \
     X(NUMBER, "delivered", delivered, TICK("0"))                                                 \

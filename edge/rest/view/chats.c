@@ -179,6 +179,20 @@ enum cq_status view_timer_set(struct pg *db, struct cq_id chat, int64_t seq, boo
         seq, ret);
 }
 
+enum cq_status view_description_set(struct pg *db, struct cq_id chat, int64_t seq, bool *ret)
+{
+    return found_in_chat(
+        db, "SELECT 1 FROM view.chats WHERE part = $3 AND chat_id = $1 AND description_seq >= $2",
+        chat, seq, ret);
+}
+
+enum cq_status view_rights_set(struct pg *db, struct cq_id chat, int64_t seq, bool *ret)
+{
+    return found_in_chat(
+        db, "SELECT 1 FROM view.chats WHERE part = $3 AND chat_id = $1 AND rights_seq >= $2", chat,
+        seq, ret);
+}
+
 /* ---- rows ----------------------------------------------------------------------------- */
 
 /* clang-format off */

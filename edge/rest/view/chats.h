@@ -58,6 +58,12 @@ CQ_MUST_CHECK enum cq_status view_timer_shown(struct pg *db, struct cq_id chat, 
 CQ_MUST_CHECK enum cq_status view_timer_set(struct pg *db, struct cq_id chat, int64_t seq,
                                             bool *ret);
 
+/** The same of what a group says of itself, and of its rights. */
+CQ_MUST_CHECK enum cq_status view_description_set(struct pg *db, struct cq_id chat, int64_t seq,
+                                                  bool *ret);
+CQ_MUST_CHECK enum cq_status view_rights_set(struct pg *db, struct cq_id chat, int64_t seq,
+                                             bool *ret);
+
 /* ---- rows ----------------------------------------------------------------------------- */
 
 #define CHAT_NUMBER_(member) int64_t member;
@@ -72,8 +78,9 @@ struct chat_row {
     struct cq_span name;
     int64_t my_delivered, my_read; /* seqs */
     int64_t muted_until_ms;
-    int64_t timer_s;           /* how long messages stay; 0: for good */
-    CHAT_COLUMNS(CHAT_MEMBER_) /* seqs, and how many; `except`: what ticks say nothing of */
+    int64_t timer_s; /* how long messages stay; 0: for good */
+    CHAT_COLUMNS(
+        CHAT_MEMBER_) /* seqs, and how many; `except`: what ticks say nothing of; of groups */
     int32_t part;
     int64_t at; /* its place in the page: ms in the list, a seq among changes */
     bool has_message;
