@@ -186,6 +186,36 @@ static const struct json_member hidden_rows[] = {
 };
 static const struct json_members hidden_members = JSON_MEMBERS(hidden_rows);
 
+/* To whom may not see the message only its place is told: what it pushes out is the same for all. */
+struct pin_frame {
+    struct cq_span client_id;
+    struct cq_id chat, message, by;
+    int64_t seq, message_seq, at_ms;
+    bool is_seen, pinned;
+};
+
+static const struct json_member pin_rows[] = {
+    JSON_OPTIONAL("clientId", JSON_TEXT, struct pin_frame, client_id, is_seen),
+    JSON_MEMBER("chatId", JSON_ID, struct pin_frame, chat),
+    JSON_MEMBER("seq", JSON_NUMBER, struct pin_frame, seq),
+    JSON_OPTIONAL("messageId", JSON_ID, struct pin_frame, message, is_seen),
+    JSON_MEMBER("messageSeq", JSON_NUMBER, struct pin_frame, message_seq),
+    JSON_OPTIONAL("by", JSON_ID, struct pin_frame, by, is_seen),
+    JSON_MEMBER("pinned", JSON_BOOL, struct pin_frame, pinned),
+    JSON_MEMBER("at", JSON_NUMBER, struct pin_frame, at_ms),
+};
+static const struct json_members pin_members = JSON_MEMBERS(pin_rows);
+
+#define STAR(name, kind, field) \
+    JSON_MEMBER(name, kind, struct chat_event, event.u.star_changed.field)
+
+static const struct json_member star_rows[] = {
+    EVENT("chatId", JSON_ID, chat_id),      EVENT("seq", JSON_NUMBER, seq),
+    STAR("messageId", JSON_ID, message_id), STAR("messageSeq", JSON_NUMBER, message_seq),
+    STAR("starred", JSON_BOOL, starred),    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members star_members = JSON_MEMBERS(star_rows);
+
 /* Frames that a schema names (`told`, schemas/expand.h): the members of the event, and the fields
  * of the fact. */
 #define TOLD_ROWS_(fact, constant, word)                                  \
@@ -398,9 +428,9 @@ static const struct json_member error_rows[] = {
 static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
-    "replies", "mentions", "forwards", "edits",        "deletions",    "reactions",
-    "typing",  "presence", "privacy",  "blocks",       "readReceipts", "timers",
-    "hiding",  "marks",    "drafts",   "descriptions", "rights"
+    "replies",  "mentions",     "forwards", "edits",        "deletions", "reactions", "typing",
+    "presence", "privacy",      "blocks",   "readReceipts", "timers",    "hiding",    "marks",
+    "drafts",   "descriptions", "rights",   "pins",         "stars"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 
@@ -493,6 +523,8 @@ enum {
     OF_TIMER,
     OF_RIGHTS,
     OF_HIDDEN,
+    OF_PINNED,
+    OF_STARRED,
     OF_MEDIA,
     OF_LOOKING,
     OF_TYPING,
@@ -524,6 +556,8 @@ static const struct frame_spec frames[] = {
     [OF_TIMER] = { "timer", true, &timer_members },
     [OF_RIGHTS] = { "rights", true, &rights_members },
     [OF_HIDDEN] = { "hidden", true, &hidden_members },
+    [OF_PINNED] = { "pinned", true, &pin_members },
+    [OF_STARRED] = { "starred", true, &star_members },
     [OF_MEDIA] = { "media", true, &media_members },
     [OF_LOOKING] = { "looking", false, &looking_members },
     [OF_TYPING] = { "typing", false, &typing_members },
@@ -557,6 +591,27 @@ static void put_group(struct cq_buf *out, const struct chat_event *e, struct gro
     f.seq = e->seq;
     f.at_ms = e->at_ms;
     put(out, OF_CHAT, &f);
+}
+
+static void put_pin(struct cq_buf *out, const struct chat_event *e, bool is_seen)
+{
+    const struct pin_changed *pin = &e->event.u.pin_changed;
+
+    put(out, OF_PINNED,
+        &(struct pin_frame){ .client_id = e->client_id,
+                             .chat = e->chat_id,
+                             .message = pin->message_id,
+                             .by = e->user_id,
+                             .seq = e->seq,
+                             .message_seq = pin->message_seq,
+                             .at_ms = e->at_ms,
+                             .is_seen = is_seen,
+                             .pinned = pin->pinned });
+}
+
+void frame_pin_unseen(struct cq_buf *out, const struct chat_event *e)
+{
+    put_pin(out, e, false);
 }
 
 void frame_event(struct cq_buf *out, const struct chat_event *e)
@@ -598,6 +653,12 @@ void frame_event(struct cq_buf *out, const struct chat_event *e)
         break;
     case CHAT_EVENT_MESSAGES_HIDDEN:
         put(out, OF_HIDDEN, e);
+        break;
+    case CHAT_EVENT_PIN_CHANGED:
+        put_pin(out, e, true);
+        break;
+    case CHAT_EVENT_STAR_CHANGED:
+        put(out, OF_STARRED, e);
         break;
     case CHAT_EVENT_MEDIA_PROCESSED:
         put(out, OF_MEDIA, e);

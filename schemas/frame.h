@@ -24,6 +24,9 @@ const struct frame_spec *frame_specs(size_t *ret_n);
  * members, GroupNamed), `"t":"member",…}`, `"t":"media",…}`, `"t":"blocked",…}`. Appends nothing for a MediaReady. */
 void frame_event(struct cq_buf *out, const struct chat_event *e);
 
+/** A pin to whom may not see its message: no more than that one was made, and where the message stands. */
+void frame_pin_unseen(struct cq_buf *out, const struct chat_event *e);
+
 enum { FRAME_EXCERPT_MAX = 2048 };
 
 /** What a push may show of a rendered message frame: `"type":…,"content":…}`, with what it answers

@@ -18,6 +18,8 @@ enum {
     LIMIT_EDIT_MINUTES = 15, /* how long a message may be edited … */
     LIMIT_DELETE_HOURS = 60, /* … and deleted for everybody */
     LIMIT_BLOCKS = 1000,     /* users whom one blocks */
+    LIMIT_PINNED = 3,        /* messages of a chat; 0023_pins.sql has it, too */
+    LIMIT_STARRED = 1000,    /* messages of one user */
     LIMIT_BLOCKS_CHAT = 64,  /* how often one may block the same user */
     LIMIT_PINS = 5,          /* chats that one pins; 0021_marks.sql has it, too */
     LIMIT_MARKS = 2000,      /* chats of which one has anything marked */

@@ -47,6 +47,7 @@ bool client_ok_parse(struct cq_span text, int64_t *ret_n)
 #define WITHDRAWN action.action.u.message_withdrawn
 #define REWRITTEN action.action.u.message_rewritten
 #define REACTED action.action.u.message_reacted
+#define PINNED action.action.u.message_pinned
 #define MESSAGE_FROM(of, has)                              \
     FRAME_MAY("messageFrom", JSON_ID, of.target.from, has, \
               .rule = "messageFrom: who sent the message, when it was another one")
@@ -110,6 +111,15 @@ static const struct json_member react_rows[] = {
     MESSAGE_CLIENT_ID(REACTED),
     MESSAGE_SEQ(REACTED),
     FRAME("reaction", JSON_TEXT, REACTED.reaction, .rule = "reaction: a text, empty for none"),
+};
+static const struct json_member pin_rows[] = {
+    CLIENT_ID,
+    CHAT,
+    PEER,
+    MESSAGE_FROM(PINNED, has_message_from),
+    MESSAGE_CLIENT_ID(PINNED),
+    MESSAGE_SEQ(PINNED),
+    FRAME("pinned", JSON_BOOL, PINNED.pinned, .rule = "pinned: true or false"),
 };
 static const struct json_member receipt_rows[] = {
     CHAT,
@@ -204,6 +214,14 @@ static const char *check_react(struct client_frame *frame, struct cq_id user, co
     return check_chat(frame, user);
 }
 
+static const char *check_pin(struct client_frame *frame, struct cq_id user, const char **ret_code)
+{
+    (void)ret_code;
+    if (!frame->has_message_from)
+        frame->PINNED.target.from = user;
+    return check_chat(frame, user);
+}
+
 static const char *check_edit(struct client_frame *frame, struct cq_id user, const char **ret_code)
 {
     frame->REWRITTEN.target.from = user;
@@ -255,6 +273,7 @@ static const struct {
       check_edit },
     { "message.react", CLIENT_ACTION, CHAT_ACTION_MESSAGE_REACTED, JSON_MEMBERS(react_rows),
       check_react },
+    { "message.pin", CLIENT_ACTION, CHAT_ACTION_MESSAGE_PINNED, JSON_MEMBERS(pin_rows), check_pin },
     { "receipt", CLIENT_RECEIPT, 0, JSON_MEMBERS(receipt_rows), check_receipt },
     { "look", CLIENT_LOOK, 0, JSON_MEMBERS(look_rows), NULL },
     { "unlook", CLIENT_UNLOOK, 0, JSON_MEMBERS(unlook_rows), check_unlook },

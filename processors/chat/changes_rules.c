@@ -9,7 +9,10 @@
  */
 #include "processors/chat/rules.h"
 
+#include "schemas/frame.h"
 #include "schemas/names.h"
+
+enum { PIN_FRAME_MAX = 1024 };
 
 /* Of the two of a direct chat, those who saw the message, the one who acts among them. */
 static struct cq_id *pair_witnesses(struct chat_step *step, const struct target *target,
@@ -263,11 +266,92 @@ const struct chat_rule chat_rule_message_reacted = { rule_message_reacted,
                                                          TOPIC_BIT(TOPIC_USER_INBOX) |
                                                          TOPIC_BIT(TOPIC_REJECTIONS) };
 
-/* ---- hiding ----------------------------------------------------------------------------- */
+/* ---- pins ----------------------------------------------------------------------------- */
 
-/* Whoever could see a message may hide it, also one who has left since. It concerns nobody else, so no
- * target has to prove whose it is. */
-static const char *refuse_hiding(const struct chat_step *step, const struct messages_put_away *m)
+/* Those in the chat now who are not among `saw`. NULL without room. */
+static struct cq_id *others(struct chat_step *step, const struct cq_id *saw, size_t saw_n,
+                            size_t *ret_n, enum cq_status *ret_st)
+{
+    struct cq_id *all = chat_recipients(step, ret_n, ret_st);
+    struct idmap seen;
+    bool good = all != NULL;
+    size_t n = 0;
+
+    idmap_init(&seen, saw_n + 1);
+    for (size_t i = 0; good && i < saw_n; i++)
+        good = idmap_put(&seen, saw[i], i);
+    for (size_t i = 0; good && i < *ret_n; i++)
+        if (!idmap_get(&seen, all[i]))
+            all[n++] = all[i];
+    idmap_release(&seen);
+    *ret_n = n;
+    if (!good && *ret_st == CQ_OK)
+        *ret_st = CQ_AGAIN;
+    return good ? all : NULL;
+}
+
+/* Who may not see the message is told that its pin takes a place: of the newest three everybody has the
+ * same. */
+static enum cq_status tell_others(struct chat_step *step, const struct chat_event *e,
+                                  const struct cq_id *saw, size_t saw_n)
+{
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    enum cq_status st;
+    size_t n = 0;
+    struct cq_id *to = others(step, saw, saw_n, &n, &st);
+
+    if (!to)
+        return st;
+    if (!n)
+        return CQ_OK;
+    buf_init(&buf, PIN_FRAME_MAX);
+    frame_pin_unseen(&buf, e);
+    return chat_emit_item(step, FRAME_CLASS_CHANGE, step->seq, (struct cq_id){ 0 },
+                          arena_copy(step->arena, buf_span(&buf)), to, n);
+}
+
+/* In a direct chat either side; in a group who may change its info. How many there are already is not asked: the view
+ * and clients keep the newest three. */
+static enum cq_status rule_message_pinned(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct message_pinned *m = &a->action.u.message_pinned;
+    struct cq_id id = change_id(a->chat_id, a->user_id, a->client_id);
+    struct chat_event change = { .event.kind = CHAT_EVENT_PIN_CHANGED };
+    const struct chat_output *told;
+    enum cq_status st;
+    size_t to_n = 0;
+    struct cq_id *to = witnesses(step, &m->target, &to_n, &st);
+    const char *code;
+
+    if (!to)
+        return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
+    code = refuse_target(step, &m->target);
+    if (!code && !chat_may(step, RIGHT_INFO) &&
+        !dedupe_find(&step->state->dedupe, id, step->log_ms))
+        code = "forbidden";
+    if (code)
+        return chat_reject(step, id, code);
+    change.event.u.pin_changed =
+        (struct pin_changed){ message_id(a->chat_id, m->target.from, m->target.client_id),
+                              m->target.seq, m->target.from, m->pinned };
+    st = accept_change(step, &change, id, &m->target, FRAME_CLASS_CHANGE, to, to_n);
+    if (st != CQ_OK || step->repeated || step->out->n < 2)
+        return st;
+    told = &step->out->v[step->out->n - 2];
+    return told->topic == TOPIC_CHAT_EVENTS ? tell_others(step, &told->u.event, to, to_n) : st;
+}
+const struct chat_rule chat_rule_message_pinned = { rule_message_pinned,
+                                                    TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                        TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                        TOPIC_BIT(TOPIC_REJECTIONS) };
+
+/* ---- what concerns one user ------------------------------------------------------------- */
+
+/* Whoever could see a message may keep it, or hide it, also one who has left since. It concerns nobody
+ * else, so no target has to prove whose it is. */
+static const char *refuse_own(const struct chat_step *step, const struct message_ref *messages,
+                              size_t n)
 {
     const struct chat_action *a = step->action;
     const struct group *g = chat_kept(step);
@@ -276,19 +360,16 @@ static const char *refuse_hiding(const struct chat_step *step, const struct mess
             ? id_eq(a->peer, a->user_id) || !id_eq(a->chat_id, chat_id_direct(a->user_id, a->peer))
             : !g)
         return "not_found";
-    for (size_t i = 0; i < m->messages_n; i++)
-        if (m->messages[i].seq >= step->seq || (g && !group_saw(g, a->user_id, m->messages[i].seq)))
+    for (size_t i = 0; i < n; i++)
+        if (messages[i].seq >= step->seq || (g && !group_saw(g, a->user_id, messages[i].seq)))
             return "not_found";
-    return m->messages_n && m->messages_n <= LIMIT_MESSAGES_PUT_AWAY_MESSAGES ? NULL
-                                                                              : "bad_request";
+    return n && n <= LIMIT_MESSAGES_PUT_AWAY_MESSAGES ? NULL : "bad_request";
 }
 
-/* The fact is the user's own: it has a place in the chat, so that a sync's cursor passes it, and a frame to
+/* A fact that is the user's own has a place in the chat, so that a sync's cursor passes it, and a frame to
  * the user's devices alone. A repeat makes another fact, which changes nothing. */
-static enum cq_status rule_messages_put_away(struct chat_step *step)
+static enum cq_status tell_own(struct chat_step *step, const char *code, struct chat_event *change)
 {
-    const struct messages_put_away *m = &step->action->action.u.messages_put_away;
-    const char *code = refuse_hiding(step, m);
     struct cq_id *to = ARENA_NEW(step->arena, struct cq_id);
     struct chat_event *e;
 
@@ -298,13 +379,35 @@ static enum cq_status rule_messages_put_away(struct chat_step *step)
         return CQ_AGAIN;
     if (!(e = chat_emit_event(step)))
         return CQ_FATAL;
-    e->event.kind = CHAT_EVENT_MESSAGES_HIDDEN;
-    e->event.u.messages_hidden = (struct messages_hidden){ m->messages, m->messages_n };
+    e->event = change->event;
     *to = step->action->user_id;
     return chat_emit_item(step, FRAME_CLASS_CHANGE, step->seq, (struct cq_id){ 0 },
                           chat_render(step, e), to, 1);
+}
+
+static enum cq_status rule_messages_put_away(struct chat_step *step)
+{
+    const struct messages_put_away *m = &step->action->action.u.messages_put_away;
+    struct chat_event change = { .event.kind = CHAT_EVENT_MESSAGES_HIDDEN };
+
+    change.event.u.messages_hidden = (struct messages_hidden){ m->messages, m->messages_n };
+    return tell_own(step, refuse_own(step, m->messages, m->messages_n), &change);
 }
 const struct chat_rule chat_rule_messages_put_away = { rule_messages_put_away,
                                                        TOPIC_BIT(TOPIC_CHAT_EVENTS) |
                                                            TOPIC_BIT(TOPIC_USER_INBOX) |
                                                            TOPIC_BIT(TOPIC_REJECTIONS) };
+
+static enum cq_status rule_message_starred(struct chat_step *step)
+{
+    const struct message_starred *m = &step->action->action.u.message_starred;
+    struct chat_event change = { .event.kind = CHAT_EVENT_STAR_CHANGED };
+
+    change.event.u.star_changed =
+        (struct star_changed){ m->message.id, m->message.seq, m->starred };
+    return tell_own(step, refuse_own(step, &m->message, 1), &change);
+}
+const struct chat_rule chat_rule_message_starred = { rule_message_starred,
+                                                     TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                         TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                         TOPIC_BIT(TOPIC_REJECTIONS) };

@@ -193,6 +193,7 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
     const struct message_deleted *d = &event->event.u.message_deleted;
     const struct message_edited *v = &event->event.u.message_edited;
     const struct reaction_changed *r = &event->event.u.reaction_changed;
+    const struct pin_changed *p = &event->event.u.pin_changed;
 
     *ret = (struct dedupe_entry){ .id = change_id(event->chat_id, event->user_id, event->client_id),
                                   .seq = event->seq,
@@ -208,6 +209,9 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
         ret->content = change_fingerprint(event, v->message_id, v->message_seq, v->content);
     else if (event->event.kind == CHAT_EVENT_REACTION_CHANGED)
         ret->content = change_fingerprint(event, r->message_id, r->message_seq, r->reaction);
+    else if (event->event.kind == CHAT_EVENT_PIN_CHANGED)
+        ret->content = change_fingerprint(event, p->message_id, p->message_seq,
+                                          span_str(p->pinned ? "pinned" : ""));
     else
         return false;
     return true;

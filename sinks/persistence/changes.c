@@ -100,7 +100,9 @@ static const char sql_empty[] =
     "unedited AS (DELETE FROM view.edits e USING w WHERE e.part = w.part "
     "AND e.chat_id = w.chat_id AND e.target = w.target), "
     "unsaid AS (DELETE FROM view.reactions r USING w WHERE r.part = w.part "
-    "AND r.chat_id = w.chat_id AND r.target = w.target) "
+    "AND r.chat_id = w.chat_id AND r.target = w.target), "
+    "unstarred AS (DELETE FROM view.stars s USING w WHERE s.part = w.part "
+    "AND s.chat_id = w.chat_id AND s.target = w.target) "
     "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL "
     "FROM w WHERE m.part = w.part AND m.chat_id = w.chat_id AND m.seq = w.target "
     "AND (m.content <> '' OR m.media_id IS NOT NULL OR m.key_id IS NOT NULL)";

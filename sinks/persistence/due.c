@@ -12,7 +12,9 @@ static const char sql_empty[] =
     "unedited AS (DELETE FROM view.edits e USING w WHERE e.part = w.part "
     "AND e.chat_id = w.chat_id AND e.target = w.seq), "
     "unsaid AS (DELETE FROM view.reactions r USING w WHERE r.part = w.part "
-    "AND r.chat_id = w.chat_id AND r.target = w.seq) "
+    "AND r.chat_id = w.chat_id AND r.target = w.seq), "
+    "unstarred AS (DELETE FROM view.stars s USING w WHERE s.part = w.part "
+    "AND s.chat_id = w.chat_id AND s.target = w.seq) "
     "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL, reply_id = NULL, "
     "reply_seq = NULL, mentions = '', due_at = NULL "
     "FROM w WHERE m.part = w.part AND m.chat_id = w.chat_id AND m.seq = w.seq";

@@ -33,7 +33,7 @@ void rows_clear(struct rows *rows)
 #undef CLEAR_
     rows->ops_n = 0;
     rows->changes_n = rows->edits_n = rows->deletions_n = rows->reactions_n = 0;
-    rows->hidden_n = 0;
+    rows->hidden_n = rows->pins_n = rows->stars_n = 0;
     idmap_release(&rows->chat_at);
     idmap_release(&rows->user_at);
 }
@@ -458,6 +458,40 @@ static enum cq_status map_hidden(struct rows *rows, const struct chat_event *eve
     return CQ_OK;
 }
 
+static enum cq_status map_pin(struct rows *rows, const struct chat_event *event)
+{
+    const struct pin_changed *pin = &event->event.u.pin_changed;
+
+    if (rows->pins_n == ROWS_PINS)
+        return CQ_AGAIN;
+    rows->pins[rows->pins_n++] = (struct pin_row){ .part = id_part(event->chat_id),
+                                                   .chat = event->chat_id,
+                                                   .by = event->user_id,
+                                                   .message = pin->message_id,
+                                                   .target = pin->message_seq,
+                                                   .seq = event->seq,
+                                                   .at_ms = event->at_ms,
+                                                   .pinned = pin->pinned };
+    return CQ_OK;
+}
+
+static enum cq_status map_star(struct rows *rows, const struct chat_event *event)
+{
+    const struct star_changed *star = &event->event.u.star_changed;
+
+    if (rows->stars_n == ROWS_STARS)
+        return CQ_AGAIN;
+    rows->stars[rows->stars_n++] = (struct star_row){ .part = id_part(event->chat_id),
+                                                      .starred = star->starred,
+                                                      .chat = event->chat_id,
+                                                      .user = event->user_id,
+                                                      .message = star->message_id,
+                                                      .target = star->message_seq,
+                                                      .seq = event->seq,
+                                                      .at_ms = event->at_ms };
+    return CQ_OK;
+}
+
 enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event)
 {
     switch (event->event.kind) {
@@ -485,6 +519,10 @@ enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event
         return map_rights(rows, event);
     case CHAT_EVENT_MESSAGES_HIDDEN:
         return map_hidden(rows, event);
+    case CHAT_EVENT_PIN_CHANGED:
+        return map_pin(rows, event);
+    case CHAT_EVENT_STAR_CHANGED:
+        return map_star(rows, event);
     case CHAT_EVENT_MEDIA_READY:
         return map_media(rows, event);
     case CHAT_EVENT_MEDIA_PROCESSED:

@@ -22,6 +22,8 @@ enum {
     ROWS_CHANGES = 2048,
     ROWS_TALLIES = 8192,
     ROWS_HIDDEN = 4096,
+    ROWS_PINS = 256, /* a statement each */
+    ROWS_STARS = 2048,
     ROWS_CHANGE_MAX =
         LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
@@ -198,6 +200,23 @@ struct hidden_row {
     int64_t seq;
 };
 
+/* A pin of a message, or its end; its statement is in pins.c. */
+struct pin_row {
+    int32_t part;
+    struct cq_id chat, by, message;
+    int64_t target; /* seq of the message */
+    int64_t seq, at_ms;
+    bool pinned;
+};
+
+/* A message that `user` starred, or does not any more; its statements are in pins.c. */
+struct star_row {
+    int32_t part, starred;
+    struct cq_id chat, user, message;
+    int64_t target; /* seq of the message */
+    int64_t seq, at_ms;
+};
+
 /* The tables, in the order in which they are written: X(table of the view, its row, how many at
  * most), and PUT for one that rows are only put into. A table of this list without its columns
  * above does not compile, nor does one without columns and statement in tables.c. */
@@ -232,6 +251,9 @@ struct rows {
     struct change_row changes[ROWS_CHANGES]; /* after these, since they ask who was there */
     size_t hidden_n;
     struct hidden_row hidden[ROWS_HIDDEN]; /* after messages */
+    size_t pins_n, stars_n;
+    struct pin_row pins[ROWS_PINS];    /* after changes */
+    struct star_row stars[ROWS_STARS]; /* after messages, before changes and what is hidden */
 };
 
 struct rows *rows_new(void); /* NULL without memory; owned by caller */

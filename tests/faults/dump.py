@@ -34,6 +34,8 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, r
           "edits": "SELECT chat_id, target, seq, edit_id, encode(said, 'hex') AS said FROM view.edits",
           "reactions": "SELECT chat_id, target, user_id, seq, reaction FROM view.reactions",
           "hidden": "SELECT chat_id, user_id, target, seq FROM view.hidden",
+          "pins": "SELECT chat_id, target, seq, pinned FROM view.pins",
+          "stars": "SELECT chat_id, user_id, target, seq, starred FROM view.stars",
           "positions": "SELECT * FROM view.positions"}
 NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, or repeats are folded
 FOLLOWED = [(topic, group) for role in TABLE for topic in role.follows for group in role.groups]

@@ -255,6 +255,50 @@ static struct target target_at(struct world *world, const struct script *script,
                             position(script, word(script, words, i + 2)) };
 }
 
+/* pin alice @team bob c1 #4 p1 */
+static void pin(struct world *world, struct script *script, const struct words *words, bool pinned)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_PINNED);
+
+    action.client_id = span_str(word(script, words, 6));
+    action.action.u.message_pinned =
+        (struct message_pinned){ target_at(world, script, words, 3), pinned };
+    world_chat(world, &action);
+}
+
+static void do_pin(struct world *world, struct script *script, const struct words *words)
+{
+    pin(world, script, words, true);
+}
+
+static void do_unpin(struct world *world, struct script *script, const struct words *words)
+{
+    pin(world, script, words, false);
+}
+
+/* star bob @team #1 */
+static void star(struct world *world, struct script *script, const struct words *words,
+                 bool starred)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_STARRED);
+
+    action.client_id = span_str("star");
+    action.action.u.message_starred =
+        (struct message_starred){ { { { 1 } }, position(script, word(script, words, 3)) },
+                                  starred };
+    world_chat(world, &action);
+}
+
+static void do_star(struct world *world, struct script *script, const struct words *words)
+{
+    star(world, script, words, true);
+}
+
+static void do_unstar(struct world *world, struct script *script, const struct words *words)
+{
+    star(world, script, words, false);
+}
+
 static void do_delete(struct world *world, struct script *script, const struct words *words)
 {
     struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_WITHDRAWN);
@@ -530,6 +574,8 @@ static const struct {
     { "read", do_read },         { "block", do_block },     { "unblock", do_block },
     { "receipts", do_receipts }, { "timer", do_timer },     { "hide", do_hide },
     { "describe", do_describe }, { "rights", do_rights },   { "mark", do_mark },
+    { "pin", do_pin },           { "unpin", do_unpin },     { "star", do_star },
+    { "unstar", do_unstar },
 };
 
 /* Nothing may come out unseen. */

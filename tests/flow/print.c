@@ -93,6 +93,14 @@ static void print_event(struct world *world, const struct chat_event *event)
         world_line(world, "chat.events %s #%lld by %s of %s",
                    event->event.u.block_changed.blocked ? "block" : "unblock", seq, who,
                    world_name(world, event->event.u.block_changed.peer));
+    } else if (event->event.kind == CHAT_EVENT_PIN_CHANGED) {
+        world_line(world, "chat.events %s #%lld by %s of #%lld",
+                   event->event.u.pin_changed.pinned ? "pin" : "unpin", seq, who,
+                   (long long)seq_offset(event->event.u.pin_changed.message_seq));
+    } else if (event->event.kind == CHAT_EVENT_STAR_CHANGED) {
+        world_line(world, "chat.events %s #%lld by %s of #%lld",
+                   event->event.u.star_changed.starred ? "star" : "unstar", seq, who,
+                   (long long)seq_offset(event->event.u.star_changed.message_seq));
     } else if (event->event.kind == CHAT_EVENT_MESSAGES_HIDDEN) {
         for (size_t i = 0; i < event->event.u.messages_hidden.messages_n; i++)
             at += (size_t)snprintf(

@@ -168,6 +168,7 @@ class Device:
         self.hidden_log: list[dict] = []
         self.marked_log: list[dict] = []
         self.marks: dict[str, dict] = {}  # chat → what is marked of it, as the server shows it
+        self.pins_log, self.stars_log = [], []
         self._early: dict[str, list[dict]] = collections.defaultdict(list)  # changes of messages that are not here yet
         self.read_log: list[dict] = []
         self.readies: list[dict] = []
@@ -611,6 +612,8 @@ class Device:
             self._hide(f)
         elif kind == "marked":
             self._mark(f)
+        elif kind in ("pinned", "starred"):
+            (self.pins_log if kind == "pinned" else self.stars_log).append(f)
         elif kind == "timer":
             self.timers_log.append(f)
             if f.get("peer"):
@@ -624,7 +627,7 @@ class Device:
             for what in ("client_id", "chat_id", "seq", "sender", "type", "expires") + (("content",) if same else ()):
                 if getattr(known, what) != getattr(m, what):
                     self._odd(f"message {m.id} has {what} {getattr(known, what)!r} and {getattr(m, what)!r}")
-            known.reactions, known.mine = m.reactions, m.mine
+            known.reactions, known.mine, known.starred = m.reactions, m.mine, m.starred
             if m.deleted or m.gone:
                 known.deleted, known.content, known.gone = known.deleted or m.deleted, "", m.gone or known.gone
             elif m.edited > known.edited and not known.deleted and not known.gone:

@@ -94,10 +94,14 @@ TABLE = [
     # a message of the owner's, sent while `ex` was in the group
     Row("PATCH", "/api/chats/{}/messages/{}", "/api/chats/{group}/messages/{message}", each(404, 404, 403, 403, 200, 200),
         {"content": "{mark} edited by {role}"}, target="message"),
+    Row("PUT", "/api/chats/{}/messages/{}/star", "/api/chats/{group}/messages/{message}/star", each(404, 200, 200, 200, 200, 200), target="message"),
     Row("DELETE", "/api/chats/{}/messages/{}", "/api/chats/{group}/messages/{message}", each(404, 404, 403, 200, 200, 200), target="message"),
     Row("PUT", "/api/chats/{}/messages/{}/reaction", "/api/chats/{group}/messages/{after}/reaction", each(404, 404, 200, 200, 200, 200),
         {"reaction": "+1"}, target="after"),
     Row("DELETE", "/api/chats/{}/messages/{}/reaction", "/api/chats/{group}/messages/{after}/reaction", each(404, 404, 200, 200, 200, 200), target="after"),
+    *(Row(method, "/api/chats/{}/messages/{}/" + what, "/api/chats/{group}/messages/{after}/" + what, each(404, 404, member, 200, 200, 200), target="after")
+      for what, member in (("pin", 403), ("star", 200)) for method in ("PUT", "DELETE")),
+    Row("GET", "/api/starred", "/api/starred", each(200)),
     of_group("POST", "/ticket", each(404, 200), {"session": "{missing}"}),
     Row("POST", "/api/messages", "/api/messages", each(404, 201), {"chatId": "{group}", "type": "text", "content": "{mark} {role}"}, "group"),
     # what it answers may be nothing that the sender can read, and whom it mentions anybody: neither tells him anything
@@ -152,6 +156,9 @@ FRAMES = {
     "message.react": (each("rejected", "reaction"),
                       {"clientId": "react-{role}", "chatId": "{group}", "messageFrom": "{owner_user}", "messageClientId": "{after_client}",
                        "messageSeq": "{after_seq}", "reaction": "+1"}),
+    "message.pin": (each("rejected", "rejected", "forbidden", "pinned", "pinned", "pinned"),
+                    {"clientId": "pin-{role}", "chatId": "{group}", "messageFrom": "{owner_user}", "messageClientId": "{after_client}",
+                     "messageSeq": "{after_seq}", "pinned": True}),
     "receipt": (each("silence"), {"chatId": "{group}", "delivered": "{after_seq}", "read": "{after_seq}"}),
     # who is not in the group gets no ticket, and shows one of another's session
     "look": ({role: "looking" if is_in(role) else "error" for role in ROLES}, {"ticket": "{ticket}"}),

@@ -26,6 +26,7 @@ class Message:
     signs: dict = field(default_factory=dict)  # user → (seq, sign), as frames said
     expires: int = 0  # ms; 0: never
     gone: str = ""  # why nothing of it is to be seen any more
+    starred: bool = False  # as a sync said
 
     @staticmethod
     def of(f: dict) -> "Message":
@@ -33,7 +34,7 @@ class Message:
                        f["content"], f["sentAt"], f.get("edited", {}).get("seq", 0), "deleted" in f,
                        {k: f[k] for k in ("replyTo", "mentions", "forwarded") if k in f},
                        {r["reaction"]: r["count"] for r in f.get("reactions", ())}, f.get("myReaction", ""),
-                       expires=f.get("expiresAt", 0), gone=f.get("gone", ""))
+                       expires=f.get("expiresAt", 0), gone=f.get("gone", ""), starred=f.get("starred", False))
 
 
 @dataclass(eq=False)

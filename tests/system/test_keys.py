@@ -17,7 +17,7 @@ from stack import ROOT, TEST_SETTINGS, Stack, wait_until
 
 PARTS = 1024
 MIGRATIONS = sorted((Path(ROOT) / "sinks/persistence/migrations").glob("*.sql"))
-TABLES = {"chats", "chat_names", "members", "messages", "tallies", "changes", "versions", "edits", "reactions", "hidden", "cursors", "device_cursors", "receipts", "marks", "mark_advances"}
+TABLES = {"chats", "chat_names", "members", "messages", "tallies", "changes", "versions", "edits", "reactions", "hidden", "pins", "stars", "cursors", "device_cursors", "receipts", "marks", "mark_advances"}
 # The tables are small here: an index is taken wherever there is one that serves, and the plan is that for any value.
 EXPLAINING = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_format": "json",
               "auto_explain.log_verbose": "on", "auto_explain.log_analyze": "on", "auto_explain.log_buffers": "on",
@@ -27,7 +27,7 @@ ASKED = ("INSERT INTO view.messages", "UPDATE view.members SET left_seq", "UPDAT
          "INSERT INTO view.device_cursors", "INSERT INTO view.marks", "FROM view.mark_advances", "FROM view.chat_names", "FROM view.receipts",
          "view.device_cursors d", "FROM view.messages y", "auth.lookups k", "SELECT s.sender_id FROM view.versions v", "y.media_id = $1",
          "WITH own AS MATERIALIZED", "auth.direct_chats d", "INSERT INTO view.tallies", "view.unread_behind(",
-         "INSERT INTO view.hidden", "INSERT INTO view.edits", "JOIN view.edits e", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
+         "INSERT INTO view.hidden", "INSERT INTO view.pins", "INSERT INTO view.stars", "m.star_at", "view.pins n", "INSERT INTO view.edits", "JOIN view.edits e", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,9 @@ async def use_everything(net, telling):
     for d in (bob, carol):
         await d.rest.post(f"/api/chats/{group}/read", {"seq": said.seq}, expect=202)
     await alice.rest.call("PUT", f"/api/chats/{group}/timer", {"seconds": 86400}, expect=200)
+    for what in ("pin", "star"):
+        await bob.rest.call("PUT", f"/api/chats/{group}/messages/{said.id}/{what}", expect=200)
+    await bob.rest.get("/api/starred", expect=200)
     await bob.rest.post(f"/api/chats/{group}/hidden", {"messages": [said.id]}, expect=200)
     await alice.rest.call("DELETE", f"/api/chats/{group}/members/{carol.user_id}", expect=200)
     for method in ("PUT", "DELETE"):
@@ -141,7 +144,7 @@ async def test_whatever_is_asked_of_chats_goes_by_part(telling, doubles, net):
             faults.setdefault(" ".join(text.split()), set()).add(fault)
     assert not faults, "\n".join(f"{text}\n    {', '.join(sorted(of))}" for text, of in faults.items())
     # of a table without a row, one key of two that begin alike is as good as the other
-    primary = {name for name, (table, _) in ways.items() if table in tables - {"changes", "versions", "edits", "hidden"} and name.endswith("_pkey")}
+    primary = {name for name, (table, _) in ways.items() if table in tables - {"changes", "versions", "edits", "hidden", "pins", "stars"} and name.endswith("_pkey")}
     assert taken >= primary | {"members_by_user", "messages_part_id_key", "messages_by_media", "messages_with_files"}, \
         f"not looked at: {primary - taken}"
 
@@ -297,7 +300,7 @@ def test_a_view_of_before_is_converted(telling):
         for m in old:
             db.execute(m.read_text())
         shape = {}
-        for table in TABLES - {"tallies", "changes", "versions", "edits", "reactions", "hidden"}:
+        for table in TABLES - {"tallies", "changes", "versions", "edits", "reactions", "hidden", "pins", "stars"}:
             columns = [c for (c,) in db.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = 'view' AND "
                                                 "table_name = %s AND column_name <> 'part'", (table,)).fetchall()]
             shape[table] = ", ".join(columns)

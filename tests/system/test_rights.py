@@ -164,8 +164,8 @@ async def test_t12_t14_t16_rights_of_every_frame(stack, net):
             await ws.send(asked)
             await ws.send({"t": "ping"})
             code = {"rejected": "not_found", "forbidden": "forbidden"}.get(answers[role])
-            if code or answers[role] in ("message", "edited", "deleted", "reaction"):
-                verdict = await ws.expect(lambda f: f["t"] in ("message", "edited", "deleted", "reaction", "rejected") and f.get("clientId") == asked["clientId"],
+            if code or answers[role] in ("message", "edited", "deleted", "reaction", "pinned"):
+                verdict = await ws.expect(lambda f: f["t"] in ("message", "edited", "deleted", "reaction", "pinned", "rejected") and f.get("clientId") == asked["clientId"],
                                           f"{role}'s verdict")
                 assert verdict["t"] == ("rejected" if code else answers[role]), (role, kind, verdict)
                 if code:

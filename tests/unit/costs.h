@@ -486,6 +486,18 @@ static inline void draw_reaction(const struct scene *scene, struct chat_action *
                                   draw_word(scene->arena, scene->draw, 1, LIMIT_REACTION_BYTES) };
 }
 
+static inline void draw_pin(const struct scene *scene, struct chat_action *action)
+{
+    action->action.u.message_pinned = (struct message_pinned){ draw_target(scene, action), true };
+}
+
+static inline void draw_star(const struct scene *scene, struct chat_action *action)
+{
+    (void)scene;
+    action->action.u.message_starred =
+        (struct message_starred){ { id_of(A_MESSAGE, 0), past_seq(OFFSET - 1) }, true };
+}
+
 /* Of messages that were there. */
 static inline void draw_hiding(const struct scene *scene, struct chat_action *action)
 {
@@ -522,6 +534,8 @@ static inline void draw_chat_action(const struct scene *scene, enum chat_action_
         [CHAT_ACTION_MESSAGE_REACTED] = draw_reaction,
         [CHAT_ACTION_BLOCK_SET] = draw_block,
         [CHAT_ACTION_MESSAGES_PUT_AWAY] = draw_hiding,
+        [CHAT_ACTION_MESSAGE_PINNED] = draw_pin,
+        [CHAT_ACTION_MESSAGE_STARRED] = draw_star,
         [CHAT_ACTION_MEDIA_READY] = draw_media,
         [CHAT_ACTION_ACTION_KIND_N] = NULL,
     };

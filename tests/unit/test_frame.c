@@ -215,6 +215,32 @@ TEST(a_group_says_what_it_is_about_and_who_may_do_what)
                       ",\"at\":1764000000000}");
 }
 
+TEST(a_pin_names_its_message_to_who_may_see_it)
+{
+    cq_auto(buf) struct cq_buf frame;
+    struct chat_event pin = event(CHAT_EVENT_PIN_CHANGED);
+    struct chat_event star = event(CHAT_EVENT_STAR_CHANGED);
+
+    pin.event.u.pin_changed = (struct pin_changed){ ID(3), 7, ID(4), true };
+    buf_init(&frame, 4096);
+    frame_event(&frame, &pin);
+    CHECK(strncmp((const char *)frame.p, "\"t\":\"pinned\",\"clientId\":", 24) == 0);
+    CHECK(strstr((const char *)frame.p,
+                 ",\"seq\":281474976710733,\"messageId\":" U3 ",\"messageSeq\":7,\"by\":" U2
+                 ",\"pinned\":true,\"at\":1764000000000}"));
+    buf_clear(&frame);
+    pin.event.u.pin_changed.pinned = false;
+    frame_pin_unseen(&frame, &pin);
+    CHECK_SPAN(frame, "\"t\":\"pinned\",\"chatId\":" U1 ",\"seq\":281474976710733,\"messageSeq\":7,"
+                      "\"pinned\":false,\"at\":1764000000000}");
+    buf_clear(&frame);
+    star.event.u.star_changed = (struct star_changed){ ID(3), 7, true };
+    frame_event(&frame, &star);
+    CHECK_SPAN(frame,
+               "\"t\":\"starred\",\"chatId\":" U1 ",\"seq\":281474976710733,\"messageId\":" U3
+               ",\"messageSeq\":7,\"starred\":true,\"at\":1764000000000}");
+}
+
 TEST(an_edit_has_an_excerpt_and_a_deletion_none)
 {
     cq_auto(buf) struct cq_buf frame, excerpt;

@@ -339,6 +339,35 @@ TEST(what_does_not_stay)
     CHECK_EQ(rows->hidden_n, 0);
 }
 
+TEST(pins_and_stars)
+{
+    struct rows *rows = fresh_rows();
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A) };
+
+    event.event.kind = CHAT_EVENT_PIN_CHANGED;
+    event.event.u.pin_changed = (struct pin_changed){ ID(7), 5, ID(B), true };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->pins_n, 1);
+    CHECK(id_eq(rows->pins[0].message, ID(7)) && id_eq(rows->pins[0].by, ID(A)));
+    CHECK(rows->pins[0].target == 5 && rows->pins[0].seq == 9 && rows->pins[0].at_ms == 90);
+    CHECK(rows->pins[0].pinned && rows->pins[0].part == id_part(ID(CHAT)));
+    while (rows->pins_n < ROWS_PINS)
+        CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_AGAIN);
+    event.event.kind = CHAT_EVENT_STAR_CHANGED;
+    event.event.u.star_changed = (struct star_changed){ ID(7), 5, true };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->stars_n, 1);
+    CHECK(id_eq(rows->stars[0].message, ID(7)) && id_eq(rows->stars[0].user, ID(A)));
+    CHECK(rows->stars[0].target == 5 && rows->stars[0].seq == 9 && rows->stars[0].starred == 1);
+    while (rows->stars_n < ROWS_STARS)
+        CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_AGAIN);
+    CHECK_EQ(rows->chats.n, 0); /* a chat is not made by what may be about no message */
+    rows_clear(rows);
+    CHECK_EQ(rows->pins_n + rows->stars_n, 0);
+}
+
 static struct user_event user_event_of(uint8_t user, enum user_event_event_kind kind,
                                        int64_t offset)
 {

@@ -339,6 +339,8 @@ static enum call_next handle_config(struct call *call, struct pg *db)
     out_i64(&call->reply.body, "pins", LIMIT_PINS);
     out_i64(&call->reply.body, "marks", LIMIT_MARKS);
     out_i64(&call->reply.body, "draftBytes", LIMIT_DRAFT_BYTES);
+    out_i64(&call->reply.body, "pinnedMessages", LIMIT_PINNED);
+    out_i64(&call->reply.body, "starred", LIMIT_STARRED);
     out_rates(call);
     if (call->conf->media.store.where[0])
         out_file_limits(call);

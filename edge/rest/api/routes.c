@@ -2,11 +2,15 @@
 #include "edge/rest/api/routes.h"
 
 const struct routes *const api_routes[] = {
-    &accounts_routes,        &me_routes,       &devices_routes,
-    &links_routes,           &contacts_routes, &users_routes,
-    &blocks_routes,          &chats_routes,    &members_routes,
-    &message_changes_routes, &marks_routes,    &vanishing_routes,
-    &messages_routes,        &push_routes,     &sync_routes,
-    &tickets_routes,         &media_routes,    &media_tus_routes,
-    &media_get_routes,       &groups_routes,   NULL,
+    &accounts_routes,  &me_routes,
+    &devices_routes,   &links_routes,
+    &contacts_routes,  &users_routes,
+    &blocks_routes,    &chats_routes,
+    &members_routes,   &message_changes_routes,
+    &marks_routes,     &vanishing_routes,
+    &messages_routes,  &push_routes,
+    &sync_routes,      &tickets_routes,
+    &media_routes,     &media_tus_routes,
+    &media_get_routes, &groups_routes,
+    &pins_routes,      NULL,
 };

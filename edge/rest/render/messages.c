@@ -67,6 +67,8 @@ void render_message(struct cq_buf *out, const struct message_row *row)
         out_i64(out, "expiresAt", row->expires_at_ms);
     if (row->gone)
         out_text(out, "gone", span_str(row->gone == GONE_EXPIRED ? "expired" : "hidden"));
+    if (row->starred)
+        out_bool(out, "starred", true);
     render_changes(out, row);
     buf_add_byte(out, '}');
 }

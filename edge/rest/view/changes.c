@@ -41,7 +41,7 @@ enum cq_status view_positions(struct pg *db, int32_t partitions, struct frontier
 /* Places of one stay, in an order each, by the index alone. A message that was changed within the stay has
  * its place at the change; where it was sent nothing is shown, and the place counts all the same, so that no
  * page looks at more than its share. A change is found at its last; of somebody who left, at the last version
- * that may be read. What the reader hid is told where he did. */
+ * that may be read. What the reader hid, or starred, is told where he did. */
 #define PLACES                                                                                      \
     "(SELECT y.seq, y.seq AS place, EXISTS (SELECT 1 FROM view.changes h WHERE " OF_CHAT("h")       \
     "h.target = y.seq AND " IN_STAY("h.seq") ") AS moved FROM view.messages y WHERE " OF_CHAT("y")  \
@@ -54,7 +54,10 @@ enum cq_status view_positions(struct pg *db, int32_t partitions, struct frontier
     "AND " OF_CHAT("r") FROM_LOW("r.seq") "AND " IN_STAY("r.seq") "ORDER BY r.seq LIMIT $3) "       \
     "UNION ALL (SELECT x.target, x.seq, false FROM view.hidden x WHERE i.hidden_seq <> 0 AND "      \
     OF_CHAT("x") "x.user_id = $1 AND " FROM_LOW("x.seq") "AND " IN_STAY("x.target")                 \
-    "ORDER BY x.seq LIMIT $3)"
+    "ORDER BY x.seq LIMIT $3) "                                                                     \
+    "UNION ALL (SELECT w.target, w.seq, false FROM view.stars w WHERE i.starred_seq <> 0 AND "      \
+    OF_CHAT("w") "w.user_id = $1 AND " FROM_LOW("w.seq") "AND " IN_STAY("w.target")                 \
+    "ORDER BY w.seq LIMIT $3)"
 
 /* $1 user, $2 lowest seq a partition, $3 how many, $4 bytes of content that end a page. Places first; then
  * what is at those that come into the page: a message, or nothing. */
@@ -65,7 +68,7 @@ static const char sql_messages[] =
     "- coalesce(octet_length(z.content), 0) AS bytes_before FROM ("
     "SELECT k.part, k.chat_id, " VIEW_PARTITION("k", "$2") " AS partition, x.seq, x.place, x.moved "
     "FROM view.members i JOIN view.chats k USING (part, chat_id) JOIN LATERAL (" PLACES ") x ON true "
-    "WHERE i.user_id = $1 AND " FROM_LOW("greatest(k.changed_seq, i.hidden_seq)") "ORDER BY partition, x.place LIMIT $3) q "
+    "WHERE i.user_id = $1 AND " FROM_LOW("greatest(k.changed_seq, i.hidden_seq, i.starred_seq)") "ORDER BY partition, x.place LIMIT $3) q "
     "LEFT JOIN LATERAL view.message_for(q.part, q.chat_id, q.seq, $1) z ON NOT q.moved) m " VIEW_MESSAGE_TICKED
     "WHERE m.bytes_before < $4 ORDER BY m.partition, m.place";
 

@@ -28,4 +28,12 @@
     X(NUMBER, "read", read, "CASE WHEN " VIEW_SEES_READS("$1") " THEN " TICK("1") " ELSE 0 END") \
     X(JSON, "except", except,                                                                    \
       "CASE WHEN c.kind = 0 THEN view.except_for(c.part, c.chat_id, $1) END")                    \
-    X(JSON, "marks", marks, VIEW_MARKS("$1", "c.chat_id"))
+    X(JSON, "marks", marks, VIEW_MARKS("$1", "c.chat_id"))                                       \
+    X(JSON, "pins", pins, PINS)
+
+/* The oldest first; of one that shows nothing its place alone. */
+#define PINS                                                                                                \
+    "CASE WHEN c.pinned_seq <> 0 AND p.left_seq IS NULL THEN (SELECT json_agg(CASE WHEN n.id IS NULL THEN " \
+    "json_build_object('seq', n.seq, 'messageSeq', n.target) ELSE json_build_object('seq', n.seq, "         \
+    "'messageId', n.id, 'messageSeq', n.target, 'by', n.by_user, 'at', n.at_ms) END "                       \
+    "ORDER BY n.seq)::text FROM view.pins_for(c.part, c.chat_id, $1) n) END"

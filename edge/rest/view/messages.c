@@ -57,6 +57,7 @@ struct message_row message_at(const struct pg_result *rows, int row, int col)
         .my_reaction_seq = pg_i64(rows, row, col + COL_REACTIONS + 2),
         .expires_at_ms = pg_i64(rows, row, col + COL_EXPIRES),
         .gone = (enum message_gone)pg_i64(rows, row, col + COL_EXPIRES + 1),
+        .starred = pg_bool(rows, row, col + COL_EXPIRES + 2),
     };
 }
 

@@ -28,14 +28,14 @@
                 "view.media_json(m.media_id, m.sender_id) END, m.until, m.edited_seq, m.edited_at, " \
                 "m.deleted, m.deleted_seq, m.deleted_by, m.deleted_at, "                             \
                 "m.reply_id, m.reply_seq, m.mentions, m.forwarded, m.reactions, m.my_reaction, "     \
-                "m.my_reaction_seq, m.expires_at, m.gone"
+                "m.my_reaction_seq, m.expires_at, m.gone, m.starred"
 
 /** What these columns want behind m in FROM: when all others had the message, and had read it. */
 #define VIEW_MESSAGE_TICKED \
     "CROSS JOIN LATERAL view.ticked_at(m.part, m.chat_id, m.seq, m.sender_id) ticked "
 
 /** How many columns these are: what a statement adds after them begins there. */
-enum { VIEW_MESSAGE_COLUMNS_N = 29 };
+enum { VIEW_MESSAGE_COLUMNS_N = 30 };
 
 /** Why a reader sees nothing of a message any more, as view.message_for() says it. */
 enum message_gone { GONE_NOT, GONE_EXPIRED, GONE_HIDDEN };
@@ -63,6 +63,7 @@ struct message_row {
     int64_t my_reaction_seq;    /* … at this seq; 0: there never was one */
     int64_t expires_at_ms;      /* 0: never */
     enum message_gone gone;     /* `content` is empty then, and there is no file */
+    bool starred;               /* by the reader */
 };
 
 struct message_row message_at(const struct pg_result *rows, int row, int col);
