@@ -84,6 +84,8 @@ async def test_t48_a_link_gives_one_device_once(stack, net):
     """What is shown is no secret, the secret approves nothing, hashes are all that is kept, and of many claims one gets tokens."""
     anna, phone = await net.user("anna")
     (bob,) = await net.people("bob")
+    r = await net.rest.post("/api/links", [1])
+    assert (r.status, r.code) == (400, "bad_request")
     link = await a_link(net.rest)
     assert re.fullmatch(r"[A-Za-z0-9_-]{22}", link["code"]) and re.fullmatch(r"[A-Za-z0-9_-]{43}", link["secret"])
     kept = await rows(stack, "SELECT octet_length(code_hash) AS c, octet_length(secret_hash) AS s, l::text AS all FROM auth.links l")

@@ -45,6 +45,16 @@ static enum call_next links_limited(struct call *call, enum auth_verdict verdict
     return CALL_REPLY;
 }
 
+/* Both members may be absent, and so may the body. */
+static enum call_next parse_link(struct call *call, void *asked)
+{
+    const struct json *body = call->request.json;
+
+    (void)asked;
+    return body && !json_is_object(body) ? call_bad_request(call, "body: an object, or none")
+                                         : CALL_GO_ON;
+}
+
 static enum call_next begin_link(struct call *call, struct pg *db, void *asked)
 {
     const struct login_wish *wish = asked;
@@ -78,6 +88,7 @@ static enum call_next begin_link(struct call *call, struct pg *db, void *asked)
 static const struct write ask_write = {
     .asked_bytes = sizeof(struct login_wish),
     .body = &login_wish_members,
+    .parse = parse_link,
     .begin = begin_link,
 };
 
