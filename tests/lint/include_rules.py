@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-LIB = ("lib/base", "lib/bus", "lib/pg", "lib/http", "lib/json", "lib/jwt", "lib/store")
+LIB = ("lib/base", "lib/bus", "lib/pg", "lib/http", "lib/json", "lib/jwt", "lib/store", "lib/words")
 
 # folder → folders whose headers it may include, besides its own.
 ALLOWED = {
@@ -16,6 +16,7 @@ ALLOWED = {
     "lib/jwt": ("lib/base", "lib/json"),  # a token is JSON, checked before libjwt sees it
     "lib/feed": ("lib/base", "lib/bus", "lib/pg"),  # topics into PostgreSQL, exactly once
     "lib/store": ("lib/base", "lib/http"),
+    "lib/words": ("lib/base",),
     "schemas": ("lib/base", "lib/json", "lib/http"),
     "ingest": ("schemas", "lib/base", "lib/bus"),
     "processors": ("schemas", "lib/base", "lib/bus"),  # role.h and stage_port.h, for the two role.c
