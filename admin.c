@@ -242,6 +242,13 @@ static int run_rebuild(int argc, char **argv)
     return with_database(rebuild_view);
 }
 
+static int run_rebuild_search(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return with_database(rebuild_search);
+}
+
 /* What the documentation is made of. */
 static int run_print(int argc, char **argv)
 {
@@ -297,6 +304,8 @@ static const struct verb {
     { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
     { "rebuild", run_rebuild, ROLE_ADMIN,
       "drop the view; the sinks replay it from the log, and it is not read meanwhile" },
+    { "rebuild-search", run_rebuild_search, ROLE_ADMIN,
+      "drop what search begins from; the role search replays it from the log" },
     { "doors", run_doors, ROLE_ADMIN,
       "close | open: no log-ins while accounts are restored, and nobody is logged out" },
     { "log-was-cut", admin_log_was_cut, ROLE_ADMIN,
@@ -312,7 +321,7 @@ static const struct verb {
 void admin_usage(FILE *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(out, "  admin %-11s %s\n", verbs[i].name, verbs[i].help);
+        fprintf(out, "  admin %-14s %s\n", verbs[i].name, verbs[i].help);
 }
 
 int admin_run(int argc, char **argv)

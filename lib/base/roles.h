@@ -51,6 +51,8 @@
     X(MEDIA, media, "media", "sink: thumbnails, lengths; sweeps unfinished uploads", 5,          \
       PARTITIONS, NONE, 4096, GROUPS("media"),                                                   \
       TOPICS(FOLLOWS(CHAT_EVENTS), READS(USER_EVENTS, "its end"), WRITES(CHAT_ACTIONS, "")))     \
+    X(SEARCH, search, "search", "sink: which message may have which word", 8, PARTITIONS, NONE,  \
+      1024, GROUPS("search"), TOPICS(FOLLOWS(CHAT_EVENTS)))                                      \
     X(EDGE_WS, edge_ws, "edge-ws", "WebSocket gateway", 6, SLOTS, WS_LISTEN, 1024,               \
       GROUPS("edge-ws"),                                                                         \
       TOPICS(FOLLOWS(WS_PUSH), READS(CHAT_EVENTS, "its end"), READS(USER_EVENTS, "its end"),     \

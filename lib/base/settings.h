@@ -55,7 +55,7 @@ enum role_bit {
     ROLE_STORE = ROLE_EDGE_REST | ROLE_MEDIA,
     ROLE_EDGES = ROLE_EDGE_REST | ROLE_EDGE_WS,
     ROLE_PUSH = ROLE_MOBILE | ROLE_ADMIN,
-    ROLE_VIEW = ROLE_EDGE_REST | ROLE_PERSISTENCE | ROLE_STATUS | ROLE_ADMIN,
+    ROLE_VIEW = ROLE_EDGE_REST | ROLE_PERSISTENCE | ROLE_STATUS | ROLE_SEARCH | ROLE_ADMIN,
 };
 
 /** X(enum name, environment name, type, default or NULL when required, min, max, secret, roles,

@@ -4,7 +4,8 @@
 set(bytes)
 set(rows)
 set(i 0)
-foreach(owner_dir auth:edge/auth/migrations media:edge/rest/migrations view:sinks/persistence/migrations)
+foreach(owner_dir auth:edge/auth/migrations media:edge/rest/migrations view:sinks/persistence/migrations
+    search:sinks/search/migrations)
   string(REPLACE ":" ";" pair ${owner_dir})
   list(GET pair 0 owner)
   list(GET pair 1 dir)

@@ -23,6 +23,15 @@ static const char sql_wait[] = "LOCK TABLE view.positions IN ACCESS EXCLUSIVE MO
 static const char sql_drop[] =
     "DROP SCHEMA IF EXISTS model CASCADE; DROP SCHEMA IF EXISTS view CASCADE";
 
+/* Nothing is told anew: what was a dead letter is one. */
+static const char sql_drop_search[] =
+    "DROP SCHEMA IF EXISTS search CASCADE;"
+    "INSERT INTO view.rebuild AS r (consumer, topic, partition, until) "
+    "SELECT consumer, topic, partition, next FROM view.positions WHERE consumer = 'search' "
+    "ON CONFLICT (consumer, topic, partition) DO UPDATE SET "
+    "until = greatest(r.until, excluded.until);"
+    "DELETE FROM view.positions WHERE consumer = 'search'";
+
 static const char sql_mark[] = "INSERT INTO view.rebuild SELECT * FROM pg_temp.told";
 
 static enum cq_status replace_view(struct pg *db, FILE *out)
@@ -51,7 +60,18 @@ static bool met_readers(struct pg *db, enum cq_status st)
            pg_script(db, "ROLLBACK") == CQ_OK;
 }
 
-enum cq_status rebuild_view(struct pg *db, FILE *out)
+static enum cq_status replace_search(struct pg *db, FILE *out)
+{
+    enum cq_status st = pg_script(db, sql_wait);
+
+    if (st == CQ_OK)
+        st = pg_script(db, sql_drop_search);
+    return st == CQ_OK ? migrate_again(db, "search", out) : st;
+}
+
+typedef enum cq_status replace_fn(struct pg *db, FILE *out);
+
+static enum cq_status rebuild(struct pg *db, FILE *out, replace_fn *replace, const char *words)
 {
     enum cq_status st = migrate_up(db, out); /* also makes what the drop and the marks need */
     int tries = 0;
@@ -63,14 +83,26 @@ enum cq_status rebuild_view(struct pg *db, FILE *out)
     do {
         st = pg_script(db, "BEGIN");
         if (st == CQ_OK)
-            st = replace_view(db, out);
+            st = replace(db, out);
         if (st == CQ_OK)
             st = pg_script(db, "COMMIT");
     } while (met_readers(db, st) && ++tries < TRIES_MAX);
     if (st != CQ_OK)
         return st; /* the connection ends with the command, and with it transaction and lock */
-    fputs("the view is empty: persistence and status fill it from the log, those that run begin "
-          "again with it; until then it is not read\n",
-          out);
+    fputs(words, out);
     return migrate_unlock(db);
+}
+
+enum cq_status rebuild_view(struct pg *db, FILE *out)
+{
+    return rebuild(db, out, replace_view,
+                   "the view is empty: persistence and status fill it from the log, those that run "
+                   "begin again with it; until then it is not read\n");
+}
+
+enum cq_status rebuild_search(struct pg *db, FILE *out)
+{
+    return rebuild(db, out, replace_search,
+                   "what search begins from is empty: the role search fills it from the log; until "
+                   "then answers say how late it is\n");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/persistence/rebuild.h - `chasqui admin rebuild`: the view made anew from the log.
+ * sinks/persistence/rebuild.h - `chasqui admin rebuild` and `rebuild-search`: the view, or
+ * what search begins from, made anew from the log.
  */
 #pragma once
 
@@ -16,3 +17,9 @@
  * Until they have filled it, it is not read: the migrations leave it incomplete.
  */
 CQ_MUST_CHECK enum cq_status rebuild_view(struct pg *db, FILE *out);
+
+/**
+ * The same of schema search, and the view stays as it is: the role search finds other tables and
+ * begins again. Meanwhile what is searched lacks what is not filled in yet, and answers say how much.
+ */
+CQ_MUST_CHECK enum cq_status rebuild_search(struct pg *db, FILE *out);

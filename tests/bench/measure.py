@@ -131,7 +131,7 @@ def generate(stack, options, workload, people, perf=None, seed=1, behind=False):
 def view_position(stack):
     """Records that persistence and status have applied."""
     with stack.db() as db:
-        return db.execute("SELECT sum(next) FROM view.positions").fetchone()[0]
+        return db.execute("SELECT sum(next) FROM view.positions WHERE consumer <> 'search'").fetchone()[0]
 
 
 def view_level(stack, quiet_s=1.0):

@@ -20,7 +20,7 @@ from measure import about, complaints, generate, heat, line_of, shipped_settings
 from people import People  # noqa: E402
 from stack import Stack, wait_until  # noqa: E402
 
-SINKS = ("persistence", "status")
+SINKS = ("persistence", "status", "search")
 TABLES = ("users", "chats", "members", "messages", "cursors")
 
 

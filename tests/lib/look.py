@@ -172,7 +172,7 @@ async def view_is_level(stack, timeout_s: float = 60) -> None:
 
     async def level():
         ends = await asyncio.to_thread(ends_now, stack, ("chat.events", "rejections", "user.events", "delivery.status"))
-        have = {(r["topic"], r["partition"]): r["next"] for r in await rows(stack, "SELECT * FROM view.positions")}
+        have = {(r["topic"], r["partition"]): r["next"] for r in await rows(stack, "SELECT * FROM view.positions WHERE consumer <> 'search'")}
         return all(have.get(k, 0) >= end for k, end in ends.items() if end)
 
     await until(level, timeout_s, "the view to have applied everything")
@@ -207,7 +207,7 @@ async def started(proc, timeout_s: float = 60) -> None:
 
 async def made_anew(stack) -> None:
     """The view is dropped, and comes back from the log: wait for what it is to show."""
-    sinks = ("persistence", "status")
+    sinks = ("persistence", "status", "search")
     for role in sinks:
         await asyncio.to_thread(stack.role(role).stop)
     await asyncio.to_thread(stack.admin, "rebuild")

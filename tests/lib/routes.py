@@ -51,6 +51,7 @@ TABLE = [
     Row("PATCH", "/api/me", "/api/me", each(200), {"name": "{role}", "privacy": {"picture": "everyone"}}),
     Row("GET", "/api/chats", "/api/chats", each(200)),
     Row("GET", "/api/sync", "/api/sync", each(200)),
+    Row("GET", "/api/search", "/api/search?q=all&in={group}", each(404, 200, 200, 200, 200, 200), target="group"),
     Row("GET", "/api/devices", "/api/devices", each(200)),
     Row("POST", "/api/contacts/lookup", "/api/contacts/lookup", each(200), {"phoneNumbers": ["{phone}"]}),
     Row("POST", "/api/users/lookup", "/api/users/lookup", each(200), {"userIds": ["{owner_user}"]}),

@@ -75,7 +75,7 @@ async def dump(stack) -> dict[str, list[dict]]:
 
 # ---- the view made anew ---------------------------------------------------------------------------
 
-SINKS = ("persistence", "status")
+SINKS = ("persistence", "status", "search")  # whose places are in the view
 
 
 def ask(stack, device, method, path, body=None, headers=None, raw=None):
@@ -153,6 +153,7 @@ async def test_a_rebuild_under_idle_sinks_fills_the_view(stack, net):
         seen = await asyncio.to_thread(ask, stack, alice, "GET", f"/api/chats/{out.chat_id}/messages")
         assert seen.status_code == 503 or [m["id"] for m in seen.json()["messages"]] == [out.id], seen.text
         await is_whole(stack)
+        await until(lambda: all(stack.role(role).starts > n and stack.role(role).is_ready() for role, n in zip(SINKS, starts)), 60, "each to have begun again")
         assert [stack.role(role).starts for role in SINKS] == [n + 1 for n in starts], "each began again, once"
         assert all("made anew" in [x for x in stack.role(role).log_lines() if x.get("event") == "ended"][-1]["why"] for role in SINKS)
     finally:

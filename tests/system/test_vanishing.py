@@ -102,7 +102,8 @@ async def test_what_is_over_is_gone_for_everybody(stack, net):
     assert (await alice.rest.call("PATCH", f"/api/chats/{chat}/messages/{picture['id']}", {"content": f"{MARK} no"})).status == 404
 
     # a view that is made anew has nothing of it, at no time: rows are written as they are now
-    await asyncio.to_thread(stack.role("status").stop)
+    for role in ("status", "search"):
+        await asyncio.to_thread(stack.role(role).stop)
     await asyncio.to_thread(stack.admin, "rebuild")
     with stack.db() as db:
         db.execute("CREATE TABLE view.written (content bytea)")
@@ -111,7 +112,7 @@ async def test_what_is_over_is_gone_for_everybody(stack, net):
                        "$$ BEGIN INSERT INTO view.written VALUES (NEW.content); RETURN NEW; END $$")
             db.execute(f"CREATE TRIGGER note AFTER INSERT OR UPDATE ON view.{table} FOR EACH ROW EXECUTE FUNCTION view.note_{table}()")
         db.commit()
-    for role in ("persistence", "status"):
+    for role in ("persistence", "status", "search"):
         await started(stack.role(role))
     noted = "SELECT content FROM view.written"
 

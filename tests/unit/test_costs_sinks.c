@@ -11,6 +11,7 @@
 #include "schemas/frame.h"
 #include "sinks/mobile/payload.h"
 #include "sinks/persistence/tables.h"
+#include "sinks/search/texts.h"
 #include "sinks/status/ticks.h"
 #include "sinks/websocket/sink.h"
 #include "tests/unit/costs.h"
@@ -19,6 +20,7 @@
 enum {
     FEED_ARENA = 64 << 20,
     MEDIA_ARENA = 32 << 20,
+    SEARCH_ARENA = 16 << 20,
     CHAT_RESTORE_ARENA = 4 << 20,
     LOOK_ARENA = 4 << 20, /* as ingest/log_check.c has it */
     USER_RESTORE_ARENA = 64 * 1024,
@@ -337,6 +339,23 @@ static const char *read_outcome(struct cq_arena *arena, const struct kept *kept,
     return st == CQ_OK ? NULL : cq_status_name(st);
 }
 
+/* ---- search --------------------------------------------------------------------------- */
+
+static struct texts *texts;
+
+static const char *search_event(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
+{
+    struct chat_event *event = ARENA_NEW(arena, struct chat_event);
+    enum cq_status st = codec_decode(&chat_event_codec, kept->value, arena, event, NULL);
+
+    texts_clear(texts);
+    if (st == CQ_OK)
+        st = texts_add(texts, event);
+    cost->outputs = texts->rows_n + texts->ops_n + texts->keys_n;
+    cost->out = texts->keys_n * 2 * sizeof(int64_t);
+    return st == CQ_OK ? NULL : cq_status_name(st);
+}
+
 /* ---- media, and what the processors restore ------------------------------------------- */
 
 static const char *media_event(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
@@ -438,6 +457,7 @@ static const struct pair {
     { "chat", TOPIC_CHAT_ACTIONS, NULL, 0, 0 },
     { "user", TOPIC_USER_INBOX, NULL, 0, 0 },
     { "persistence", TOPIC_CHAT_EVENTS, persist_event, FEED_ARENA, CHAT_EVENT_EVENT_KIND_N },
+    { "search", TOPIC_CHAT_EVENTS, search_event, SEARCH_ARENA, CHAT_EVENT_EVENT_KIND_N },
     { "media", TOPIC_CHAT_EVENTS, media_event, MEDIA_ARENA, CHAT_EVENT_EVENT_KIND_N },
     { "chat", TOPIC_CHAT_EVENTS, media_event, CHAT_RESTORE_ARENA, CHAT_EVENT_EVENT_KIND_N },
     { "edge-rest", TOPIC_CHAT_EVENTS, media_event, LOOK_ARENA, CHAT_EVENT_EVENT_KIND_N },
@@ -521,6 +541,7 @@ TEST(every_record_is_taken_in_an_empty_turn)
 
     CHECK(!road->fault);
     rows = rows_new();
+    texts = texts_new();
     ticks = ticks_new();
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
         if (!pairs[i].take)
@@ -539,6 +560,7 @@ TEST(every_record_is_taken_in_an_empty_turn)
         }
     }
     rows_free(rows);
+    texts_free(texts);
     ticks_free(ticks);
     road_free(road);
 }

@@ -49,10 +49,10 @@ TEST(groups_are_those_of_the_roles_that_follow)
 {
     static const struct {
         enum topic topic;
-        const char *groups[3];
+        const char *groups[TOPIC_GROUPS_MAX];
     } rows[] = {
         { TOPIC_CHAT_ACTIONS, { "chat" } },
-        { TOPIC_CHAT_EVENTS, { "persistence", "media" } },
+        { TOPIC_CHAT_EVENTS, { "persistence", "media", "search" } },
         { TOPIC_MEMBERS, { NULL } },
         { TOPIC_REJECTIONS, { "persistence" } },
         { TOPIC_DELIVERY_STATUS, { "status" } },
