@@ -31,14 +31,15 @@ enum cq_status view_search_state(struct pg *db, struct cq_id user, struct search
 
 /* $1 user, $2 chat or null, $3 the key to go by, $4 the other keys; behind ($5 time, $6 seq, $7
  * part), $8 after, $9 before, $10 places at most, $11 chats at most. Of each chat one look into an
- * index, which reads no more than there may be places; of each place one a key. */
+ * index, which reads no more than there may be places; of each place one a key. LIMIT 1 keeps the
+ * planner from asking for all keys of a place at once, which reads all of its chat. */
 static const char sql_places[] =
     "SELECT d.at_ms, d.seq, d.part, d.chat_id, EXISTS (SELECT 1 FROM view.members i "
     "WHERE i.part = d.part AND i.chat_id = d.chat_id AND i.user_id = $1 AND i.joined_seq < d.seq "
     "AND (i.left_seq IS NULL OR i.left_seq > d.seq)) "
-    "AND NOT EXISTS (SELECT 1 FROM unnest($4::int8[]) AS k(word) WHERE NOT EXISTS ("
-    "SELECT 1 FROM search.words x WHERE x.part = d.part AND x.chat_id = d.chat_id "
-    "AND x.word = k.word AND x.at_ms = d.at_ms AND x.seq = d.seq)) "
+    "AND NOT EXISTS (SELECT 1 FROM unnest($4::int8[]) AS k(word) WHERE ("
+    "SELECT x.seq FROM search.words x WHERE x.part = d.part AND x.chat_id = d.chat_id "
+    "AND x.word = k.word AND x.at_ms = d.at_ms AND x.seq = d.seq LIMIT 1) IS NULL) "
     "FROM (SELECT w.* FROM (SELECT DISTINCT i.part, i.chat_id FROM view.members i "
     "WHERE i.user_id = $1 AND ($2::uuid IS NULL OR i.chat_id = $2) LIMIT $11) c "
     "CROSS JOIN LATERAL (SELECT w.part, w.chat_id, w.at_ms, w.seq FROM search.words w "
