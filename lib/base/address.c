@@ -157,7 +157,7 @@ struct cq_address address_forwarded(const struct address_ranges *trusted, struct
 void address_network(struct cq_address address, char out[ADDRESS_NETWORK_MAX])
 {
     uint8_t v4[4] = { 0 }, v6[sizeof address.b] = { 0 };
-    char text[TEXT_MAX + 1] = "";
+    char text[ADDRESS_NETWORK_MAX - sizeof "/32"] = "";
 
     if (is_v4(address)) {
         memcpy(v4, address.b + sizeof mapped, 2);
