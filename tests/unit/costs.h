@@ -18,12 +18,15 @@
 enum {
     DRAWS = 6,       /* of each kind; the first is the dearest that we know */
     KEPT = 12,       /* records of each kind that other consumers get to read … */
-    KINDS_MAX = 16,  /* … and kinds in a topic */
+    KINDS_MAX = 48,  /* … and kinds in a topic, a tombstone the last of them */
     GROUP = 1024,    /* members, the owner among them */
     DEVICES = 16,    /* as LIMIT_USER_DEVICES */
     WIDTHS = 3,      /* of PARTITIONS, in order of draws */
     OFFSET = 100000, /* of a drawn record; what was before is below it */
 };
+
+_Static_assert((int)CHAT_EVENT_EVENT_KIND_N < KINDS_MAX, "raise KINDS_MAX");
+_Static_assert((int)USER_EVENT_EVENT_KIND_N < KINDS_MAX, "raise KINDS_MAX");
 
 static const int32_t widths[WIDTHS] = { 256, 2, 1 };
 
