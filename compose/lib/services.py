@@ -277,7 +277,7 @@ def _postgres_strays(data):
 
 
 class Services:
-    """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of eight, one a role);
+    """One Chasqui. `ports` has kafka, controller, postgres, rest, ws and metrics (0: none; else the first of those of the roles);
     `copies` says how many of each role.
 
     `own_kafka=False` and `own_postgres=False`: the settings KAFKA_BROKER and DATABASE_URL say which ones are used, and none is started.

@@ -82,12 +82,16 @@ def wait_until(fn, timeout=10.0, what="condition", every=0.02):
         time.sleep(every)
 
 
+PRIVATE = 1000  # Stacks side by side have bases within so much, and runs side by side twice as much between them
+
+
 class Stack:
     """See the module's text. `copies` and `settings` change the defaults (one of each role, TEST_SETTINGS); `own_settings` are
     those of one copy: {("edge-rest", 1): {…}}.
 
     Ports used: base_port (Kafka), +1 (its controller), +2 (PostgreSQL), +10+10i and +11+10i (copy i of edge-rest and
-    edge-ws), +12+10i to +19+10i (private ports of copy i of each role); +3 to +9 are free for what a test starts beside it.
+    edge-ws); +3 to +9 are free for what a test starts beside it. The private ports of copy i of the roles begin at
+    +PRIVATE+10i, away from the rest: there may be ten roles.
     With `brokers` other than 1, or further `controllers`, Kafka is a Cluster (cluster.py), which takes some of those.
     """
 
@@ -108,7 +112,7 @@ class Stack:
         self.services = (Services if single else Cluster)(
             self.state, self.build / "chasqui", kafka_home.resolve(),
             ports={"kafka": base_port, "controller": base_port + 1, "postgres": base_port + 2, "rest": base_port + 10,
-                   "ws": base_port + 11, "metrics": base_port + 12, **(ports or {})},
+                   "ws": base_port + 11, "metrics": base_port + PRIVATE, **(ports or {})},
             copies={**{role: 1 for role in ROLES}, **(copies or {})}, settings={**TEST_SETTINGS, **(settings or {})},
             database_password="test", heap_mb=heap_mb, durable=durable, quick_jit=quick_jit, guard=self._guard,
             progress=progress, on_event=say, broker_settings=broker_settings,

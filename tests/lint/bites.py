@@ -194,6 +194,7 @@ BAD = [
     ("role_table", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace("SLOTS", "SOME"), "", "copies must be"),
     ("role_table", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace("READS(A", "READS(B"), "", "EDGE_WS names b"),
     ("role_table", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace('"help", 1', '"help", 0'), "", "two roles have the door 0"),
+    ("role_table", "lib/base/roles.h", GOOD["lib/base/roles.h"].replace('"help", 1', '"help", 10'), "", "has the door 10"),
     ("role_table", "compose/compose.yml", GOOD["compose/compose.yml"].replace("  edge-ws-1:", "  edge-ws-2:"), "", "there is no edge-ws-1"),
     ("role_table", "compose/compose.yml", GOOD["compose/compose.yml"].replace("1g", "3g"), "", "chat-0 has 3g"),
     ("role_table", "compose/compose.yml", GOOD["compose/compose.yml"].replace("    ports: [1]\n", ""), "", "edge-ws-0 lacks ports"),

@@ -31,6 +31,8 @@ def _rows(tree, rows):
             yield f"{where}: two roles have the {column} {value}"
     known = set(re.findall(r'\.name = "([a-z.]+)"', tree.text("schemas/topics.c")))
     for role in rows:
+        if not 0 <= role.door < 10:  # PORT_STEP of compose/lib/services.py
+            yield f"{where}: {role.name} has the door {role.door}, and copies of a role are 10 ports apart"
         for topic in sorted({*role.follows, *role.reads, *role.writes} - known):
             yield f"{where}: {role.name} names {topic}, which schemas/topics.c does not"
 
