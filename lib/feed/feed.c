@@ -470,6 +470,18 @@ static enum cq_status spare(struct feed *feed)
     return st == CQ_AGAIN ? CQ_OK : st;
 }
 
+/* A view that was made anew under a statement is the cause of its error, whatever that says. */
+static enum cq_status statement_failed(struct feed *feed, const char *what, uint64_t failures)
+{
+    char words[sizeof feed->why];
+
+    snprintf(words, sizeof words, "%s", words_of(feed, failures));
+    feed->looked_ms = 0;
+    if (whole_look(feed) == CQ_FATAL && *feed->why)
+        return CQ_FATAL;
+    return feed_fatal(feed, what, words);
+}
+
 enum cq_status feed_turn(struct feed *feed, int wait_ms)
 {
     uint64_t failures = pg_failures(feed->pg);
@@ -484,7 +496,7 @@ enum cq_status feed_turn(struct feed *feed, int wait_ms)
     if (st == CQ_FATAL)
         return feed_fatal(feed, "asking whether the view is complete", words_of(feed, failures));
     if (st == CQ_OK && spare(feed) != CQ_OK)
-        return feed_fatal(feed, "what is done between turns", words_of(feed, failures));
+        return statement_failed(feed, "what is done between turns", failures);
     show(feed);
     if (!feed->held_n) {
         if (feed->again || feed->stalled_since_ms)
@@ -501,7 +513,7 @@ enum cq_status feed_turn(struct feed *feed, int wait_ms)
         set_again(feed, feed->again + 1);
         note_stall(feed);
     } else if (st != CQ_OK) {
-        return feed_fatal(feed, feed->doing, words_of(feed, failures));
+        return statement_failed(feed, feed->doing, failures);
     }
     holds_commit(&feed->holds, false);
     return CQ_OK;

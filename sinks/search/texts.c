@@ -106,42 +106,22 @@ static bool has_leave(const struct membership_changed *changed)
     return false;
 }
 
+/* The kinds that bring, change or take away a text, or whom it is shown to; any other has none. */
 enum cq_status texts_add(struct texts *texts, const struct chat_event *event)
 {
+    enum chat_event_event_kind kind = event->event.kind;
+
     if (!has_room(texts))
         return CQ_AGAIN;
-    switch (event->event.kind) {
-    case CHAT_EVENT_MESSAGE_ACCEPTED:
+    if (kind == CHAT_EVENT_MESSAGE_ACCEPTED)
         add_message(texts, event);
-        return CQ_OK;
-    case CHAT_EVENT_MESSAGE_EDITED:
+    else if (kind == CHAT_EVENT_MESSAGE_EDITED)
         add_edit(texts, event);
-        return CQ_OK;
-    case CHAT_EVENT_MESSAGE_DELETED:
+    else if (kind == CHAT_EVENT_MESSAGE_DELETED)
         add_deletion(texts, event);
-        return CQ_OK;
-    case CHAT_EVENT_MEMBERSHIP_CHANGED:
-        if (has_leave(&event->event.u.membership_changed))
-            add_op(texts, event, TEXT_LEAVE);
-        return CQ_OK;
-    case CHAT_EVENT_BLOCK_CHANGED:
-        if (event->event.u.block_changed.blocked)
-            add_op(texts, event, TEXT_LEAVE);
-        return CQ_OK;
-    case CHAT_EVENT_GROUP_STARTED:
-    case CHAT_EVENT_GROUP_NAMED:
-    case CHAT_EVENT_GROUP_DESCRIBED:
-    case CHAT_EVENT_RIGHTS_CHANGED:
-    case CHAT_EVENT_PIN_CHANGED:
-    case CHAT_EVENT_STAR_CHANGED:
-    case CHAT_EVENT_REACTION_CHANGED:
-    case CHAT_EVENT_TIMER_CHANGED:
-    case CHAT_EVENT_MESSAGES_HIDDEN:
-    case CHAT_EVENT_MEDIA_READY:
-    case CHAT_EVENT_MEDIA_PROCESSED:
-        return CQ_OK;
-    case CHAT_EVENT_EVENT_KIND_N:
-        break;
-    }
-    return CQ_POISON;
+    else if ((kind == CHAT_EVENT_MEMBERSHIP_CHANGED &&
+              has_leave(&event->event.u.membership_changed)) ||
+             (kind == CHAT_EVENT_BLOCK_CHANGED && event->event.u.block_changed.blocked))
+        add_op(texts, event, TEXT_LEAVE);
+    return CQ_OK;
 }

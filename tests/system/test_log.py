@@ -155,7 +155,8 @@ async def test_a_rebuild_under_idle_sinks_fills_the_view(stack, net):
         await is_whole(stack)
         await until(lambda: all(stack.role(role).starts > n and stack.role(role).is_ready() for role, n in zip(SINKS, starts)), 60, "each to have begun again")
         assert [stack.role(role).starts for role in SINKS] == [n + 1 for n in starts], "each began again, once"
-        assert all("made anew" in [x for x in stack.role(role).log_lines() if x.get("event") == "ended"][-1]["why"] for role in SINKS)
+        whys = {role: [x for x in stack.role(role).log_lines() if x.get("event") == "ended"][-1]["why"] for role in SINKS}
+        assert all("made anew" in why for why in whys.values()), whys
     finally:
         for role in SINKS:
             stack.role(role).auto_restart = False
