@@ -128,13 +128,18 @@ static uint64_t latest(const struct commits *commits)
     return commits->sent + (commits->gathered != NULL);
 }
 
-enum cq_status commits_wait(struct commits *commits)
+enum cq_status commits_wait(struct commits *commits, int64_t until_ms)
 {
     uint64_t number = latest(commits);
 
     commits_serve(commits);
-    while (commits->answered < number)
-        look(commits, LOOK_MS);
+    while (commits->answered < number) {
+        int left_ms = until_ms ? clock_left_ms(until_ms) : LOOK_MS;
+
+        if (!left_ms)
+            return CQ_AGAIN;
+        look(commits, left_ms);
+    }
     return commits->last == CQ_OK ? CQ_OK : CQ_AGAIN;
 }
 

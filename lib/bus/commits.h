@@ -52,8 +52,9 @@ void commits_serve(struct commits *commits);
 /** Until nothing is gathered and nothing under way, or for `wait_ms`. */
 void commits_drain(struct commits *commits, int wait_ms);
 
-/** Wait until what was gathered is answered. CQ_OK: stored; CQ_AGAIN: not all of it. */
-CQ_MUST_CHECK enum cq_status commits_wait(struct commits *commits);
+/** Wait until what was gathered is answered, at most until `until_ms` of clock_mono_ms(); 0: as long
+ * as the library repeats it. CQ_OK: stored; CQ_AGAIN: not all of it. */
+CQ_MUST_CHECK enum cq_status commits_wait(struct commits *commits, int64_t until_ms);
 
 /** Follow the request that has what was gathered; an earlier one is followed no more. */
 void commits_begin(struct commits *commits);

@@ -26,7 +26,8 @@ enum {
                              * stale */
     RESETS_MAX = 3,
     CLOSE_SECONDS = 5,
-    LEAVE_MS = 5000, /* for the last commits to be answered */
+    REVOKE_MS = 5000, /* for the last commits to be answered when partitions go … */
+    LEAVE_MS = 2000,  /* … and when the consumer goes, which takes CLOSE_SECONDS in all */
     TOPICS_MAX = 8,
     ERROR_MAX = 256,
     TEXT_MAX = 1024 + 1,
@@ -72,9 +73,11 @@ struct consumer {
     int64_t spell_ms; /* when this spell began */
     int spell_n;      /* records since */
     struct gather gather;
-    bool slack;          /* it was busy, and no memory was given back since */
-    int64_t trouble_ms;  /* when the broker or the group was last seen to be away; 0: never */
-    char why[ERROR_MAX]; /* of the last fatal status */
+    bool slack;           /* it was busy, and no memory was given back since */
+    int64_t leave_ms;     /* it is being freed, and waits for commits until then; 0: it is not */
+    pthread_mutex_t gate; /* while `ops` is called, or ends to be, by the thread that closes */
+    int64_t trouble_ms;   /* when the broker or the group was last seen to be away; 0: never */
+    char why[ERROR_MAX];  /* of the last fatal status */
 };
 
 static void set_why(struct consumer *consumer, const char *what, rd_kafka_resp_err_t err,
@@ -171,20 +174,22 @@ static void forget_owned(struct consumer *consumer)
 static void forget_all(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list,
                        bool lost)
 {
-    if (lost) /* another member has the partitions: nobody waits for what cannot be stored */
+    if (lost || consumer->leave_ms) /* nobody waits for what cannot be stored, or a second time */
         commits_serve(&consumer->commits);
     else
-        commits_drain(&consumer->commits, LEAVE_MS);
+        commits_drain(&consumer->commits, REVOKE_MS);
     commits_forget(&consumer->commits);
     /* librdkafka remembers the pause of a partition that went away: it would stand still for ever
      * when it comes back. */
     for (int i = 0; i < consumer->owned_n; i++)
         if (consumer->owned[i].paused)
             set_paused(consumer, &consumer->owned[i], false);
+    pthread_mutex_lock(&consumer->gate);
     for (int i = 0; i < list->cnt; i++)
         if (consumer->ops && consumer->ops->revoked)
             consumer->ops->revoked(consumer->arg, list->elems[i].topic, list->elems[i].partition,
                                    lost);
+    pthread_mutex_unlock(&consumer->gate);
     forget_owned(consumer); /* the eager protocol takes everything at once */
 }
 
@@ -427,6 +432,7 @@ enum cq_status consumer_new(const struct consumer_conf *conf, struct consumer **
 
     if (!consumer)
         return CQ_FATAL;
+    pthread_mutex_init(&consumer->gate, NULL);
     consumer->ops = conf->ops;
     consumer->arg = conf->arg;
     consumer->fd = conf->nonblocking ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
@@ -510,15 +516,21 @@ void consumer_free(struct consumer *consumer)
         free(consumer);
         return;
     }
-    commits_drain(&consumer->commits, LEAVE_MS);
-    /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_SECONDS;
+    consumer->leave_ms = clock_mono_ms() + LEAVE_MS;
+    commits_drain(&consumer->commits, LEAVE_MS);
+    /* A close can block for ever in 2.0.2 (lost partition, deleted topic): give it a deadline. */
     if (pthread_create(&thread, NULL, close_thread, consumer) != 0)
         return;
     if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+        /* Leaked on purpose: the thread still uses it, and the process is ending. What the owner
+         * has is freed meanwhile, so the thread does not call it any more. */
+        pthread_mutex_lock(&consumer->gate);
+        consumer->ops = NULL;
+        pthread_mutex_unlock(&consumer->gate);
         log_debug("consumer_close_gave_up");
-        return; /* leaked on purpose: the thread still uses it, and the process is ending */
+        return;
     }
     commits_close(&consumer->commits);
     if (consumer->queue)
@@ -719,7 +731,7 @@ enum cq_status consumer_commit_wait(struct consumer *consumer, const char *topic
                                     int64_t next, const char *meta)
 {
     add_heard(consumer, topic, partition, next, meta);
-    return commits_wait(&consumer->commits);
+    return commits_wait(&consumer->commits, consumer->leave_ms);
 }
 
 void consumer_commit_begin(struct consumer *consumer, const char *topic, int32_t partition,

@@ -7,8 +7,27 @@
 #include "tests/unit/bus_world.h"
 #include "tests/unit/test.h"
 
+enum { LEAVES_MS = 8000 }; /* for a thread that leaves the group on its own to be done */
+
 static struct bus_world w;
 static struct consumer *c;
+
+static _Atomic int revoked;
+
+static enum cq_status on_assigned(void *arg, const char *topic, int32_t partition,
+                                  int64_t committed, const char *meta, int64_t *ret_from)
+{
+    (void)arg, (void)topic, (void)partition, (void)committed, (void)meta, (void)ret_from;
+    return CQ_OK;
+}
+
+static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
+{
+    (void)arg, (void)topic, (void)partition, (void)lost;
+    revoked++;
+}
+
+static const struct consumer_ops ops = { on_assigned, on_revoked };
 
 static void poll_once(void)
 {
@@ -38,6 +57,7 @@ static void begin(void)
                                                    .group = GROUP,
                                                    .topics = topics,
                                                    .topics_n = 1,
+                                                   .ops = &ops,
                                                    .session_timeout_ms = 4000 },
                           &c),
              CQ_OK);
@@ -103,4 +123,23 @@ TEST(one_that_was_waited_for_is_the_callers_to_repeat)
         poll_once();
     CHECK_EQ(world_committed(&w), -1);
     end();
+}
+
+/* The broker stands still, so leaving the group takes longer than anybody waits. */
+TEST(an_owner_that_has_freed_its_consumer_is_not_called_any_more)
+{
+    int before;
+
+    begin();
+    rd_kafka_mock_broker_set_rtt(w.cluster, NEAR, 4 * LEAVES_MS); /* it answers nobody */
+    consumer_commit(c, "in", 0, 1, NULL);
+    poll_once();
+    consumer_free(c);
+    before = revoked;
+    for (int64_t until_ms = clock_mono_ms() + LEAVES_MS; clock_mono_ms() < until_ms;) {
+        CHECK_EQ(revoked, before);
+        clock_sleep_ms(20);
+    }
+    rd_kafka_mock_broker_set_rtt(w.cluster, NEAR, 0);
+    world_close(&w);
 }
