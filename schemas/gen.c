@@ -95,8 +95,8 @@ static void say_c_string(const char *s)
 
 static void check_same(const struct schema *a, const struct schema *b)
 {
-    cq_auto(buf) struct cq_buf x;
-    cq_auto(buf) struct cq_buf y;
+    cq_auto(buf) struct cq_buf x = { 0 };
+    cq_auto(buf) struct cq_buf y = { 0 };
 
     buf_init(&x, SCHEMA_TEXT_MAX);
     buf_init(&y, SCHEMA_TEXT_MAX);
@@ -493,7 +493,7 @@ static void say_table_choices(const struct schema *schema, const struct schema_f
 
 static void say_record(const struct schema *schema)
 {
-    cq_auto(buf) struct cq_buf text;
+    cq_auto(buf) struct cq_buf text = { 0 };
     struct gen_name rec = gen_snake(schema->name);
     size_t members_n = 0;
 
@@ -541,7 +541,7 @@ static void say_tables(void)
     say("    NULL,\n};\n\nconst char *const codec_history[] = {\n");
     for (size_t i = own_n; i < docs_n; i++) {
         const struct schema *schema = schema_root(docs[i]);
-        cq_auto(buf) struct cq_buf text;
+        cq_auto(buf) struct cq_buf text = { 0 };
 
         buf_init(&text, SCHEMA_TEXT_MAX);
         if (schema_id(schema) == schema_id(own_root(schema)))
@@ -581,7 +581,7 @@ static void load_types(const char *path)
 
 static void load(const char *path)
 {
-    cq_auto(buf) struct cq_buf whole;
+    cq_auto(buf) struct cq_buf whole = { 0 };
     char why[256] = "";
 
     buf_init(&whole, SCHEMA_TEXT_MAX);

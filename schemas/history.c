@@ -188,7 +188,7 @@ static void check_version(const struct version *version)
 
 static void check_current(const char *path)
 {
-    cq_auto(buf) struct cq_buf whole;
+    cq_auto(buf) struct cq_buf whole = { 0 };
     cq_auto(schema) struct schema_doc *doc = parse(path, read_whole(path, &whole));
 
     if (doc && !find_id(schema_id(schema_root(doc))))
@@ -242,7 +242,7 @@ static bool write_file(const char *path, const char *mode, struct cq_span text)
 
 static void lock(const char *path)
 {
-    cq_auto(buf) struct cq_buf whole;
+    cq_auto(buf) struct cq_buf whole = { 0 };
     struct cq_span text = read_whole(path, &whole);
     cq_auto(schema) struct schema_doc *doc = parse(path, text);
     const char *slash = strrchr(path, '/'), *stem = slash ? slash + 1 : path;

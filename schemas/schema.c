@@ -168,7 +168,7 @@ static bool put_default(struct cq_buf *buf, const struct schema *schema, const j
 
 static bool field_default(struct schema_doc *doc, struct schema_field *field, const json_t *value)
 {
-    cq_auto(buf) struct cq_buf bytes;
+    cq_auto(buf) struct cq_buf bytes = { 0 };
     char *json;
     uint8_t *p;
 

@@ -118,7 +118,7 @@ void schema_write(struct cq_buf *out, const struct schema *schema, enum schema_f
 
 uint64_t schema_fingerprint(const struct schema *schema)
 {
-    cq_auto(buf) struct cq_buf text;
+    cq_auto(buf) struct cq_buf text = { 0 };
 
     buf_init(&text, SCHEMA_TEXT_MAX);
     schema_write(&text, schema, SCHEMA_CANONICAL);

@@ -84,7 +84,7 @@ static void show_here(struct attendance *attendance, const struct presence_signa
                       int64_t now_ms)
 {
     struct looked *at = looks_at(&attendance->looks, signal->user_id);
-    cq_auto(buf) struct cq_buf frame;
+    cq_auto(buf) struct cq_buf frame = { 0 };
 
     buf_init(&frame, FRAME_MAX);
     if (!at || at->state == signal->state)
@@ -142,7 +142,7 @@ static bool is_looked_at(const struct attendance *attendance, struct cq_id user,
 static void show_again(struct attendance *attendance, const struct looker *by, struct looked *at)
 {
     struct presence_signal signal = { at->subject, at->state, at->at_ms };
-    cq_auto(buf) struct cq_buf frame;
+    cq_auto(buf) struct cq_buf frame = { 0 };
 
     buf_init(&frame, FRAME_MAX);
     if (at->state == PRESENCE_STATE_N)

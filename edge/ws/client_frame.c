@@ -343,7 +343,7 @@ static void print_choice(struct cq_buf *out, const char *t, bool first)
 
 void edge_ws_frames_schema_print(FILE *to)
 {
-    cq_auto(buf) struct cq_buf out;
+    cq_auto(buf) struct cq_buf out = { 0 };
     size_t n;
     const struct frame_spec *specs = frame_specs(&n);
 

@@ -33,7 +33,7 @@ void signals_release(struct signals *signals)
 static void show_here(struct signals *signals, const struct signal *signal, int64_t now_ms)
 {
     const struct looked *at = looks_at(&signals->looks, signal->chat_id);
-    cq_auto(buf) struct cq_buf frame;
+    cq_auto(buf) struct cq_buf frame = { 0 };
 
     buf_init(&frame, FRAME_MAX);
     if (!at)

@@ -66,7 +66,7 @@ static void *take_run(struct signals_out *out, uint32_t *at, uint32_t end, enum 
 static void send_batch(struct signals_out *out, int32_t slot, const struct signal_batch *batch,
                        uint32_t items)
 {
-    cq_auto(buf) struct cq_buf value;
+    cq_auto(buf) struct cq_buf value = { 0 };
 
     buf_init(&value, TOPIC_RECORD_MAX);
     if (!arena_full(out->arena) && codec_encode(&signal_batch_codec, batch, &value) == CQ_OK)

@@ -38,7 +38,7 @@ const char *proof_parse(const char *text, int n, struct proof *ret)
 
 size_t proof_format(const struct proof *proof, char out[PROOF_TEXT_MAX])
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text = { 0 };
     bool claims = false;
 
     buf_init(&text, PROOF_TEXT_MAX - 1);

@@ -197,7 +197,7 @@ static enum cq_status local_stream(struct store *store, const char *key,
                                    bool (*sink)(void *arg, struct cq_span bytes), void *arg)
 {
     cq_fd fd = open_beneath(store, key, O_RDONLY);
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
     uint8_t *p;
     ssize_t n = 1;
 

@@ -115,7 +115,7 @@ static enum cq_status run_once(struct store *store, const struct s3_request *req
                                struct transfer_reply *ret)
 {
     struct s3 *s3 = store->own;
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf url, line;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf url = { 0 }, line = { 0 };
     char path[STORE_KEY_MAX + 80], date[SIGV4_TIME_LEN + 1], date_line[64], type[LINE_BYTES],
         range[96], copy[LINE_BYTES];
     const char *headers[7] = { NULL, date_line, "x-amz-content-sha256: UNSIGNED-PAYLOAD" };
@@ -417,7 +417,7 @@ static enum cq_status put_part(struct store *store, const char *key, const struc
 static enum cq_status finish_parts(struct store *store, const char *key, struct cq_span memo_text,
                                    int64_t size)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf xml;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf xml = { 0 };
     struct transfer_reply reply;
     struct memo memo;
     int64_t there = 0;
@@ -481,7 +481,7 @@ static enum cq_status s3_grow(struct store *store, const char *key, struct cq_bu
                               struct cq_span bytes, bool last, const char *type,
                               struct sha256_state *hash)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf both, before;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf both = { 0 }, before = { 0 };
     char waiting[STORE_KEY_MAX + 16];
     struct memo upload;
     enum cq_status st = CQ_OK;

@@ -99,7 +99,7 @@ static void sign(const struct sigv4 *sigv4, const char *time, const char *scope,
 static bool signature(const struct sigv4 *sigv4, const char *time, const char *scope,
                       const char *payload, char out[65])
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf request;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf request = { 0 };
 
     buf_init(&request, REQUEST_MAX);
     buf_printf(&request, "%s\n%s\n", sigv4->method, sigv4->path);

@@ -295,7 +295,7 @@ static struct cq_id *others(struct chat_step *step, const struct cq_id *saw, siz
 static enum cq_status tell_others(struct chat_step *step, const struct chat_event *e,
                                   const struct cq_id *saw, size_t saw_n)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     enum cq_status st;
     size_t n = 0;
     struct cq_id *to = others(step, saw, saw_n, &n, &st);

@@ -69,7 +69,7 @@ struct chat_event *chat_emit_event(struct chat_step *step)
 
 struct cq_span chat_render(struct chat_step *step, const struct chat_event *e)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
 
     buf_init(&buf, FRAME_MAX);
     frame_event(&buf, e);
@@ -118,7 +118,7 @@ enum cq_status chat_reject(struct chat_step *step, struct cq_id id, const char *
 {
     const struct chat_action *a = step->action;
     struct chat_output *o = chat_emit(step, TOPIC_REJECTIONS);
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
 
     if (!o)
         return CQ_FATAL;
@@ -463,7 +463,7 @@ static enum cq_status emit_cursor(struct chat_step *step, const struct receipt *
 static enum cq_status refuse_receipt(struct chat_step *step, const struct receipt *r)
 {
     struct chat_output *o = chat_emit(step, TOPIC_REJECTIONS);
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
     enum cq_status st;
 
     if (!o)

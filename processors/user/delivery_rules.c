@@ -64,7 +64,7 @@ enum cq_status user_push_devices(struct user_step *step, const struct user_entry
 
 struct cq_span user_push_excerpt(struct user_step *step, struct cq_span frame)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text = { 0 };
 
     buf_init(&text, FRAME_EXCERPT_MAX);
     frame_excerpt(&text, frame);

@@ -11,7 +11,7 @@ enum { MARKED_FRAME_MAX = 32 * 1024 };
 
 enum cq_status user_tell_marked(struct user_step *step, const struct user_event *event)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame = { 0 };
     const struct user_entry *user = sessions_user(&step->state->sessions, event->user_id);
     enum cq_status st = CQ_OK;
     struct cq_span text;

@@ -17,7 +17,7 @@ static bool tells_reads(const struct user_event *e)
 
 static enum cq_status tell_devices(struct user_step *step, const struct user_event *e)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame = { 0 };
     const struct user_entry *u = sessions_user(&step->state->sessions, e->user_id);
     bool is_about_reads = tells_reads(e);
     enum cq_status st = CQ_OK;

@@ -213,7 +213,7 @@ static size_t on_meta(void *arg, int32_t partition, char *buf, size_t cap)
 {
     struct user_role *role = arg;
     const struct user_state *state = role->p.states[partition];
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text = { 0 };
 
     buf_init(&text, cap);
     if (!state)

@@ -14,7 +14,7 @@ enum { READY_FRAME_MAX = 32 * 1024 };
 static enum cq_status emit_ready(struct user_step *step, const struct live_session *s,
                                  const struct user_entry *u)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf at, frame;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf at = { 0 }, frame = { 0 };
     enum cq_status st;
 
     buf_init(&at, READY_FRAME_MAX);

@@ -158,7 +158,7 @@ static bool read_topics(struct apns *apns, const char *list)
 
 static const char *read_conf(struct apns *apns, const struct apns_conf *conf)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf pem;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf pem = { 0 };
     enum cq_status st;
 
     buf_init(&pem, KEY_MAX + 1);

@@ -216,7 +216,7 @@ static const char *read_account(struct fcm *fcm, const struct fcm_conf *conf, st
 enum cq_status fcm_new(const struct fcm_conf *conf, struct provider **ret, char *reterr,
                        size_t reterr_n)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text = { 0 };
     struct fcm *fcm;
     const char *why;
 

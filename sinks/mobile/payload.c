@@ -231,7 +231,7 @@ static void put_part(struct cq_buf *out, struct cq_span part)
 /* "Ann: Reply to you: Photo: text" as one JSON string of at most `max` bytes. */
 static void put_body(struct cq_buf *out, const struct said *said, size_t max)
 {
-    cq_auto(buf) struct cq_buf whole;
+    cq_auto(buf) struct cq_buf whole = { 0 };
 
     buf_init(&whole, said->before.n + said->why.n + said->kind.n + 6 + said->body.n);
     if (!said->before.n && !said->why.n && !said->kind.n) {
@@ -395,7 +395,7 @@ static void put_whole(const struct said *said, struct cq_span head, struct cq_sp
 void payload_fcm(const struct push_content *content, const struct push_address *to, bool dry_run,
                  struct cq_buf *out)
 {
-    cq_auto(buf) struct cq_buf head, tail;
+    cq_auto(buf) struct cq_buf head = { 0 }, tail = { 0 };
     struct said said = say(content, to);
 
     buf_init(&head, PAYLOAD_MAX);
@@ -437,7 +437,7 @@ static void apns_silent(const struct push_content *content, struct cq_buf *out)
 void payload_apns(const struct push_content *content, const struct push_address *to,
                   struct cq_buf *out)
 {
-    cq_auto(buf) struct cq_buf tail;
+    cq_auto(buf) struct cq_buf tail = { 0 };
     struct said said = say(content, to);
 
     buf_init(&tail, PAYLOAD_MAX);

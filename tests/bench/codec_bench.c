@@ -27,8 +27,8 @@ static volatile size_t sink; /* keeps the work from being optimized away */
 static void bench_chat_event(const char *content)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(RECORD_MAX);
-    cq_auto(buf) struct cq_buf bytes;
-    cq_auto(buf) struct cq_buf frame;
+    cq_auto(buf) struct cq_buf bytes = { 0 };
+    cq_auto(buf) struct cq_buf frame = { 0 };
     struct chat_event back, event = {
         .event_id = id_random(),
         .chat_id = id_random(),
@@ -68,7 +68,7 @@ static void bench_chat_event(const char *content)
 static void bench_ws_push(size_t sessions)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(RECORD_MAX);
-    cq_auto(buf) struct cq_buf bytes;
+    cq_auto(buf) struct cq_buf bytes = { 0 };
     struct ws_target *to = calloc(sessions, sizeof *to);
     struct ws_entry entry = { .chat_id = id_random(),
                               .seq = 99,

@@ -106,7 +106,7 @@ static struct kept *keep(struct world *world, struct topic_log *log, struct cq_s
 static struct kept *keep_record(struct world *world, struct topic_log *log,
                                 const struct codec_record *codec, const void *record)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
 
     buf_init(&buf, TOPIC_RECORD_MAX);
     if (codec_encode(codec, record, &buf) != CQ_OK)

@@ -27,7 +27,7 @@ static void load(void)
 static void check_survives(const struct codec_record *codec, const void *rec,
                            struct cq_arena *arena)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     void *back = arena_alloc(arena, codec->size);
 
     buf_init(&buf, 2 * FUZZ_INPUT_MAX);

@@ -20,7 +20,7 @@ BUDGET_S = {True: 8 * 60, False: 40 * 60}  # quick?
 HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90 minutes
 
 PORTS_BETWEEN = 2000
-SHARDS = {True: 3, False: 2}  # how many pytests share the system tests, file by file (tests/system/conftest.py); quick?
+SHARDS = {"release": 3, "asan": 2}  # how many pytests share the system tests, file by file (tests/system/conftest.py)
 WAITING = 12  # how many unit tests wait at once
 NO_C = "^(lint|binaries)[.]|^oracle[.](evolution|history)$|^unit[.]bench_model$"  # tests that run nothing that is built here
 # Left out under the address and undefined-behaviour sanitizers: tests of the tests, and thousands of pushes (test_push.py is in).
@@ -252,7 +252,7 @@ def system_tests(run, name, build_name, what, timeout, *more, env=None):
             pytest(run, f"{name}-{number + 1}", what, ["tests/system"], timeout, *more, needs=[f"build-{build_name}"],
                    folder="tests/system", env={**own, **(env or {})})
 
-        run.side_by_side(*[(f"{name}-{n + 1}", lambda n=n: shard(n)) for n in range(SHARDS[run.quick])])
+        run.side_by_side(*[(f"{name}-{n + 1}", lambda n=n: shard(n)) for n in range(SHARDS[build_name])])
 
 
 def step_compose(run):

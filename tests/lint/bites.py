@@ -100,6 +100,7 @@ BAD = [
     ("size", "processors/chat/rules.c", LICENCE + LONG, "", "f has 122 lines"),
     ("size", "processors/chat/rules.c", None, "/* more */\n" * 901, "lines, at most 900"),
     ("banned", "lib/json/json.c", None, "static void f(void)\n{\n    strcpy(a, b);\n}\n", "strcpy()"),
+    ("banned", "lib/json/json.c", None, "static void f(void)\n{\n    cq_auto(buf) struct cq_buf text;\n}\n", "text has no value yet"),
     ("banned", "lib/json/json.c", None, "static void f(void)\n{\n    x = sprintf (a, b);\n}\n", "sprintf()"),
     ("banned", "lib/json/json.c", None, "static void f(void)\n{\n    st = consumer_poll(c, 0, &rec);\n}\n", "use holds_poll"),
     ("roles", "processors/chat/rules.c", None, 'static void h(void)\n{\n    log_info("x");\n}\n', "log_info()"),

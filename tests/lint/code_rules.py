@@ -23,6 +23,9 @@ BANNED = {
 # where they are in order; a test's random numbers come from a seed, so that a failure can be repeated
 BANNED_EXCEPT = {"jwt_decode": ("lib/jwt/",), "consumer_poll": ("lib/bus/bus.h", "lib/bus/consumer.c", "lib/bus/hold.c", "tests/"), "rand": ("tests/",), "srand": ("tests/",)}
 
+# What is released at the end of its block, and has no value until later: a return before that releases whatever lies there.
+BARE = re.compile(r"^\s+(?:cq_auto\(\w+\)|__attribute__\(\(cleanup\(\w+\)\)\)) [\w ]+[ *](\w+)(?:;|, \*?\w+(?:;|,))")
+
 # Pure files decide; these know the world.
 CLOCK = re.compile(r'#\s*include\s*(<time\.h>|<sys/time\.h>|"lib/base/clock\.h")')
 PURE = re.compile(r"(processors/[a-z]+/(?!role\.c).*\.c|schemas/(names|frame|topics|codec|bounds)\.c)")
@@ -77,6 +80,8 @@ def banned(tree):
                 if not file.startswith(BANNED_EXCEPT.get(name, ("nowhere/",))):
                     instead = BANNED[name]
                     complaints.append(f"{file}:{number}: {name}()" + (f": use {instead}" if instead else " has one place"))
+            if bare := BARE.search(line):
+                complaints.append(f"{file}:{number}: {bare[1]} has no value yet, and is released on every way out: = {{ 0 }} or NULL")
     return complaints
 
 

@@ -84,7 +84,7 @@ static int recode(const struct codec_record *codec, struct cq_arena *arena, stru
 int main(int argc, char **argv)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(ARENA_MAX);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
 
     buf_init(&buf, RECORD_MAX);
     if (argc == 2 && strcmp(argv[1], "records") == 0)

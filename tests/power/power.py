@@ -43,7 +43,7 @@ class PowerFs:
         with open(self.path / ".power", "wb", buffering=0) as control:
             control.write(f"cut {seed}".encode())
         self._unmount()
-        return json.loads(self.log.read_text().splitlines()[-1])
+        return json.loads([line for line in self.log.read_text().splitlines() if line.startswith("{")][-1])  # others are a sanitizer's
 
     def _unmount(self):
         subprocess.run(["umount", "-l", self.path], capture_output=True, check=False)

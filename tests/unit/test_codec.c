@@ -56,7 +56,7 @@ static struct chat_event sample(void)
 TEST(framing_and_values)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event event = sample(), back;
     const struct message_accepted *accepted = &back.event.u.message_accepted;
 
@@ -85,7 +85,7 @@ TEST(framing_and_values)
 TEST(a_nested_record_stands_alone)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct user_action action = { .user_id = ID(1),
                                   .action = { .kind = USER_ACTION_SESSION_CLOSED,
                                               .u.session_closed.session_id = ID(9) } };
@@ -106,7 +106,7 @@ TEST(a_nested_record_stands_alone)
 
 TEST(encode_refuses_what_no_reader_could_take)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event event = sample();
     static uint8_t big[400];
 
@@ -131,7 +131,7 @@ TEST(nothing_is_written_that_says_nothing)
     pid_t child = fork();
 
     if (child == 0) {
-        cq_auto(buf) struct cq_buf buf;
+        cq_auto(buf) struct cq_buf buf = { 0 };
         struct chat_event event = sample();
 
         buf_init(&buf, 512);
@@ -184,7 +184,7 @@ TEST(arrays_in_any_blocks)
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        cq_auto(buf) struct cq_buf buf;
+        cq_auto(buf) struct cq_buf buf = { 0 };
         struct mobile_push push;
 
         buf_init(&buf, MIB);
@@ -203,7 +203,7 @@ TEST(arrays_in_any_blocks)
 TEST(a_full_arena_is_not_poison)
 {
     cq_auto(arena) struct cq_arena *small = arena_new(64);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct mobile_push push;
 
     buf_init(&buf, MIB);
@@ -217,7 +217,7 @@ TEST(a_full_arena_is_not_poison)
 static const char *decode_hostile(const struct codec_record *codec, const void *body, size_t n)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     const char *why = "decoded";
     void *rec = arena_alloc(arena, codec->size);
 
@@ -318,7 +318,7 @@ TEST(framing_is_checked)
 static void decode_exact(const struct codec_record *codec, struct cq_span in,
                          struct cq_arena *arena, enum cq_status *ret)
 {
-    cq_auto(buf) struct cq_buf again;
+    cq_auto(buf) struct cq_buf again = { 0 };
     uint8_t *copy = malloc(in.n ? in.n : 1);
     void *rec, *back;
 
@@ -342,7 +342,7 @@ TEST(cut_at_every_length)
 
     for (size_t i = 0; codec_records[i]; i++)
         for (uint64_t seed = 0; seed < 12; seed++) {
-            cq_auto(buf) struct cq_buf buf;
+            cq_auto(buf) struct cq_buf buf = { 0 };
             struct rng rng = { seed };
             enum cq_status st;
 
@@ -366,7 +366,7 @@ TEST(flipped_bytes)
 
     for (size_t i = 0; codec_records[i]; i++)
         for (uint64_t seed = 0; seed < 4000; seed++) {
-            cq_auto(buf) struct cq_buf buf;
+            cq_auto(buf) struct cq_buf buf = { 0 };
             struct rng rng = { seed };
             enum cq_status st;
 

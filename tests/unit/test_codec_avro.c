@@ -143,8 +143,8 @@ static int oracle_read(struct oracle *oracle, struct cq_span body)
 static void round_trip(const struct codec_record *codec, struct oracle *oracle, struct rng *rng,
                        struct cq_arena *arena)
 {
-    cq_auto(buf) struct cq_buf ours;
-    cq_auto(buf) struct cq_buf theirs;
+    cq_auto(buf) struct cq_buf ours = { 0 };
+    cq_auto(buf) struct cq_buf theirs = { 0 };
     const void *rec = record_random(codec, rng, arena);
     void *back = arena_alloc(arena, codec->size);
     const char *why = "";

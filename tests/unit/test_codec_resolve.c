@@ -104,7 +104,7 @@ static void put_members(struct cq_buf *buf, int role, bool named)
 TEST(bound_by_name_and_symbol)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_members members;
     const char *why = "";
 
@@ -129,7 +129,7 @@ TEST(what_we_have_no_place_for_is_poison)
     struct chat_members members;
 
     for (int i = 0; i < 2; i++) {
-        cq_auto(buf) struct cq_buf buf;
+        cq_auto(buf) struct cq_buf buf = { 0 };
         const char *why = "";
 
         begin(&buf, members_json);
@@ -218,7 +218,7 @@ TEST(defaults_and_one_fact)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        cq_auto(buf) struct cq_buf buf;
+        cq_auto(buf) struct cq_buf buf = { 0 };
         struct chat_action action;
         const char *why = "";
 
@@ -241,7 +241,7 @@ TEST(defaults_and_one_fact)
 TEST(a_union_of_records_has_no_fact_that_we_know)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_action action;
     const char *why = "";
 
@@ -256,7 +256,7 @@ TEST(a_union_of_records_has_no_fact_that_we_know)
 TEST(a_missing_field_without_default_is_poison)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_action action;
     const char *why = "";
 
@@ -271,7 +271,7 @@ TEST(a_missing_field_without_default_is_poison)
 TEST(another_records_schema_is_poison)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct rejection rejection;
     const char *why = "";
 
@@ -285,7 +285,7 @@ TEST(a_full_arena_is_not_poison)
 {
     cq_auto(arena) struct cq_arena *small = arena_new(64);
     cq_auto(arena) struct cq_arena *none = arena_new(0);
-    cq_auto(buf) struct cq_buf b;
+    cq_auto(buf) struct cq_buf b = { 0 };
     cq_auto(buf) struct cq_buf c = { 0 };
     struct chat_members members;
     struct chat_action action;
@@ -301,7 +301,7 @@ TEST(a_full_arena_is_not_poison)
 TEST(hostile_bytes_never_reach_avro)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(MIB);
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_members members;
     uint8_t *copy;
     size_t refused = 0;

@@ -27,7 +27,7 @@ static struct chat_event event(enum chat_event_event_kind kind)
 
 TEST(message_in_a_direct_chat)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
 
     chat_event.event.u.message_accepted =
@@ -45,7 +45,7 @@ TEST(message_in_a_direct_chat)
 
 TEST(message_in_a_group_has_no_peer)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
 
     chat_event.event.u.message_accepted = (struct message_accepted){ .id = ID(3) };
@@ -58,7 +58,7 @@ TEST(message_in_a_group_has_no_peer)
 
 TEST(message_that_answers_mentions_and_was_forwarded)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct cq_id mentions[] = { ID(2), ID(4) };
     struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
 
@@ -80,7 +80,7 @@ TEST(message_that_answers_mentions_and_was_forwarded)
 
 TEST(group_frames)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct member_entry members[] = { { ID(2), MEMBER_ROLE_OWNER }, { ID(3), MEMBER_ROLE_MEMBER } };
     struct member_change changes[] = { { ID(3), MEMBER_CHANGE_KIND_REMOVE },
                                        { ID(4), MEMBER_CHANGE_KIND_MAKE_OWNER } };
@@ -110,7 +110,7 @@ TEST(group_frames)
 
 TEST(what_changes_a_message_names_it)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event deleted = event(CHAT_EVENT_MESSAGE_DELETED);
     struct chat_event edited = event(CHAT_EVENT_MESSAGE_EDITED);
 
@@ -130,7 +130,7 @@ TEST(what_changes_a_message_names_it)
 
 TEST(a_block_and_its_end_are_two_frames)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event block = event(CHAT_EVENT_BLOCK_CHANGED);
     struct frame_gap gaps[] = { { 3, 5 }, { 7, 9 } };
 
@@ -151,7 +151,7 @@ TEST(a_block_and_its_end_are_two_frames)
 
 TEST(a_reaction_names_its_message)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event reaction = event(CHAT_EVENT_REACTION_CHANGED);
 
     reaction.event.u.reaction_changed =
@@ -164,7 +164,7 @@ TEST(a_reaction_names_its_message)
 
 TEST(what_does_not_stay_says_until_when)
 {
-    cq_auto(buf) struct cq_buf frame, excerpt;
+    cq_auto(buf) struct cq_buf frame = { 0 }, excerpt = { 0 };
     struct chat_event message = event(CHAT_EVENT_MESSAGE_ACCEPTED);
     struct chat_event timer = event(CHAT_EVENT_TIMER_CHANGED);
     struct chat_event hidden = event(CHAT_EVENT_MESSAGES_HIDDEN);
@@ -195,7 +195,7 @@ TEST(what_does_not_stay_says_until_when)
 
 TEST(a_group_says_what_it_is_about_and_who_may_do_what)
 {
-    cq_auto(buf) struct cq_buf frame;
+    cq_auto(buf) struct cq_buf frame = { 0 };
     struct chat_event described = event(CHAT_EVENT_GROUP_DESCRIBED);
     struct chat_event rights = event(CHAT_EVENT_RIGHTS_CHANGED);
 
@@ -217,7 +217,7 @@ TEST(a_group_says_what_it_is_about_and_who_may_do_what)
 
 TEST(a_pin_names_its_message_to_who_may_see_it)
 {
-    cq_auto(buf) struct cq_buf frame;
+    cq_auto(buf) struct cq_buf frame = { 0 };
     struct chat_event pin = event(CHAT_EVENT_PIN_CHANGED);
     struct chat_event star = event(CHAT_EVENT_STAR_CHANGED);
 
@@ -243,7 +243,7 @@ TEST(a_pin_names_its_message_to_who_may_see_it)
 
 TEST(an_edit_has_an_excerpt_and_a_deletion_none)
 {
-    cq_auto(buf) struct cq_buf frame, excerpt;
+    cq_auto(buf) struct cq_buf frame = { 0 }, excerpt = { 0 };
     struct chat_event edited = event(CHAT_EVENT_MESSAGE_EDITED);
     struct chat_event deleted = event(CHAT_EVENT_MESSAGE_DELETED);
 
@@ -262,7 +262,7 @@ TEST(an_edit_has_an_excerpt_and_a_deletion_none)
 
 TEST(a_file_that_is_ready_has_no_frame_and_one_that_was_looked_into_has)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event ready = event(CHAT_EVENT_MEDIA_READY);
     struct chat_event found = event(CHAT_EVENT_MEDIA_PROCESSED);
 
@@ -278,7 +278,7 @@ TEST(a_file_that_is_ready_has_no_frame_and_one_that_was_looked_into_has)
 
 TEST(small_frames)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct rejection rejection = {
         .client_id = span_str("c"), .id = ID(3), .chat_id = ID(1), .code = span_str("forbidden")
     };
@@ -297,7 +297,7 @@ TEST(small_frames)
 
 TEST(marks_say_what_changed_and_when)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct user_event event = { .at_ms = 7,
                                 .source = { 1, 0, 5 },
                                 .event.kind = USER_EVENT_CHAT_MARKS_CHANGED };
@@ -342,7 +342,7 @@ TEST(marks_say_what_changed_and_when)
 
 TEST(a_profile_says_what_changed)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct user_event event = { .at_ms = 7, .event.kind = USER_EVENT_PROFILE_CHANGED };
 
     buf_init(&buf, 4096);
@@ -404,7 +404,7 @@ TEST(escapes)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        cq_auto(buf) struct cq_buf buf;
+        cq_auto(buf) struct cq_buf buf = { 0 };
 
         buf_init(&buf, 4096);
         json_put_text(&buf, span_of(rows[i].in, rows[i].n));
@@ -417,7 +417,7 @@ TEST(escapes)
 TEST(every_byte_at_every_place)
 {
     uint8_t text[600];
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
 
     buf_init(&buf, 8192);
     for (int byte = 0; byte < 256; byte++)
@@ -439,7 +439,7 @@ TEST(every_byte_at_every_place)
 
 TEST(a_full_buffer_is_told)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
 
     buf_init(&buf, 100);

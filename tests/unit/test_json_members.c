@@ -64,7 +64,7 @@ static const struct json_members writable = JSON_MEMBERS(write_rows);
 
 TEST(a_table_writes)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     struct item list[] = { { { { 1 } } }, { { { 2 } } } };
     struct thing thing = { .text = span_str("a\"b"), .number = -5, .small = 7, .word = 1 };
 
@@ -104,7 +104,7 @@ TEST(a_spread_struct)
         { "{\"text\":\"abc\"}", "id: an id" },
         { "{\"text\":\"abc\",\"part\":{\"id\":" U1 "}}", "id: an id" },
     };
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
 
     buf_init(&buf, 4096);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -150,7 +150,7 @@ TEST(an_object_within_and_a_list_that_may_be_absent)
         { "{\"ids\":{}}", "ids: at most 2" },
         { "{\"ids\":[" U1 "," U1 "," U1 "]}", "ids: at most 2" },
     };
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
 
     buf_init(&buf, 4096);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -315,7 +315,7 @@ TEST(a_number_that_is_passed_over_is_not_stored)
 
 TEST(a_table_prints_its_schema)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
 
     buf_init(&buf, 4096);
     json_members_schema(&buf, &readable, NULL, false);
@@ -362,7 +362,7 @@ TEST(lists_of_ids_and_of_texts_go_both_ways)
     for (size_t i = 0; i < ARRAY_LEN(lists_of); i++) {
         cq_auto(json) struct json *root = NULL;
         cq_auto(arena) struct cq_arena *lists = NULL;
-        cq_auto(buf) struct cq_buf buf;
+        cq_auto(buf) struct cq_buf buf = { 0 };
         struct thing thing = { .first = 1 };
 
         buf_init(&buf, 4096);

@@ -5,7 +5,7 @@
 
 TEST(members_have_their_commas)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
 
     buf_init(&buf, 1024);
     out_word(&buf, "t", "x");
@@ -31,7 +31,7 @@ TEST(members_have_their_commas)
 
 TEST(what_is_written_can_be_read)
 {
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     cq_auto(json) struct json *root = NULL;
     struct cq_span text;
     uint8_t all[256];
@@ -53,7 +53,7 @@ TEST(what_is_written_can_be_read)
 TEST(a_buffer_that_is_full_says_so)
 {
     for (size_t max = 0; max < 56; max++) {
-        cq_auto(buf) struct cq_buf buf;
+        cq_auto(buf) struct cq_buf buf = { 0 };
 
         buf_init(&buf, max);
         out_text(&buf, "text", span_str("abc"));

@@ -32,7 +32,7 @@ TEST(frontier_is_a_vector_of_maxima)
     struct walk walk = walk_begin("frontier", 1);
     struct frontier left, right, read;
     int64_t naive[2][PARTS] = { { 0 } };
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf text = { 0 };
 
     frontier_init(&left, 3, PARTS);
     frontier_init(&right, 3, PARTS);

@@ -76,7 +76,7 @@ static struct cq_id user_at(size_t i)
 /* The body that adds `n` users. */
 static struct json *added_json(size_t n)
 {
-    cq_auto(buf) struct cq_buf text;
+    cq_auto(buf) struct cq_buf text = { 0 };
     struct json *root = NULL;
 
     buf_init(&text, CALL_BODY_MAX);

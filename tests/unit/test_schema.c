@@ -31,7 +31,7 @@ TEST(canonical_form)
         "{\"name\":\"e\",\"type\":{\"name\":\"x.E\",\"type\":\"enum\",\"symbols\":[\"A\",\"B\"]}}]"
         "}";
     cq_auto(schema) struct schema_doc *doc = NULL;
-    cq_auto(buf) struct cq_buf buf;
+    cq_auto(buf) struct cq_buf buf = { 0 };
     char why[128] = "";
 
     buf_init(&buf, TEXT_MAX);
@@ -68,8 +68,8 @@ TEST(whole_form_parses_to_itself)
         "\"default\":\"B\"}}]}";
     cq_auto(schema) struct schema_doc *doc = NULL;
     cq_auto(schema) struct schema_doc *again = NULL;
-    cq_auto(buf) struct cq_buf once;
-    cq_auto(buf) struct cq_buf twice;
+    cq_auto(buf) struct cq_buf once = { 0 };
+    cq_auto(buf) struct cq_buf twice = { 0 };
     char why[128];
 
     buf_init(&once, TEXT_MAX);

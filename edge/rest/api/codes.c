@@ -198,7 +198,7 @@ static int take_next(struct code_lane *lane, int64_t now_ms)
 static void post(struct code_lane *lane, int at)
 {
     static const char *const headers[] = { "Content-Type: application/json", "Expect:", NULL };
-    cq_auto(buf) struct cq_buf body;
+    cq_auto(buf) struct cq_buf body = { 0 };
     struct http_request request = { .url = lane->url, .headers = headers, .opaque = (uint64_t)at };
 
     buf_init(&body, BODY_MAX);

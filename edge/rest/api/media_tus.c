@@ -215,7 +215,7 @@ static enum call_next start_over(struct call *call, struct pg *db, struct upload
 static enum cq_status hold_piece(struct call *call, struct pg *db, struct upload *upload,
                                  enum cq_status *ret_store)
 {
-    __attribute__((cleanup(cq_auto_buf))) struct cq_buf memo;
+    __attribute__((cleanup(cq_auto_buf))) struct cq_buf memo = { 0 };
     char type[MEDIA_TYPE_MAX + 1];
     bool last = upload->received + (int64_t)call->request.body.n == upload->size;
     enum cq_status st;

@@ -36,7 +36,7 @@ struct back *back_new(const struct http_site *site, h2o_req_t *req, struct call 
 
 void answer_status(const struct http_site *site, h2o_req_t *req, int status, const char *word)
 {
-    cq_auto(buf) struct cq_buf text;
+    cq_auto(buf) struct cq_buf text = { 0 };
 
     buf_init(&text, STATUS_TEXT_MAX);
     buf_add_byte(&text, '{');
