@@ -19,6 +19,7 @@ export class Thread {
   #chat = null;
   #window = new Rows();
   #following = true; // the end
+  #top = 0; // where #hold left the view
   #fresh = false; // just opened
   #anchor = null; // {e, top}: what is at the top of the view, and where
   #line = 0; // unread from behind this seq; 0: no line
@@ -143,6 +144,7 @@ export class Thread {
   }
 
   #hold() {
+    this.#top = this.scroll.scrollTop;
     const y = this.scroll.getBoundingClientRect().top;
     const rows = this.list.children;
     let at = this.#firstIn(y);
@@ -196,7 +198,9 @@ export class Thread {
 
   #scrolled() {
     if (!this.#chat || this.list.hasAttribute("aria-busy")) return;
-    this.#following = this.#window.to === Infinity && this.#fromEnd() < NEAR_END_PX;
+    const near = this.#window.to === Infinity && this.#fromEnd() < NEAR_END_PX;
+    if (this.#following && !near && this.scroll.scrollTop >= this.#top) this.#stay(); // nobody left the end: it grew
+    else this.#following = near;
     this.#hold();
     this.#after(this.#chat);
   }

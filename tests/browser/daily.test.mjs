@@ -107,6 +107,19 @@ test("who is at the end stays there when pictures come, after a reload, and on a
   assert.ok(await fromEnd(second) < 5, `on another device ${await fromEnd(second)} px above the end`);
   await second.action("back").dispatchEvent("click");
 
+  // the page's own move is told when something has already become larger below it
+  const grown = await ana.page.evaluate(async () => {
+    const scroll = document.querySelector("#scroll");
+    const row = document.querySelector("#messages .message:last-child");
+    row.style.marginBottom = "200px";
+    scroll.dispatchEvent(new Event("scroll"));
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const left = Math.round(scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight);
+    row.style.marginBottom = "";
+    return left;
+  });
+  assert.ok(grown < 5, `${grown} px above the end of what grew`);
+
   // who reads above stays where he reads
   const eye = () => ben.page.evaluate(() => Math.round(document.querySelectorAll("#messages .media")[1].getBoundingClientRect().top));
   await ben.page.evaluate(() => document.querySelectorAll("#messages .media")[1].scrollIntoView());
