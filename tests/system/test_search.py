@@ -197,13 +197,15 @@ async def test_what_may_not_be_seen_is_not_found_at_once(stack, net):
                                           "WHERE t.chat_id = ANY (%s::uuid[]) ORDER BY 1, 2, 3, 4, 5", [chat, group])
 
     # what is over: not found from its time on, and swept
-    await short_timer(stack, alice, group, 2)
+    await short_timer(stack, alice, group, 8)
     brief = await alice.told(f"{MARK} llama for a moment", group)
+    await view_is_level(stack)
+    await search_is_level(alice)
+    assert await ids(alice, "moment") == {brief.id}
 
     async def over():
-        return not await ids(alice, "moment")
+        return not await ids(alice, "moment", late=True)
 
-    await view_is_level(stack)
     await until(over, 30, "its time")
 
     async def swept():
