@@ -99,7 +99,7 @@ test("disappearing messages: chosen in a dialog, told to both, gone at their tim
   await ben.page.locator(".event", { hasText: "Ana María turned on disappearing messages" }).waitFor();
   for (const p of people) await p.page.locator("#chat-timer", { hasText: "24 h" }).waitFor();
   await ana.shot("timer-on");
-  ends = 2500;
+  ends = 10000;
   await ana.say("gone soon");
   await ben.sees("gone soon");
   await menuOf(ben, "gone soon", "Reply");
@@ -198,6 +198,7 @@ test("settings: what one shows, and to whom", async () => {
   await ben.say("do you read this?");
   await ana.sees("do you read this?");
   await ana.page.waitForFunction(() => document.title === "Chasqui"); // she did
+  await ben.ticked("do you read this?", "delivered");
   assert.equal(await ben.tickOf("do you read this?"), "delivered");
 
   const { challenge, devCode } = await call("POST", "/api/login", { phoneNumber: ana.phone });
