@@ -113,7 +113,7 @@ async def test_pins_and_stars(stack, net):
     await keep(bob, "star", one)
     await bob.rest.post(f"/api/chats/{chat}/hidden", {"messages": [two.id]}, expect=200)
     await alice.rest.call("DELETE", f"/api/chats/{chat}/messages/{one.id}", expect=200)
-    await short_timer(stack, alice, chat, 3)
+    await short_timer(stack, alice, chat, 10)
     soon = await alice.told(f"{MARK} for a moment", chat)
     await view_is_level(stack)
     await keep(bob, "star", soon)
