@@ -84,9 +84,10 @@ static const char *refuse_older(const struct chat_step *step, const struct targe
                                 struct cq_id id, enum times_unit unit, int n)
 {
     const struct chat_state *s = step->state;
+    const struct dedupe_entry *known = dedupe_find(&s->dedupe, id, step->log_ms);
     const char *code = refuse_target(step, target);
 
-    if (code || dedupe_find(&s->dedupe, id, step->log_ms))
+    if (code || (known && known->seq <= step->seq))
         return code;
     return times_within(&s->times, step->offset, seq_offset(target->seq), unit, n) ? NULL
                                                                                    : "too_late";
@@ -102,7 +103,7 @@ static enum cq_status accept_change(struct chat_step *step, const struct chat_ev
     struct cq_id message = message_id(a->chat_id, target->from, target->client_id);
     struct chat_event whole = *change, *e;
     struct dedupe_entry entry;
-    const struct dedupe_entry *first = dedupe_find(&step->state->dedupe, id, step->log_ms);
+    const struct dedupe_entry *first = chat_first(step, id);
     enum cq_status st;
 
     whole.chat_id = a->chat_id;
@@ -112,7 +113,7 @@ static enum cq_status accept_change(struct chat_step *step, const struct chat_ev
     whole.seq = step->seq;
     if (!chat_dedupe_entry(&whole, step->log_ms, &entry))
         return CQ_FATAL;
-    if (first && first->seq != step->seq) {
+    if (first) {
         if (first->content != entry.content)
             return chat_reject(step, id, "conflict");
         whole.seq = first->seq;
@@ -327,8 +328,7 @@ static enum cq_status rule_message_pinned(struct chat_step *step)
     if (!to)
         return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
     code = refuse_target(step, &m->target);
-    if (!code && !chat_may(step, RIGHT_INFO) &&
-        !dedupe_find(&step->state->dedupe, id, step->log_ms))
+    if (!code && !chat_may(step, RIGHT_INFO) && !chat_first(step, id))
         code = "forbidden";
     if (code)
         return chat_reject(step, id, code);

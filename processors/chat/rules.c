@@ -325,6 +325,13 @@ static void fill_message(struct message_accepted *to, const struct chat_action *
     };
 }
 
+const struct dedupe_entry *chat_first(const struct chat_step *step, struct cq_id id)
+{
+    const struct dedupe_entry *first = dedupe_find(&step->state->dedupe, id, step->log_ms);
+
+    return first && first->seq < step->seq ? first : NULL;
+}
+
 enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *e,
                                enum frame_class class, struct cq_id message)
 {
@@ -389,11 +396,11 @@ static enum cq_status rule_message_sent(struct chat_step *step)
         return chat_reject(step, id, "bad_request");
     if (m->content.n > LIMIT_CONTENT_BYTES || m->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
         return chat_reject(step, id, "too_large");
-    first = dedupe_find(&step->state->dedupe, id, step->log_ms);
+    first = chat_first(step, id);
     accepted = message_event(step, id);
     if (!chat_dedupe_entry(&accepted, step->log_ms, &entry))
         return CQ_FATAL;
-    if (first && first->seq != step->seq)
+    if (first)
         return repeat_message(step, &accepted, id, first, entry.content);
     if (!chat_may(step, RIGHT_SEND)) /* a repeat was sent before, under the rights of then */
         return chat_reject(step, id, "forbidden");

@@ -104,6 +104,10 @@ struct cq_span chat_render(struct chat_step *step, const struct chat_event *e);
  * content. False: it makes none. */
 bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct dedupe_entry *ret);
 
+/** The first that was accepted under `id`, before this action; or NULL. A replay finds also later ones, after a
+ * refusal: of them this action is no repeat. Borrowed, see dedupe_find(). */
+const struct dedupe_entry *chat_first(const struct chat_step *step, struct cq_id id);
+
 /** The same client id again: `e`, with the seq of the first, for the author's devices alone. */
 CQ_MUST_CHECK enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *e,
                                              enum frame_class class, struct cq_id message);
