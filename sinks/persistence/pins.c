@@ -59,13 +59,16 @@ static const struct pg_column columns_of_stars[] = {
     PG_COLUMN(star_row, at_ms, "at_ms"),     PG_COLUMN(star_row, starred, "starred"),
 };
 
-/* The last fact of each counts. The stay that has the message says that something of it is starred. */
+/* The last fact of each counts, while the message stands. The stay that has the message says that something of it
+ * was starred: by all facts, since a rebuild finds other messages over or deleted than the first writing did. */
 static const char sql_star[] =
-    "WITH w AS MATERIALIZED (SELECT DISTINCT ON (u.part, u.chat_id, u.user_id, u.target) u.* "
+    "WITH u AS MATERIALIZED (SELECT f.*, m.expires_at "
     "FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int8[], $5::uuid[], $6::int8[], "
-    "$7::int8[], $8::int4[]) AS u(part, chat_id, user_id, target, message, seq, at_ms, starred) "
-    "JOIN view.messages m ON m.part = u.part AND m.chat_id = u.chat_id AND m.seq = u.target "
-    "AND m.id = u.message WHERE (m.expires_at IS NULL OR m.expires_at > view.now_ms()) "
+    "$7::int8[], $8::int4[]) AS f(part, chat_id, user_id, target, message, seq, at_ms, starred) "
+    "JOIN view.messages m ON m.part = f.part AND m.chat_id = f.chat_id AND m.seq = f.target "
+    "AND m.id = f.message), "
+    "w AS (SELECT DISTINCT ON (u.part, u.chat_id, u.user_id, u.target) u.* "
+    "FROM u WHERE (u.expires_at IS NULL OR u.expires_at > view.now_ms()) "
     "AND NOT EXISTS (SELECT 1 FROM view.changes h WHERE h.part = u.part AND h.chat_id = u.chat_id "
     "AND h.target = u.target AND h.deleted_seq <> 0) "
     "AND NOT EXISTS (SELECT 1 FROM view.hidden x WHERE x.part = u.part AND x.chat_id = u.chat_id "
@@ -74,15 +77,14 @@ static const char sql_star[] =
     "put AS (INSERT INTO view.stars AS s (part, chat_id, user_id, target, seq, at_ms, starred) "
     "SELECT w.part, w.chat_id, w.user_id, w.target, w.seq, w.at_ms, w.starred <> 0 FROM w "
     "ON CONFLICT (part, chat_id, user_id, target) DO UPDATE SET seq = excluded.seq, "
-    "at_ms = excluded.at_ms, starred = excluded.starred WHERE excluded.seq > s.seq "
-    "RETURNING part, chat_id, user_id, target, seq) "
-    "UPDATE view.members i SET starred_seq = greatest(i.starred_seq, w.seq) "
-    "FROM (SELECT s.part, s.chat_id, s.user_id, s.joined_seq, max(p.seq) AS seq "
-    "FROM put p JOIN view.members s ON s.part = p.part AND s.chat_id = p.chat_id "
-    "AND s.user_id = p.user_id AND s.joined_seq < p.target "
-    "AND (s.left_seq IS NULL OR s.left_seq > p.target) GROUP BY 1, 2, 3, 4) w "
+    "at_ms = excluded.at_ms, starred = excluded.starred WHERE excluded.seq > s.seq) "
+    "UPDATE view.members i SET starred_seq = w.seq "
+    "FROM (SELECT s.part, s.chat_id, s.user_id, s.joined_seq, max(u.seq) AS seq "
+    "FROM u JOIN view.members s ON s.part = u.part AND s.chat_id = u.chat_id "
+    "AND s.user_id = u.user_id AND s.joined_seq < u.target "
+    "AND (s.left_seq IS NULL OR s.left_seq > u.target) GROUP BY 1, 2, 3, 4) w "
     "WHERE i.part = w.part AND i.chat_id = w.chat_id AND i.user_id = w.user_id "
-    "AND i.joined_seq = w.joined_seq";
+    "AND i.joined_seq = w.joined_seq AND i.starred_seq < w.seq";
 
 enum cq_status stars_write(const struct rows *rows, struct pg *db, struct pg_params *params)
 {

@@ -129,8 +129,9 @@ async def test_pins_and_stars(stack, net):
     assert left["role"] == "left" and "pins" not in left and await starred(bob) == [news.id]
     assert not (alice.stars_log or carol.stars_log)
 
-    # a view that is made anew has the same; a star of what is over goes with the next sweep
-    kept = ("SELECT * FROM view.pins WHERE chat_id = %s ORDER BY target", f"SELECT * FROM view.stars WHERE chat_id = %s AND target <> {soon.seq} ORDER BY target")
+    # a view that is made anew has the same, also the place of a star of what is over; the star goes with the next sweep
+    kept = ("SELECT * FROM view.pins WHERE chat_id = %s ORDER BY target", f"SELECT * FROM view.stars WHERE chat_id = %s AND target <> {soon.seq} ORDER BY target",
+            "SELECT user_id, joined_seq, starred_seq FROM view.members WHERE chat_id = %s ORDER BY user_id")
     await view_is_level(stack)
     had, shown = [await rows(stack, sql, chat) for sql in kept], await pins(alice, chat)
     assert len(had[0]) == 6 and [p["messageId"] for p in shown] == [three.id, news.id]
