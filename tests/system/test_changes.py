@@ -95,6 +95,15 @@ async def test_an_edit_is_one_message_with_a_mark(stack, net):
     assert (await alice.rest.post("/api/messages", {**send, "content": f"{MARK} frist"})).status == 201
     assert (await alice.rest.post("/api/messages", {**send, "content": body["content"]})).body["error"]["code"] == "conflict"
 
+    # of an edit that was written before edits were kept, the newest version is known
+    with stack.db() as db:
+        db.execute("DELETE FROM view.edits WHERE chat_id = %s", (chat,))
+        db.commit()
+    for _ in range(2):
+        answer = (await alice.rest.call("PATCH", path, body, expect=200)).body["message"]
+        assert answer["content"] == body["content"]
+    assert (await alice.rest.call("PATCH", path, {**body, "content": f"{MARK} other"})).body["error"]["code"] == "conflict"
+
     # ticks did not go back, and the edit has its own: what all have is past it
     await alice.wait(lambda: alice.ticks[chat]["delivered"] >= alice.messages[out.id].edited > out.seq, 30, "the tick of the edit")
     assert all(x[2] <= y[2] for x, y in zip(alice.tick_log, alice.tick_log[1:]))

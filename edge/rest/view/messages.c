@@ -104,11 +104,17 @@ enum cq_status view_message(struct pg *db, struct cq_id chat, struct cq_id id, s
 }
 
 /* $1 part, $2 chat, $3 message, $4 edit, $5 content. An id that came again after more than ten minutes has
- * two edits: either of them is it. */
+ * two edits: either of them is it. A version without a row of view.edits was written before there were such rows:
+ * the newest, if it says the same, counts as this edit. */
 static const char sql_edit[] =
-    "SELECT bool_or(e.said = sha256($5)) FROM view.messages l "
-    "JOIN view.edits e ON e.part = l.part AND e.chat_id = l.chat_id AND e.target = l.seq "
-    "WHERE l.part = $1 AND l.chat_id = $2 AND l.id = $3 AND e.edit_id = $4";
+    "SELECT coalesce(bool_or(e.said = sha256($5)), bool_or(n.content = $5 AND NOT EXISTS ("
+    "SELECT 1 FROM view.edits o WHERE o.part = l.part AND o.chat_id = l.chat_id "
+    "AND o.target = l.seq AND o.seq = n.seq)) OR NULL) FROM view.messages l "
+    "LEFT JOIN view.edits e ON e.part = l.part AND e.chat_id = l.chat_id AND e.target = l.seq "
+    "AND e.edit_id = $4 "
+    "LEFT JOIN LATERAL (SELECT v.seq, v.content FROM view.versions v WHERE v.part = l.part "
+    "AND v.chat_id = l.chat_id AND v.target = l.seq ORDER BY v.seq DESC LIMIT 1) n ON true "
+    "WHERE l.part = $1 AND l.chat_id = $2 AND l.id = $3";
 
 enum cq_status view_edit(struct pg *db, struct cq_id chat, struct cq_id message, struct cq_id edit,
                          struct cq_span content, enum edit_known *ret)
