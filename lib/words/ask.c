@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/words/ask.h"
 
+#include "lib/base/assert.h"
+
 /* ---- terms ---------------------------------------------------------------------------- */
 
 static bool is_space(uint8_t c)
@@ -91,6 +93,26 @@ static void add_keys(struct ask *ask, struct scored *best, const struct ask_term
     }
 }
 
+static bool is_same(const struct ask *ask, size_t one, size_t other)
+{
+    return span_eq(words_at(&ask->words, one), words_at(&ask->words, other));
+}
+
+/* What Knuth, Morris and Pratt go by: of the words before each one of a term, how many stand at its
+ * beginning as well. A last word that is only a beginning is never among them. */
+static void find_back(struct ask *ask, const struct ask_term *term)
+{
+    size_t same = 0;
+
+    ask->back[term->from] = 0;
+    for (size_t i = term->from + 1u; i < term->to; i++) {
+        ask->back[i] = (uint16_t)same;
+        while (same && !is_same(ask, i, term->from + same))
+            same = ask->back[term->from + same];
+        same += is_same(ask, i, term->from + same);
+    }
+}
+
 bool ask_parse(struct ask *ask, struct cq_span text)
 {
     struct scored best[ASK_KEYS_MAX];
@@ -98,6 +120,7 @@ bool ask_parse(struct ask *ask, struct cq_span text)
     size_t at = 0, from, to;
 
     ask->words.n = ask->words.bytes_n = ask->terms_n = ask->keys_n = 0;
+    ask->compared = 0;
     if (text.n > ASK_TEXT_BYTES)
         return false;
     while (next_term(text, &at, &from, &to)) {
@@ -111,8 +134,11 @@ bool ask_parse(struct ask *ask, struct cq_span text)
                                text.p[to - 1] == '*' };
         add_words(&ask->words, &term);
     }
-    for (size_t i = 0; i < ask->terms_n; i++)
+    CQ_ASSERT(ask->words.n <= ASK_TEXT_BYTES, ask->words.n);
+    for (size_t i = 0; i < ask->terms_n; i++) {
         add_keys(ask, best, &ask->terms[i]);
+        find_back(ask, &ask->terms[i]);
+    }
     for (size_t i = 0; i < ask->keys_n; i++)
         ask->keys[i] = best[i].key;
     return true;
@@ -120,30 +146,32 @@ bool ask_parse(struct ask *ask, struct cq_span text)
 
 /* ---- looking at a text ---------------------------------------------------------------- */
 
-static bool fits_at(const struct ask *ask, const struct ask_term *term, const struct words *text,
-                    size_t at)
+static bool has_term(struct ask *ask, const struct ask_term *term, const struct words *text)
 {
-    for (size_t i = term->from; i < term->to; i++, at++) {
-        struct cq_span want = words_at(&ask->words, i), is = words_at(text, at);
+    size_t at = 0, want = term->from;
 
-        if (term->is_prefix && i + 1u == term->to && is.n > want.n)
-            is.n = want.n;
-        if (!span_eq(want, is))
-            return false;
+    while (at < text->n && want < term->to) {
+        struct cq_span wanted = words_at(&ask->words, want), is = words_at(text, at);
+
+        ask->compared++;
+        if (term->is_prefix && want + 1u == term->to && is.n > wanted.n)
+            is.n = wanted.n;
+        if (span_eq(wanted, is)) {
+            at++;
+            want++;
+        } else if (want == term->from) {
+            at++;
+        } else {
+            want = term->from + ask->back[want];
+        }
     }
-    return true;
+    return want == term->to;
 }
 
-bool ask_fits(const struct ask *ask, const struct words *text)
+bool ask_fits(struct ask *ask, const struct words *text)
 {
-    for (size_t i = 0; i < ask->terms_n; i++) {
-        const struct ask_term *term = &ask->terms[i];
-        size_t n = term->to - term->from, at = 0;
-
-        while (at + n <= text->n && !fits_at(ask, term, text, at))
-            at++;
-        if (at + n > text->n)
+    for (size_t i = 0; i < ask->terms_n; i++)
+        if (!has_term(ask, &ask->terms[i], text))
             return false;
-    }
     return true;
 }

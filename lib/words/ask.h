@@ -22,6 +22,8 @@ struct ask_term {
 
 struct ask {
     struct words words;
+    uint16_t back[ASK_TEXT_BYTES]; /* of each word of a term: how many before it begin it, too */
+    size_t compared;               /* words with words, since it was parsed */
     size_t terms_n;
     struct ask_term terms[ASK_TERMS_MAX];
     size_t keys_n;
@@ -33,5 +35,5 @@ struct ask {
  * is no term, so an ask may have none. */
 CQ_MUST_CHECK bool ask_parse(struct ask *ask, struct cq_span text);
 
-/** Whether a text has every term. Of none: yes. */
-bool ask_fits(const struct ask *ask, const struct words *text);
+/** Whether a text has every term. Of none: yes. It compares less than 2 * text->n words for a term. */
+bool ask_fits(struct ask *ask, const struct words *text);

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 enum {
-    WORDS_TEXT_BYTES = 4096, /* of a text: what stands behind is not looked at */
+    WORDS_TEXT_BYTES = 1024, /* of a text: what stands behind is not looked at */
     WORDS_MAX = WORDS_TEXT_BYTES,
     WORDS_BYTES = 2 * WORDS_TEXT_BYTES,
     WORDS_HEAD = 3, /* characters of a longer word that are a key, too: beginnings of words */

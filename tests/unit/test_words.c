@@ -2,6 +2,7 @@
 #include "lib/words/ask.h"
 #include "tests/unit/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct words words;
@@ -91,6 +92,47 @@ TEST(an_ask_has_bounds)
     CHECK(!ask_parse(&ask, span_of(text, ASK_TEXT_BYTES + 1)));
     CHECK(ask_parse(&ask, span_str("a b c d e f g h")));
     CHECK(!ask_parse(&ask, span_str("a b c d e f g h i")));
+}
+
+/* A phrase that almost stands at every word of the longest text: each word is looked at a few times. */
+TEST(a_look_at_a_text_is_linear)
+{
+    char asked[ASK_TEXT_BYTES + 1], text[WORDS_TEXT_BYTES + 1];
+
+    for (size_t i = 0; i < WORDS_TEXT_BYTES; i++)
+        text[i] = i % 2 ? ' ' : 'a';
+    text[WORDS_TEXT_BYTES] = '\0';
+    memcpy(asked, text, ASK_TEXT_BYTES);
+    asked[0] = '"';
+    asked[1] = ' ';
+    asked[ASK_TEXT_BYTES - 2] = 'b';
+    asked[ASK_TEXT_BYTES] = '\0';
+    CHECK(!finds(asked, text) && words.n == WORDS_TEXT_BYTES / 2);
+    CHECK(ask.compared > words.n && ask.compared < 2 * words.n);
+    text[WORDS_TEXT_BYTES - 2] = 'b';
+    CHECK(finds(asked, text) && ask.compared < 2 * words.n);
+}
+
+/* The same answer as a look at every place. */
+TEST(phrases_that_begin_again_are_found)
+{
+    static const char *const pieces[] = { "a", "b", "ab" };
+    unsigned seed = 3;
+
+    for (int round = 0; round < 20000; round++) {
+        const char *end = rand_r(&seed) % 2 ? "*" : " ";
+        char asked[64] = "\" ", text[64] = " ", run[64];
+        int asked_n = 2, n = 1;
+
+        for (int left = 1 + rand_r(&seed) % 6; left; left--)
+            asked_n += snprintf(asked + asked_n, 4, "%s%s", pieces[rand_r(&seed) % 3],
+                                left > 1 ? " " : end);
+        for (int left = rand_r(&seed) % 12; left; left--)
+            n += snprintf(text + n, 4, "%s ", pieces[rand_r(&seed) % 3]);
+        memcpy(run, asked, sizeof run);
+        run[*end == '*' ? asked_n - 1 : asked_n] = '\0';
+        CHECK(finds(asked, text) == (strstr(text, run + 1) != NULL));
+    }
 }
 
 static bool has_key(const int64_t *keys, size_t n, int64_t key)
@@ -203,6 +245,23 @@ TEST(what_stands_far_behind_is_not_looked_at)
     memcpy(text + WORDS_TEXT_BYTES + 1, "late", 4);
     words_split(&words, span_of(text, sizeof text));
     CHECK(words.n == 1 && span_eq_str(words_at(&words, 0), "early"));
+}
+
+/* What one message can cost an index, as docs/limits.md says. */
+TEST(a_text_of_different_characters_has_its_bound_of_keys)
+{
+    static int64_t keys[WORDS_KEYS_MAX];
+    static char text[2 * WORDS_TEXT_BYTES];
+
+    for (size_t i = 0; i + 3 < sizeof text; i += 3) {
+        unsigned cp = 0x4E00 + (unsigned)(i / 3);
+
+        text[i] = (char)(0xE0 | cp >> 12);
+        text[i + 1] = (char)(0x80 | (cp >> 6 & 0x3F));
+        text[i + 2] = (char)(0x80 | (cp & 0x3F));
+    }
+    words_split(&words, span_of(text, sizeof text));
+    CHECK(words_keys(&words, keys) == 681);
 }
 
 TEST(a_mark_is_no_word)
