@@ -303,7 +303,7 @@ static void out_rates(struct call *call)
 {
     struct cq_buf *out = &call->reply.body;
     int64_t rate = call->conf->rate_per_minute;
-    int64_t receipts = admit_frames_per_minute(rate);
+    int64_t receipts = admit_frames_per_minute(rate), searches = admit_searches_per_minute(rate);
 
     out_i64(out, "messagesPerMinute", rate);
     out_i64(out, "messagesAtOnce", bucket_burst(rate, ADMIT_FANOUT_BURST_SECONDS));
@@ -312,6 +312,8 @@ static void out_rates(struct call *call)
     out_i64(out, "receiptsAtOnce", bucket_burst(receipts, ADMIT_RECEIPTS_BURST_SECONDS));
     out_i64(out, "requestsPerMinute", rate);
     out_i64(out, "requestsAtOnce", bucket_burst(rate, ADMIT_REQUESTS_BURST_SECONDS));
+    out_i64(out, "searchesPerMinute", searches);
+    out_i64(out, "searchesAtOnce", bucket_burst(searches, ADMIT_REQUESTS_BURST_SECONDS));
     out_i64(out, "sockets", ADMIT_SOCKETS_MAX);
     out_i64(out, "signalsPerMinute", ADMIT_SIGNALS_PER_MINUTE);
     out_i64(out, "signalsAtOnce", ADMIT_SIGNALS_BURST);

@@ -190,7 +190,7 @@ static enum call_next handle_search(struct call *call, struct pg *db)
     if (st == CQ_OK)
         st = view_search_state(db, searching->ask.user, &state);
     if (st == CQ_OK && id_is_zero(searching->ask.chat) && state.chats > SEARCH_CHATS_MAX)
-        return call_bad_request(call, "in: required of who was in more than %d chats",
+        return call_bad_request(call, "in: required of who is in more than %d chats",
                                 SEARCH_CHATS_MAX);
     buf_add_str(body, "{\"messages\":[");
     if (st == CQ_OK)
@@ -214,7 +214,7 @@ static enum call_next handle_search(struct call *call, struct pg *db)
 /* ---- routes ---------------------------------------------------------------------------- */
 
 static const struct route rows[] = {
-    { "GET", "/api/search", true, handle_search, "search in my chats", 0, NULL },
+    { "GET", "/api/search", true, handle_search, "search in my chats", ROUTE_SEARCH, NULL },
 };
 
 const struct routes search_routes = { rows, ARRAY_LEN(rows) };

@@ -35,7 +35,7 @@ struct rest_loop {
     struct mailbox *jobs, *media_jobs, *done;
     struct workers *workers, *media_workers; /* apart, so that a slow store holds up no message */
     struct applied *applied;
-    struct limits users, fanouts;
+    struct limits users, fanouts, searches;
     struct limits addresses; /* apart, so that many addresses do not push out users */
     struct call *waiting;    /* list */
     size_t calls;
@@ -246,6 +246,8 @@ static struct call *on_request(void *arg, const struct http_request *in, struct 
                    : limits_take(&loop->addresses, address, clock_mono_ms());
     if (!wait_s && route->flags & ROUTE_FANOUT)
         wait_s = limits_take(&loop->fanouts, who.user, clock_mono_ms());
+    if (!wait_s && route->flags & ROUTE_SEARCH)
+        wait_s = limits_take(&loop->searches, who.user, clock_mono_ms());
     if (wait_s) {
         count_add(COUNT_RATE_REFUSED, 1);
         ret->retry_after_s = (int)wait_s;
@@ -393,9 +395,12 @@ static enum cq_status open_limits(struct rest_loop *loop)
     int64_t rate = loop->conf->rate_per_minute,
             burst = bucket_burst(rate, ADMIT_REQUESTS_BURST_SECONDS);
     int64_t fanout = bucket_burst(rate, ADMIT_FANOUT_BURST_SECONDS);
+    int64_t searches = admit_searches_per_minute(rate);
 
     if (limits_init(&loop->users, rate, burst) != CQ_OK ||
         limits_init(&loop->fanouts, rate, fanout) != CQ_OK ||
+        limits_init(&loop->searches, searches,
+                    bucket_burst(searches, ADMIT_REQUESTS_BURST_SECONDS)) != CQ_OK ||
         limits_init(&loop->addresses, rate, burst) != CQ_OK)
         return CQ_FATAL;
     return CQ_OK;
@@ -445,6 +450,7 @@ void rest_loop_free(struct rest_loop *loop)
     mailbox_free(loop->done);
     limits_release(&loop->users);
     limits_release(&loop->fanouts);
+    limits_release(&loop->searches);
     limits_release(&loop->addresses);
     free(loop);
 }

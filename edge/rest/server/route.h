@@ -14,6 +14,7 @@ enum {
     ROUTE_FANOUT = 8,   /* all members are told, so a user may send fewer of these at once */
     ROUTE_LOGIN = 16,   /* the way in: not while the doors are closed */
     ROUTE_REPLICA = 32, /* notices by itself when a replica is behind, and may read there */
+    ROUTE_SEARCH = 64,  /* dear to PostgreSQL, so a user may ask a part as often */
 };
 
 struct route {
