@@ -48,19 +48,24 @@ static const char sql_edit[] =
     t ".version < $5 AND NOT EXISTS (SELECT 1 FROM search.leaves l WHERE l.part = $1 "         \
     "AND l.chat_id = $2 AND l.seq > " t ".version AND l.seq <= $5)"
 
-/* Remove the keys of what `gone` has; only those that no version `k` has which fits `but`. */
+/* Behind the $6 newest ones that somebody may still read: what those few are found by is let go. */
+#define FAR_BEHIND(t)                                                                          \
+    t ".version < (SELECT v.version FROM search.texts v WHERE v.part = $1 AND v.chat_id = $2 " \
+    "AND v.seq = $3 AND NOT (" PASSED("v") ") ORDER BY v.version DESC OFFSET $6 - 1 LIMIT 1)"
+
+/* Remove the keys of what `gone` has; only those that fit `but`. */
 #define WITHOUT(but)                                                                           \
     " DELETE FROM search.words w USING (SELECT DISTINCT g.part, g.chat_id, g.at_ms, g.seq, x.key " \
     "FROM gone g CROSS JOIN unnest(g.words) AS x(key)) o "                                     \
     "WHERE w.part = o.part AND w.chat_id = o.chat_id AND w.word = o.key AND w.at_ms = o.at_ms AND w.seq = o.seq" but
 
-#define GONE " RETURNING t.part, t.chat_id, t.at_ms, t.seq, t.words)"
+#define GONE " RETURNING t.part, t.chat_id, t.at_ms, t.seq, t.version, t.words)"
 
 static const char sql_passed[] =
     "WITH gone AS (DELETE FROM search.texts t WHERE t.part = $1 AND t.chat_id = $2 AND t.seq = $3 AND t.message_id = $4 "
-    "AND " PASSED("t") GONE
-    WITHOUT(" AND NOT EXISTS (SELECT 1 FROM search.texts k WHERE k.part = $1 AND k.chat_id = $2 AND k.seq = $3 "
-            "AND o.key = ANY (k.words) AND NOT (" PASSED("k") "))");
+    "AND (" PASSED("t") " OR " FAR_BEHIND("t") ")" GONE
+    WITHOUT(" AND NOT EXISTS (SELECT 1 FROM search.texts k CROSS JOIN unnest(k.words) AS y(key) WHERE k.part = $1 "
+            "AND k.chat_id = $2 AND k.seq = $3 AND k.version NOT IN (SELECT g.version FROM gone g) AND y.key = o.key)");
 
 static const char sql_deletion[] =
     "WITH gone AS (DELETE FROM search.texts t WHERE t.part = $1 AND t.chat_id = $2 AND t.seq = $3 AND t.message_id = $4"
@@ -145,6 +150,7 @@ static enum cq_status write_edit(const struct texts *texts, const struct text_op
         return st;
     add_target(op, params);
     pg_add_i64(params, op->seq);
+    pg_add_i64(params, TEXT_VERSIONS);
     return pg_run(db, sql_passed, params, NULL);
 }
 

@@ -12,7 +12,10 @@
 CQ_MUST_CHECK enum cq_status texts_write(const struct texts *texts, struct pg *db,
                                          struct pg_params *params);
 
-enum { TEXTS_DUE = 500 }; /* that are removed at once */
+enum {
+    TEXT_VERSIONS = 8, /* of an edited message: the newest ones that somebody may still read */
+    TEXTS_DUE = 32,    /* that are removed at once */
+};
 
 /** Remove what is over of these parts. *ret_full: there may be more. */
 CQ_MUST_CHECK enum cq_status texts_remove_due(struct pg *db, struct pg_params *params,

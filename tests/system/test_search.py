@@ -6,8 +6,10 @@ import re
 import unicodedata
 
 from client import MARK, scenario, until
+from conftest import BASE_PORT
 from files import Files, png
-from look import Supervised, rows, rows_now, short_timer, started, view_is_level
+from look import Supervised, one_more, rows, rows_now, short_timer, started, view_is_level
+from rest import Rest
 
 SPOKEN = """crème brûlée gâteau déjà vu garçon | Straße Mädchen fünf Öl schön | mañana señor niño año | Łódź żółw gęś | привет ёлка мир дела
  | καλημέρα οδός ΟΔΟΣ κόσμε | مَرْحَبًا بالعالم سلام | שלום עולם | हिन्दी भाषा नमस्ते | 東京都に行く 京都の猫 日本語 | 학교에 간다 한국어 | ไทยภาษา สวัสดี
@@ -215,6 +217,65 @@ async def test_what_may_not_be_seen_is_not_found_at_once(stack, net):
     await until(swept, 30, "the sweep")
 
 
+@scenario(120)
+async def test_an_answer_tells_nothing_of_what_came_behind_a_stay(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    group = await net.group(alice, bob)
+    seen = await alice.told(f"{MARK} quinoa", group)
+    await bob.sees(seen.content)
+    await bob.rest.call("DELETE", f"/api/chats/{group}/members/{bob.user_id}", expect=200)
+    for out in [alice.send(f"{MARK} quinoa {i}", group) for i in range(300)]:
+        await alice.verdict(out, 60)
+    await view_is_level(stack)
+    await search_is_level(alice)
+    for params in ({"q": "quinoa"}, {"q": "quinoa", "in": group}, {"q": f"{MARK} quinoa"}, {"from": alice.user_id}):
+        page = (await bob.rest.get("/api/search", **params, expect=200)).body
+        assert [m["id"] for m in page["messages"]] == [seen.id] and not page["more"] and "cursor" not in page, (params, page["more"])
+    # what was said before a stay as little
+    await alice.rest.post(f"/api/chats/{group}/members", {"add": [bob.user_id]}, expect=200)
+    again = await alice.told(f"{MARK} quinoa, bob is back", group)
+    await view_is_level(stack)
+    await search_is_level(alice)
+    page = (await bob.rest.get("/api/search", q="quinoa", expect=200)).body
+    assert [m["id"] for m in page["messages"]] == [again.id, seen.id] and not page["more"]
+
+
+@scenario(120)
+async def test_of_an_edited_message_a_few_versions_are_kept(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    group = await net.group(alice)
+    out = await alice.told(f"{MARK} version zero", group)
+    for i in range(10):  # somebody left between any two edits
+        await alice.rest.post(f"/api/chats/{group}/members", {"add": [bob.user_id]}, expect=200)
+        await bob.rest.call("DELETE", f"/api/chats/{group}/members/{bob.user_id}", expect=200)
+        await alice.changed("edit", alice.messages[out.id], f"{MARK} version v{i}")
+    await view_is_level(stack)
+    await search_is_level(alice)
+    versions = [v["version"] for v in await rows(stack, "SELECT version FROM search.texts WHERE message_id = %s ORDER BY version", out.id)]
+    assert len(versions) == 8 and out.seq not in versions
+    keys = await rows(stack, "SELECT word FROM search.words WHERE chat_id = %s AND seq = %s ORDER BY 1", group, out.seq)
+    assert keys == await rows(stack, "SELECT DISTINCT w.word FROM search.texts t CROSS JOIN unnest(t.words) AS w(word) WHERE t.message_id = %s ORDER BY 1", out.id)
+    assert await ids(alice, "v9") == {out.id} and not await ids(alice, "v8")
+
+
+@scenario(60)
+async def test_chats_that_one_has_left_do_not_count(stack, net):
+    alice, bob = await net.people("alice", "bob")
+    out = await alice.told(f"{MARK} amaranth", await net.direct(alice, bob))
+    await view_is_level(stack)
+    await search_is_level(bob)
+    made_up = ("INSERT INTO view.members (part, role, chat_id, user_id, joined_seq, left_seq, left_at) "
+               "SELECT 0, 0, gen_random_uuid(), %s, 1, {0}, {0} FROM generate_series(1, 4097) RETURNING chat_id")
+    for left, status in ((2, 200), ("NULL", 400)):
+        made = await rows(stack, made_up.format(left), bob.user_id)
+        try:
+            answer = await bob.rest.get("/api/search", q="amaranth")
+            assert answer.status == status, answer.body
+            assert status != 200 or [m["id"] for m in answer.body["messages"]] == [out.id]
+        finally:
+            await rows(stack, "DELETE FROM view.members WHERE chat_id = ANY (%s::uuid[]) RETURNING 1", [m["chat_id"] for m in made])
+
+
 @scenario(60)
 async def test_what_is_asked_has_bounds(stack, net):
     alice, bob = await net.people("alice", "bob")
@@ -229,3 +290,17 @@ async def test_what_is_asked_has_bounds(stack, net):
         answer = await alice.rest.get("/api/search", **params)
         assert answer.status == 400 and said in answer.body["error"]["message"], (params, answer.status, answer.body)
     assert (await bob.rest.get("/api/search", q='"', kind="text", expect=200)).body["messages"]
+
+
+@scenario(60)
+async def test_searches_have_a_rate_of_their_own(stack, net):
+    [alice] = await net.people("alice")
+    doors = {"REST_LISTEN": f"127.0.0.1:{BASE_PORT + 716}", "METRICS_LISTEN": f"127.0.0.1:{BASE_PORT + 717}"}
+    with one_more(stack, "edge-rest", "edge-rest-search", doors, without=("RATE_PER_MINUTE",)):
+        rest = Rest(f"http://127.0.0.1:{BASE_PORT + 716}", alice.tokens.access)
+        net.open.append(rest)
+        limits = (await rest.get("/api/config", expect=200)).body["limits"]
+        assert (limits["searchesPerMinute"], limits["searchesAtOnce"]) == (60, 20)
+        answers = await asyncio.gather(*[rest.get("/api/search", q="level") for _ in range(60)])
+        assert {a.status for a in answers} == {200, 429} and sum(a.status == 200 for a in answers) >= 20
+        assert (await rest.get("/api/me")).status == 200

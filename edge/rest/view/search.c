@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/view/search.h"
 
-enum { PARAMS_BYTES = 16 * 1024 };
+enum { PARAMS_BYTES = 16 * 1024, CLOCKS_MS = 60 * 1000 };
 
 /* $1 user, $2 how many chats are counted. */
 static const char sql_state[] =
@@ -9,8 +9,8 @@ static const char sql_state[] =
     "FROM view.positions p LEFT JOIN view.positions s ON s.consumer = 'search' "
     "AND s.topic = p.topic AND s.partition = p.partition "
     "WHERE p.consumer = 'persistence' AND p.topic = 'chat.events'), "
-    "(SELECT count(*) FROM (SELECT DISTINCT i.part, i.chat_id FROM view.members i "
-    "WHERE i.user_id = $1 LIMIT $2) c)";
+    "(SELECT count(*) FROM (SELECT 1 FROM view.members i "
+    "WHERE i.user_id = $1 AND i.left_seq IS NULL LIMIT $2) c)";
 
 enum cq_status view_search_state(struct pg *db, struct cq_id user, struct search_state *ret)
 {
@@ -30,20 +30,25 @@ enum cq_status view_search_state(struct pg *db, struct cq_id user, struct search
 /* ---- where it may be ------------------------------------------------------------------ */
 
 /* $1 user, $2 chat or null, $3 the key to go by, $4 the other keys; behind ($5 time, $6 seq, $7
- * part), $8 after, $9 before, $10 places at most, $11 chats at most. Of each chat one look into an
- * index, which reads no more than there may be places; of each place one a key. LIMIT 1 keeps the
- * planner from asking for all keys of a place at once, which reads all of its chat. */
+ * part), $8 after, $9 before, $10 places at most, $11 stays at most, those that last first. Of each
+ * stay one look into an index, which reads no more than there may be places, and nothing that was
+ * said before it or behind it but for $12 ms, by which clocks may differ; of each place one a key.
+ * LIMIT 1 keeps the planner from asking for all keys of a place at once, which reads all of its chat. */
 static const char sql_places[] =
-    "SELECT d.at_ms, d.seq, d.part, d.chat_id, EXISTS (SELECT 1 FROM view.members i "
-    "WHERE i.part = d.part AND i.chat_id = d.chat_id AND i.user_id = $1 AND i.joined_seq < d.seq "
-    "AND (i.left_seq IS NULL OR i.left_seq > d.seq)) "
-    "AND NOT EXISTS (SELECT 1 FROM unnest($4::int8[]) AS k(word) WHERE ("
+    "SELECT d.at_ms, d.seq, d.part, d.chat_id, "
+    "NOT EXISTS (SELECT 1 FROM unnest($4::int8[]) AS k(word) WHERE ("
     "SELECT x.seq FROM search.words x WHERE x.part = d.part AND x.chat_id = d.chat_id "
     "AND x.word = k.word AND x.at_ms = d.at_ms AND x.seq = d.seq LIMIT 1) IS NULL) "
-    "FROM (SELECT w.* FROM (SELECT DISTINCT i.part, i.chat_id FROM view.members i "
-    "WHERE i.user_id = $1 AND ($2::uuid IS NULL OR i.chat_id = $2) LIMIT $11) c "
+    "FROM (SELECT w.* FROM (SELECT i.* FROM view.members i "
+    "WHERE i.user_id = $1 AND ($2::uuid IS NULL OR i.chat_id = $2) "
+    "ORDER BY i.left_seq IS NULL DESC, i.left_at DESC NULLS LAST, i.left_seq DESC LIMIT $11) c "
+    "CROSS JOIN LATERAL (SELECT CASE WHEN c.joined_seq = 0 THEN 0 ELSE (SELECT m.sent_at - $12 "
+    "FROM view.messages m WHERE m.part = c.part AND m.chat_id = c.chat_id AND m.seq > c.joined_seq "
+    "ORDER BY m.seq LIMIT 1) END AS first_ms, coalesce(c.left_at + $12, $9) AS last_ms) f "
     "CROSS JOIN LATERAL (SELECT w.part, w.chat_id, w.at_ms, w.seq FROM search.words w "
     "WHERE w.part = c.part AND w.chat_id = c.chat_id AND w.word = $3 "
+    "AND w.at_ms >= f.first_ms AND w.at_ms <= f.last_ms "
+    "AND w.seq > c.joined_seq AND (c.left_seq IS NULL OR w.seq < c.left_seq) "
     "AND (w.at_ms, w.seq) <= ($5, $6) AND (w.at_ms, w.seq, w.part::int4) < ($5, $6, $7) "
     "AND w.at_ms > $8 AND w.at_ms < $9 ORDER BY w.at_ms DESC, w.seq DESC LIMIT $10) w "
     "ORDER BY w.at_ms DESC, w.seq DESC, w.part DESC LIMIT $10) d "
@@ -69,6 +74,7 @@ enum cq_status view_search_places(struct pg *db, const struct search_ask *ask,
     pg_add_i64(&params, ask->before);
     pg_add_i64(&params, SEARCH_PLACES_MAX);
     pg_add_i64(&params, SEARCH_CHATS_MAX);
+    pg_add_i64(&params, CLOCKS_MS);
     return pg_run_once(db, sql_places, &params, ret);
 }
 

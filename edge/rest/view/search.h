@@ -9,13 +9,13 @@
 #include "edge/rest/view/messages.h"
 
 enum {
-    SEARCH_CHATS_MAX = 4096, /* of a user who names none */
+    SEARCH_CHATS_MAX = 4096, /* that a user who names none is in; stays that are looked at */
     SEARCH_PLACES_MAX = 256, /* that a page begins from, over all chats, and of each chat */
     SEARCH_READ_MAX = 128,   /* messages that a page reads */
 };
 
 /** How many records of chat.events the view has and search has not, and in how many chats the user
- * ever was, up to one more than SEARCH_CHATS_MAX. */
+ * is, up to one more than SEARCH_CHATS_MAX. */
 struct search_state {
     int64_t late, chats;
 };
@@ -27,7 +27,7 @@ struct search_place {
     int64_t at_ms, seq;
     int32_t part;
     struct cq_id chat;
-    bool is_likely; /* has all keys, and lies in a stay of the user's */
+    bool is_likely; /* has all keys */
 };
 
 struct search_ask {
@@ -38,7 +38,7 @@ struct search_ask {
     struct search_place behind; /* the last one looked at */
 };
 
-/** The newest ones, up to SEARCH_PLACES_MAX. `*ret` is owned by the caller. */
+/** The newest ones that lie in a stay of the user's, up to SEARCH_PLACES_MAX. `*ret` is owned by the caller. */
 CQ_MUST_CHECK enum cq_status view_search_places(struct pg *db, const struct search_ask *ask,
                                                 struct pg_result **ret);
 struct search_place search_place_at(const struct pg_result *rows, int i);
