@@ -331,7 +331,7 @@ class Drive:
         """The view forgotten and made anew from the log."""
         from look import view_is_level
 
-        sinks = [p for p in stack.roles() if p.name.startswith(("persistence", "status"))]
+        sinks = [p for p in stack.roles() if p.name.startswith(("persistence", "status", "search"))]
         for p in sinks:
             p.stop()
         stack.services.rebuild()
