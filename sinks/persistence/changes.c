@@ -42,10 +42,13 @@ enum { COLUMNS_OF_CHANGE = 11, COLUMNS_OF_VERSION = ARRAY_LEN(columns) };
     "NOT EXISTS (SELECT 1 FROM view.messages z WHERE z.part = " t ".part "                         \
     "AND z.chat_id = " t ".chat_id AND z.seq = " t ".target AND z.expires_at <= view.now_ms())"
 
-/* Whoever was there for `old` was there for `new`. */
-#define NOBODY_LEFT(old, new)                                                                      \
-    "NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = " old ".part "                        \
-    "AND o.chat_id = " old ".chat_id AND o.left_seq > " old ".seq AND o.left_seq <= " new ".seq)"
+/* Nobody left between `old` and the one after it, `next`: who left before that left before all later
+ * ones, so no other has to be looked at. Two values are compared, each the first of an index, whose
+ * order has the planner take it while the table is empty, too; a join would pass over all who left. */
+#define NOBODY_LEFT(old, next)                                                                     \
+    next " < coalesce((SELECT o.left_seq FROM view.members o WHERE o.part = w.part "               \
+    "AND o.chat_id = w.chat_id AND o.left_seq > " old ".seq ORDER BY o.left_seq LIMIT 1), "        \
+    "9223372036854775807)"
 
 /* A version may be overtaken; that it was said is known for longer. */
 static const char sql_versions[] =
@@ -112,17 +115,20 @@ static const char sql_empty[] =
 static const char sql_passed[] =
     "DELETE FROM view.versions v USING (SELECT DISTINCT part, chat_id, target FROM ("
     FITTING("", "") ") f WHERE edited_seq <> 0) w "
-    "WHERE v.part = w.part AND v.chat_id = w.chat_id AND v.target = w.target "
-    "AND EXISTS (SELECT 1 FROM view.versions n WHERE n.part = v.part AND n.chat_id = v.chat_id "
-    "AND n.target = v.target AND n.seq > v.seq AND " NOBODY_LEFT("v", "n") ")";
+    "WHERE v.part = w.part AND v.chat_id = w.chat_id AND v.target = w.target AND "
+    NOBODY_LEFT("v", "(SELECT CASE WHEN x.target = w.target THEN x.seq END FROM view.versions x "
+    "WHERE x.part = w.part AND x.chat_id = w.chat_id AND (x.target, x.seq) > (w.target, v.seq) "
+    "ORDER BY x.target, x.seq LIMIT 1)");
 
 /* The same of the signs of each user. */
 static const char sql_reactions_passed[] =
     "DELETE FROM view.reactions r USING (SELECT DISTINCT part, chat_id, target, by_user FROM ("
     FITTING("", "") ") f WHERE reacted_seq <> 0) w "
-    "WHERE r.part = w.part AND r.chat_id = w.chat_id AND r.target = w.target AND r.user_id = w.by_user "
-    "AND EXISTS (SELECT 1 FROM view.reactions n WHERE n.part = r.part AND n.chat_id = r.chat_id "
-    "AND n.target = r.target AND n.user_id = r.user_id AND n.seq > r.seq AND " NOBODY_LEFT("r", "n") ")";
+    "WHERE r.part = w.part AND r.chat_id = w.chat_id AND r.target = w.target AND r.user_id = w.by_user AND "
+    NOBODY_LEFT("r", "(SELECT CASE WHEN x.target = w.target AND x.user_id = w.by_user THEN x.seq END "
+    "FROM view.reactions x WHERE x.part = w.part AND x.chat_id = w.chat_id "
+    "AND (x.target, x.user_id, x.seq) > (w.target, w.by_user, r.seq) "
+    "ORDER BY x.target, x.user_id, x.seq LIMIT 1)");
 
 /* clang-format on */
 

@@ -285,6 +285,29 @@ def signs(message: dict) -> tuple[dict, str]:
 
 
 @scenario(180)
+async def test_of_many_edits_those_stay_that_somebody_left_behind(stack, net):
+    """Somebody left between each second of many edits: of every two versions one stays, and the last."""
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.group(alice, bob)
+    out = await alice.told(f"{MARK} as it was", chat)
+    await view_is_level(stack)
+    planted = 4_000
+    with stack.db() as db:
+        db.execute("INSERT INTO view.versions (part, chat_id, target, seq, at_ms, content_type, content) "
+                   "SELECT part, chat_id, seq, -n, 1, 'text/plain', 'x' FROM view.messages, generate_series(1, %s) n WHERE id = %s", (planted, out.id))
+        db.execute("INSERT INTO view.members (part, chat_id, user_id, joined_seq, left_seq, role) "
+                   "SELECT part, chat_id, gen_random_uuid(), -n - 2, -n, 0 FROM view.messages, generate_series(1, %s, 2) n WHERE id = %s", (planted, out.id))
+    await alice.changed("edit", alice.messages[out.id], f"{MARK} as it is")
+    await view_is_level(stack)
+    kept = [r["seq"] for r in await rows(stack, "SELECT seq FROM view.versions WHERE chat_id = %s ORDER BY seq", chat)]
+    assert kept[:-1] == list(range(-planted, 0, 2)) and kept[-1] > 0
+    assert (await by_rest(bob, chat, out.id))["content"] == f"{MARK} as it is"
+    with stack.db() as db:
+        db.execute("DELETE FROM view.versions WHERE chat_id = %s AND seq < 0", (chat,))
+        db.execute("DELETE FROM view.members WHERE chat_id = %s AND left_seq < 0", (chat,))
+
+
+@scenario(180)
 async def test_one_reaction_a_user_and_message(stack, net):
     (alice, alice2), (bob, bob2), (carol, carol2) = await pairs(net, "alice", "bob", "carol")
     chat = await net.group(alice, bob, carol)
