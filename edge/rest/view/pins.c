@@ -19,17 +19,18 @@ enum cq_status view_pinned(struct pg *db, struct cq_id chat, int64_t target, boo
     return pg_found(db, sql_pinned, &params, ret);
 }
 
-/* All that $1 starred, by the stays that say that something of them is. OFFSET keeps the planner from looking
- * into all chats. */
-#define STARRED                                                                    \
+/* What $1 starred, by the stays that say that something of them is: of each chat the latest, by the index that
+ * has none that were taken back. The limit, too, keeps the planner from looking into all chats. */
+#define STARRED(behind, most)                                                      \
     "(SELECT DISTINCT i.part, i.chat_id FROM view.members i WHERE i.user_id = $1 " \
     "AND i.starred_seq <> 0) c CROSS JOIN LATERAL (SELECT w.* FROM view.stars w "  \
-    "WHERE w.part = c.part AND w.chat_id = c.chat_id AND w.user_id = $1 AND w.starred OFFSET 0) s"
+    "WHERE w.part = c.part AND w.chat_id = c.chat_id AND w.user_id = $1 "          \
+    "AND w.starred " behind "ORDER BY w.at_ms DESC, w.target DESC LIMIT " most ") s"
 
 /* $1 user, $2 how many there may be */
 static const char sql_full[] =
-    "SELECT 1 FROM (SELECT count(*) AS n FROM (SELECT 1 FROM " STARRED " LIMIT $2) l) k "
-    "WHERE k.n >= $2";
+    "SELECT 1 FROM (SELECT count(*) AS n FROM (SELECT 1 FROM " STARRED("", "$2") " LIMIT $2) l) k "
+                                                                                 "WHERE k.n >= $2";
 
 enum cq_status view_stars_full(struct pg *db, struct cq_id user, bool *ret)
 {
@@ -51,8 +52,8 @@ static const char sql_page[] =
     "count(*) OVER () AS found, sum(coalesce(octet_length(z.content), 0)) OVER "
     "(ORDER BY q.at_ms DESC, q.chat_id DESC, q.target DESC ROWS UNBOUNDED PRECEDING) "
     "- coalesce(octet_length(z.content), 0) AS bytes_before FROM (SELECT s.part, s.chat_id, s.target, s.at_ms FROM "
-    STARRED " WHERE (s.at_ms, s.chat_id, s.target) < ($2, $3, $4) "
-    "ORDER BY s.at_ms DESC, s.chat_id DESC, s.target DESC LIMIT $5) q "
+    STARRED("AND w.at_ms <= $2 AND (w.at_ms, w.chat_id, w.target) < ($2, $3, $4) ", "$5")
+    " ORDER BY s.at_ms DESC, s.chat_id DESC, s.target DESC LIMIT $5) q "
     "LEFT JOIN LATERAL view.message_for(q.part, q.chat_id, q.target, $1) z ON z.gone = 0 AND NOT z.deleted) m "
     VIEW_MESSAGE_TICKED "WHERE m.bytes_before < $6 "
     "ORDER BY m.star_at DESC, m.star_chat DESC, m.star_target DESC";
