@@ -82,6 +82,8 @@ static const char *validate_details(const struct profile_details_edited *details
 
 static const char *validate_marks(const struct chat_marked *marked)
 {
+    if (!draft_good(marked->draft))
+        return "draft: text without control characters but line ends and tabs";
     return marked->has_archived || marked->has_pinned || marked->has_marked_unread ||
                    marked->has_draft
                ? NULL

@@ -34,9 +34,13 @@ bool display_name_good(struct cq_span span);
  * LIMIT_ABOUT_BYTES bytes; may be empty. */
 bool about_good(struct cq_span span);
 
-/** What a group says of itself: UTF-8 without NUL, at most LIMIT_DESCRIPTION_CHARS code points and
- * LIMIT_DESCRIPTION_BYTES bytes; may be empty. */
+/** What a group says of itself: UTF-8 of at most LIMIT_DESCRIPTION_CHARS code points and
+ * LIMIT_DESCRIPTION_BYTES bytes, without controls (C0) but line ends and tabs; may be empty. */
 bool description_good(struct cq_span span);
+
+/** What a user began to write: the same characters, at most LIMIT_DRAFT_BYTES bytes; may be empty.
+ */
+bool draft_good(struct cq_span span);
 
 /** A file's name: at most LIMIT_FILE_NAME_BYTES bytes of UTF-8 without what a display name may not
  * have (joiners are free) and without slashes and backslashes; may be empty. "photo" + U+202E +

@@ -140,7 +140,7 @@ async def test_a_draft_travels_and_ends_when_something_is_sent(stack, net):
         await alice2.wait(lambda: alice2.marks[chat].get("draft") == f"{MARK} next", 30, "the next draft")
         assert is_set((await mark(alice2, chat, draft=""))["marks"]) == {"archived": True}
     assert not bob.marked_log
-    for bad in ({"draft": "x" * 4097}, {"draft": "\0"}, {"draft": 1}, {"draft": "", "draftAfter": 4}, {"draftAfter": 4}, {"draft": "x", "draftAfter": -1}):
+    for bad in ({"draft": "x" * 4097}, {"draft": "\0"}, {"draft": "a\x01b"}, {"draft": 1}, {"draft": "", "draftAfter": 4}, {"draftAfter": 4}, {"draft": "x", "draftAfter": -1}):
         assert (await alice.rest.call("PATCH", f"/api/chats/{chat}/marks", bad)).status == 400, bad
     longest = "\u00e9" * 2048
     assert (await mark(alice, chat, draft=longest))["marks"]["draft"] == longest

@@ -60,6 +60,15 @@ static inline struct cq_span draw_text(struct cq_arena *arena, int draw, size_t 
     return span_of(text, bytes / n * n);
 }
 
+/* What takes most bytes in JSON, two each, where controls are refused. */
+static inline struct cq_span draw_quotes(struct cq_arena *arena, size_t bytes)
+{
+    char *text = arena_alloc(arena, bytes);
+
+    memset(text, '"', bytes);
+    return span_of(text, bytes);
+}
+
 /* As long as a name may be. */
 static inline struct cq_span draw_name(struct cq_arena *arena, int draw)
 {
@@ -780,7 +789,7 @@ static inline void draw_user_action(struct cq_arena *arena, int draw,
                                   .marked_unread = true,
                                   .read_seq = INT64_MAX,
                                   .has_draft = true,
-                                  .draft = draw_text(arena, 0, LIMIT_DRAFT_BYTES, false),
+                                  .draft = draw_quotes(arena, LIMIT_DRAFT_BYTES),
                                   .draft_after = INT64_MAX };
         return;
     case USER_ACTION_ACTION_KIND_N:

@@ -272,6 +272,26 @@ TEST(descriptions_are_counted_in_code_points_and_bytes)
     CHECK(!description_good(span_of("a\0b", 3)) && !description_good(span_str("\xFF")));
 }
 
+/* A control takes six bytes in JSON, and a draft goes to every session. */
+TEST(what_is_written_has_no_controls_but_line_ends_and_tabs)
+{
+    struct user_action action = { .user_id = { { 1 } }, .action.kind = USER_ACTION_CHAT_MARKED };
+    struct chat_marked *marked = &action.action.u.chat_marked;
+
+    *marked = (struct chat_marked){ .chat_id = { { 2 } }, .has_draft = true };
+    CHECK(draft_good(marked->draft) && validate_user(&action) == NULL);
+    for (char code = 0; code <= ' '; code++) {
+        bool fits = code == '\n' || code == '\t' || code == '\r' || code == ' ';
+        char text[] = { 'a', code, 'b' };
+
+        marked->draft = span_of(text, sizeof text);
+        CHECK_EQ(draft_good(marked->draft), fits);
+        CHECK_EQ(description_good(marked->draft), fits);
+        CHECK_EQ(validate_user(&action) == NULL, fits);
+    }
+    CHECK(draft_good(span_str("\xF0\x9F\x98\x82 \"dear\"")) && !draft_good(span_str("\xFF")));
+}
+
 /* Fields that only our own processes fill have their bounds, too: what stands in the log without
  * one has none anywhere. */
 TEST(texts_that_no_client_writes_keep_their_bounds)

@@ -33,7 +33,8 @@ static const struct json_member description_rows[] = {
     JSON_MEMBER("description", JSON_TEXT, struct description_ask, description,
                 .good = description_good,
                 .rule = "description: up to " LIMIT_DESCRIPTION_CHARS_TEXT
-                        " characters in " LIMIT_DESCRIPTION_BYTES_TEXT " bytes"),
+                        " characters in " LIMIT_DESCRIPTION_BYTES_TEXT
+                        " bytes, no control characters but line ends and tabs"),
 };
 static const struct json_members description_body = JSON_MEMBERS(description_rows);
 

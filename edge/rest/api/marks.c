@@ -10,6 +10,7 @@
 #include "edge/rest/api/write.h"
 #include "edge/rest/render/chats.h"
 #include "edge/rest/server/answer.h"
+#include "ingest/validate.h"
 #include "schemas/limits.h"
 
 struct marks_ask {
@@ -19,11 +20,6 @@ struct marks_ask {
     struct cq_span draft;
     int64_t read_seq, draft_after;
 };
-
-static bool draft_good(struct cq_span text)
-{
-    return text.n <= LIMIT_DRAFT_BYTES && span_is_utf8(text) && !memchr(text.p, 0, text.n);
-}
 
 static const struct json_member marks_rows[] = {
     JSON_OPTIONAL("archived", JSON_BOOL, struct marks_ask, archived, has_archived,
@@ -35,7 +31,8 @@ static const struct json_member marks_rows[] = {
     JSON_OPTIONAL("readSeq", JSON_NUMBER, struct marks_ask, read_seq, has_read, .most = INT64_MAX,
                   .rule = "readSeq: a seq up to which you have read the chat"),
     JSON_OPTIONAL("draft", JSON_TEXT, struct marks_ask, draft, has_draft, .good = draft_good,
-                  .rule = "draft: text of " LIMIT_DRAFT_BYTES_TEXT " bytes at most"),
+                  .rule = "draft: text of " LIMIT_DRAFT_BYTES_TEXT
+                          " bytes at most, no control characters but line ends and tabs"),
     JSON_OPTIONAL("draftAfter", JSON_NUMBER, struct marks_ask, draft_after, has_draft_after,
                   .most = INT64_MAX, .rule = "draftAfter: the last seq of the chat that you have"),
 };
