@@ -146,6 +146,11 @@ const char *feed_error(const struct feed *feed)
     return *feed->why ? feed->why : pg_error(feed->pg);
 }
 
+const char *feed_again(const struct feed *feed)
+{
+    return feed->why_again;
+}
+
 /* ---- gathering ------------------------------------------------------------------------ */
 
 void feed_unhold(struct feed *feed, struct held *held)
@@ -455,6 +460,21 @@ static const char *words_of(const struct feed *feed, uint64_t failures)
     return feed->refused_why ? feed->refused_why : "out of memory";
 }
 
+/* A statement that takes too long fails each time, and the database answers all the while. */
+static void note_again(struct feed *feed, uint64_t failures)
+{
+    bool by_pg = pg_failures(feed->pg) != failures;
+    int n = snprintf(feed->why_again, sizeof feed->why_again, "%s: %s%s%.300s", feed->doing,
+                     by_pg ? pg_sqlstate(feed->pg) : "", by_pg ? " " : "",
+                     by_pg ? pg_error(feed->pg) : "no progress");
+    const struct bus_record *first = &feed->held[0].rec;
+
+    if (feed->held_n && n > 0 && (size_t)n < sizeof feed->why_again)
+        snprintf(feed->why_again + n, sizeof feed->why_again - (size_t)n,
+                 ", from %s partition %d offset %lld on", first->topic, (int)first->partition,
+                 (long long)first->offset);
+}
+
 /* CQ_AGAIN never: it can wait. */
 static enum cq_status spare(struct feed *feed)
 {
@@ -509,6 +529,7 @@ enum cq_status feed_turn(struct feed *feed, int wait_ms)
         feed->unsure = true;
         feed->stats.retries++;
         count_add(COUNT_TURNS_AGAIN, 1);
+        note_again(feed, failures);
         clock_sleep_ms(backoff_ms(feed->again, 10, 1000));
         set_again(feed, feed->again + 1);
         note_stall(feed);

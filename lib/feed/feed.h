@@ -112,3 +112,7 @@ const struct feed_stats *feed_stats(const struct feed *feed);
 
 /** Why it ended, or PostgreSQL's last words; for a log line. Borrowed. */
 const char *feed_error(const struct feed *feed);
+
+/** What failed in the last turn that has to be done again, and from which record on; "" before the
+ * first. Borrowed. */
+const char *feed_again(const struct feed *feed);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/feed/role.h"
 
+#include "lib/base/clock.h"
+#include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 
-enum { WAIT_MS = 100 };
+enum {
+    WAIT_MS = 100,
+    REPEATS_MS = 10000, /* as /healthz has it; then turns that only repeat are a line … */
+    TELL_MS = 60000,    /* … and one more each minute */
+};
 
 void feed_role_owned(void *arg, const char *topic, int32_t partition, int64_t from, bool ours)
 {
@@ -45,10 +51,26 @@ static void tell_whole(const struct feed_role *role, const struct feed *feed, bo
         log_info(role->filled);
 }
 
+static void tell_repeats(const struct feed *feed, int64_t *told_ms)
+{
+    int64_t now = clock_mono_ms();
+    int64_t repeating_ms = count_repeating_ms(now);
+
+    if (repeating_ms < REPEATS_MS) {
+        *told_ms = 0;
+        return;
+    }
+    if (*told_ms && now - *told_ms < TELL_MS)
+        return;
+    *told_ms = now;
+    log_warn("turns_repeat", LOG_I("seconds", repeating_ms / 1000), LOG_S("why", feed_again(feed)));
+}
+
 int feed_role_run(const struct feed_role *role, enum cq_status st, const volatile int *stop)
 {
     struct feed *feed = NULL;
     bool incomplete = false;
+    int64_t told_ms = 0;
 
     if (st == CQ_OK)
         st = open_feed(role, stop, &feed);
@@ -59,6 +81,7 @@ int feed_role_run(const struct feed_role *role, enum cq_status st, const volatil
     while (st == CQ_OK && !*stop) {
         st = feed_turn(feed, WAIT_MS);
         tell_whole(role, feed, &incomplete);
+        tell_repeats(feed, &told_ms);
     }
     if (st != CQ_OK)
         log_ended(cq_status_name(st),

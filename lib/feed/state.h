@@ -47,6 +47,7 @@ struct feed {
     int64_t view; /* id of its table of positions; 0: not known. Another one: it was replaced */
     struct feed_stats stats;
     char why[320]; /* of CQ_FATAL, where it is not PostgreSQL's; "" for none */
+    char why_again[480];
 };
 
 /** Note why it ends, unless a cause is known already. */

@@ -211,6 +211,10 @@ async def test_postgresql_away(stack, net):
         # what cannot be applied is tried again and again, and that shows
         await until(lambda: health(stack, "persistence") == (503, "repeats: no turn makes progress\n"), 30, "persistence to say 503")
         assert stack.metrics("persistence")["turns_repeated"] > 1
+        told = Path(stack.role("persistence").log_path)
+        await until(lambda: '"turns_repeat"' in told.read_text(errors="replace"), 30, "a line that says so")
+        (line, *_) = [x for x in told.read_text(errors="replace").splitlines() if '"turns_repeat"' in x]
+        assert "connecting to the database: 08" in line and "partition" in line, line
     finally:
         await started(stack.postgres)
     await until(lambda: health(stack, "persistence") == (200, "ok\n"), 60, "persistence to say 200")
