@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/api/marks.c - where a chat stands in my own list: archived, pinned, marked unread, and what I began
- * to write in it. Others
- * are told nothing.
+ * edge/rest/api/marks.c - where a chat stands in a user's own list: archived, pinned, marked unread,
+ * and what he began to write in it. Others are told nothing.
  */
 #include "edge/rest/view/marks.h"
 #include "edge/rest/api/chats.h"
