@@ -4,8 +4,9 @@
  *
  * The new device gets two random texts. The code is shown (as a QR code) to a device that is logged
  * in, which looks at what asks, and approves or refuses it. The secret stays with the new device:
- * with it, it asks whether it was approved, and is, once. So a code that somebody else reads gives
- * him no device, and a secret nobody can approve. Only hashes of both are kept.
+ * with it, the device asks whether it was approved, and is let in once. So whoever else reads the
+ * code gets no device by it, and nothing can be approved by the secret. Only hashes of both are
+ * kept.
  */
 #pragma once
 
@@ -83,7 +84,7 @@ CQ_MUST_CHECK enum cq_status link_claim(struct pg *db, struct cq_span secret, in
                                         enum link_verdict *ret, struct link_claim *ret_claim,
                                         struct pg_result **ret_rows);
 
-/** Charge a code or secret that was none to the address. `*ret_wait_ms` is 0, or its budget is used
- * up for so long. What is a link is never charged: nobody's link is locked by others' guesses. */
+/** Charge a code or secret of no link to the address. `*ret_wait_ms` is 0, or for how long its
+ * budget is used up. Those of a link are never charged: others' guesses lock nobody's link. */
 CQ_MUST_CHECK enum cq_status link_missed(struct pg *db, const struct auth_limits *limits,
                                          struct cq_id from, int64_t now_ms, int64_t *ret_wait_ms);

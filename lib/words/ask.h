@@ -12,7 +12,7 @@
 enum {
     ASK_TEXT_BYTES = 256,
     ASK_TERMS_MAX = 8,
-    ASK_KEYS_MAX = 16, /* that narrow the search; what more there is, the texts are looked at for */
+    ASK_KEYS_MAX = 16, /* that narrow the search; further words are looked for in the texts alone */
 };
 
 struct ask_term {
@@ -35,5 +35,5 @@ struct ask {
  * is no term, so an ask may have none. */
 CQ_MUST_CHECK bool ask_parse(struct ask *ask, struct cq_span text);
 
-/** Whether a text has every term. Of none: yes. It compares less than 2 * text->n words for a term. */
+/** Whether a text has every term. An ask without terms fits every text. It compares less than 2 * text->n words for a term. */
 bool ask_fits(struct ask *ask, const struct words *text);

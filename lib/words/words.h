@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lib/words/words.h - a text as the words that it is found by, in whatever language, and the keys
- * that an index keeps of it. Pure. Who writes an index and who reads it split by the same code, and
- * a change of it wants the index made anew (docs/operations.md).
+ * that an index keeps of it. Pure. Whoever writes an index and whoever reads it split by this code,
+ * so a change of it needs the index made anew (docs/operations.md).
  *
  * Letters are folded: no case, no accents, wide forms as narrow ones. A word is a run of letters and
  * digits. Where people write without spaces (Chinese, Japanese, Korean, Thai, …), and of signs such
@@ -48,8 +48,8 @@ static inline struct cq_span words_at(const struct words *words, size_t i)
  * each other. Different ones may have the same key, so what it finds has to be looked at. */
 int64_t words_key(struct cq_span bytes);
 
-/** The key of something else that a message has, which no text has: "" for that there is one, or the
- * kind of its file. */
+/** The key of something that a message has and no text can have: "" says that there is a message,
+ * any other word is the kind of its file. */
 int64_t words_mark(const char *what);
 
 /** The first WORDS_HEAD characters of word `i`; all of a shorter one. */

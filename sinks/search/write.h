@@ -14,7 +14,7 @@ CQ_MUST_CHECK enum cq_status texts_write(const struct texts *texts, struct pg *d
 
 enum {
     TEXT_VERSIONS = 8, /* of an edited message: the newest ones that somebody may still read */
-    TEXTS_DUE = 32,    /* that are removed at once */
+    TEXTS_DUE = 32,    /* that one statement removes */
 };
 
 /** Remove what is over of these parts. *ret_full: there may be more. */
