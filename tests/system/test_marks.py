@@ -32,6 +32,7 @@ async def test_marks_travel_between_devices_and_concern_nobody_else(stack, net):
     chat, group = await net.direct(alice, bob), await net.group(alice, bob, name="list")
     first = await bob.told(f"{MARK} first", chat)
     await alice2.sees(first.content)
+    await view_is_level(stack)
     assert await shown(alice, chat) == {}
 
     # each by another device, at the same time: fields are apart, and nothing is lost
