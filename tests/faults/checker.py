@@ -3,7 +3,7 @@
 
     check(data) -> [Line]      one line an invariant; line.bad says what broke it, line.n what was looked at
 
-Nothing here talks to a process: test_checker.py gives it small worlds with planted anomalies. Numbers I1 to I12 are
+Nothing here talks to a process: test_checker.py gives it small worlds with planted anomalies. Numbers I1 to I22 are
 those of docs/guarantees.md. The log is the witness: membership, order and verdicts are worked out anew from chat.actions
 and chat.events, never taken from the tables or topics that the system made from them.
 """

@@ -179,7 +179,7 @@ static enum call_next handle_search(struct call *call, struct pg *db)
     char cursor[64];
 
     if (!searching)
-        return call_error(call, 503, "busy", "no memory: try again");
+        return call_unavailable(call, "no memory now: ask again later");
     next = parse_search(call, searching);
     if (next != CALL_GO_ON)
         return next;
@@ -190,8 +190,9 @@ static enum call_next handle_search(struct call *call, struct pg *db)
     if (st == CQ_OK)
         st = view_search_state(db, searching->ask.user, &state);
     if (st == CQ_OK && id_is_zero(searching->ask.chat) && state.chats > SEARCH_CHATS_MAX)
-        return call_bad_request(call, "in: required of who is in more than %d chats",
-                                SEARCH_CHATS_MAX);
+        return call_bad_request(
+            call, "in: name a chat; whoever is in more than %d cannot search them all at once",
+            SEARCH_CHATS_MAX);
     buf_add_str(body, "{\"messages\":[");
     if (st == CQ_OK)
         st = find_places(db, searching);
