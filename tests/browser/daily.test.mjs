@@ -102,7 +102,7 @@ test("who is at the end stays there when pictures come, after a reload, and on a
   await pictures(ana, 6);
   assert.ok(await fromEnd(ana) < 5, `after a reload ${await fromEnd(ana)} px above the end`);
   second = await device(ana);
-  await second.item("Ben").click();
+  await second.enter("Ben");
   await pictures(second, 6);
   assert.ok(await fromEnd(second) < 5, `on another device ${await fromEnd(second)} px above the end`);
   await second.action("back").dispatchEvent("click");
@@ -159,7 +159,7 @@ test("back through very many messages and forth again, without losing the place"
   await longHistory(reader, Number(process.env.LINES ?? 1200));
   await reader.page.reload(); // what it holds does not say that there is nothing older
   await reader.connected(true);
-  await reader.item("Ben").click();
+  await reader.enter("Ben");
   await reader.sees("unseen 30.");
   const walk = async (down) => {
     for (;;) {
@@ -212,18 +212,18 @@ test("a draft belongs to its chat, and is there after a reload", async () => {
   await ana.action("new-group").click();
   await ana.page.waitForFunction(() => document.querySelector("#chat-name").textContent === "Harvest");
   await ana.page.fill("#composer", "only for the harvest");
-  await ana.item("Ben").click();
+  await ana.enter("Ben");
   await ana.page.waitForFunction(() => document.querySelector("#chat-name").textContent === "Ben");
   assert.equal(await ana.page.inputValue("#composer"), "");
   assert.match(await ana.item("Harvest").textContent(), /Draft: only for the harvest/);
   await ana.page.fill("#composer", "half a sen");
   const written = (text) => ana.page.waitForFunction((value) => document.querySelector("#composer").value === value, text);
-  await ana.item("Harvest").click();
+  await ana.enter("Harvest");
   await written("only for the harvest");
   await ana.page.reload();
   await ana.connected(true);
   await written("only for the harvest");
-  await ana.item("Ben").click();
+  await ana.enter("Ben");
   await written("half a sen");
   await ana.page.fill("#composer", "");
 });
@@ -235,18 +235,18 @@ test("people who left have names, also before their group is opened", async () =
   const { chat } = await call("POST", "/api/chats", { name: "Old friends", members }, cora.accessToken);
   await call("POST", "/api/messages", { chatId: chat.chatId, content: "I shall leave you now", type: "text" }, cora.accessToken);
   await call("DELETE", `/api/chats/${chat.chatId}/members/${cora.userId}`, undefined, cora.accessToken);
-  await ben.item("Old friends").click();
+  await ben.enter("Old friends");
   await ben.page.locator(".event", { hasText: "Cora left" }).waitFor();
   const other = phone = await device(ana, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   await other.page.waitForFunction(() => /Cora: I shall leave/.test(document.querySelector("#chats").textContent));
-  await other.item("Old friends").click();
+  await other.enter("Old friends");
   await other.sees("I shall leave you now");
   assert.equal(await other.page.locator(".message .from").first().textContent(), "Cora");
 });
 
 test("without a network the page says so at once, on a phone inside the chat, and in the list what waits", async () => {
   await phone.action("back").click();
-  await phone.item("Ben").click();
+  await phone.enter("Ben");
   await phone.context.setOffline(true);
   await phone.page.waitForSelector('#chat-sub[data-state="off"]', { timeout: 5000 });
   assert.match(await phone.page.textContent("#chat-sub"), /No connection/);
@@ -291,8 +291,8 @@ test("by keys alone: to a chat, an answer, a reaction, and back", async () => {
 });
 
 test("an answer, an edit and a deletion are seen by both", async () => {
-  await ben.item("Ana").click();
-  await ana.item("Ben").click();
+  await ben.enter("Ana");
+  await ana.enter("Ben");
   await ben.sees("typed, not clicked");
   const row = ben.message("typed, not clicked");
   await row.hover();
@@ -322,7 +322,7 @@ test("who types and who is here is shown; a mention is chosen from the members",
   await ben.page.waitForFunction(() => /typing/.test(document.querySelector("#chat-sub").textContent));
   await ana.page.fill("#composer", "");
   await ben.page.waitForFunction(() => /online/.test(document.querySelector("#chat-sub").textContent));
-  await ana.item("Harvest").click();
+  await ana.enter("Harvest");
   await ana.page.fill("#composer", "");
   await ana.page.locator("#composer").pressSequentially("ask @b");
   await ana.page.locator("#suggest .option", { hasText: "Ben" }).waitFor();
@@ -331,9 +331,9 @@ test("who types and who is here is shown; a mention is chosen from the members",
   assert.equal(await ana.page.inputValue("#composer"), "ask @Ben ");
   await ana.page.keyboard.press("Enter");
   await ana.sees("ask @Ben");
-  await ben.item("Harvest").click();
+  await ben.enter("Harvest");
   await ben.page.locator("[data-mention]", { hasText: "ask @Ben" }).waitFor();
-  for (const [p, name] of [[ana, "Ben"], [ben, "Ana"]]) await p.item(name).click();
+  for (const [p, name] of [[ana, "Ben"], [ben, "Ana"]]) await p.enter(name);
 });
 
 test("a pasted picture is looked at first: with a caption, taken back, several together, too large", async () => {
@@ -363,7 +363,7 @@ test("a pasted picture is looked at first: with a caption, taken back, several t
 });
 
 test("removing, leaving and signing out ask first; nothing of who signed out stays", async () => {
-  await ana.item("Harvest").click();
+  await ana.enter("Harvest");
   await ana.action("info").click();
   await ana.page.locator("#members li", { hasText: "Ben" }).waitFor();
   await axe(ana, "group");

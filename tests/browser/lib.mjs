@@ -170,6 +170,12 @@ export class Person {
     return this.page.locator("#chats [data-chat-id]", { has: this.page.locator(".name", { hasText: new RegExp(`^${name}$`) }) });
   }
 
+  /** Into a chat from the list. What is typed before it is open stands in the chat before. */
+  async enter(name) {
+    await this.item(name).click();
+    await this.page.waitForFunction((n) => document.querySelector("#chat-name").textContent === n, name);
+  }
+
   /** On a phone, too. */
   async shot(what) {
     if (!SHOTS) return;

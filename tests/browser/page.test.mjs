@@ -37,7 +37,7 @@ test("a message to somebody found by number: one tick, two ticks, blue ticks", a
   assert.equal(await ben.item("Ana").getAttribute("data-unread"), "1");
   assert.equal(await ana.tickOf("Hello Ben"), "delivered", "not read before the chat was opened");
   await ana.shot("two-ticks");
-  await ben.item("Ana").click();
+  await ben.enter("Ana");
   await ben.sees("Hello Ben, are you there?");
   await ana.ticked("Hello Ben", "read");
   await ana.shot("blue-ticks");
@@ -83,7 +83,7 @@ test("a group", async () => {
   await ana.page.waitForFunction(() => document.querySelector("#chat-name").textContent === "Mountain trip");
   await ana.say("Who brings the tent?");
   await ana.ticked("Who brings", "delivered");
-  await ben.item("Mountain trip").click();
+  await ben.enter("Mountain trip");
   await ben.sees("Who brings the tent?");
   await ana.ticked("Who brings", "read");
   await ben.say("I do.");
@@ -177,7 +177,7 @@ test("pictures, sound and documents: seen, played, dropped, paused, and sent ove
     assert.ok(sent.size >= 2 && pieces.filter((at) => at === 0).length === 1, `pieces at ${pieces}: what was held is not sent again`);
   }
   await ana.page.unroute("**/upload");
-  for (const p of [ana, ben]) await p.item("Mountain trip").click();
+  for (const p of [ana, ben]) await p.enter("Mountain trip");
 });
 
 test("two windows of one person show the same", async () => {

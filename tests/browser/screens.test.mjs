@@ -259,14 +259,14 @@ test("texts of all kinds: long, with links, from right to left; one colour and t
   assert.deepEqual(await face(`#chats li:has(.name:text("Ana")) .face`), [tint, letters]);
   await axe(ben, "members");
   await ben.page.keyboard.press("Escape");
-  await ana.item("Mountain trip").click();
+  await ana.enter("Mountain trip");
   await ana.page.locator("#chat-name", { hasText: "Mountain trip" }).waitFor();
   await ana.page.locator("#chat-sub", { hasText: "Ben" }).waitFor();
   await chatMenu(ana, "Disappearing messages"); // a member sees how it is
   await ana.page.locator("#timer-text", { hasText: "Only admins can change it" }).waitFor();
   assert.ok(await ana.page.locator("#timer input").first().isDisabled());
   await ana.page.keyboard.press("Escape");
-  await ana.item("Ben").click();
+  await ana.enter("Ben");
   await ben.page.locator("#chats .name", { hasText: "Ana" }).click();
   await ben.page.locator("#chat-name", { hasText: "Ana" }).waitFor();
   assert.deepEqual(await face("#chat-face .face"), [tint, letters]);
