@@ -327,9 +327,9 @@ async def test_a_proxy_is_believed_and_nobody_else(stack, net):
         await use_up(proxy, config("203.0.113.7"))
         assert (await proxy.ask(config("198.51.100.9")))[0] == 200
         assert (await proxy.ask(config("203.0.113.7, 198.51.100.9")))[0] == 200, "the right-most counts"
-        assert (await proxy.ask(config("198.51.100.9, 203.0.113.7")))[0] == 429
-        assert (await proxy.ask(config("198.51.100.9, 203.0.113.7, 10.1.2.3")))[0] == 429, "another proxy's word"
-        assert (await proxy.ask(config("198.51.100.9", "X-Forwarded-For: 203.0.113.7")))[0] == 429, "in two lines"
+        for same in (("198.51.100.9, 203.0.113.7",), ("198.51.100.9, 203.0.113.7, 10.1.2.3",), ("198.51.100.9", "X-Forwarded-For: 203.0.113.7")):
+            await use_up(proxy, config("203.0.113.7"))  # a budget fills again with time
+            assert (await proxy.ask(config(*same)))[0] == 429, same
         # with a token one counts as oneself
         bearer = f"Authorization: Bearer {alice.tokens.access}"
         assert (await proxy.ask(config("203.0.113.7", bearer)))[0] == 200
