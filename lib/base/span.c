@@ -96,6 +96,17 @@ bool span_digits(struct cq_span text, size_t digits_max, int64_t *ret)
     return true;
 }
 
+bool span_take_digits(struct cq_span *text, char end, size_t digits_max, int64_t *ret)
+{
+    const uint8_t *at = text->n ? memchr(text->p, end, text->n) : NULL;
+    size_t n = at ? (size_t)(at - text->p) : 0;
+
+    if (!at || !span_digits(span_of(text->p, n), digits_max, ret))
+        return false;
+    *text = span_of(at + 1, text->n - n - 1);
+    return true;
+}
+
 struct cq_span span_trim(struct cq_span span)
 {
     while (span.n && (span.p[0] == ' ' || span.p[0] == '\t'))

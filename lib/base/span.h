@@ -53,6 +53,10 @@ struct cq_span span_number(int64_t v, char room[SPAN_NUMBER_MAX]);
  * otherwise. */
 bool span_digits(struct cq_span text, size_t digits_max, int64_t *ret);
 
+/** The same of what stands before the first `end`: *text then begins behind that. False: there is no
+ * `end`, or something else before it; *text and *ret are untouched. */
+bool span_take_digits(struct cq_span *text, char end, size_t digits_max, int64_t *ret);
+
 /** Without the spaces and tabs at both ends. */
 struct cq_span span_trim(struct cq_span span);
 

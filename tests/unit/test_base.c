@@ -146,6 +146,25 @@ TEST(utf8_is_checked_as_rfc_3629_says)
     CHECK_EQ(span_code_points(span_str("gr\xc3\xbc\xc3\x9f")), 4u);
 }
 
+TEST(digits_are_taken_up_to_their_end)
+{
+    static const char *const refused[] = { "", "12", ".5", "1a.5", "-1.5", "1234.5" };
+    struct cq_span text = span_str("12.034.rest");
+    int64_t value = -1;
+
+    CHECK(span_take_digits(&text, '.', 3, &value));
+    CHECK_EQ(value, 12);
+    CHECK(span_take_digits(&text, '.', 3, &value));
+    CHECK_EQ(value, 34);
+    CHECK_SPAN(text, "rest");
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        text = span_str(refused[i]);
+        CHECK(!span_take_digits(&text, '.', 3, &value));
+        CHECK_SPAN(text, refused[i]);
+        CHECK_EQ(value, 34);
+    }
+}
+
 TEST(buffers_stop_at_their_maximum)
 {
     struct cq_buf buf;

@@ -19,18 +19,28 @@
 
 /* ---- one chat ------------------------------------------------------------------------- */
 
-enum call_next chat_admit(struct call *call, struct pg *db, struct cq_id chat,
-                          struct chat_view *ret)
+enum call_next chat_admit_reader(struct call *call, struct pg *db, struct cq_id chat,
+                                 struct chat_view *ret)
 {
     bool there = false;
     enum cq_status st = view_chat(db, chat, call->request.who.user, ret, &there);
 
     if (st != CQ_OK)
         return call_database(call, st);
-    if (there && ret->blocked)
+    return there ? CALL_GO_ON : call_not_found(call);
+}
+
+enum call_next chat_admit(struct call *call, struct pg *db, struct cq_id chat,
+                          struct chat_view *ret)
+{
+    enum call_next next = chat_admit_reader(call, db, chat, ret);
+
+    if (next != CALL_GO_ON)
+        return next;
+    if (ret->blocked)
         return call_error(call, 403, "forbidden",
                           "you have blocked the other user of this chat: unblock first");
-    return there && ret->present ? CALL_GO_ON : call_not_found(call);
+    return ret->present ? CALL_GO_ON : call_not_found(call);
 }
 
 struct chat_action *chat_submit(struct call *call, const struct chat_view *chat,
@@ -230,25 +240,22 @@ static const struct write make_write = {
 
 /* ---- reading -------------------------------------------------------------------------- */
 
+enum { CURSOR_DIGITS = 15 };
+
 /* `c` or `o`, the time, and the id: which row was the last of the page before. */
 static bool parse_list_cursor(struct cq_span text, struct chat_list *list)
 {
-    int64_t at = 0;
-    size_t i = 1;
+    struct cq_span rest;
 
     if (!text.n)
         return true;
     if (text.p[0] != 'c' && text.p[0] != 'o')
         return false;
-    for (; i < text.n && i < 16 && text.p[i] >= '0' && text.p[i] <= '9'; i++)
-        at = at * 10 + (text.p[i] - '0');
-    if (i == 1 || i == text.n || text.p[i] != '.' ||
-        !id_parse(span_of(text.p + i + 1, text.n - i - 1), &list->last.chat))
-        return false;
     list->is_behind = true;
     list->is_unopened = text.p[0] == 'o';
-    list->last.at = at;
-    return true;
+    rest = span_of(text.p + 1, text.n - 1);
+    return span_take_digits(&rest, '.', CURSOR_DIGITS, &list->last.at) &&
+           id_parse(rest, &list->last.chat);
 }
 
 static enum call_next handle_chats(struct call *call, struct pg *db)
@@ -285,13 +292,11 @@ static enum call_next handle_chats(struct call *call, struct pg *db)
 static enum call_next handle_chat(struct call *call, struct pg *db)
 {
     struct chat_view view;
-    bool there = false;
-    enum cq_status st =
-        view_chat(db, call->request.path_id[0], call->request.who.user, &view, &there);
+    enum call_next next = chat_admit_reader(call, db, call->request.path_id[0], &view);
 
-    if (st != CQ_OK)
-        return call_database(call, st);
-    if (!there || !(view.present || view.blocked))
+    if (next != CALL_GO_ON)
+        return next;
+    if (!view.present && !view.blocked)
         return call_not_found(call);
     return view.has_row ? reply_chat(call, db, view.id, 200)
                         : reply_unopened(call, db, view.id, view.peer);

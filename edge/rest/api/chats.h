@@ -12,6 +12,10 @@
 enum call_next chat_admit(struct call *call, struct pg *db, struct cq_id chat,
                           struct chat_view *ret);
 
+/** The same when the caller is in it or was: who left still has what was said until then. */
+enum call_next chat_admit_reader(struct call *call, struct pg *db, struct cq_id chat,
+                                 struct chat_view *ret);
+
 /** call_submit_chat() for a chat that the caller may write to: a direct one is named by its peer, too. */
 struct chat_action *chat_submit(struct call *call, const struct chat_view *chat,
                                 struct cq_span client_id);

@@ -46,13 +46,8 @@ static bool marks_anything(const struct marks_ask *ask)
 static enum call_next admit_marker(struct call *call, struct pg *db, void *asked)
 {
     struct marks_ask *ask = asked;
-    bool there = false;
-    enum cq_status st =
-        view_chat(db, call->request.path_id[0], call->request.who.user, &ask->view, &there);
 
-    if (st != CQ_OK)
-        return call_database(call, st);
-    return there ? CALL_GO_ON : call_not_found(call);
+    return chat_admit_reader(call, db, call->request.path_id[0], &ask->view);
 }
 
 static enum call_next parse_marks(struct call *call, void *asked)

@@ -118,13 +118,8 @@ static const struct write unpin_write = {
 static enum call_next admit_reader(struct call *call, struct pg *db, void *asked)
 {
     struct kept_ask *ask = asked;
-    bool there = false;
-    enum cq_status st =
-        view_chat(db, call->request.path_id[0], call->request.who.user, &ask->view, &there);
 
-    if (st != CQ_OK)
-        return call_database(call, st);
-    return there ? CALL_GO_ON : call_not_found(call);
+    return chat_admit_reader(call, db, call->request.path_id[0], &ask->view);
 }
 
 static enum call_next submit_star(struct call *call, const struct kept_ask *ask, bool starred)
@@ -190,27 +185,13 @@ static const struct write unstar_write = {
 
 /* ---- the list of stars ------------------------------------------------------------------ */
 
-enum { PAGE_DEFAULT = 50, PAGE_MAX = 200 };
-
-/* Digits up to `end`, which is taken off with them. */
-static bool take_number(struct cq_span *text, int64_t *ret)
-{
-    size_t i = 0;
-
-    *ret = 0;
-    for (; i < text->n && i < 18 && text->p[i] >= '0' && text->p[i] <= '9'; i++)
-        *ret = *ret * 10 + (text->p[i] - '0');
-    if (!i || i == text->n || text->p[i] != '.')
-        return false;
-    *text = span_of(text->p + i + 1, text->n - i - 1);
-    return true;
-}
+enum { PAGE_DEFAULT = 50, PAGE_MAX = 200, CURSOR_DIGITS = 18 };
 
 /* Time, seq and chat of the last one of the page before. */
 static bool parse_cursor(struct cq_span text, struct star_place *ret)
 {
-    return take_number(&text, &ret->at_ms) && take_number(&text, &ret->target) &&
-           id_parse(text, &ret->chat);
+    return span_take_digits(&text, '.', CURSOR_DIGITS, &ret->at_ms) &&
+           span_take_digits(&text, '.', CURSOR_DIGITS, &ret->target) && id_parse(text, &ret->chat);
 }
 
 /* As many as the page holds. *ret_last: the last place that was looked at. Returns how many places. */

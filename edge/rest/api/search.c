@@ -44,19 +44,14 @@ static bool param_id(struct call *call, const char *name, struct cq_id *ret, boo
 /* `time.seq.part` of the last place that the page before looked at. */
 static bool parse_cursor(struct cq_span text, struct search_place *ret)
 {
-    int64_t number[3];
+    int64_t part;
 
-    for (size_t i = 0; i < ARRAY_LEN(number); i++) {
-        const uint8_t *dot = text.n ? memchr(text.p, '.', text.n) : NULL;
-        size_t n = dot && i + 1 < ARRAY_LEN(number) ? (size_t)(dot - text.p) : text.n;
-
-        if (!span_digits(span_of(text.p, n), CURSOR_DIGITS, &number[i]))
-            return false;
-        text = dot && n < text.n ? span_of(text.p + n + 1, text.n - n - 1) : span_of(NULL, 0);
-    }
-    *ret =
-        (struct search_place){ .at_ms = number[0], .seq = number[1], .part = (int32_t)number[2] };
-    return !text.n && number[2] < CQ_PARTS;
+    if (!span_take_digits(&text, '.', CURSOR_DIGITS, &ret->at_ms) ||
+        !span_take_digits(&text, '.', CURSOR_DIGITS, &ret->seq) ||
+        !span_digits(text, CURSOR_DIGITS, &part) || part >= CQ_PARTS)
+        return false;
+    ret->part = (int32_t)part;
+    return true;
 }
 
 static enum call_next parse_where(struct call *call, struct searching *searching)

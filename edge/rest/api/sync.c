@@ -28,7 +28,13 @@
 #include "lib/bus/frontier.h"
 #include "schemas/topics.h"
 
-enum { PAGE = 500, TICKS_PAGE = 1000, MARKS_PAGE = 1000, CURSOR_MAX = 32 * 1024 };
+enum {
+    PAGE = 500,
+    TICKS_PAGE = 1000,
+    MARKS_PAGE = 1000,
+    CURSOR_MAX = 32 * 1024,
+    CURSOR_DIGITS = 18
+};
 
 /* A place in the order of (partition, seq). */
 struct place {
@@ -64,21 +70,13 @@ static bool is_behind(struct place a, struct place b)
 /* `partition.seq` */
 static bool place_parse(struct cq_span text, int32_t n, struct place *ret)
 {
-    int64_t value[2] = { 0, 0 };
-    size_t which = 0, digits = 0;
+    int64_t part;
 
-    for (size_t i = 0; i < text.n; i++, digits++) {
-        if (text.p[i] == '.' && which == 0 && digits) {
-            which = 1;
-            digits = (size_t)-1;
-        } else if (text.p[i] >= '0' && text.p[i] <= '9' && value[which] < (int64_t)1 << 58) {
-            value[which] = value[which] * 10 + (text.p[i] - '0');
-        } else {
-            return false;
-        }
-    }
-    *ret = (struct place){ (int32_t)value[0], value[1] };
-    return which == 1 && digits && value[0] < n;
+    if (!span_take_digits(&text, '.', CURSOR_DIGITS, &part) || part >= n ||
+        !span_digits(text, CURSOR_DIGITS, &ret->seq))
+        return false;
+    ret->part = (int32_t)part;
+    return true;
 }
 
 /* The bytes up to the next bar, which *rest then stands behind. */
@@ -96,12 +94,7 @@ static struct cq_span take_field(struct cq_span *rest)
 static bool marks_parse(struct cq_span text, int64_t *ret)
 {
     *ret = 0;
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9' || *ret >= (int64_t)1 << 58)
-            return false;
-        *ret = *ret * 10 + (text.p[i] - '0');
-    }
-    return true;
+    return !text.n || span_digits(text, CURSOR_DIGITS, ret);
 }
 
 static bool cursor_parse(struct cq_arena *arena, struct cq_span text, int32_t n, struct cursor *ret)

@@ -106,13 +106,8 @@ static const struct json_members hide_body = JSON_MEMBERS(hide_rows);
 static enum call_next admit_hider(struct call *call, struct pg *db, void *asked)
 {
     struct hide_ask *ask = asked;
-    bool there = false;
-    enum cq_status st =
-        view_chat(db, call->request.path_id[0], call->request.who.user, &ask->view, &there);
 
-    if (st != CQ_OK)
-        return call_database(call, st);
-    return there ? CALL_GO_ON : call_not_found(call);
+    return chat_admit_reader(call, db, call->request.path_id[0], &ask->view);
 }
 
 /* Those that are to be seen still, each once. False: one of them is not there. */
