@@ -21,7 +21,7 @@ HARD_S = 75 * 60  # whatever happens: a machine that waits for us gives up at 90
 
 PORTS_BETWEEN = 2000
 SHARDS = {"release": 3, "asan": 2}  # how many pytests share the system tests, file by file (tests/system/conftest.py)
-WAITING = 12  # how many unit tests wait at once
+WAITING = 8  # how many unit tests wait at once
 NO_C = "^(lint|binaries)[.]|^oracle[.](evolution|history)$|^unit[.]bench_model$"  # tests that run nothing that is built here
 # Left out under the address and undefined-behaviour sanitizers: tests of the tests, and thousands of pushes (test_push.py is in).
 NOT_ASAN = ["test_checkers.py", "test_push_many.py"]
