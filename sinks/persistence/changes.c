@@ -42,14 +42,6 @@ enum { COLUMNS_OF_CHANGE = 11, COLUMNS_OF_VERSION = ARRAY_LEN(columns) };
     "NOT EXISTS (SELECT 1 FROM view.messages z WHERE z.part = " t ".part "                         \
     "AND z.chat_id = " t ".chat_id AND z.seq = " t ".target AND z.expires_at <= view.now_ms())"
 
-/* Nobody left between `old` and the one after it, `next`: who left before that left before all later
- * ones, so no other has to be looked at. Two values are compared, each the first of an index, whose
- * order has the planner take it while the table is empty, too; a join would pass over all who left. */
-#define NOBODY_LEFT(old, next)                                                                     \
-    next " < coalesce((SELECT o.left_seq FROM view.members o WHERE o.part = w.part "               \
-    "AND o.chat_id = w.chat_id AND o.left_seq > " old ".seq ORDER BY o.left_seq LIMIT 1), "        \
-    "9223372036854775807)"
-
 /* A version may be overtaken; that it was said is known for longer. */
 static const char sql_versions[] =
     "WITH w AS MATERIALIZED (SELECT f.* FROM ("
@@ -110,25 +102,65 @@ static const char sql_empty[] =
     "FROM w WHERE m.part = w.part AND m.chat_id = w.chat_id AND m.seq = w.target "
     "AND (m.content <> '' OR m.media_id IS NOT NULL OR m.key_id IS NOT NULL)";
 
-/* A version that nobody can read any more goes: whoever was there for it was there for a newer one,
- * unless somebody left between the two. So a message has one version more than stays that ended. */
+/* Nobody left between `old` and the one after it, `next`: who left before that left before all later
+ * ones, so no other has to be looked at. Two values are compared, each the first of an index, whose
+ * order has the planner take it while the table is empty, too; a join would pass over all who left. */
+#define NOBODY_LEFT(old, next)                                                                     \
+    next " < coalesce((SELECT o.left_seq FROM view.members o WHERE o.part = w.part "               \
+    "AND o.chat_id = w.chat_id AND o.left_seq > " old ".seq ORDER BY o.left_seq LIMIT 1), "        \
+    "9223372036854775807)"
+
+#define LAST_SEQ "9223372036854775807"
+#define OF_CHAT(t) t ".part = w.part AND " t ".chat_id = w.chat_id "
+#define EDITED "(SELECT DISTINCT part, chat_id, target FROM (" FITTING("", "") ") f WHERE edited_seq <> 0) w "
+#define REACTED                                                                                    \
+    "(SELECT DISTINCT part, chat_id, target, by_user FROM (" FITTING("", "") ") f WHERE reacted_seq <> 0) w "
+
+/* A version that nobody can read any more goes: whoever was there for it was there for a newer one, unless
+ * somebody left between the two. $12: so many of a message are looked at, the newest ones. Others were looked
+ * at before, and who left since left before none that came after them. */
 static const char sql_passed[] =
-    "DELETE FROM view.versions v USING (SELECT DISTINCT part, chat_id, target FROM ("
-    FITTING("", "") ") f WHERE edited_seq <> 0) w "
-    "WHERE v.part = w.part AND v.chat_id = w.chat_id AND v.target = w.target AND "
-    NOBODY_LEFT("v", "(SELECT CASE WHEN x.target = w.target THEN x.seq END FROM view.versions x "
-    "WHERE x.part = w.part AND x.chat_id = w.chat_id AND (x.target, x.seq) > (w.target, v.seq) "
-    "ORDER BY x.target, x.seq LIMIT 1)");
+    "DELETE FROM view.versions v USING (SELECT w.part, w.chat_id, w.target, c.seq FROM " EDITED
+    "CROSS JOIN LATERAL (SELECT y.target, y.seq FROM view.versions y WHERE " OF_CHAT("y")
+    "AND (y.target, y.seq) <= (w.target, " LAST_SEQ ") ORDER BY y.target DESC, y.seq DESC LIMIT $12) c "
+    "WHERE c.target = w.target AND "
+    NOBODY_LEFT("c", "(SELECT CASE WHEN x.target = w.target THEN x.seq END FROM view.versions x "
+    "WHERE " OF_CHAT("x") "AND (x.target, x.seq) > (w.target, c.seq) "
+    "ORDER BY x.target, x.seq LIMIT 1)")
+    " OFFSET 0) w WHERE " OF_CHAT("v") "AND v.target = w.target AND v.seq = w.seq";
 
 /* The same of the signs of each user. */
 static const char sql_reactions_passed[] =
-    "DELETE FROM view.reactions r USING (SELECT DISTINCT part, chat_id, target, by_user FROM ("
-    FITTING("", "") ") f WHERE reacted_seq <> 0) w "
-    "WHERE r.part = w.part AND r.chat_id = w.chat_id AND r.target = w.target AND r.user_id = w.by_user AND "
-    NOBODY_LEFT("r", "(SELECT CASE WHEN x.target = w.target AND x.user_id = w.by_user THEN x.seq END "
-    "FROM view.reactions x WHERE x.part = w.part AND x.chat_id = w.chat_id "
-    "AND (x.target, x.user_id, x.seq) > (w.target, w.by_user, r.seq) "
-    "ORDER BY x.target, x.user_id, x.seq LIMIT 1)");
+    "DELETE FROM view.reactions r USING (SELECT w.part, w.chat_id, w.target, w.by_user, c.seq FROM " REACTED
+    "CROSS JOIN LATERAL (SELECT y.target, y.user_id, y.seq FROM view.reactions y WHERE " OF_CHAT("y")
+    "AND (y.target, y.user_id, y.seq) <= (w.target, w.by_user, " LAST_SEQ ") "
+    "ORDER BY y.target DESC, y.user_id DESC, y.seq DESC LIMIT $12) c "
+    "WHERE c.target = w.target AND c.user_id = w.by_user AND "
+    NOBODY_LEFT("c", "(SELECT CASE WHEN x.target = w.target AND x.user_id = w.by_user THEN x.seq END "
+    "FROM view.reactions x WHERE " OF_CHAT("x")
+    "AND (x.target, x.user_id, x.seq) > (w.target, w.by_user, c.seq) "
+    "ORDER BY x.target, x.user_id, x.seq LIMIT 1)")
+    " OFFSET 0) w WHERE " OF_CHAT("r") "AND r.target = w.target AND r.user_id = w.by_user AND r.seq = w.seq";
+
+/* Of those that stand the newest, $12, however many left between two: reading passes over each of them, and a
+ * deletion takes them away. `last` is the first that goes. */
+#define BEHIND(table)                                                                              \
+    "DELETE FROM view." table " v USING (SELECT w.*, (SELECT CASE WHEN x.target = w.target THEN "  \
+    "x.seq END FROM view." table " x WHERE " OF_CHAT("x")                                          \
+    "AND (x.target, x.seq) <= (w.target, " LAST_SEQ ") "                                           \
+    "ORDER BY x.target DESC, x.seq DESC OFFSET $12 LIMIT 1) AS last FROM " EDITED "OFFSET 0) w "   \
+    "WHERE " OF_CHAT("v") "AND v.target = w.target AND (v.target, v.seq) <= (w.target, w.last)"
+
+static const char sql_behind[] = BEHIND("versions");
+static const char sql_edits_behind[] = BEHIND("edits");
+
+static const char sql_reactions_behind[] =
+    "DELETE FROM view.reactions r USING (SELECT w.*, (SELECT CASE WHEN x.target = w.target AND x.user_id = w.by_user "
+    "THEN x.seq END FROM view.reactions x WHERE " OF_CHAT("x")
+    "AND (x.target, x.user_id, x.seq) <= (w.target, w.by_user, " LAST_SEQ ") "
+    "ORDER BY x.target DESC, x.user_id DESC, x.seq DESC OFFSET $12 LIMIT 1) AS last FROM " REACTED "OFFSET 0) w "
+    "WHERE " OF_CHAT("r") "AND r.target = w.target AND r.user_id = w.by_user "
+    "AND (r.target, r.user_id, r.seq) <= (w.target, w.by_user, w.last)";
 
 /* clang-format on */
 
@@ -137,6 +169,33 @@ static void add_changes(const struct rows *rows, struct pg_params *params, size_
     pg_params_clear(params);
     pg_add_columns(params, columns, columns_n, rows->changes, sizeof rows->changes[0],
                    rows->changes_n);
+}
+
+static enum cq_status run_with(const char *sql, size_t n, const struct rows *rows, struct pg *db,
+                               struct pg_params *params)
+{
+    add_changes(rows, params, COLUMNS_OF_CHANGE);
+    pg_add_i64(params, (int64_t)n);
+    return pg_run(db, sql, params, NULL);
+}
+
+/* Those that stood, and those that came now, are looked at. */
+static enum cq_status let_edits_go(const struct rows *rows, struct pg *db, struct pg_params *params)
+{
+    enum cq_status st = run_with(sql_passed, CHANGES_VERSIONS + rows->edits_n, rows, db, params);
+
+    if (st == CQ_OK)
+        st = run_with(sql_behind, CHANGES_VERSIONS, rows, db, params);
+    return st == CQ_OK ? run_with(sql_edits_behind, CHANGES_EDITS, rows, db, params) : st;
+}
+
+static enum cq_status let_reactions_go(const struct rows *rows, struct pg *db,
+                                       struct pg_params *params)
+{
+    enum cq_status st =
+        run_with(sql_reactions_passed, CHANGES_VERSIONS + rows->reactions_n, rows, db, params);
+
+    return st == CQ_OK ? run_with(sql_reactions_behind, CHANGES_VERSIONS, rows, db, params) : st;
 }
 
 enum cq_status changes_write(const struct rows *rows, struct pg *db, struct pg_params *params)
@@ -155,8 +214,8 @@ enum cq_status changes_write(const struct rows *rows, struct pg *db, struct pg_p
     if (st == CQ_OK && rows->deletions_n)
         st = pg_run(db, sql_empty, params, NULL);
     if (st == CQ_OK && rows->edits_n)
-        st = pg_run(db, sql_passed, params, NULL);
+        st = let_edits_go(rows, db, params);
     if (st == CQ_OK && rows->reactions_n)
-        st = pg_run(db, sql_reactions_passed, params, NULL);
+        st = let_reactions_go(rows, db, params);
     return st;
 }

@@ -284,26 +284,41 @@ def signs(message: dict) -> tuple[dict, str]:
     return {r["reaction"]: r["count"] for r in message.get("reactions", ())}, message.get("myReaction", "")
 
 
+KEPT, KNOWN = 8, 64  # versions of a message, and signs of one user, in the view; its edits that are known
+PLANTED = 20_000
+
+
+def plant_many(db, message: str, table: str, columns: str, values: str) -> None:
+    """So many rows of a message, below every place of the log, and one who left between each and the next."""
+    db.execute(f"INSERT INTO view.{table} (part, chat_id, target, seq, at_ms, {columns}) "
+               f"SELECT part, chat_id, seq, -2 * n, 1, {values} FROM view.messages, generate_series(1, %s) n WHERE id = %s", (PLANTED, message))
+
+
 @scenario(180)
-async def test_of_many_edits_those_stay_that_somebody_left_behind(stack, net):
-    """Somebody left between each second of many edits: of every two versions one stays, and the last."""
+async def test_of_many_changes_the_newest_stay_that_somebody_left_behind(stack, net):
+    """Somebody left between any two of many edits, and of many signs, so that each may still be read. A few stay, with the last."""
     alice, bob = await net.people("alice", "bob")
     chat = await net.group(alice, bob)
     out = await alice.told(f"{MARK} as it was", chat)
+    await bob.sees(out.content)
     await view_is_level(stack)
-    planted = 4_000
     with stack.db() as db:
-        db.execute("INSERT INTO view.versions (part, chat_id, target, seq, at_ms, content_type, content) "
-                   "SELECT part, chat_id, seq, -n, 1, 'text/plain', 'x' FROM view.messages, generate_series(1, %s) n WHERE id = %s", (planted, out.id))
-        db.execute("INSERT INTO view.members (part, chat_id, user_id, joined_seq, left_seq, role) "
-                   "SELECT part, chat_id, gen_random_uuid(), -n - 2, -n, 0 FROM view.messages, generate_series(1, %s, 2) n WHERE id = %s", (planted, out.id))
+        db.execute("INSERT INTO view.members (part, chat_id, user_id, joined_seq, left_seq, role) SELECT part, chat_id, gen_random_uuid(), "
+                   "-2 * n, -2 * n + 1, 0 FROM view.messages, generate_series(1, %s) n WHERE id = %s", (PLANTED, out.id))
+        db.execute("INSERT INTO view.edits (part, chat_id, target, seq, edit_id, said) SELECT part, chat_id, seq, -n, gen_random_uuid(), '' "
+                   "FROM view.messages, generate_series(1, %s) n WHERE id = %s", (PLANTED, out.id))
+        plant_many(db, out.id, "versions", "content_type, content", "'text/plain', 'x'")
+        plant_many(db, out.id, "reactions", "user_id, reaction", f"'{bob.user_id}', '+'")
     await alice.changed("edit", alice.messages[out.id], f"{MARK} as it is")
+    await bob.changed("react", bob.messages[out.id], "!")
     await view_is_level(stack)
-    kept = [r["seq"] for r in await rows(stack, "SELECT seq FROM view.versions WHERE chat_id = %s ORDER BY seq", chat)]
-    assert kept[:-1] == list(range(-planted, 0, 2)) and kept[-1] > 0
-    assert (await by_rest(bob, chat, out.id))["content"] == f"{MARK} as it is"
+    for table in ("versions", "reactions"):
+        kept = [r["seq"] for r in await rows(stack, f"SELECT seq FROM view.{table} WHERE chat_id = %s ORDER BY seq", chat)]
+        assert kept[:-1] == list(range(-2 * (KEPT - 1), 0, 2)) and kept[-1] > 0, (table, len(kept))
+    assert len(await rows(stack, "SELECT 1 FROM view.edits WHERE chat_id = %s", chat)) == KNOWN
+    shown = await by_rest(alice, chat, out.id)
+    assert shown["content"] == f"{MARK} as it is" and signs(shown)[0] == {"!": 1}
     with stack.db() as db:
-        db.execute("DELETE FROM view.versions WHERE chat_id = %s AND seq < 0", (chat,))
         db.execute("DELETE FROM view.members WHERE chat_id = %s AND left_seq < 0", (chat,))
 
 

@@ -254,6 +254,60 @@ async def test_what_blocks_and_timers_cost_whoever_reads(telling, doubles, net):
     assert all(often[name] <= timed[name] + A_STAY * 64 + A_PLAN * (FAR + NEAR) for name in SHOWN), (often, timed)
 
 
+# ---- what changing costs -----------------------------------------------------------------------------
+
+CHANGING = tuple(f'"Relation Name": "{table}"' for table in ("versions", "edits", "reactions"))
+OFTEN = 20_000  # changes of one message, with somebody who left between any two
+
+
+async def blocks_of_changes(stack, alice, message) -> int:
+    """How many blocks the statements touch that an edit and a sign come to, and their author's next look at the chat."""
+    begin = stack.postgres.log_path.stat().st_size
+    text = f"{MARK} {uuid.uuid4()}"
+    await alice.changed("edit", message, text)
+    await alice.changed("react", message, text[-8:])
+    await view_is_level(stack)
+    page = (await alice.rest.get(f"/api/chats/{message.chat_id}/messages", expect=200)).body["messages"]
+    assert [m["content"] for m in page if m["id"] == message.id] == [text]
+
+    def found():
+        with open(stack.postgres.log_path, "rb") as log:
+            log.seek(begin)
+            return plans_of(log.read().decode("utf-8", "replace"), CHANGING)
+
+    def all_told():
+        texts = [text for text, _ in found()]
+        return all(any(words in text for text in texts) for words in ("count(*) OVER () AS found", "INSERT INTO view.versions", "DELETE FROM view.reactions"))
+
+    await asyncio.to_thread(wait_until, all_told, 20, "the plans")
+    return sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for _, plan in found())
+
+
+@scenario(120, stack="telling")
+async def test_what_one_more_change_costs_after_many(telling, doubles, net):
+    alice, bob = await net.people("alice", "bob")
+    chat = await net.group(alice, bob)
+    plain, often = [await bob.sees((await alice.told(f"{MARK} {what}", chat)).content) for what in ("plain", "often")]
+    plain, often = alice.messages[plain.id], alice.messages[often.id]
+    await blocks_of_changes(telling, alice, plain)  # what is asked for the first time looks into the catalogue, too
+    once = await blocks_of_changes(telling, alice, plain)
+    with telling.db() as db:
+        db.execute("INSERT INTO view.members (part, chat_id, user_id, joined_seq, left_seq, role) SELECT part, chat_id, gen_random_uuid(), "
+                   "-2 * n, -2 * n + 1, 0 FROM view.messages, generate_series(1, %s) n WHERE id = %s", (OFTEN, often.id))
+        for table, more, values in (("versions", "at_ms, content_type, content", "1, 'text/plain', 'x'"), ("edits", "edit_id, said", "gen_random_uuid(), ''"),
+                                    ("reactions", "at_ms, user_id, reaction", f"1, '{alice.user_id}', '+'")):
+            db.execute(f"INSERT INTO view.{table} (part, chat_id, target, seq, {more}) SELECT part, chat_id, seq, -2 * n, {values} "
+                       "FROM view.messages, generate_series(1, %s) n WHERE id = %s", (OFTEN, often.id))
+        await blocks_of_changes(telling, alice, often)  # of many the newest stay
+        db.autocommit = True
+        db.execute("VACUUM (FULL, ANALYZE) view.members, view.versions, view.edits, view.reactions")
+    many = await blocks_of_changes(telling, alice, often)
+    print(f"a change: {once} blocks; after {OFTEN}: {many}")
+    with telling.db() as db:
+        db.execute("DELETE FROM view.members WHERE chat_id = %s AND left_seq < 0", (chat,))
+    assert many <= 2 * once + 100
+
+
 def test_a_statement_that_passes_by_part_is_seen(telling):
     """The bite of the test before."""
     an_id = str(uuid.uuid4())

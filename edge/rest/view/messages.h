@@ -16,18 +16,18 @@
 
 /** Columns of a message m, in the order in which message_at() reads them; m is what view.message_for()
  * says, which decides what a reader may see. */
-#define VIEW_MESSAGE_COLUMNS(reader)                                                                 \
-    "m.id, m.chat_id, m.seq, m.sender_id, m.client_id, m.type, m.content, m.sent_at, "               \
-    "(SELECT p.user_id FROM view.chats k JOIN view.members p USING (part, chat_id) "                 \
-    "WHERE k.part = m.part AND k.chat_id = m.chat_id AND k.kind = 0 AND p.user_id <> m.sender_id "   \
-    "LIMIT 1), "                                                                                     \
-    "ticked.delivered_at, "                                                                          \
-    "CASE WHEN " VIEW_SEES_READS(                                                                    \
-        reader) " THEN ticked.seen_at END, "                                                         \
-                "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                 \
-                "view.media_json(m.media_id, m.sender_id) END, m.until, m.edited_seq, m.edited_at, " \
-                "m.deleted, m.deleted_seq, m.deleted_by, m.deleted_at, "                             \
-                "m.reply_id, m.reply_seq, m.mentions, m.forwarded, m.reactions, m.my_reaction, "     \
+#define VIEW_MESSAGE_COLUMNS(reader)                                                                   \
+    "m.id, m.chat_id, m.seq, m.sender_id, m.client_id, m.type, m.content, m.sent_at, "                 \
+    "CASE WHEN (SELECT k.kind FROM view.chats k WHERE k.part = m.part AND k.chat_id = m.chat_id) = 0 " \
+    "THEN (SELECT p.user_id FROM view.members p WHERE p.part = m.part AND p.chat_id = m.chat_id "      \
+    "AND p.user_id <> m.sender_id LIMIT 1) END, "                                                      \
+    "ticked.delivered_at, "                                                                            \
+    "CASE WHEN " VIEW_SEES_READS(                                                                      \
+        reader) " THEN ticked.seen_at END, "                                                           \
+                "m.media_id, CASE WHEN m.media_id IS NOT NULL THEN "                                   \
+                "view.media_json(m.media_id, m.sender_id) END, m.until, m.edited_seq, m.edited_at, "   \
+                "m.deleted, m.deleted_seq, m.deleted_by, m.deleted_at, "                               \
+                "m.reply_id, m.reply_seq, m.mentions, m.forwarded, m.reactions, m.my_reaction, "       \
                 "m.my_reaction_seq, m.expires_at, m.gone, m.starred"
 
 /** What these columns want behind m in FROM: when all others had the message, and had read it. */
