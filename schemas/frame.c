@@ -272,6 +272,8 @@ static const struct json_member changed_rows[] = {
     JSON_MEMBER("changes", JSON_LIST, struct chat_event, event.u.membership_changed.changes,
                 .n_off = offsetof(struct chat_event, event.u.membership_changed.changes_n),
                 .item_size = sizeof(struct member_change), .items = &change_members),
+    JSON_OPTIONAL("invitedBy", JSON_ID, struct chat_event, event.u.membership_changed.invited_by,
+                  event.u.membership_changed.has_invited_by),
 };
 static const struct json_members changed_members = JSON_MEMBERS(changed_rows);
 
@@ -428,9 +430,10 @@ static const struct json_member error_rows[] = {
 static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
-    "replies",  "mentions",     "forwards", "edits",        "deletions", "reactions", "typing",
-    "presence", "privacy",      "blocks",   "readReceipts", "timers",    "hiding",    "marks",
-    "drafts",   "descriptions", "rights",   "pins",         "stars",     "search",    "links"
+    "replies", "mentions", "forwards", "edits",        "deletions",    "reactions",
+    "typing",  "presence", "privacy",  "blocks",       "readReceipts", "timers",
+    "hiding",  "marks",    "drafts",   "descriptions", "rights",       "pins",
+    "stars",   "search",   "links",    "invites"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 
@@ -665,6 +668,8 @@ void frame_event(struct cq_buf *out, const struct chat_event *e)
         break;
         CHAT_EVENT_EVENT_TOLD(TOLD_CASE_)
     case CHAT_EVENT_MEDIA_READY: /* its owner's business until a message shows it */
+    case CHAT_EVENT_INVITE_MADE: /* the list of links has these */
+    case CHAT_EVENT_INVITE_ENDED:
     case CHAT_EVENT_EVENT_KIND_N:
         break;
     }

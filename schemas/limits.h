@@ -24,6 +24,8 @@ enum {
     LIMIT_PINS = 5,          /* chats that one pins; 0021_marks.sql has it, too */
     LIMIT_MARKS = 2000,      /* chats of which one has anything marked */
     LIMIT_DRAFTS = 100,      /* chats in which a draft is kept: those with the latest */
+    LIMIT_INVITES = 10,      /* links of a group by which others may join */
+    LIMIT_GROUPS = 1000,     /* groups that one is in, when joining by a link */
 };
 
 _Static_assert(LIMIT_GROUP_CREATED_MEMBERS + 1 == LIMIT_GROUP_MEMBERS, "and the creator");

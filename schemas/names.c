@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "schemas/names.h"
 
+#include "lib/base/hash.h"
+
+#include <string.h>
+
 static struct cq_span id_span(const struct cq_id *id)
 {
     return span_of(id->b, sizeof id->b);
@@ -33,6 +37,17 @@ struct cq_id change_id(struct cq_id chat, struct cq_id user, struct cq_span clie
     const struct cq_span parts[] = { id_span(&chat), id_span(&user), client_id };
 
     return id_derive("message.change", parts, ARRAY_LEN(parts));
+}
+
+struct cq_id invite_hash(struct cq_id chat, struct cq_id secret)
+{
+    const struct cq_span parts[] = { span_str("invite\n"), id_span(&chat), id_span(&secret) };
+    uint8_t hash[32];
+    struct cq_id id;
+
+    sha256(parts, ARRAY_LEN(parts), hash);
+    memcpy(id.b, hash, sizeof id.b);
+    return id;
 }
 
 static void put_be(uint8_t *p, uint64_t v, int bytes)

@@ -19,6 +19,9 @@ struct cq_id message_id(struct cq_id chat, struct cq_id sender, struct cq_span c
 /** The id of a change of a message, derived as a message's is, under another word. */
 struct cq_id change_id(struct cq_id chat, struct cq_id user, struct cq_span client_id);
 
+/** What the log has of a link by which others may join a group, instead of its secret. */
+struct cq_id invite_hash(struct cq_id chat, struct cq_id secret);
+
 /** Id of an event, derived from its source topic and position: the same on every replay. */
 struct cq_id event_id(const char *topic, int32_t generation, int32_t partition, int64_t offset,
                       int32_t index);

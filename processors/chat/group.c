@@ -3,6 +3,7 @@
 
 #include "lib/base/array.h"
 #include "lib/base/assert.h"
+#include "processors/chat/invites.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static void group_free(struct group *g)
     free(g->stays);
     free(g->timers);
     free(g->rights);
+    group_free_invites(g);
     free(g);
 }
 
@@ -117,10 +119,10 @@ static enum cq_status take_settings(struct group *g, const struct chat_members *
     if (!take_copy(&g->rights, value->rights, value->rights_n, sizeof *g->rights))
         return CQ_FATAL;
     g->rights_n = g->rights_cap = value->rights_n;
-    return CQ_OK;
+    return group_restore_invites(g, value);
 }
 
-static void changed_at(struct group *g, int64_t seq)
+void group_changed_at(struct group *g, int64_t seq)
 {
     if (seq_offset(seq) > g->source_offset)
         g->source_offset = seq_offset(seq);
@@ -203,7 +205,7 @@ struct cq_id *group_witnesses(const struct group *g, int64_t seen, int64_t now, 
 
 enum cq_status group_join(struct group *g, struct cq_id user, enum member_role role, int64_t seq)
 {
-    changed_at(g, seq);
+    group_changed_at(g, seq);
     for (size_t i = 0; i < g->stays_n; i++)
         if (id_eq(g->stays[i].user_id, user) && g->stays[i].joined_seq == seq)
             return CQ_OK; /* a replay */
@@ -363,7 +365,7 @@ enum cq_status group_apply(struct group *g, const struct member_change *changes,
         good = chain_apply(&c, g, &changes[i], seq);
     chains_release(&c);
     if (n)
-        changed_at(g, seq);
+        group_changed_at(g, seq);
     if (!g->created_seq && g->stays_n)
         g->created_seq = seq;
     drop_ended(g, seq);
@@ -374,7 +376,7 @@ enum cq_status group_rename(struct group *g, struct cq_span name, int64_t seq)
 {
     if (seq_offset(seq) < g->source_offset)
         return CQ_OK; /* a replay under a newer change: the name of today may be newer */
-    changed_at(g, seq);
+    group_changed_at(g, seq);
     return set_name(g, name);
 }
 
@@ -392,7 +394,7 @@ enum cq_status group_set_timer(struct group *g, int64_t seconds, int64_t seq)
 {
     if (g->timers_n && g->timers[g->timers_n - 1].seq >= seq)
         return CQ_OK; /* a replay: what was set then is there already, or was dropped */
-    changed_at(g, seq);
+    group_changed_at(g, seq);
     if (g->timers_n == GROUP_TIMERS_MAX)
         memmove(g->timers, g->timers + 1, --g->timers_n * sizeof g->timers[0]);
     if (!array_room(&g->timers, &g->timers_cap, g->timers_n + 1, sizeof *g->timers, 2))
@@ -447,7 +449,7 @@ enum cq_status group_set_holders(struct group *g, enum right right, enum right_h
     for (size_t i = 0; i < g->rights_n; i++)
         if (g->rights[i].right == right && g->rights[i].seq >= seq)
             return CQ_OK; /* a replay: what was set then is there already, or was dropped */
-    changed_at(g, seq);
+    group_changed_at(g, seq);
     drop_oldest_of(g, right);
     if (!array_room(&g->rights, &g->rights_cap, g->rights_n + 1, sizeof *g->rights, 3))
         return CQ_FATAL;

@@ -32,6 +32,10 @@ struct group {
     size_t timers_n, timers_cap;
     struct right_interval *rights; /* owned; in order of seq; of a group */
     size_t rights_n, rights_cap;
+    struct invite_kept *invites; /* owned, as are their uses; in order of made_seq; see invites.h */
+    size_t invites_n, invites_cap;
+    struct removal_kept *removed; /* owned; in order of seq */
+    size_t removed_n, removed_cap;
 };
 
 struct groups {
@@ -42,6 +46,9 @@ void groups_init(struct groups *g);
 void groups_release(struct groups *g);
 
 struct group *groups_find(const struct groups *g, struct cq_id id);
+
+/** The group was changed at `seq`: its value in topic members is of then, or newer. */
+void group_changed_at(struct group *g, int64_t seq);
 
 /** Whether there is no room for one more. */
 bool groups_full(const struct groups *g);

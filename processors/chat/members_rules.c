@@ -2,6 +2,7 @@
 /*
  * processors/chat/members_rules.c - the rules of groups: creation, membership, roles, names.
  */
+#include "processors/chat/invites.h"
 #include "processors/chat/rules.h"
 
 #include "schemas/frame.h"
@@ -12,18 +13,48 @@ static bool name_good(struct cq_span name)
     return name.n && span_is_utf8(name) && span_code_points(name) <= LIMIT_NAME_CHARS;
 }
 
+/* With their uses, in the arena; NULL when it is full. */
+static struct invite_kept *copy_invites(struct chat_step *step, const struct group *g)
+{
+    struct invite_kept *invites = ARENA_ARRAY(step->arena, struct invite_kept, g->invites_n);
+
+    for (size_t i = 0; invites && i < g->invites_n; i++) {
+        const struct invite_kept *from = &g->invites[i];
+        int64_t *uses = ARENA_ARRAY(step->arena, int64_t, from->uses_n);
+
+        if (!uses)
+            return NULL;
+        for (size_t k = 0; k < from->uses_n; k++)
+            uses[k] = from->uses[k];
+        invites[i] = *from;
+        invites[i].uses = uses;
+    }
+    return invites;
+}
+
+static struct removal_kept *copy_removed(struct chat_step *step, const struct group *g)
+{
+    struct removal_kept *removed = ARENA_ARRAY(step->arena, struct removal_kept, g->removed_n);
+
+    for (size_t i = 0; removed && i < g->removed_n; i++)
+        removed[i] = g->removed[i];
+    return removed;
+}
+
 enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
 {
     struct chat_output *o = chat_emit(step, TOPIC_MEMBERS);
     struct member_interval *stays = ARENA_ARRAY(step->arena, struct member_interval, g->stays_n);
     struct timer_interval *timers = ARENA_ARRAY(step->arena, struct timer_interval, g->timers_n);
     struct right_interval *rights = ARENA_ARRAY(step->arena, struct right_interval, g->rights_n);
+    struct invite_kept *invites = copy_invites(step, g);
+    struct removal_kept *removed = copy_removed(step, g);
     struct cq_span name =
         *g->name ? arena_copy(step->arena, span_str(g->name)) : span_str(""); /* a direct chat */
 
     if (!o)
         return CQ_FATAL;
-    if (!stays || !timers || !rights || !name.p)
+    if (!stays || !timers || !rights || !invites || !removed || !name.p)
         return CQ_AGAIN;
     for (size_t i = 0; i < g->stays_n; i++)
         stays[i] = g->stays[i];
@@ -41,6 +72,10 @@ enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
         .timers_n = g->timers_n,
         .rights = rights,
         .rights_n = g->rights_n,
+        .invites = invites,
+        .invites_n = g->invites_n,
+        .removed = removed,
+        .removed_n = g->removed_n,
     };
     return CQ_OK;
 }
@@ -256,8 +291,9 @@ static enum cq_status tell_members(struct chat_step *step, const struct group *g
     return send_group(step, g, step->seq, fresh, new_n);
 }
 
-static enum cq_status accept_changes(struct chat_step *step, struct group *g,
-                                     struct member_change *changes, size_t n)
+enum cq_status chat_accept_changes(struct chat_step *step, struct group *g,
+                                   struct member_change *changes, size_t n,
+                                   const struct invite_kept *by)
 {
     struct chat_event *e = chat_emit_event(step);
     struct chat_output *o;
@@ -266,7 +302,14 @@ static enum cq_status accept_changes(struct chat_step *step, struct group *g,
     if (!e)
         return CQ_FATAL;
     e->event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED;
-    e->event.u.membership_changed = (struct membership_changed){ changes, n };
+    e->event.u.membership_changed = (struct membership_changed){ .changes = changes,
+                                                                 .changes_n = n,
+                                                                 .has_invite_id = by != NULL,
+                                                                 .has_invited_by = by != NULL };
+    if (by) {
+        e->event.u.membership_changed.invite_id = by->invite_id;
+        e->event.u.membership_changed.invited_by = by->by;
+    }
     st = group_apply(g, changes, n, step->seq);
     if (st == CQ_OK)
         st = chat_emit_members(step, g);
@@ -332,7 +375,8 @@ static enum cq_status change_members(struct chat_step *step, struct group *g,
         added += changes[i].change == MEMBER_CHANGE_KIND_ADD;
     if (group_count(g, step->seq) + added > LIMIT_GROUP_MEMBERS)
         return chat_reject(step, a->chat_id, "too_many_members");
-    return accept_changes(step, g, changes, n);
+    st = group_note_removals(g, a->user_id, changes, n, named, step->seq);
+    return st == CQ_OK ? chat_accept_changes(step, g, changes, n, NULL) : st;
 }
 
 static enum cq_status rule_members_changed(struct chat_step *step)

@@ -187,6 +187,15 @@ static uint64_t change_fingerprint(const struct chat_event *event, struct cq_id 
     return fingerprint(h, content) ^ id_hash(message) ^ (uint64_t)seq;
 }
 
+/* Not let in by another. */
+static bool came_by_link(const struct chat_event *event)
+{
+    const struct membership_changed *changed = &event->event.u.membership_changed;
+
+    return changed->has_invite_id && changed->changes_n == 1 &&
+           id_eq(changed->changes[0].user_id, event->user_id);
+}
+
 bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct dedupe_entry *ret)
 {
     const struct message_accepted *m = &event->event.u.message_accepted;
@@ -212,6 +221,12 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
     else if (event->event.kind == CHAT_EVENT_PIN_CHANGED)
         ret->content = change_fingerprint(event, p->message_id, p->message_seq,
                                           span_str(p->pinned ? "pinned" : ""));
+    else if (event->event.kind == CHAT_EVENT_INVITE_MADE)
+        ret->content = change_fingerprint(event, (struct cq_id){ 0 },
+                                          event->event.u.invite_made.uses, span_of(NULL, 0));
+    else if (event->event.kind == CHAT_EVENT_MEMBERSHIP_CHANGED && came_by_link(event))
+        ret->content = change_fingerprint(event, event->event.u.membership_changed.invite_id, 0,
+                                          span_of(NULL, 0));
     else
         return false;
     return true;

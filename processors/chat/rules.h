@@ -121,6 +121,12 @@ struct group *chat_keep_pair(struct chat_step *step);
 /** What is kept of a group, or of a direct chat, as it is now, for topic members. */
 CQ_MUST_CHECK enum cq_status chat_emit_members(struct chat_step *step, const struct group *g);
 
+/** Changes of members that are allowed: they come about, and everybody hears of them. `by`: the link by which the
+ * one who is added comes; NULL: none. */
+CQ_MUST_CHECK enum cq_status chat_accept_changes(struct chat_step *step, struct group *g,
+                                                 struct member_change *changes, size_t n,
+                                                 const struct invite_kept *by);
+
 /** Who gets what is sent in the action's chat, its author among them; NULL with *ret_st CQ_OK when
  * the author is not in it. */
 struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st);

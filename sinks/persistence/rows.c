@@ -283,22 +283,44 @@ static enum member_role role_after(enum member_change_kind kind)
     return MEMBER_ROLE_MEMBER;
 }
 
+static struct row_op invite_op(const struct chat_event *event, enum row_op_kind kind,
+                               struct cq_id invite)
+{
+    return (struct row_op){ .kind = kind,
+                            .part = id_part(event->chat_id),
+                            .chat = event->chat_id,
+                            .user = invite,
+                            .seq = event->seq };
+}
+
+/* Whoever is added, and the link's maker if he came by one. There is room. */
+static void add_guest(struct rows *rows, const struct chat_row *chat, struct cq_id user,
+                      const struct chat_event *event)
+{
+    add_member(rows, chat, user, event->seq, MEMBER_ROLE_MEMBER);
+    if (event->event.u.membership_changed.has_invited_by)
+        rows->members.v[rows->members.n - 1].invited_by =
+            event->event.u.membership_changed.invited_by;
+}
+
 static enum cq_status map_changes(struct rows *rows, const struct chat_event *event)
 {
     const struct membership_changed *changed = &event->event.u.membership_changed;
     struct chat_row *chat;
 
     if (rows->members.n + changed->changes_n > ROWS_MEMBERS ||
-        rows->ops_n + changed->changes_n > ROWS_OPS)
+        rows->ops_n + changed->changes_n + 1 > ROWS_OPS)
         return rows->members.n || rows->ops_n ? CQ_AGAIN : CQ_POISON;
     chat = chat_row(rows, event, 1);
     if (!chat)
         return CQ_AGAIN;
+    if (changed->has_invite_id)
+        rows->ops[rows->ops_n++] = invite_op(event, OP_INVITE_USED, changed->invite_id);
     for (size_t i = 0; i < changed->changes_n; i++) {
         const struct member_change *change = &changed->changes[i];
 
         if (change->change == MEMBER_CHANGE_KIND_ADD)
-            add_member(rows, chat, change->user_id, event->seq, MEMBER_ROLE_MEMBER);
+            add_guest(rows, chat, change->user_id, event);
         else
             rows->ops[rows->ops_n++] = (struct row_op){
                 .kind = change->change == MEMBER_CHANGE_KIND_REMOVE ? OP_LEAVE : OP_ROLE,
@@ -492,6 +514,29 @@ static enum cq_status map_star(struct rows *rows, const struct chat_event *event
     return CQ_OK;
 }
 
+static enum cq_status map_invite(struct rows *rows, const struct chat_event *event)
+{
+    const struct invite_made *made = &event->event.u.invite_made;
+
+    if (rows->invites.n == ROWS_INVITES || rows->ops_n + made->ended_n > ROWS_OPS)
+        return rows->invites.n || rows->ops_n ? CQ_AGAIN : CQ_POISON;
+    rows->invites.v[rows->invites.n++] =
+        (struct invite_row){ .part = id_part(event->chat_id),
+                             .chat = event->chat_id,
+                             .invite = made->invite_id,
+                             .hash = made->hash,
+                             .by = event->user_id,
+                             .client = event->client_id,
+                             .seq = event->seq,
+                             .made_ms = event->at_ms,
+                             .expires_ms = made->has_expires_at_ms ? made->expires_at_ms : 0,
+                             .most = made->uses,
+                             .approval = made->approval };
+    for (size_t i = 0; i < made->ended_n; i++)
+        rows->ops[rows->ops_n++] = invite_op(event, OP_INVITE_ENDED, made->ended[i]);
+    return CQ_OK;
+}
+
 enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event)
 {
     switch (event->event.kind) {
@@ -523,6 +568,11 @@ enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event
         return map_pin(rows, event);
     case CHAT_EVENT_STAR_CHANGED:
         return map_star(rows, event);
+    case CHAT_EVENT_INVITE_MADE:
+        return map_invite(rows, event);
+    case CHAT_EVENT_INVITE_ENDED:
+        return add_op(rows,
+                      invite_op(event, OP_INVITE_ENDED, event->event.u.invite_ended.invite_id));
     case CHAT_EVENT_MEDIA_READY:
         return map_media(rows, event);
     case CHAT_EVENT_MEDIA_PROCESSED:

@@ -24,13 +24,14 @@ enum {
     ROWS_HIDDEN = 4096,
     ROWS_PINS = 256, /* a statement each */
     ROWS_STARS = 2048,
+    ROWS_INVITES = 1024,
     ROWS_CHANGE_MAX =
         LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
 
 /** A change of rows that exist already, in the order of the log. */
 struct row_op {
-    enum {
+    enum row_op_kind {
         OP_LEAVE,
         OP_ROLE,
         OP_DEVICE_GONE,
@@ -43,14 +44,17 @@ struct row_op {
         OP_RETURN,
         OP_BLOCK,
         OP_UNBLOCK,
-        OP_MARKS
+        OP_MARKS,
+        OP_INVITE_USED,
+        OP_INVITE_ENDED
     } kind;
-    struct cq_id chat, user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device */
-    struct cq_id peer;       /* OP_BLOCK */
-    int32_t part;            /* of the chat: OP_LEAVE, OP_ROLE, OP_RETURN */
-    int64_t seq;             /* or the time; of what a user has set, the source as a seq */
-    int64_t until_ms;        /* OP_MUTE */
-    int64_t at_ms;           /* OP_LEAVE, OP_BLOCK, OP_UNBLOCK */
+    struct cq_id chat,
+        user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device; OP_INVITE_…: the link */
+    struct cq_id peer; /* OP_BLOCK */
+    int32_t part;      /* of the chat: OP_LEAVE, OP_ROLE, OP_RETURN */
+    int64_t seq;       /* or the time; of what a user has set, the source as a seq */
+    int64_t until_ms;  /* OP_MUTE */
+    int64_t at_ms;     /* OP_LEAVE, OP_BLOCK, OP_UNBLOCK */
     int32_t role;
     const struct push_target *push;  /* OP_PUSH; borrowed */
     struct cq_span about;            /* OP_ABOUT; borrowed */
@@ -80,7 +84,21 @@ enum { SETTING_LAST_SEEN, SETTING_PICTURE, SETTING_ABOUT, SETTING_HIDES_READS, S
     X(row, 2, uuid, chat, "chat_id")          \
     X(row, 3, uuid, user, "user_id")          \
     X(row, 4, int8, joined_seq, "joined_seq") \
-    X(row, 5, int4, role, "role")
+    X(row, 5, int4, role, "role")             \
+    X(row, 6, uuid, invited_by, "invited_by")
+
+#define ROWS_COLUMNS_invites(FIRST, X, row)   \
+    FIRST(row, 1, int4, part, "part")         \
+    X(row, 2, uuid, chat, "chat_id")          \
+    X(row, 3, uuid, invite, "invite_id")      \
+    X(row, 4, uuid, hash, "hash")             \
+    X(row, 5, uuid, by, "by_user")            \
+    X(row, 6, text, client, "client_id")      \
+    X(row, 7, int8, seq, "made_seq")          \
+    X(row, 8, int8, made_ms, "made_at")       \
+    X(row, 9, int8, expires_ms, "expires_at") \
+    X(row, 10, int4, most, "most")            \
+    X(row, 11, int4, approval, "approval")
 
 #define ROWS_COLUMNS_devices(FIRST, X, row)  \
     FIRST(row, 1, uuid, device, "device_id") \
@@ -225,6 +243,7 @@ struct star_row {
     X(chats, chat_row, ROWS_CHATS)             \
     PUT(chat_names, chat_name_row, ROWS_CHATS) \
     PUT(members, member_row, ROWS_MEMBERS)     \
+    PUT(invites, invite_row, ROWS_INVITES)     \
     X(tallies, tally_row, ROWS_TALLIES)        \
     X(users, user_row, ROWS_USERS)             \
     PUT(devices, device_row, ROWS_DEVICES)     \

@@ -33,6 +33,15 @@ static const char sql_return[] =
     " AND m.user_id = $3 AND m.joined_seq < $4 AND (m.left_seq IS NULL OR m.left_seq > $4))"
     " ON CONFLICT DO NOTHING";
 
+/* Of those who joined by a link each is counted once. */
+static const char sql_invite_used[] =
+    "UPDATE view.invites SET used = used + 1, used_seq = $4"
+    " WHERE part = $1 AND chat_id = $2 AND invite_id = $3 AND used_seq < $4";
+
+static const char sql_invite_ended[] =
+    "UPDATE view.invites SET ended_seq = $4"
+    " WHERE part = $1 AND chat_id = $2 AND invite_id = $3 AND ended_seq = 0";
+
 /* `at_ms`: since when. */
 static const char sql_block[] =
     "INSERT INTO view.blocks AS b (user_id, chat_id, peer_id, seq, at_ms)"
@@ -179,6 +188,15 @@ static void add_block(struct pg_params *params, const struct row_op *op)
     pg_add_i64(params, op->at_ms);
 }
 
+/* Of a stay, or a link, of a group. */
+static void add_stay(struct pg_params *params, const struct row_op *op)
+{
+    pg_add_i32(params, op->part);
+    pg_add_uuid(params, op->chat);
+    pg_add_uuid(params, op->user);
+    pg_add_i64(params, op->seq);
+}
+
 static enum cq_status write_op(const struct row_op *op, struct pg *db, struct pg_params *params)
 {
     const char *sql = NULL;
@@ -225,11 +243,16 @@ static enum cq_status write_op(const struct row_op *op, struct pg *db, struct pg
         sql = sql_device_gone;
         break;
     case OP_RETURN:
-        pg_add_i32(params, op->part);
-        pg_add_uuid(params, op->chat);
-        pg_add_uuid(params, op->user);
-        pg_add_i64(params, op->seq);
+        add_stay(params, op);
         sql = sql_return;
+        break;
+    case OP_INVITE_USED:
+        add_stay(params, op);
+        sql = sql_invite_used;
+        break;
+    case OP_INVITE_ENDED:
+        add_stay(params, op);
+        sql = sql_invite_ended;
         break;
     case OP_BLOCK:
         add_block(params, op);

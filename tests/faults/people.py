@@ -295,7 +295,7 @@ class Cast:
     # ---- playing -------------------------------------------------------------------------------
 
     def play(self, coming_and_going: bool = True, churning: bool = True) -> None:
-        loops = [self._sending(), self._reading(), self._profiles(), self._changing(), self._hiding(), self._blocking(), self._marking()]
+        loops = [self._sending(), self._reading(), self._profiles(), self._changing(), self._hiding(), self._blocking(), self._marking(), self._inviting()]
         if churning:
             loops.append(self._churning())
         if coming_and_going:
@@ -525,6 +525,39 @@ class Cast:
                 await d.refresh()
             elif r.status not in (0, 429, 503):
                 d.note("odd", text=f"REST hiding: {r.status} {r.body}")
+            await asyncio.sleep(min(float(r.headers.get("retry-after", 0.3)), 2.0))
+
+    async def _inviting(self) -> None:
+        """Owners make a link for one or two, several use it at once, and it is revoked meanwhile, or then. Each waits for its answer, whatever it is."""
+        rng = random.Random(f"{self.seed}/inviting")
+        where = [(chat, g) for chat, g in self.groups.items() if g["churn"]]
+        while True:
+            await asyncio.sleep(rng.uniform(0.5, 2.0))
+            if self.churn_rests or not where:
+                continue
+            chat, g = rng.choice(where)
+            owner, path = g["owner"].players[0], f"/api/chats/{chat}/invites"
+            r = await owner.rest.post(path, {"uses": rng.randint(1, 2)})
+            if r.status == 401:
+                await owner.refresh()
+            if r.status != 201:
+                continue
+            link = r.body["invite"]
+            await asyncio.gather(self._revoke(owner, f"{path}/{link['id']}", rng.uniform(0.0, 2.0)),
+                                 *(self._join(who, chat, link["secret"], f"{link['id'][:8]}-{i}") for i in range(2) for who in g["churn"]))
+
+    async def _join(self, who, chat: str, secret: str, cid: str) -> None:
+        r = await who.players[0].rest.post(f"/api/invites/{chat}/{secret}", {"clientId": cid})
+        self.h.add("invite_end", chat=chat, who=who.user_id, cid=cid, status=r.status)
+
+    async def _revoke(self, owner: Player, path: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        for _ in range(100):
+            r = await owner.rest.call("DELETE", path)
+            if r.status not in (0, 401, 429, 503):
+                return
+            if r.status == 401:
+                await owner.refresh()
             await asyncio.sleep(min(float(r.headers.get("retry-after", 0.3)), 2.0))
 
     async def _churning(self) -> None:

@@ -13,12 +13,15 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 import checker  # noqa: E402
 import coverage  # noqa: E402
 import drive  # noqa: E402
+import invited_plants  # noqa: E402
 import nemesis  # noqa: E402
 import three  # noqa: E402
 import unread  # noqa: E402
 from checker import Data, Line  # noqa: E402
 from client import Device  # noqa: E402
 from cluster import cut_tails, nodes_at  # noqa: E402
+from invited_plants import *  # noqa: E402,F403
+from invited_plants import PLANTS_OF_LINKS  # noqa: E402
 from people import Mute  # noqa: E402
 
 GEN = 1 << 48
@@ -43,7 +46,7 @@ class World:
         self.topics = {t: [] for t in ("chat.actions", "chat.events", "rejections", "delivery.status", "user.inbox", "mobile.push",
                                        "ws.push", "push.outcomes", "chat.events.dlq")}
         self.tables = {t: [] for t in ("messages", "members", "cursors", "cursors_quiet", "positions", "chats", "unread", "profiles", "changes",
-                                      "versions", "reactions", "hidden", "chat_marks", "blocks")}
+                                      "versions", "reactions", "hidden", "chat_marks", "blocks", "invites")}
         self.now = {}  # message → what it is since it was changed
         self.meta = {"began_ms": 1000, "audit": [], "behind": [], "log_faults": [], "rebuilt": {"messages": None},
                      "numbers": {"persistence dead_letters_total": 1},
@@ -210,6 +213,7 @@ class World:
         self.members[GROUP] = [A, B]
         self.say(A1, GROUP, "m4")
         self.say(C1, GROUP, "m5", yes=False)
+        invited_plants.play(self, GROUP, A, D)
         self.change(B1, "m2", "better")
         self.react(A1, "m3", "+1")
         self.react(A1, "m3", "-1")
@@ -279,7 +283,7 @@ def broken(w: World) -> list[str]:
 def test_all_well():
     lines = checker.check(World().data())
     assert [str(x) for x in lines if not x.ok] == []
-    assert len(lines) == len(checker.ALL) == 22
+    assert len(lines) == len(checker.ALL) == 23
     assert all(x.n for x in lines)
 
 
@@ -376,7 +380,7 @@ def plant_one_unread_too_many(w):
 def test_a_recount_leaves_out_ones_own_what_was_read_and_what_is_outside_of_the_stay():
     w = World()
     said = {r["client_id"]: r["seq"] for r in w.tables["messages"]}
-    want = {(PAIR, A): (0, 0), (PAIR, C): (2, 0), (CHAT, A): (1, 0), (CHAT, B): (0, 0), (GROUP, A): (0, 0), (GROUP, B): (2, 0), (GROUP, C): (1, 0)}
+    want = {(PAIR, A): (0, 0), (PAIR, C): (2, 0), (CHAT, A): (1, 0), (CHAT, B): (0, 0), (GROUP, A): (0, 0), (GROUP, B): (2, 0), (GROUP, C): (1, 0), (GROUP, D): (0, 0)}
     assert unread.recount(w.data()) == want
     for r in w.topics["chat.events"]:
         if r["v"]["seq"] in (said["m3"], said["m6"]):
@@ -727,6 +731,7 @@ PLANTS = {  # what is planted → the invariant that must say so (others may, to
     plant_hidden_not_in_the_view: "I21", plant_hidden_still_on_a_device: "I21", plant_hidden_for_another: "I21",
     plant_hidden_and_told_by_a_sync: "I21",
     plant_mark_takes_another_back: "I22", plant_older_mark: "I22", plant_mark_of_nobody: "I22", plant_mark_answered_and_never_logged: "I22",
+    **PLANTS_OF_LINKS,
 }
 
 
@@ -738,7 +743,7 @@ def test_a_planted_anomaly_is_named(plant):
 
 
 def test_every_invariant_is_broken_by_some_plant():
-    assert set(PLANTS.values()) == {f"I{i}" for i in range(1, 23)}
+    assert set(PLANTS.values()) == {f"I{i}" for i in range(1, 24)}
     assert set(PLANTS) == {f for name, f in globals().items() if name.startswith("plant_")}
 
 

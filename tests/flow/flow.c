@@ -232,6 +232,47 @@ static void do_rights(struct world *world, struct script *script, const struct w
     world_chat(world, &action);
 }
 
+/* invite alice @team door i1 uses 2 for 60: a link that is called door */
+static void do_invite(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_INVITE_ASKED);
+    struct invite_asked *asked = &action.action.u.invite_asked;
+
+    action.client_id = span_str(word(script, words, 4));
+    asked->invite_id = asked->hash = world_id(world, word(script, words, 3));
+    for (int i = 5; i < words->n; i++) {
+        if (strcmp(words->v[i], "approval") == 0)
+            asked->approval = true;
+        else if (strcmp(words->v[i], "uses") == 0)
+            asked->uses = (int32_t)strtoll(word(script, words, ++i), NULL, 10);
+        else if (strcmp(words->v[i], "for") == 0)
+            asked->seconds = strtoll(word(script, words, ++i), NULL, 10);
+        else
+            wrong(script, "a link has uses, a time that it holds for, or asks for approval");
+    }
+    world_chat(world, &action);
+}
+
+/* revoke alice @team door */
+static void do_revoke(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_INVITE_WITHDRAWN);
+
+    action.client_id = span_str("revoke");
+    action.action.u.invite_withdrawn.invite_id = world_id(world, word(script, words, 3));
+    world_chat(world, &action);
+}
+
+/* join dave @team door j1 */
+static void do_join(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_INVITE_USED);
+
+    action.client_id = span_str(word(script, words, 4));
+    action.action.u.invite_used.hash = world_id(world, word(script, words, 3));
+    world_chat(world, &action);
+}
+
 /* hide bob @team #1 #2 */
 static void do_hide(struct world *world, struct script *script, const struct words *words)
 {
@@ -575,7 +616,8 @@ static const struct {
     { "receipts", do_receipts }, { "timer", do_timer },     { "hide", do_hide },
     { "describe", do_describe }, { "rights", do_rights },   { "mark", do_mark },
     { "pin", do_pin },           { "unpin", do_unpin },     { "star", do_star },
-    { "unstar", do_unstar },
+    { "unstar", do_unstar },     { "invite", do_invite },   { "revoke", do_revoke },
+    { "join", do_join },
 };
 
 /* Nothing may come out unseen. */

@@ -76,7 +76,22 @@ static void print_event(struct world *world, const struct chat_event *event)
                                    member_change_kind_words[change->change],
                                    world_name(world, change->user_id));
         }
+        if (event->event.u.membership_changed.has_invited_by)
+            snprintf(text.s + at, sizeof text.s - at, " by link of %s",
+                     world_name(world, event->event.u.membership_changed.invited_by));
         world_line(world, "chat.events members #%lld by %s%s", seq, who, text.s);
+    } else if (event->event.kind == CHAT_EVENT_INVITE_MADE) {
+        const struct invite_made *made = &event->event.u.invite_made;
+
+        for (size_t i = 0; i < made->ended_n; i++)
+            at += (size_t)snprintf(text.s + at, sizeof text.s - at, " for %s",
+                                   world_name(world, made->ended[i]));
+        world_line(world, "chat.events invite #%lld by %s %s uses %d until %lld%s", seq, who,
+                   world_name(world, made->invite_id), (int)made->uses,
+                   made->has_expires_at_ms ? (long long)made->expires_at_ms : 0, text.s);
+    } else if (event->event.kind == CHAT_EVENT_INVITE_ENDED) {
+        world_line(world, "chat.events revoked #%lld by %s %s", seq, who,
+                   world_name(world, event->event.u.invite_ended.invite_id));
     } else if (event->event.kind == CHAT_EVENT_MESSAGE_DELETED) {
         world_line(world, "chat.events deleted #%lld by %s of #%lld from %s", seq, who,
                    (long long)seq_offset(event->event.u.message_deleted.message_seq),
@@ -126,6 +141,25 @@ static void print_event(struct world *world, const struct chat_event *event)
     }
 }
 
+/* Each with its end, and who joined by it. */
+static size_t print_invites(struct world *world, const struct chat_members *members, char *out,
+                            size_t cap)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < members->invites_n; i++) {
+        const struct invite_kept *invite = &members->invites[i];
+
+        at += (size_t)snprintf(
+            out + at, cap - at, " link %s #%lld-%lld", world_name(world, invite->invite_id),
+            (long long)seq_offset(invite->made_seq), (long long)seq_offset(invite->ended_seq));
+        for (size_t use = 0; use < invite->uses_n; use++)
+            at += (size_t)snprintf(out + at, cap - at, " used #%lld",
+                                   (long long)seq_offset(invite->uses[use]));
+    }
+    return at;
+}
+
 static void print_members(struct world *world, const struct chat_members *members)
 {
     struct text text = { "" };
@@ -149,6 +183,12 @@ static void print_members(struct world *world, const struct chat_members *member
                                right_words[members->rights[i].right],
                                (long long)seq_offset(members->rights[i].seq),
                                right_holders_words[members->rights[i].holders]);
+    at += print_invites(world, members, text.s + at, sizeof text.s - at);
+    for (size_t i = 0; i < members->removed_n; i++)
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, " removed %s #%lld-%lld",
+                               world_name(world, members->removed[i].user_id),
+                               (long long)seq_offset(members->removed[i].seq),
+                               (long long)seq_offset(members->removed[i].ended_seq));
     world_line(world, "members%s", text.s);
 }
 

@@ -90,6 +90,10 @@ TABLE = [
     of_group("PUT", "/description", each(404, 404, 403, 200, 200, 200), {"description": "by {role}"}),
     of_group("PUT", "/rights", each(404, 404, 403, 200, 200, 200), {"info": "admins"}),
     Row("PUT", "/api/chats/{}/rights", "/api/chats/{direct}/rights", each(404, 404, 400, 404, 400, 400), {"send": "admins"}, "direct"),
+    of_group("GET", "/invites", each(404, 404, 403, 200, 200, 200)),
+    of_group("POST", "/invites", each(404, 404, 403, 201, 201, 201), {"uses": 3}),
+    of_group("DELETE", "/invites/{missing}", each(404, 404, 403, 404, 404, 404)),
+    *(Row(method, "/api/invites/{}/{}", "/api/invites/{group}/{missing}", each(404), body, "group") for method, body in (("GET", None), ("POST", {}))),
     of_group("PUT", "/timer", each(404, 404, 403, 200, 200, 200), {"seconds": 7776000}),
     Row("PUT", "/api/chats/{}/timer", "/api/chats/{direct}/timer", each(404, 404, 200, 404, 200, 200), {"seconds": 604800}, "direct"),
     # a message of the owner's, sent while `ex` was in the group

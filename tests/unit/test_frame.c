@@ -90,7 +90,8 @@ TEST(group_frames)
 
     started.event.u.group_started = (struct group_started){ span_str("Los Ñ"), members, 2 };
     named.event.u.group_named.name = span_str("N");
-    changed.event.u.membership_changed = (struct membership_changed){ changes, 2 };
+    changed.event.u.membership_changed =
+        (struct membership_changed){ .changes = changes, .changes_n = 2 };
     buf_init(&buf, 4096);
     frame_event(&buf, &started);
     CHECK_SPAN(buf, "\"t\":\"chat\",\"chatId\":" U1

@@ -153,7 +153,8 @@ TEST(a_group_begins_and_changes)
     CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
     event.seq = 8;
     event.event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED;
-    event.event.u.membership_changed = (struct membership_changed){ changes, 3 };
+    event.event.u.membership_changed =
+        (struct membership_changed){ .changes = changes, .changes_n = 3 };
     CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
     event.seq = 9;
     event.event.kind = CHAT_EVENT_GROUP_NAMED;

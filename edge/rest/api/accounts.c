@@ -343,6 +343,7 @@ static enum call_next handle_config(struct call *call, struct pg *db)
     out_i64(&call->reply.body, "draftBytes", LIMIT_DRAFT_BYTES);
     out_i64(&call->reply.body, "pinnedMessages", LIMIT_PINNED);
     out_i64(&call->reply.body, "starred", LIMIT_STARRED);
+    out_i64(&call->reply.body, "invites", LIMIT_INVITES);
     out_rates(call);
     if (call->conf->media.store.where[0])
         out_file_limits(call);

@@ -40,6 +40,10 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
         return call_error(call, 409, "too_many_blocks",
                           "you have blocked this user %d times, as often as one may",
                           LIMIT_BLOCKS_CHAT);
+    if (span_eq_str(code, "too_many_invites"))
+        return call_error(call, 409, "too_many_invites",
+                          "the group has %d links, as many as it may: revoke one first",
+                          LIMIT_INVITES);
     if (span_eq_str(code, "too_large") || span_eq_str(code, "too_many_members"))
         return call_error(call, 413, "too_large",
                           "too large, or too many members: /api/config has the limits");

@@ -14,6 +14,8 @@ static void out_members(struct cq_buf *out, const struct member_row *members, si
         out_id(out, "userId", members[i].user);
         out_text(out, "name", members[i].name);
         out_text(out, "role", span_str(member_role_word(members[i].role)));
+        if (!id_is_zero(members[i].invited_by))
+            out_id(out, "invitedBy", members[i].invited_by);
         buf_add_byte(out, '}');
     }
     buf_add_byte(out, ']');

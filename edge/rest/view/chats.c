@@ -330,7 +330,7 @@ enum cq_status view_chat_row(struct pg *db, struct cq_id user, struct cq_id chat
 }
 
 static const char sql_members[] =
-    "SELECT m.user_id, coalesce(u.name, ''), m.role FROM view.chats c "
+    "SELECT m.user_id, coalesce(u.name, ''), m.role, m.invited_by FROM view.chats c "
     "JOIN view.members m USING (part, chat_id) LEFT JOIN view.users u USING (user_id) "
     "WHERE c.part = $2 AND c.chat_id = $1 AND CASE WHEN c.kind = 1 THEN m.left_seq IS NULL "
     "ELSE m.joined_seq = 0 END ORDER BY m.joined_seq, m.user_id";
@@ -348,7 +348,7 @@ enum cq_status view_chat_members(struct pg *db, struct cq_id chat, struct pg_res
 struct member_row member_at(const struct pg_result *rows, int i)
 {
     return (struct member_row){ pg_uuid(rows, i, 0), pg_bytes(rows, i, 1),
-                                (enum member_role)pg_i64(rows, i, 2) };
+                                (enum member_role)pg_i64(rows, i, 2), pg_uuid(rows, i, 3) };
 }
 
 /* ---- the list ------------------------------------------------------------------------- */

@@ -99,6 +99,7 @@ struct member_row {
     struct cq_id user;
     struct cq_span name;
     enum member_role role;
+    struct cq_id invited_by; /* whose link he came by; zero: none */
 };
 
 CQ_MUST_CHECK enum cq_status view_chat_members(struct pg *db, struct cq_id chat,

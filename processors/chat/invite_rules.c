@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * processors/chat/invite_rules.c - links by which others join a group. Whoever has no link that holds is told the same,
+ * whatever there is: no group, no such link, or one that is over.
+ */
+#include "processors/chat/invites.h"
+#include "processors/chat/rules.h"
+#include "schemas/names.h"
+
+/* The group, when the author is in it and may add others; else NULL and why not. */
+static struct group *find_own(const struct chat_step *step, const char **ret_code)
+{
+    struct group *group = groups_find(&step->state->groups, step->action->chat_id);
+    bool is_in = group && group_stay(group, step->action->user_id, step->seq);
+
+    *ret_code = !is_in ? "not_found" : !chat_may(step, RIGHT_ADD) ? "forbidden" : NULL;
+    return *ret_code ? NULL : group;
+}
+
+/* ---- made --------------------------------------------------------------------------------- */
+
+static struct invite_kept asked_for(const struct chat_step *step)
+{
+    const struct invite_asked *asked = &step->action->action.u.invite_asked;
+
+    return (struct invite_kept){
+        .invite_id = asked->invite_id,
+        .hash = asked->hash,
+        .by = step->action->user_id,
+        .made_seq = step->seq,
+        .expires_at_ms = asked->seconds ? step->log_ms + 1000 * asked->seconds : 0,
+        .most = asked->uses,
+        .approval = asked->approval,
+    };
+}
+
+static enum cq_status make_invite(struct chat_step *step, struct group *group,
+                                  const struct invite_made *made)
+{
+    const struct invite_kept invite = asked_for(step);
+    struct chat_event *event = chat_emit_event(step);
+    enum cq_status st;
+    size_t ended_n;
+    struct cq_id *ended = invites_end_over(group, step->seq, step->log_ms, step->arena, &ended_n);
+
+    if (!event)
+        return CQ_FATAL;
+    if (!ended)
+        return CQ_AGAIN;
+    event->event.kind = CHAT_EVENT_INVITE_MADE;
+    event->event.u.invite_made = *made;
+    event->event.u.invite_made.ended = ended;
+    event->event.u.invite_made.ended_n = ended_n;
+    st = invite_make(group, &invite);
+    return st == CQ_OK ? chat_emit_members(step, group) : st;
+}
+
+static bool within_bounds(const struct invite_asked *asked)
+{
+    return asked->seconds >= 0 && asked->seconds <= LIMIT_INVITE_ASKED_SECONDS_MAX &&
+           asked->uses >= 0 && asked->uses <= LIMIT_INVITE_ASKED_USES_MAX;
+}
+
+/* Who asks again under the same client id finds the first in the view. */
+static enum cq_status rule_invite_asked(struct chat_step *step)
+{
+    const struct chat_action *action = step->action;
+    const struct invite_asked *asked = &action->action.u.invite_asked;
+    const struct invite_kept invite = asked_for(step);
+    struct chat_event made = {
+        .chat_id = action->chat_id,
+        .seq = step->seq,
+        .user_id = action->user_id,
+        .client_id = action->client_id,
+        .event.kind = CHAT_EVENT_INVITE_MADE,
+        .event.u.invite_made = { .invite_id = invite.invite_id,
+                                 .hash = invite.hash,
+                                 .has_expires_at_ms = invite.expires_at_ms != 0,
+                                 .expires_at_ms = invite.expires_at_ms,
+                                 .uses = invite.most,
+                                 .approval = invite.approval },
+    };
+    const struct dedupe_entry *first;
+    struct dedupe_entry entry;
+    enum cq_status st;
+    const char *code;
+    struct group *group = find_own(step, &code);
+
+    if (!group)
+        return chat_reject(step, action->chat_id, code);
+    if (!action->client_id.n || !within_bounds(asked))
+        return chat_reject(step, action->chat_id, "bad_request");
+    if (!chat_dedupe_entry(&made, step->log_ms, &entry))
+        return CQ_FATAL;
+    first = chat_first(step, entry.id);
+    if (first) {
+        step->repeated = first->content == entry.content;
+        return step->repeated ? CQ_OK : chat_reject(step, action->chat_id, "conflict");
+    }
+    if (!invites_have_room(group, step->seq, step->log_ms))
+        return chat_reject(step, action->chat_id, "too_many_invites");
+    st = make_invite(step, group, &made.event.u.invite_made);
+    return st == CQ_OK ? dedupe_add(&step->state->dedupe, &entry) : st;
+}
+const struct chat_rule chat_rule_invite_asked = {
+    rule_invite_asked, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
+                           TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS)
+};
+
+static enum cq_status rule_invite_withdrawn(struct chat_step *step)
+{
+    const struct chat_action *action = step->action;
+    struct cq_id id = action->action.u.invite_withdrawn.invite_id;
+    struct invite_kept *invite = NULL;
+    struct chat_event *event;
+    const char *code;
+    struct group *group = find_own(step, &code);
+
+    if (group && !(invite = invite_find(group, id, step->seq)))
+        code = "not_found";
+    if (code)
+        return chat_reject(step, action->chat_id, code);
+    if (!(event = chat_emit_event(step)))
+        return CQ_FATAL;
+    event->event.kind = CHAT_EVENT_INVITE_ENDED;
+    event->event.u.invite_ended.invite_id = id;
+    invite_end(group, invite, step->seq);
+    return chat_emit_members(step, group);
+}
+const struct chat_rule chat_rule_invite_withdrawn = {
+    rule_invite_withdrawn, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
+                               TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS)
+};
+
+/* ---- used --------------------------------------------------------------------------------- */
+
+/* Who is in it already; an event says that the view has come past. */
+static enum cq_status change_nothing(struct chat_step *step)
+{
+    struct chat_event *event = chat_emit_event(step);
+
+    if (!event)
+        return CQ_FATAL;
+    event->event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED;
+    step->repeated = true;
+    return CQ_OK;
+}
+
+/* The entry of the dedupe window of somebody who comes by a link. */
+static bool entry_of_join(const struct chat_step *step, const struct invite_kept *invite,
+                          struct dedupe_entry *ret)
+{
+    const struct chat_action *action = step->action;
+    struct member_change change = { action->user_id, MEMBER_CHANGE_KIND_ADD };
+    const struct chat_event event = {
+        .chat_id = action->chat_id,
+        .seq = step->seq,
+        .user_id = action->user_id,
+        .client_id = action->client_id,
+        .event = { CHAT_EVENT_MEMBERSHIP_CHANGED,
+                   .u.membership_changed = { .changes = &change,
+                                             .changes_n = 1,
+                                             .has_invite_id = true,
+                                             .invite_id = invite->invite_id } },
+    };
+
+    return chat_dedupe_entry(&event, step->log_ms, ret);
+}
+
+static enum cq_status join(struct chat_step *step, struct group *group, struct invite_kept *invite)
+{
+    struct member_change *change = ARENA_NEW(step->arena, struct member_change);
+    const struct invite_kept by = *invite;
+    struct dedupe_entry entry;
+    enum cq_status st;
+
+    if (!change)
+        return CQ_AGAIN;
+    if (!entry_of_join(step, invite, &entry))
+        return CQ_FATAL;
+    *change = (struct member_change){ step->action->user_id, MEMBER_CHANGE_KIND_ADD };
+    st = invite_use(group, invite, step->seq);
+    if (st == CQ_OK)
+        st = chat_accept_changes(step, group, change, 1, &by);
+    return st == CQ_OK ? dedupe_add(&step->state->dedupe, &entry) : st;
+}
+
+static enum cq_status rule_invite_used(struct chat_step *step)
+{
+    const struct chat_action *action = step->action;
+    struct group *group = groups_find(&step->state->groups, action->chat_id);
+    struct invite_kept *invite;
+
+    if (group && group_stay(group, action->user_id, step->seq))
+        return change_nothing(step);
+    if (!action->client_id.n)
+        return chat_reject(step, action->chat_id, "bad_request");
+    /* he was let in under this client id, and is gone since: sent again it is no second coming */
+    if (chat_first(step, change_id(action->chat_id, action->user_id, action->client_id)))
+        return chat_reject(step, action->chat_id, "conflict");
+    invite = group ? invite_open(group, action->action.u.invite_used.hash, step->seq, step->log_ms)
+                   : NULL;
+    if (!invite)
+        return chat_reject(step, action->chat_id, "not_found");
+    if (invite->approval || group_was_removed(group, action->user_id, step->seq))
+        return chat_reject(step, action->chat_id, "forbidden");
+    if (group_count(group, step->seq) >= LIMIT_GROUP_MEMBERS)
+        return chat_reject(step, action->chat_id, "too_many_members");
+    return join(step, group, invite);
+}
+const struct chat_rule chat_rule_invite_used = {
+    rule_invite_used, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
+                          TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS) |
+                          TOPIC_BIT(TOPIC_DELIVERY_STATUS)
+};

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Links by which others join a group: by how many, until when, and by whom who was removed. Over two gateways, two devices each, with a processor that dies."""
+import asyncio
+import uuid
+
+from client import MARK, scenario, until
+from look import made_anew, records, rows, started, view_is_level
+from test_accounts import From, an_edge
+from test_changes import pairs
+
+KEPT = "SELECT * FROM view.invites WHERE chat_id = %s ORDER BY made_seq"
+CAME = "SELECT user_id, joined_seq, left_seq, invited_by FROM view.members WHERE chat_id = %s ORDER BY joined_seq, user_id"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+async def invited(device, chat: str, **asked) -> dict:
+    return (await device.rest.post(f"/api/chats/{chat}/invites", asked, expect=201)).body["invite"]
+
+
+async def join(device, chat: str, link: dict, client_id: str | None = None):
+    return await getattr(device, "rest", device).post(f"/api/invites/{chat}/{link['secret']}", {"clientId": client_id or uuid.uuid4().hex})
+
+
+async def listed(device, chat: str) -> list[dict]:
+    return (await device.rest.get(f"/api/chats/{chat}/invites", expect=200)).body["invites"]
+
+
+async def people(device, chat: str) -> dict:
+    return {m["userId"]: m.get("invitedBy") for m in (await device.rest.get(f"/api/chats/{chat}", expect=200)).body["chat"]["members"]}
+
+
+@scenario(240)
+async def test_links(stack, net):
+    (alice, alice2), (bob, _), (carol, carol2), (dave, _), (erin, _) = await pairs(net, "alice", "bob", "carol", "dave", "erin")
+    chat, direct = await net.group(alice, bob), await net.direct(alice, bob)
+    path = f"/api/chats/{chat}/invites"
+
+    # made by who may add, once under a client id; shown to these alone, and the secret again
+    for device, where, status in ((bob, path, 403), (carol, path, 404), (alice, f"/api/chats/{direct}/invites", 400)):
+        assert (await device.rest.post(where, {})).status == status
+    for bad in ({"uses": 0}, {"uses": 1025}, {"seconds": 0}, {"seconds": 31536001}, {"clientId": "a b"}):
+        assert (await alice.rest.post(path, bad)).status == 400, bad
+    one = await invited(alice, chat, clientId="one", uses=1)
+    assert (one["by"], one["uses"], one["used"]) == (alice.user_id, 1, 0)
+    assert await invited(alice2, chat, clientId="one", uses=1) == one == (await listed(alice, chat))[0]
+    assert (await alice.rest.post(path, {"clientId": "one", "uses": 2})).status == 409
+    assert (await bob.rest.get(path)).status == 403 and (await carol.rest.get(path)).status == 404
+
+    # whoever has it sees the group's name and size, and no more
+    seen = (await carol.rest.get(f"/api/invites/{chat}/{one['secret']}", expect=200)).body["invite"]
+    name = (await alice.rest.get(f"/api/chats/{chat}", expect=200)).body["chat"]["name"]
+    assert seen == {"chatId": chat, "name": name, "members": 2, "member": False}
+    no = await carol.rest.get(f"/api/invites/{chat}/{uuid.uuid4()}")
+    assert no.status == 404 and (await carol.rest.get(f"/api/invites/{direct}/{one['secret']}")).status == 404
+
+    # several at once by a link for one, and each twice
+    asked = [(d, d.user_id[:8]) for d in (carol, dave, erin) for _ in range(2)]
+    answers = await asyncio.gather(*(join(d, chat, one, client_id) for d, client_id in asked))
+    by_user = {d.user_id: sorted(a.status for (who, _), a in zip(asked, answers, strict=True) if who is d) for d in (carol, dave, erin)}
+    assert sorted(by_user.values()) == [[200, 200], [404, 404], [404, 404]], by_user
+    first = next(d for d in (carol, dave, erin) if by_user[d.user_id] == [200, 200])
+    for d in (alice, alice2, bob):
+        await d.wait(lambda d=d: any(f.get("invitedBy") == alice.user_id and f["changes"] == [{"userId": first.user_id, "change": "add"}]
+                                     for f in d.member_log if f["t"] == "member"), 30, "by whose link")
+    await first.wait(lambda: any(f["t"] == "chat" and f["chatId"] == chat for f in first.member_log), 30, "the group")
+    assert await people(alice, chat) == {alice.user_id: None, bob.user_id: None, first.user_id: alice.user_id}
+    assert await listed(alice, chat) == []
+    gone = await next(d for d in (carol, dave) if d is not first).rest.get(f"/api/invites/{chat}/{one['secret']}")
+    assert (gone.status, gone.body["error"]["code"]) == (no.status, no.body["error"]["code"])
+    said = await first.told(f"{MARK} hello", chat)
+    await alice2.sees(said.content)
+
+    # the processor dies between two: there is room for two, whoever asks how often
+    others = [d for d in (carol, dave, erin) if d is not first]
+    two = await invited(alice, chat, uses=2)
+    asking = asyncio.create_task(join(others[0], chat, two, "again"))
+    await asyncio.to_thread(stack.role("chat").kill9)
+    await started(stack.role("chat"))
+    assert (await asking).status in (200, 503)
+    assert [(await join(others[0], chat, two, "again")).status for _ in range(2)] == [200, 200]
+    assert (await join(others[1], chat, two)).status == 200
+    await others[1].rest.call("DELETE", f"/api/chats/{chat}/members/{others[1].user_id}", expect=200)
+    assert (await join(others[1], chat, two)).status == 404
+
+    # revoked, over by time, and for who was removed: none lets in
+    three, brief = await invited(alice, chat), await invited(alice, chat, seconds=1)
+    assert (await bob.rest.call("DELETE", f"{path}/{three['id']}")).status == 403
+    assert [(await alice.rest.call("DELETE", f"{path}/{three['id']}")).status for _ in range(2)] == [200, 200]
+    assert (await alice.rest.call("DELETE", f"{path}/{uuid.uuid4()}")).status == 404
+
+    async def is_over():
+        return (await others[1].rest.get(f"/api/invites/{chat}/{brief['secret']}")).status == 404
+
+    await until(is_over, 30, "the end of a link")
+    for link in (three, brief):
+        assert (await join(others[1], chat, link)).status == 404
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/members/{others[0].user_id}", expect=200)
+    last = await invited(alice, chat)
+    assert (await join(others[0], chat, last)).status == 403
+    assert [link["id"] for link in await listed(alice, chat)] == [last["id"]]
+
+    # everybody, when everybody may add; ten of a group
+    await alice.rest.call("PUT", f"/api/chats/{chat}/rights", {"add": "everyone"}, expect=200)
+    for _ in range(9):
+        await invited(bob, chat)
+    assert (await bob.rest.post(path, {})).body["error"]["code"] == "too_many_invites"
+    await bob.rest.call("DELETE", f"{path}/{last['id']}", expect=200)
+    await invited(bob, chat)
+
+    # a view that is made anew has the same
+    await view_is_level(stack)
+    had = [await rows(stack, sql, chat) for sql in (KEPT, CAME)]
+    assert [(r["used"], r["most"]) for r in had[0]][:2] == [(1, 1), (2, 2)]
+    assert [r["invited_by"] for r in had[1]] == [NOBODY, NOBODY] + 3 * [alice.user_id]
+    await made_anew(stack)
+    await view_is_level(stack)
+    assert [await rows(stack, sql, chat) for sql in (KEPT, CAME)] == had
+
+
+@scenario(120)
+async def test_t51_a_link_tells_nobody_anything(stack, net):
+    (alice, _), (eve, _) = await pairs(net, "alice", "eve")
+    chat = await net.group(alice)
+    path = f"/api/chats/{chat}/invites"
+    full, ended, holds = await invited(alice, chat, uses=1), await invited(alice, chat), await invited(alice, chat)
+    _, bob = await net.user("bob", gateway=0)
+    assert (await join(bob, chat, full)).status == 200
+    await alice.rest.call("DELETE", f"{path}/{ended['id']}", expect=200)
+    await view_is_level(stack)
+
+    # of a link that holds no more as of none, and of no group: one answer, whichever is asked
+    places = [f"/api/invites/{chat}/{secret}" for secret in (full["secret"], ended["secret"], holds["id"], uuid.uuid4())] + [f"/api/invites/{uuid.uuid4()}/{holds['secret']}"]
+    answers = [await eve.rest.call(method, place, body) for place in places for method, body in (("GET", None), ("POST", {}))]
+    assert {(a.status, a.body["error"]["code"], a.body["error"]["message"]) for a in answers} == {(404, "not_found", answers[0].body["error"]["message"])}
+    assert (await eve.rest.get(path)).status == 404
+
+    # what is kept is no way in: neither log nor view has a secret, and what they have is none
+    text = [str(v) for topic in ("chat.actions", "chat.events", "members", "rejections") for _, _, v in await records(stack, topic)]
+    kept = await rows(stack, KEPT, chat)
+    assert any(holds["id"] in t for t in text) and len(kept) == 3
+    assert not any(link["secret"] in t for t in [*text, str(kept)] for link in (full, ended, holds))
+    for row in kept:
+        for shown in (row["hash"], row["invite_id"]):
+            assert (await eve.rest.post(f"/api/invites/{chat}/{shown}", {})).status == 404
+
+    # guessing: told to wait, and nobody's link is locked by it
+    with an_edge(stack, LINK_GUESS_PER_ADDRESS_HOUR="4"):
+        async with From(token=eve.tokens.access) as guesser:
+            for left in (4, 3, 2, 1):
+                assert (await guesser.get(f"/api/invites/{chat}/{uuid.uuid4()}")).status == 404, left
+            for method, body in (("GET", None), ("POST", {})):
+                r = await guesser.call(method, f"/api/invites/{chat}/{uuid.uuid4()}", body)
+                assert (r.status, r.body["error"]["code"]) == (429, "rate_limited")
+            await guesser.get(f"/api/invites/{chat}/{holds['secret']}", expect=200)
+            assert (await join(guesser, chat, holds)).status == 200
