@@ -13,8 +13,6 @@ enum cq_status user_tell_marked(struct user_step *step, const struct user_event 
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame = { 0 };
     const struct user_entry *user = sessions_user(&step->state->sessions, event->user_id);
-    enum cq_status st = CQ_OK;
-    struct cq_span text;
 
     buf_init(&frame, MARKED_FRAME_MAX);
     if (!user || !user->sessions_n)
@@ -22,11 +20,7 @@ enum cq_status user_tell_marked(struct user_step *step, const struct user_event 
     frame_marked(&frame, event);
     if (frame.failed)
         return CQ_FATAL;
-    text = arena_copy(step->arena, buf_span(&frame));
-    for (int i = 0; st == CQ_OK && i < user->sessions_n; i++)
-        st = user_emit_push(step, user->id, user->sessions[i].id, user->sessions[i].slot,
-                            WS_ENTRY_KIND_FRAME, text);
-    return st;
+    return user_tell_devices(step, user, arena_copy(step->arena, buf_span(&frame)), false);
 }
 
 /* A chat is put away or pinned, not both: the later of the two ends the other, and the fact says so. */

@@ -19,9 +19,6 @@ static enum cq_status tell_devices(struct user_step *step, const struct user_eve
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf frame = { 0 };
     const struct user_entry *u = sessions_user(&step->state->sessions, e->user_id);
-    bool is_about_reads = tells_reads(e);
-    enum cq_status st = CQ_OK;
-    struct cq_span text;
 
     buf_init(&frame, PROFILE_FRAME_MAX);
     if (!u || !u->sessions_n)
@@ -29,14 +26,7 @@ static enum cq_status tell_devices(struct user_step *step, const struct user_eve
     frame_profile(&frame, e);
     if (frame.failed)
         return CQ_FATAL;
-    text = arena_copy(step->arena, buf_span(&frame));
-    for (int i = 0; st == CQ_OK && i < u->sessions_n; i++) {
-        st = user_emit_push(step, u->id, u->sessions[i].id, u->sessions[i].slot,
-                            WS_ENTRY_KIND_FRAME, text);
-        if (st == CQ_OK && is_about_reads)
-            user_push_says_reads(step, u);
-    }
-    return st;
+    return user_tell_devices(step, u, arena_copy(step->arena, buf_span(&frame)), tells_reads(e));
 }
 
 static enum cq_status rule_signed_up(struct user_step *step, const struct user_action *a)

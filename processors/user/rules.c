@@ -205,6 +205,25 @@ enum cq_status user_emit_push(struct user_step *step, struct cq_id user, struct 
     return CQ_OK;
 }
 
+enum cq_status user_tell_devices(struct user_step *step, const struct user_entry *user,
+                                 struct cq_span frame, bool says_reads)
+{
+    enum cq_status st = CQ_OK;
+
+    for (int i = 0; st == CQ_OK && i < user->sessions_n; i++) {
+        const struct live_session *session = &user->sessions[i];
+
+        /* A turn that is stepped again knows sessions that opened after this record: `ready` is
+         * the first frame of each. */
+        if (!session_opened_by(session, step->offset))
+            continue;
+        st = user_emit_push(step, user->id, session->id, session->slot, WS_ENTRY_KIND_FRAME, frame);
+        if (st == CQ_OK && says_reads)
+            user_push_says_reads(step, user);
+    }
+    return st;
+}
+
 enum cq_status user_emit_close(struct user_step *step, struct cq_id user, struct cq_id session,
                                int32_t slot, const char *reason)
 {

@@ -189,6 +189,12 @@ CQ_MUST_CHECK enum cq_status user_emit_push(struct user_step *step, struct cq_id
                                             struct cq_id session, int32_t slot,
                                             enum ws_entry_kind kind, struct cq_span frame);
 
+/** A frame for each session of this user that was open when the record of this step was written.
+ * `says_reads`: each entry says whether the user's reads are hidden, too. */
+CQ_MUST_CHECK enum cq_status user_tell_devices(struct user_step *step,
+                                               const struct user_entry *user, struct cq_span frame,
+                                               bool says_reads);
+
 /** The last output, an entry of ws.push, says whether this user's reads are hidden, as it is known now: a
  * replay of an older action must not undo a newer one. */
 void user_push_says_reads(struct user_step *step, const struct user_entry *u);

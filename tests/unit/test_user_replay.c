@@ -26,25 +26,14 @@ static const struct presence opened = {
                .u.session_entry = { { { 2 } }, { { 3 } }, 0, { { 4 } }, 0 } },
 };
 
-/* Records of this topic that one message makes when it is stepped at this offset of user.inbox: the
- * device of its recipient is known all along, and its session was opened at OPENED_AT. */
-static int outputs_at(enum topic topic, int64_t offset)
+/* Records of this topic that this one makes when it is stepped at this offset of user.inbox: the
+ * device of the user it is for is known all along, and its session was opened at OPENED_AT. */
+static int outputs_of(const struct user_inbox *record, enum topic topic, int64_t offset)
 {
     struct user_state state;
     struct user_outputs out = { .max = USER_OUTPUTS_MAX };
     struct cq_arena *arena = arena_new(ARENA_BYTES);
     struct cq_id to = id_of(1);
-    struct delivery_item item = { .class = FRAME_CLASS_MESSAGE,
-                                  .chat_id = id_of(8),
-                                  .seq = seq_make(TOPIC_GENERATION, 0),
-                                  .message_id = id_of(9),
-                                  .sender_id = id_of(7),
-                                  .frame = span_str("\"t\":\"message\"}"),
-                                  .to = &to,
-                                  .to_n = 1 };
-    struct user_inbox record = { .body = { USER_INBOX_DELIVERY_BATCH,
-                                           .u.delivery_batch = { DELIVERY_ORIGIN_CHAT_ACTIONS,
-                                                                 TOPIC_GENERATION, &item, 1 } } };
     struct user_step step = {
         .state = &state, .offset = offset, .arena = arena, .out = &out, .room = SIZE_MAX
     };
@@ -64,7 +53,7 @@ static int outputs_at(enum topic topic, int64_t offset)
                                                          .source = { TOPIC_GENERATION, 0, 2 },
                                                          .address.token = span_str("T") }) !=
             CQ_OK ||
-        user_restore(&state, &opened) != CQ_OK || user_step(&step, &record, &why) != CQ_OK)
+        user_restore(&state, &opened) != CQ_OK || user_step(&step, record, &why) != CQ_OK)
         return -1;
     for (size_t i = 0; i < out.n; i++)
         n += out.v[i].topic == topic;
@@ -72,6 +61,33 @@ static int outputs_at(enum topic topic, int64_t offset)
     user_state_release(&state);
     arena_free(arena);
     return n;
+}
+
+static int outputs_at(enum topic topic, int64_t offset)
+{
+    struct cq_id to = id_of(1);
+    struct delivery_item item = { .class = FRAME_CLASS_MESSAGE,
+                                  .chat_id = id_of(8),
+                                  .seq = seq_make(TOPIC_GENERATION, 0),
+                                  .message_id = id_of(9),
+                                  .sender_id = id_of(7),
+                                  .frame = span_str("\"t\":\"message\"}"),
+                                  .to = &to,
+                                  .to_n = 1 };
+    struct user_inbox record = { .body = { USER_INBOX_DELIVERY_BATCH,
+                                           .u.delivery_batch = { DELIVERY_ORIGIN_CHAT_ACTIONS,
+                                                                 TOPIC_GENERATION, &item, 1 } } };
+
+    return outputs_of(&record, topic, offset);
+}
+
+/* The same for what the user himself did with another of his devices. */
+static int told_at(struct user_action action, int64_t offset)
+{
+    struct user_inbox record = { .body = { USER_INBOX_USER_ACTION, .u.user_action = action } };
+
+    record.body.u.user_action.user_id = id_of(1);
+    return outputs_of(&record, TOPIC_WS_PUSH, offset);
 }
 
 TEST(a_session_gets_what_comes_after_its_opening)
@@ -83,6 +99,27 @@ TEST(a_session_gets_what_comes_after_its_opening)
 TEST(a_replayed_delivery_from_before_a_session_is_not_for_it)
 {
     CHECK_EQ(outputs_at(TOPIC_WS_PUSH, OPENED_AT - 1), 0);
+}
+
+/* A client may count on it that `ready` is the first numbered frame of its session. */
+TEST(a_replayed_change_of_ones_own_from_before_a_session_is_not_told_to_it)
+{
+    struct user_action name = { .action = { USER_ACTION_PROFILE_EDITED,
+                                            .u.profile_edited = { span_str("Ann") } } };
+    struct user_action about = { .action = { USER_ACTION_PROFILE_DETAILS_EDITED,
+                                             .u.profile_details_edited = {
+                                                 .has_about = true, .about = span_str("Hi") } } };
+    struct user_action marks = {
+        .action = { USER_ACTION_CHAT_MARKED,
+                    .u.chat_marked = { .chat_id = id_of(8), .has_pinned = true, .pinned = true } }
+    };
+
+    CHECK_EQ(told_at(name, OPENED_AT + 1), 1);
+    CHECK_EQ(told_at(about, OPENED_AT + 1), 1);
+    CHECK_EQ(told_at(marks, OPENED_AT + 1), 1);
+    CHECK_EQ(told_at(name, OPENED_AT - 1), 0);
+    CHECK_EQ(told_at(about, OPENED_AT - 1), 0);
+    CHECK_EQ(told_at(marks, OPENED_AT - 1), 0);
 }
 
 /* The turn that opened the session failed after presence had kept it: what was a push before is one
