@@ -8,6 +8,7 @@ new devices. All choices come from the seed; what the system answers, and when, 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import uuid
 
@@ -27,6 +28,7 @@ class Player(Device):
     def __init__(self, history: History, home: bool, *args, **options):
         super().__init__(*args, **options)
         self.h, self.home, self.away_for_good = history, home, False
+        self.sync_limit_s = math.inf  # as long as a fault lasts; a run that never settles says so
         self._how = "sync"
         self._states: dict[str, tuple[int, bool]] = {}  # message → what was noted of it
         self._gone: set[str] = set()  # the same of what is gone
@@ -58,6 +60,8 @@ class Player(Device):
 
     async def _sync(self, at):
         await super()._sync(at)
+        if not self.caught_up:
+            return
         self.note("caught_up", session=self.session)
         # A refusal is told to sockets only, and no sync has it: who was away then asks by sending again.
         for out in self.outbox.values():

@@ -179,6 +179,7 @@ class Device:
         # this connection
         self.session: str | None = None
         self.caught_up = False
+        self.sync_limit_s = SYNC_LIMIT_S
         self.logged_out = False
         self._news = asyncio.Event()
         self._ws = None
@@ -539,7 +540,8 @@ class Device:
     # ---- catching up -------------------------------------------------------------------------------
 
     async def _sync(self, at: str) -> None:
-        await self.sync(at)
+        if not await self.sync(at):
+            return
         held, self._held = self._held, []
         for f in held:
             self._merge_live(f)
@@ -547,16 +549,16 @@ class Device:
         self._send_receipts()
         self._news.set()
 
-    async def sync(self, at: str | None = None) -> None:
-        """Ask until everything up to `at` is merged. Only the answers move the cursor."""
-        end = asyncio.get_running_loop().time() + SYNC_LIMIT_S
+    async def sync(self, at: str | None = None) -> bool:
+        """Ask until everything up to `at` is merged: whether it is. Only the answers move the cursor."""
+        end = asyncio.get_running_loop().time() + self.sync_limit_s
         while asyncio.get_running_loop().time() < end:
             params = {"cursor": self.cursor}
             if at:
                 params["at_least"] = at
             r = await self.rest.call("GET", "/api/sync", params=params)
             if r.status == 401 and not await self.refresh() and self.logged_out:
-                return
+                return False
             if r.status != 200:
                 await asyncio.sleep(min(float(r.headers.get("retry-after", 0.2)), 2.0))
                 continue
@@ -574,8 +576,9 @@ class Device:
                 self._take_marks(m["chatId"], m["marks"])
             self.cursor = r.body["cursor"]
             if not r.body["more"]:
-                return
-        self._odd(f"sync did not catch up in {SYNC_LIMIT_S} s: {r.status} {r.body}")
+                return True
+        self._odd(f"sync did not catch up in {self.sync_limit_s} s: {r.status} {r.body}")
+        return False
 
     def _merge_live(self, f: dict) -> None:
         kind = f["t"]
