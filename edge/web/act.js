@@ -3,8 +3,9 @@
 //
 // Names that the browser tests hold on to: #find-phone #composer #group-name #group-members #file #caption,
 // [data-action=find|send|new-group|send-files|main-menu|chat-menu], [data-chat-id] in the list, [data-message-id][data-tick] in a chat.
-import { ask, menu, menuKeys } from "./dialogs.js";
+import { ask, menu, menuKeys } from "./keys.js";
 import { List } from "./list.js";
+import { isMuted, may } from "./marks.js";
 import { Mentions } from "./mention.js";
 import { ApiError } from "./session.js";
 import { Thread } from "./thread.js";
@@ -12,15 +13,20 @@ import { errorWords, preview, REACTIONS, titleOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const MINUTE_MS = 60000;
-const SCREENS = { info: () => import("./info.js"), settings: () => import("./settings.js") }; // rarely needed: loaded then
+const SCREENS = { // rarely needed: loaded then
+  info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
+  search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"),
+};
 const canHover = () => matchMedia("(hover: hover)").matches;
 
 export class Act {
   constructor(session, engine, view, files, notice) {
     Object.assign(this, { session, engine, view, files, notice, model: engine.model });
     this.mentions = new Mentions(engine, $("composer"), $("suggest"));
-    this.screens = {};
+    this.screens = {}; // name → promise
     view.lost = () => this.#noContext();
+    view.refill = () => this.#fill();
+    view.load = (name) => void this.screen(name).catch(() => {}); // tried again when it is drawn again
   }
 
   end() {
@@ -59,7 +65,7 @@ export class Act {
 
   /** The chat above or below in the list. */
   #next(step) {
-    const ids = this.model.sorted().map((chat) => chat.chatId);
+    const ids = this.model.listed(this.view.list.folder).map((chat) => chat.chatId);
     const at = ids.indexOf(this.engine.openChat);
     const to = ids[at < 0 ? 0 : at + step];
     if (to) this.open(to);
@@ -116,7 +122,7 @@ export class Act {
       return;
     }
     const replyTo = chat.replyTo ?? undefined;
-    this.engine.write(chat, "", null);
+    this.engine.write(chat, "", null, true);
     this.#fill();
     this.engine.looks?.typed(chat, false);
     this.engine.send(chat, text, { replyTo, mentions: this.mentions.of(chat, text) });
@@ -130,16 +136,21 @@ export class Act {
 
   #messageOf(e) {
     const { messageId, clientId } = e.closest("[data-message-id]").dataset;
-    return this.chat.ids.get(messageId) ?? this.model.outgoing(clientId);
+    return this.model.find(this.chat, messageId) ?? this.model.outgoing(clientId);
   }
 
   menuOf(e) {
     const row = e.closest(".message");
     const m = row && this.#messageOf(row);
     if (!m || m.state) return;
-    const entries = m.deleted || this.chat.left ? [] : this.#changes(m);
+    const entries = m.deleted ? [] : this.chat.left ? this.#stars(m) : this.#changes(m);
     if (this.engine.can.has("hiding")) entries.push({ text: "Delete for me", className: "plain danger", run: this.#safely(() => this.#hide(m)) });
     if (entries.length) menu(row.querySelector(".more"), entries, "What to do with this message");
+  }
+
+  #stars(m) {
+    if (!this.engine.can.has("stars")) return [];
+    return [{ text: m.starred ? "Remove star" : "Star", run: this.#safely(() => this.engine.changeMessage(m, m.starred ? "DELETE" : "PUT", "/star")) }];
   }
 
   /** What others see, too. */
@@ -157,13 +168,24 @@ export class Act {
         entries.push({ text: reaction, label: own ? `Take ${reaction} back` : `React with ${reaction}`, className: own ? "sign own" : "sign", run: act(() => this.#react(m, reaction)) });
       }
     }
-    if (still && engine.can.has("replies")) entries.push({ text: "Reply", run: act(() => this.#reply(m)) });
+    if (still && may(this.chat, "send") && engine.can.has("replies")) entries.push({ text: "Reply", run: act(() => this.#reply(m)) });
+    entries.push(...this.#stars(m));
+    if (still && may(this.chat, "info") && engine.can.has("pins")) {
+      const pinned = this.chat.pins.some((p) => p.messageId === m.id);
+      entries.push({ text: pinned ? "Unpin" : "Pin", run: act(() => engine.changeMessage(m, pinned ? "DELETE" : "PUT", "/pin")) });
+    }
+    if (engine.can.has("forwards") && (m.mediaId ? mine : m.content)) entries.push({ text: "Forward", run: act(() => this.#about("forward", m)) });
     if (m.content) entries.push({ text: "Copy text", run: act(() => navigator.clipboard.writeText(m.content)) });
-    if (still && mine && m.content && engine.can.has("edits") && age < (engine.limits.editMinutes ?? 0) * MINUTE_MS) entries.push({ text: "Edit", run: act(() => this.#edit(m)) });
+    if (mine) entries.push({ text: "Info", run: act(() => this.#about("receipts", m)) });
+    if (still && mine && m.content && may(this.chat, "send") && engine.can.has("edits") && age < (engine.limits.editMinutes ?? 0) * MINUTE_MS) entries.push({ text: "Edit", run: act(() => this.#edit(m)) });
     if (still && (mine || leads) && engine.can.has("deletions") && age < (engine.limits.deleteHours ?? 0) * 60 * MINUTE_MS) {
       entries.push({ text: "Delete for everyone", className: "plain danger", run: act(() => this.#delete(m)) });
     }
     return entries;
+  }
+
+  async #about(what, m) {
+    await (await this.screen("message"))[what](m);
   }
 
   #react(m, reaction) {
@@ -197,17 +219,18 @@ export class Act {
 
   // Screens of their own
 
-  async screen(name) {
-    const loaded = await SCREENS[name]().catch(() => {
-      throw new ApiError(0, "not_loaded", "This part of the page could not be loaded. Look at your connection, or load the page again.", 0);
-    });
-    if (!this.screens[name]) {
-      const screen = (this.screens[name] = new loaded.Screen(this));
+  screen(name) {
+    return (this.screens[name] ??= SCREENS[name]().then(({ Screen }) => {
+      const screen = new Screen(this);
       this.view.screens.push(screen);
       Object.assign(this.actions, screen.actions);
       Object.assign(this.forms, screen.forms);
-    }
-    return this.screens[name];
+      this.view.later();
+      return screen;
+    }, () => {
+      delete this.screens[name];
+      throw new ApiError(0, "not_loaded", "This part of the page could not be loaded. Look at your connection, or load the page again.", 0);
+    }));
   }
 
   async #open(name, what = "show") {
@@ -222,6 +245,8 @@ export class Act {
     const act = this.#safely;
     const direct = chat.kind === "direct";
     const entries = [{ text: direct ? "Contact info" : "Group info", run: act(() => this.#open("info")) }];
+    if (engine.can.has("search")) entries.push({ text: "Search in this chat", run: act(() => this.#open("search", "inside")) });
+    if (!chat.left) entries.push({ text: isMuted(chat) ? "Unmute" : "Mute", run: act(() => this.#open("menus", "mute")) });
     if (engine.can.has("timers") && !chat.left) entries.push({ text: "Disappearing messages", run: act(() => this.#open("info", "timer")) });
     if (direct && engine.can.has("blocks")) {
       entries.push(chat.blocked ? { text: "Unblock", run: act(() => this.unblock()) } : { text: "Block", className: "plain danger", run: act(() => this.block()) });
@@ -239,6 +264,36 @@ export class Act {
   async unblock() {
     await this.engine.block(this.chat, false);
     if (canHover() && !document.querySelector("dialog[open]")) $("composer").focus();
+  }
+
+  #mainMenu(button) {
+    const act = this.#safely;
+    const entries = [{ text: "Settings", run: act(() => this.#open("settings")) }];
+    if (this.engine.can.has("stars")) entries.push({ text: "Starred messages", run: act(() => this.#open("search", "starred")) });
+    menu(button, [...entries, { text: "Sign out", run: act(() => this.#logout()) }], "Menu");
+  }
+
+  /** Of a chat in the list. */
+  async listMenu(e) {
+    const item = e.closest("#chats li")?.querySelector("[data-chat-id]");
+    if (!item || !this.engine.can.has("marks")) return;
+    (await this.screen("menus")).list(this.model.chats.get(item.dataset.chatId), item.nextSibling);
+  }
+
+  #folder(archived) {
+    this.view.list.folder = archived;
+    this.view.draw();
+    (archived ? document.querySelector('[data-action="all-chats"]') : this.view.list.archive.firstChild).focus();
+  }
+
+  /** To a message {id, seq} of any chat, wherever it stands. */
+  async jump(chat, to) {
+    if (!chat || !to) return;
+    if (this.engine.openChat !== chat.chatId) this.open(chat.chatId);
+    this.view.thread.target = { chatId: chat.chatId, id: to.id };
+    const found = await this.engine.locate(chat, to);
+    if (!found) throw new ApiError(404, "gone", "That message is not there any more, or not for you to see.", 0);
+    this.view.later();
   }
 
   async #logout() {
@@ -273,7 +328,10 @@ export class Act {
   };
 
   actions = {
-    "main-menu": (b) => menu(b, [{ text: "Settings", run: this.#safely(() => this.#open("settings")) }, { text: "Sign out", run: this.#safely(() => this.#logout()) }], "Menu"),
+    "main-menu": (b) => this.#mainMenu(b),
+    "list-menu": (b) => this.listMenu(b),
+    archived: () => this.#folder(true),
+    "all-chats": () => this.#folder(false),
     "chat-menu": (b) => this.#chatMenu(b),
     back: () => this.close(),
     info: () => this.#open("info"),
@@ -287,17 +345,27 @@ export class Act {
     "resume-upload": (b) => this.#uploadOf(b)?.resume(),
     "cancel-upload": (b) => this.files.cancel(this.#uploadOf(b)),
     older: () => void (this.chat && this.engine.older(this.chat)),
-    quoted: (b) => this.view.thread.goTo(this.#messageOf(b)?.replyTo?.id),
+    quoted: (b) => this.jump(this.chat, this.#messageOf(b)?.replyTo),
     "message-menu": (b) => this.menuOf(b),
     react: (b) => this.#react(this.#messageOf(b), b.dataset.reaction),
     again: (b) => this.engine.again(this.#messageOf(b)),
     discard: (b) => this.#discard(b),
   };
 
+  /** Something was typed above the list. */
+  search() {
+    return this.screen("search").then((screen) => screen.typed(), (e) => this.notice(errorWords(e)));
+  }
+
   // Keys, and what is dropped or pasted
 
   #escape() {
     if (document.querySelector("dialog[open], :popover-open")) return false; // they close by themselves
+    if (!$("found").hidden && document.activeElement?.closest("#side")) {
+      this.screen("search").then((screen) => screen.close());
+      $("search").focus();
+      return true;
+    }
     if (this.#noContext()) return true;
     if (!this.chat) return false;
     if (document.activeElement?.closest("#messages")) $("composer").focus();
@@ -328,6 +396,10 @@ export class Act {
       e.preventDefault();
       return this.#next(e.key === "ArrowDown" ? 1 : -1);
     }
+    if ((e.key === "ContextMenu" || (e.key === "F10" && e.shiftKey)) && e.target.closest("#chats li")) {
+      e.preventDefault();
+      return this.listMenu(e.target).catch((error) => this.notice(errorWords(error)));
+    }
     if (e.target.id === "composer") return this.#composerKey(e);
     if (["Enter", " "].includes(e.key) && e.target.matches(".message")) {
       e.preventDefault();
@@ -348,6 +420,12 @@ export class Act {
       e.preventDefault();
       now()?.menuOf(e.target);
     });
+    $("chats").addEventListener("contextmenu", (e) => {
+      if (!now() || !e.target.closest("#chats li")) return;
+      e.preventDefault();
+      now().listMenu(e.target).catch((error) => now()?.notice(errorWords(error)));
+    });
+    $("search").addEventListener("input", () => now()?.search());
     $("preview").addEventListener("close", () => now()?.files.forget());
     $("file").addEventListener("change", () => {
       now()?.files.pick(now().chat, [...$("file").files]);

@@ -17,6 +17,7 @@ const WHY_KEY = "chasqui.why"; // what the sign-in says after a reload
 let act = null;
 let challenge = null;
 let noticeTimer = 0;
+let linking = null; // this device, by another one; loaded when it is asked for
 const running = new Set(); // buttons
 
 const session = new Session(signedOut);
@@ -111,7 +112,20 @@ async function run(fn, button) {
 }
 
 const forms = { "register-form": register, "verify-form": verify };
-const actions = { "other-number": () => showStep(false) };
+const actions = {
+  "other-number": () => showStep(false),
+  link: async () => {
+    const { Linking } = await import("./link.js");
+    linking ??= new Linking(session, signedIn);
+    await linking.start();
+  },
+  "link-mine": () => linking.mine(),
+  "link-stop": () => linking.stop(),
+  "copy-code": async (button) => {
+    await navigator.clipboard.writeText(linking.code);
+    button.textContent = "Copied";
+  },
+};
 
 document.addEventListener("submit", (e) => {
   const fn = forms[e.target.id] ?? act?.forms[e.target.id];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // docs/protocol.md as a client lives it: ready → sync → merge → receipts; the outbox; what the page can ask for.
 import { Looks } from "./looks.js";
+import { Drafts } from "./marks.js";
 import { Media } from "./media.js";
 import { Receipts } from "./receipts.js";
 import { ApiError } from "./session.js";
@@ -29,6 +30,7 @@ export class Engine {
     Object.assign(this, { session, model, store, changed, heard });
     this.media = new Media(session);
     this.looks = new Looks(this);
+    this.drafts = new Drafts(this);
     this.can = new Set(); // capabilities of the server
     this.limits = {};
     this.namesWanted = new Set();
@@ -62,6 +64,7 @@ export class Engine {
     if (this.stopped) return;
     this.can = new Set(config.capabilities);
     this.limits = config.limits ?? {};
+    this.model.pinnedChats = this.limits.pins ?? this.model.pinnedChats;
     const here = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     this.socket = new Socket([...new Set([config.wsUrl || here, here])], (bad) => this.session.token(bad), {
       frame: (f) => this.#frame(f),
@@ -89,6 +92,7 @@ export class Engine {
     this.unsure.forEach(clearTimeout);
     clearTimeout(this.ending);
     this.looks.stop();
+    this.drafts.stop();
     removeEventListener("pagehide", this.#hidden);
     document.removeEventListener("visibilitychange", this.#seen);
     this.store.close();
@@ -207,13 +211,19 @@ export class Engine {
       model.ticks(f);
     } else if (f.t === "read") {
       if (model.readElsewhere(f)) this.#describe(f.chatId);
-    } else if (f.t === "edited" || f.t === "deleted" || f.t === "reaction") {
+    } else if (f.t === "edited" || f.t === "deleted" || f.t === "reaction" || f.t === "starred") {
       if (model.changed(f)) this.#sure(f);
     } else if (f.t === "hidden") {
       model.hidden(f);
     } else if (f.t === "timer") {
       model.timed(f);
       if (!model.chat(f.chatId).known) this.#describe(f.chatId);
+    } else if (f.t === "marked") {
+      model.marked(f);
+    } else if (f.t === "pinned") {
+      model.pin(f);
+    } else if (f.t === "description" || f.t === "rights") {
+      model.rules(f);
     } else if (f.t === "blocked" || f.t === "unblocked") {
       model.block(f);
       this.looks.blocked(f.chatId);
@@ -251,6 +261,7 @@ export class Engine {
     for (const late of held) this.#live(late);
     this.#become("on");
     this.media.retry();
+    this.drafts.ready();
     this.receipts();
   }
 
@@ -297,6 +308,7 @@ export class Engine {
     for (const c of answer.chats) this.model.describe(c);
     for (const m of answer.messages) this.model.message(m, false);
     for (const t of answer.ticks) this.model.ticks(t);
+    for (const { chatId, marks } of answer.marks ?? []) this.model.marks(this.model.chat(chatId), marks);
     if (answer.me) this.model.myself(answer.me);
     this.#expire();
     if (!unfinished) this.cursor = answer.cursor;
@@ -497,13 +509,18 @@ export class Engine {
 
   show(chatId) {
     const before = this.model.chats.get(this.openChat);
-    if (before && before.chatId !== chatId) this.model.trim(before, KEPT_A_CHAT);
+    if (before && before.chatId !== chatId) {
+      before.away = null;
+      this.model.trim(before, KEPT_A_CHAT);
+      if (before.unsaved) this.drafts.later(before, 0);
+    }
     this.openChat = chatId;
     const chat = chatId && this.model.chats.get(chatId);
     this.looks.show(chat || null);
     if (!chat) return;
     if (chat.kind === "group" || !chat.known) this.#describe(chatId);
     this.#reach(chat);
+    if (this.model.flagged(chat) && !chat.unread) this.mark(chat, { markedUnread: false }).catch(() => {}); // it stays marked then
   }
 
   /** Hold a page of the chat, and all of it that is unread. */
@@ -517,21 +534,55 @@ export class Engine {
     this.changed();
   }
 
+  /** The message, and what stands around it. False when it is not there, or not any more. */
+  async locate(chat, { id, seq }) {
+    const known = this.model.find(chat, id);
+    if (known) return !known.gone;
+    const path = `/api/chats/${chat.chatId}/messages`;
+    const [up, down] = await Promise.all([`before=${seq + 1}`, `after=${seq}`].map((q) => this.session.insist("GET", `${path}?${q}&limit=${PAGE}`, undefined, 3)));
+    const found = up.messages.at(-1);
+    if (found?.id !== id || found.gone) return false;
+    chat.away = null;
+    this.model.aside(chat, [...up.messages, ...down.messages], down.more);
+    this.model.shown(chat).all = !up.more;
+    this.#expire();
+    return true;
+  }
+
+  /** Below what is looked at far above. */
+  async newer(chat) {
+    if (chat.loading || chat.notBefore > Date.now()) return;
+    chat.loading = true;
+    try {
+      const { away } = chat;
+      const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?after=${away.messages.at(-1).seq}&limit=${CATCH_UP_PAGE}`, undefined, 3);
+      if (chat.away === away) this.model.aside(chat, page.messages, page.more);
+    } catch {
+      chat.notBefore = Date.now() + ASK_AGAIN_MS;
+    } finally {
+      delete chat.loading;
+      this.changed();
+    }
+  }
+
   /** One page of history. True when it came. */
   async older(chat, limit = CATCH_UP_PAGE) {
-    if (chat.loading || chat.all) return false;
+    const shown = this.model.shown(chat);
+    if (chat.loading || shown.all) return false;
     chat.loading = true;
     try {
       const before = this.model.oldest(chat);
       const query = before ? `before=${before}&limit=${limit}` : `limit=${limit}`;
       const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`, undefined, 3);
-      for (const m of page.messages) this.model.message(m, false);
+      if (shown !== this.model.shown(chat)) return false; // somewhere else by now
+      if (chat.away) this.model.aside(chat, page.messages, true);
+      else for (const m of page.messages) this.model.message(m, false);
       this.model.quoting(chat, new Set(page.messages.map((m) => m.id)));
       this.#expire();
-      chat.all = !page.more;
+      shown.all = !page.more;
       return true;
     } catch (e) {
-      if (e.status === 404) chat.all = true;
+      if (e.status === 404) shown.all = true;
       else chat.notBefore = Date.now() + ASK_AGAIN_MS;
       return false;
     } finally {
@@ -541,8 +592,15 @@ export class Engine {
     }
   }
 
-  write(chat, text, replyTo) {
+  /** `sent`: it is empty because it was said. */
+  write(chat, text, replyTo, sent = false) {
     this.model.write(chat, text, replyTo);
+    if (sent) {
+      this.drafts.sent(chat);
+      this.model.saved(chat);
+    } else if (chat.unsaved) {
+      this.drafts.later(chat);
+    }
     this.save();
     this.changed();
   }
@@ -590,6 +648,20 @@ export class Engine {
 
   async addMembers(chatId, phones) {
     return this.change(chatId, "POST", "/members", { add: (await this.find(phones)).map((c) => c.userId) });
+  }
+
+  /** Archived, pinned, markedUnread: where a chat stands in the list of this user. `draft`: what is told with it. */
+  async mark(chat, body, draft) {
+    const { marks } = await this.session.call("PATCH", `/api/chats/${chat.chatId}/marks`, body);
+    if (draft !== undefined && chat.draft === draft) this.model.saved(chat);
+    this.model.marks(chat, marks);
+    this.save();
+    this.changed();
+  }
+
+  /** `until`: ms since the epoch; 0: not any more. */
+  async mute(chat, until) {
+    await this.session.call(until ? "PUT" : "DELETE", `/api/chats/${chat.chatId}/mute`, until ? { until } : undefined);
   }
 
   /** The other of a direct chat. The frame says so, too; the answer may be first. */

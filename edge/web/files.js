@@ -106,7 +106,7 @@ export class Files {
     const { Upload } = await sending();
     const chat = this.#chat;
     const caption = $("caption").value.trim();
-    if ($("composer").value.trim() === caption) this.engine.write(chat, "");
+    if ($("composer").value.trim() === caption) this.engine.write(chat, "", undefined, true);
     this.#picked.forEach(({ file, type }, i) => this.#send(Upload, chat, file, { type, caption: i === 0 ? caption : "" }));
     $("preview").close();
   }

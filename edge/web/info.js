@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What a chat is: its person or its members, how long its messages stay, and what can be done about it. Loaded when it is opened.
-import { ask } from "./dialogs.js";
-import { hide, put } from "./keys.js";
+import { ask, hide, put } from "./keys.js";
+import { may, rightOf } from "./marks.js";
 import { el } from "./util.js";
-import { errorWords, nameOf, TIMERS, timerWords, titleOf } from "./words.js";
+import { errorWords, nameOf, RIGHT_WORDS, TIMERS, timerWords, titleOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
+const WHOSE = { everyone: "Everyone", admins: "Only admins" };
+const DESCRIPTION_CHARS = 512;
 const TIMER_TEXT = "New messages vanish for everybody in this chat when their time is over. Those that are there now stay.";
 
 export class Screen {
@@ -31,6 +33,7 @@ export class Screen {
     this.#shown = this.#about = "";
     $("rename").value = chat.name;
     hide($("info-error"), true);
+    this.#writing(false);
     this.draw(true);
     $("info").showModal();
     if (chat.kind !== "direct") return;
@@ -43,7 +46,7 @@ export class Screen {
   #key(chat) {
     const { model } = this;
     const members = chat.members?.map((m) => [m, nameOf(model, m.userId), model.pictures.get(m.userId)]);
-    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, this.#about, model.pictures.get(chat.peer), members]);
+    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, chat.description, chat.rights, this.#about, model.pictures.get(chat.peer), members]);
   }
 
   /** Only what changed; `now`: it is about to be opened. */
@@ -64,12 +67,70 @@ export class Screen {
     const timer = document.querySelector('[data-action="timer"]');
     hide(timer, !can("timers") || chat.left);
     put($("info-timer"), chat.timer ? timerWords(chat.timer) : TIMERS[0]);
-    for (const id of ["rename-form", "add-form"]) hide($(id), !leads);
-    hide($("members"), direct);
+    hide($("rename-form"), direct || !may(chat, "info"));
+    hide($("add-form"), direct || !may(chat, "add"));
+    for (const id of ["members", "members-title"]) hide($(id), direct);
+    hide($("info-description"), direct || chat.left || !can("descriptions") || !(chat.description || may(chat, "info")));
+    put($("description-text"), chat.description);
+    hide($("description-text"), !chat.description);
+    this.#writing(!$("description-form").hidden && may(chat, "info"));
+    hide($("info-rights"), direct || chat.left || !can("rights"));
+    if (!direct) this.#rights(chat, leads);
     hide(document.querySelector('[data-action="leave"]'), direct || chat.left);
     hide(document.querySelector('#info [data-action="block"]'), !direct || chat.blocked || !can("blocks"));
     hide($("info-unblock"), !direct || !chat.blocked);
     $("members").replaceChildren(...(direct ? [] : chat.members ?? []).map((m) => this.#row(chat, m, leads)));
+  }
+
+  /** The description is being written, or shown. */
+  #writing(yes) {
+    const edit = document.querySelector('[data-action="edit-description"]');
+    hide($("description-form"), !yes);
+    hide(edit, yes || !may(this.#chat, "info"));
+    put(edit, this.#chat.description ? "Change the description" : "Add a description");
+  }
+
+  #describe(yes) {
+    $("description").value = this.#chat.description;
+    this.#writing(yes);
+    (yes ? $("description") : document.querySelector('[data-action="edit-description"]')).focus();
+  }
+
+  async #saveDescription() {
+    const description = $("description").value.trim();
+    const n = [...description].length;
+    if (n > DESCRIPTION_CHARS) {
+      put($("info-error"), `A description has up to ${DESCRIPTION_CHARS} characters; this one has ${n}.`);
+      return hide($("info-error"), false);
+    }
+    return this.#try(async (chat) => {
+      await this.engine.change(chat.chatId, "PUT", "/description", { description });
+      this.#writing(false);
+    });
+  }
+
+  /** Who may do what; owner and admins choose. */
+  #rights(chat, leads) {
+    const rows = Object.entries(RIGHT_WORDS).map(([right, words]) => {
+      const row = el(leads ? "label" : "div", "setting");
+      row.append(el("span", "grow", words[0].toUpperCase() + words.slice(1)));
+      if (!leads) {
+        row.append(el("span", "dim", WHOSE[rightOf(chat, right)]));
+        return row;
+      }
+      const select = el("select");
+      select.id = `right-${right}`;
+      select.append(...Object.entries(WHOSE).map(([value, text]) => new Option(text, value)));
+      select.value = rightOf(chat, right);
+      select.addEventListener("change", async () => {
+        await this.#try((c) => this.engine.change(c.chatId, "PUT", "/rights", { [right]: select.value }));
+        if (select.isConnected) select.value = rightOf(chat, right); // what was refused is as it was
+        $(select.id)?.focus();
+      });
+      row.append(select);
+      return row;
+    });
+    $("rights").replaceChildren(...rows);
   }
 
   #row(chat, m, leads) {
@@ -138,14 +199,14 @@ export class Screen {
 
   timer(chat = this.#chat) {
     this.#chat = chat;
-    const may = !chat.blocked && (chat.kind === "direct" || chat.role !== "member");
-    put($("timer-text"), may ? TIMER_TEXT : chat.blocked ? `${TIMER_TEXT} Unblock ${titleOf(this.model, chat)} to change it.` : `${TIMER_TEXT} Only admins can change it.`);
+    const allowed = !chat.blocked && may(chat, "info");
+    put($("timer-text"), allowed ? TIMER_TEXT : chat.blocked ? `${TIMER_TEXT} Unblock ${titleOf(this.model, chat)} to change it.` : `${TIMER_TEXT} Only admins can change it.`);
     for (const radio of $("timer-choices").querySelectorAll("input")) radio.checked = Number(radio.value) === chat.timer;
-    $("timer-choices").disabled = !may;
-    hide($("timer-save"), !may);
+    $("timer-choices").disabled = !allowed;
+    hide($("timer-save"), !allowed);
     hide($("timer-error"), true);
     $("timer").showModal();
-    if (may) $("timer-choices").querySelector("input:checked")?.focus();
+    if (allowed) $("timer-choices").querySelector("input:checked")?.focus();
   }
 
   async #setTimer() {
@@ -166,12 +227,15 @@ export class Screen {
     "remove-member": (b) => this.#remove(b),
     leave: () => this.#leave(),
     timer: () => this.timer(),
+    "edit-description": () => this.#describe(true),
+    "no-description": () => this.#describe(false),
     block: () => ($("info").open ? this.#try(() => this.act.block()) : this.act.block()),
     unblock: () => ($("info").open ? this.#try(() => this.act.unblock()) : this.act.unblock()),
   };
 
   forms = {
     "rename-form": () => this.#try((chat) => this.engine.change(chat.chatId, "PATCH", "", { name: $("rename").value.trim() })),
+    "description-form": () => this.#saveDescription(),
     "add-form": () => this.#try(async (chat) => {
       await this.engine.addMembers(chat.chatId, $("add-members").value);
       $("add-members").value = "";

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What this device knows: chats, messages, ticks, names. Pure: no network, no storage, no DOM. Everything here may be told
 // twice and in any order: messages are known by id, cursors only grow.
+import { changedRights, marked, pinned, UNMARKED } from "./marks.js";
 import { above } from "./rank.js";
 
 const PENDING_MAX = 200; // changes of messages that are not here
+const PINNED_CHATS = 5; // where the server does not say
 
 /** Put `m` into the sorted list. */
 function insert(list, m) {
@@ -12,8 +14,17 @@ function insert(list, m) {
   else list.splice(above(list, m.seq), 0, m);
 }
 
-/** `behind`: chats in which more is unread than was told live. */
-const nothingNew = () => ({ chats: new Set(), messages: new Set(), behind: new Set(), names: false });
+/** `behind`: chats in which more is unread than was told live; `drafted`: those in which something else was written elsewhere. */
+const nothingNew = () => ({ chats: new Set(), messages: new Set(), behind: new Set(), drafted: new Set(), names: false });
+
+/** What is kept of a message that the server told. */
+const keptOf = (m) => ({
+  id: m.id, clientId: m.clientId, chatId: m.chatId, seq: m.seq, from: m.from, type: m.type, content: m.content, sentAt: m.sentAt,
+  mediaId: m.mediaId, media: m.media && { width: m.media.width, height: m.media.height, name: m.media.name },
+  replyTo: m.replyTo, mentions: m.mentions, forwarded: m.forwarded,
+  edited: m.edited, deleted: m.deleted, reactions: m.reactions ?? [], myReaction: m.myReaction ?? "", starred: m.starred,
+  expiresAt: m.expiresAt, gone: m.gone,
+});
 
 export class Model {
   constructor(me) {
@@ -21,6 +32,7 @@ export class Model {
     this.chats = new Map(); // chatId → chat
     this.people = new Map(); // userId → name
     this.pictures = new Map(); // userId → mediaId
+    this.pinnedChats = PINNED_CHATS;
     this.profile = {}; // what this user shows of himself, and to whom
     this.expiring = new Map(); // message that ends → its chat
     this.outbox = []; // own messages without a verdict, in the order of sending
@@ -59,6 +71,10 @@ export class Model {
         blocked: false, blockSeq: 0, // by this user; as of this seq
         timer: 0, timerSeq: 0, // seconds that new messages stay; 0: for good
         draft: "", replyTo: null, // what is being written, and what it answers: {id, seq}
+        kept: "", unsaved: false, // the draft that the server has; whether it has to be told of another
+        spoke: 0, // highest seq of this user's messages: what he wrote before is no draft any more
+        marks: UNMARKED, pins: [], description: "", rights: null,
+        away: null, // while something far above is looked at: {messages, ids, all}, see aside()
         messages: [], ids: new Map(), pending: [],
       };
       this.chats.set(chatId, chat);
@@ -111,7 +127,9 @@ export class Model {
     const last = this.lastOf(chat);
     if (c.lastMessage && (c.lastMessage.seq >= (chat.last?.seq ?? 0) || last?.gone)) this.#last(chat, c.lastMessage);
     if (chat.kind === "direct") chat.blocked = Boolean(c.blocked);
-    chat.timer = c.timer ?? 0;
+    Object.assign(chat, { timer: c.timer ?? 0, pins: c.pins ?? [], description: c.description ?? "", rights: c.rights ?? null });
+    if (c.lastMessage?.from === this.me) chat.spoke = Math.max(chat.spoke, c.lastMessage.seq);
+    if (c.marks) this.marks(chat, c.marks);
     this.#count(chat, c);
     this.#touch(chat);
     return chat;
@@ -194,18 +212,13 @@ export class Model {
       this.#merge(chat, chat.ids.get(m.id), m);
       return false;
     }
-    const kept = {
-      id: m.id, clientId: m.clientId, chatId: m.chatId, seq: m.seq, from: m.from, type: m.type, content: m.content, sentAt: m.sentAt,
-      mediaId: m.mediaId, media: m.media && { width: m.media.width, height: m.media.height, name: m.media.name },
-      replyTo: m.replyTo, mentions: m.mentions, forwarded: m.forwarded,
-      edited: m.edited, deleted: m.deleted, reactions: m.reactions ?? [], myReaction: m.myReaction ?? "",
-      expiresAt: m.expiresAt, gone: m.gone,
-    };
+    const kept = chat.away?.ids.get(m.id) ?? keptOf(m);
     if (m.expiresAt && !m.gone) this.expiring.set(kept, chat);
     chat.ids.set(m.id, kept);
     insert(chat.messages, kept);
     if (m.seq >= (chat.last?.seq ?? 0)) chat.last = kept;
-    if (m.from !== this.me) {
+    if (m.from === this.me) this.#spoke(chat, m.seq);
+    else {
       chat.top = Math.max(chat.top, m.seq);
       if (live && m.seq > Math.max(chat.unreadSeq, this.readTo(chat))) chat.unread++;
     }
@@ -223,10 +236,16 @@ export class Model {
     if (m.deleted) Object.assign(kept, { deleted: m.deleted, content: "", mediaId: undefined, reactions: [] });
     else if (!kept.deleted && (m.edited?.seq ?? 0) > (kept.edited?.seq ?? 0)) Object.assign(kept, { edited: m.edited, content: m.content });
     if ("reactions" in m && !kept.deleted) Object.assign(kept, { reactions: m.reactions, myReaction: m.myReaction ?? "" });
+    if ("reactions" in m) kept.starred = m.starred; // by REST
     if (m.gone) return void this.#vanish(chat, kept, m.gone);
     if (JSON.stringify(kept) === was) return;
-    this.dirty.messages.set(m.id, kept);
+    this.#keep(chat, kept);
     this.#altered(chat, kept);
+  }
+
+  /** To be stored, when it is one of those that are held. */
+  #keep(chat, m) {
+    if (chat.ids.get(m.id) === m) this.dirty.messages.set(m.id, m);
   }
 
   /** It looks another way now, and so do those that quote it. */
@@ -237,7 +256,7 @@ export class Model {
 
   /** What quotes one of these messages is to be drawn. */
   quoting(chat, ids) {
-    for (const m of chat.messages) if (ids.has(m.replyTo?.id)) this.news.messages.add(m);
+    for (const list of [chat.messages, chat.away?.messages ?? []]) for (const m of list) if (ids.has(m.replyTo?.id)) this.news.messages.add(m);
   }
 
   /** Its time is over, or this user does not want to see it. Its place stays: seqs and counts are as they were. */
@@ -245,10 +264,11 @@ export class Model {
     this.expiring.delete(m);
     if (m.gone) return;
     if (gone === "hidden" && chat.unread && this.#foreign(m) && m.seq > this.readTo(chat)) chat.unread--;
-    for (const key of ["mediaId", "media", "mentions", "forwarded", "edited", "replyTo", "given"]) delete m[key];
+    for (const key of ["mediaId", "media", "mentions", "forwarded", "edited", "replyTo", "given", "starred"]) delete m[key];
     Object.assign(m, { gone, content: "", reactions: [], myReaction: "" });
     if (chat.replyTo?.id === m.id) this.write(chat, chat.draft, null);
-    if (chat.last !== m || chat.ids.get(m.id) === m) this.dirty.messages.set(m.id, m);
+    this.#unpin(chat, m);
+    this.#keep(chat, m);
     this.#altered(chat, m);
   }
 
@@ -266,7 +286,7 @@ export class Model {
   changed(f) {
     const chat = this.chat(f.chatId);
     if (f.by !== this.me) chat.top = Math.max(chat.top, f.seq);
-    const m = chat.ids.get(f.messageId);
+    const m = this.find(chat, f.messageId);
     chat.pending = chat.pending.filter((p) => p !== f);
     if (m) return this.#change(chat, m, f);
     if (chat.last?.id === f.messageId) this.#change(chat, chat.last, f); // the list of chats shows it
@@ -282,14 +302,18 @@ export class Model {
     }
     if (m.deleted || m.gone) return false;
     if (f.t === "deleted") {
-      Object.assign(m, { deleted: { seq: f.seq, by: f.by, at: f.at }, content: "", mediaId: undefined, reactions: [] });
+      Object.assign(m, { deleted: { seq: f.seq, by: f.by, at: f.at }, content: "", mediaId: undefined, reactions: [], starred: undefined });
+      this.#unpin(chat, m);
     } else if (f.t === "edited") {
       if (f.seq <= (m.edited?.seq ?? 0)) return false;
       Object.assign(m, { edited: { seq: f.seq, at: f.at }, content: f.content });
+    } else if (f.t === "starred") {
+      if (f.seq < (m.starSeq ?? 0)) return false;
+      Object.assign(m, { starred: f.starred || undefined, starSeq: f.seq });
     } else if (!this.#reacted(m, f)) {
       return false;
     }
-    if (chat.ids.get(m.id) === m) this.dirty.messages.set(m.id, m);
+    this.#keep(chat, m);
     this.#altered(chat, m);
     return f.t === "reaction" && f.by !== this.me; // whether this user had given another sign before is not always known
   }
@@ -358,7 +382,8 @@ export class Model {
     if (chat.ids.has(id)) return;
     const kept = {
       id, clientId: id, chatId: f.chatId, seq: f.seq, from: f.by, type: "event", sentAt: f.at,
-      about: f.t === "member" ? "members" : f.t === "timer" ? "timer" : f.members ? "began" : "renamed", name: f.name, changes: f.changes, seconds: f.seconds,
+      about: { member: "members", chat: f.members ? "began" : "renamed" }[f.t] ?? f.t, name: f.name, changes: f.changes, seconds: f.seconds, rights: f.rights,
+      removed: f.t === "description" && !f.description ? true : undefined,
     };
     chat.ids.set(id, kept);
     insert(chat.messages, kept);
@@ -409,6 +434,82 @@ export class Model {
     this.#touch(chat);
   }
 
+  /** `description`, `rights`: what the group says of itself, and who may do what in it. */
+  rules(f) {
+    const chat = this.chat(f.chatId);
+    const key = `${f.t}Seq`;
+    if (f.seq <= (chat[key] ?? 0)) return;
+    chat[key] = f.seq;
+    if (f.t === "rights") {
+      const rights = changedRights(chat, f);
+      if (Object.keys(rights).length) this.#event({ ...f, rights });
+      chat.rights = { send: f.send, info: f.info, add: f.add };
+    } else {
+      if (f.description !== chat.description) this.#event(f);
+      chat.description = f.description;
+    }
+    this.#touch(chat);
+  }
+
+  /** A `pinned` frame. */
+  pin(f) {
+    const chat = this.chat(f.chatId);
+    chat.pins = pinned(chat.pins, f);
+    if (f.pinned && f.by) this.#event(f);
+    this.#touch(chat);
+  }
+
+  /** What is over is not pinned any more. */
+  #unpin(chat, m) {
+    chat.pins = chat.pins.filter((p) => p.messageId !== m.id);
+  }
+
+  // What this user marked, and what he writes
+
+  /** Of a chat, a sync or an answer: all that holds. */
+  marks(chat, { draft = "", ...marks }) {
+    if (marks.seq <= chat.marks.seq) return;
+    chat.marks = { ...UNMARKED, ...marks };
+    this.#drafted(chat, draft);
+    this.#touch(chat);
+  }
+
+  /** A `marked` frame: what changed. */
+  marked(f) {
+    const chat = this.chat(f.chatId);
+    if (f.seq <= chat.marks.seq) return;
+    chat.marks = marked(chat.marks, f);
+    if (f.draft !== undefined) this.#drafted(chat, f.draft);
+    this.#touch(chat);
+  }
+
+  /** The server has this draft. What is written here at the moment is later. */
+  #drafted(chat, draft) {
+    chat.kept = chat.spoke > chat.marks.draftAfter ? "" : draft;
+    this.dirty.chats.add(chat);
+    if (chat.unsaved || chat.draft === chat.kept) return;
+    this.write(chat, chat.kept);
+    chat.unsaved = false;
+    this.news.drafted.add(chat);
+  }
+
+  /** This user said something, on whatever device: what he had begun to write before that is done with. */
+  #spoke(chat, seq) {
+    chat.spoke = Math.max(chat.spoke, seq);
+    if (chat.kept && chat.spoke > chat.marks.draftAfter) this.#drafted(chat, "");
+  }
+
+  /** The server has what is written in the chat, or is not to have it. */
+  saved(chat) {
+    chat.unsaved = false;
+    this.dirty.drafts.add(chat);
+  }
+
+  /** Is it marked unread, and was nothing read there since? */
+  flagged(chat) {
+    return chat.marks.markedUnread && !chat.left && this.readTo(chat) <= chat.marks.readSeq;
+  }
+
   /** `blocked`, `unblocked`: the one with the highest seq counts. */
   block(f) {
     const chat = this.chat(f.chatId);
@@ -436,6 +537,7 @@ export class Model {
   /** What is being written in a chat. */
   write(chat, text, replyTo = chat.replyTo) {
     if (chat.draft === text && chat.replyTo === replyTo) return;
+    if (chat.draft !== text) chat.unsaved = true;
     Object.assign(chat, { draft: text, replyTo });
     this.dirty.drafts.add(chat);
     this.news.chats.add(chat);
@@ -504,9 +606,55 @@ export class Model {
     return [...this.chats.values()].filter((c) => c.known || c.last || c.name).sort((a, b) => time(b) - time(a));
   }
 
-  /** Lowest seq held of a chat, or undefined: `before` of the next page of history. */
+  /** As the list has them: pinned ones first, the last pinned on top; archived ones apart. */
+  listed(archived = false) {
+    const pins = (c) => (c.left ? 0 : c.marks.pinnedSeq);
+    const all = this.sorted().filter((c) => c.marks.archived === archived);
+    const top = all.filter(pins).sort((a, b) => pins(b) - pins(a)).slice(0, this.pinnedChats);
+    return [...top, ...all.filter((c) => !top.includes(c))];
+  }
+
+  // Far above
+
+  /** A message that is here: held, or looked at far above. */
+  find(chat, id) {
+    return chat.ids.get(id) ?? chat.away?.ids.get(id);
+  }
+
+  /** What the screen shows of a chat. */
+  shown(chat) {
+    return chat.away ?? chat;
+  }
+
+  /**
+   * Messages around a place to which nothing that is held leads, oldest first. `more`: newer ones are on the server. They are
+   * shown in place of those that are held, stored nowhere, and joined to them when they meet.
+   */
+  aside(chat, messages, more) {
+    const away = (chat.away ??= { messages: [], ids: new Map(), all: false });
+    for (const m of messages) {
+      const kept = this.find(chat, m.id) ?? keptOf(m);
+      if (away.ids.has(m.id)) continue;
+      away.ids.set(m.id, kept);
+      insert(away.messages, kept);
+      if (kept.expiresAt && !kept.gone) this.expiring.set(kept, chat);
+      for (const f of chat.pending.filter((p) => p.messageId === m.id)) this.changed(f);
+    }
+    if (more && !(away.messages.at(-1)?.seq >= chat.messages[0]?.seq)) return;
+    chat.away = null;
+    for (const m of away.messages) {
+      if (chat.ids.has(m.id)) continue;
+      chat.ids.set(m.id, m);
+      insert(chat.messages, m);
+      this.dirty.messages.set(m.id, m);
+    }
+    chat.all = away.all;
+    this.#touch(chat);
+  }
+
+  /** Lowest seq of a chat that is here, or undefined: `before` of the next page of history. */
   oldest(chat) {
-    return chat.messages[0]?.seq;
+    return this.shown(chat).messages[0]?.seq;
   }
 
   /** What is not on the screen keeps its newest messages only. */

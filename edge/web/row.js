@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A message on the screen. Text enters only as textContent.
 import { hide, mark, put } from "./keys.js";
-import { el } from "./util.js";
+import { el, icon } from "./util.js";
 import { beginning, clock, DELETED, eventWords, GONE, isLong, nameOf, parts, preview, reason, TICK_WORDS, TICKS } from "./words.js";
 
 function button(className, action, text, label) {
@@ -60,8 +60,9 @@ export class Row {
     this.tick.setAttribute("role", "img");
     this.more = button("more plain", "message-menu", "⌄", "What to do with this message");
     this.more.tabIndex = -1;
+    this.star = icon("star", "Starred");
     const foot = el("div", "foot");
-    foot.append(this.failed, this.edited, this.time, this.tick);
+    foot.append(this.failed, this.star, this.edited, this.time, this.tick);
     row.append(...[this.from, this.forwarded, this.quote, this.body, this.text, this.fold, foot, this.marks, this.more].filter(Boolean));
     return row;
   }
@@ -80,6 +81,7 @@ export class Row {
     this.#tick(m);
     this.#failure(m);
     mark(e, "data-mention", m.mentions?.includes(this.model.me) && !m.deleted ? "yes" : null);
+    this.star.toggleAttribute("hidden", !m.starred);
     hide(this.edited, !m.edited || Boolean(m.deleted));
     hide(this.more, Boolean(m.state));
     return this.#marks(m);
@@ -99,7 +101,7 @@ export class Row {
     const shown = Boolean(m.replyTo) && !m.deleted;
     hide(this.quote, !shown);
     if (!shown) return;
-    const to = this.chat.ids.get(m.replyTo.id);
+    const to = this.model.find(this.chat, m.replyTo.id);
     const found = to?.seq === m.replyTo.seq ? to : null;
     put(this.quote.firstChild, found && !found.gone ? nameOf(this.model, found.from) : "");
     put(this.quote.lastChild, found?.gone ? GONE : found ? preview(found) : "An earlier message");

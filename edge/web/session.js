@@ -18,7 +18,7 @@ export class ApiError extends Error {
 }
 
 /** One request. Throws ApiError; `code` is "network" when nothing answered. */
-async function request(method, path, body, token) {
+export async function request(method, path, body, token) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -100,8 +100,22 @@ export class Session {
     return name ? request("POST", "/api/register", { name, ...body }) : request("POST", "/api/login", body);
   }
 
+  /** What people call this device. */
+  get label() {
+    const { platform, userAgentData } = navigator;
+    const brands = userAgentData?.brands?.map((b) => b.brand).filter((name) => !/brand/i.test(name)) ?? []; // one is made up
+    const brand = brands.find((name) => name !== "Chromium") ?? brands[0];
+    return [brand, userAgentData?.platform || platform].filter(Boolean).join(", ") || "browser";
+  }
+
   async verify(challenge, code) {
-    this.#keep(await request("POST", "/api/verify", { challenge, code, platform: "web", label: navigator.platform || "browser" }));
+    this.#keep(await request("POST", "/api/verify", { challenge, code, platform: "web", label: this.label }));
+  }
+
+  /** Signed in without a code: tokens that the server gave to a link. */
+  adopt(answer) {
+    const { userId, deviceId, accessToken, expiresAt, refreshToken } = answer;
+    this.#keep({ userId, deviceId, accessToken, expiresAt, refreshToken });
   }
 
   config() {

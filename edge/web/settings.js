@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Settings of the user: what he shows of himself, and to whom; whom he blocks; his devices. Loaded when they are opened.
 // What is chosen is kept at once; names and texts with "Save".
-import { ask } from "./dialogs.js";
-import { hide, put } from "./keys.js";
+import { ask, hide, put } from "./keys.js";
 import { ApiError } from "./session.js";
 import { el } from "./util.js";
 import { errorWords, when } from "./words.js";
@@ -60,6 +59,7 @@ export class Screen {
     hide($("privacy"), !can.has("privacy") && !can.has("readReceipts"));
     hide($("receipts-choice"), !can.has("readReceipts"));
     hide($("blocked"), !can.has("blocks"));
+    hide(document.querySelector('[data-action="link-device"]'), !can.has("links"));
     $("settings").showModal();
     $("settings-title").focus();
     this.draw();
@@ -194,6 +194,24 @@ export class Screen {
       row.dataset.deviceId = deviceId;
       return row;
     }));
+    hide(document.querySelector('[data-action="end-devices"]'), devices.length < 2);
+    return devices.length;
+  }
+
+  async #linkDevice() {
+    const screen = await this.act.screen("link");
+    screen.show(async (approved) => {
+      put($("settings-said"), approved ? "Linked. It is in the list as soon as it is confirmed there." : "Refused");
+      if (approved) await this.#load(async () => (await import("./link.js")).comes(() => this.#devices()));
+    });
+  }
+
+  async #endDevices() {
+    const text = "All of your other browsers and apps are signed out, and what they hold of your chats is removed there.";
+    if (!(await ask("Sign out all other devices?", text, "Sign out"))) return;
+    if (!(await this.#try(() => this.engine.session.call("DELETE", "/api/devices"), "Signed out everywhere else"))) return;
+    await this.#load(() => this.#devices());
+    $("settings-title").focus();
   }
 
   async #endDevice(button) {
@@ -209,6 +227,8 @@ export class Screen {
     "choose-picture": () => $("picture-file").click(),
     "no-picture": () => this.#try(() => this.engine.profile({ picture: "" })).then(() => this.draw()),
     "unblock-user": (b) => this.#unblock(b),
+    "link-device": () => this.#linkDevice(),
+    "end-devices": () => this.#endDevices(),
     "end-device": (b) => this.#endDevice(b),
   };
 

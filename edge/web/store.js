@@ -16,7 +16,7 @@ const asked = (request) =>
 
 /** The lasting part of a chat. `all` is not: old messages are dropped. */
 function kept(chat) {
-  const { messages, ids, all, told, loading, finding, notBefore, pending, draft, replyTo, ...rest } = chat;
+  const { messages, ids, all, told, loading, finding, notBefore, pending, draft, replyTo, unsaved, away, ...rest } = chat;
   return rest;
 }
 
@@ -68,7 +68,7 @@ export class Store {
       Object.assign(model.chat(c.chatId), c);
       for (const [userId, name] of Object.entries(names ?? {})) model.named(userId, name); // where older versions kept them
     }
-    for (const d of drafts) Object.assign(model.chat(d.chatId), { draft: d.text, replyTo: d.replyTo ?? null });
+    for (const d of drafts) Object.assign(model.chat(d.chatId), { draft: d.text, replyTo: d.replyTo ?? null, unsaved: Boolean(d.unsaved) });
     for (const m of messages) {
       const chat = model.chats.get(m.chatId);
       if (!chat || chat.ids.has(m.id)) continue;
@@ -115,8 +115,8 @@ export class Store {
       if (m) tx.objectStore("outbox").put(m);
       else tx.objectStore("outbox").delete(clientId);
     }
-    for (const { chatId, draft, replyTo } of dirty.drafts) {
-      if (draft || replyTo) tx.objectStore("drafts").put({ chatId, text: draft, replyTo });
+    for (const { chatId, draft, replyTo, unsaved } of dirty.drafts) {
+      if (draft || replyTo || unsaved) tx.objectStore("drafts").put({ chatId, text: draft, replyTo, unsaved });
       else tx.objectStore("drafts").delete(chatId);
     }
     for (const userId of dirty.people) tx.objectStore("people").put({ userId, name: model.people.get(userId), picture: model.pictures.get(userId) });

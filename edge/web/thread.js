@@ -26,6 +26,7 @@ export class Thread {
   #wasUnread = 0;
   #behind = false; // what is unread came while this device was away
   #timer = 0;
+  target = null; // {chatId, id}: to be shown when it is here
 
   constructor(engine, later) {
     Object.assign(this, { engine, later, model: engine.model });
@@ -79,20 +80,28 @@ export class Thread {
     if (!chat.unread) this.#behind = false;
     this.#moveLine(chat);
     if (!fresh) this.#hold();
+    if (chat.away) this.#following = false;
     const aim = this.#aim(chat);
-    if (!this.#following && this.scroll.scrollTop < this.scroll.clientHeight) this.#window.up(chat.messages); // with what came, so that there is room to stay
+    if (!this.#following && this.scroll.scrollTop < this.scroll.clientHeight) this.#window.up(this.#held); // with what came, so that there is room to stay
     this.#arrange(chat, news);
     if (aim >= 0) this.#show(aim);
     else this.#stay();
     this.#wasUnread = chat.unread;
+    const { target } = this;
+    if (target?.chatId === chat.chatId && this.goTo(target.id)) this.target = null;
     return this.#after(chat);
+  }
+
+  /** The messages of which some are drawn. */
+  get #held() {
+    return this.model.shown(this.#chat).messages;
   }
 
   // Where to stand
 
   /** A chat opens where it is unread, otherwise at its end. */
   #begin(chat) {
-    this.#window.end(chat.messages);
+    this.#window.end(this.#held);
     this.#following = this.#fresh = true;
     if (chat.unread) this.#line = this.model.readTo(chat) || 1;
   }
@@ -114,7 +123,7 @@ export class Thread {
     if (!this.#following) return -1;
     const at = this.model.firstUnread(chat);
     if (at < 0 || (!fresh && chat.unread - this.#wasUnread < ROWS_MAX / 2)) return -1;
-    this.#window.around(chat.messages, at);
+    this.#window.around(this.#held, at);
     return at;
   }
 
@@ -174,31 +183,36 @@ export class Thread {
     if (!this.#chat) return;
     this.#line = 0;
     this.#following = true;
-    if (this.#window.to !== Infinity) this.#window.end(this.#chat.messages);
+    if (this.#chat.away || this.#window.to !== Infinity) {
+      this.#chat.away = null;
+      this.#window.end(this.#held);
+    }
     this.#arrange(this.#chat, null);
     this.scroll.scrollTop = this.scroll.scrollHeight;
     this.#hold();
     this.#after(this.#chat);
   }
 
-  /** To a message that is held. */
+  /** To a message that is here. False when it is not. */
   goTo(id) {
-    const m = this.#chat?.ids.get(id);
-    if (!m) return;
-    const at = above(this.#chat.messages, m.seq) - 1;
+    const m = this.#chat && this.model.find(this.#chat, id);
+    if (!m || m.gone) return false;
+    if (this.#chat.ids.get(id) === m && !this.#chat.away?.ids.has(id)) this.#chat.away = null;
+    const at = above(this.#held, m.seq) - 1;
     this.#following = false;
-    if (!this.#rows.get(this.#key(m))?.e.isConnected) this.#window.around(this.#chat.messages, at);
+    if (!this.#rows.get(this.#key(m))?.e.isConnected) this.#window.around(this.#held, at);
     this.#arrange(this.#chat, null);
     const { e } = this.#rows.get(this.#key(m));
     e.scrollIntoView({ block: "center" });
     this.#hold();
     e.classList.add("found");
     setTimeout(() => e.classList.remove("found"), 1500);
+    return true;
   }
 
   #scrolled() {
     if (!this.#chat || this.list.hasAttribute("aria-busy")) return;
-    const near = this.#window.to === Infinity && this.#fromEnd() < NEAR_END_PX;
+    const near = !this.#chat.away && this.#window.to === Infinity && this.#fromEnd() < NEAR_END_PX;
     if (this.#following && !near && this.scroll.scrollTop >= this.#top) this.#stay(); // nobody left the end: it grew
     else this.#following = near;
     this.#hold();
@@ -207,18 +221,21 @@ export class Thread {
 
   /** More of the list, when the end of what is drawn is near; and what has been seen. */
   #after(chat) {
-    const { messages } = chat;
+    const { messages, all } = this.model.shown(chat);
     const reach = this.scroll.clientHeight;
     const [start, end] = this.#window.range(messages, this.#following);
-    hide(this.toEnd, this.#following || (end === messages.length && this.#fromEnd() < NEAR_END_PX));
+    hide(this.toEnd, !chat.away && (this.#following || (end === messages.length && this.#fromEnd() < NEAR_END_PX)));
     put(this.toEnd.lastElementChild, chat.unread || "");
-    this.older.classList.toggle("off", chat.all || start > 0 || Boolean(chat.loading) || !messages.length);
+    this.older.classList.toggle("off", all || start > 0 || Boolean(chat.loading) || !messages.length);
     if (reach) {
       if (this.scroll.scrollTop < reach && !(this.#following && end - start > ROWS_MAX / 2)) {
         if (this.#window.up(messages)) this.later();
-        else if (messages.length && !chat.all && !chat.loading && !(chat.notBefore > Date.now())) this.engine.older(chat);
+        else if (messages.length && !all && !chat.loading && !(chat.notBefore > Date.now())) this.engine.older(chat);
       }
-      if (this.#fromEnd() < reach && this.#window.down(messages)) this.later();
+      if (this.#fromEnd() < reach) {
+        if (this.#window.down(messages)) this.later();
+        else if (chat.away) this.engine.newer(chat);
+      }
     }
     this.#look();
   }
@@ -226,7 +243,7 @@ export class Thread {
   // Read
 
   get #looking() {
-    return this.#chat && !this.#chat.blocked && this.#focused && !document.querySelector("dialog[open]") && !this.list.hasAttribute("aria-busy") && this.scroll.clientHeight > 0;
+    return this.#chat && !this.#chat.away && !this.#chat.blocked && this.#focused && !document.querySelector("dialog[open]") && !this.list.hasAttribute("aria-busy") && this.scroll.clientHeight > 0;
   }
 
   /** The seq of the last message in view, in a window that has the focus. */
@@ -290,13 +307,14 @@ export class Thread {
   }
 
   #arrange(chat, news) {
-    const [start, end] = this.#window.range(chat.messages, this.#following);
-    const shown = chat.messages.slice(start, end).filter((m) => !m.gone);
-    if (this.#window.to === Infinity) shown.push(...this.model.outbox.filter((m) => m.chatId === chat.chatId).slice(-ROWS_MAX));
+    const { messages } = this.model.shown(chat);
+    const [start, end] = this.#window.range(messages, this.#following);
+    const shown = messages.slice(start, end).filter((m) => !m.gone);
+    if (!chat.away && this.#window.to === Infinity) shown.push(...this.model.outbox.filter((m) => m.chatId === chat.chatId).slice(-ROWS_MAX));
     const wanted = [];
     const rows = new Map();
-    let before = chat.messages.findLast((m, i) => i < start && !m.gone) ?? null; // the message above, also when it is not drawn
-    let lined = !this.#line || (start > 0 && chat.messages[start - 1].seq > this.#line); // it stands above what is drawn
+    let before = messages.findLast((m, i) => i < start && !m.gone) ?? null; // the message above, also when it is not drawn
+    let lined = !this.#line || (start > 0 && messages[start - 1].seq > this.#line); // it stands above what is drawn
     for (const m of shown) {
       const other = !before || dayOf(before.sentAt) !== dayOf(m.sentAt);
       if (other || !wanted.length) wanted.push(this.#day(m.sentAt));

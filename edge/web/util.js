@@ -41,6 +41,22 @@ export function el(tag, className, text) {
   return e;
 }
 
+/** A sign of the page's set: `#i-…` in index.html. `label`: for whom it is not only decoration. */
+export function icon(name, label) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.append(document.createElementNS("http://www.w3.org/2000/svg", "use"));
+  svg.firstChild.setAttribute("href", `#i-${name}`);
+  if (label) {
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", label);
+  } else {
+    svg.setAttribute("aria-hidden", "true");
+  }
+  return svg;
+}
+
 /** "+49 155-500" and "0049…" as E.164, or null. */
 export function phoneNumber(text) {
   const s = text.trim().replace(/[\s().-]/g, "").replace(/^00/, "+");

@@ -2,6 +2,7 @@
 // From the model to the screen: once after each burst, and only what changed.
 import { hide, mark, put } from "./keys.js";
 import { List } from "./list.js";
+import { may } from "./marks.js";
 import { Thread } from "./thread.js";
 import { el } from "./util.js";
 import { nameOf, preview, shortTimer, STATES, timerWords, titleOf } from "./words.js";
@@ -50,6 +51,7 @@ export class View {
     if (profile.name || profile.phoneNumber) put($("my-name"), profile.name || profile.phoneNumber);
     mark($("home"), "data-hiding", this.engine.can.has("hiding") ? "yes" : null); // rows may be drawn before that is known
     this.list.draw(news, openChat);
+    if (openChat && this.model.chats.get(openChat)?.pins.length) this.load("pins"); // its bar
     for (const screen of this.screens) screen.draw();
     const chat = openChat && this.model.chats.get(openChat);
     mark($("home"), "data-pane", chat ? "chat" : "list");
@@ -58,6 +60,7 @@ export class View {
     if (!chat) return this.thread.close();
     this.#head(chat, state);
     this.#context(chat);
+    if (news.drafted.has(chat) && !this.editing) this.refill();
     this.thread.draw(chat, news);
     return undefined;
   }
@@ -71,7 +74,9 @@ export class View {
     hide($("chat-timer"), !chat.timer);
     put($("chat-timer-short"), chat.timer ? shortTimer(chat.timer) : "");
     put($("chat-timer-long"), chat.timer ? `New messages vanish after ${timerWords(chat.timer)}` : "");
-    hide($("send-form"), chat.left || chat.blocked);
+    const silent = !chat.left && !may(chat, "send");
+    hide($("send-form"), chat.left || chat.blocked || silent);
+    hide($("not-allowed"), !silent);
     hide($("not-member"), !chat.left);
     hide($("blocked-note"), !chat.blocked);
     put($("blocked-name"), chat.blocked ? titleOf(this.model, chat) : "");
@@ -81,7 +86,7 @@ export class View {
   #context(chat) {
     if (this.editing?.gone) this.lost();
     const to = this.editing ?? (chat.replyTo && (chat.ids.get(chat.replyTo.id) ?? {}));
-    hide($("context"), !to || chat.blocked);
+    hide($("context"), !to || chat.blocked || !may(chat, "send"));
     if (!to) return;
     put($("context-what"), this.editing ? "Edit message" : to.from ? `Reply to ${nameOf(this.model, to.from)}` : "Reply");
     put($("context-text"), to.from ? preview(to) : "");

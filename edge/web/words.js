@@ -20,6 +20,16 @@ const CODES = {
   quota_exceeded: "You sent as many files as you may today.",
   store_full: "The server has no room for files at the moment.",
   too_many_blocks: "You block as many people as you can. Unblock somebody first.",
+  too_many_pins: "You pinned as many chats as you can. Unpin one first.",
+  too_many_stars: "You starred as many messages as you can. Take a star back first.",
+  too_many_members: "A group cannot have so many members.",
+  too_large: "That is more than the server takes.",
+  conflict: "Something else was chosen meanwhile. Look at it again.",
+  unauthorized: "You are signed out.",
+  unavailable: "The server cannot do that at the moment. Try again in a minute.",
+  internal: "Something went wrong on the server. Try again.",
+  too_slow: "The connection is too slow for that. Try again.",
+  method_not_allowed: "This server cannot do that.",
   not_found: "That is not there any more.",
 };
 const KINDS = { image: "📷 Picture", video: "🎬 Video", audio: "🎤 Audio", document: "📄 Document" };
@@ -28,6 +38,7 @@ export const DELETED = "This message was deleted";
 export const GONE = "This message is gone";
 export const TIMERS = { 0: "Off", 86400: "24 hours", 604800: "7 days", 7776000: "90 days" };
 const SHORT_TIMERS = { 86400: "24 h", 604800: "7 d", 7776000: "90 d" };
+export const RIGHT_WORDS = { send: "send messages", info: "edit the group's info", add: "add people" };
 const LONG_CHARS = 1000;
 const LONG_LINES = 20;
 const FOLDED_CHARS = 700;
@@ -85,6 +96,9 @@ export function eventWords(model, m) {
   const who = nameOf(model, m.from);
   const name = (userId) => (userId === model.me ? "you" : nameOf(model, userId));
   if (m.about === "timer") return m.seconds ? `${who} turned on disappearing messages: new ones vanish after ${timerWords(m.seconds)}` : `${who} turned off disappearing messages`;
+  if (m.about === "pinned") return `${who} pinned a message`;
+  if (m.about === "description") return m.removed ? `${who} removed the description` : `${who} changed the description`;
+  if (m.about === "rights") return Object.entries(m.rights).map(([right, whose]) => `${who} let ${whose === "everyone" ? "everyone" : "only admins"} ${RIGHT_WORDS[right]}`).join(". ");
   if (m.about === "began") return `${who} started the group “${m.name}”`;
   if (m.about === "renamed") return `${who} renamed the group to “${m.name}”`;
   const lines = new Map();

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { Model } from "../../edge/web/model.js";
 import { ROWS_MAX, Rows } from "../../edge/web/rank.js";
 import { Receipts } from "../../edge/web/receipts.js";
+import { places } from "../../edge/web/search.js";
 import { beginning, dayWords, initials, isLong, parts } from "../../edge/web/words.js";
 
 const ME = "me";
@@ -205,4 +206,80 @@ test("long texts are cut between words, links are not; two letters stand for a n
   assert.deepEqual(parts("javascript:alert(1) data:text/html,x http://a.example/b.").filter((p) => p.href).map((p) => p.href), ["http://a.example/b"]);
   assert.deepEqual([dayWords(Date.now()), dayWords(new Date().setHours(-12))], ["Today", "Yesterday"]);
   assert.deepEqual(["Ana", "ben  carter smith", "(Dr.) Ünal", "🦊 fox", "", "+49"].map(initials), ["A", "BS", "DÜ", "🦊F", "#", "4"]);
+});
+
+test("marks: what is later counts, a mark ends by reading, pinned chats stand first", () => {
+  const model = new Model(ME);
+  const [a, b] = ["a", "b"].map((chatId) => model.describe({ chatId, kind: "group", name: chatId, role: "member", lastMessage: message(5, "ben", { chatId }), mySeq: { read: 5 } }));
+  model.marked({ chatId: "a", seq: 10, pinned: true });
+  model.marked({ chatId: "b", seq: 12, pinned: true, markedUnread: true, readSeq: 5 });
+  assert.deepEqual(model.listed(), [b, a]);
+  model.marked({ chatId: "a", seq: 9, archived: true }); // older than what is known
+  assert.equal(a.marks.archived, false);
+  model.marked({ chatId: "a", seq: 13, archived: true, pinned: false });
+  assert.deepEqual([model.listed(), model.listed(true)], [[b], [a]]);
+  assert.ok(model.flagged(b));
+  model.readElsewhere({ chatId: "b", seq: 6 });
+  assert.ok(!model.flagged(b));
+  model.marks(b, { seq: 12, archived: true });
+  assert.equal(b.marks.pinnedSeq, 12, "a whole that is not later");
+});
+
+test("a draft: from elsewhere unless something was typed here, and over by a later message of one's own", () => {
+  const model = new Model(ME);
+  const chat = model.chat("a");
+  model.marked({ chatId: "a", seq: 1, draft: "from afar", draftAfter: 4 });
+  assert.equal(chat.draft, "from afar");
+  assert.ok(model.takeNews().drafted.has(chat));
+  model.write(chat, "typed here");
+  model.marked({ chatId: "a", seq: 2, draft: "from afar again", draftAfter: 4 });
+  assert.deepEqual([chat.draft, chat.unsaved], ["typed here", true]);
+  model.saved(chat);
+  model.marked({ chatId: "a", seq: 3, draft: "typed here", draftAfter: 6 });
+  model.message(message(6, ME, { chatId: "a" }), true);
+  assert.equal(chat.draft, "typed here", "said before it was begun");
+  model.message(message(7, ME, { chatId: "a" }), true);
+  assert.equal(chat.draft, "");
+  model.marked({ chatId: "a", seq: 4, draft: "late news", draftAfter: 6 });
+  assert.equal(chat.draft, "");
+});
+
+test("pins: the newest three, each message once, in any order, without those that are gone", () => {
+  const model = new Model(ME);
+  const pin = (seq, n, yes = true) => model.pin({ t: "pinned", chatId: "a", seq, messageId: `m${n}`, messageSeq: n, pinned: yes });
+  for (const [seq, n] of [[10, 1], [11, 2], [12, 3], [13, 4], [14, 2]]) pin(seq, n);
+  const { pins } = model.chat("a");
+  assert.deepEqual(pins.map((p) => p.messageSeq), [3, 4, 2]);
+  pin(11, 2);
+  assert.equal(model.chat("a").pins, pins, "known");
+  pin(15, 4, false);
+  model.message(message(3, "ben", { chatId: "a", id: "m3" }), true);
+  model.changed({ t: "deleted", chatId: "a", seq: 16, messageId: "m3", messageSeq: 3, by: "ben" });
+  assert.deepEqual(model.chat("a").pins.map((p) => p.messageSeq), [2]);
+});
+
+test("far above: shown apart, changed with the rest, stored nowhere, and joined when it meets what is held", () => {
+  const model = new Model(ME);
+  const of = (seq) => message(seq, "ben", { chatId: "a", reactions: [] });
+  for (const seq of [100, 101]) model.message(of(seq), true);
+  const chat = model.chat("a");
+  model.dirty.messages.clear();
+  model.aside(chat, [40, 41, 42].map(of), true);
+  assert.equal(model.oldest(chat), 40);
+  assert.equal(chat.messages.length, 2);
+  model.changed({ t: "edited", chatId: "a", seq: 110, messageId: of(41).id, messageSeq: 41, by: "ben", content: "other words" });
+  assert.equal(model.find(chat, of(41).id).content, "other words");
+  assert.equal(model.dirty.messages.size, 0);
+  model.aside(chat, [43, 99, 100].map(of), true);
+  assert.equal(chat.away, null);
+  assert.deepEqual(chat.messages.map((m) => m.seq), [40, 41, 42, 43, 99, 100, 101]);
+  assert.equal(chat.ids.get(of(41).id).content, "other words");
+});
+
+test("what was found is marked where it stands, without case and accents, at the beginning of words", () => {
+  const found = (text, ...words) => places(text, words).map(([from, to]) => text.slice(from, to));
+  assert.deepEqual(found("Canción, canciones y acción", "cancion"), ["Canción", "cancion"]);
+  assert.deepEqual(found("e\u0301te\u0301 🙂 ＡＢＣ", "été", "abc"), ["e\u0301te\u0301", "ＡＢＣ"]);
+  assert.deepEqual(found("今日は東京", "東京"), ["東京"]);
+  assert.deepEqual(found("aaa aa", "a", "aa"), ["aa", "aa"]);
 });
