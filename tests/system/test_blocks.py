@@ -65,7 +65,7 @@ async def test_a_block_leaves_out_its_interval_and_nothing_else(stack, net):
     assert "blocked" not in theirs and "except" not in theirs and theirs["delivered"] < during.seq
     assert {m["userId"] for m in theirs["members"]} == {alice.user_id, bob.user_id}
     receipts = (await alice.rest.get(f"/api/messages/{during.id}/receipts", expect=200)).body["receipts"]
-    assert receipts == [{"userId": bob.user_id, "deliveredAt": None, "readAt": None}]
+    assert receipts == [{"userId": bob.user_id, "deliveredAt": None, "readAt": None, "delivered": False, "read": False}]
     listed = (await bob.rest.get("/api/blocks", expect=200)).body
     assert [b["userId"] for b in listed["blocks"]] == [alice.user_id] and listed["blocks"][0]["since"] == frame["at"] and not listed["more"]
     assert (await alice.rest.get("/api/blocks", expect=200)).body["blocks"] == []

@@ -79,5 +79,7 @@ void render_receipt(struct cq_buf *out, const struct receipt_row *row)
     out_id(out, "userId", row->user);
     out_time(out, "deliveredAt", row->delivered_at_ms);
     out_time(out, "readAt", row->read_at_ms);
+    out_bool(out, "delivered", row->delivered);
+    out_bool(out, "read", row->read);
     buf_add_byte(out, '}');
 }

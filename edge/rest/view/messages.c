@@ -233,31 +233,42 @@ int64_t history_found(const struct pg_result *rows)
 
 /* ---- who has it ----------------------------------------------------------------------- */
 
+/* clang-format off */
+
 /* $1 message, $2 its sender. Whoever sent it has a stay in its chat: the parts of those are looked
- * into, and no others. OFFSET keeps the planner from looking for the id in all parts. */
+ * into, and no others. OFFSET keeps the planner from looking for the id in all parts. Nothing is told of
+ * what its sender sees nothing of any more. */
 static const char sql_mine[] =
     "SELECT m.chat_id, m.seq FROM (SELECT DISTINCT part FROM view.members WHERE user_id = $2) i "
-    "CROSS JOIN LATERAL (SELECT y.chat_id, y.seq FROM view.messages y WHERE y.part = i.part "
-    "AND y.id = $1 AND y.sender_id = $2 OFFSET 0) m";
+    "CROSS JOIN LATERAL (SELECT y.part, y.chat_id, y.seq FROM view.messages y WHERE y.part = i.part "
+    "AND y.id = $1 AND y.sender_id = $2 OFFSET 0) m "
+    "CROSS JOIN LATERAL view.message_for(m.part, m.chat_id, m.seq, $2) z WHERE z.gone = 0";
 
-/* $1 part, $2 chat, $3 seq, $4 sender. A read cursor says delivered too. A sender who left learns
- * what was so when that stay ended. The other of a direct chat is named though he may not have it:
- * then he has blocked the sender, who is not to learn of it. */
+/* The receipt of this kind that covered the message: the first, in the order of the log, that reached it. */
+#define COVERED_BY(kind, also)                                                                     \
+    "LEFT JOIN LATERAL (SELECT r.at_ms FROM view.receipts r WHERE i.has " also "AND r.part = $1 "  \
+    "AND r.chat_id = $2 AND r.user_id = i.user_id AND r.kind = " kind " AND r.seq >= $3 "          \
+    "ORDER BY r.seq LIMIT 1)"
+
+/* $1 part, $2 chat, $3 seq, $4 sender. Whoever has read it has it: a read is a receipt of both kinds. A sender
+ * who left learns what was so when that stay ended. The other of a direct chat is named though he may not
+ * have it: then he has blocked the sender, who is not to learn of it. */
 static const char sql_receipts[] =
-    "SELECT i.user_id, (SELECT min(r.at_ms) FROM view.receipts r WHERE i.has AND r.part = $1 "
-    "AND r.chat_id = $2 AND r.user_id = i.user_id AND r.seq >= $3 AND r.at_ms <= e.ms), "
-    "(SELECT min(r.at_ms) FROM view.receipts r WHERE i.has AND r.part = $1 AND r.chat_id = $2 "
-    "AND r.user_id = i.user_id AND r.kind = 1 AND r.seq >= $3 AND r.at_ms <= e.ms "
-    "AND " VIEW_SEES_READS(
-        "$4") ") "
-              "FROM (SELECT m.user_id, bool_or(m.joined_seq < $3 AND (m.left_seq IS NULL "
-              "OR m.left_seq > $3)) AS has FROM view.members m WHERE m.part = $1 AND m.chat_id = $2 "
-              "AND m.user_id <> $4 GROUP BY m.user_id) i "
-              "CROSS JOIN (SELECT CASE WHEN bool_or(s.left_seq IS NULL) THEN 9223372036854775807 "
-              "ELSE coalesce(max(s.left_at), 0) END AS ms FROM view.members s "
-              "WHERE s.part = $1 AND s.chat_id = $2 AND s.user_id = $4) e "
-              "WHERE i.has OR (SELECT k.kind = 0 FROM view.chats k WHERE k.part = $1 AND k.chat_id = $2) "
-              "ORDER BY i.user_id";
+    "SELECT i.user_id, CASE WHEN e.known THEN d.at_ms END, CASE WHEN e.known THEN s.at_ms END, "
+    "d.at_ms IS NOT NULL, s.at_ms IS NOT NULL "
+    "FROM (SELECT m.user_id, bool_or(m.joined_seq < $3 AND (m.left_seq IS NULL "
+    "OR m.left_seq > $3)) AS has FROM view.members m WHERE m.part = $1 AND m.chat_id = $2 "
+    "AND m.user_id <> $4 GROUP BY m.user_id) i "
+    "CROSS JOIN (SELECT CASE WHEN bool_or(s.left_seq IS NULL) THEN 9223372036854775807 "
+    "ELSE coalesce(max(s.left_at), 0) END AS ms, (SELECT y.sent_at >= view.times_since() "
+    "FROM view.messages y WHERE y.part = $1 AND y.chat_id = $2 AND y.seq = $3) AS known "
+    "FROM view.members s WHERE s.part = $1 AND s.chat_id = $2 AND s.user_id = $4) e "
+    COVERED_BY("0", "") " d ON d.at_ms <= e.ms "
+    COVERED_BY("1", "AND " VIEW_SEES_READS("$4") " ") " s ON s.at_ms <= e.ms "
+    "WHERE i.has OR (SELECT k.kind = 0 FROM view.chats k WHERE k.part = $1 AND k.chat_id = $2) "
+    "ORDER BY i.user_id";
+
+/* clang-format on */
 
 enum cq_status view_sent_message(struct pg *db, struct cq_id id, struct cq_id sender,
                                  struct cq_id *ret_chat, int64_t *ret_seq, bool *ret_found)
@@ -293,5 +304,9 @@ enum cq_status view_receipts(struct pg *db, struct cq_id chat, int64_t seq, stru
 
 struct receipt_row receipt_at(const struct pg_result *rows, int i)
 {
-    return (struct receipt_row){ pg_uuid(rows, i, 0), pg_i64(rows, i, 1), pg_i64(rows, i, 2) };
+    return (struct receipt_row){ .user = pg_uuid(rows, i, 0),
+                                 .delivered_at_ms = pg_i64(rows, i, 1),
+                                 .read_at_ms = pg_i64(rows, i, 2),
+                                 .delivered = pg_bool(rows, i, 3),
+                                 .read = pg_bool(rows, i, 4) };
 }

@@ -121,10 +121,11 @@ int64_t history_found(const struct pg_result *rows);
 
 struct receipt_row {
     struct cq_id user;
-    int64_t delivered_at_ms, read_at_ms; /* 0: not yet */
+    bool delivered, read;
+    int64_t delivered_at_ms, read_at_ms; /* 0: not yet, or nobody knows when */
 };
 
-/** Where a message of this sender is. *ret_found false: there is none. */
+/** Where a message of this sender is. *ret_found false: there is none that he still sees. */
 CQ_MUST_CHECK enum cq_status view_sent_message(struct pg *db, struct cq_id id, struct cq_id sender,
                                                struct cq_id *ret_chat, int64_t *ret_seq,
                                                bool *ret_found);
