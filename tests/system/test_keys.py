@@ -110,6 +110,8 @@ async def use_everything(net, telling):
             await d.rest.get(f"/api/chats/{chat['chatId']}", expect=404 if chat["role"] == "left" else 200)
             for place in ({}, {"after": 1}, {"before": said.seq + 1000}):
                 await d.rest.get(f"/api/chats/{chat['chatId']}/messages", expect=200, **place)
+            for kind in ({}, {"kind": "image"}):
+                await d.rest.get(f"/api/chats/{chat['chatId']}/media", expect=200, **kind)
         latest = (await d.rest.get("/api/sync", expect=200, cursor="latest")).body["cursor"]
         for cursor in ("", latest):
             await d.rest.get("/api/sync", expect=200, cursor=cursor)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "edge/rest/view/shared.h"
+
+enum { PARAMS_BYTES = 256 };
+
+/* clang-format off */
+
+/* $1 part, $2 chat, $3 user, $4 before, $5 how many, $6 bytes of content that end a page; then what `of` asks. Places
+ * first, of each stay of the user's by an index that has nothing but files; then what is to be seen there. */
+#define SQL_SHARED(of)                                                                             \
+    "SELECT " VIEW_MESSAGE_COLUMNS("$3") ", m.place, m.found FROM (SELECT z.*, q.seq AS place, "   \
+    "count(*) OVER () AS found, sum(coalesce(octet_length(z.content), 0)) OVER "                   \
+    "(ORDER BY q.seq DESC ROWS UNBOUNDED PRECEDING) - coalesce(octet_length(z.content), 0) "       \
+    "AS bytes_before FROM (SELECT y.seq FROM view.members i CROSS JOIN LATERAL ("                  \
+    "SELECT f.seq FROM view.messages f WHERE f.part = $1 AND f.chat_id = $2 " of                   \
+    "AND f.media_id IS NOT NULL AND f.seq > i.joined_seq "                                         \
+    "AND f.seq < least($4, coalesce(i.left_seq, 9223372036854775807)) "                            \
+    "ORDER BY f.seq DESC LIMIT $5) y "                                                             \
+    "WHERE i.part = $1 AND i.chat_id = $2 AND i.user_id = $3 ORDER BY y.seq DESC LIMIT $5) q "     \
+    "LEFT JOIN LATERAL view.message_for($1::int2, $2, q.seq, $3) z ON z.gone = 0 "                 \
+    "AND NOT z.deleted AND z.media_id IS NOT NULL) m "                                             \
+    VIEW_MESSAGE_TICKED "WHERE m.bytes_before < $6 ORDER BY m.place DESC"
+
+/* clang-format on */
+
+static const char sql_all[] = SQL_SHARED("");
+static const char sql_of_type[] = SQL_SHARED("AND f.type = $7 ");
+
+enum cq_status view_shared(struct pg *db, const struct shared_ask *ask, struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_i32(&params, id_part(ask->chat));
+    pg_add_uuid(&params, ask->chat);
+    pg_add_uuid(&params, ask->user);
+    pg_add_i64(&params, ask->before);
+    pg_add_i64(&params, ask->limit + 1);
+    pg_add_i64(&params, ask->bytes);
+    if (ask->has_type)
+        pg_add_i32(&params, ask->type);
+    return pg_run_once(db, ask->has_type ? sql_of_type : sql_all, &params, ret);
+}
+
+int64_t shared_at(const struct pg_result *rows, int i, bool *ret_shown)
+{
+    *ret_shown = !pg_null(rows, i, 0);
+    return pg_i64(rows, i, VIEW_MESSAGE_COLUMNS_N);
+}
+
+int64_t shared_found(const struct pg_result *rows)
+{
+    return pg_rows(rows) ? pg_i64(rows, 0, VIEW_MESSAGE_COLUMNS_N + 1) : 0;
+}
