@@ -170,6 +170,16 @@ static const struct json_member rights_rows[] = {
 };
 static const struct json_members rights_members = JSON_MEMBERS(rights_rows);
 
+static const struct json_member picture_rows[] = {
+    EVENT("chatId", JSON_ID, chat_id),
+    EVENT("seq", JSON_NUMBER, seq),
+    EVENT("by", JSON_ID, user_id),
+    JSON_OPTIONAL("picture", JSON_ID, struct chat_event, event.u.group_pictured.picture,
+                  event.u.group_pictured.has_picture),
+    EVENT("at", JSON_NUMBER, at_ms),
+};
+static const struct json_members picture_members = JSON_MEMBERS(picture_rows);
+
 static const struct json_member place_rows[] = {
     JSON_MEMBER("id", JSON_ID, struct message_ref, id),
     JSON_MEMBER("seq", JSON_NUMBER, struct message_ref, seq),
@@ -433,7 +443,7 @@ static const char *const capability_words[] = {
     "replies", "mentions", "forwards", "edits",        "deletions",    "reactions",
     "typing",  "presence", "privacy",  "blocks",       "readReceipts", "timers",
     "hiding",  "marks",    "drafts",   "descriptions", "rights",       "pins",
-    "stars",   "search",   "links",    "invites"
+    "stars",   "search",   "links",    "invites",      "groupPictures"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 
@@ -524,6 +534,7 @@ enum {
     OF_BLOCKED,
     OF_UNBLOCKED,
     OF_TIMER,
+    OF_PICTURE,
     OF_RIGHTS,
     OF_HIDDEN,
     OF_PINNED,
@@ -557,6 +568,7 @@ static const struct frame_spec frames[] = {
     [OF_BLOCKED] = { "blocked", true, &block_members },
     [OF_UNBLOCKED] = { "unblocked", true, &block_members },
     [OF_TIMER] = { "timer", true, &timer_members },
+    [OF_PICTURE] = { "picture", true, &picture_members },
     [OF_RIGHTS] = { "rights", true, &rights_members },
     [OF_HIDDEN] = { "hidden", true, &hidden_members },
     [OF_PINNED] = { "pinned", true, &pin_members },
@@ -650,6 +662,9 @@ void frame_event(struct cq_buf *out, const struct chat_event *e)
         break;
     case CHAT_EVENT_TIMER_CHANGED:
         put(out, OF_TIMER, e);
+        break;
+    case CHAT_EVENT_GROUP_PICTURED:
+        put(out, OF_PICTURE, e);
         break;
     case CHAT_EVENT_RIGHTS_CHANGED:
         put(out, OF_RIGHTS, e);

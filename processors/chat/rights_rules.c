@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * processors/chat/rights_rules.c - what a group says of itself, and who may do what in it.
+ * processors/chat/rights_rules.c - what a group says and shows of itself, and who may do what in it.
  */
 #include "processors/chat/rules.h"
 
@@ -60,6 +60,28 @@ const struct chat_rule chat_rule_group_described = { rule_group_described,
                                                      TOPIC_BIT(TOPIC_CHAT_EVENTS) |
                                                          TOPIC_BIT(TOPIC_USER_INBOX) |
                                                          TOPIC_BIT(TOPIC_REJECTIONS) };
+
+/* Files are not known here, so any id is taken: the view shows it where whoever set it owns it. */
+static enum cq_status rule_group_pictured(struct chat_step *step)
+{
+    const struct chat_action *action = step->action;
+    const struct group *group = own_group(step);
+    struct chat_event *event;
+
+    if (!group)
+        return chat_reject(step, action->chat_id, "not_found");
+    if (!chat_may(step, RIGHT_INFO))
+        return chat_reject(step, action->chat_id, "forbidden");
+    if (!(event = chat_emit_event(step)))
+        return CQ_FATAL;
+    event->event.kind = CHAT_EVENT_GROUP_PICTURED;
+    event->event.u.group_pictured = action->action.u.group_pictured;
+    return tell_all(step, group, event);
+}
+const struct chat_rule chat_rule_group_pictured = { rule_group_pictured,
+                                                    TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                        TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                        TOPIC_BIT(TOPIC_REJECTIONS) };
 
 /* ---- rights ----------------------------------------------------------------------------- */
 

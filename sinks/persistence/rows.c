@@ -57,6 +57,7 @@ static struct chat_row *find_chat(struct rows *rows, const struct chat_event *ev
                                    .description = span_of("", 0),
                                    .info_by = RIGHT_HOLDERS_ADMINS,
                                    .add_by = RIGHT_HOLDERS_ADMINS,
+                                   .no_picture = true,
                                    .created_ms = event->at_ms };
     }
     return chat;
@@ -247,6 +248,22 @@ static enum cq_status map_description(struct rows *rows, const struct chat_event
     if (event->seq >= chat->description_seq) {
         chat->description = event->event.u.group_described.description;
         chat->description_seq = event->seq;
+    }
+    return CQ_OK;
+}
+
+static enum cq_status map_picture(struct rows *rows, const struct chat_event *event)
+{
+    const struct group_pictured *pictured = &event->event.u.group_pictured;
+    struct chat_row *chat = chat_row(rows, event, 1);
+
+    if (!chat)
+        return CQ_AGAIN;
+    if (event->seq >= chat->picture_seq) {
+        chat->picture = pictured->picture;
+        chat->picture_by = event->user_id;
+        chat->no_picture = !pictured->has_picture;
+        chat->picture_seq = event->seq;
     }
     return CQ_OK;
 }
@@ -560,6 +577,8 @@ enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event
         return map_timer(rows, event);
     case CHAT_EVENT_GROUP_DESCRIBED:
         return map_description(rows, event);
+    case CHAT_EVENT_GROUP_PICTURED:
+        return map_picture(rows, event);
     case CHAT_EVENT_RIGHTS_CHANGED:
         return map_rights(rows, event);
     case CHAT_EVENT_MESSAGES_HIDDEN:

@@ -180,6 +180,9 @@ struct chat_row {
     int64_t description_seq;
     int32_t send_by, info_by, add_by; /* enum right_holders; of a group */
     int64_t rights_seq;
+    struct cq_id picture, picture_by;
+    bool no_picture; /* these two are NULL */
+    int64_t picture_seq;
 };
 
 struct user_row {

@@ -203,6 +203,20 @@ static void do_describe(struct world *world, struct script *script, const struct
     world_chat(world, &action);
 }
 
+/* picture alice @team 7: the media of that number; without one, none any more */
+static void do_picture(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_GROUP_PICTURED);
+    struct group_pictured *pictured = &action.action.u.group_pictured;
+
+    action.client_id = span_str("picture");
+    pictured->has_picture = words->n > 3;
+    if (pictured->has_picture)
+        pictured->picture =
+            (struct cq_id){ { (uint8_t)strtoll(word(script, words, 3), NULL, 10) } };
+    world_chat(world, &action);
+}
+
 /* rights alice @team send admins add everyone */
 static void do_rights(struct world *world, struct script *script, const struct words *words)
 {
@@ -617,7 +631,7 @@ static const struct {
     { "describe", do_describe }, { "rights", do_rights },   { "mark", do_mark },
     { "pin", do_pin },           { "unpin", do_unpin },     { "star", do_star },
     { "unstar", do_unstar },     { "invite", do_invite },   { "revoke", do_revoke },
-    { "join", do_join },
+    { "join", do_join },         { "picture", do_picture },
 };
 
 /* Nothing may come out unseen. */

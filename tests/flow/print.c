@@ -128,6 +128,9 @@ static void print_event(struct world *world, const struct chat_event *event)
     } else if (event->event.kind == CHAT_EVENT_GROUP_DESCRIBED) {
         world_line(world, "chat.events description #%lld by %s \"%.*s\"", seq, who,
                    SPAN_FMT(event->event.u.group_described.description));
+    } else if (event->event.kind == CHAT_EVENT_GROUP_PICTURED) {
+        world_line(world, "chat.events picture #%lld by %s %d", seq, who,
+                   event->event.u.group_pictured.picture.b[0]);
     } else if (event->event.kind == CHAT_EVENT_RIGHTS_CHANGED) {
         world_line(world, "chat.events rights #%lld by %s send:%s info:%s add:%s", seq, who,
                    right_holders_words[event->event.u.rights_changed.send],

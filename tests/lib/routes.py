@@ -89,6 +89,7 @@ TABLE = [
     of_group("PATCH", "/marks", each(404, 200, 200, 200, 200, 200), {"archived": False, "markedUnread": False}),  # who left takes back what he had marked
     Row("PATCH", "/api/chats/{}/marks", "/api/chats/{direct}/marks", each(404, 404, 200, 404, 200, 200), {"pinned": True}, "direct"),
     of_group("PUT", "/description", each(404, 404, 403, 200, 200, 200), {"description": "by {role}"}),
+    of_group("PUT", "/picture", each(404, 404, 403, 200, 200, 200), {"picture": ""}),
     of_group("PUT", "/rights", each(404, 404, 403, 200, 200, 200), {"info": "admins"}),
     Row("PUT", "/api/chats/{}/rights", "/api/chats/{direct}/rights", each(404, 404, 400, 404, 400, 400), {"send": "admins"}, "direct"),
     of_group("GET", "/invites", each(404, 404, 403, 200, 200, 200)),

@@ -198,6 +198,7 @@ TEST(a_group_says_what_it_is_about_and_who_may_do_what)
 {
     cq_auto(buf) struct cq_buf frame = { 0 };
     struct chat_event described = event(CHAT_EVENT_GROUP_DESCRIBED);
+    struct chat_event pictured = event(CHAT_EVENT_GROUP_PICTURED);
     struct chat_event rights = event(CHAT_EVENT_RIGHTS_CHANGED);
 
     described.event.u.group_described.description = span_str("two\nlines");
@@ -206,6 +207,14 @@ TEST(a_group_says_what_it_is_about_and_who_may_do_what)
     CHECK(strstr((const char *)frame.p, "\"t\":\"description\",") != NULL);
     CHECK(strstr((const char *)frame.p, "\"by\":" U2 ",\"description\":\"two\\nlines\",\"at\":") !=
           NULL);
+    buf_clear(&frame);
+    pictured.event.u.group_pictured = (struct group_pictured){ true, ID(4) };
+    frame_event(&frame, &pictured);
+    CHECK(strstr((const char *)frame.p, "\"by\":" U2 ",\"picture\":" U4 ",\"at\":") != NULL);
+    buf_clear(&frame);
+    pictured.event.u.group_pictured.has_picture = false;
+    frame_event(&frame, &pictured);
+    CHECK(strstr((const char *)frame.p, "\"by\":" U2 ",\"at\":") != NULL);
     buf_clear(&frame);
     rights.event.u.rights_changed =
         (struct rights_changed){ RIGHT_HOLDERS_ADMINS, RIGHT_HOLDERS_EVERYONE,

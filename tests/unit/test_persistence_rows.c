@@ -264,6 +264,28 @@ TEST(what_changes_messages_is_kept_in_order)
     CHECK_EQ(rows->changes_n + rows->edits_n + rows->deletions_n + rows->reactions_n, 0);
 }
 
+TEST(the_latest_picture_of_a_group)
+{
+    struct rows *rows = fresh_rows();
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A) };
+
+    event.event.kind = CHAT_EVENT_GROUP_PICTURED;
+    event.event.u.group_pictured = (struct group_pictured){ true, ID(77) };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.seq = 8; /* an older one, of somebody else */
+    event.user_id = ID(B);
+    event.event.u.group_pictured.picture = ID(66);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->chats.n, 1);
+    CHECK(id_eq(rows->chats.v[0].picture, ID(77)) && id_eq(rows->chats.v[0].picture_by, ID(A)));
+    CHECK(!rows->chats.v[0].no_picture && rows->chats.v[0].picture_seq == 9);
+    event.seq = 10;
+    event.event.u.group_pictured.has_picture = false;
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK(rows->chats.v[0].no_picture);
+    CHECK_EQ(rows->chats.v[0].changed_seq, 10);
+}
+
 TEST(the_latest_description_and_rights_of_a_group)
 {
     struct rows *rows = fresh_rows();

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/api/groups.c - what a group says of itself, and who may do what in it. The verdicts are processors/chat's.
+ * edge/rest/api/groups.c - what a group says and shows of itself, and who may do what in it. The verdicts are processors/chat's.
  */
 #include "edge/rest/api/chats.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/server/answer.h"
+#include "edge/rest/view/media.h"
 #include "ingest/validate.h"
 #include "schemas/frame.h"
 
@@ -18,7 +19,7 @@ static enum call_next admit_member(struct call *call, struct pg *db, void *asked
     enum call_next next = chat_admit(call, db, call->request.path_id[0], view);
 
     if (next == CALL_GO_ON && !view->is_group)
-        return call_bad_request(call, "a direct chat has no description and no rights");
+        return call_bad_request(call, "a direct chat has no description, no picture and no rights");
     return next;
 }
 
@@ -66,6 +67,68 @@ static const struct write description_write = {
     .body = &description_body,
     .begin = begin_description,
     .result = description_result,
+    .until = WRITE_SHOWN,
+    .late = late,
+};
+
+/* ---- the picture ----------------------------------------------------------------------- */
+
+struct picture_ask {
+    struct chat_view view;
+    struct cq_span text;  /* as it was sent */
+    struct cq_id picture; /* zero: none */
+};
+
+static const char picture_rule[] = "picture: the id of an image that you uploaded, or empty";
+
+static bool picture_good(struct cq_span text)
+{
+    struct cq_id id;
+
+    return !text.n || (id_parse(text, &id) && !id_is_zero(id));
+}
+
+static const struct json_member picture_rows[] = {
+    JSON_MEMBER("picture", JSON_TEXT, struct picture_ask, text, .good = picture_good,
+                .rule = picture_rule),
+};
+static const struct json_members picture_body = JSON_MEMBERS(picture_rows);
+
+static enum call_next begin_picture(struct call *call, struct pg *db, void *asked)
+{
+    struct picture_ask *ask = asked;
+    bool is_own = !ask->text.n || id_parse(ask->text, &ask->picture);
+    struct chat_action *sent;
+    enum cq_status st =
+        ask->text.n ? media_is_own_image(db, ask->picture, call->request.who.user, &is_own) : CQ_OK;
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (!is_own)
+        return call_bad_request(call, "%s", picture_rule);
+    sent = chat_submit(call, &ask->view, span_str(call->request.id));
+    sent->action.kind = CHAT_ACTION_GROUP_PICTURED;
+    sent->action.u.group_pictured = (struct group_pictured){ ask->text.n > 0, ask->picture };
+    return CALL_GO_ON;
+}
+
+static enum call_next picture_result(struct call *call, struct pg *db, void *asked)
+{
+    const struct picture_ask *ask = asked;
+    bool is_set = false;
+    enum cq_status st = view_picture_set(db, ask->view.id, write_seq(call), &is_set);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    return is_set ? write_done(call, 200) : CALL_GO_ON;
+}
+
+static const struct write picture_write = {
+    .asked_bytes = sizeof(struct picture_ask),
+    .admit = admit_member,
+    .body = &picture_body,
+    .begin = begin_picture,
+    .result = picture_result,
     .until = WRITE_SHOWN,
     .late = late,
 };
@@ -138,6 +201,8 @@ static const struct write rights_write = {
 static const struct route rows[] = {
     { "PUT", "/api/chats/{}/description", true, write_run, "what a group says of itself",
       ROUTE_FANOUT, &description_write },
+    { "PUT", "/api/chats/{}/picture", true, write_run, "a group's picture", ROUTE_FANOUT,
+      &picture_write },
     { "PUT", "/api/chats/{}/rights", true, write_run, "who may do what in a group", ROUTE_FANOUT,
       &rights_write },
 };

@@ -21,6 +21,9 @@
     X(JSON, "description", description,                                                          \
       "CASE WHEN c.description <> '' AND p.left_seq IS NULL THEN to_json(c.description)::text "  \
       "END")                                                                                     \
+    X(JSON, "picture", picture,                                                                  \
+      "CASE WHEN c.picture_id IS NOT NULL AND p.left_seq IS NULL THEN "                          \
+      "(SELECT to_json(view.picture_of_group(c.part, c.chat_id))::text) END")                    \
     X(JSON, "rights", rights, RIGHTS)                                                            \
     X(NUMBER, "unread", unread, UNREAD("false"))                                                 \
     X(NUMBER, "unreadMentions", mentioned, UNREAD("true"))                                       \

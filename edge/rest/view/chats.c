@@ -186,6 +186,13 @@ enum cq_status view_description_set(struct pg *db, struct cq_id chat, int64_t se
         chat, seq, ret);
 }
 
+enum cq_status view_picture_set(struct pg *db, struct cq_id chat, int64_t seq, bool *ret)
+{
+    return found_in_chat(
+        db, "SELECT 1 FROM view.chats WHERE part = $3 AND chat_id = $1 AND picture_seq >= $2", chat,
+        seq, ret);
+}
+
 enum cq_status view_rights_set(struct pg *db, struct cq_id chat, int64_t seq, bool *ret)
 {
     return found_in_chat(

@@ -61,6 +61,8 @@ CQ_MUST_CHECK enum cq_status view_timer_set(struct pg *db, struct cq_id chat, in
 /** The same of what a group says of itself, and of its rights. */
 CQ_MUST_CHECK enum cq_status view_description_set(struct pg *db, struct cq_id chat, int64_t seq,
                                                   bool *ret);
+CQ_MUST_CHECK enum cq_status view_picture_set(struct pg *db, struct cq_id chat, int64_t seq,
+                                              bool *ret);
 CQ_MUST_CHECK enum cq_status view_rights_set(struct pg *db, struct cq_id chat, int64_t seq,
                                              bool *ret);
 

@@ -77,21 +77,54 @@ static enum cq_status find_pictured(struct pg *db, struct cq_id id, struct cq_id
     return st;
 }
 
+/* Who owns it, if a group that the reader is in shows it as its picture. */
+static enum cq_status find_group_picture(struct pg *db, struct cq_id id, struct cq_id reader,
+                                         struct cq_id *ret, bool *ret_found)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
+    enum cq_status st;
+
+    pg_params_init(&params, 64);
+    pg_add_uuid(&params, id);
+    pg_add_uuid(&params, reader);
+    st = pg_run_once(db,
+                     "SELECT d.owner_id FROM view.media d WHERE d.media_id = $1 AND d.type = 1 "
+                     "AND view.is_picture_for(d.media_id, d.owner_id, $2)",
+                     &params, &rows);
+    *ret_found = st == CQ_OK && pg_rows(rows) == 1;
+    if (*ret_found)
+        *ret = pg_uuid(rows, 0, 0);
+    return st;
+}
+
+/* Whose picture it is, if its owner, or a group of both, shows it to this reader. */
+static enum cq_status find_shown_picture(struct pg *db, struct cq_arena *arena, struct cq_id id,
+                                         struct cq_id user, int64_t now_ms, struct cq_id *ret,
+                                         bool *ret_found)
+{
+    cq_auto(pgresult) struct pg_result *known = NULL;
+    enum cq_status st = find_pictured(db, id, ret, ret_found);
+
+    if (st == CQ_OK && *ret_found)
+        st = view_users_known(db, arena, user, ret, 1, now_ms, &known);
+    if (st != CQ_OK)
+        return st;
+    *ret_found = *ret_found && pg_rows(known) && id_eq(user_profile_at(known, 0).picture, id);
+    return *ret_found ? CQ_OK : find_group_picture(db, id, user, ret, ret_found);
+}
+
 enum cq_status media_read(struct pg *db, struct cq_arena *arena, struct cq_id id, struct cq_id user,
                           int64_t now_ms, struct media *ret, bool *ret_found)
 {
-    cq_auto(pgresult) struct pg_result *known = NULL;
     bool is_picture = false;
     struct cq_id owner;
     enum cq_status st = read_shown(db, arena, id, user, ret, ret_found);
 
     if (st != CQ_OK || (*ret_found && ret->is_now))
         return st;
-    st = find_pictured(db, id, &owner, &is_picture);
-    if (st == CQ_OK && is_picture)
-        st = view_users_known(db, arena, user, &owner, 1, now_ms, &known);
-    if (st != CQ_OK || !is_picture || !pg_rows(known) ||
-        !id_eq(user_profile_at(known, 0).picture, id)) /* he does not show it to this reader */
+    st = find_shown_picture(db, arena, id, user, now_ms, &owner, &is_picture);
+    if (st != CQ_OK || !is_picture)
         return st;
     return read_shown(db, arena, id, owner, ret, ret_found); /* as its owner has it */
 }
