@@ -440,10 +440,10 @@ static const struct json_member error_rows[] = {
 static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
-    "replies", "mentions", "forwards", "edits",        "deletions",    "reactions",
-    "typing",  "presence", "privacy",  "blocks",       "readReceipts", "timers",
-    "hiding",  "marks",    "drafts",   "descriptions", "rights",       "pins",
-    "stars",   "search",   "links",    "invites",      "groupPictures"
+    "replies", "mentions", "forwards", "edits",        "deletions",     "reactions",
+    "typing",  "presence", "privacy",  "blocks",       "readReceipts",  "timers",
+    "hiding",  "marks",    "drafts",   "descriptions", "rights",        "pins",
+    "stars",   "search",   "links",    "invites",      "groupPictures", "lines"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 

@@ -3,6 +3,7 @@
 
 #include "schemas/names.h"
 #include "schemas/topics.h"
+#include "sinks/persistence/lines.h"
 
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@ struct rows *rows_new(void)
 
     if (!rows)
         return NULL;
+    rows->arena = arena_new(ROWS_LINES_BYTES);
     idmap_init(&rows->chat_at, ROWS_CHATS);
     idmap_init(&rows->user_at, ROWS_USERS);
     return rows;
@@ -21,6 +23,7 @@ void rows_free(struct rows *rows)
 {
     if (!rows)
         return;
+    arena_free(rows->arena);
     idmap_release(&rows->chat_at);
     idmap_release(&rows->user_at);
     free(rows);
@@ -34,6 +37,7 @@ void rows_clear(struct rows *rows)
     rows->ops_n = 0;
     rows->changes_n = rows->edits_n = rows->deletions_n = rows->reactions_n = 0;
     rows->hidden_n = rows->pins_n = rows->stars_n = 0;
+    arena_reset(rows->arena);
     idmap_release(&rows->chat_at);
     idmap_release(&rows->user_at);
 }
@@ -554,7 +558,7 @@ static enum cq_status map_invite(struct rows *rows, const struct chat_event *eve
     return CQ_OK;
 }
 
-enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event)
+static enum cq_status map_event(struct rows *rows, const struct chat_event *event)
 {
     switch (event->event.kind) {
     case CHAT_EVENT_MESSAGE_ACCEPTED:
@@ -600,6 +604,24 @@ enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event
         break;
     }
     return CQ_POISON;
+}
+
+enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event)
+{
+    struct cq_span line = span_of(NULL, 0);
+    enum cq_status st = line_render(event, rows->arena, &line);
+
+    if (st == CQ_OK && line.n && rows->lines.n == ROWS_LINES)
+        st = CQ_AGAIN;
+    if (st == CQ_OK)
+        st = map_event(rows, event);
+    if (st != CQ_OK || !line.n)
+        return st;
+    rows->lines.v[rows->lines.n++] = (struct line_row){
+        .part = id_part(event->chat_id), .chat = event->chat_id, .seq = event->seq, .line = line
+    };
+    find_chat(rows, event, 0)->line_seq = event->seq; /* the fact has made its row */
+    return CQ_OK;
 }
 
 /* Several names of one user: the newest, at the time of the first. */

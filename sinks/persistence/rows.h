@@ -25,6 +25,8 @@ enum {
     ROWS_PINS = 256, /* a statement each */
     ROWS_STARS = 2048,
     ROWS_INVITES = 1024,
+    ROWS_LINES = 2048,
+    ROWS_LINES_BYTES = 8 * 1024 * 1024, /* a line is a frame: of everybody in a group 80 KB */
     ROWS_CHANGE_MAX =
         LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
@@ -99,6 +101,12 @@ enum { SETTING_LAST_SEEN, SETTING_PICTURE, SETTING_ABOUT, SETTING_HIDES_READS, S
     X(row, 9, int8, expires_ms, "expires_at") \
     X(row, 10, int4, most, "most")            \
     X(row, 11, int4, approval, "approval")
+
+#define ROWS_COLUMNS_lines(FIRST, X, row) \
+    FIRST(row, 1, int4, part, "part")     \
+    X(row, 2, uuid, chat, "chat_id")      \
+    X(row, 3, int8, seq, "seq")           \
+    X(row, 4, text, line, "line")
 
 #define ROWS_COLUMNS_devices(FIRST, X, row)  \
     FIRST(row, 1, uuid, device, "device_id") \
@@ -183,6 +191,7 @@ struct chat_row {
     struct cq_id picture, picture_by;
     bool no_picture; /* these two are NULL */
     int64_t picture_seq;
+    int64_t line_seq;
 };
 
 struct user_row {
@@ -247,6 +256,7 @@ struct star_row {
     PUT(chat_names, chat_name_row, ROWS_CHATS) \
     PUT(members, member_row, ROWS_MEMBERS)     \
     PUT(invites, invite_row, ROWS_INVITES)     \
+    PUT(lines, line_row, ROWS_LINES)           \
     X(tallies, tally_row, ROWS_TALLIES)        \
     X(users, user_row, ROWS_USERS)             \
     PUT(devices, device_row, ROWS_DEVICES)     \
@@ -266,6 +276,7 @@ struct rows {
     } table;
     ROWS_TABLES(ROWS_TABLE_, ROWS_TABLE_)
 #undef ROWS_TABLE_
+    struct cq_arena *arena;        /* of lines */
     struct idmap chat_at, user_at; /* → index; a chat, and a user, is one row */
     size_t ops_n;
     struct row_op ops[ROWS_OPS]; /* after all rows */

@@ -37,6 +37,7 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, r
           "pins": "SELECT chat_id, target, seq, pinned FROM view.pins",
           "stars": "SELECT chat_id, user_id, target, seq, starred FROM view.stars",
           "invites": "SELECT chat_id, invite_id, used, ended_seq FROM view.invites",
+          "lines": "SELECT chat_id, seq, line FROM view.lines",
           "positions": "SELECT * FROM view.positions"}
 NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, or repeats are folded
 FOLLOWED = [(topic, group) for role in TABLE for topic in role.follows for group in role.groups]

@@ -81,6 +81,7 @@ TABLE = [
     of_group("PUT", "/members/{owner_user}", each(404, 404, 403, 403, 0, 0), {"role": "member"}),
     of_group("DELETE", "/members/{extra}", each(404, 404, 403, 200, 404, 404)),
     of_group("GET", "/messages", each(404, 200, 200, 200, 200, 200)),
+    of_group("GET", "/lines", each(404, 200, 200, 200, 200, 200)),
     of_group("GET", "/media", each(404, 200, 200, 200, 200, 200)),
     of_group("POST", "/read", each(404, 202), {"seq": "{seq}"}),
     of_group("PUT", "/mute", each(404, 200), {"until": IN_FUTURE}),

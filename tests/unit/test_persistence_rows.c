@@ -264,6 +264,43 @@ TEST(what_changes_messages_is_kept_in_order)
     CHECK_EQ(rows->changes_n + rows->edits_n + rows->deletions_n + rows->reactions_n, 0);
 }
 
+TEST(what_everybody_is_told_is_a_line_as_it_was_told)
+{
+    static const char start[] = "{\"t\":\"rights\",\"chatId\":";
+    struct rows *rows = fresh_rows();
+    struct member_change gone = { ID(B), MEMBER_CHANGE_KIND_REMOVE };
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A) };
+
+    event.event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED; /* of nobody: nobody was told */
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->lines.n, 0);
+    event.event.u.membership_changed =
+        (struct membership_changed){ .changes = &gone, .changes_n = 1 };
+    event.seq = 10;
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->lines.n, 1);
+    CHECK(memmem(rows->lines.v[0].line.p, rows->lines.v[0].line.n, "\"change\":\"remove\"", 17) !=
+          NULL);
+    event.event.kind = CHAT_EVENT_RIGHTS_CHANGED;
+    event.event.u.rights_changed = (struct rights_changed){ 0 };
+    event.seq = 11;
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->lines.v[1].seq, 11);
+    CHECK(memcmp(rows->lines.v[1].line.p, start, sizeof start - 1) == 0);
+    CHECK_EQ(rows->chats.n, 1);
+    CHECK_EQ(rows->chats.v[0].line_seq, 11);
+    event.event.kind = CHAT_EVENT_PIN_CHANGED;
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->lines.n, 2);
+    event.event.kind = CHAT_EVENT_RIGHTS_CHANGED;
+    while (rows->lines.n < ROWS_LINES)
+        CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_AGAIN);
+    rows_clear(rows);
+    CHECK_EQ(rows->lines.n, 0);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+}
+
 TEST(the_latest_picture_of_a_group)
 {
     struct rows *rows = fresh_rows();

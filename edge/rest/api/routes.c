@@ -27,6 +27,7 @@ const struct routes *const api_routes[] = {
     &pins_routes,
     &search_routes,
     &shared_routes,
+    &lines_routes,
     NULL,
 };
 /* clang-format on */

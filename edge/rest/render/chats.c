@@ -93,6 +93,7 @@ void render_opened(struct cq_buf *out, const struct opened_row *row)
     out_text(out, "name", row->name);
     out_id(out, "peer", row->peer);
     out_text(out, "role", span_str("member"));
+    out_i64(out, "lineSeq", 0);
     out_i64(out, "unread", 0);
     out_i64(out, "unreadMentions", 0);
     out_i64(out, "delivered", 0);
