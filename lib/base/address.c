@@ -46,6 +46,72 @@ bool address_parse(struct cq_span text, struct cq_address *ret)
     return inet_pton(AF_INET6, copy, ret->b) == 1;
 }
 
+/* ---- what is public ------------------------------------------------------------------- */
+
+struct block {
+    uint8_t base[16];
+    uint8_t bits;
+};
+
+/* RFC 6890 and its successors: what is not reached globally. */
+static const struct block v4_blocks[] = {
+    { { 0 }, 8 },            /* this network */
+    { { 10 }, 8 },           /* private */
+    { { 100, 64 }, 10 },     /* shared by the customers of a carrier */
+    { { 127 }, 8 },          /* loopback */
+    { { 169, 254 }, 16 },    /* link-local: also where clouds keep their metadata */
+    { { 172, 16 }, 12 },     /* private */
+    { { 192, 0, 0 }, 24 },   /* protocol assignments */
+    { { 192, 0, 2 }, 24 },   /* documentation, as are the next two of their kind */
+    { { 192, 88, 99 }, 24 }, /* 6to4 relays */
+    { { 192, 168 }, 16 },    /* private */
+    { { 198, 18 }, 15 },     /* benchmarks */
+    { { 198, 51, 100 }, 24 },
+    { { 203, 0, 113 }, 24 },
+    { { 224 }, 3 }, /* multicast, reserved, broadcast */
+};
+
+static bool is_in_block(const uint8_t *bytes, const struct block *block)
+{
+    unsigned whole = block->bits / 8, rest = block->bits % 8;
+    uint8_t mask = (uint8_t)(0xFF << (8 - rest));
+
+    return memcmp(bytes, block->base, whole) == 0 &&
+           (!rest || (bytes[whole] & mask) == (block->base[whole] & mask));
+}
+
+static bool is_public_v4(const uint8_t bytes[4])
+{
+    for (size_t i = 0; i < ARRAY_LEN(v4_blocks); i++)
+        if (is_in_block(bytes, &v4_blocks[i]))
+            return false;
+    return true;
+}
+
+bool address_is_public(struct cq_address address)
+{
+    static const struct block global = { { 0x20 }, 3 }; /* all that is assigned to hosts so far */
+    static const struct block special[] = {
+        { { 0x20, 0x01, 0, 0 }, 23 },       /* protocols: Teredo, ORCHID and others */
+        { { 0x20, 0x01, 0x0d, 0xb8 }, 32 }, /* documentation, as is the last */
+        { { 0x3f, 0xff }, 20 },
+    };
+    static const struct block six_to_four = { { 0x20, 0x02 }, 16 },
+                              translated = { { 0x00, 0x64, 0xff, 0x9b }, 96 };
+    uint8_t v4[4];
+
+    if (address_to_v4(address, v4))
+        return is_public_v4(v4);
+    if (is_in_block(address.b, &translated))
+        return is_public_v4(address.b + 12);
+    if (is_in_block(address.b, &six_to_four))
+        return is_public_v4(address.b + 2);
+    for (size_t i = 0; i < ARRAY_LEN(special); i++)
+        if (is_in_block(address.b, &special[i]))
+            return false;
+    return is_in_block(address.b, &global);
+}
+
 /* ---- ranges --------------------------------------------------------------------------- */
 
 static bool parse_bits(struct cq_span text, unsigned max, unsigned *ret)

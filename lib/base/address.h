@@ -35,6 +35,10 @@ struct cq_address address_of_v4(const uint8_t bytes[4]);
 /** Back to four bytes. False: it is IPv6, and `ret` is untouched. */
 bool address_to_v4(struct cq_address address, uint8_t ret[4]);
 
+/** Whether it is a host of the public network: no private, shared, local, reserved or multicast one
+ * (IANA's registries of special addresses), and no IPv6 form of such an IPv4 address. */
+bool address_is_public(struct cq_address address);
+
 /** Parse IPv4 in dots or IPv6 with colons, nothing around it. False: *ret is untouched. */
 CQ_MUST_CHECK bool address_parse(struct cq_span text, struct cq_address *ret);
 

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/http/pool.h"
 
+#include "lib/base/address.h"
 #include "lib/base/assert.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { CONNECT_MS = 5000, FDS_MAX = 4, STREAMS_MAX = 1000 };
+enum { CONNECT_MS = 5000, FDS_MAX = 4, STREAMS_MAX = 1000, HEADERS_MAX = 32 * 1024 };
+
+static const char NOT_PUBLIC[] = "the host is at no public address";
+static const char TOO_LONG[] = "the answer has too many headers";
 
 struct slot {
     CURL *easy; /* owned; reused by the next request */
@@ -14,6 +21,9 @@ struct slot {
     struct cq_buf body, answer;
     char error[CURL_ERROR_SIZE];
     uint64_t opaque;
+    size_t headers_n;    /* bytes of the answer's headers, of a request to outside */
+    const char *refused; /* why we ended it; NULL: we did not */
+    bool cut;            /* the rest of the body was not waited for */
     int next_free;
 };
 
@@ -34,6 +44,74 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 
     buf_add(&slot->answer, data, size * n < room ? size * n : room);
     return size * n;
+}
+
+/* The same for an answer of somebody whom a client chose: nothing more is read. */
+static size_t on_body_outside(char *data, size_t size, size_t n, void *arg)
+{
+    struct slot *slot = arg;
+    size_t room = HTTP_ANSWER_MAX - slot->answer.n;
+
+    slot->cut = size * n > room;
+    return on_body(data, size, n, arg) && !slot->cut ? size * n : 0;
+}
+
+static size_t on_header_outside(char *data, size_t size, size_t n, void *arg)
+{
+    struct slot *slot = arg;
+
+    (void)data;
+    slot->headers_n += size * n;
+    if (slot->headers_n <= HEADERS_MAX)
+        return size * n;
+    slot->refused = TOO_LONG;
+    return 0;
+}
+
+static bool is_public(const struct curl_sockaddr *to)
+{
+    struct cq_address address;
+
+    if (to->family == AF_INET) {
+        struct sockaddr_in in;
+
+        memcpy(&in, &to->addr, sizeof in);
+        return address_is_public(address_of_v4((const uint8_t *)&in.sin_addr));
+    }
+    if (to->family == AF_INET6) {
+        struct sockaddr_in6 in;
+
+        memcpy(&in, &to->addr, sizeof in);
+        memcpy(address.b, &in.sin6_addr, sizeof address.b);
+        return address_is_public(address);
+    }
+    return false;
+}
+
+/* Asked for each address that a name was found to have, just before it is connected to. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct slot *slot = arg;
+
+    if (purpose == CURLSOCKTYPE_IPCXN && is_public(to))
+        return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+    slot->refused = NOT_PUBLIC;
+    return CURL_SOCKET_BAD;
+}
+
+static void slot_outside(const struct http_pool *pool, struct slot *slot)
+{
+    if (!pool->conf.outside)
+        return;
+    curl_easy_setopt(slot->easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(slot->easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(slot->easy, CURLOPT_WRITEFUNCTION, on_body_outside);
+    curl_easy_setopt(slot->easy, CURLOPT_HEADERFUNCTION, on_header_outside);
+    curl_easy_setopt(slot->easy, CURLOPT_HEADERDATA, slot);
+    if (pool->conf.private_too)
+        return;
+    curl_easy_setopt(slot->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(slot->easy, CURLOPT_OPENSOCKETDATA, slot);
 }
 
 static bool slot_init(struct http_pool *pool, struct slot *slot)
@@ -58,6 +136,7 @@ static bool slot_init(struct http_pool *pool, struct slot *slot)
     curl_easy_setopt(slot->easy, CURLOPT_PRIVATE, slot);
     if (pool->ca_file && *pool->ca_file)
         curl_easy_setopt(slot->easy, CURLOPT_CAINFO, pool->ca_file);
+    slot_outside(pool, slot);
     return true;
 }
 
@@ -87,6 +166,7 @@ enum cq_status http_pool_new(const struct http_pool_conf *conf, struct http_pool
     }
     curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
     curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)conf->connections);
+    curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)conf->total);
     curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_MAX);
     for (int i = pool->conf.max; i-- > 0;) {
         pool->slots[i].next_free = pool->free_at;
@@ -136,6 +216,9 @@ enum cq_status http_pool_post(struct http_pool *pool, const struct http_request 
     buf_clear(&slot->answer);
     buf_add_span(&slot->body, request->body);
     slot->error[0] = '\0';
+    slot->headers_n = 0;
+    slot->refused = NULL;
+    slot->cut = false;
     slot->opaque = request->opaque;
     if (slot->body.failed || !set_headers(slot, request->headers) ||
         curl_easy_setopt(slot->easy, CURLOPT_URL, request->url) != CURLE_OK ||
@@ -150,18 +233,21 @@ enum cq_status http_pool_post(struct http_pool *pool, const struct http_request 
 
 static void report(struct http_pool *pool, CURL *easy, CURLcode rc)
 {
-    struct http_answer answer = { .st = rc == CURLE_OK ? CQ_OK : CQ_AGAIN };
+    struct http_answer answer = { .st = CQ_AGAIN };
     char error[HTTP_ERROR_MAX] = "";
     struct slot *slot = NULL;
     curl_off_t retry_after = 0;
     long status = 0;
 
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&slot);
-    if (rc == CURLE_OK) {
+    if (rc == CURLE_OK || (rc == CURLE_WRITE_ERROR && slot->cut)) {
+        answer.st = CQ_OK;
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
     } else {
-        const char *words = slot->error[0] ? slot->error : curl_easy_strerror(rc);
+        const char *words = slot->refused    ? slot->refused
+                            : slot->error[0] ? slot->error
+                                             : curl_easy_strerror(rc);
         size_t n = strnlen(words, sizeof error - 1);
 
         memcpy(error, words, n);

@@ -28,6 +28,10 @@ struct http_pool_conf {
     int max;            /* requests in flight, at most HTTP_POOL_MAX */
     int connections;    /* to one host */
     int64_t timeout_ms; /* of one request */
+    bool outside; /* requests go where clients say: https alone, to public addresses and without a
+                     proxy; an answer that is long is cut off and not read to its end */
+    bool private_too; /* of `outside`: addresses of one's own network, too */
+    int total;        /* connections in all; 0: as many as it takes */
     bool http1; /* HTTP/1.1, one request at a time on a connection: then none waits for a connection
                    that hangs to say which protocol the server speaks */
     const char *ca_file; /* "" or NULL: the system's; copied */
