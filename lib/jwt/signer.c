@@ -16,7 +16,7 @@ static bool fill(const struct jwt_signer *signer, jwt_t *jwt, const struct jwt_c
                  size_t n)
 {
     bool good = jwt_set_alg(jwt, signer->alg, signer->pem, (int)signer->pem_n) == 0 &&
-                jwt_add_header(jwt, "kid", signer->kid) == 0;
+                (!*signer->kid || jwt_add_header(jwt, "kid", signer->kid) == 0);
 
     for (size_t i = 0; good && i < n; i++)
         good =

@@ -19,7 +19,7 @@ struct jwt_claim {
     int64_t number;
 };
 
-/** A private key in PEM (PKCS#8) and its name. CQ_FATAL when nothing can be signed with it: it is
+/** A private key in PEM (PKCS#8) and its name, "" for none. CQ_FATAL when nothing can be signed with it: it is
  * no PEM, or no key for this algorithm. Owned by caller. */
 CQ_MUST_CHECK enum cq_status jwt_signer_new(enum jwt_signing alg, struct cq_span pem,
                                             const char *kid, struct jwt_signer **ret);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers of Google and Apple. The first byte picks who answers and with which status, the rest is
+ * Answers of Google, Apple and push services of browsers. The first byte picks who answers and with which status, the rest is
  * the body. What comes out goes into events and logs.
  */
 #include "sinks/mobile/answer.h"
@@ -9,8 +9,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static void (*const readers[])(const struct http_answer *,
-                                   struct push_answer *) = { answer_fcm, answer_apns,
-                                                             answer_oauth };
+                                   struct push_answer *) = { answer_fcm, answer_apns, answer_oauth,
+                                                             answer_web };
     static const int statuses[] = { 200, 400, 401, 403, 404, 410, 413, 429, 500, 503, 0, 999 };
     struct http_answer answer = { .st = CQ_OK };
     struct push_answer got;
