@@ -292,6 +292,13 @@ static int run_push_test(int argc, char **argv)
     return mobile_push_test(user, send, stdout);
 }
 
+static int run_vapid_key(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return mobile_vapid_key(stdout);
+}
+
 static const struct verb {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -311,6 +318,8 @@ static const struct verb {
     { "log-was-cut", admin_log_was_cut, ROLE_ADMIN,
       "[--start | --yes]: go on with a log that lost its tail, as by a loss of power (stop every "
       "role first)" },
+    { "vapid-key", run_vapid_key, 0,
+      "make a pair of keys for pushes to browsers: VAPID_PUBLIC_KEY and VAPID_KEY" },
     { "push-test", run_push_test, ROLE_ADMIN,
       "--user ID [--send]: test the push addresses of this user's devices" },
     { "print", run_print, 0,

@@ -16,6 +16,7 @@
 #include "lib/pg/pg.h"
 #include "schemas/codec.h"
 #include "schemas/topics.h"
+#include "sinks/mobile/role.h"
 
 #include <signal.h>
 #include <string.h>
@@ -224,7 +225,8 @@ static int check_config(bool markdown)
     }
     good = settings_load(ROLE_ALL, stderr) == CQ_OK;
     good = !settings_misspelt(print_misspelt, NULL) && good;
-    if (!good || security_load(stderr) != CQ_OK || !check_token_key())
+    if (!good || security_load(stderr) != CQ_OK || !check_token_key() ||
+        mobile_check_webpush(stderr) != CQ_OK)
         return 2;
     settings_print_values(stdout);
     return 0;

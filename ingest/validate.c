@@ -3,6 +3,10 @@
 
 #include "schemas/bounds.h"
 #include "schemas/limits.h"
+#include "schemas/subscription.h"
+
+#define ENDPOINT_MAX "913"
+_Static_assert(LIMIT_PUSH_TOKEN_BYTES - SUBSCRIPTION_KEYS_CHARS == 913, "ENDPOINT_MAX");
 
 static const struct bounds_forms forms = { .name = display_characters_good,
                                            .label = label_characters_good };
@@ -60,6 +64,16 @@ static bool is_hex(struct cq_span span)
 
 static const char *validate_token(const struct push_address *address)
 {
+    struct subscription unused;
+
+    if (address->kind == PUSH_KIND_WEB)
+        return subscription_parse(address->token, &unused)
+                   ? NULL
+                   : "subscription: an https endpoint of at most " ENDPOINT_MAX
+                     " bytes, and keys with p256dh and auth, as the browser gives them";
+    if (!bounds_word(address->token, true))
+        return "token: 8 to 1024 bytes of printable ASCII without spaces, quotes, slashes and "
+               "backslashes";
     return address->kind == PUSH_KIND_APNS && !is_hex(address->token)
                ? "token: hexadecimal digits, of Apple's"
                : NULL;

@@ -158,6 +158,7 @@ static void read_api(struct api_conf *api)
     *api = (struct api_conf){
         .ws_url = setting_text(SET_WS_PUBLIC_URL),
         .code_driver = setting_text(SET_CODE_DRIVER),
+        .vapid_public = setting_text(SET_VAPID_PUBLIC_KEY),
         .rate_per_minute = setting_int(SET_RATE_PER_MINUTE),
         .limits = { .pepper = span_str(setting_text(SET_PHONE_PEPPER)),
                     .most = { [BUDGET_CODES_ADDRESS] = setting_int(SET_CODE_PER_ADDRESS_HOUR),
@@ -176,6 +177,8 @@ static void read_api(struct api_conf *api)
                     .lookups_user_day = setting_int(SET_LOOKUP_STRANGERS_DAY) },
         .partitions = (int32_t)setting_int(SET_PARTITIONS),
     };
+    snprintf(api->push_services, sizeof api->push_services, "%s,%s",
+             setting_text(SET_WEBPUSH_SERVICES), setting_text(SET_WEBPUSH_MORE));
     read_media(&api->media);
 }
 

@@ -45,7 +45,7 @@
              WRITES(WS_PUSH, ""), WRITES(PUSH_TARGETS, ""), WRITES(PUSH_CLAIMS, ""),             \
              WRITES(PUSH_MUTES, ""), WRITES(MOBILE_PUSH, "")))                                   \
     X(MOBILE, mobile, "mobile", "sink: pushes to phones", 4, PARTITIONS, NONE, 1024,             \
-      GROUPS("mobile", "mobile-apns"),                                                           \
+      GROUPS("mobile", "mobile-apns", "mobile-web"),                                             \
       TOPICS(FOLLOWS(MOBILE_PUSH), READS(PUSH_OUTCOMES, "its tail"), WRITES(USER_INBOX, ""),     \
              WRITES(MOBILE_PUSH, "what waits"), WRITES(PUSH_OUTCOMES, "")))                      \
     X(MEDIA, media, "media", "sink: thumbnails, lengths; sweeps unfinished uploads", 5,          \

@@ -29,6 +29,8 @@ enum setting_type {
     SETTING_PATH,
     SETTING_NAME,
     SETTING_APPS,     /* bundle ids, comma-separated */
+    SETTING_SERVICES, /* of pushes to browsers, comma-separated */
+    SETTING_CONTACT,  /* mailto: or https: */
     SETTING_RANGES,   /* addresses and address/bits, comma-separated */
     SETTING_ORIGINS,  /* of browsers, comma-separated */
     SETTING_LEVEL,    /* of the log */
@@ -55,6 +57,7 @@ enum role_bit {
     ROLE_STORE = ROLE_EDGE_REST | ROLE_MEDIA,
     ROLE_EDGES = ROLE_EDGE_REST | ROLE_EDGE_WS,
     ROLE_PUSH = ROLE_MOBILE | ROLE_ADMIN,
+    ROLE_WEBPUSH = ROLE_PUSH | ROLE_EDGE_REST, /* the edge takes addresses, the sink uses them */
     ROLE_VIEW = ROLE_EDGE_REST | ROLE_PERSISTENCE | ROLE_STATUS | ROLE_SEARCH | ROLE_ADMIN,
 };
 
@@ -112,6 +115,24 @@ enum role_bit {
       "Where Apple's service is")                                                                  \
     X(APNS_SANDBOX_URL, URL, "https://api.sandbox.push.apple.com", 8, 200, 0, ROLE_PUSH,           \
       "Where Apple's service for development builds is")                                           \
+    X(VAPID_KEY, TEXT, "", 0, 16384, 1, ROLE_PUSH,                                                 \
+      "Path to, or inline PEM of, the private key by which push services of browsers know us: "    \
+      "`chasqui admin vapid-key` makes one; empty: no pushes to browsers")                         \
+    X(VAPID_PUBLIC_KEY, NAME, "", 0, 87, 0, ROLE_WEBPUSH,                                          \
+      "The public half of VAPID_KEY, base64url: pages subscribe with it; empty: browsers cannot "  \
+      "register")                                                                                  \
+    X(VAPID_SUBJECT, CONTACT, "", 0, 255, 0, ROLE_PUSH,                                            \
+      "Whom push services of browsers can ask about us: mailto: or https:; with VAPID_KEY")        \
+    X(WEBPUSH_SERVICES, SERVICES,                                                                  \
+      "fcm.googleapis.com,updates.push.services.mozilla.com,web.push.apple.com,"                   \
+      "*.notify.windows.com",                                                                      \
+      0, 1024, 0, ROLE_WEBPUSH,                                                                    \
+      "Push services of browsers that may be asked: hosts, `*.` and what hosts end with, both at " \
+      "port 443, or origins of https, comma-separated")                                            \
+    X(WEBPUSH_MORE, SERVICES, "", 0, 1024, 0, ROLE_WEBPUSH,                                        \
+      "More of WEBPUSH_SERVICES, beside those it names")                                           \
+    X(WEBPUSH_PRIVATE, BOOL, "0", 0, 1, 0, ROLE_PUSH,                                              \
+      "1: push services of browsers may be at private and local addresses, too")                   \
     X(PUSH_CA_FILE, PATH, "", 0, 1024, 0, ROLE_PUSH,                                               \
       "Certificates that push services are checked against; empty: the system's")                  \
     X(PUSH_IN_FLIGHT, INT, "500", 1, 4000, 0, ROLE_PUSH, "Pushes under way at once, a provider")   \

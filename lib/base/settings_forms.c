@@ -108,6 +108,24 @@ static bool is_app(const char *part)
     return only(part, ".-");
 }
 
+/* A host, `*.` and what hosts end with, or an origin of https. */
+static bool is_service(const char *part)
+{
+    struct cq_span item = span_trim(span_str(part));
+
+    if (item.n > 8 && memcmp(item.p, "https://", 8) == 0)
+        return origin_is_good(item);
+    return item.n && !strstr(part, "://") && only(part, ".-* ");
+}
+
+/* Of whoever runs this. */
+static bool is_contact(const char *text)
+{
+    return is_printable(text) && !strchr(text, ' ') && !strchr(text, '"') && !strchr(text, '\\') &&
+           ((strncmp(text, "mailto:", 7) == 0 && strchr(text, '@')) ||
+            is_url(text, "https", "https"));
+}
+
 static bool is_ranges(const char *text)
 {
     static struct address_ranges ranges; /* settings are read before any thread */
@@ -178,6 +196,15 @@ const char *setting_form(enum setting_type type, const char *text)
         good = each(text, is_app);
         words = "bundle ids with commas: letters, digits, points and dashes";
         break;
+    case SETTING_SERVICES:
+        good = each(text, is_service);
+        words = "hosts, *. and what hosts end with, or origins such as https://push.example.org "
+                "with commas";
+        break;
+    case SETTING_CONTACT:
+        good = is_contact(text);
+        words = "mailto: and an address, or a URL of https";
+        break;
     case SETTING_RANGES:
         good = is_ranges(text);
         words = "addresses and address/bits with commas, at most 64";
@@ -222,6 +249,8 @@ const char *setting_type_name(enum setting_type type)
         [SETTING_PATH] = "path",
         [SETTING_NAME] = "name",
         [SETTING_APPS] = "list of names",
+        [SETTING_SERVICES] = "list of services",
+        [SETTING_CONTACT] = "contact",
         [SETTING_RANGES] = "list of addresses",
         [SETTING_ORIGINS] = "list of origins",
         [SETTING_LEVEL] = "word",

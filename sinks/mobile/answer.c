@@ -186,6 +186,21 @@ void answer_apns(const struct http_answer *answer, struct push_answer *ret)
     add_words(ret, reason);
 }
 
+/* Who refuses our signature may do so because a page subscribed with another key than ours, which
+ * anybody can have it do: so that is about the token. What it says in its body is for people. */
+void answer_web(const struct http_answer *answer, struct push_answer *ret)
+{
+    if (!begin(answer, ret))
+        return;
+    if (answer->status == 404)
+        ret->verdict = PUSH_DEAD;
+    else if (answer->status == 401 || answer->status == 403)
+        ret->verdict = PUSH_FOREIGN;
+    else if (answer->status / 100 == 3) /* nobody is followed to where else he sends us */
+        ret->verdict = PUSH_REFUSED;
+    add_words(ret, answer->body);
+}
+
 void answer_oauth(const struct http_answer *answer, struct push_answer *ret)
 {
     if (!begin(answer, ret))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/answer.h - what to do after an answer of FCM or APNs (pure).
+ * sinks/mobile/answer.h - what to do after an answer of a push service (pure).
  */
 #pragma once
 
@@ -39,6 +39,9 @@ void answer_fcm(const struct http_answer *answer, struct push_answer *ret);
 
 /** Apple's: `reason` decides, then the HTTP status. */
 void answer_apns(const struct http_answer *answer, struct push_answer *ret);
+
+/** Of a push service of browsers (RFC 8030, RFC 8292): the HTTP status decides. */
+void answer_web(const struct http_answer *answer, struct push_answer *ret);
 
 /** The token endpoint's refusal: PUSH_DOWN or PUSH_MISCONFIGURED. */
 void answer_oauth(const struct http_answer *answer, struct push_answer *ret);

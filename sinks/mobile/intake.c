@@ -81,6 +81,7 @@ static enum cq_status read_outcomes(struct lane *lane, struct lane_part *part, i
 static enum cq_status on_assigned(void *arg, struct hold *hold, const char *meta, int64_t *ret_from)
 {
     struct lane *lane = arg;
+    struct evidence unused = { 0 };
     int64_t first, next, said;
     enum cq_status st =
         reader_watermarks(lane->reader, hold->topic, hold->partition, &first, &next);
@@ -92,7 +93,7 @@ static enum cq_status on_assigned(void *arg, struct hold *hold, const char *meta
     *ret_from = hold->committed;
     log_debug("lane_assigned", LOG_S("lane", lane->conf.name), LOG_I("partition", hold->partition),
               LOG_I("from", hold->committed), LOG_S("meta", meta));
-    said = evidence_parse(&lane->evidence, meta,
+    said = evidence_parse(lane_evidence(lane) ? lane_evidence(lane) : &unused, meta,
                           lane->conf.provider ? lane->conf.provider->fingerprint : 0);
     return read_outcomes(lane, lane_part_of(lane, hold), hold->partition, hold->committed,
                          said < 0 ? BUS_FROM_START : said);
@@ -133,10 +134,12 @@ static void on_revoked(void *arg, struct hold *hold)
 
 static size_t on_meta(void *arg, const struct hold *hold, char *buf, size_t cap)
 {
+    static const struct evidence none;
     struct lane *lane = arg;
     char text[EVIDENCE_TEXT_MAX];
 
-    evidence_format(&lane->evidence, undone_said(&lane_part_of(lane, hold)->undone),
+    evidence_format(lane_evidence(lane) ? lane_evidence(lane) : &none,
+                    undone_said(&lane_part_of(lane, hold)->undone),
                     lane->conf.provider ? lane->conf.provider->fingerprint : 0, text);
     return (size_t)snprintf(buf, cap, "%s", text);
 }
@@ -244,7 +247,7 @@ static void start_job(struct lane *lane, struct job *job, const struct mobile_pu
     else if (wait_ms > 0)
         jobs_wait(&lane->jobs, job, clock_mono_ms() + wait_ms);
     else
-        job_list_add(&lane->jobs, &lane->jobs.ready, job);
+        lane_queue(lane, job, &push->targets[job->target].address);
 }
 
 /* The record's pushes are in the table from here on; `rec` is taken over. Without `push` it is a
@@ -338,10 +341,13 @@ static bool has_room(const struct lane *lane)
     return lane->jobs.n + LANE_WANTED_MAX < JOBS_MAX && lane->jobs.bytes < LANE_HELD_BYTES;
 }
 
-/* The pushes of a paused provider stay in the topic; a few in memory are enough for trials. */
+/* The pushes of a paused provider stay in the topic; a few in memory are enough for trials. Of many
+ * services the others go on. */
 static bool is_idle(const struct lane *lane)
 {
-    return lane->stopping || (lane->paused && lane->jobs.ready.n > lane->conf.in_flight);
+    const struct service *only = services_are_many(&lane->services) ? NULL : &lane->services.v[0];
+
+    return lane->stopping || (only && only->paused && only->ready.n > lane->conf.in_flight);
 }
 
 static void update_pauses(struct lane *lane)
@@ -385,15 +391,26 @@ enum cq_status lane_take(struct lane *lane)
 
 /* ---- what waits at the front ---------------------------------------------------------- */
 
+static bool is_long(const struct lane *lane)
+{
+    for (int32_t p = 0; p < PARTITIONS_MAX; p++)
+        if (undone_span(&lane->parts[p].undone) >= SPAN_HIGH)
+            return true;
+    return false;
+}
+
 /* A few jobs that wait must not hold back the commit of the many that are done. */
 void lane_relieve(struct lane *lane, int64_t now_ms)
 {
+    if (services_are_many(&lane->services))
+        lane_relieve_services(lane, is_long(lane), now_ms);
     for (int i = 0; i < lane->jobs.heap_n; i++) {
         struct job *job = &lane->jobs.v[lane->jobs.heap[i]];
         const struct undone *undone = &lane->parts[job->held->rec.partition].undone;
 
         if (!lane_owns(lane, job) || job->held->name != undone->head ||
-            undone_span(undone) < SPAN_HIGH || lane->jobs.heap_n > WAITING_MAX ||
+            undone_span(undone) < SPAN_HIGH ||
+            (lane->jobs.heap_n > WAITING_MAX && !services_are_many(&lane->services)) ||
             job->due_ms - now_ms < 1000)
             continue;
         jobs_unwait(&lane->jobs, job);

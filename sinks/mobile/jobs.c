@@ -5,11 +5,15 @@
 
 #include <stdlib.h>
 
-static const struct job_list empty = { JOB_NONE, JOB_NONE, 0 };
+void job_list_init(struct job_list *list)
+{
+    *list = (struct job_list){ JOB_NONE, JOB_NONE, 0 };
+}
 
 enum cq_status jobs_init(struct jobs *jobs)
 {
-    *jobs = (struct jobs){ .ready = empty, .tell = empty, .free_at = JOB_NONE };
+    *jobs = (struct jobs){ .free_at = JOB_NONE };
+    job_list_init(&jobs->tell);
     idmap_init(&jobs->quiet, JOBS_MAX);
     jobs->v = calloc(JOBS_MAX, sizeof *jobs->v);
     jobs->heap = calloc(JOBS_MAX, sizeof *jobs->heap);
@@ -53,6 +57,7 @@ struct job *jobs_add(struct jobs *jobs, struct held *held)
     job = &jobs->v[jobs->free_at];
     jobs->free_at = job->next;
     *job = (struct job){ .held = held, .target = -1, .next = JOB_NONE, .phase = JOB_READY };
+    job->service = JOB_NOWHERE;
     if (!held->refs++)
         jobs->bytes += held->rec.value.n;
     jobs->n++;

@@ -10,7 +10,7 @@
 #include "schemas/records.gen.h"
 #include "sinks/mobile/answer.h"
 
-enum { JOBS_MAX = 16384, JOB_NONE = -1 };
+enum { JOBS_MAX = 16384, JOB_NONE = -1, JOB_NOWHERE = -1 };
 
 /* A record that has pushes in the table. */
 struct held {
@@ -22,7 +22,7 @@ struct held {
 
 enum job_phase {
     JOB_FREE,
-    JOB_READY,         /* in the queue */
+    JOB_READY,         /* in the queue of its service */
     JOB_WAITING,       /* in the heap */
     JOB_FLYING,        /* the provider has it */
     JOB_DEAD_LETTER,   /* being written to the dead letters */
@@ -42,10 +42,12 @@ struct job {
     struct held *held;
     struct cq_id device;
     int32_t target;        /* index into the record's targets; -1: none */
+    int32_t service;       /* that it goes to (services.h); JOB_NOWHERE: none yet */
     int32_t next;          /* in the queue */
     enum job_phase phase;  /* set by job_move() alone */
     int attempt;           /* tries so far */
     int64_t due_ms;        /* monotonic; of JOB_WAITING */
+    int64_t ready_ms;      /* monotonic; of JOB_READY: since when */
     int64_t credential_no; /* it left with this one */
     int64_t registered;    /* offset of the registration that was used */
     enum job_silence silence;
@@ -67,7 +69,7 @@ struct jobs {
     int32_t free_at;
     int n;        /* in use */
     size_t bytes; /* of the records held */
-    struct job_list ready, tell;
+    struct job_list tell;
     struct idmap quiet; /* device and chat → the latest silent push */
     int32_t *heap;      /* owned; waiting ones by due_ms */
     int heap_n;
@@ -90,6 +92,7 @@ static inline int32_t job_index(const struct jobs *jobs, const struct job *job)
     return (int32_t)(job - jobs->v);
 }
 
+void job_list_init(struct job_list *list);
 void job_list_add(struct jobs *jobs, struct job_list *list, struct job *job);
 struct job *job_list_take(struct jobs *jobs, struct job_list *list); /* NULL: empty */
 

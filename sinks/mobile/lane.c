@@ -14,7 +14,8 @@ enum {
     ARENA_BYTES = 64 * 1024 * 1024,
     PARAMS_BYTES = 1024 * 1024,
     ANSWER_MS = 2000,   /* of the view */
-    REQUEST_MS = 15000, /* of a provider, at most */
+    REQUEST_MS = 15000, /* of a provider, at most … */
+    OUTSIDE_MS = 10000, /* … and of one that a client chose */
     COMMIT_EVERY_MS = 100,
     SHOW_EVERY_MS = 1000,
     WAIT_MS = 200,
@@ -113,13 +114,17 @@ static enum cq_status open_clients(struct lane *lane)
         return CQ_FATAL;
     if (!lane->conf.provider)
         return CQ_OK;
-    return http_pool_new(&(struct http_pool_conf){ .max = lane->conf.in_flight + 1,
-                                                   .connections = lane->conf.connections,
-                                                   .timeout_ms = REQUEST_MS,
-                                                   .ca_file = lane->conf.ca_file,
-                                                   .done = lane_answered,
-                                                   .arg = lane },
-                         &lane->pool);
+    return http_pool_new(
+        &(struct http_pool_conf){ .max = lane->conf.in_flight + 1,
+                                  .connections = lane->conf.connections,
+                                  .timeout_ms = lane->conf.outside ? OUTSIDE_MS : REQUEST_MS,
+                                  .outside = lane->conf.outside,
+                                  .private_too = lane->conf.private_too,
+                                  .total = lane->services.n * lane->conf.connections,
+                                  .ca_file = lane->conf.ca_file,
+                                  .done = lane_answered,
+                                  .arg = lane },
+        &lane->pool);
 }
 
 enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
@@ -129,7 +134,6 @@ enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
     if (!lane)
         return CQ_FATAL;
     lane->conf = *conf;
-    flight_init(&lane->flight, conf->in_flight, conf->connections);
     lane->arena = arena_new(ARENA_BYTES);
     buf_init(&lane->encoded, TOPIC_RECORD_MAX);
     pg_params_init(&lane->params, PARAMS_BYTES);
@@ -137,7 +141,9 @@ enum cq_status lane_new(const struct lane_conf *conf, struct lane **ret)
     view_guard(lane->db); /* a view that is being filled knows no device yet: treated as away */
     pg_limit(lane->db, ANSWER_MS);
     lane->batch = lane_batch_new();
-    if (!lane->batch || jobs_init(&lane->jobs) != CQ_OK || open_clients(lane) != CQ_OK) {
+    if (!lane->batch ||
+        services_init(&lane->services, conf->many, conf->in_flight, conf->connections) != CQ_OK ||
+        jobs_init(&lane->jobs) != CQ_OK || open_clients(lane) != CQ_OK) {
         lane_free(lane);
         return CQ_FATAL;
     }
@@ -159,7 +165,8 @@ void lane_free(struct lane *lane)
     if (!lane)
         return;
     http_pool_free(lane->pool); /* first: requests in flight refer to jobs */
-    jobs_release(&lane->jobs);  /* records are released before their consumer */
+    services_release(&lane->services);
+    jobs_release(&lane->jobs); /* records are released before their consumer */
     holds_close(&lane->holds);
     free(lane->batch);
     producer_free(lane->producer);

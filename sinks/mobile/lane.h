@@ -29,7 +29,7 @@ enum lane_news {
     LANE_VIEW_BACK,
 };
 
-/** On the lane's thread. `why` is borrowed. */
+/** On the lane's thread. Of a lane that has many services `why` begins with the one. `why` is borrowed. */
 typedef void lane_tell_fn(void *arg, enum lane_news news, const char *lane, const char *why);
 
 /** Everything is borrowed for the lane's life. */
@@ -41,6 +41,9 @@ struct lane_conf {
     uint32_t kinds;  /* 1 << enum push_kind: the addresses it serves */
     bool untargeted; /* it also writes the outcomes of devices without an address, and dead
                       * letters */
+    bool many;       /* its addresses say which service to ask */
+    bool outside; /* its services are where clients say: lib/http/pool.h has what that means … */
+    bool private_too; /* … and this */
     int in_flight, connections;
     const char *ca_file;
     int64_t max_age_ms; /* of a message that still wakes somebody */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/base/arena.h"
+#include "lib/base/assert.h"
 #include "lib/base/idmap.h"
 #include "lib/base/log.h"
 #include "lib/base/partitions.h"
@@ -14,11 +15,9 @@
 #include "schemas/codec.h"
 #include "schemas/delivery.h"
 #include "schemas/topics.h"
-#include "sinks/mobile/breaker.h"
-#include "sinks/mobile/evidence.h"
-#include "sinks/mobile/flight.h"
 #include "sinks/mobile/jobs.h"
 #include "sinks/mobile/lane.h"
+#include "sinks/mobile/services.h"
 #include "sinks/mobile/undone.h"
 #include "sinks/mobile/view.h"
 
@@ -56,15 +55,7 @@ struct lane {
     struct jobs jobs;
     struct lane_batch *batch; /* owned */
     struct lane_part parts[PARTITIONS_MAX];
-    struct breaker breaker;
-    enum push_verdict paused_for;
-    bool paused;              /* told so */
-    struct evidence evidence; /* that the configuration is right, or wrong */
-    struct flight flight;
-    bool narrow;           /* told so */
-    int64_t slow_until_ms; /* it counts as slowed (Retry-After) until then; 0: not. Told so */
-    int64_t slow_said_ms;  /* the wait that was told */
-    int64_t unreached_ms;  /* when that was said last; 0: never */
+    struct services services;
     bool fetching;
     int64_t view_since_ms; /* 0: the view answers */
     int64_t view_again_ms; /* not asked before */
@@ -100,6 +91,45 @@ void lane_leave(struct lane *lane);
 
 /** A later step of a record that was taken. CQ_OK or CQ_AGAIN. */
 CQ_MUST_CHECK enum cq_status lane_enter_again(struct lane *lane, const struct job *job);
+
+/** Of the lane's only service; of many NULL, as each proves itself anew. */
+static inline struct evidence *lane_evidence(struct lane *lane)
+{
+    return services_are_many(&lane->services) ? NULL : &lane->services.v[0].evidence;
+}
+
+/** The service of a job that has one. */
+static inline struct service *lane_service(struct lane *lane, const struct job *job)
+{
+    CQ_ASSERT(job->service >= 0 && job->service < lane->services.n, job->service);
+    return &lane->services.v[job->service];
+}
+
+/* ---- queue.c */
+
+/** Whether `to` is of the job's service. */
+bool lane_serves(struct lane *lane, const struct job *job, const struct push_address *to);
+
+/** It neither waits for a service nor is with one any more. */
+void lane_leave_service(struct lane *lane, struct job *job);
+
+/** Into the queue of the service of `to`, which the job gets if it has another one. What finds no
+ * place, or a service that does not work, is parked. */
+void lane_queue(struct lane *lane, struct job *job, const struct push_address *to);
+
+/** Back into the queue of its service. */
+void lane_queue_again(struct lane *lane, struct job *job);
+
+/** What waits for services that do not work goes back to the topic, but for a few; all of it for
+ * `all`. */
+void lane_relieve_services(struct lane *lane, bool all, int64_t now_ms);
+
+/** It is not in the table any more. */
+void lane_remove(struct lane *lane, struct job *job);
+
+/** What has changed about a service, in the words of the operator's log. */
+void lane_say(struct lane *lane, const struct service *service, enum lane_news news,
+              const char *why);
 
 /* ---- intake.c */
 extern const struct hold_ops lane_hold_ops;

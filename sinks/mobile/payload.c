@@ -378,7 +378,8 @@ static void fcm_silent(const struct push_content *content, struct cq_buf *out)
 
 /* Head, title and tail are bounded; the text takes what they leave. */
 static void put_whole(const struct said *said, struct cq_span head, struct cq_span tail,
-                      const char *before_title, const char *after_text, struct cq_buf *out)
+                      const char *before_title, const char *after_text, size_t max,
+                      struct cq_buf *out)
 {
     size_t rest;
 
@@ -387,7 +388,7 @@ static void put_whole(const struct said *said, struct cq_span head, struct cq_sp
     put_cut(out, said->title, PAYLOAD_TITLE_MAX);
     buf_add_str(out, ",\"body\":");
     rest = out->n + strlen(after_text) + tail.n;
-    put_body(out, said, rest < PAYLOAD_MAX ? PAYLOAD_MAX - rest : 0);
+    put_body(out, said, rest < max ? max - rest : 0);
     buf_add_str(out, after_text);
     buf_add_span(out, tail);
 }
@@ -413,11 +414,12 @@ void payload_fcm(const struct push_content *content, const struct push_address *
         buf_add_byte(&tail, ','); /* behind `data`, which `put_whole` closes */
         fcm_android(content, "HIGH", &tail);
         buf_add_str(&tail, "}}}");
-        put_whole(&said, buf_span(&head), buf_span(&tail), ",\"title\":", "}", out);
+        put_whole(&said, buf_span(&head), buf_span(&tail), ",\"title\":", "}", PAYLOAD_MAX, out);
         return;
     }
     fcm_tail(content, &tail);
-    put_whole(&said, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}", out);
+    put_whole(&said, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}",
+              PAYLOAD_MAX, out);
 }
 
 /* ---- Apple ---------------------------------------------------------------------------- */
@@ -460,5 +462,38 @@ void payload_apns(const struct push_content *content, const struct push_address 
     if (content->expires_ms)
         out_i64(&tail, "expiresAt", content->expires_ms);
     buf_add_byte(&tail, '}');
-    put_whole(&said, span_str("{\"aps\":{\"alert\":{"), buf_span(&tail), "\"title\":", "}", out);
+    put_whole(&said, span_str("{\"aps\":{\"alert\":{"), buf_span(&tail), "\"title\":", "}",
+              PAYLOAD_MAX, out);
+}
+
+/* ---- browsers ------------------------------------------------------------------------- */
+
+static void web_place(const struct push_content *content, struct cq_buf *out)
+{
+    out_i64(out, "seq", content->seq);
+    put_badge(out, content);
+    if (content->expires_ms)
+        out_i64(out, "expiresAt", content->expires_ms);
+}
+
+void payload_web(const struct push_content *content, const struct push_address *to,
+                 struct cq_buf *out)
+{
+    cq_auto(buf) struct cq_buf head = { 0 };
+    struct said said = say(content, to);
+
+    buf_init(&head, PAYLOAD_WEB_MAX);
+    buf_add_byte(&head, '{');
+    if (content->silent) {
+        put_silent_ids(content, &head);
+        web_place(content, &head);
+        buf_add_byte(&head, '}');
+        buf_add_span(out, buf_span(&head));
+        return;
+    }
+    out_word(&head, "kind", alert_kind(content));
+    out_id(&head, "chatId", content->chat_id);
+    out_id(&head, "messageId", content->message_id);
+    web_place(content, &head);
+    put_whole(&said, buf_span(&head), span_of(NULL, 0), ",\"title\":", "}", PAYLOAD_WEB_MAX, out);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/payload.h - what a push says, in Google's and in Apple's form (pure).
+ * sinks/mobile/payload.h - what a push says, in the form of Google, Apple and browsers (pure).
  *
  * A push wakes; it does not deliver: the app fetches from its cursor. So it may be cut, and may say
  * as little as its user wants seen on a locked screen.
@@ -11,7 +11,8 @@
 #include "schemas/records.gen.h"
 
 enum {
-    PAYLOAD_MAX = 4096,      /* bytes of a body, for both providers */
+    PAYLOAD_MAX = 4096,      /* bytes of a body, for Google and Apple */
+    PAYLOAD_WEB_MAX = 3993,  /* the same for a browser, before it is encrypted */
     PAYLOAD_TITLE_MAX = 512, /* bytes of it for the title, as JSON */
 };
 
@@ -66,6 +67,10 @@ void payload_fcm(const struct push_content *content, const struct push_address *
 /** The body for /3/device/, at most PAYLOAD_MAX bytes. */
 void payload_apns(const struct push_content *content, const struct push_address *to,
                   struct cq_buf *out);
+
+/** The text for a browser's service worker, at most PAYLOAD_WEB_MAX bytes. */
+void payload_web(const struct push_content *content, const struct push_address *to,
+                 struct cq_buf *out);
 
 /** The longest start of `span` that takes at most `max` bytes inside a JSON string, cut between
  * code points. */

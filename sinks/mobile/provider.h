@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sinks/mobile/provider.h - Google and Apple behind one interface: what a request looks like, what
+ * sinks/mobile/provider.h - Google, Apple and the services of browsers behind one interface: what a request looks like, what
  * its answer means, and the credential that all requests share.
  */
 #pragma once
@@ -43,6 +43,10 @@ struct provider_ops {
     /** CQ_POISON with static words in *ret_why: this address can never be asked. */
     enum cq_status (*request)(struct provider *p, const struct provider_push *push,
                               struct http_request *ret, const char **ret_why);
+    /** Whose address it is: the service's name, borrowed, and whether an operator named just that
+     * one. False: it is none that may be asked. NULL: all addresses are of one service. */
+    bool (*service)(struct provider *p, const struct push_address *to, struct cq_span *ret,
+                    bool *ret_known);
     void (*answer)(const struct http_answer *a, struct push_answer *ret);
     void (*free)(struct provider *p);
 };
@@ -50,7 +54,7 @@ struct provider_ops {
 /** The first member of each provider. */
 struct provider {
     const struct provider_ops *ops;
-    int64_t credential_no; /* rises with each new credential */
+    int64_t credential_no; /* of the last request; rises with each new credential */
     uint32_t fingerprint;  /* of what is configured, but for secrets: who we are to whom */
 };
 
@@ -66,6 +70,13 @@ struct apns_conf {
     const char *base_url, *sandbox_url;
 };
 
+struct webpush_conf {
+    const char *key;             /* path to, or text of, the private key; "" for none */
+    const char *public_key;      /* as pages subscribe with it */
+    const char *subject;         /* whom a push service can ask */
+    const char *services, *more; /* which may be asked (schemas/subscription.h); copied */
+};
+
 /**
  * CQ_OK: `*ret` is owned by the caller, NULL when nothing is configured. CQ_POISON: what is
  * configured can never work and is not to be waited for (a legacy key). CQ_FATAL: what is
@@ -75,6 +86,8 @@ CQ_MUST_CHECK enum cq_status fcm_new(const struct fcm_conf *conf, struct provide
                                      char *reterr, size_t reterr_n);
 CQ_MUST_CHECK enum cq_status apns_new(const struct apns_conf *conf, struct provider **ret,
                                       char *reterr, size_t reterr_n);
+CQ_MUST_CHECK enum cq_status webpush_new(const struct webpush_conf *conf, struct provider **ret,
+                                         char *reterr, size_t reterr_n);
 void provider_free(struct provider *provider); /* NULL is fine */
 
 /** `value` itself when it begins with `begins`, else the content of the file it names. False: there

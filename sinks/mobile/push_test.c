@@ -68,9 +68,10 @@ static bool say(const struct push_test *test, const struct push_answer *answer)
     return answer->verdict == PUSH_TAKEN;
 }
 
-static bool send_one(const struct push_test *test, struct provider *provider,
+static bool send_one(const struct push_test *test, const struct push_test_provider *asked,
                      const struct push_address *to)
 {
+    struct provider *provider = asked->provider;
     struct asking asking = { .t = test, .provider = provider };
     struct push_content content = { .chat_id = test->user,
                                     .message_id = id_random(),
@@ -87,6 +88,8 @@ static bool send_one(const struct push_test *test, struct provider *provider,
                                                                 .connections = 1,
                                                                 .timeout_ms = REQUEST_MS,
                                                                 .ca_file = test->ca_file,
+                                                                .outside = asked->outside,
+                                                                .private_too = test->private_too,
                                                                 .done = on_answer,
                                                                 .arg = &asking },
                                       &pool);
@@ -111,9 +114,20 @@ end:
     return good;
 }
 
+static const struct push_test_provider *who_serves(const struct push_test *test,
+                                                   enum push_kind kind)
+{
+    static const struct push_test_provider nobody;
+
+    for (int i = 0; i < PUSH_TEST_PROVIDERS_MAX; i++)
+        if (test->asked[i].kinds & 1u << kind)
+            return &test->asked[i];
+    return &nobody;
+}
+
 static bool test_row(const struct push_test *test, const struct pg_result *rows, int i)
 {
-    static const char *const kinds[] = { "FCM token", "FCM installation id", "APNs" };
+    static const char *const kinds[] = { "FCM token", "FCM installation id", "APNs", "browser" };
     static const char *const privacies[] = { "full", "name", "none" };
     const struct push_address to = {
         .kind = (enum push_kind)pg_i64(rows, i, 1),
@@ -124,7 +138,8 @@ static bool test_row(const struct push_test *test, const struct pg_result *rows,
         .privacy = (enum push_privacy)pg_i64(rows, i, 6),
         .mode = pg_i64(rows, i, 7) ? PUSH_MODE_DATA : PUSH_MODE_NOTIFICATION,
     };
-    struct provider *provider = to.kind == PUSH_KIND_APNS ? test->apns : test->fcm;
+    const struct push_test_provider *asked;
+    bool has_dry_run = to.kind == PUSH_KIND_FCM_TOKEN || to.kind == PUSH_KIND_FCM_FID;
 
     _Static_assert(ARRAY_LEN(kinds) == PUSH_KIND_N, "a word for each PushKind");
     _Static_assert(ARRAY_LEN(privacies) == PUSH_PRIVACY_N, "a word for each PushPrivacy");
@@ -137,15 +152,17 @@ static bool test_row(const struct push_test *test, const struct pg_result *rows,
             : to.mode == PUSH_MODE_DATA ? ", data"
                                         : ", notification",
             privacies[to.privacy]);
-    if (!provider) {
+    asked = who_serves(test, to.kind);
+    if (!asked->provider) {
         fprintf(test->out, "    its provider is not configured, or wrongly\n");
         return false;
     }
-    if (to.kind == PUSH_KIND_APNS && !test->send) {
-        fprintf(test->out, "    not asked: Apple has no dry run (--send wakes the phone)\n");
+    if (!has_dry_run && !test->send) {
+        fprintf(test->out, "    not asked: %s no dry run (--send wakes the device)\n",
+                to.kind == PUSH_KIND_APNS ? "Apple has" : "browsers have");
         return true;
     }
-    return send_one(test, provider, &to);
+    return send_one(test, asked, &to);
 }
 
 enum cq_status push_test_run(const struct push_test *test)

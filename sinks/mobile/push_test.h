@@ -10,12 +10,21 @@
 
 #include <stdio.h>
 
+enum { PUSH_TEST_PROVIDERS_MAX = 3 };
+
+struct push_test_provider {
+    struct provider *provider; /* NULL: not configured */
+    uint32_t kinds;            /* 1 << enum push_kind: the addresses that it serves */
+    bool outside;              /* its services are where clients say */
+};
+
 struct push_test {
     struct pg *db;
-    struct provider *fcm, *apns; /* NULL: not configured */
+    struct push_test_provider asked[PUSH_TEST_PROVIDERS_MAX];
+    bool private_too; /* of `outside`: addresses of one's own network, too */
     const char *ca_file;
     struct cq_id user;
-    bool send; /* false: Google validates only, Apple is not asked */
+    bool send; /* false: Google validates only, nobody else is asked */
     FILE *out;
 };
 

@@ -6,13 +6,37 @@
 #include "lib/base/log.h"
 #include "lib/base/settings.h"
 #include "lib/pg/view_guard.h"
+#include "lib/webpush/vapid.h"
 #include "sinks/mobile/lane.h"
 #include "sinks/mobile/push_test.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { LANES = 2, LOOK_MS = 50, REASON_MAX = 256 };
+enum { LOOK_MS = 50, REASON_MAX = 256, PEM_MAX = 1024 };
+
+typedef enum cq_status make_fn(struct provider **ret, char *why, size_t why_n);
+
+static make_fn make_fcm, make_apns, make_webpush;
+
+/* A lane for each provider. */
+static const struct lane_row {
+    const char *name, *group;
+    make_fn *make;
+    enum push_provider id;
+    uint32_t kinds;
+    bool untargeted;
+    bool many; /* of services, which clients name */
+} lane_rows[] = {
+    { "fcm", "mobile", make_fcm, PUSH_PROVIDER_FCM,
+      1u << PUSH_KIND_FCM_TOKEN | 1u << PUSH_KIND_FCM_FID, true, false },
+    { "apns", "mobile-apns", make_apns, PUSH_PROVIDER_APNS, 1u << PUSH_KIND_APNS, false, false },
+    { "web", "mobile-web", make_webpush, PUSH_PROVIDER_WEB, 1u << PUSH_KIND_WEB, false, true },
+};
+enum { LANES = ARRAY_LEN(lane_rows) };
+
+_Static_assert((int)LANES == (int)PUSH_TEST_PROVIDERS_MAX, "push-test asks each");
 
 struct lane_thread {
     struct lane *lane;         /* owned; the thread's while it runs */
@@ -101,14 +125,6 @@ static enum cq_status make_fcm(struct provider **ret, char *why, size_t why_n)
                    ret, why, why_n);
 }
 
-static bool open_fcm(struct lane_thread *thread)
-{
-    char why[REASON_MAX] = "";
-    enum cq_status st = make_fcm(&thread->provider, why, sizeof why);
-
-    return open_provider("fcm", st, why, thread->provider);
-}
-
 static enum cq_status make_apns(struct provider **ret, char *why, size_t why_n)
 {
     return apns_new(&(struct apns_conf){ .key = setting_text(SET_APNS_KEY),
@@ -120,26 +136,40 @@ static enum cq_status make_apns(struct provider **ret, char *why, size_t why_n)
                     ret, why, why_n);
 }
 
-static bool open_apns(struct lane_thread *thread)
+static enum cq_status make_webpush(struct provider **ret, char *why, size_t why_n)
 {
-    char why[REASON_MAX] = "";
-    enum cq_status st = make_apns(&thread->provider, why, sizeof why);
-
-    return open_provider("apns", st, why, thread->provider);
+    return webpush_new(&(struct webpush_conf){ .key = setting_text(SET_VAPID_KEY),
+                                               .public_key = setting_text(SET_VAPID_PUBLIC_KEY),
+                                               .subject = setting_text(SET_VAPID_SUBJECT),
+                                               .services = setting_text(SET_WEBPUSH_SERVICES),
+                                               .more = setting_text(SET_WEBPUSH_MORE) },
+                       ret, why, why_n);
 }
 
-static enum cq_status open_lane(struct mobile_role *role, struct lane_thread *thread, bool fcm)
+static bool open_row(struct lane_thread *thread, const struct lane_row *row)
+{
+    char why[REASON_MAX] = "";
+    enum cq_status st = row->make(&thread->provider, why, sizeof why);
+
+    return open_provider(row->name, st, why, thread->provider);
+}
+
+static enum cq_status open_lane(struct mobile_role *role, struct lane_thread *thread,
+                                const struct lane_row *row)
 {
     const struct lane_conf conf = {
-        .name = fcm ? "fcm" : "apns",
-        .group = fcm ? "mobile" : "mobile-apns",
+        .name = row->name,
+        .group = row->group,
         .brokers = setting_text(SET_KAFKA_BROKER),
         .database_url = setting_text(SET_DATABASE_URL),
         .instance = setting_text(SET_INSTANCE),
         .provider = thread->provider,
-        .id = fcm ? PUSH_PROVIDER_FCM : PUSH_PROVIDER_APNS,
-        .kinds = fcm ? 1u << PUSH_KIND_FCM_TOKEN | 1u << PUSH_KIND_FCM_FID : 1u << PUSH_KIND_APNS,
-        .untargeted = fcm,
+        .id = row->id,
+        .kinds = row->kinds,
+        .untargeted = row->untargeted,
+        .many = row->many,
+        .outside = row->many,
+        .private_too = setting_bool(SET_WEBPUSH_PRIVATE),
         .in_flight = (int)setting_int(SET_PUSH_IN_FLIGHT),
         .connections = (int)setting_int(SET_PUSH_CONNECTIONS),
         .ca_file = setting_text(SET_PUSH_CA_FILE),
@@ -163,11 +193,11 @@ static void *lane_main(void *arg)
 
 static enum cq_status start_lanes(struct mobile_role *role)
 {
-    bool good[LANES] = { open_fcm(&role->lanes[0]), open_apns(&role->lanes[1]) };
     enum cq_status st = CQ_OK;
 
     for (int i = 0; st == CQ_OK && i < LANES; i++)
-        st = good[i] ? open_lane(role, &role->lanes[i], i == 0) : CQ_OK;
+        if (open_row(&role->lanes[i], &lane_rows[i]))
+            st = open_lane(role, &role->lanes[i], &lane_rows[i]);
     for (int i = 0; st == CQ_OK && i < LANES; i++) {
         struct lane_thread *thread = &role->lanes[i];
 
@@ -198,7 +228,7 @@ static enum cq_status end_lanes(struct mobile_role *role, enum cq_status st)
     return st;
 }
 
-/* The process is as healthy as its worst lane; its gauges add up both. A lane that is wrongly
+/* The process is as healthy as its worst lane; its gauges add up all. A lane that is wrongly
  * configured only waits, and is not counted. */
 static void show_lanes(const struct mobile_role *role)
 {
@@ -245,19 +275,56 @@ int mobile_push_test(struct cq_id user, bool send, FILE *out)
 {
     cq_auto(pg) struct pg *db = pg_new(setting_text(SET_DATABASE_URL), "chasqui-push-test");
     view_guard(db);
-    struct push_test test = {
-        .db = db, .ca_file = setting_text(SET_PUSH_CA_FILE), .user = user, .send = send, .out = out
-    };
-    char why[REASON_MAX] = "";
-    enum cq_status st = make_fcm(&test.fcm, why, sizeof why);
+    struct push_test test = { .db = db,
+                              .ca_file = setting_text(SET_PUSH_CA_FILE),
+                              .user = user,
+                              .send = send,
+                              .private_too = setting_bool(SET_WEBPUSH_PRIVATE),
+                              .out = out };
+    enum cq_status st;
 
-    say_provider(out, "fcm", st, why, test.fcm);
-    st = make_apns(&test.apns, why, sizeof why);
-    say_provider(out, "apns", st, why, test.apns);
+    for (int i = 0; i < LANES; i++) {
+        const struct lane_row *row = &lane_rows[i];
+        char why[REASON_MAX] = "";
+
+        test.asked[i] = (struct push_test_provider){ .kinds = row->kinds, .outside = row->many };
+        st = row->make(&test.asked[i].provider, why, sizeof why);
+        say_provider(out, row->name, st, why, test.asked[i].provider);
+    }
     st = push_test_run(&test);
     if (st == CQ_AGAIN || st == CQ_FATAL)
         fprintf(out, "the database does not answer: %s\n", pg_error(db));
-    provider_free(test.fcm);
-    provider_free(test.apns);
+    for (int i = 0; i < LANES; i++)
+        provider_free(test.asked[i].provider);
     return st == CQ_OK ? 0 : 1;
+}
+
+enum cq_status mobile_check_webpush(FILE *err)
+{
+    char why[REASON_MAX] = "";
+    struct provider *provider = NULL;
+    enum cq_status st = make_webpush(&provider, why, sizeof why);
+
+    if (st == CQ_OK && !provider && *setting_text(SET_VAPID_PUBLIC_KEY)) {
+        snprintf(why, sizeof why, "VAPID_PUBLIC_KEY: VAPID_KEY is required beside it");
+        st = CQ_FATAL;
+    }
+    if (st != CQ_OK)
+        fprintf(err, "chasqui: setting %s\n", why);
+    provider_free(provider);
+    return st;
+}
+
+int mobile_vapid_key(FILE *out)
+{
+    cq_auto(buf) struct cq_buf pem = { 0 };
+    char public_key[VAPID_PUBLIC_MAX];
+
+    buf_init(&pem, PEM_MAX);
+    if (vapid_make(&pem, public_key) != CQ_OK)
+        return 1;
+    fprintf(out, "VAPID_PUBLIC_KEY=%s\nVAPID_KEY='%.*s'\n", public_key, (int)pem.n - 1,
+            (const char *)pem.p); /* without its last line end */
+    explicit_bzero(pem.p, pem.n);
+    return 0;
 }

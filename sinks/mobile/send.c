@@ -225,9 +225,20 @@ static void fill_content(struct push_content *content, const struct view_fact *f
     content->is_reply = content->has_reply && fact->is_reply;
 }
 
+/* The evidence against a configuration is of one credential: with another it is gathered anew, where
+ * each service has its own. */
+static void note_credential(struct lane *lane, struct job *job, struct service *service)
+{
+    job->credential_no = lane->conf.provider->credential_no;
+    if (services_are_many(&lane->services) && service->credential_no != job->credential_no)
+        service->evidence = (struct evidence){ 0 };
+    service->credential_no = job->credential_no;
+}
+
 static void start(struct lane *lane, struct lane_batch *batch, size_t i)
 {
     struct job *job = batch->job[i];
+    struct service *service = lane_service(lane, job);
     const struct mobile_push *push = &batch->push[i];
     const struct view_fact *fact = batch->known ? &batch->fact[i] : NULL;
     struct push_content content = batch->content[i];
@@ -245,6 +256,10 @@ static void start(struct lane *lane, struct lane_batch *batch, size_t i)
         job->registered = fact->registration;
         address.token = fact->token;
         address.kind = fact->kind;
+        if (!lane_serves(lane, job, &address)) { /* another one now: into its queue */
+            lane_queue(lane, job, &address);
+            return;
+        }
     }
     fill_content(&content, fact);
     if (!content.silent && content.expires_ms && content.expires_ms < until_ms)
@@ -268,20 +283,22 @@ static void start(struct lane *lane, struct lane_batch *batch, size_t i)
     }
     request.opaque = (uint64_t)job_index(&lane->jobs, job);
     if (http_pool_post(lane->pool, &request) != CQ_OK) {
-        job_list_add(&lane->jobs, &lane->jobs.ready, job);
+        lane_queue_again(lane, job);
         return;
     }
     job_move(job, JOB_FLYING);
-    job->credential_no = lane->conf.provider->credential_no;
+    job->ready_ms = 0;
+    note_credential(lane, job, service);
     job->attempt++;
-    breaker_started(&lane->breaker);
+    services_started(&lane->services, service);
 }
 
-static void take_batch(struct lane *lane, struct lane_batch *batch, size_t most)
+static void take_batch(struct lane *lane, struct service *service, struct lane_batch *batch,
+                       size_t most)
 {
     batch->n = 0;
     while (batch->n < most && batch->n < VIEW_BATCH_MAX) {
-        struct job *job = job_list_take(&lane->jobs, &lane->jobs.ready);
+        struct job *job = job_list_take(&lane->jobs, &service->ready);
 
         if (!job)
             return;
@@ -296,7 +313,7 @@ static void take_batch(struct lane *lane, struct lane_batch *batch, size_t most)
 static void give_back(struct lane *lane, struct lane_batch *batch, size_t from)
 {
     for (size_t i = from; i < batch->n; i++)
-        job_list_add(&lane->jobs, &lane->jobs.ready, batch->job[i]);
+        lane_queue_again(lane, batch->job[i]);
 }
 
 /* Whether a credential is at hand; asks for one where it has to be fetched. */
@@ -312,18 +329,18 @@ static bool has_credential(struct lane *lane)
     request.opaque = LANE_FETCH;
     if (http_pool_post(lane->pool, &request) == CQ_OK) {
         lane->fetching = true;
-        breaker_started(&lane->breaker);
+        breaker_started(&lane->services.v[0].breaker); /* who has to fetch one is one service */
     }
     return false;
 }
 
 /* The wait that the provider asked for is over, and it has not asked for another. */
-static void look_at_slow(struct lane *lane, int64_t now_ms)
+static void look_at_slow(struct lane *lane, struct service *service, int64_t now_ms)
 {
-    if (!lane->slow_until_ms || now_ms < lane->slow_until_ms)
+    if (!service->slow_until_ms || now_ms < service->slow_until_ms)
         return;
-    lane->slow_until_ms = 0;
-    lane->conf.tell(lane->conf.arg, LANE_GOES_ON, lane->conf.name, "");
+    service->slow_until_ms = 0;
+    lane_say(lane, service, LANE_GOES_ON, "");
 }
 
 /* False: not now; the job is still the caller's. */
@@ -338,27 +355,22 @@ static bool start_guarded(struct lane *lane, struct lane_batch *batch, size_t i)
     return true;
 }
 
-enum cq_status lane_send(struct lane *lane, int64_t now_ms)
+static enum cq_status send_to(struct lane *lane, struct service *service, int64_t now_ms)
 {
     struct lane_batch *batch = lane->batch;
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    int32_t room = breaker_room(&lane->breaker, now_ms);
-    int free_n = lane->flight.size - http_pool_in_flight(lane->pool);
-    struct job *job;
+    int room = services_room(&lane->services, service, now_ms);
+    int free_n = lane->conf.in_flight - http_pool_in_flight(lane->pool);
     size_t i = 0;
     enum cq_status st;
 
-    look_at_slow(lane, now_ms);
-    while ((job = jobs_due(&lane->jobs, now_ms))) {
-        job_move(job, JOB_READY);
-        job_list_add(&lane->jobs, &lane->jobs.ready, job);
-    }
+    look_at_slow(lane, service, now_ms);
     if (room > free_n)
         room = free_n;
-    if (!lane->jobs.ready.n || room <= 0 || !has_credential(lane))
+    if (!service->ready.n || room <= 0 || !has_credential(lane))
         return CQ_OK;
     arena_reset(lane->arena);
-    take_batch(lane, batch, (size_t)room);
+    take_batch(lane, service, batch, (size_t)room);
     if (!batch->n)
         return CQ_OK;
     read_contents(lane, batch);
@@ -367,44 +379,88 @@ enum cq_status lane_send(struct lane *lane, int64_t now_ms)
         give_back(lane, batch, 0);
         return st == CQ_AGAIN ? CQ_OK : st;
     }
-    for (; i < batch->n && breaker_room(&lane->breaker, now_ms) > 0; i++)
+    for (; i < batch->n && services_room(&lane->services, service, now_ms) > 0; i++)
         if (!start_guarded(lane, batch, i))
             break;
     give_back(lane, batch, i);
     return CQ_OK;
 }
 
-/* ---- answers -------------------------------------------------------------------------- */
-
-static void tell_good(struct lane *lane)
+/* What waited long enough goes into its queue. Where it goes it says itself when it was taken, and
+ * waited, before it had a service. */
+static void queue_due(struct lane *lane, int64_t now_ms)
 {
-    if (breaker_good(&lane->breaker) && lane->paused) {
-        lane->paused = false;
-        lane->conf.tell(lane->conf.arg, LANE_RESUMED, lane->conf.name, "");
+    struct job *job;
+
+    while ((job = jobs_due(&lane->jobs, now_ms))) {
+        struct mobile_push push;
+
+        job_move(job, JOB_READY);
+        job->ready_ms = 0;
+        if (job->service != JOB_NOWHERE) {
+            lane_queue_again(lane, job);
+            continue;
+        }
+        if (!services_are_many(&lane->services)) {
+            lane_queue(lane, job, NULL);
+            continue;
+        }
+        arena_reset(lane->arena);
+        if (!lane_owns(lane, job) || lane_decode_job(lane, job, &push) != CQ_OK)
+            lane_forget(lane, job);
+        else
+            lane_queue(lane, job, &push.targets[job->target].address);
     }
 }
 
-static void tell_bad(struct lane *lane, const struct push_answer *answer)
+enum cq_status lane_send(struct lane *lane, int64_t now_ms)
+{
+    struct services *services = &lane->services;
+    enum cq_status st = CQ_OK;
+
+    queue_due(lane, now_ms);
+    for (int i = 0; st == CQ_OK && i < services->n; i++) {
+        struct service *service = &services->v[(services->turn + i) % services->n];
+
+        if (service->used)
+            st = send_to(lane, service, now_ms);
+    }
+    services->turn = (services->turn + 1) % services->n; /* none is always first */
+    return st;
+}
+
+/* ---- answers -------------------------------------------------------------------------- */
+
+static void tell_good(struct lane *lane, struct service *service)
+{
+    if (breaker_good(&service->breaker) && service->paused) {
+        service->paused = false;
+        lane_say(lane, service, LANE_RESUMED, "");
+    }
+}
+
+static void tell_bad(struct lane *lane, struct service *service, const struct push_answer *answer)
 {
     bool at_once = answer->verdict == PUSH_MISCONFIGURED;
 
-    breaker_bad(&lane->breaker, at_once, clock_mono_ms(), dice());
-    if (lane->paused && lane->paused_for == answer->verdict)
+    breaker_bad(&service->breaker, at_once, clock_mono_ms(), dice());
+    if (service->paused && service->paused_for == answer->verdict)
         return;
-    /* one short failure raises no alarm: the trial after it has to fail, too */
-    if (lane->breaker.state == BREAKER_CLOSED || (!at_once && lane->breaker.opened < 2))
+    /* one short failure raises no alarm: the trial after it has to fail, too; and none is raised by
+     * a service that anybody may have made up */
+    if (service->breaker.state == BREAKER_CLOSED || service_is_stranger(service) ||
+        (!at_once && service->breaker.opened < 2))
         return;
-    lane->conf.tell(lane->conf.arg, lane->paused ? LANE_STILL : LANE_PAUSED, lane->conf.name,
-                    answer->words);
-    lane->paused = true;
-    lane->paused_for = answer->verdict;
+    lane_say(lane, service, service->paused ? LANE_STILL : LANE_PAUSED, answer->words);
+    service->paused = true;
+    service->paused_for = answer->verdict;
 }
 
 static void again_now(struct lane *lane, struct job *job)
 {
     count_add(COUNT_PUSHES_AGAIN, 1);
     job_move(job, JOB_READY);
-    job_list_add(&lane->jobs, &lane->jobs.ready, job);
+    lane_queue_again(lane, job);
 }
 
 /* Try again later: wait in memory if that is soon, otherwise park it in the topic. */
@@ -412,7 +468,8 @@ static void again_later(struct lane *lane, struct job *job, const struct push_an
 {
     int64_t wait_ms = retry_wait_ms(job->attempt, answer->retry_after_s, dice());
 
-    if (job->attempt >= RETRY_ATTEMPTS_MAX && lane->breaker.state == BREAKER_CLOSED) {
+    if (job->attempt >= RETRY_ATTEMPTS_MAX &&
+        lane_service(lane, job)->breaker.state == BREAKER_CLOSED) {
         char words[PUSH_WORDS_MAX + 1];
 
         snprintf(words, sizeof words, "given up: %.180s", answer->words);
@@ -446,16 +503,17 @@ static void token_dead(struct lane *lane, struct job *job, const struct push_ans
  * the provider is paused, and the push waits. */
 static bool is_our_fault(struct lane *lane, struct job *job, struct push_answer *answer)
 {
+    struct service *service = lane_service(lane, job);
     struct mobile_push push;
 
     arena_reset(lane->arena);
     if (lane_decode_job(lane, job, &push) != CQ_OK ||
-        !evidence_foreign(&lane->evidence, push.user_id)) {
-        tell_good(lane);
+        !evidence_foreign(&service->evidence, push.user_id)) {
+        tell_good(lane, service);
         return false;
     }
     answer->verdict = PUSH_MISCONFIGURED;
-    tell_bad(lane, answer);
+    tell_bad(lane, service, answer);
     again_now(lane, job);
     return true;
 }
@@ -465,7 +523,7 @@ static void token_foreign(struct lane *lane, struct job *job, struct push_answer
 {
     if (is_our_fault(lane, job, answer))
         return;
-    if (lane->evidence.proven)
+    if (lane_service(lane, job)->evidence.proven)
         lane_unregister(lane, job, answer->status, answer->words);
     else
         lane_end(lane, job, PUSH_RESULT_DROPPED, answer->status, answer->words);
@@ -475,40 +533,40 @@ static void token_foreign(struct lane *lane, struct job *job, struct push_answer
  * is not paused for it. */
 static void platform_unreached(struct lane *lane, struct job *job, struct push_answer *answer)
 {
+    struct service *service = lane_service(lane, job);
     int64_t now_ms = clock_mono_ms();
 
     if (is_our_fault(lane, job, answer))
         return;
-    if (!lane->unreached_ms || now_ms - lane->unreached_ms > UNREACHED_EVERY_MS)
-        lane->conf.tell(lane->conf.arg, LANE_UNREACHED, lane->conf.name, answer->words);
-    lane->unreached_ms = now_ms;
+    if (!service->unreached_ms || now_ms - service->unreached_ms > UNREACHED_EVERY_MS)
+        lane_say(lane, service, LANE_UNREACHED, answer->words);
+    service->unreached_ms = now_ms;
     lane_end(lane, job, PUSH_RESULT_DROPPED, answer->status, answer->words);
 }
 
 /* The whole provider later, as it asks. The wait has a bound, and is told. */
-static void slower(struct lane *lane, const struct push_answer *answer)
+static void slower(struct lane *lane, struct service *service, const struct push_answer *answer)
 {
     int64_t now_ms = clock_mono_ms();
-    int64_t wait_ms = breaker_wait(&lane->breaker, answer->retry_after_s * 1000, now_ms);
+    int64_t wait_ms = breaker_wait(&service->breaker, answer->retry_after_s * 1000, now_ms);
     char words[PUSH_WORDS_MAX + 64];
 
-    if (!lane->slow_until_ms || wait_ms > 2 * lane->slow_said_ms) {
+    if (!service->slow_until_ms || wait_ms > 2 * service->slow_said_ms) {
         snprintf(words, sizeof words, "asks for %lld s, gets %lld s: %s",
                  (long long)answer->retry_after_s, (long long)(wait_ms / 1000), answer->words);
-        lane->conf.tell(lane->conf.arg, lane->slow_until_ms ? LANE_SLOWER : LANE_SLOWED,
-                        lane->conf.name, words);
-        lane->slow_said_ms = wait_ms;
+        lane_say(lane, service, service->slow_until_ms ? LANE_SLOWER : LANE_SLOWED, words);
+        service->slow_said_ms = wait_ms;
     }
     if (wait_ms < SLOW_QUIET_MS)
         wait_ms = SLOW_QUIET_MS;
-    if (lane->slow_until_ms < now_ms + wait_ms)
-        lane->slow_until_ms = now_ms + wait_ms;
+    if (service->slow_until_ms < now_ms + wait_ms)
+        service->slow_until_ms = now_ms + wait_ms;
 }
 
 /* Adapt the number of requests in flight to the fate of the connections. */
-static void note_answer(struct lane *lane, const struct http_answer *http)
+static void note_answer(struct lane *lane, struct service *service, const struct http_answer *http)
 {
-    struct flight *flight = &lane->flight;
+    struct flight *flight = &service->flight;
     char words[96];
 
     if (http->st == CQ_OK) {
@@ -517,56 +575,62 @@ static void note_answer(struct lane *lane, const struct http_answer *http)
         count_add(COUNT_PUSHES_UNKNOWN, 1);
         flight_lost(flight, clock_mono_ms());
     }
-    if (!lane->narrow && flight->size <= flight->most / 4 && flight->size < flight->most) {
-        lane->narrow = true;
+    if (service_is_stranger(service))
+        return; /* anybody may have made it up */
+    if (!service->narrow && flight->size <= flight->most / 4 && flight->size < flight->most) {
+        service->narrow = true;
         snprintf(words, sizeof words, "%d at once, of %d", flight->size, flight->most);
-        lane->conf.tell(lane->conf.arg, LANE_NARROWED, lane->conf.name, words);
-    } else if (lane->narrow && flight->size >= flight->most / 2) {
-        lane->narrow = false;
-        lane->conf.tell(lane->conf.arg, LANE_WIDENED, lane->conf.name, "");
+        lane_say(lane, service, LANE_NARROWED, words);
+    } else if (service->narrow && flight->size >= flight->most / 2) {
+        service->narrow = false;
+        lane_say(lane, service, LANE_WIDENED, "");
     }
 }
 
 static void credential_refused(struct lane *lane, struct job *job, struct push_answer *answer)
 {
     struct provider *provider = lane->conf.provider;
+    struct service *service = lane_service(lane, job);
 
     job->attempt--; /* it was not this push that was refused */
     if (job->credential_no == provider->credential_no &&
         !provider->ops->refused(provider, clock_wall_ms())) {
         answer->verdict = PUSH_MISCONFIGURED;
-        tell_bad(lane, answer);
+        tell_bad(lane, service, answer);
     } else {
-        breaker_go_on(&lane->breaker);
+        breaker_go_on(&service->breaker);
     }
     again_now(lane, job);
 }
 
 static void fetched(struct lane *lane, const struct http_answer *http_answer)
 {
+    struct service *service = &lane->services.v[0];
     struct push_answer answer;
 
     lane->fetching = false;
     if (lane->conf.provider->ops->fetched(lane->conf.provider, http_answer, clock_wall_ms(),
                                           &answer) == CQ_OK)
-        breaker_go_on(&lane->breaker);
+        breaker_go_on(&service->breaker);
     else
-        tell_bad(lane, &answer);
+        tell_bad(lane, service, &answer);
 }
 
 static void answered(struct lane *lane, struct job *job, const struct http_answer *http)
 {
+    struct service *service = lane_service(lane, job);
     struct push_answer answer;
 
     lane->conf.provider->ops->answer(http, &answer);
     switch (answer.verdict) {
     case PUSH_TAKEN:
-        evidence_taken(&lane->evidence);
-        tell_good(lane);
+        evidence_taken(&service->evidence);
+        services_good(&lane->services, service, clock_mono_ms());
+        tell_good(lane, service);
         lane_end(lane, job, PUSH_RESULT_ACCEPTED, answer.status, "");
         break;
     case PUSH_DEAD:
-        tell_good(lane);
+        tell_good(lane, service);
         token_dead(lane, job, &answer);
         break;
     case PUSH_FOREIGN:
@@ -576,27 +640,27 @@ static void answered(struct lane *lane, struct job *job, const struct http_answe
         platform_unreached(lane, job, &answer);
         break;
     case PUSH_REFUSED:
-        tell_good(lane);
+        tell_good(lane, service);
         lane_end(lane, job, PUSH_RESULT_DROPPED, answer.status, answer.words);
         break;
     case PUSH_LATER:
-        tell_good(lane);
+        tell_good(lane, service);
         again_later(lane, job, &answer);
         break;
     case PUSH_SLOWER:
-        slower(lane, &answer);
+        slower(lane, service, &answer);
         again_now(lane, job);
         break;
     case PUSH_CREDENTIAL:
         credential_refused(lane, job, &answer);
         break;
     case PUSH_MISCONFIGURED:
-        tell_bad(lane, &answer);
+        tell_bad(lane, service, &answer);
         again_now(lane, job);
         break;
     case PUSH_DOWN:
     case PUSH_VERDICT_N:
-        tell_bad(lane, &answer);
+        tell_bad(lane, service, &answer);
         again_later(lane, job, &answer);
         break;
     }
@@ -611,7 +675,8 @@ void lane_answered(void *arg, uint64_t opaque, const struct http_answer *http)
         fetched(lane, http);
         return;
     }
-    note_answer(lane, http);
+    services_ended(&lane->services, lane_service(lane, job));
+    note_answer(lane, lane_service(lane, job), http);
     /* An answer does not wait: without its note it is taken all the same. */
     if (lane_owns(lane, job) && lane_enter_again(lane, job) != CQ_OK)
         log_debug("answer_without_note", LOG_S("lane", lane->conf.name));

@@ -11,12 +11,13 @@
 
 void lane_forget(struct lane *lane, struct job *job)
 {
-    jobs_remove(&lane->jobs, job);
+    lane_remove(lane, job);
 }
 
 static void enlist(struct lane *lane, struct job *job, enum job_phase phase)
 {
     job_move(job, phase);
+    lane_leave_service(lane, job);
     job_list_add(&lane->jobs, &lane->jobs.tell, job);
 }
 
@@ -245,5 +246,5 @@ void lane_reported(void *arg, uint64_t opaque, int32_t partition, int64_t offset
         return;
     }
     undone_done(&lane->parts[job->held->rec.partition].undone, job->held->name, outcome);
-    jobs_remove(&lane->jobs, job);
+    lane_remove(lane, job);
 }

@@ -747,8 +747,8 @@ async def test_its_numbers(pushing, net):
     await outcome(pushing, out.id, phone, "ACCEPTED")
     await until(lambda: get()["pushes_taken_total"] == before["pushes_taken_total"] + 1, 10, "one more taken")
     assert get()["providers_paused"] == 0 and get()["tokens_dead_total"] >= 0
-    # both lanes are in it: each owns every partition
-    await until(lambda: get()["partitions"] == 2 * int(pushing.services.settings["PARTITIONS"]), 30, "the partitions of both lanes")
+    # all lanes are in it: each owns every partition
+    await until(lambda: get()["partitions"] == 3 * int(pushing.services.settings["PARTITIONS"]), 30, "the partitions of all lanes")
 
 
 def test_all_end_in_good_order_and_logs_carry_no_content_tokens_or_numbers(pushing):

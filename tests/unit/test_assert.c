@@ -237,8 +237,8 @@ static void a_job_in_a_list_twice(void)
 
     if (jobs_init(&jobs) != CQ_OK || !(job = jobs_add(&jobs, &held)))
         return;
-    job_list_add(&jobs, &jobs.ready, job);
-    job_list_add(&jobs, &jobs.ready, job);
+    job_list_add(&jobs, &jobs.tell, job);
+    job_list_add(&jobs, &jobs.tell, job);
 }
 
 static void a_job_that_does_not_wait(void)

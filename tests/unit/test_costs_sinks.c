@@ -295,6 +295,8 @@ static const char *take_signals(struct cq_arena *arena, const struct kept *kept,
 
 /* ---- mobile --------------------------------------------------------------------------- */
 
+enum { PUSH_FORMS = 3 }; /* Apple's, Google's, that of browsers */
+
 static const char *push_phone(struct cq_arena *arena, const struct kept *kept, struct cost *cost)
 {
     struct mobile_push push;
@@ -311,13 +313,15 @@ static const char *push_phone(struct cq_arena *arena, const struct kept *kept, s
     content.sender = content.chat_name = draw_name(arena, 0);
     content.is_group = true;
     for (size_t i = 0; i < push.targets_n; i++) {
-        for (int apple = 0; apple < 2; apple++) {
+        for (int of = 0; of < PUSH_FORMS; of++) {
             buf_init(&body, 64 * 1024);
-            if (apple)
+            if (of == 0)
                 payload_apns(&content, &push.targets[i].address, &body);
-            else
+            else if (of == 1)
                 payload_fcm(&content, &push.targets[i].address, false, &body);
-            failed |= body.failed || body.n > PAYLOAD_MAX;
+            else
+                payload_web(&content, &push.targets[i].address, &body);
+            failed |= body.failed || body.n > (of < 2 ? PAYLOAD_MAX : PAYLOAD_WEB_MAX);
             cost->out += body.n;
             cost->outputs++;
             buf_release(&body);

@@ -131,6 +131,31 @@ TEST(apple)
     }
 }
 
+TEST(browsers)
+{
+    static const struct {
+        int status;
+        enum push_verdict want;
+    } rows[] = {
+        { 200, PUSH_TAKEN },   { 201, PUSH_TAKEN },   { 202, PUSH_TAKEN },   { 301, PUSH_REFUSED },
+        { 307, PUSH_REFUSED }, /* nobody is followed */
+        { 400, PUSH_REFUSED }, { 401, PUSH_FOREIGN }, { 403, PUSH_FOREIGN }, { 404, PUSH_DEAD },
+        { 410, PUSH_DEAD },    { 405, PUSH_REFUSED }, { 413, PUSH_REFUSED }, { 429, PUSH_LATER },
+        { 500, PUSH_DOWN },    { 503, PUSH_DOWN },    { 999, PUSH_DOWN },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct http_answer answer = answered(rows[i].status, "<b>gone</b>\n");
+        struct push_answer got;
+
+        answer.retry_after_s = INT64_MAX;
+        answer_web(&answer, &got);
+        CHECK_EQ_ROW(rows[i].want == PUSH_TAKEN ? "taken" : "not", got.verdict, rows[i].want);
+        CHECK_EQ(got.retry_after_s, RETRY_AFTER_MAX_S);
+        CHECK_STR(got.words, rows[i].want == PUSH_TAKEN ? "" : "<b>gone</b>?");
+    }
+}
+
 TEST(no_answer_is_trouble_with_its_words)
 {
     struct http_answer answer = { .st = CQ_AGAIN, .error = "connection\nreset \xC3\xA9" };

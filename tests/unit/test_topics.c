@@ -63,7 +63,7 @@ TEST(groups_are_those_of_the_roles_that_follow)
         { TOPIC_PUSH_TARGETS, { "persistence" } },
         { TOPIC_PUSH_CLAIMS, { NULL } },
         { TOPIC_PUSH_MUTES, { NULL } },
-        { TOPIC_MOBILE_PUSH, { "mobile", "mobile-apns" } },
+        { TOPIC_MOBILE_PUSH, { "mobile", "mobile-apns", "mobile-web" } },
         { TOPIC_PUSH_OUTCOMES, { NULL } },
         { TOPIC_SIGNALS, { NULL } },
     };

@@ -328,6 +328,8 @@ static enum call_next handle_config(struct call *call, struct pg *db)
     out_text(&call->reply.body, "codeDriver", span_str(call->conf->code_driver));
     out_text(&call->reply.body, "version", span_str(CHASQUI_VERSION));
     out_words(&call->reply.body, "capabilities", frame_capabilities.v, frame_capabilities.n);
+    if (call->conf->vapid_public[0])
+        out_text(&call->reply.body, "webPushKey", span_str(call->conf->vapid_public));
     out_key(&call->reply.body, "limits");
     buf_add_byte(&call->reply.body, '{');
     out_i64(&call->reply.body, "contentBytes", LIMIT_CONTENT_BYTES);

@@ -37,7 +37,9 @@ static inline int64_t media_piece_most(const struct media_conf *conf)
 struct api_conf {
     struct token_keys *keys;
     const char *ws_url, *code_driver;
-    struct code_lane *codes; /* NULL: codes are in the answer */
+    const char *vapid_public; /* pages subscribe to pushes with it; "": there are none */
+    char push_services[2050]; /* of browsers, as WEBPUSH_SERVICES and WEBPUSH_MORE name them */
+    struct code_lane *codes;  /* NULL: codes are in the answer */
     struct auth_limits limits;
     int32_t partitions;
     int64_t rate_per_minute; /* of a user's messages and requests */

@@ -8,12 +8,14 @@
  */
 #include "edge/rest/view/push.h"
 #include "edge/rest/api/chats.h"
+#include "edge/rest/api/conf.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/server/answer.h"
 #include "edge/rest/view/chats.h"
 #include "ingest/ingest.h"
 #include "ingest/validate.h"
+#include "schemas/subscription.h"
 
 static const char late[] = "stored, but not visible yet: read it again later";
 
@@ -31,9 +33,20 @@ static struct cq_span lower(struct call *call, struct cq_span span)
     return copy;
 }
 
+struct keys_ask {
+    struct cq_span p256dh, auth;
+};
+
+/* PushSubscription.toJSON() of a browser. */
+struct subscription_ask {
+    struct cq_span endpoint;
+    struct keys_ask keys;
+};
+
 struct push_ask {
     struct push_address address;
-    bool has_mode;
+    struct subscription_ask subscription;
+    bool has_mode, has_subscription;
 };
 
 #define ADDRESS(name, kind, field, ...) \
@@ -44,8 +57,26 @@ static const struct json_words environments = { push_environment_words, PUSH_ENV
 static const struct json_words privacies = { push_privacy_words, PUSH_PRIVACY_N };
 static const struct json_words modes = { push_mode_words, PUSH_MODE_N };
 
+static const char subscription_rule[] =
+    "subscription: endpoint, and keys with p256dh and auth, as the browser gives them";
+
+static const struct json_member key_rows[] = {
+    JSON_MEMBER("p256dh", JSON_TEXT, struct keys_ask, p256dh, .rule = subscription_rule),
+    JSON_MEMBER("auth", JSON_TEXT, struct keys_ask, auth, .rule = subscription_rule),
+};
+static const struct json_members keys_body = JSON_MEMBERS(key_rows);
+
+static const struct json_member subscription_rows[] = {
+    JSON_MEMBER("endpoint", JSON_TEXT, struct subscription_ask, endpoint,
+                .rule = subscription_rule),
+    JSON_MEMBER("keys", JSON_OBJECT, struct subscription_ask, keys, .items = &keys_body,
+                .rule = subscription_rule),
+};
+static const struct json_members subscription_body = JSON_MEMBERS(subscription_rows);
+
 static const struct json_member address_rows[] = {
-    ADDRESS("kind", JSON_WORD, kind, .words = &kinds, .rule = "kind: fcm_token, fcm_fid or apns"),
+    ADDRESS("kind", JSON_WORD, kind, .words = &kinds,
+            .rule = "kind: fcm_token, fcm_fid, apns or web"),
     ADDRESS("environment", JSON_WORD, environment, .optional = true, .words = &environments,
             .rule = "environment: production or sandbox"),
     ADDRESS("privacy", JSON_WORD, privacy, .optional = true, .words = &privacies,
@@ -54,20 +85,51 @@ static const struct json_member address_rows[] = {
                   .rule = "mode: data or notification"),
     ADDRESS("app", JSON_TEXT, app, .optional = true, .rule = "app: must be text"),
     ADDRESS("locale", JSON_TEXT, locale, .optional = true, .rule = "locale: must be text"),
-    ADDRESS("token", JSON_TEXT, token, .rule = "token: required"),
+    ADDRESS("token", JSON_TEXT, token, .optional = true, .rule = "token: must be text"),
+    JSON_OPTIONAL("subscription", JSON_OBJECT, struct push_ask, subscription, has_subscription,
+                  .items = &subscription_body, .rule = subscription_rule),
 };
 static const struct json_members address_body = JSON_MEMBERS(address_rows);
+
+/* A browser's is kept as one text. Its address was chosen by the client: it has to be at a push
+ * service that is listed. Returns NULL, or what is wrong. */
+static const char *take_subscription(struct call *call, struct push_ask *ask)
+{
+    const struct subscription_ask *from = &ask->subscription;
+    const struct api_conf *conf = call->conf;
+    struct subscription subscription;
+    struct cq_buf text;
+    bool exact;
+
+    if (!conf->vapid_public[0])
+        return "kind: no pushes to browsers here: /api/config has no webPushKey";
+    if (!ask->has_subscription || ask->address.token.n)
+        return subscription_rule;
+    buf_init(&text, from->endpoint.n + from->keys.p256dh.n + from->keys.auth.n + 2);
+    subscription_write(from->endpoint, from->keys.p256dh, from->keys.auth, &text);
+    ask->address.token = arena_copy(call->arena, buf_span(&text));
+    buf_release(&text);
+    if (subscription_parse(ask->address.token, &subscription) &&
+        !subscription_is_at(&subscription, conf->push_services, &exact))
+        return "endpoint: not at a push service that is listed here";
+    return NULL; /* what it must be like says validate_push() */
+}
 
 static enum call_next parse_address(struct call *call, void *asked)
 {
     struct push_ask *ask = asked;
-    const char *why;
+    const char *why = NULL;
 
     if (!ask->has_mode)
         ask->address.mode = PUSH_MODE_DATA;
     if (ask->address.kind == PUSH_KIND_APNS)
         ask->address.token = lower(call, ask->address.token);
-    why = validate_push(&ask->address);
+    if (ask->address.kind == PUSH_KIND_WEB)
+        why = take_subscription(call, ask);
+    else if (ask->has_subscription)
+        why = "subscription: with kind web only";
+    if (!why)
+        why = validate_push(&ask->address);
     return why ? call_bad_request(call, "%s", why) : CALL_GO_ON;
 }
 
