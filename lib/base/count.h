@@ -48,6 +48,9 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Turns that have to be done again")                                                          \
     X(TURNS_REPEATED, GAUGE, "turns_repeated", ROLE_STAGES | ROLE_FEEDS,                           \
       "Turns in a row that did nothing and are repeated; /healthz is 503 after ten seconds of it") \
+    X(SLOW, GAUGE, "slow_partitions", ROLE_FEEDS,                                                  \
+      "Partitions that wait because a record takes longer than PostgreSQL gives a statement: "     \
+      "others go on, it is tried again, and /healthz is 503")                                      \
     X(ZOMBIE_WRITES, COUNTER, "zombie_writes_refused_total", ROLE_FEEDS,                           \
       "Turns refused by the compare-and-set: another copy owns the partition")                     \
     X(LATE_CONFIRMATIONS, COUNTER, "late_confirmations_total", ROLE_FEEDS,                         \

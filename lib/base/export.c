@@ -105,6 +105,8 @@ static const char *health(void)
         return "log cut: the log lost records, nothing is written\n";
     if (count_get(COUNT_NEWER))
         return "newer: a partition waits for the newer build of this role\n";
+    if (count_get(COUNT_SLOW))
+        return "slow: a record takes longer than PostgreSQL gives a statement\n";
     return "ok\n";
 }
 

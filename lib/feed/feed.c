@@ -4,7 +4,7 @@
 #include "lib/base/assert.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
-#include "lib/feed/state.h"
+#include "lib/feed/slow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +31,8 @@ enum {
     SERVE_TRIES = 300,
     SPARE_RETRY_MS = 1000,
 };
+
+static const char doing_write[] = "writing";
 
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
@@ -251,6 +253,8 @@ static void show(struct feed *feed)
 {
     count_set(COUNT_DATABASE_AWAY, feed->stats.database_away);
     count_set(COUNT_VIEW_INCOMPLETE, feed->stats.incomplete);
+    feed->stats.slow = slow_partitions(feed);
+    count_set(COUNT_SLOW, feed->stats.slow);
     holds_show(&feed->holds);
 }
 
@@ -358,6 +362,7 @@ static void turn_applied(struct feed *feed)
     struct hold *of;
     int kept = 0;
 
+    slow_over(feed);
     for (size_t at = 0; (of = holds_next(&feed->holds, &at)) != NULL;) {
         struct feed_part *part = parts_of(&feed->parts, of);
 
@@ -435,10 +440,13 @@ static enum cq_status apply(struct feed *feed)
         else
             clock_sleep_ms(IDLE_MS);
         set_again(feed, 0); /* none is admitted yet: that does not count as a repeat */
-        note_stall(feed);
+        if (feed->stats.slow)
+            note_progress(feed); /* others are to be read meanwhile */
+        else
+            note_stall(feed);
         return CQ_OK;
     }
-    feed->doing = "writing";
+    feed->doing = doing_write;
     st = transact(feed);
     if (st == CQ_OK) {
         turn_applied(feed);
@@ -469,10 +477,20 @@ static void note_again(struct feed *feed, uint64_t failures)
                      by_pg ? pg_error(feed->pg) : "no progress");
     const struct bus_record *first = &feed->held[0].rec;
 
+    for (int i = feed->held_n - 1; feed->taken_n && i >= 0; i--)
+        if (feed->held[i].taken)
+            first = &feed->held[i].rec;
     if (feed->held_n && n > 0 && (size_t)n < sizeof feed->why_again)
         snprintf(feed->why_again + n, sizeof feed->why_again - (size_t)n,
                  ", from %s partition %d offset %lld on", first->topic, (int)first->partition,
                  (long long)first->offset);
+}
+
+/* PostgreSQL ended a statement of ours that took too long, and answers. */
+static bool took_too_long(const struct feed *feed, uint64_t failures)
+{
+    return pg_failures(feed->pg) != failures && !strcmp(pg_sqlstate(feed->pg), "57014") &&
+           feed->doing == doing_write;
 }
 
 /* CQ_AGAIN never: it can wait. */
@@ -530,6 +548,8 @@ enum cq_status feed_turn(struct feed *feed, int wait_ms)
         feed->stats.retries++;
         count_add(COUNT_TURNS_AGAIN, 1);
         note_again(feed, failures);
+        if (took_too_long(feed, failures))
+            slow_note(feed, clock_mono_ms());
         clock_sleep_ms(backoff_ms(feed->again, 10, 1000));
         set_again(feed, feed->again + 1);
         note_stall(feed);

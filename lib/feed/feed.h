@@ -91,6 +91,7 @@ struct feed_stats {
     bool database_away;
     int64_t incomplete; /* partitions of this consumer that lack what the log had when the view was
                            made anew; 0: none */
+    int64_t slow; /* partitions that wait for a record that takes longer than a statement may */
     int64_t turns;
     int64_t records; /* applied, dead letters included */
     int64_t dead_letters;

@@ -2,8 +2,9 @@
 /*
  * lib/feed/map.c - which of the gathered records a turn applies, and what they become.
  */
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/feed/state.h"
+#include "lib/feed/slow.h"
 
 #include <stdio.h>
 
@@ -99,13 +100,14 @@ static enum cq_status note_try(struct feed *feed, struct held *held, const char 
 
 static void begin_turn(struct feed *feed)
 {
+    int64_t now_ms = clock_mono_ms();
     const struct hold *of;
 
     for (size_t at = 0; (of = holds_next(&feed->holds, &at)) != NULL;) {
         struct feed_part *part = parts_of(&feed->parts, of);
 
         part->turn_next = part->turn_source = -1;
-        part->blocked = false;
+        part->blocked = slow_waits(part, now_ms);
     }
     feed->taken_n = 0;
     feed->waits = false;
@@ -114,15 +116,22 @@ static void begin_turn(struct feed *feed)
     feed->conf.ops->begin(feed->conf.arg);
 }
 
-/* Whether the turn ends before record `h`: what needs care is applied one by one. */
-static bool ends_before(const struct feed *feed, const struct hold *of, bool careful)
+/* What needs care, or took too long, is applied alone. */
+static bool comes_alone(const struct hold *of, const struct feed_part *part)
 {
-    return feed->taken_n && (feed->single || careful || of->careful);
+    return of->careful > 0 || part->slow_n > 0;
+}
+
+/* Whether the turn ends before a record of that partition. `alone`: the turn has one that comes alone. */
+static bool ends_before(const struct feed *feed, const struct hold *of,
+                        const struct feed_part *part, bool alone)
+{
+    return feed->taken_n && (feed->single || alone || comes_alone(of, part));
 }
 
 enum cq_status feed_map(struct feed *feed)
 {
-    bool careful = false; /* the turn has a record that needs care */
+    bool alone = false;
 
     begin_turn(feed);
     for (int i = 0; i < feed->held_n; i++) {
@@ -134,9 +143,9 @@ enum cq_status feed_map(struct feed *feed)
         part->blocked |= feed->hold[i];
         if (part->blocked)
             continue;
-        if (ends_before(feed, held->of, careful))
+        if (ends_before(feed, held->of, part, alone))
             break;
-        careful = held->of->careful > 0;
+        alone = comes_alone(held->of, part);
         st = map_one(feed, held, part, &why);
         if (st == CQ_AGAIN && feed->taken_n)
             return CQ_OK; /* the turn is full */

@@ -16,6 +16,8 @@ struct feed_part {
     int64_t sources; /* end of the partition of feed_topic.sources when it was last asked for */
     int64_t looked;  /* hold->taken when it was last asked what the view lacks */
     int held;        /* records gathered and not applied */
+    int slow_n; /* times in a row that its next record took too long alone (slow.h); 0: it did not */
+    int64_t slow_until_ms; /* … and until when it waits then */
     /* of the turn that is running */
     int64_t turn_next;   /* -1: not touched */
     int64_t turn_source; /* -1: none seen */

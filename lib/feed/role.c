@@ -51,6 +51,17 @@ static void tell_whole(const struct feed_role *role, const struct feed *feed, bo
         log_info(role->filled);
 }
 
+static void tell_slow(const struct feed *feed, int64_t *slow)
+{
+    int64_t n = feed_stats(feed)->slow;
+
+    if (n > *slow)
+        log_warn("partition_too_slow", LOG_I("partitions", n), LOG_S("why", feed_again(feed)));
+    else if (!n && *slow)
+        log_info("partitions_go_on");
+    *slow = n;
+}
+
 static void tell_repeats(const struct feed *feed, int64_t *told_ms)
 {
     int64_t now = clock_mono_ms();
@@ -70,7 +81,7 @@ int feed_role_run(const struct feed_role *role, enum cq_status st, const volatil
 {
     struct feed *feed = NULL;
     bool incomplete = false;
-    int64_t told_ms = 0;
+    int64_t told_ms = 0, slow = 0;
 
     if (st == CQ_OK)
         st = open_feed(role, stop, &feed);
@@ -81,6 +92,7 @@ int feed_role_run(const struct feed_role *role, enum cq_status st, const volatil
     while (st == CQ_OK && !*stop) {
         st = feed_turn(feed, WAIT_MS);
         tell_whole(role, feed, &incomplete);
+        tell_slow(feed, &slow);
         tell_repeats(feed, &told_ms);
     }
     if (st != CQ_OK)

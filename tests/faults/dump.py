@@ -43,7 +43,7 @@ NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, 
 FOLLOWED = [(topic, group) for role in TABLE for topic in role.follows for group in role.groups]
 ROLE_OF = {group: role.word for role in TABLE for group in role.groups}
 IN_THE_VIEW = ("persistence", "status", "search")  # whose places are rows of view.positions
-STUCK = ("lag_records", "turns_repeated", "database_away")  # the numbers that show a partition which stands still
+STUCK = ("lag_records", "turns_repeated", "slow_partitions", "database_away")  # the numbers that show a partition which stands still
 
 # Triggers that note whatever goes back; what the nemesis does itself (application_name nemesis) is left out.
 AUDIT = """

@@ -6,9 +6,9 @@ import signal
 from pathlib import Path
 
 from client import MARK, scenario, until
-from look import Load, Supervised, paused, roles_of_setting, rows_when, started
+from look import Load, Supervised, partition_of, paused, roles_of_setting, rows_when, started, view_is_level
 from metrics import get
-from stack import ROLES
+from stack import ROLES, TEST_SETTINGS
 
 
 async def log_in(rest, phone: str):
@@ -234,6 +234,39 @@ async def test_postgresql_away(stack, net):
         r = await alice.rest.get(f"/api/chats/{old}/messages", expect=200)
     assert [m["content"] for m in r.body["messages"]][-2:] == [in_old.content, answer.content]
     assert starts(stack) == before, "a role had to be started again"
+
+
+@scenario(limit_s=120)
+async def test_a_record_that_takes_too_long_holds_up_its_partition_alone(stack, net):
+    """Somebody locks the row of a chat for longer than a statement may take."""
+    alice, bob = await net.people("alice", "bob")
+    partitions = int(TEST_SETTINGS["PARTITIONS"])
+    locked = await net.group(alice, bob)
+    other = await net.group(alice, bob)
+    while partition_of(other, partitions) == partition_of(locked, partitions):
+        other = await net.group(alice, bob)
+    await view_is_level(stack)
+    proc = stack.role("persistence")
+    url = proc.env["DATABASE_URL"]
+    await asyncio.to_thread(proc.stop)
+    proc.env["DATABASE_URL"] = f"{url}?options=-c%20statement_timeout%3D1500%20-c%20search_path%3Dpg_catalog"
+    try:
+        await started(proc)
+        with stack.db() as db, db.transaction():
+            db.execute("SELECT 1 FROM view.chats WHERE chat_id = %s FOR UPDATE", (locked,))
+            held = await alice.told(f"{MARK} is held up", locked)
+            await until(lambda: stack.metrics("persistence")["slow_partitions"] == 1, 30, "a partition to wait")
+            passes = await alice.told(f"{MARK} goes on", other)
+            assert await rows_when(stack, "SELECT 1 FROM view.messages WHERE id = %s", passes.id, timeout_s=30)
+            assert health(stack, "persistence") == (503, "slow: a record takes longer than PostgreSQL gives a statement\n")
+            why = (await until(lambda: line_of(stack, "persistence", "partition_too_slow"), 10, "a line that says so"))["why"]
+            assert "writing: 57014" in why and f"chat.events partition {partition_of(locked, partitions)} offset" in why, why
+        assert await rows_when(stack, "SELECT 1 FROM view.messages WHERE id = %s", held.id, timeout_s=60)
+        await until(lambda: health(stack, "persistence") == (200, "ok\n"), 30, "persistence to say 200")
+    finally:
+        await asyncio.to_thread(proc.stop)
+        proc.env["DATABASE_URL"] = url
+        await started(proc)
 
 
 @scenario(limit_s=90)

@@ -5,7 +5,8 @@
  */
 #include "tests/unit/test.h"
 
-#include "lib/feed/state.h"
+#include "lib/base/clock.h"
+#include "lib/feed/slow.h"
 #include "tests/unit/bus_world.h"
 
 #include <stdlib.h>
@@ -200,4 +201,57 @@ TEST(a_record_whose_source_the_log_does_not_have_is_a_dead_letter)
     reader_free(sink.feed.reader);
     sink_close(&sink);
     world_close(&world);
+}
+
+TEST(a_turn_that_takes_too_long_is_applied_record_by_record)
+{
+    struct paper_sink sink;
+
+    CHECK(sink_open(&sink, -1));
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK_EQ(sink.feed.taken_n, RECORDS);
+    slow_note(&sink.feed, clock_mono_ms());
+    CHECK_EQ(sink.feed.single, RECORDS);
+    CHECK_EQ(slow_partitions(&sink.feed), 0);
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK_EQ(sink.feed.taken_n, 1);
+    sink_close(&sink);
+}
+
+TEST(the_partition_of_a_record_that_takes_too_long_alone_waits)
+{
+    struct paper_sink sink;
+    struct hold *other;
+    int64_t now_ms = clock_mono_ms(), wait_ms = SLOW_FIRST_MS;
+
+    CHECK(sink_open(&sink, -1));
+    sink.feed.holds.width = 2;
+    other = holds_at(&sink.feed.holds, 0, 1);
+    other->owned = other->noted = true;
+    sink.held[1].of = other;
+    sink.feed.single = RECORDS;
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK(sink.held[0].taken && sink.feed.taken_n == 1);
+    slow_note(&sink.feed, now_ms);
+    CHECK_EQ(slow_partitions(&sink.feed), 1);
+    sink.feed.single = 0;
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK); /* others go on, and nothing of it is passed over */
+    CHECK(sink.held[1].taken && sink.feed.taken_n == 1);
+    slow_over(&sink.feed);
+    CHECK_EQ(slow_partitions(&sink.feed), 1);
+    for (int i = 0; i < 20; i++) { /* its time has come again and again, and it is tried alone */
+        part_of(&sink)->slow_until_ms = 0;
+        CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+        CHECK(sink.held[0].taken && sink.feed.taken_n == 1);
+        slow_note(&sink.feed, now_ms);
+        wait_ms = 2 * wait_ms < SLOW_MAX_MS ? 2 * wait_ms : SLOW_MAX_MS;
+        CHECK_EQ(part_of(&sink)->slow_until_ms, now_ms + wait_ms);
+    }
+    part_of(&sink)->slow_until_ms = 0;
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    slow_over(&sink.feed);
+    CHECK_EQ(slow_partitions(&sink.feed), 0);
+    CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+    CHECK_EQ(sink.feed.taken_n, RECORDS);
+    sink_close(&sink);
 }
