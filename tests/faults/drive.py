@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib"), str(HERE.parent / "power")]
 
 import dark  # noqa: E402, F401  (F25)
 import dump  # noqa: E402
+import keeping  # noqa: E402
 import nemesis as nem  # noqa: E402
 import three  # noqa: E402
 from checker import FD_SLACK, NEAR_FDS, NEAR_MB, Line, check  # noqa: E402
@@ -142,6 +143,7 @@ class Drive:
         memory = Memory(stack)
         memory.base()
         cast = Cast(stack, self.h, o.seed, self.rig.ws_urls(stack), o.users, o.rate)
+        cast.deeds.append(keeping.keep)
         m = nem.Nemesis(stack, cast, self.h, self.rig.proxies, self.rig.disk, self.rig.preloads)
         for p in stack.roles():
             p.auto_restart = True
@@ -265,6 +267,7 @@ class Drive:
         await self.settled_or_said(stack, cast)
         self.h.add("mark", name="end")
         await cast.look_parted()
+        await keeping.look_searched(cast)
         for d in cast.all_players():
             for text in d.anomalies:
                 d.note("odd", text=text)

@@ -223,6 +223,7 @@ class Cast:
         self.sent = 0
         self.paused = False  # no new sends
         self.churn_rests = False
+        self.deeds: list = []  # more loops, each a function of the cast
         self._tasks: list[asyncio.Task] = []
         self._posts: set[asyncio.Task] = set()
         self._phones = random.Random(f"{seed}/phones").randrange(10**9)
@@ -305,6 +306,7 @@ class Cast:
         if coming_and_going:
             loops += [self._coming_and_going(), self._new_devices()]
         self._tasks += [asyncio.create_task(x) for x in loops]
+        self._tasks += [asyncio.create_task(deed(self)) for deed in self.deeds]
         for m in self.mutes:
             m.task = asyncio.create_task(m.run())
 
