@@ -258,6 +258,61 @@ async def test_what_blocks_and_timers_cost_whoever_reads(telling, doubles, net):
     assert all(often[name] <= timed[name] + A_STAY * 64 + A_PLAN * (FAR + NEAR) for name in SHOWN), (often, timed)
 
 
+# ---- what searching costs ----------------------------------------------------------------------------
+
+SEARCHED = {"places": "w.at_ms, w.seq FROM search.words w", "messages": "AS q(part, chat_id, seq, ord)"}
+A_PLACE, PLACES, READ = 4, 256, 128  # blocks of a key of a place; places and messages of one search
+A_STAY_SEARCHED = 12  # blocks of a stay
+MANY = 50_000  # messages with that word
+
+
+async def blocks_of_a_search(stack, rest, query: str) -> dict[str, int]:
+    begin = stack.postgres.log_path.stat().st_size
+    for _ in range(ROUNDS):
+        page = (await rest.get("/api/search", expect=200, q=query)).body
+        assert page["messages"] and page["more"] and page["late"] == 0
+
+    def found():
+        with open(stack.postgres.log_path, "rb") as log:
+            log.seek(begin)
+            plans = plans_of(log.read().decode("utf-8", "replace"), SEARCHED.values())
+        return {name: [plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for text, plan in plans if words in text]
+                for name, words in SEARCHED.items()}
+
+    await asyncio.to_thread(wait_until, lambda: all(len(times) >= ROUNDS for times in found().values()), 20, "the plans")
+    return {name: min(times) for name, times in found().items()}
+
+
+@scenario(120, stack="telling")
+async def test_what_a_search_costs_however_much_was_said(telling, doubles, net):
+    alice, bob = await net.people("alice", "bob")
+    said = await alice.told("marrow of bones", peer=bob.user_id)
+    await bob.sees(said.content)
+    await asyncio.gather(alice.stop(), bob.stop())
+    await view_is_level(telling)
+    own, db = said.verdict["chatId"], telling.db()
+    keys = "SELECT DISTINCT word FROM search.words WHERE chat_id = %s"
+    await asyncio.to_thread(wait_until, lambda: len(db.execute(keys, (own,)).fetchall()) > 3, 20, "search to have the message")
+    partitions = int(TEST_SETTINGS["PARTITIONS"])
+    plant_chats(db, bob.user_id, partition_of(own, partitions), partitions)
+    db.execute(f"CREATE TEMP TABLE k AS {keys}", (own,))
+    db.execute("UPDATE view.messages m SET content = convert_to(%s, 'UTF8') FROM c WHERE m.part = c.part AND m.chat_id = c.chat", (said.content,))
+    db.execute("INSERT INTO search.words SELECT m.part, m.chat_id, k.word, m.sent_at, m.seq FROM c JOIN view.messages m ON m.part = c.part AND m.chat_id = c.chat, k")
+    db.execute("VACUUM (FULL, ANALYZE) view.messages, search.words")
+    plain = await blocks_of_a_search(telling, bob.rest, "marrow bones")
+    # older ones of the chats that are shown: as many entries of the index as a page of all chats has are read of each, and no more
+    db.execute("INSERT INTO search.words SELECT c.part, c.chat, k.word, -n, n FROM c, generate_series(1, %s) n, k WHERE c.i <= %s", (MANY // NEAR, NEAR))
+    db.execute("VACUUM (FULL, ANALYZE) search.words")
+    many = await blocks_of_a_search(telling, bob.rest, "marrow bones")
+    print(f"a search: {plain}; of {MANY} more: {many}")
+    for table in ("view.chats", "view.members", "view.messages", "view.marks", "view.mark_advances", "search.words"):
+        db.execute(f"DELETE FROM {table} t USING c WHERE t.chat_id = c.chat")
+    db.close()
+    assert plain["places"] <= A_STAY_SEARCHED * (FAR + NEAR) + A_PLACE * PLACES and plain["messages"] <= A_MESSAGE * READ
+    # a larger index may have a level more
+    assert many["places"] <= plain["places"] + FAR + NEAR + A_STAY_SEARCHED * NEAR and many["messages"] <= plain["messages"] * 1.05, (plain, many)
+
+
 # ---- what changing costs -----------------------------------------------------------------------------
 
 CHANGING = tuple(f'"Relation Name": "{table}"' for table in ("versions", "edits", "reactions"))
@@ -277,7 +332,8 @@ async def blocks_of_changes(stack, alice, message) -> int:
     def found():
         with open(stack.postgres.log_path, "rb") as log:
             log.seek(begin)
-            return plans_of(log.read().decode("utf-8", "replace"), CHANGING)
+            plans = plans_of(log.read().decode("utf-8", "replace"), CHANGING)
+        return [(text, plan) for text, plan in plans if "due_at" not in text]  # a sweep looks into all parts, whatever is changed
 
     def all_told():
         texts = [text for text, _ in found()]
