@@ -310,7 +310,8 @@ static const struct verb {
       "this build's versions of schemas" },
     { "migrate", run_migrate, ROLE_ADMIN, "bring the database to this version's schemas" },
     { "rebuild", run_rebuild, ROLE_ADMIN,
-      "drop the view; the sinks replay it from the log, and it is not read meanwhile" },
+      "drop the view; the sinks replay it from the log, and it is not read meanwhile; the tables of search "
+      "stay" },
     { "rebuild-search", run_rebuild_search, ROLE_ADMIN,
       "drop what search begins from; the role search replays it from the log" },
     { "doors", run_doors, ROLE_ADMIN,

@@ -4,6 +4,7 @@
  */
 #include "ingest/marks.h"
 #include "ingest/validate.h"
+#include "schemas/bounds.h"
 #include "schemas/limits.h"
 
 enum { ZWNJ = 0x200C, ZWJ = 0x200D };
@@ -96,24 +97,15 @@ bool about_good(struct cq_span span)
            span_code_points(span) <= LIMIT_ABOUT_CHARS && label_characters_good(span);
 }
 
-/* In JSON a control takes six bytes, and nobody writes one. */
-static bool is_written(struct cq_span span)
-{
-    for (size_t i = 0; i < span.n; i++)
-        if ((unsigned char)span.p[i] < ' ' && !memchr("\n\t\r", span.p[i], 3))
-            return false;
-    return span_is_utf8(span);
-}
-
 bool description_good(struct cq_span span)
 {
-    return span.n <= LIMIT_DESCRIPTION_BYTES && is_written(span) &&
+    return span.n <= LIMIT_DESCRIPTION_BYTES && bounds_written(span) &&
            span_code_points(span) <= LIMIT_DESCRIPTION_CHARS;
 }
 
 bool draft_good(struct cq_span span)
 {
-    return span.n <= LIMIT_DRAFT_BYTES && is_written(span);
+    return span.n <= LIMIT_DRAFT_BYTES && bounds_written(span);
 }
 
 bool device_label_good(struct cq_span span)

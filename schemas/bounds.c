@@ -13,6 +13,15 @@ bool bounds_word(struct cq_span span, bool token)
     return true;
 }
 
+/* In JSON a control takes six bytes, and nobody writes one. */
+bool bounds_written(struct cq_span span)
+{
+    for (size_t i = 0; i < span.n; i++)
+        if ((unsigned char)span.p[i] < ' ' && !memchr("\n\t\r", span.p[i], 3))
+            return false;
+    return span_is_utf8(span);
+}
+
 static bool form_good(enum bounds_form form, struct cq_span span, const struct bounds_forms *forms)
 {
     switch (form) {

@@ -37,5 +37,8 @@ struct bounds_forms {
 const char *bounds_check(const struct codec_record *codec, const void *record,
                          const struct bounds_forms *forms);
 
+/** UTF-8 without control characters but line ends and tabs: what people write. */
+bool bounds_written(struct cq_span span);
+
 /** Printable ASCII without spaces, and without quotes, slashes and backslashes if `token`. */
 bool bounds_word(struct cq_span span, bool token);

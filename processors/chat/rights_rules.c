@@ -3,6 +3,7 @@
  * processors/chat/rights_rules.c - what a group says and shows of itself, and who may do what in it.
  */
 #include "processors/chat/rules.h"
+#include "schemas/bounds.h"
 
 bool chat_may(const struct chat_step *step, enum right right)
 {
@@ -33,7 +34,7 @@ static enum cq_status tell_all(struct chat_step *step, const struct group *group
 
 static bool within_bounds(struct cq_span text)
 {
-    return text.n <= LIMIT_DESCRIPTION_BYTES && span_is_utf8(text) &&
+    return text.n <= LIMIT_DESCRIPTION_BYTES && bounds_written(text) &&
            span_code_points(text) <= LIMIT_DESCRIPTION_CHARS;
 }
 

@@ -95,9 +95,11 @@ static enum cq_status rebuild(struct pg *db, FILE *out, replace_fn *replace, con
 
 enum cq_status rebuild_view(struct pg *db, FILE *out)
 {
-    return rebuild(db, out, replace_view,
-                   "the view is empty: persistence and status fill it from the log, those that run "
-                   "begin again with it; until then it is not read\n");
+    return rebuild(
+        db, out, replace_view,
+        "the view is empty: persistence and status fill it from the log, those that run begin again "
+        "with it; until then it is not read. The role search reads the log again, too, and its "
+        "tables keep what they have; rebuild-search empties them\n");
 }
 
 enum cq_status rebuild_search(struct pg *db, FILE *out)

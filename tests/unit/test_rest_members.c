@@ -123,7 +123,7 @@ TEST(the_largest_change_is_looked_for_until_the_deadline)
     call->wait.timed_out = true;
     CHECK_EQ(write_run(call, NULL), CALL_REPLY);
     CHECK_EQ(call->reply.status, 503);
-    CHECK_STR(call->reply.error_text, "stored, but not visible yet: read the chat again");
+    CHECK_STR(call->reply.error_text, "stored, but not visible yet: read the chat again later");
     call_free(call);
 }
 

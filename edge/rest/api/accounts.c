@@ -180,10 +180,10 @@ static enum call_next try_code(struct call *call, struct pg *db, struct login_as
 
     if (st == CQ_OK && verdict == AUTH_LIMITED) {
         count_add(COUNT_GUESSES_REFUSED, 1);
-        return call_limited(call, wait_ms, "too many wrong codes: ask for a new one");
+        return call_limited(call, wait_ms, "code: too many wrong ones; ask for a new one");
     }
     if (st == CQ_OK && verdict != AUTH_YES)
-        return call_error(call, 401, "bad_code", "wrong or expired code");
+        return call_error(call, 401, "bad_code", "code: wrong or expired; ask for a new one");
     if (st == CQ_OK) {
         ask->login.name = arena_copy(call->arena, name);
         st = account_of(db, limits->pepper, number, call->request.at_ms, &ask->login.user,
@@ -239,7 +239,7 @@ struct refresh_ask {
 
 static const struct json_member refresh_rows[] = {
     JSON_MEMBER("refreshToken", JSON_TEXT, struct refresh_ask, token,
-                .rule = "refreshToken: required"),
+                .rule = "refreshToken: text, the last one that this device was given"),
 };
 static const struct json_members refresh_body = JSON_MEMBERS(refresh_rows);
 

@@ -60,7 +60,7 @@ static enum call_next begin_block(struct call *call, struct pg *db, void *asked)
         return call_database(call, st);
     if (is_full)
         return call_error(call, 409, "too_many_blocks",
-                          "you block %d users, as many as one may: unblock one first",
+                          "userId: you block %d users, as many as one may; unblock one first",
                           LIMIT_BLOCKS);
     return submit(call, true);
 }

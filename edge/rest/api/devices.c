@@ -145,7 +145,7 @@ static enum call_next others_logged(struct call *call, struct pg *db, void *aske
     if (st != CQ_OK)
         return call_database(call, st);
     if (++ask->rounds == ROUNDS_MAX)
-        return call_unavailable(call, "devices log in as fast as they are ended: ask again");
+        return call_unavailable(call, "devices log in as fast as they are ended: ask again later");
     next = submit_others(call, db);
     return next == CALL_GO_ON ? CALL_SUBMIT : next;
 }

@@ -10,7 +10,7 @@
 #include "ingest/validate.h"
 #include "schemas/frame.h"
 
-static const char late[] = "stored, but not visible yet: read the chat again";
+static const char late[] = "stored, but not visible yet: read the chat again later";
 
 /* `view` is what the ask begins with. */
 static enum call_next admit_member(struct call *call, struct pg *db, void *asked)
@@ -19,7 +19,9 @@ static enum call_next admit_member(struct call *call, struct pg *db, void *asked
     enum call_next next = chat_admit(call, db, call->request.path_id[0], view);
 
     if (next == CALL_GO_ON && !view->is_group)
-        return call_bad_request(call, "a direct chat has no description, no picture and no rights");
+        return call_bad_request(call,
+                                "chatId: of a direct chat, which has no description, no picture "
+                                "and no rights; name a group");
     return next;
 }
 

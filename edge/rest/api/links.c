@@ -28,7 +28,7 @@ static enum call_next missed(struct call *call, struct pg *db,
         return reply(call);
     count_add(COUNT_LINK_GUESSES_REFUSED, 1);
     return call_limited(call, wait_ms,
-                        "too many codes of no link: ask again after Retry-After seconds");
+                        "code, secret: too many of no link; ask again after Retry-After seconds");
 }
 
 /* ---- asked for ------------------------------------------------------------------------ */
@@ -160,7 +160,7 @@ static enum call_next begin_answer(struct call *call, struct pg *db, void *asked
         return write_done(call, 200);
     case LINK_UNSEEN:
         return call_error(call, 409, "conflict",
-                          "look at the link on this device first (POST /api/links/look)");
+                          "code: look at its link on this device first, by POST /api/links/look");
     case LINK_WAITS:
     case LINK_NO:
         break;
@@ -189,7 +189,8 @@ struct claim_ask {
 };
 
 static const struct json_member claim_rows[] = {
-    JSON_MEMBER("secret", JSON_TEXT, struct claim_ask, secret, .rule = "secret: required"),
+    JSON_MEMBER("secret", JSON_TEXT, struct claim_ask, secret,
+                .rule = "secret: text, the one that POST /api/links gave"),
 };
 static const struct json_members claim_body = JSON_MEMBERS(claim_rows);
 

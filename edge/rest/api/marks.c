@@ -28,12 +28,13 @@ static const struct json_member marks_rows[] = {
     JSON_OPTIONAL("markedUnread", JSON_BOOL, struct marks_ask, unread, has_unread,
                   .rule = "markedUnread: true or false"),
     JSON_OPTIONAL("readSeq", JSON_NUMBER, struct marks_ask, read_seq, has_read, .most = INT64_MAX,
-                  .rule = "readSeq: a seq up to which you have read the chat"),
+                  .rule = "readSeq: a seq up to which you have read the chat, 0 to 2^53 - 1"),
     JSON_OPTIONAL("draft", JSON_TEXT, struct marks_ask, draft, has_draft, .good = draft_good,
                   .rule = "draft: text of " LIMIT_DRAFT_BYTES_TEXT
                           " bytes at most, no control characters but line ends and tabs"),
     JSON_OPTIONAL("draftAfter", JSON_NUMBER, struct marks_ask, draft_after, has_draft_after,
-                  .most = INT64_MAX, .rule = "draftAfter: the last seq of the chat that you have"),
+                  .most = INT64_MAX,
+                  .rule = "draftAfter: the last seq of the chat that you have, 0 to 2^53 - 1"),
 };
 static const struct json_members marks_body = JSON_MEMBERS(marks_rows);
 
@@ -79,11 +80,13 @@ static enum call_next begin_marks(struct call *call, struct pg *db, void *asked)
         return call_database(call, st);
     if (ask->pinned && room.pinned_n >= LIMIT_PINS)
         return call_error(call, 409, "too_many_pins",
-                          "pinned: %d chats, as many as one may: unpin one first", LIMIT_PINS);
+                          "pinned: %d chats are, as many as one may; unpin one first", LIMIT_PINS);
     if (marks_anything(ask) && room.marked_n >= LIMIT_MARKS)
-        return call_error(call, 413, "too_large",
-                          "you have marked %d chats, as many as one may: take one back first",
-                          LIMIT_MARKS);
+        return call_error(
+            call, 413, "too_large",
+            "archived, pinned, markedUnread: %d chats are marked, as many as one may; "
+            "take one back first",
+            LIMIT_MARKS);
     sent = call_submit_user(call, call->request.who.user, call->request.who.device);
     sent->action.kind = USER_ACTION_CHAT_MARKED;
     sent->action.u.chat_marked = (struct chat_marked){

@@ -18,7 +18,7 @@
 
 #include <stdio.h>
 
-static const char late[] = "stored, but not visible yet: ask again";
+static const char late[] = "stored, but not visible yet: ask again later";
 
 /* A file that is announced, or declared complete. */
 struct file_ask {

@@ -117,7 +117,8 @@ static enum call_next next_piece(struct call *call)
     buf_clear(&call->reply.body);
     st = store_read(call->worker.store, sending->key, sending->at, (size_t)n, &call->reply.body);
     if (st == CQ_OK && (int64_t)call->reply.body.n != n)
-        return call_unavailable(call, "the store does not have all of it");
+        return call_unavailable(call,
+                                "the store does not have all of the file now: ask again later");
     if (st != CQ_OK)
         return call_store(call, st);
     sending->at += n;
@@ -144,7 +145,8 @@ static enum call_next send_local(struct call *call, struct sending *sending, con
     if (bad) {
         snprintf(range, sizeof range, "bytes */%" PRId64, size);
         call_header(call, "content-range", span_str(range));
-        return call_error(call, 416, "bad_request", "Range: not within the file");
+        return call_error(call, 416, "bad_request",
+                          "Range: not within the file, whose length Content-Range has");
     }
     call->reply.status = part ? 206 : 200;
     if (part) {
@@ -185,7 +187,8 @@ static enum call_next redirect(struct call *call, struct sending *sending, bool 
     buf_release(&text);
     snprintf(keep, sizeof keep, "private, max-age=%d", MEDIA_LINK_KEEP_S);
     call_header(call, "cache-control", span_str(keep));
-    return good ? call_reply(call, 302) : call_unavailable(call, "no link can be made");
+    return good ? call_reply(call, 302)
+                : call_unavailable(call, "the store gives no link now: ask again later");
 }
 
 /* Who asks: by token, or by a link whose device is still logged in. False: the call has its

@@ -35,7 +35,8 @@ static enum call_next begin(struct call *call)
     if (span_eq_str(call->request.header[IN_TUS_RESUMABLE], VERSION))
         return CALL_GO_ON;
     call_header(call, "tus-version", span_str(VERSION));
-    return call_error(call, 412, "bad_request", "Tus-Resumable: " VERSION);
+    return call_error(call, 412, "bad_request",
+                      "Tus-Resumable: " VERSION " is what this server speaks");
 }
 
 static int64_t largest_file(const struct media_conf *conf)
@@ -116,7 +117,7 @@ static enum call_next parse_creation(struct call *call, struct upload *upload)
     *upload =
         (struct upload){ .declared_type = span_str("application/octet-stream"), .fresh = true };
     if (!span_digits(call->request.header[IN_UPLOAD_LENGTH], NUMBER_DIGITS, &upload->size))
-        return call_bad_request(call, "Upload-Length: required");
+        return call_bad_request(call, "Upload-Length: the number of bytes, at least 1");
     upload->chat = upload_own_place(call);
     if (metadata(call, "chatId", &chat) && !id_parse(chat, &upload->chat))
         return call_bad_request(call, "Upload-Metadata: chatId must be a chat's id");
@@ -174,7 +175,8 @@ static enum call_next check_body(struct call *call)
 static enum call_next parse_piece(struct call *call, int64_t *ret_at)
 {
     if (!span_digits(call->request.header[IN_UPLOAD_OFFSET], NUMBER_DIGITS, ret_at))
-        return call_bad_request(call, "Upload-Offset: required");
+        return call_bad_request(call,
+                                "Upload-Offset: the number of bytes that are held; HEAD tells it");
     return check_body(call);
 }
 

@@ -39,7 +39,8 @@ static enum call_next admit_member(struct call *call, struct pg *db, void *asked
     enum call_next next = chat_admit(call, db, call->request.path_id[0], &ask->view);
 
     if (next == CALL_GO_ON && !ask->view.is_group)
-        return call_bad_request(call, "a direct chat has two members and no name");
+        return call_bad_request(
+            call, "chatId: of a direct chat, which has two members and no name; name a group");
     return next;
 }
 
@@ -221,7 +222,7 @@ static enum call_next rename_result(struct call *call, struct pg *db, void *aske
 
 /* ---- the writes ----------------------------------------------------------------------- */
 
-static const char late[] = "stored, but not visible yet: read the chat again";
+static const char late[] = "stored, but not visible yet: read the chat again later";
 
 static const struct write add_write = {
     .asked_bytes = sizeof(struct member_ask),

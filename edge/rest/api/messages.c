@@ -235,7 +235,8 @@ static enum call_next handle_history(struct call *call, struct pg *db)
     if (!call_param_i64(call, "before", &ask.before) ||
         !call_param_i64(call, "after", &ask.after) || !call_param_i64(call, "limit", &ask.limit) ||
         ask.limit < 1 || ask.limit > LIMIT_MAX)
-        return call_bad_request(call, "before, after: seqs; limit: 1 to %d", LIMIT_MAX);
+        return call_bad_request(call, "before, after: seqs, 0 to 2^53 - 1; limit: 1 to %d",
+                                LIMIT_MAX);
     st = view_chat(db, ask.chat, ask.user, &view, &there);
     if (st == CQ_OK && !there)
         return call_not_found(call);

@@ -149,9 +149,10 @@ static enum call_next begin_star(struct call *call, struct pg *db, void *asked)
     if (st != CQ_OK)
         return call_database(call, st);
     if (is_full)
-        return call_error(call, 409, "too_many_stars",
-                          "you starred %d messages, as many as one may: take one back first",
-                          LIMIT_STARRED);
+        return call_error(
+            call, 409, "too_many_stars",
+            "messageId: you starred %d messages, as many as one may; take a star back first",
+            LIMIT_STARRED);
     return submit_star(call, ask, true);
 }
 

@@ -73,7 +73,8 @@ static enum call_next parse_where(struct call *call, struct searching *searching
         return call_bad_request(call, "kind: text, image, video, audio or document");
     if (!call_param_i64(call, "before", &ask->before) ||
         !call_param_i64(call, "after", &ask->after))
-        return call_bad_request(call, "before, after: times, in ms since the Unix epoch");
+        return call_bad_request(call,
+                                "before, after: times in ms since the Unix epoch, 0 to 2^53 - 1");
     if (cursor.p && !parse_cursor(cursor, &ask->behind))
         return call_bad_request(call, "cursor: must be the one that the page before gave");
     return CALL_GO_ON;
@@ -174,7 +175,7 @@ static enum call_next handle_search(struct call *call, struct pg *db)
     char cursor[64];
 
     if (!searching)
-        return call_unavailable(call, "no memory now: ask again later");
+        return call_unavailable(call, "no memory now: ask again after Retry-After seconds");
     next = parse_search(call, searching);
     if (next != CALL_GO_ON)
         return next;

@@ -56,7 +56,7 @@ enum call_next upload_check_form(struct call *call, const struct upload *upload)
     if (upload->type == MESSAGE_TYPE_TEXT || (unsigned)upload->type >= MESSAGE_TYPE_N)
         return call_bad_request(call, "type: image, video, audio or document");
     if (upload->size <= 0)
-        return call_bad_request(call, "size: bytes, at least 1");
+        return call_bad_request(call, "size: the number of bytes, at least 1");
     if (upload->size > call->conf->media.max_bytes[upload->type])
         return call_error(
             call, 413, "too_large",

@@ -81,7 +81,7 @@ static const struct write timer_write = {
     .begin = begin_timer,
     .result = timer_result,
     .until = WRITE_SHOWN,
-    .late = "stored, but not visible yet: read the chat again",
+    .late = "stored, but not visible yet: read the chat again later",
 };
 
 /* ---- messages that one user hides -------------------------------------------------------- */

@@ -33,12 +33,13 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
         return call_error(call, 409, "conflict",
                           "clientId: used before for something else, use a new one");
     if (span_eq_str(code, "too_late"))
-        return call_error(call, 409, "too_late",
-                          "messages can be edited for %d minutes, and deleted for %d hours",
-                          LIMIT_EDIT_MINUTES, LIMIT_DELETE_HOURS);
+        return call_error(
+            call, 409, "too_late",
+            "messageId: messages can be edited for %d minutes, and deleted for %d hours",
+            LIMIT_EDIT_MINUTES, LIMIT_DELETE_HOURS);
     if (span_eq_str(code, "too_many_blocks"))
         return call_error(call, 409, "too_many_blocks",
-                          "you have blocked this user %d times, as often as one may",
+                          "userId: you have blocked this user %d times, as often as one may",
                           LIMIT_BLOCKS_CHAT);
     if (span_eq_str(code, "too_many_invites"))
         return call_error(call, 409, "too_many_invites",
@@ -47,7 +48,8 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
     if (span_eq_str(code, "too_large") || span_eq_str(code, "too_many_members"))
         return call_error(call, 413, "too_large",
                           "too large, or too many members: /api/config has the limits");
-    return call_bad_request(call, "refused");
+    return call_bad_request(call, "the chat refused it (%.*s): read the chat again",
+                            SPAN_FMT(code));
 }
 
 enum call_next write_done(struct call *call, int status)
