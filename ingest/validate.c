@@ -2,6 +2,7 @@
 #include "ingest/validate.h"
 
 #include "schemas/bounds.h"
+#include "schemas/contents.h"
 #include "schemas/limits.h"
 #include "schemas/subscription.h"
 
@@ -24,12 +25,55 @@ int32_t message_forwarded(int64_t before)
 
 /* ---- what is more than a bound of one field ------------------------------------------- */
 
+static const char *validate_contents(const struct message_sent *message)
+{
+    const struct contents *contents = &message->contents;
+
+    int given = contents->has_location + contents->has_contact + contents->has_voice;
+
+    if (given != 1)
+        return "contents: a location, a contact or a voice";
+    if (contents->has_voice)
+        return message->type == MESSAGE_TYPE_AUDIO && message->has_media_id
+                   ? NULL
+                   : "voice: only with type audio and its mediaId";
+    return message->type == MESSAGE_TYPE_TEXT ? NULL : "location, contact: only with type text";
+}
+
+static bool starts_with(struct cq_span text, const char *head)
+{
+    return text.n > strlen(head) && memcmp(text.p, head, strlen(head)) == 0;
+}
+
+/* Clients open it when it is touched: it must be an address of the web, and no other than stands in the text. */
+static const char *validate_preview(struct cq_span content, bool is_secret,
+                                    const struct preview *preview)
+{
+    struct cq_span url = preview->url;
+
+    if ((!starts_with(url, "https://") && !starts_with(url, "http://")) ||
+        memchr(url.p, ' ', url.n))
+        return "url: http:// or https://, without spaces";
+    return !is_secret && content.n && memmem(content.p, content.n, url.p, url.n)
+               ? NULL
+               : "url: as it stands in the content";
+}
+
 static const char *validate_message(const struct message_sent *message)
 {
+    const char *why = message->has_preview ? validate_preview(message->content, message->has_key_id,
+                                                              &message->preview)
+                                           : NULL;
+
+    if (why)
+        return why;
     if (message->has_media_id && message->type == MESSAGE_TYPE_TEXT)
         return "mediaId: not with type text";
-    return message->content.n || message->has_media_id ? NULL
-                                                       : "content: empty only with a mediaId";
+    if (message->has_contents)
+        return validate_contents(message);
+    return message->content.n || message->has_media_id
+               ? NULL
+               : "content: empty only with a mediaId, a location or a contact";
 }
 
 static const char *validate_media(const struct media_ready *media)
@@ -47,6 +91,11 @@ const char *validate_chat(const struct chat_action *action)
         return "clientId: at least 1 byte";
     if (action->action.kind == CHAT_ACTION_MESSAGE_SENT)
         return validate_message(&action->action.u.message_sent);
+    if (action->action.kind == CHAT_ACTION_MESSAGE_REWRITTEN &&
+        action->action.u.message_rewritten.has_preview)
+        return validate_preview(action->action.u.message_rewritten.content,
+                                action->action.u.message_rewritten.has_key_id,
+                                &action->action.u.message_rewritten.preview);
     if (action->action.kind == CHAT_ACTION_BLOCK_SET)
         return action->has_peer ? NULL : "peer: whom it is about";
     if (action->action.kind == CHAT_ACTION_MEDIA_READY)

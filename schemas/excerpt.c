@@ -96,16 +96,28 @@ static struct cq_span cut_escaped(struct cq_span text, size_t max)
     return span_of(text.p, i);
 }
 
+/* Of a place, or a card: what it is called. */
+static struct cq_span name_of(struct cq_span object)
+{
+    struct cq_span rest = object.n ? span_of(object.p + 1, object.n - 1) : object, name, value;
+
+    while (rest.n && take_member(&rest, &name, &value))
+        if (span_eq_str(name, "name"))
+            return value;
+    return span_of(NULL, 0);
+}
+
 void frame_excerpt(struct cq_buf *out, struct cq_span frame)
 {
     static const char mark[] = "\xE2\x80\xA6"; /* an ellipsis */
     enum {
-        AROUND = 96,      /* bytes beside the content and what is kept, at most */
+        AROUND = 120,     /* bytes beside the content and what is kept, at most */
         QUOTED_MAX = 128, /* {"id":…,"seq":…} */
         EXPIRES_MAX = 32,
         MENTIONS_MAX = LIMIT_MESSAGE_SENT_MENTIONS * (CQ_ID_TEXT_LEN + 3) + 2
     };
     struct cq_span name, value, type = { NULL, 0 }, content = { NULL, 0 };
+    struct cq_span shows = { NULL, 0 }, called = { NULL, 0 };
     struct cq_span quoted = { NULL, 0 }, mentions = { NULL, 0 }, expires = { NULL, 0 };
     bool caption = false;
     size_t room;
@@ -119,6 +131,13 @@ void frame_excerpt(struct cq_buf *out, struct cq_span frame)
         if (span_eq_str(name, "content") || span_eq_str(name, "caption"))
             content = value;
         caption |= span_eq_str(name, "mediaId") || span_eq_str(name, "caption");
+        if (span_eq_str(name, "shows")) /* of an excerpt */
+            shows = kept_of(value, AROUND / 6);
+        if (span_eq_str(name, "location") || span_eq_str(name, "contact") ||
+            span_eq_str(name, "voice")) {
+            shows = name;
+            called = name_of(value);
+        }
         if (span_eq_str(name, "replyTo"))
             quoted = kept_of(value, QUOTED_MAX);
         if (span_eq_str(name, "mentions"))
@@ -128,8 +147,10 @@ void frame_excerpt(struct cq_buf *out, struct cq_span frame)
     }
     if (!type.n && content.n)
         type = span_str("text"); /* of an edited message the view knows better */
-    if (frame.n || !type.n || type.n > AROUND / 3)
+    if (frame.n || !type.n || type.n > AROUND / 4)
         return;
+    if (!content.n)
+        content = called;
     buf_add_str(out, "\"type\":\"");
     buf_add_span(out, type);
     buf_add_str(out, caption ? "\",\"caption\":\"" : "\",\"content\":\"");
@@ -141,6 +162,11 @@ void frame_excerpt(struct cq_buf *out, struct cq_span frame)
         buf_add_span(out, content);
     }
     buf_add_byte(out, '"');
+    if (shows.n) {
+        buf_add_str(out, ",\"shows\":\"");
+        buf_add_span(out, shows);
+        buf_add_byte(out, '"');
+    }
     put_kept(out, "replyTo", quoted);
     put_kept(out, "mentions", mentions);
     put_kept(out, "expiresAt", expires);

@@ -3,6 +3,7 @@
 
 #include "lib/base/status.h"
 #include "lib/json/write.h"
+#include "schemas/contents.h"
 #include "schemas/topics.h"
 
 /* ---- words ---------------------------------------------------------------------------- */
@@ -71,6 +72,8 @@ static const struct json_member message_rows[] = {
             .n_off = offsetof(struct chat_event, event.u.message_accepted.mentions_n)),
     MESSAGE_MAY("forwarded", JSON_INT, forwarded, has_forwarded, .least = 1,
                 .most = LIMIT_MESSAGE_SENT_FORWARDED_MAX),
+    JSON_SPREAD_OF(struct chat_event, event.u.message_accepted.contents, &contents_members),
+    MESSAGE_MAY("preview", JSON_OBJECT, preview, has_preview, .items = &preview_members),
     EVENT("sentAt", JSON_NUMBER, at_ms),
     MESSAGE_MAY("expiresAt", JSON_NUMBER, expires_at_ms, has_expires_at_ms),
 };
@@ -110,6 +113,8 @@ static const struct json_member edited_rows[] = {
     EDITED("messageSeq", JSON_NUMBER, message_seq),
     EVENT("by", JSON_ID, user_id),
     EDITED("content", JSON_TEXT, content),
+    JSON_OPTIONAL("preview", JSON_OBJECT, struct chat_event, event.u.message_edited.preview,
+                  event.u.message_edited.has_preview, .items = &preview_members),
     EVENT("at", JSON_NUMBER, at_ms),
 };
 static const struct json_members edited_members = JSON_MEMBERS(edited_rows);
@@ -440,10 +445,10 @@ static const struct json_member error_rows[] = {
 static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
-    "replies", "mentions", "forwards", "edits",        "deletions",     "reactions",
-    "typing",  "presence", "privacy",  "blocks",       "readReceipts",  "timers",
-    "hiding",  "marks",    "drafts",   "descriptions", "rights",        "pins",
-    "stars",   "search",   "links",    "invites",      "groupPictures", "lines"
+    "replies",      "mentions",  "forwards",  "locations", "contacts", "previews",      "voices",
+    "edits",        "deletions", "reactions", "typing",    "presence", "privacy",       "blocks",
+    "readReceipts", "timers",    "hiding",    "marks",     "drafts",   "descriptions",  "rights",
+    "pins",         "stars",     "search",    "links",     "invites",  "groupPictures", "lines"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 

@@ -30,7 +30,7 @@ void frame_pin_unseen(struct cq_buf *out, const struct chat_event *e);
 enum { FRAME_EXCERPT_MAX = 2048 };
 
 /** What a push may show of a rendered message frame: `"type":…,"content":…}`, with what it answers
- * and whom it mentions, at most FRAME_EXCERPT_MAX bytes, the content cut between code points and
+ * and whom it mentions, and of a place or a card that it is one, `"shows":"location"`, and without a text what that is called, at most FRAME_EXCERPT_MAX bytes, the content cut between code points and
  * marked with an ellipsis. An
  * excerpt of an excerpt is the same. Appends nothing for what is no such frame. */
 void frame_excerpt(struct cq_buf *out, struct cq_span frame);

@@ -89,7 +89,7 @@ export class Client {
 
   /**
    * A message, to a group's chatId or to another user (`peer`). Its own `message` frame, once it has its place; Refused or Full
-   * else. It is sent until then, whatever becomes of the socket. `more` may have mediaId, replyTo, mentions, forwardedFrom, too.
+   * else. It is sent until then, whatever becomes of the socket. `more` may have mediaId, replyTo, mentions, forwardedFrom, location, contact, voice, preview, too.
    * @param {string} content
    * @param {{chatId?: string, peer?: string, clientId?: string, type?: string, [member: string]: any}} to
    */

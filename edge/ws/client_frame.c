@@ -6,6 +6,7 @@
 #include "ingest/validate.h"
 #include "lib/json/members.h"
 #include "schemas/bounds.h"
+#include "schemas/contents.h"
 #include "schemas/frame.h"
 #include "schemas/limits.h"
 #include "schemas/names.h"
@@ -60,7 +61,8 @@ bool client_ok_parse(struct cq_span text, int64_t *ret_n)
 #define PEER FRAME_MAY("peer", JSON_ID, peer, has_peer, .rule = "peer: the id of a user")
 
 static const char chat_rule[] = "chatId: the id of a chat, or peer in a direct chat";
-static const char content_rule[] = "content: text, empty only with a mediaId";
+static const char content_rule[] =
+    "content: text, empty only with a mediaId, a location or a contact";
 static const char edit_rule[] = "content: text, not empty";
 static const char reply_rule[] = "replyTo: the id and the seq of a message";
 static const char mentions_rule[] =
@@ -84,6 +86,9 @@ static const struct json_member send_rows[] = {
     FRAME("mentions", JSON_IDS, SENT.mentions, .optional = true,
           .n_off = offsetof(struct client_frame, SENT.mentions_n),
           .most = LIMIT_MESSAGE_SENT_MENTIONS, .rule = mentions_rule),
+    JSON_SPREAD_OF(struct client_frame, SENT.contents, &contents_members),
+    FRAME_MAY("preview", JSON_OBJECT, SENT.preview, SENT.has_preview, .items = &preview_members,
+              .rule = preview_rule),
     FRAME_MAY("forwardedFrom", JSON_NUMBER, forwarded_from, has_forwarded_from, .most = SEQ_MAX,
               .rule = forwarded_rule),
 };
@@ -102,6 +107,8 @@ static const struct json_member edit_rows[] = {
     MESSAGE_CLIENT_ID(REWRITTEN),
     MESSAGE_SEQ(REWRITTEN),
     FRAME("content", JSON_TEXT, REWRITTEN.content, .rule = edit_rule),
+    FRAME_MAY("preview", JSON_OBJECT, REWRITTEN.preview, REWRITTEN.has_preview,
+              .items = &preview_members, .rule = preview_rule),
 };
 static const struct json_member react_rows[] = {
     CLIENT_ID,
@@ -185,7 +192,8 @@ static const char *check_send(struct client_frame *frame, struct cq_id user, con
     frame->SENT.content_type = span_str("text/plain");
     if (frame->SENT.has_media_id && frame->SENT.type == MESSAGE_TYPE_TEXT)
         return media_rule;
-    if (!frame->SENT.content.n && !frame->SENT.has_media_id)
+    frame->SENT.has_contents = contents_any(&frame->SENT.contents);
+    if (!frame->SENT.content.n && !frame->SENT.has_media_id && !frame->SENT.has_contents)
         return content_rule;
     frame->SENT.has_forwarded = frame->has_forwarded_from;
     frame->SENT.forwarded =

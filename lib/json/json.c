@@ -182,6 +182,16 @@ bool json_get_i64(const struct json *json, const char *key, int64_t *ret)
     return true;
 }
 
+bool json_get_real(const struct json *json, const char *key, double *ret)
+{
+    const json_t *j = unwrap(json_get(json, key));
+
+    if (!j || !json_is_number(j))
+        return false;
+    *ret = json_number_value(j);
+    return true;
+}
+
 bool json_only(const struct json *json, const char *const *names)
 {
     const char *key;

@@ -33,6 +33,7 @@ const struct json *json_at(const struct json *array, size_t i); /* NULL past the
  * the root. *ret is untouched otherwise. */
 CQ_MUST_CHECK bool json_get_text(const struct json *json, const char *key, struct cq_span *ret);
 CQ_MUST_CHECK bool json_get_i64(const struct json *json, const char *key, int64_t *ret);
+CQ_MUST_CHECK bool json_get_real(const struct json *json, const char *key, double *ret);
 CQ_MUST_CHECK bool json_get_bool(const struct json *json, const char *key, bool *ret);
 CQ_MUST_CHECK bool json_get_id(const struct json *json, const char *key, struct cq_id *ret);
 CQ_MUST_CHECK bool json_text(const struct json *json, struct cq_span *ret);

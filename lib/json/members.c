@@ -2,9 +2,10 @@
 #include "lib/json/members.h"
 
 #include "lib/base/assert.h"
+#include "lib/base/hash.h"
 #include "lib/json/write.h"
 
-enum { LISTS_MAX = 256 * 1024 };
+enum { LISTS_MAX = 256 * 1024, PARTS_OF_ONE = 10000000, PARTS_DIGITS = 7 };
 
 static const void *at(const void *base, size_t off)
 {
@@ -51,6 +52,34 @@ static void write_texts(struct cq_buf *out, const struct json_member *member, co
     buf_add_byte(out, ']');
 }
 
+/* As few digits as say the same. */
+static void write_parts(struct cq_buf *out, const char *name, int32_t parts)
+{
+    unsigned whole = (unsigned)(parts < 0 ? -(int64_t)parts : parts);
+    unsigned rest = whole % PARTS_OF_ONE;
+    int digits = rest ? PARTS_DIGITS : 0;
+
+    for (; digits && rest % 10 == 0; digits--)
+        rest /= 10;
+    out_key(out, name);
+    buf_printf(out, "%s%u", parts < 0 ? "-" : "", whole / PARTS_OF_ONE);
+    if (digits)
+        buf_printf(out, ".%0*u", digits, rest);
+}
+
+static void write_base64(struct cq_buf *out, const char *name, struct cq_span bytes)
+{
+    size_t n = 4 * ((bytes.n + 2) / 3);
+    uint8_t *to;
+
+    out_key(out, name);
+    buf_add_byte(out, '"');
+    to = buf_reserve(out, n + 1); /* and a NUL, which the quote takes the place of */
+    if (to)
+        out->n += base64_format(bytes.p, bytes.n, (char *)to);
+    buf_add_byte(out, '"');
+}
+
 static const char *word_of(const struct json_words *words, unsigned value)
 {
     return value < words->n ? words->v[value] : "";
@@ -72,6 +101,12 @@ static void write_member(struct cq_buf *out, const struct json_member *member, c
         break;
     case JSON_INT:
         out_i64(out, member->name, *(const int32_t *)value);
+        break;
+    case JSON_BASE64:
+        write_base64(out, member->name, *(const struct cq_span *)value);
+        break;
+    case JSON_PARTS:
+        write_parts(out, member->name, *(const int32_t *)value);
         break;
     case JSON_BOOL:
         out_bool(out, member->name, *(const bool *)value);
@@ -109,7 +144,7 @@ static bool is_there(const struct json_member *member, const void *base)
 {
     if (member->kind == JSON_IDS && member->optional)
         return *(const size_t *)at(base, member->n_off) != 0;
-    return !member->has_off || *(const bool *)at(base, member->has_off);
+    return !member->has_off || *(const bool *)at(base, member->has_off - 1);
 }
 
 void json_members_write(struct cq_buf *out, const struct json_members *members, const void *base)
@@ -163,6 +198,44 @@ static bool read_number(const struct json *json, const struct json_member *membe
     return true;
 }
 
+/* What is beyond the seventh decimal is rounded. */
+static bool read_parts(const struct json *json, const struct json_member *member, const char *name,
+                       int32_t *ret)
+{
+    double n;
+
+    if (!json_get_real(json, name, &n))
+        return false;
+    n *= PARTS_OF_ONE;
+    if (!(n >= (double)member->least && n <= (double)member->most))
+        return false;
+    *ret = (int32_t)(n < 0 ? n - 0.5 : n + 0.5);
+    return true;
+}
+
+static bool has_lists(struct cq_arena **lists)
+{
+    if (!*lists)
+        *lists = arena_new(LISTS_MAX);
+    return *lists != NULL;
+}
+
+static bool read_base64(const struct json *json, const struct json_member *member, const char *name,
+                        struct cq_span *ret, struct cq_arena **lists)
+{
+    struct cq_span text;
+    uint8_t *bytes;
+    size_t n;
+
+    if (!json_get_text(json, name, &text) || (int64_t)text.n > 4 * (member->most + 2) / 3 + 3 ||
+        !has_lists(lists) || !(bytes = arena_alloc(*lists, text.n + 1)) ||
+        !base64_parse(text, bytes, text.n, &n) || (int64_t)n < member->least ||
+        (int64_t)n > member->most)
+        return false;
+    *ret = span_of(bytes, n);
+    return true;
+}
+
 /* The array `name`; NULL when it is none, or has too few or too many items. */
 static const struct json *get_array(const struct json *json, const struct json_member *member,
                                     const char *name, struct cq_arena **lists)
@@ -172,9 +245,7 @@ static const struct json *get_array(const struct json *json, const struct json_m
 
     if (!json_is_array(array) || n < member->least || n > member->most)
         return NULL;
-    if (!*lists)
-        *lists = arena_new(LISTS_MAX);
-    return *lists ? array : NULL;
+    return has_lists(lists) ? array : NULL;
 }
 
 static bool read_ids(const struct json *json, const struct json_member *member, const char *name,
@@ -239,6 +310,10 @@ static bool read_member(const struct json *json, const struct json_member *membe
             return false;
         *(int32_t *)to = (int32_t)n;
         return true;
+    case JSON_BASE64:
+        return read_base64(json, member, name, to, lists);
+    case JSON_PARTS:
+        return read_parts(json, member, name, to);
     case JSON_BOOL:
         return json_get_bool(json, name, to);
     case JSON_WORD:
@@ -272,7 +347,7 @@ static bool read_names(const struct json *json, const struct json_member *member
                               : has_name != name_good || has_also != also_good;
 
     if (member->has_off)
-        *(bool *)((uint8_t *)base + member->has_off) = name_good || also_good;
+        *(bool *)((uint8_t *)base + member->has_off - 1) = name_good || also_good;
     return bad ? member->lenient : name_good || also_good || member->optional;
 }
 
@@ -329,6 +404,12 @@ static void schema_number(struct cq_buf *out, const struct json_member *member)
     buf_add_byte(out, '}');
 }
 
+static void schema_parts(struct cq_buf *out, const struct json_member *member)
+{
+    buf_printf(out, "{\"type\":\"number\",\"minimum\":%lld,\"maximum\":%lld}",
+               (long long)member->least / PARTS_OF_ONE, (long long)member->most / PARTS_OF_ONE);
+}
+
 static void schema_array(struct cq_buf *out, const struct json_member *member, const char *item)
 {
     buf_printf(out, "{\"type\":\"array\",\"items\":%s,\"minItems\":%lld,\"maxItems\":%lld}", item,
@@ -339,6 +420,7 @@ static void schema_member(struct cq_buf *out, const struct json_member *member)
 {
     switch (member->kind) {
     case JSON_TEXT:
+    case JSON_BASE64:
         buf_add_str(out, schema_text);
         break;
     case JSON_ID:
@@ -347,6 +429,9 @@ static void schema_member(struct cq_buf *out, const struct json_member *member)
     case JSON_NUMBER:
     case JSON_INT:
         schema_number(out, member);
+        break;
+    case JSON_PARTS:
+        schema_parts(out, member);
         break;
     case JSON_WORD:
         schema_words(out, member->words);

@@ -25,6 +25,8 @@ enum json_member_kind {
     JSON_ID,     /* struct cq_id */
     JSON_NUMBER, /* int64_t */
     JSON_INT,    /* int32_t */
+    JSON_BASE64, /* struct cq_span of any bytes, as standard base64; read: it lives in the lists */
+    JSON_PARTS,  /* int32_t: a number with up to seven decimals, in ten-millionths */
     JSON_BOOL,   /* bool */
     JSON_WORD,   /* an enum of ours, as one of `words` */
     JSON_SOME,   /* written only: a boolean, whether the struct cq_span has any bytes */
@@ -47,14 +49,16 @@ struct json_member {
     bool either;      /* one good name is enough, whatever the other is; else both must be good */
     enum json_member_kind kind;
     bool optional;
-    bool lenient;   /* an optional one that is something else is taken as absent */
-    size_t off;     /* of its field in the struct */
-    size_t has_off; /* of a bool that says whether it is there (JSON_HAS); 0: nobody asks */
-    size_t n_off;   /* of an array: how many */
+    bool lenient; /* an optional one that is something else is taken as absent */
+    size_t off;   /* of its field in the struct */
+    size_t
+        has_off; /* one more than of a bool that says whether it is there (JSON_HAS); 0: nobody asks */
+    size_t n_off; /* of an array: how many */
     size_t item_size;
     const struct json_members *items; /* of a list's struct, or an object's */
     const struct json_words *words;
-    int64_t least, most; /* of a number; of ids or texts, how many; of a text, bytes (0: any) */
+    int64_t least,
+        most; /* of a number; of ids or texts, how many; of a text or base64, bytes (0: any) */
     bool (*good)(struct cq_span s); /* of a text; NULL: any will do */
     const char *rule;               /* what a client is told that sends something else */
 };
@@ -78,9 +82,8 @@ struct json_members {
     {                                                                           \
         .kind = JSON_SPREAD, .off = offsetof(type_, field_), .items = (items_), \
     }
-/** Where the bool `has_` is. The first member of a struct does not compile, as 0 stands for
- * none. */
-#define JSON_HAS(type_, has_) (offsetof(type_, has_) / (offsetof(type_, has_) != 0))
+/** Where the bool `has_` is, and one more, as 0 stands for none. */
+#define JSON_HAS(type_, has_) (offsetof(type_, has_) + 1)
 #define JSON_MEMBERS(rows_)       \
     {                             \
         (rows_), ARRAY_LEN(rows_) \

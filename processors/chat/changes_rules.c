@@ -192,6 +192,8 @@ static enum cq_status rule_message_rewritten(struct chat_step *step)
         .content = m->content,
         .has_key_id = m->has_key_id,
         .key_id = m->key_id,
+        .has_preview = m->has_preview,
+        .preview = m->preview,
     };
     return accept_change(step, &change, id, &m->target, FRAME_CLASS_EDIT, to, to_n);
 }

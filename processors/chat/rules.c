@@ -162,6 +162,46 @@ static uint64_t fingerprint(uint64_t hash, struct cq_span s)
     return hash;
 }
 
+/* One that is not there is not as an empty one. */
+static uint64_t mix_text(uint64_t hash, bool has, struct cq_span text)
+{
+    return has ? fingerprint(mix(hash, text.n + 1), text) : mix(hash, 0);
+}
+
+static uint64_t mix_location(uint64_t hash, const struct location *place)
+{
+    hash = mix(mix(hash, (uint32_t)place->latitude), (uint32_t)place->longitude);
+    hash = mix(hash, place->has_accuracy ? (uint64_t)place->accuracy + 1 : 0);
+    return mix_text(mix_text(hash, place->has_name, place->name), place->has_address,
+                    place->address);
+}
+
+static uint64_t mix_card(uint64_t hash, const struct card *card)
+{
+    hash = mix_text(hash, true, card->name);
+    for (size_t i = 0; i < card->numbers_n; i++)
+        hash = mix_text(hash, true, card->numbers[i]);
+    return card->has_user_id ? mix(hash, id_hash(card->user_id)) : hash;
+}
+
+static uint64_t mix_contents(uint64_t hash, const struct contents *contents)
+{
+    if (contents->has_location)
+        hash = mix_location(mix(hash, 1), &contents->location);
+    if (contents->has_voice)
+        hash = mix_text(mix(hash, (uint64_t)contents->voice.duration_ms + 4), true,
+                        contents->voice.waveform);
+    return contents->has_contact ? mix_card(mix(hash, 2), &contents->contact) : hash;
+}
+
+static uint64_t mix_preview(uint64_t hash, const struct preview *preview)
+{
+    hash = mix_text(mix(hash, 3), true, preview->url);
+    hash = mix_text(hash, preview->has_title, preview->title);
+    hash = mix_text(hash, preview->has_description, preview->description);
+    return preview->has_media_id ? mix(hash, id_hash(preview->media_id)) : hash;
+}
+
 /* Of all that others see of it. */
 static uint64_t message_fingerprint(const struct message_accepted *m)
 {
@@ -173,6 +213,10 @@ static uint64_t message_fingerprint(const struct message_accepted *m)
         hash = mix(mix(hash, id_hash(m->reply_to.id)), (uint64_t)m->reply_to.seq);
     for (size_t i = 0; i < m->mentions_n; i++)
         hash = mix(hash, id_hash(m->mentions[i]));
+    if (m->has_contents)
+        hash = mix_contents(hash, &m->contents);
+    if (m->has_preview)
+        hash = mix_preview(hash, &m->preview);
     return m->has_forwarded ? mix(hash, (uint64_t)m->forwarded) : hash;
 }
 
@@ -196,6 +240,13 @@ static bool came_by_link(const struct chat_event *event)
            id_eq(changed->changes[0].user_id, event->user_id);
 }
 
+static uint64_t edit_fingerprint(const struct chat_event *event, const struct message_edited *edit)
+{
+    uint64_t hash = change_fingerprint(event, edit->message_id, edit->message_seq, edit->content);
+
+    return edit->has_preview ? mix_preview(hash, &edit->preview) : hash;
+}
+
 bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct dedupe_entry *ret)
 {
     const struct message_accepted *m = &event->event.u.message_accepted;
@@ -215,7 +266,7 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
     if (event->event.kind == CHAT_EVENT_MESSAGE_DELETED)
         ret->content = change_fingerprint(event, d->message_id, d->message_seq, span_of(NULL, 0));
     else if (event->event.kind == CHAT_EVENT_MESSAGE_EDITED)
-        ret->content = change_fingerprint(event, v->message_id, v->message_seq, v->content);
+        ret->content = edit_fingerprint(event, v);
     else if (event->event.kind == CHAT_EVENT_REACTION_CHANGED)
         ret->content = change_fingerprint(event, r->message_id, r->message_seq, r->reaction);
     else if (event->event.kind == CHAT_EVENT_PIN_CHANGED)
@@ -337,6 +388,10 @@ static void fill_message(struct message_accepted *to, const struct chat_action *
         .mentions_n = m->mentions_n,
         .has_forwarded = m->has_forwarded,
         .forwarded = m->forwarded,
+        .has_contents = m->has_contents,
+        .contents = m->contents,
+        .has_preview = m->has_preview,
+        .preview = m->preview,
     };
 }
 
@@ -407,7 +462,7 @@ static enum cq_status rule_message_sent(struct chat_step *step)
 
     if (!to)
         return st != CQ_OK ? st : chat_reject(step, id, chat_refusal(step));
-    if (!a->client_id.n || (!m->content.n && !m->has_media_id))
+    if (!a->client_id.n || (!m->content.n && !m->has_media_id && !m->has_contents))
         return chat_reject(step, id, "bad_request");
     if (m->content.n > LIMIT_CONTENT_BYTES || m->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
         return chat_reject(step, id, "too_large");

@@ -14,11 +14,12 @@ enum { ELLIPSIS_N = 3, COLLAPSE_KEYS = 4 /* distinct ones that FCM keeps for a d
 
 struct texts {
     const char *language;
-    const char *fresh;       /* when nothing may be said */
-    const char *reply;       /* before an answer to the recipient's own message */
-    const char *mention;     /* before what mentions the recipient */
-    const char *reaction;    /* before a sign */
-    const char *const *type; /* instead of what is no text: one for each MessageType */
+    const char *fresh;               /* when nothing may be said */
+    const char *reply;               /* before an answer to the recipient's own message */
+    const char *mention;             /* before what mentions the recipient */
+    const char *reaction;            /* before a sign */
+    const char *const *type;         /* instead of what is no text: one for each MessageType */
+    const char *shows[PUSH_SHOWS_N]; /* before what a place or a card is called, or instead of it */
 };
 
 #define WORDS(language, ...)                                       \
@@ -26,25 +27,54 @@ struct texts {
     _Static_assert(ARRAY_LEN(words_##language) == MESSAGE_TYPE_N,  \
                    "a word for each type: " #language)
 
-WORDS(en, "Message", "Photo", "Video", "Voice message", "Document");
-WORDS(de, "Nachricht", "Foto", "Video", "Sprachnachricht", "Dokument");
-WORDS(es, "Mensaje", "Foto", "Video", "Mensaje de voz", "Documento");
-WORDS(fr, "Message", "Photo", "Vid\xC3\xA9o", "Message vocal", "Document");
+WORDS(en, "Message", "Photo", "Video", "Audio", "Document");
+WORDS(de, "Nachricht", "Foto", "Video", "Audio", "Dokument");
+WORDS(es, "Mensaje", "Foto", "Video", "Audio", "Documento");
+WORDS(fr, "Message", "Photo", "Vid\xC3\xA9o", "Audio", "Document");
 WORDS(pt, "Mensagem", "Foto",
       "V\xC3\xAD"
       "deo",
-      "Mensagem de voz", "Documento");
+      "\xC3\x81"
+      "udio",
+      "Documento");
 
 static const struct texts languages[] = {
-    { "en", "New message", "Reply to you", "Mentions you", "Reaction", words_en },
-    { "de", "Neue Nachricht", "Antwort an dich", "Erw\xC3\xA4hnt dich", "Reaktion", words_de },
-    { "es", "Mensaje nuevo", "Respuesta para ti", "Te menciona", "Reacci\xC3\xB3n", words_es },
-    { "fr", "Nouveau message", "R\xC3\xA9ponse pour vous", "Vous mentionne",
+    { "en",
+      "New message",
+      "Reply to you",
+      "Mentions you",
+      "Reaction",
+      words_en,
+      { "", "Location", "Contact", "Voice message" } },
+    { "de",
+      "Neue Nachricht",
+      "Antwort an dich",
+      "Erw\xC3\xA4hnt dich",
+      "Reaktion",
+      words_de,
+      { "", "Standort", "Kontakt", "Sprachnachricht" } },
+    { "es",
+      "Mensaje nuevo",
+      "Respuesta para ti",
+      "Te menciona",
+      "Reacci\xC3\xB3n",
+      words_es,
+      { "", "Ubicaci\xC3\xB3n", "Contacto", "Mensaje de voz" } },
+    { "fr",
+      "Nouveau message",
+      "R\xC3\xA9ponse pour vous",
+      "Vous mentionne",
       "R\xC3\xA9"
       "action",
-      words_fr },
-    { "pt", "Nova mensagem", "Resposta para voc\xC3\xAA", "Menciona voc\xC3\xAA",
-      "Rea\xC3\xA7\xC3\xA3o", words_pt },
+      words_fr,
+      { "", "Position", "Contact", "Message vocal" } },
+    { "pt",
+      "Nova mensagem",
+      "Resposta para voc\xC3\xAA",
+      "Menciona voc\xC3\xAA",
+      "Rea\xC3\xA7\xC3\xA3o",
+      words_pt,
+      { "", "Localiza\xC3\xA7\xC3\xA3o", "Contato", "Mensagem de voz" } },
 };
 
 /* By the language alone: "pt-BR" is "pt". Unknown languages get English. */
@@ -69,6 +99,21 @@ static bool names_user(const struct json *mentions, struct cq_id user)
     return false;
 }
 
+/* Words of an excerpt, by enum push_shows. */
+static const char *const shows_words[] = { "", "location", "contact", "voice" };
+_Static_assert(ARRAY_LEN(shows_words) == PUSH_SHOWS_N, "a word for each");
+
+static enum push_shows shows_of(const struct json *root)
+{
+    struct cq_span word;
+
+    if (json_get_text(root, "shows", &word))
+        for (size_t i = 1; i < PUSH_SHOWS_N; i++)
+            if (span_eq_str(word, shows_words[i]))
+                return (enum push_shows)i;
+    return PUSH_SHOWS_TEXT;
+}
+
 enum cq_status payload_read_frame(struct cq_span frame, struct cq_id user, struct cq_arena *arena,
                                   struct push_content *ret)
 {
@@ -89,6 +134,7 @@ enum cq_status payload_read_frame(struct cq_span frame, struct cq_id user, struc
     if (json_get_text(root, ret->type == MESSAGE_TYPE_TEXT ? "content" : "caption", &text) &&
         text.n)
         ret->text = arena_copy(arena, text);
+    ret->shows = shows_of(root);
     quoted = json_get(root, "replyTo");
     ret->has_reply =
         json_is_object(quoted) && !json_members_read(quoted, &frame_quoted, &ret->reply_to, &arena);
@@ -192,7 +238,8 @@ static struct said say(const struct push_content *content, const struct push_add
 {
     const struct texts *texts = texts_of(to->locale);
     struct said said = { .title = span_str(texts->fresh),
-                         .body = span_str(texts->type[content->type]) };
+                         .body = span_str(content->shows ? texts->shows[content->shows]
+                                                         : texts->type[content->type]) };
     struct cq_span who =
         content->is_group && content->chat_name.n ? content->chat_name : content->sender;
 
@@ -209,7 +256,7 @@ static struct said say(const struct push_content *content, const struct push_add
         return said;
     }
     if (content->text.n) {
-        if (content->type != MESSAGE_TYPE_TEXT)
+        if (content->type != MESSAGE_TYPE_TEXT || content->shows)
             said.kind = said.body;
         said.body = content->text;
     }

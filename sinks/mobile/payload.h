@@ -16,11 +16,21 @@ enum {
     PAYLOAD_TITLE_MAX = 512, /* bytes of it for the title, as JSON */
 };
 
+/** What a message shows beside its text. */
+enum push_shows {
+    PUSH_SHOWS_TEXT,
+    PUSH_SHOWS_LOCATION,
+    PUSH_SHOWS_CONTACT,
+    PUSH_SHOWS_VOICE,
+    PUSH_SHOWS_N
+};
+
 /** Everything borrowed. */
 struct push_content {
     struct cq_id chat_id, message_id;
     int64_t seq;
     enum message_type type;
+    enum push_shows shows; /* `text` is then its caption, or what it is called */
     struct cq_span text;   /* of a text message, or a file's caption; {NULL,0}: none */
     struct cq_span sender; /* display name; {NULL,0}: not known */
     bool is_group;

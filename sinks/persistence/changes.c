@@ -17,6 +17,8 @@ static const struct pg_column columns[] = {
     PG_COLUMN_BYTES(change_row, content, "content"),
     PG_COLUMN_OR_NULL(change_row, key, no_key, "key_id"),
     PG_COLUMN(change_row, edit, "edit_id"),
+    PG_COLUMN_OR_NULL(change_row, shown.text, shown.no_text, "preview"),
+    PG_COLUMN_OR_NULL(change_row, shown.media, shown.no_media, "preview_media"),
 };
 
 /* The first of these are all that most statements need. */
@@ -45,13 +47,15 @@ enum { COLUMNS_OF_CHANGE = 11, COLUMNS_OF_VERSION = ARRAY_LEN(columns) };
 /* A version may be overtaken; that it was said is known for longer. */
 static const char sql_versions[] =
     "WITH w AS MATERIALIZED (SELECT f.* FROM ("
-    FITTING(", $12::text[], $13::bytea[], $14::text[], $15::uuid[]", ", content_type, content, key_id, edit_id")
+    FITTING(", $12::text[], $13::bytea[], $14::text[], $15::uuid[], $16::text[], $17::uuid[]",
+            ", content_type, content, key_id, edit_id, preview, preview_media")
     ") f WHERE f.edited_seq <> 0 AND " NOT_DELETED("f")
     " AND " NOT_OVER("f") "), "
     "known AS (INSERT INTO view.edits (part, chat_id, target, seq, edit_id, said) "
-    "SELECT w.part, w.chat_id, w.target, w.seq, w.edit_id, sha256(w.content) FROM w ON CONFLICT DO NOTHING) "
-    "INSERT INTO view.versions (part, chat_id, target, seq, at_ms, content_type, content, key_id) "
-    "SELECT w.part, w.chat_id, w.target, w.seq, w.at_ms, w.content_type, w.content, w.key_id "
+    "SELECT w.part, w.chat_id, w.target, w.seq, w.edit_id, "
+    "sha256(w.content || coalesce('\\x00'::bytea || convert_to(w.preview, 'UTF8'), '')) FROM w ON CONFLICT DO NOTHING) "
+    "INSERT INTO view.versions (part, chat_id, target, seq, at_ms, content_type, content, key_id, preview, preview_media) "
+    "SELECT w.part, w.chat_id, w.target, w.seq, w.at_ms, w.content_type, w.content, w.key_id, w.preview, w.preview_media "
     "FROM w ON CONFLICT DO NOTHING";
 
 static const char sql_reactions[] =
@@ -98,9 +102,11 @@ static const char sql_empty[] =
     "AND r.chat_id = w.chat_id AND r.target = w.target), "
     "unstarred AS (DELETE FROM view.stars s USING w WHERE s.part = w.part "
     "AND s.chat_id = w.chat_id AND s.target = w.target) "
-    "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL "
+    "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL, contents = NULL, "
+    "preview = NULL, preview_media = NULL "
     "FROM w WHERE m.part = w.part AND m.chat_id = w.chat_id AND m.seq = w.target "
-    "AND (m.content <> '' OR m.media_id IS NOT NULL OR m.key_id IS NOT NULL)";
+    "AND (m.content <> '' OR m.media_id IS NOT NULL OR m.key_id IS NOT NULL OR m.contents IS NOT NULL "
+    "OR m.preview IS NOT NULL)";
 
 /* Nobody left between `old` and the one after it, `next`: who left before that left before all later
  * ones, so no other has to be looked at. Two values are compared, each the first of an index, whose

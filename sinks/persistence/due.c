@@ -15,7 +15,8 @@ static const char sql_empty[] =
     "AND r.chat_id = w.chat_id AND r.target = w.seq), "
     "unstarred AS (DELETE FROM view.stars s USING w WHERE s.part = w.part "
     "AND s.chat_id = w.chat_id AND s.target = w.seq) "
-    "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL, reply_id = NULL, "
+    "UPDATE view.messages m SET content = '', media_id = NULL, key_id = NULL, contents = NULL, "
+    "preview = NULL, preview_media = NULL, reply_id = NULL, "
     "reply_seq = NULL, mentions = '', due_at = NULL "
     "FROM w WHERE m.part = w.part AND m.chat_id = w.chat_id AND m.seq = w.seq";
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/persistence/rows.h"
 
+#include "schemas/contents.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
 #include "sinks/persistence/lines.h"
@@ -16,6 +17,7 @@ struct rows *rows_new(void)
     rows->arena = arena_new(ROWS_LINES_BYTES);
     idmap_init(&rows->chat_at, ROWS_CHATS);
     idmap_init(&rows->user_at, ROWS_USERS);
+    rows->texts = arena_new(ROWS_TEXTS_BYTES);
     return rows;
 }
 
@@ -26,6 +28,7 @@ void rows_free(struct rows *rows)
     arena_free(rows->arena);
     idmap_release(&rows->chat_at);
     idmap_release(&rows->user_at);
+    arena_free(rows->texts);
     free(rows);
 }
 
@@ -40,6 +43,7 @@ void rows_clear(struct rows *rows)
     arena_reset(rows->arena);
     idmap_release(&rows->chat_at);
     idmap_release(&rows->user_at);
+    arena_reset(rows->texts);
 }
 
 /* The row of the event's chat: several events of one chat become one row. NULL: there is no room. */
@@ -147,16 +151,63 @@ static void add_both(struct rows *rows, struct chat_row *chat, struct cq_id user
     add_member(rows, chat, peer, 0, MEMBER_ROLE_MEMBER);
 }
 
+/* In the rows' own memory; NULL without anything. */
+static enum cq_status keep_text(struct rows *rows, const struct cq_buf *text, struct cq_span *ret)
+{
+    *ret = span_of(NULL, 0);
+    if (text->failed)
+        return CQ_POISON; /* no rule lets so much through */
+    if (!text->n)
+        return CQ_OK;
+    *ret = arena_copy(rows->texts, buf_span(text));
+    return ret->n ? CQ_OK : CQ_AGAIN;
+}
+
+/* As clients see it. */
+static enum cq_status contents_text(struct rows *rows, const struct message_accepted *message,
+                                    struct cq_span *ret)
+{
+    cq_auto(buf) struct cq_buf text = { 0 };
+
+    buf_init(&text, CONTENTS_TEXT_MAX);
+    if (message->has_contents)
+        contents_write(&text, &message->contents);
+    return keep_text(rows, &text, ret);
+}
+
+static enum cq_status preview_of(struct rows *rows, const struct preview *preview,
+                                 struct preview_row *ret)
+{
+    cq_auto(buf) struct cq_buf text = { 0 };
+
+    *ret = (struct preview_row){ .no_text = !preview, .no_media = true };
+    if (!preview)
+        return CQ_OK;
+    ret->no_media = !preview->has_media_id;
+    ret->media = preview->media_id;
+    buf_init(&text, PREVIEW_TEXT_MAX);
+    preview_write(&text, preview);
+    return keep_text(rows, &text, &ret->text);
+}
+
 static enum cq_status map_message(struct rows *rows, const struct chat_event *event)
 {
     const struct message_accepted *message = &event->event.u.message_accepted;
     struct chat_row *chat;
+    struct preview_row shown;
+    struct cq_span contents;
+    enum cq_status st;
 
     if (message->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
         return CQ_POISON; /* no rule lets so many through */
     if (rows->messages.n == ROWS_MESSAGES || rows->members.n + 2 > ROWS_MEMBERS ||
         rows->tallies.n + 1 + message->mentions_n > ROWS_TALLIES)
         return CQ_AGAIN;
+    st = contents_text(rows, message, &contents);
+    if (st == CQ_OK)
+        st = preview_of(rows, message->has_preview ? &message->preview : NULL, &shown);
+    if (st != CQ_OK)
+        return st;
     chat = chat_row(rows, event, message->has_peer ? 0 : 1);
     if (!chat)
         return CQ_AGAIN;
@@ -187,6 +238,9 @@ static enum cq_status map_message(struct rows *rows, const struct chat_event *ev
         .own = message->has_peer,
         .expires_ms = message->expires_at_ms,
         .stays = !message->has_expires_at_ms,
+        .contents = contents,
+        .no_contents = !contents.n,
+        .shown = shown,
     };
     add_tallies(rows, event);
     return CQ_OK;
@@ -409,7 +463,7 @@ static enum cq_status add_change(struct rows *rows, const struct chat_event *eve
     change.at_ms = event->at_ms;
     if (!change.edited_seq) { /* no version */
         change.content_type = change.content = span_of("", 0);
-        change.no_key = true;
+        change.no_key = change.shown.no_text = change.shown.no_media = true;
     }
     if (!change.reacted_seq)
         change.reaction = span_of("", 0);
@@ -423,7 +477,11 @@ static enum cq_status add_change(struct rows *rows, const struct chat_event *eve
 static enum cq_status map_edit(struct rows *rows, const struct chat_event *event)
 {
     const struct message_edited *edited = &event->event.u.message_edited;
+    struct preview_row shown;
+    enum cq_status st = preview_of(rows, edited->has_preview ? &edited->preview : NULL, &shown);
 
+    if (st != CQ_OK)
+        return st;
     return add_change(
         rows, event,
         (struct change_row){ .message = edited->message_id,
@@ -433,6 +491,7 @@ static enum cq_status map_edit(struct rows *rows, const struct chat_event *event
                              .content = edited->content,
                              .key = edited->key_id,
                              .no_key = !edited->has_key_id,
+                             .shown = shown,
                              .edit = change_id(event->chat_id, event->user_id, event->client_id) });
 }
 

@@ -27,6 +27,7 @@ enum {
     ROWS_INVITES = 1024,
     ROWS_LINES = 2048,
     ROWS_LINES_BYTES = 8 * 1024 * 1024, /* a line is a frame: of everybody in a group 80 KB */
+    ROWS_TEXTS_BYTES = 2 * 1024 * 1024,
     ROWS_CHANGE_MAX =
         LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
@@ -152,6 +153,13 @@ enum { SETTING_LAST_SEEN, SETTING_PICTURE, SETTING_ABOUT, SETTING_HIDES_READS, S
 
 /* ---- a struct a table; its columns and its statement are in tables.c ------------------ */
 
+/* Of a message, or of an edit. */
+struct preview_row {
+    struct cq_span text; /* as members of JSON */
+    struct cq_id media;
+    bool no_text, no_media; /* NULL */
+};
+
 struct message_row {
     int32_t part, type;
     struct cq_id chat, id, sender, media;
@@ -165,7 +173,10 @@ struct message_row {
     int32_t forwarded;       /* how often; 0: not */
     int32_t own;             /* 1: also numbered among its sender's, as in a direct chat */
     int64_t expires_ms;
-    bool stays; /* `expires_ms` is NULL */
+    bool stays;              /* `expires_ms` is NULL */
+    struct cq_span contents; /* what it shows beside its text, as members of JSON */
+    bool no_contents;        /* `contents` is NULL */
+    struct preview_row shown;
 };
 
 /* What a message is to a user: his own, which only groups count here, or one that mentions him. */
@@ -218,7 +229,8 @@ struct change_row {
     int64_t edited_seq, deleted_seq, reacted_seq; /* of these `seq`, as the change is; else 0 */
     struct cq_span content_type, content, key;
     struct cq_span reaction;
-    bool no_key;       /* `key` is NULL */
+    bool no_key; /* `key` is NULL */
+    struct preview_row shown;
     struct cq_id edit; /* the id of the edit, under which it may come again; zero: it is none */
 };
 
@@ -277,6 +289,7 @@ struct rows {
     ROWS_TABLES(ROWS_TABLE_, ROWS_TABLE_)
 #undef ROWS_TABLE_
     struct cq_arena *arena;        /* of lines */
+    struct cq_arena *texts;        /* owned: what is rendered for these rows */
     struct idmap chat_at, user_at; /* → index; a chat, and a user, is one row */
     size_t ops_n;
     struct row_op ops[ROWS_OPS]; /* after all rows */

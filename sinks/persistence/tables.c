@@ -28,6 +28,9 @@ static const struct pg_column columns_messages[] = {
     PG_COLUMN(message_row, forwarded, "forwarded"),
     PG_COLUMN(message_row, own, "own"),
     PG_COLUMN_OR_NULL(message_row, expires_ms, stays, "expires_at"),
+    PG_COLUMN_OR_NULL(message_row, contents, no_contents, "contents"),
+    PG_COLUMN_OR_NULL(message_row, shown.text, shown.no_text, "preview"),
+    PG_COLUMN_OR_NULL(message_row, shown.media, shown.no_media, "preview_media"),
 };
 
 /* clang-format off */
@@ -43,7 +46,7 @@ static const struct pg_column columns_messages[] = {
     "INSERT INTO view.messages"                                                            \
     " (part, chat_id, seq, id, sender_id, client_id, type, content_type, content, key_id," \
     " sent_at, media_id, reply_id, reply_seq, mentions, forwarded, own, expires_at,"       \
-    " due_at, number)"                                                                     \
+    " contents, preview, preview_media, due_at, number)"                                                                     \
     " SELECT w.part, w.chat_id, w.seq, w.id, w.sender_id, w.client_id, w.type,"            \
     " w.content_type," UNLESS_OVER("content", "''") UNLESS_OVER("key_id", "NULL")          \
     " w.sent_at," UNLESS_OVER("media_id", "NULL") UNLESS_OVER("reply_id", "NULL")          \
@@ -51,7 +54,8 @@ static const struct pg_column columns_messages[] = {
     " w.forwarded, CASE WHEN w.own <> 0 THEN"                                              \
     " coalesce(CASE WHEN l.sender_id = w.sender_id THEN l.own ELSE l.number - l.own END, 0)" \
     " + row_number() OVER (PARTITION BY w.part, w.chat_id, w.sender_id ORDER BY w.seq)"    \
-    " END, w.expires_at," UNLESS_OVER("expires_at", "NULL")                                \
+    " END, w.expires_at," UNLESS_OVER("contents", "NULL")                 \
+    UNLESS_OVER("preview", "NULL") UNLESS_OVER("preview_media", "NULL") UNLESS_OVER("expires_at", "NULL")                                \
     " coalesce(l.number, 0)"                                                               \
     " + row_number() OVER (PARTITION BY w.part, w.chat_id ORDER BY w.seq) FROM " from      \
     " LEFT JOIN LATERAL (SELECT k.sender_id, k.own, k.number FROM view.messages k"         \
@@ -60,13 +64,15 @@ static const struct pg_column columns_messages[] = {
 
 /* clang-format on */
 
-#define GIVEN(name)                                                                            \
-    "unnest($1::int4[], $2::uuid[], $3::int8[], $4::uuid[], $5::uuid[],"                       \
-    " $6::text[], $7::int4[], $8::text[], $9::bytea[], $10::text[], $11::int8[], $12::uuid[]," \
-    " $13::uuid[], $14::int8[], $15::bytea[], $16::int4[], $17::int4[], $18::int8[])"          \
-    " AS " name                                                                                \
-    "(part, chat_id, seq, id, sender_id, client_id, type, content_type, content, key_id,"      \
-    " sent_at, media_id, reply_id, reply_seq, mentions, forwarded, own, expires_at)"
+#define GIVEN(name)                                                                                \
+    "unnest($1::int4[], $2::uuid[], $3::int8[], $4::uuid[], $5::uuid[],"                           \
+    " $6::text[], $7::int4[], $8::text[], $9::bytea[], $10::text[], $11::int8[], $12::uuid[],"     \
+    " $13::uuid[], $14::int8[], $15::bytea[], $16::int4[], $17::int4[], $18::int8[], $19::text[]," \
+    " $20::text[], $21::uuid[])"                                                                   \
+    " AS " name                                                                                    \
+    "(part, chat_id, seq, id, sender_id, client_id, type, content_type, content, key_id,"          \
+    " sent_at, media_id, reply_id, reply_seq, mentions, forwarded, own, expires_at, contents,"     \
+    " preview, preview_media)"
 
 const char sql_messages[] = NUMBERED(GIVEN("w"), "");
 

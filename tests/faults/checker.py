@@ -14,6 +14,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
+from beside import said_beside
+
 OFFSET = (1 << 48) - 1
 DEDUPE_MS = 10 * 60 * 1000
 FD_SLACK = 12
@@ -100,7 +102,7 @@ class Data:
             if kind.endswith("MessageAccepted"):
                 found.setdefault(fact["id"], {
                     "id": fact["id"], "chat": e["chatId"], "seq": e["seq"], "sender": e["userId"], "cid": e["clientId"],
-                    "peer": fact["peer"], "content": fact["content"], "beside": _beside(fact), "t": e["t"]})
+                    "peer": fact["peer"], "content": fact["content"], "beside": said_beside(fact), "t": e["t"]})
         return found
 
     @functools.cached_property
@@ -275,11 +277,6 @@ class Data:
         for r in self.tables.get("messages", ()):
             found[r["id"]].append(r)
         return found
-
-
-def _beside(fact: dict) -> dict:
-    """As clients see it."""
-    return {k: fact[k] for k in ("replyTo", "mentions", "forwarded") if fact.get(k)}
 
 
 def short(x: Any) -> str:

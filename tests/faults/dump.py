@@ -15,7 +15,7 @@ from history import read_lines
 from look import ends_now, rows_now
 from roles import TABLE
 
-TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, reply_id, reply_seq, mentions::text, forwarded, number FROM view.messages",
+TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, reply_id, reply_seq, mentions::text, forwarded, contents, preview, number FROM view.messages",
           "tallies": "SELECT * FROM view.tallies",
           # of everybody's last stay in each group, and of all stays in a direct chat, as the list of chats counts it
           "unread": "SELECT i.part, i.chat_id, i.user_id, sum(view.unread(i.part, i.chat_id, i.user_id, i.after, i.before))::bigint AS unread, "
@@ -30,7 +30,7 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, r
           "chat_marks": "SELECT * FROM view.chat_marks",
           "rejected": "SELECT * FROM view.rejected", "cursors": "SELECT * FROM view.cursors",
           "receipts": "SELECT * FROM view.receipts", "marks": "SELECT * FROM view.marks",
-          "changes": "SELECT * FROM view.changes", "versions": "SELECT chat_id, target, seq, content FROM view.versions",
+          "changes": "SELECT * FROM view.changes", "versions": "SELECT chat_id, target, seq, content, preview FROM view.versions",
           "edits": "SELECT chat_id, target, seq, edit_id, encode(said, 'hex') AS said FROM view.edits",
           "reactions": "SELECT chat_id, target, user_id, seq, reaction FROM view.reactions",
           "hidden": "SELECT chat_id, user_id, target, seq FROM view.hidden",

@@ -375,7 +375,7 @@ class Cast:
             self._post(d, chat, cid, content, rng.random(), beside)
 
     def _beside(self, d: Player, chat: str, cid: str) -> dict:
-        """What some messages say beside their content: an answer, at times to nothing; mentions, at times of who is not there; a forward."""
+        """What some messages say beside their content: an answer, at times to nothing; mentions, at times of who is not there; a forward; a place."""
         rng, found = random.Random(cid), {}
         seen = [m for m in d.messages.values() if m.chat_id == chat]
         if seen and rng.random() < 0.2:
@@ -385,6 +385,8 @@ class Cast:
             found["mentions"] = [p.user_id for p in rng.sample(self.people, rng.randint(1, 3))]
         if rng.random() < 0.1:
             found["forwardedFrom"] = rng.randrange(3)
+        if rng.random() < 0.1:
+            found["location"] = {"latitude": rng.randrange(-90 * 10**7, 90 * 10**7) / 1e7, "longitude": 0, "name": cid}
         return found
 
     def _post(self, d: Player, chat: str, cid: str, content: str, luck: float, beside: dict) -> None:

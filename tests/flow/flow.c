@@ -106,7 +106,7 @@ static struct chat_action action_of(struct world *world, const struct script *sc
     return action;
 }
 
-/* What stands behind the client id: `re #0`, `@bob`, `fwd 2`. */
+/* What stands behind the client id: `re #0`, `@bob`, `fwd 2`, `at 5`, `card Ann`, `url X`. */
 static void say_beside(struct world *world, const struct script *script, const struct words *words,
                        struct message_sent *sent)
 {
@@ -123,8 +123,17 @@ static void say_beside(struct world *world, const struct script *script, const s
         } else if (strcmp(words->v[i], "fwd") == 0) {
             sent->has_forwarded = true;
             sent->forwarded = (int32_t)strtol(word(script, words, ++i), NULL, 10);
+        } else if (strcmp(words->v[i], "at") == 0) {
+            sent->has_contents = sent->contents.has_location = true;
+            sent->contents.location.latitude = (int32_t)strtol(word(script, words, ++i), NULL, 10);
+        } else if (strcmp(words->v[i], "card") == 0) {
+            sent->has_contents = sent->contents.has_contact = true;
+            sent->contents.contact.name = span_str(word(script, words, ++i));
+        } else if (strcmp(words->v[i], "url") == 0) {
+            sent->has_preview = true;
+            sent->preview.url = span_str(word(script, words, ++i));
         } else {
-            wrong(script, "behind a client id stands re #0, @bob or fwd 2");
+            wrong(script, "behind a client id stands re #0, @bob, fwd 2, at 5, card Ann or url X");
         }
 }
 

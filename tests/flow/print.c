@@ -33,6 +33,26 @@ static const char *event_name(enum chat_event_event_kind kind)
     return event_names[kind];
 }
 
+static struct text preview(bool has, const struct preview *preview)
+{
+    struct text text = { "" };
+
+    if (has)
+        snprintf(text.s, sizeof text.s, " url %.*s", SPAN_FMT(preview->url));
+    return text;
+}
+
+static struct text contents(const struct message_accepted *message)
+{
+    struct text text = { "" };
+
+    if (message->has_contents && message->contents.has_location)
+        snprintf(text.s, sizeof text.s, " at %d", message->contents.location.latitude);
+    else if (message->has_contents)
+        snprintf(text.s, sizeof text.s, " card %.*s", SPAN_FMT(message->contents.contact.name));
+    return text;
+}
+
 static void print_message(struct world *world, const struct chat_event *event)
 {
     const struct message_accepted *message = &event->event.u.message_accepted;
@@ -45,10 +65,11 @@ static void print_message(struct world *world, const struct chat_event *event)
         snprintf(forwarded, sizeof forwarded, " fwd %d", message->forwarded);
     if (message->has_expires_at_ms)
         snprintf(expires, sizeof expires, " until %lld", (long long)message->expires_at_ms);
-    world_line(world, "chat.events message #%lld from %s \"%.*s\"%s%s%s%s%s",
+    world_line(world, "chat.events message #%lld from %s \"%.*s\"%s%s%s%s%s%s%s",
                (long long)seq_offset(event->seq), world_name(world, event->user_id),
                SPAN_FMT(message->content), quoted, message->mentions_n ? " mentions" : "",
-               mentions.s, forwarded, expires);
+               mentions.s, forwarded, expires, contents(message).s,
+               preview(message->has_preview, &message->preview).s);
 }
 
 static void print_event(struct world *world, const struct chat_event *event)

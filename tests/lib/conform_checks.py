@@ -100,6 +100,22 @@ async def message(world: World) -> None:
     expect(0 < own["seq"] < 2**53, f"seq {own['seq']}")
 
 
+@check("a place, a card and a preview come as they were sent, and what is none of these is refused")
+async def contents(world: World) -> None:
+    world.can("locations", "contacts", "previews")
+    ana, ben, hers, his = await world.both()
+    url = "https://example.org/a"
+    for text, shown in (("", {"location": {"latitude": 52.5200085, "longitude": -0.1, "name": "here"}}),
+                        ("", {"contact": {"name": "Cay", "numbers": ["+1 2"], "userId": NOBODY}}),
+                        (f"see {url}", {"preview": {"url": url, "title": "A"}})):
+        client_id = await hers.message(text, peer=ben.user_id, **shown)
+        got = await his.get("message", t="message", clientId=client_id)
+        expect(got["content"] == text and shown.items() <= got.items(), f"wanted {shown}, got {got}")
+    body = {"chatId": world.chat_id, "content": url, "type": "text"}
+    for bad in ({"location": {"latitude": 91, "longitude": 0}}, {"contact": {"name": "Cay", "numbers": []}}, {"preview": {"url": "https://example.com"}}):
+        status(await ana.rest.post("/api/messages", {**body, **bad}), 400, "bad_request")
+
+
 @check("a clientId sent again is the same message, by WebSocket and REST; with another content it is a conflict")
 async def repeat(world: World) -> None:
     ana, ben, hers, his = await world.both()

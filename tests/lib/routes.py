@@ -116,6 +116,9 @@ TABLE = [
     Row("POST", "/api/messages", "/api/messages", each(404, 201),
         {"chatId": "{group}", "type": "text", "content": "{mark} about {role}", "replyTo": {"id": "{missing}", "seq": 1},
          "mentions": ["{extra}"], "forwardedFrom": 3}, "group"),
+    # a card may name anybody: it opens nothing of him
+    Row("POST", "/api/messages", "/api/messages", each(404, 201),
+        {"chatId": "{group}", "type": "text", "content": "{mark} card of {role}", "contact": {"name": "Ann", "numbers": ["1"], "userId": "{extra}"}}, "group"),
     Row("GET", "/api/messages/{}/receipts", "/api/messages/{message}/receipts", each(404, 404, 404, 404, 200, 200), target="message"),
     # gone for those who hid them: nothing of them is asked for after this
     Row("POST", "/api/chats/{}/hidden", "/api/chats/{group}/hidden", each(404, 200, 200, 200, 0, 0), {"messages": ["{message}"]}, target="message"),

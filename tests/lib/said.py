@@ -20,7 +20,7 @@ class Message:
     sent_at: int
     edited: int = 0  # seq of the edit that `content` is of
     deleted: bool = False
-    beside: dict = field(default_factory=dict)  # replyTo, mentions, forwarded, as far as it has them
+    beside: dict = field(default_factory=dict)  # replyTo, mentions, forwarded and what it shows, as far as it has them
     reactions: dict = field(default_factory=dict)  # sign → how many gave it, as a sync said
     mine: str = ""  # one's own sign
     signs: dict = field(default_factory=dict)  # user → (seq, sign), as frames said
@@ -32,7 +32,7 @@ class Message:
     def of(f: dict) -> "Message":
         return Message(f["id"], f["clientId"], f["chatId"], f["seq"], f["from"], f.get("peer"), f["type"],
                        f["content"], f["sentAt"], f.get("edited", {}).get("seq", 0), "deleted" in f,
-                       {k: f[k] for k in ("replyTo", "mentions", "forwarded") if k in f},
+                       {k: f[k] for k in ("replyTo", "mentions", "forwarded", "location", "contact", "voice", "preview") if k in f},
                        {r["reaction"]: r["count"] for r in f.get("reactions", ())}, f.get("myReaction", ""),
                        expires=f.get("expiresAt", 0), gone=f.get("gone", ""), starred=f.get("starred", False))
 
@@ -47,7 +47,7 @@ class Outgoing:
     content: str
     type: str
     media_id: str | None = None
-    beside: dict = field(default_factory=dict)  # replyTo, mentions, forwardedFrom
+    beside: dict = field(default_factory=dict)  # replyTo, mentions, forwardedFrom, location, contact, voice, preview
     state: str = "queued"  # queued, sent, nacked, acked
     acks: list[str] = field(default_factory=list)
     nacks: list[str] = field(default_factory=list)

@@ -10,6 +10,7 @@ from printed_rules import OPENAPI, newest_versions, operations, setting_rows
 
 LIST = Path(__file__).with_name("surface.txt")
 CHANGELOG, FRAMES, TYPES = "CHANGELOG.md", "docs/frames.schema.json", "schemas/shared/types.avsc"
+CONTENTS = "schemas/contents.c"  # rows of what a message shows, which edge/rest reads and writes by
 PROBES = ("/healthz", "/readyz")  # in the document, and no routes
 ASKED = "tests/lib/routes.py"  # how each route is asked, and who may
 
@@ -39,7 +40,7 @@ def routes(tree):
 def members(tree):
     """Each property of docs/openapi.yaml is read or written by edge/rest, or by what it writes with; a system test names each frame that
     clients get. (docs/topics.md, which is printed, has the facts of public topics.)"""
-    texts = "\n".join(tree.text(f) for f in tree.c_files if f.startswith("edge/rest/"))
+    texts = "\n".join(tree.text(f) for f in tree.c_files if f.startswith("edge/rest/") or f == CONTENTS)
     said = set(re.findall(r"""["'](\w+)\\*["']""", texts)) | _asked(tree)
     for schema, name in _properties(tree):
         if name not in said:

@@ -159,7 +159,7 @@ FAR, NEAR, SAID = 1000, 20, 60  # chats that nobody opens, chats that are shown,
 LAST = 10 * SAID  # seq of the last one
 PAGE = 50  # messages of a history
 ROUNDS = 6  # of asking; there are several connections
-A_MESSAGE, A_CHAT, A_STAY = 36, 8, 16  # blocks that each of these costs at most
+A_MESSAGE, A_CHAT, A_STAY = 40, 8, 16  # blocks that each of these costs at most
 A_PLAN = 1  # and what a chat costs more by another plan, which statistics of the moment can choose
 SHOWN = {"list": "keyed AS (", "sync, chats": "AS partition FROM mine", "sync, messages": "m.partition, m.place, m.found",
          "sync, ticks": "max(k.src_part), max(k.src_next)", "history":

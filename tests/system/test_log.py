@@ -173,6 +173,7 @@ async def test_rebuild_gives_the_same_rows_and_no_ticks(stack, net):
     for i in range(5):
         await alice.told(f"{MARK} direct {i}", direct)
         last = await bob.told(f"{MARK} group {i}", group)
+    await alice.told("", direct, beside={"location": {"latitude": 1.5, "longitude": -0.25, "name": f"{MARK} place"}})
     await alice.rest.call("PATCH", f"/api/chats/{group}", {"name": "renamed"}, expect=(200, 202, 204))
     for about in ("first", "last"):
         await alice.rest.call("PATCH", "/api/me", {"about": about, "privacy": {"about": "nobody" if about == "last" else "contacts"}}, expect=200)

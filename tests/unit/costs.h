@@ -11,6 +11,7 @@
 #include "schemas/bounds.h"
 #include "schemas/names.h"
 #include "schemas/table.h"
+#include "tests/unit/costs_contents.h"
 #include "tests/unit/costs_invites.h"
 #include "tests/unit/memory_bus.h"
 
@@ -464,6 +465,7 @@ static inline void draw_message(const struct scene *scene, struct chat_action *a
                                    .mentions_n = LIMIT_MESSAGE_SENT_MENTIONS,
                                    .has_forwarded = true,
                                    .forwarded = LIMIT_MESSAGE_SENT_FORWARDED_MAX };
+    draw_shown(scene->arena, scene->draw % 2 == 0, sent, bytes);
     if (sent->content.n > LIMIT_CONTENT_BYTES)
         sent->content.n = LIMIT_CONTENT_BYTES / 4 * 4; /* each unit divides four */
 }
@@ -543,9 +545,10 @@ static inline void draw_edit(const struct scene *scene, struct chat_action *acti
 
     draw_message(scene, action);
     sent = action->action.u.message_sent;
-    action->action.u.message_rewritten =
-        (struct message_rewritten){ draw_target(scene, action), sent.content_type, sent.content,
-                                    sent.has_key_id, sent.key_id };
+    action->action.u.message_rewritten = (struct message_rewritten){
+        draw_target(scene, action), sent.content_type, sent.content, sent.has_key_id, sent.key_id,
+        sent.has_preview,           sent.preview
+    };
 }
 
 static inline void draw_chat_action(const struct scene *scene, enum chat_action_action_kind kind,

@@ -451,6 +451,20 @@ TEST(an_excerpt_of_a_frame)
               "\"type\":\"image\",\"caption\":\"the sea\"}");
     CHECK_STR(excerpt("\"type\":\"image\",\"content\":\"https://x\",\"sentAt\":5}"),
               "\"type\":\"image\",\"content\":\"https://x\"}");
+    /* a place and a card say what they are, and without a text how they are called */
+    CHECK_STR(excerpt("\"type\":\"text\",\"content\":\"\",\"location\":{\"latitude\":1.5,\"name\":"
+                      "\"\\\"A\\\"\",\"address\":\"b\"},\"sentAt\":5}"),
+              "\"type\":\"text\",\"content\":\"\\\"A\\\"\",\"shows\":\"location\"}");
+    CHECK_STR(excerpt("\"type\":\"text\",\"content\":\"hi\",\"contact\":{\"name\":\"Ann\"}}"),
+              "\"type\":\"text\",\"content\":\"hi\",\"shows\":\"contact\"}");
+    CHECK_STR(excerpt("\"type\":\"text\",\"content\":\"\",\"location\":{\"latitude\":1}}"),
+              "\"type\":\"text\",\"content\":\"\",\"shows\":\"location\"}");
+    CHECK_STR(
+        excerpt(
+            "\"type\":\"audio\",\"content\":\"\",\"mediaId\":\"x\",\"voice\":{\"durationMs\":1}}"),
+        "\"type\":\"audio\",\"caption\":\"\",\"shows\":\"voice\"}");
+    CHECK_STR(excerpt("\"type\":\"text\",\"content\":\"hi\",\"shows\":\"contact\"}"),
+              "\"type\":\"text\",\"content\":\"hi\",\"shows\":\"contact\"}");
     /* what says whom it wakes is kept, the text gives way to it, and nothing longer than ours is */
     CHECK_STR(excerpt("\"type\":\"text\",\"content\":\"a\",\"replyTo\":{\"id\":\"x\",\"seq\":1},"
                       "\"mentions\":[\"y\",\"z\"],\"sentAt\":5}"),

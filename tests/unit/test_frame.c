@@ -78,6 +78,57 @@ TEST(message_that_answers_mentions_and_was_forwarded)
                     "],\"forwarded\":5,\"sentAt\":1764000000000}");
 }
 
+TEST(message_that_shows_a_place_or_a_card)
+{
+    cq_auto(buf) struct cq_buf buf = { 0 };
+    struct chat_event chat_event = event(CHAT_EVENT_MESSAGE_ACCEPTED);
+    struct message_accepted *message = &chat_event.event.u.message_accepted;
+    struct cq_span numbers[] = { span_str("+49 30 1"), span_str("\"2\"") };
+    static const char head[] =
+        "\"t\":\"message\",\"id\":" U3 ",\"clientId\":\"c-1\",\"chatId\":" U1
+        ",\"seq\":281474976710733,\"from\":" U2 ",\"type\":\"text\",\"content\":\"\",",
+                      tail[] = ",\"sentAt\":1764000000000}";
+    char want[1024];
+
+    *message = (struct message_accepted){
+        .id = ID(3),
+        .has_contents = true,
+        .contents = { .has_location = true,
+                      .location = { .latitude = 525200080,
+                                    .longitude = -5,
+                                    .has_name = true,
+                                    .name = span_str("</a>") } },
+    };
+    buf_init(&buf, 4096);
+    frame_event(&buf, &chat_event);
+    snprintf(want, sizeof want, "%s%s%s", head,
+             "\"location\":{\"latitude\":52.520008,\"longitude\":-0.0000005,\"name\":\"<\\/a>\"}",
+             tail);
+    CHECK_SPAN(buf, want);
+    message->has_preview = message->preview.has_title = true;
+    message->preview.url = span_str("https://a");
+    message->preview.title = span_str("A");
+    buf_clear(&buf);
+    frame_event(&buf, &chat_event);
+    snprintf(want, sizeof want, "%s%s%s", head,
+             "\"location\":{\"latitude\":52.520008,\"longitude\":-0.0000005,\"name\":\"<\\/a>\"},"
+             "\"preview\":{\"url\":\"https://a\",\"title\":\"A\"}",
+             tail);
+    CHECK_SPAN(buf, want);
+    message->has_preview = false;
+    message->contents = (struct contents){
+        .has_contact = true,
+        .contact = { span_str("Ann"), numbers, ARRAY_LEN(numbers), true, ID(4) },
+    };
+    buf_clear(&buf);
+    frame_event(&buf, &chat_event);
+    snprintf(want, sizeof want, "%s%s%s", head,
+             "\"contact\":{\"name\":\"Ann\",\"numbers\":[\"+49 30 1\",\"\\\"2\\\"\"],\"userId\":" U4
+             "}",
+             tail);
+    CHECK_SPAN(buf, want);
+}
+
 TEST(group_frames)
 {
     cq_auto(buf) struct cq_buf buf = { 0 };

@@ -332,6 +332,87 @@ TEST(a_table_prints_its_schema)
                "\"type\":\"string\",\"format\":\"uuid\"}},\"required\":[\"n\",\"t\",\"id\"]");
 }
 
+TEST(bytes_go_as_base64)
+{
+    static const struct json_member rows[] = {
+        JSON_MEMBER("bytes", JSON_BASE64, struct thing, text, .least = 2, .most = 4,
+                    .rule = "bytes: 2 to 4"),
+    };
+    static const struct json_members members = JSON_MEMBERS(rows);
+    static const struct {
+        const char *text;
+        size_t n; /* 0: refused */
+    } of[] = { { "AP8=", 2 }, { "AP8A/w==", 4 }, { "AA==", 0 },  { "AP8A/wA=", 0 }, { "AP8", 0 },
+               { "AP9=", 0 }, { "", 0 },         { "A P8=", 0 }, { "AP8A_w==", 0 } };
+    char text[64];
+
+    for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+        cq_auto(json) struct json *root = NULL;
+        cq_auto(arena) struct cq_arena *lists = NULL;
+        cq_auto(buf) struct cq_buf buf = { 0 };
+        struct thing thing = { .first = 1 };
+
+        buf_init(&buf, 4096);
+        snprintf(text, sizeof text, "{\"bytes\":\"%s\"}", of[i].text);
+        CHECK_EQ(json_parse(span_str(text), &root, NULL), CQ_OK);
+        CHECK_EQ_ROW(text, json_members_read(root, &members, &thing, &lists) == NULL, of[i].n != 0);
+        if (!of[i].n)
+            continue;
+        CHECK_EQ(thing.text.n, of[i].n);
+        json_members_write(&buf, &members, &thing);
+        snprintf(text, sizeof text, "\"bytes\":\"%s\"", of[i].text);
+        CHECK_SPAN(buf, text);
+    }
+}
+
+/* Seven decimals, exactly, whatever a double makes of them. */
+TEST(parts_go_both_ways)
+{
+    static const struct json_member rows[] = {
+        JSON_MEMBER("parts", JSON_PARTS, struct thing, small, .least = -900000000,
+                    .most = 900000000, .rule = "parts: -90 to 90"),
+    };
+    static const struct json_members members = JSON_MEMBERS(rows);
+    static const struct {
+        const char *number, *written;
+        int32_t parts;
+    } good[] = {
+        { "52.520008", "52.520008", 525200080 },
+        { "-0.1276474", "-0.1276474", -1276474 },
+        { "0.0000001", "0.0000001", 1 },
+        { "-0.00000004", "0", 0 },
+        { "89.99999996", "90", 900000000 },
+        { "-90", "-90", -900000000 },
+        { "1e1", "10", 100000000 },
+        { "7", "7", 70000000 },
+    };
+    static const char *const bad[] = { "90.00000001", "-91", "1e300", "\"52\"", "true", "[]" };
+    cq_auto(arena) struct cq_arena *lists = NULL;
+    struct thing thing = { .first = 1 };
+    char text[64];
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        cq_auto(json) struct json *root = NULL;
+        cq_auto(buf) struct cq_buf buf = { 0 };
+
+        buf_init(&buf, 4096);
+        snprintf(text, sizeof text, "{\"parts\":%s}", good[i].number);
+        CHECK_EQ(json_parse(span_str(text), &root, NULL), CQ_OK);
+        CHECK(json_members_read(root, &members, &thing, &lists) == NULL);
+        CHECK_EQ_ROW(good[i].number, thing.small, good[i].parts);
+        json_members_write(&buf, &members, &thing);
+        snprintf(text, sizeof text, "\"parts\":%s", good[i].written);
+        CHECK_SPAN(buf, text);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        cq_auto(json) struct json *root = NULL;
+
+        snprintf(text, sizeof text, "{\"parts\":%s}", bad[i]);
+        CHECK_EQ(json_parse(span_str(text), &root, NULL), CQ_OK);
+        CHECK_STR(json_members_read(root, &members, &thing, &lists), "parts: -90 to 90");
+    }
+}
+
 TEST(lists_of_ids_and_of_texts_go_both_ways)
 {
     static const struct json_member rows[] = {

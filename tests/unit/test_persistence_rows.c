@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "schemas/contents.h"
 #include "schemas/names.h"
 #include "sinks/persistence/rows.h"
 #include "sinks/persistence/tables.h"
@@ -101,6 +102,46 @@ TEST(a_block_ends_a_stay_and_changes_the_chat_for_nobody)
     while (rows->ops_n + 2 <= ROWS_OPS)
         CHECK_EQ(rows_chat_event(rows, &off), CQ_OK);
     CHECK_EQ(rows_chat_event(rows, &off), CQ_AGAIN);
+}
+
+/* What is rendered has room of its own, and ends a transaction as a table does. */
+TEST(a_message_keeps_what_it_shows)
+{
+    struct rows *rows = fresh_rows();
+    struct chat_event one = message(CHAT, A, 0, 5), two = message(CHAT, A, 0, 6);
+    struct message_accepted *accepted = &one.event.u.message_accepted;
+    enum cq_status st = CQ_OK;
+    char long_name[CONTENTS_TEXT_MAX];
+
+    accepted->has_contents = accepted->contents.has_location = true;
+    accepted->contents.location = (struct location){ .latitude = 10000000, .longitude = 0 };
+    CHECK_EQ(rows_chat_event(rows, &one), CQ_OK);
+    CHECK_EQ(rows_chat_event(rows, &two), CQ_OK);
+    CHECK_SPAN(rows->messages.v[0].contents, "\"location\":{\"latitude\":1,\"longitude\":0}");
+    CHECK(!rows->messages.v[0].no_contents && rows->messages.v[1].no_contents);
+    CHECK(rows->messages.v[0].shown.no_text && rows->messages.v[0].shown.no_media);
+    accepted->has_preview = accepted->preview.has_media_id = true;
+    accepted->preview.url = span_str("https://a");
+    accepted->preview.media_id = ID(7);
+    CHECK_EQ(rows_chat_event(rows, &one), CQ_OK);
+    CHECK_SPAN(
+        rows->messages.v[2].shown.text,
+        "\"preview\":{\"url\":\"https://a\",\"mediaId\":\"07000000-0000-0000-0000-000000000000\"}");
+    CHECK(id_eq(rows->messages.v[2].shown.media, ID(7)) && !rows->messages.v[2].shown.no_media);
+    accepted->has_preview = false;
+    memset(long_name, 'x', sizeof long_name);
+    accepted->contents.location.has_name = true;
+    accepted->contents.location.name = span_of(long_name, sizeof long_name / 2);
+    for (int64_t seq = 7; st == CQ_OK; seq++) {
+        one.seq = seq;
+        st = rows_chat_event(rows, &one);
+    }
+    CHECK_EQ(st, CQ_AGAIN);
+    CHECK(rows->messages.n > 500 && rows->messages.n < ROWS_MESSAGES);
+    rows_clear(rows);
+    CHECK_EQ(rows_chat_event(rows, &one), CQ_OK);
+    accepted->contents.location.name = span_of(long_name, sizeof long_name);
+    CHECK_EQ(rows_chat_event(rows, &one), CQ_POISON); /* no validation lets it through */
 }
 
 TEST(a_message_keeps_what_it_answers_and_whom_it_mentions)

@@ -116,6 +116,21 @@ TEST(a_caption_is_shown_and_what_is_none_is_not)
     CHECK_STR(shown("\"type\":\"text\",\"caption\":\"hello\"}", false), "Nachricht");
 }
 
+TEST(a_place_and_a_card_are_named)
+{
+    CHECK_STR(shown("\"type\":\"text\",\"content\":\"\",\"shows\":\"location\"}", false),
+              "Standort");
+    CHECK_STR(shown("\"type\":\"text\",\"content\":\"here\",\"shows\":\"location\"}", true),
+              "Ann: Standort: here");
+    CHECK_STR(shown("\"type\":\"text\",\"content\":\"Bob\",\"shows\":\"contact\"}", false),
+              "Kontakt: Bob");
+    CHECK_STR(shown("\"type\":\"audio\",\"caption\":\"\",\"shows\":\"voice\"}", false),
+              "Sprachnachricht");
+    CHECK_STR(shown("\"type\":\"audio\",\"caption\":\"a\"}", true), "Ann: Audio: a");
+    CHECK_STR(shown("\"type\":\"text\",\"content\":\"a\",\"shows\":\"more\"}", false), "a");
+    CHECK_STR(shown("\"type\":\"text\",\"content\":\"a\",\"shows\":7}", false), "a");
+}
+
 TEST(what_concerns_the_reader_is_said_before_the_text)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(64 * 1024);

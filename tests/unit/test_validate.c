@@ -38,7 +38,8 @@ TEST(a_verdict_names_the_field_and_what_it_may_be)
     struct chat_action action = message("c1", span_str(""));
     struct user_action user_action = { .user_id = { { 1 } } };
 
-    CHECK_STR(validate_chat(&action), "content: empty only with a mediaId");
+    CHECK_STR(validate_chat(&action),
+              "content: empty only with a mediaId, a location or a contact");
     action.chat_id = (struct cq_id){ { 0 } };
     CHECK_STR(validate_chat(&action), "chatId: an id that is not zero");
     action = message("a b", span_str("hi"));
@@ -356,6 +357,126 @@ TEST(what_a_message_says_beside_its_content_keeps_its_bounds)
     CHECK_STR(field_of(validate_chat(&action)), "seq");
     sent->reply_to = (struct quoted){ { { 0 } }, 1 };
     CHECK_STR(field_of(validate_chat(&action)), "id");
+}
+
+TEST(what_a_message_shows_keeps_its_bounds)
+{
+    static struct cq_span numbers[LIMIT_CARD_NUMBERS + 1];
+    static const uint8_t waveform[LIMIT_VOICE_WAVEFORM_BYTES];
+    struct chat_action action = message("c1", span_str(""));
+    struct message_sent *sent = &action.action.u.message_sent;
+    struct location *place = &sent->contents.location;
+    struct card *card = &sent->contents.contact;
+
+    CHECK_STR(field_of(validate_chat(&action)), "content");
+    sent->has_contents = true;
+    CHECK_STR(validate_chat(&action), "contents: a location, a contact or a voice");
+    sent->contents.has_location = true;
+    *place = (struct location){ .latitude = -900000000, .longitude = 1800000000 };
+    CHECK(validate_chat(&action) == NULL);
+    place->latitude--;
+    CHECK_STR(field_of(validate_chat(&action)), "latitude");
+    place->latitude++;
+    place->longitude++;
+    CHECK_STR(field_of(validate_chat(&action)), "longitude");
+    place->longitude = 0;
+    place->has_accuracy = true;
+    place->accuracy = -1;
+    CHECK_STR(field_of(validate_chat(&action)), "accuracy");
+    place->accuracy = LIMIT_LOCATION_ACCURACY_MAX;
+    place->has_name = place->has_address = true;
+    place->name = span_str("a\nb");
+    CHECK_STR(field_of(validate_chat(&action)), "name");
+    place->name = span_str("Caf\xC3\xA9");
+    place->address = span_str("\xE2\x80\xAE");
+    CHECK_STR(field_of(validate_chat(&action)), "address");
+    place->address = span_str("Street 1");
+    CHECK(validate_chat(&action) == NULL);
+    sent->type = MESSAGE_TYPE_DOCUMENT;
+    CHECK_STR(validate_chat(&action), "location, contact: only with type text");
+    sent->type = MESSAGE_TYPE_TEXT;
+    sent->contents.has_contact = true;
+    numbers[0] = span_str("+49 30 1234");
+    *card = (struct card){ .name = span_str("Ann"), .numbers = numbers, .numbers_n = 1 };
+    CHECK_STR(validate_chat(&action), "contents: a location, a contact or a voice");
+    sent->contents.has_location = false;
+    CHECK(validate_chat(&action) == NULL);
+    card->numbers_n = 0;
+    CHECK_STR(validate_chat(&action), "numbers: 1 to 5 items");
+    card->numbers_n = LIMIT_CARD_NUMBERS + 1;
+    CHECK_STR(validate_chat(&action), "numbers: 1 to 5 items");
+    card->numbers_n = 2;
+    CHECK_STR(field_of(validate_chat(&action)), "numbers");
+    numbers[1] = span_str("\x1b[2J");
+    CHECK_STR(field_of(validate_chat(&action)), "numbers");
+    card->numbers_n = 1;
+    card->has_user_id = true;
+    CHECK_STR(field_of(validate_chat(&action)), "userId");
+    card->user_id.b[0] = 1;
+    CHECK(validate_chat(&action) == NULL);
+    sent->contents =
+        (struct contents){ .has_voice = true, .voice = { 1, span_of(waveform, sizeof waveform) } };
+    sent->type = MESSAGE_TYPE_AUDIO;
+    CHECK_STR(validate_chat(&action), "voice: only with type audio and its mediaId");
+    sent->has_media_id = true;
+    sent->media_id.b[0] = 1;
+    CHECK(validate_chat(&action) == NULL);
+    sent->type = MESSAGE_TYPE_VIDEO;
+    CHECK_STR(validate_chat(&action), "voice: only with type audio and its mediaId");
+    sent->type = MESSAGE_TYPE_AUDIO;
+    sent->contents.voice.waveform.n--;
+    CHECK_STR(field_of(validate_chat(&action)), "waveform");
+    sent->contents.voice.waveform.n++;
+    sent->contents.voice.duration_ms = 0;
+    CHECK_STR(field_of(validate_chat(&action)), "durationMs");
+    sent->contents.voice.duration_ms = LIMIT_VOICE_DURATION_MS_MAX + 1;
+    CHECK_STR(field_of(validate_chat(&action)), "durationMs");
+}
+
+TEST(a_preview_is_of_an_address_in_the_text)
+{
+    static const struct {
+        const char *text, *url, *why; /* the field that is wrong; NULL: none */
+    } rows[] = {
+        { "see https://a.example/b", "https://a.example/b", NULL },
+        { "https://a.example/b", "https://a.example", NULL },
+        { "see http://a.example", "http://a.example", NULL },
+        { "see https://a.example/b", "https://b.example", "url" },
+        { "", "https://a.example", "url" },
+        { "javascript:alert(1)", "javascript:alert(1)", "url" },
+        { "https://", "https://", "url" },
+        { "HTTPS://A.EXAMPLE", "HTTPS://A.EXAMPLE", "url" },
+        { "https://a.example b", "https://a.example b", "url" },
+        { "https://a.example\n", "https://a.example\n", "url" },
+        { "https://a.\xE2\x80\xAE.example", "https://a.\xE2\x80\xAE.example", "url" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct chat_action action = message("c1", span_str(rows[i].text));
+        struct message_sent *sent = &action.action.u.message_sent;
+        struct message_rewritten *edit = &action.action.u.message_rewritten;
+        struct target target = { .from = { { 1 } }, .client_id = span_str("c"), .seq = 1 };
+        const char *why;
+
+        sent->has_contents = sent->contents.has_location = !rows[i].text[0];
+        sent->has_preview = true;
+        sent->preview.url = span_str(rows[i].url);
+        why = validate_chat(&action);
+        CHECK_STR(why ? field_of(why) : "", rows[i].why ? rows[i].why : "");
+        if (!rows[i].text[0])
+            continue; /* an edit has a text */
+        action.action.kind = CHAT_ACTION_MESSAGE_REWRITTEN;
+        *edit = (struct message_rewritten){ .target = target,
+                                            .content_type = span_str("text/plain"),
+                                            .content = span_str(rows[i].text),
+                                            .has_preview = true,
+                                            .preview.url = span_str(rows[i].url) };
+        why = validate_chat(&action);
+        CHECK_STR(why ? field_of(why) : "", rows[i].why ? rows[i].why : "");
+        edit->has_key_id = true; /* nobody can tell what such a text has */
+        edit->key_id = span_str("k");
+        CHECK_STR(field_of(validate_chat(&action)), "url");
+    }
 }
 
 TEST(forwards_are_counted_up_to_a_limit)

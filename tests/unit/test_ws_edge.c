@@ -165,6 +165,28 @@ TEST(client_send_says_what_it_answers_whom_it_mentions_and_that_it_is_forwarded)
     CHECK_EQ(SEND_WITH("\"mentions\":[]"), CQ_OK);
     CHECK(!sent->has_reply_to && !sent->mentions_n && !sent->has_forwarded);
     client_frame_release(&frame);
+    CHECK(!sent->has_contents);
+    CHECK_EQ(SEND_WITH("\"location\":{\"latitude\":1.5,\"longitude\":-2,\"accuracy\":7}"), CQ_OK);
+    CHECK(sent->has_contents && sent->contents.has_location && !sent->contents.has_contact);
+    CHECK_EQ(sent->contents.location.latitude, 15000000);
+    CHECK_EQ(sent->contents.location.accuracy, 7);
+    client_frame_release(&frame);
+    CHECK_EQ(SEND_WITH("\"contact\":{\"name\":\"Ann\",\"numbers\":[\"1\",\"2\"]}"), CQ_OK);
+    CHECK_EQ(sent->contents.contact.numbers_n, 2);
+    CHECK(!sent->contents.contact.has_user_id);
+    client_frame_release(&frame);
+    CHECK_EQ(SEND_WITH("\"preview\":{\"url\":\"https://a\",\"title\":\"A\"}"), CQ_OK);
+    CHECK(sent->has_preview && sent->preview.has_title && !sent->preview.has_media_id);
+    client_frame_release(&frame);
+    CHECK_EQ(SEND_WITH("\"preview\":{\"title\":\"A\"}"), CQ_POISON);
+    CHECK(strncmp(why, "preview: a url", 14) == 0);
+    client_frame_release(&frame);
+    CHECK_EQ(SEND_WITH("\"location\":{\"latitude\":91,\"longitude\":0}"), CQ_POISON);
+    CHECK(strncmp(why, "location: latitude -90 to 90", 28) == 0);
+    client_frame_release(&frame);
+    CHECK_EQ(SEND_WITH("\"contact\":{\"name\":\"Ann\",\"numbers\":[]}"), CQ_POISON);
+    CHECK_STR(why, "contact: a name, 1 to 5 numbers, and a userId if it is known");
+    client_frame_release(&frame);
     CHECK_EQ(SEND_WITH("\"replyTo\":{\"id\":\"" U2 "\"}"), CQ_POISON);
     CHECK_STR(why, "replyTo: the id and the seq of a message");
     client_frame_release(&frame);
@@ -300,7 +322,7 @@ TEST(replies_are_whole_websocket_frames)
     reply_welcome(&out);
     CHECK_SPAN(
         span_of(out.p + 4, out.n - 4),
-        "{\"t\":\"welcome\",\"capabilities\":[\"replies\",\"mentions\",\"forwards\",\"edits\","
+        "{\"t\":\"welcome\",\"capabilities\":[\"replies\",\"mentions\",\"forwards\",\"locations\",\"contacts\",\"previews\",\"voices\",\"edits\","
         "\"deletions\",\"reactions\",\"typing\",\"presence\",\"privacy\",\"blocks\",\"readReceipts\",\"timers\",\"hiding\",\"marks\",\"drafts\",\"descriptions\",\"rights\",\"pins\",\"stars\",\"search\",\"links\",\"invites\",\"groupPictures\",\"lines\"],\"limits\":{"
         "\"contentBytes\":32768,\"clientIdChars\":64,\"mentions\":32,\"frameBytes\":65536}}");
     buf_release(&out);

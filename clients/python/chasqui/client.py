@@ -108,7 +108,7 @@ class Client:
     async def send(self, content: str, chat_id: str | None = None, peer: str | None = None, client_id: str | None = None,
                    kind: str = "text", **beside) -> dict:
         """A message, to a group's chat_id or to another user (`peer`). Its own `message` frame, once it has its place; Refused or
-        Full else. It is sent until then, whatever becomes of the socket. `beside`: mediaId, replyTo, mentions, forwardedFrom."""
+        Full else. It is sent until then, whatever becomes of the socket. `beside`: mediaId, replyTo, mentions, forwardedFrom, location, contact, voice, preview."""
         return await self._submit({"t": "message.send", "content": content, "type": kind, **beside}, chat_id, peer, client_id)
 
     async def reply(self, message: dict, content: str, **beside) -> dict:

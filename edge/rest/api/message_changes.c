@@ -7,9 +7,11 @@
  */
 #include "edge/rest/api/chats.h"
 #include "edge/rest/api/fields.h"
+#include "edge/rest/api/messages.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/render/messages.h"
+#include "schemas/contents.h"
 #include "schemas/names.h"
 
 static const char reaction_rule[] =
@@ -19,6 +21,8 @@ static const char late[] = "stored, but not visible yet: read the message again 
 struct change_ask {
     struct chat_view view;
     struct cq_span client_id, content;
+    struct preview preview;
+    bool has_preview;
     enum edit_known known;   /* of such an edit, by the last look */
     struct cq_span reaction; /* empty: it is taken back */
 };
@@ -59,6 +63,8 @@ static struct target target_of(struct call *call, const struct message_row *row)
 
 static const struct json_member edit_rows[] = {
     JSON_MEMBER("content", JSON_TEXT, struct change_ask, content, .rule = "content: must be text"),
+    JSON_OPTIONAL("preview", JSON_OBJECT, struct change_ask, preview, has_preview,
+                  .items = &preview_members, .rule = preview_rule),
     JSON_MEMBER("clientId", JSON_TEXT, struct change_ask, client_id, .optional = true,
                 .good = client_id_good,
                 .rule = "clientId: 1 to " LIMIT_CLIENT_ID_BYTES_TEXT
@@ -85,9 +91,9 @@ static enum call_next with_edit(struct call *call, struct pg *db, struct change_
                                 message_fn *then)
 {
     struct cq_id chat = call->request.path_id[0];
-    enum cq_status st = view_edit(db, chat, call->request.path_id[1],
-                                  change_id(chat, call->request.who.user, ask->client_id),
-                                  ask->content, &ask->known);
+    enum cq_status st = view_edit(
+        db, chat, call->request.path_id[1], change_id(chat, call->request.who.user, ask->client_id),
+        ask->content, ask->has_preview ? &ask->preview : NULL, &ask->known);
 
     return st == CQ_OK ? with_message(call, db, ask, then) : call_database(call, st);
 }
@@ -134,13 +140,20 @@ static enum call_next submit_edit(struct call *call, const struct change_ask *as
     sent->action.u.message_rewritten =
         (struct message_rewritten){ .target = target_of(call, row),
                                     .content_type = span_str("text/plain"),
-                                    .content = ask->content };
+                                    .content = ask->content,
+                                    .has_preview = ask->has_preview,
+                                    .preview = ask->preview };
     return CALL_GO_ON;
 }
 
 static enum call_next begin_edit(struct call *call, struct pg *db, void *asked)
 {
-    return with_edit(call, db, asked, submit_edit);
+    const struct change_ask *ask = asked;
+    enum call_next next = ask->has_preview && ask->preview.has_media_id
+                              ? message_check_media(call, db, ask->preview.media_id)
+                              : CALL_GO_ON;
+
+    return next == CALL_GO_ON ? with_edit(call, db, asked, submit_edit) : next;
 }
 
 /* Of a message that was deleted meanwhile no edit is known any more. */

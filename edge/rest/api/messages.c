@@ -6,6 +6,7 @@
 #include "edge/rest/api/chat_pages.h"
 #include "edge/rest/api/chats.h"
 #include "edge/rest/api/fields.h"
+#include "edge/rest/api/messages.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/server/query.h"
@@ -13,12 +14,25 @@
 #include "edge/rest/view/media.h"
 #include "edge/rest/view/users.h"
 #include "ingest/validate.h"
+#include "schemas/contents.h"
 #include "schemas/frame.h"
 #include "schemas/limits.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
 
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 200, NOT_GIVEN = -1 };
+
+enum call_next message_check_media(struct call *call, struct pg *db, struct cq_id media)
+{
+    bool is_own = false;
+    enum cq_status st = media_is_own(db, media, call->request.who.user, &is_own);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    return is_own ? CALL_GO_ON
+                  : call_error(call, 404, "not_found",
+                               "mediaId: upload it first, it must be your own");
+}
 
 /* ---- sending -------------------------------------------------------------------------- */
 
@@ -51,6 +65,9 @@ static const struct json_member send_rows[] = {
                 .n_off = offsetof(struct send_ask, message.mentions_n),
                 .most = LIMIT_MESSAGE_SENT_MENTIONS,
                 .rule = "mentions: at most " LIMIT_MESSAGE_SENT_MENTIONS_TEXT " user ids"),
+    JSON_SPREAD_OF(struct send_ask, message.contents, &contents_members),
+    JSON_OPTIONAL("preview", JSON_OBJECT, struct send_ask, message.preview, message.has_preview,
+                  .items = &preview_members, .rule = preview_rule),
     JSON_OPTIONAL("forwardedFrom", JSON_NUMBER, struct send_ask, forwarded_from, has_forwarded_from,
                   .most = SEQ_MAX,
                   .rule = "forwardedFrom: how often it was forwarded before, from 0"),
@@ -67,8 +84,10 @@ static enum call_next parse_message(struct call *call, void *asked)
         ask->client_id = arena_copy(call->arena, span_str(call->request.id));
     if (message->has_media_id && message->type == MESSAGE_TYPE_TEXT)
         return call_bad_request(call, "%s", media_rule);
-    if (!message->content.n && !message->has_media_id)
-        return call_bad_request(call, "content: required, unless there is a mediaId");
+    message->has_contents = contents_any(&message->contents);
+    if (!message->content.n && !message->has_media_id && !message->has_contents)
+        return call_bad_request(
+            call, "content: required, unless there is a mediaId, a location or a contact");
     if (message->content.n > LIMIT_CONTENT_BYTES)
         return call_error(call, 413, "too_large", "content: %d KiB at most",
                           LIMIT_CONTENT_BYTES / 1024);
@@ -146,17 +165,12 @@ static enum call_next open_chat(struct call *call, struct pg *db, const struct s
 static enum call_next check_media(struct call *call, struct pg *db,
                                   const struct message_sent *message)
 {
-    bool is_own = false;
-    enum cq_status st;
+    enum call_next next =
+        message->has_media_id ? message_check_media(call, db, message->media_id) : CALL_GO_ON;
 
-    if (!message->has_media_id)
-        return CALL_GO_ON;
-    st = media_is_own(db, message->media_id, call->request.who.user, &is_own);
-    if (st != CQ_OK)
-        return call_database(call, st);
-    return is_own ? CALL_GO_ON
-                  : call_error(call, 404, "not_found",
-                               "mediaId: upload it first, it must be your own");
+    return next == CALL_GO_ON && message->has_preview && message->preview.has_media_id
+               ? message_check_media(call, db, message->preview.media_id)
+               : next;
 }
 
 static enum call_next begin_send(struct call *call, struct pg *db, void *asked)

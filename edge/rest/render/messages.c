@@ -60,6 +60,10 @@ void render_message(struct cq_buf *out, const struct message_row *row)
         out_ids(out, "mentions", row->mentions, row->mentions_n);
     if (row->forwarded)
         out_i64(out, "forwarded", row->forwarded);
+    if (row->contents.n) {
+        buf_add_byte(out, ',');
+        buf_add_span(out, row->contents);
+    }
     out_i64(out, "sentAt", row->sent_at_ms);
     out_time(out, "deliveredAt", row->delivered_at_ms);
     out_time(out, "seenAt", row->seen_at_ms);

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/view/messages.h"
 
+#include "schemas/contents.h"
+
 enum {
     PARAMS_BYTES = 512,
     COL_REPLY = 20,
     COL_MENTIONS = 22,
     COL_FORWARDED,
     COL_REACTIONS,
-    COL_EXPIRES = 27
+    COL_EXPIRES = 27,
+    COL_CONTENTS = 30,
+    COL_SENT /* beside the columns of a message */
 };
 
 /* ---- one ------------------------------------------------------------------------------ */
@@ -58,6 +62,7 @@ struct message_row message_at(const struct pg_result *rows, int row, int col)
         .expires_at_ms = pg_i64(rows, row, col + COL_EXPIRES),
         .gone = (enum message_gone)pg_i64(rows, row, col + COL_EXPIRES + 1),
         .starred = pg_bool(rows, row, col + COL_EXPIRES + 2),
+        .contents = pg_bytes(rows, row, col + COL_CONTENTS),
     };
 }
 
@@ -73,6 +78,17 @@ static bool same_beside(const struct message_row *row, const struct message_sent
            (id_eq(row->reply.id, want->reply_to.id) && row->reply.seq == want->reply_to.seq);
 }
 
+/* What was sent beside the text, as the view keeps it. */
+static bool same_contents(struct cq_span kept, const struct message_sent *want)
+{
+    cq_auto(buf) struct cq_buf text = { 0 };
+
+    buf_init(&text, CONTENTS_TEXT_MAX + PREVIEW_TEXT_MAX);
+    contents_write(&text, &want->contents);
+    preview_write(&text, want->has_preview ? &want->preview : NULL);
+    return !text.failed && span_eq(kept, buf_span(&text));
+}
+
 bool message_was(const struct pg_result *rows, const struct message_sent *want)
 {
     struct message_row row = message_at(rows, 0, 0);
@@ -80,13 +96,13 @@ bool message_was(const struct pg_result *rows, const struct message_sent *want)
 
     return row.deleted || row.gone ||
            (row.type == want->type && id_eq(row.media_id, media) &&
-            span_eq(pg_bytes(rows, 0, VIEW_MESSAGE_COLUMNS_N), want->content) &&
-            same_beside(&row, want));
+            span_eq(pg_bytes(rows, 0, COL_SENT), want->content) &&
+            same_contents(pg_bytes(rows, 0, COL_SENT + 1), want) && same_beside(&row, want));
 }
 
 /* $1 id, $2 part, $3 reader, $4 chat; and what was sent. */
 static const char sql_message[] = "SELECT " VIEW_MESSAGE_COLUMNS(
-    "$3") ", l.content FROM view.messages l "
+    "$3") ", l.content, concat_ws(',', l.contents, l.preview) FROM view.messages l "
           "CROSS JOIN LATERAL view.message_for(l.part, l.chat_id, l.seq, $3) m " VIEW_MESSAGE_TICKED
           "WHERE l.part = $2 AND l.id = $1 AND l.chat_id = $4";
 
@@ -103,11 +119,11 @@ enum cq_status view_message(struct pg *db, struct cq_id chat, struct cq_id id, s
     return pg_run_once(db, sql_message, &params, ret);
 }
 
-/* $1 part, $2 chat, $3 message, $4 edit, $5 content. An id that came again after more than ten minutes has
+/* $1 part, $2 chat, $3 message, $4 edit, $5 content, $6 what an edit says. An id that came again after more than ten minutes has
  * two edits: either of them is it. A version without a row of view.edits was written before there were such rows:
  * the newest, if it says the same, counts as this edit. */
 static const char sql_edit[] =
-    "SELECT coalesce(bool_or(e.said = sha256($5)), bool_or(n.content = $5 AND NOT EXISTS ("
+    "SELECT coalesce(bool_or(e.said = sha256($6)), bool_or(n.content = $5 AND NOT EXISTS ("
     "SELECT 1 FROM view.edits o WHERE o.part = l.part AND o.chat_id = l.chat_id "
     "AND o.target = l.seq AND o.seq = n.seq)) OR NULL) FROM view.messages l "
     "LEFT JOIN view.edits e ON e.part = l.part AND e.chat_id = l.chat_id AND e.target = l.seq "
@@ -117,18 +133,31 @@ static const char sql_edit[] =
     "WHERE l.part = $1 AND l.chat_id = $2 AND l.id = $3";
 
 enum cq_status view_edit(struct pg *db, struct cq_id chat, struct cq_id message, struct cq_id edit,
-                         struct cq_span content, enum edit_known *ret)
+                         struct cq_span content, const struct preview *preview,
+                         enum edit_known *ret)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
+    cq_auto(buf) struct cq_buf said = { 0 }, text = { 0 };
     struct pg_params params;
     enum cq_status st;
 
-    pg_params_init(&params, PARAMS_BYTES + content.n);
+    buf_init(&text, PREVIEW_TEXT_MAX);
+    buf_init(&said, content.n + 1 + PREVIEW_TEXT_MAX);
+    buf_add_span(&said, content);
+    if (preview) { /* as sinks/persistence/changes.c has it */
+        preview_write(&text, preview);
+        buf_add_byte(&said, 0);
+        buf_add_span(&said, buf_span(&text));
+    }
+    if (said.failed || text.failed)
+        return CQ_AGAIN;
+    pg_params_init(&params, PARAMS_BYTES + content.n + said.n);
     pg_add_i32(&params, id_part(chat));
     pg_add_uuid(&params, chat);
     pg_add_uuid(&params, message);
     pg_add_uuid(&params, edit);
     pg_add_bytea(&params, content);
+    pg_add_bytea(&params, buf_span(&said));
     st = pg_run_once(db, sql_edit, &params, &rows);
     if (st != CQ_OK)
         return st;

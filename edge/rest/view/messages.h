@@ -28,14 +28,15 @@
                 "view.media_json(m.media_id, m.sender_id) END, m.until, m.edited_seq, m.edited_at, "   \
                 "m.deleted, m.deleted_seq, m.deleted_by, m.deleted_at, "                               \
                 "m.reply_id, m.reply_seq, m.mentions, m.forwarded, m.reactions, m.my_reaction, "       \
-                "m.my_reaction_seq, m.expires_at, m.gone, m.starred"
+                "m.my_reaction_seq, m.expires_at, m.gone, m.starred, "                                 \
+                "view.contents_of(m.part, m.chat_id, m.seq, m.edited_seq, m.deleted OR m.gone <> 0)"
 
 /** What these columns want behind m in FROM: when all others had the message, and had read it. */
 #define VIEW_MESSAGE_TICKED \
     "CROSS JOIN LATERAL view.ticked_at(m.part, m.chat_id, m.seq, m.sender_id) ticked "
 
 /** How many columns these are: what a statement adds after them begins there. */
-enum { VIEW_MESSAGE_COLUMNS_N = 30 };
+enum { VIEW_MESSAGE_COLUMNS_N = 31 };
 
 /** Why a reader sees nothing of a message any more, as view.message_for() says it. */
 enum message_gone { GONE_NOT, GONE_EXPIRED, GONE_HIDDEN };
@@ -64,6 +65,7 @@ struct message_row {
     int64_t expires_at_ms;      /* 0: never */
     enum message_gone gone;     /* `content` is empty then, and there is no file */
     bool starred;               /* by the reader */
+    struct cq_span contents; /* what it shows beside its text, as members of JSON; empty: nothing */
 };
 
 struct message_row message_at(const struct pg_result *rows, int row, int col);
@@ -84,11 +86,11 @@ enum edit_known {
     EDIT_OTHER, /* its id stands for another content */
 };
 
-/** Whether a message has been edited under the id `edit` of change_id(), and to `content`. Of a message that
+/** Whether a message has been edited under the id `edit` of change_id(), and to `content` and `preview` (NULL: none). Of a message that
  * was deleted, or whose time is over, nothing is known. */
 CQ_MUST_CHECK enum cq_status view_edit(struct pg *db, struct cq_id chat, struct cq_id message,
                                        struct cq_id edit, struct cq_span content,
-                                       enum edit_known *ret);
+                                       const struct preview *preview, enum edit_known *ret);
 
 /** Where messages of a chat are: a row each, in the order of `ids`; of what `reader` may not see, an empty one. */
 CQ_MUST_CHECK enum cq_status view_places(struct pg *db, struct cq_id chat, const struct cq_id *ids,
