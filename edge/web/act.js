@@ -13,6 +13,7 @@ import { errorWords, preview, REACTIONS, titleOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const MINUTE_MS = 60000;
+const LOAD_AGAIN_MS = 30000; // a part that the screen wants by itself
 const SCREENS = { // rarely needed: loaded then
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
   search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"),
@@ -26,7 +27,10 @@ export class Act {
     this.screens = {}; // name → promise
     view.lost = () => this.#noContext();
     view.refill = () => this.#fill();
-    view.load = (name) => void this.screen(name).catch(() => {}); // tried again when it is drawn again
+    const failed = new Map(); // name → when
+    view.load = (name) => {
+      if (Date.now() - (failed.get(name) ?? -Infinity) > LOAD_AGAIN_MS) this.screen(name).catch(() => failed.set(name, Date.now()));
+    };
   }
 
   end() {
@@ -247,6 +251,11 @@ export class Act {
     const entries = [{ text: direct ? "Contact info" : "Group info", run: act(() => this.#open("info")) }];
     if (engine.can.has("search")) entries.push({ text: "Search in this chat", run: act(() => this.#open("search", "inside")) });
     if (!chat.left) entries.push({ text: isMuted(chat) ? "Unmute" : "Mute", run: act(() => this.#open("menus", "mute")) });
+    if (engine.can.has("marks") && !chat.left) {
+      const { pinnedSeq, archived } = chat.marks;
+      entries.push({ text: pinnedSeq ? "Unpin" : "Pin to the top", run: act(() => engine.mark(chat, { pinned: !pinnedSeq })) });
+      entries.push({ text: archived ? "Take out of the archive" : "Archive", run: act(() => engine.mark(chat, { archived: !archived })) });
+    }
     if (engine.can.has("timers") && !chat.left) entries.push({ text: "Disappearing messages", run: act(() => this.#open("info", "timer")) });
     if (direct && engine.can.has("blocks")) {
       entries.push(chat.blocked ? { text: "Unblock", run: act(() => this.unblock()) } : { text: "Block", className: "plain danger", run: act(() => this.block()) });
@@ -292,6 +301,7 @@ export class Act {
     if (this.engine.openChat !== chat.chatId) this.open(chat.chatId);
     this.view.thread.target = { chatId: chat.chatId, id: to.id };
     const found = await this.engine.locate(chat, to);
+    if (!found) this.view.thread.target = null;
     if (!found) throw new ApiError(404, "gone", "That message is not there any more, or not for you to see.", 0);
     this.view.later();
   }

@@ -519,15 +519,15 @@ export class Engine {
     this.looks.show(chat || null);
     if (!chat) return;
     if (chat.kind === "group" || !chat.known) this.#describe(chatId);
-    this.#reach(chat);
+    this.reach(chat);
     if (this.model.flagged(chat) && !chat.unread) this.mark(chat, { markedUnread: false }).catch(() => {}); // it stays marked then
   }
 
   /** Hold a page of the chat, and all of it that is unread. */
-  async #reach(chat) {
+  async reach(chat) {
     const enough = () => chat.all || (chat.unread ? this.model.holdsUnread(chat) : chat.messages.length >= PAGE);
     chat.finding = chat.unread > 0 && this.state === "on";
-    for (let i = 0; i < REACH_PAGES && this.openChat === chat.chatId && !enough(); i++) {
+    for (let i = 0; i < REACH_PAGES && this.openChat === chat.chatId && !chat.away && !enough(); i++) {
       if (!(await this.older(chat, chat.unread ? CATCH_UP_PAGE : PAGE))) break;
     }
     chat.finding = false;
@@ -567,15 +567,16 @@ export class Engine {
 
   /** One page of history. True when it came. */
   async older(chat, limit = CATCH_UP_PAGE) {
-    const shown = this.model.shown(chat);
+    const { away } = chat;
+    const shown = away ?? chat;
     if (chat.loading || shown.all) return false;
     chat.loading = true;
     try {
       const before = this.model.oldest(chat);
       const query = before ? `before=${before}&limit=${limit}` : `limit=${limit}`;
       const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`, undefined, 3);
-      if (shown !== this.model.shown(chat)) return false; // somewhere else by now
-      if (chat.away) this.model.aside(chat, page.messages, true);
+      if (away && away !== chat.away) return false; // somewhere else by now
+      if (away) this.model.aside(chat, page.messages, true);
       else for (const m of page.messages) this.model.message(m, false);
       this.model.quoting(chat, new Set(page.messages.map((m) => m.id)));
       this.#expire();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Files before they are sent: looked at, with a caption, and taken back where they are not wanted. Then on their way.
+import { may } from "./marks.js";
 import { el } from "./util.js";
 import { bytes, tooLarge } from "./words.js";
 
@@ -29,7 +30,7 @@ export class Files {
 
   /** Show what would be sent to the chat. */
   pick(chat, files) {
-    if (!chat || chat.left || chat.blocked || !files.length) return;
+    if (!chat || chat.blocked || !may(chat, "send") || !files.length) return;
     this.#chat = chat;
     for (const file of files.slice(0, FILES_MAX - this.#picked.length)) {
       const type = typeOf(file);

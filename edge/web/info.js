@@ -2,8 +2,9 @@
 // What a chat is: its person or its members, how long its messages stay, and what can be done about it. Loaded when it is opened.
 import { ask, hide, put } from "./keys.js";
 import { may, rightOf } from "./marks.js";
+import { linked } from "./row.js";
 import { el } from "./util.js";
-import { errorWords, nameOf, RIGHT_WORDS, TIMERS, timerWords, titleOf } from "./words.js";
+import { errorWords, nameOf, parts, RIGHT_WORDS, TIMERS, timerWords, titleOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const WHOSE = { everyone: "Everyone", admins: "Only admins" };
@@ -71,7 +72,7 @@ export class Screen {
     hide($("add-form"), direct || !may(chat, "add"));
     for (const id of ["members", "members-title"]) hide($(id), direct);
     hide($("info-description"), direct || chat.left || !can("descriptions") || !(chat.description || may(chat, "info")));
-    put($("description-text"), chat.description);
+    $("description-text").replaceChildren(...linked(parts(chat.description)));
     hide($("description-text"), !chat.description);
     this.#writing(!$("description-form").hidden && may(chat, "info"));
     hide($("info-rights"), direct || chat.left || !can("rights"));

@@ -3,7 +3,7 @@
 import { arrange, hide, mark, put, reachable, roving } from "./keys.js";
 import { isMuted } from "./marks.js";
 import { el, icon } from "./util.js";
-import { nameOf, preview, TICKS, titleOf, when } from "./words.js";
+import { preview, shortNameOf, TICKS, titleOf, when } from "./words.js";
 
 export class List {
   #items = new Map(); // chatId → li
@@ -79,7 +79,7 @@ export class List {
     if (last.gone) return ["quiet", preview(last)];
     const mine = last.from === model.me;
     if (chat.kind === "group" && !mine) this.engine.wantNames([last.from]);
-    const who = mine ? "You: " : chat.kind === "group" ? `${nameOf(model, last.from)}: ` : "";
+    const who = mine ? "You: " : chat.kind === "group" ? `${shortNameOf(model, last.from)}: ` : "";
     return [last.deleted ? "quiet" : "", who + preview(last)];
   }
 

@@ -3,7 +3,7 @@
 import { hide, menu, put } from "./keys.js";
 import { may } from "./marks.js";
 import { el } from "./util.js";
-import { errorWords, nameOf, preview } from "./words.js";
+import { errorWords, preview, shortNameOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -47,7 +47,7 @@ export class Screen {
     }
     const pins = chat ? this.#pins(chat) : [];
     this.#at = pins.length ? this.#at % pins.length : 0;
-    const words = pins.map(({ m }) => [`${nameOf(this.model, m.from)}: `, preview(m)]);
+    const words = pins.map(({ m }) => [`${shortNameOf(this.model, m.from)}: `, preview(m)]);
     const key = JSON.stringify([this.#at, words]);
     if (key === this.#shown) return;
     this.#shown = key;
@@ -55,7 +55,7 @@ export class Screen {
     if (!pins.length) return;
     const title = pins.length > 1 ? `Pinned message ${this.#at + 1} of ${pins.length}` : "Pinned message";
     put($("pins-title"), title);
-    $("pins-text").replaceChildren(el("span", "dim", words[this.#at][0]), document.createTextNode(words[this.#at][1]));
+    $("pins-text").replaceChildren(el("span", "dim", words[this.#at][0]), el("bdi", "", words[this.#at][1]));
     $("pins-marks").replaceChildren(...pins.map((_, i) => el("span", i === pins.length - 1 - this.#at ? "now" : "")));
   }
 

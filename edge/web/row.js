@@ -12,18 +12,23 @@ function button(className, action, text, label) {
   return b;
 }
 
-function texts(place, content, whole) {
-  const key = `${whole ? "whole" : "folded"} ${content}`;
-  if (place.shown === key) return;
-  place.shown = key;
-  place.replaceChildren(...(whole ? parts(content) : beginning(content)).map(({ text, href }) => {
+/** Nodes for the parts of a text. */
+export function linked(all) {
+  return all.map(({ text, href }) => {
     if (!href) return document.createTextNode(text);
     const a = el("a", "", text);
     a.href = href;
     a.target = "_blank";
     a.rel = "noopener noreferrer";
     return a;
-  }));
+  });
+}
+
+function texts(place, content, whole) {
+  const key = `${whole ? "whole" : "folded"} ${content}`;
+  if (place.shown === key) return;
+  place.shown = key;
+  place.replaceChildren(...linked(whole ? parts(content) : beginning(content)));
 }
 
 export class Row {

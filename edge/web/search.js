@@ -3,7 +3,7 @@
 // Loaded when it is asked for.
 import { hide, mark, put, reachable, roving } from "./keys.js";
 import { el, icon } from "./util.js";
-import { errorWords, nameOf, preview, titleOf, when } from "./words.js";
+import { errorWords, nameOf, preview, shortNameOf, titleOf, when } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PAUSE_MS = 250; // in typing
@@ -14,6 +14,7 @@ const CHIPS_SHOWN = 3;
 const EMPTY_PAGES = 5; // in a row; then somebody has to ask for more
 const BEFORE_CHARS = 24; // of a text, before what was found
 const SHOWN_CHARS = 160;
+const LOOKED_CHARS = 2000; // of a text; the server looks at its first 1 KiB
 const UNFINISHED = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Arabic}\p{Script=Hebrew}\p{N}]$/u; // the word that is being typed
 
 /** Without case, accents and full width, and where each character stood. */
@@ -43,22 +44,24 @@ export function places(text, words) {
     }
   }
   found.sort((a, b) => a[0] - b[0] || b[1] - a[1]);
-  return found.filter(([from], i) => i === 0 || from >= Math.max(...found.slice(0, i).map(([, to]) => to)));
+  let end = 0;
+  return found.filter(([from, to]) => from >= end && (end = to));
 }
 
 /** `text` around what was found, which is marked. */
 function snippet(text, words) {
-  const flat = text.replace(/\s+/g, " ");
+  const flat = text.slice(0, LOOKED_CHARS).replace(/\s+/g, " ");
   const first = places(flat, words)[0]?.[0] ?? 0;
   const start = first > 2 * BEFORE_CHARS ? flat.indexOf(" ", first - BEFORE_CHARS) + 1 || first : 0;
   const cut = (start ? "…" : "") + flat.slice(Math.min(start, first), Math.min(start, first) + SHOWN_CHARS);
-  const parts = [];
+  const e = el("bdi");
   let at = 0;
   for (const [from, to] of places(cut, words)) {
-    parts.push(document.createTextNode(cut.slice(at, from)), el("mark", "", cut.slice(from, to)));
+    e.append(cut.slice(at, from), el("mark", "", cut.slice(from, to)));
     at = to;
   }
-  return [...parts, document.createTextNode(cut.slice(at))];
+  e.append(cut.slice(at));
+  return e;
 }
 
 export class Screen {
@@ -68,7 +71,8 @@ export class Screen {
   #from = ""; // userId
   #query = ""; // of the results that are shown
   #cursor = null;
-  #results = new Map(); // element → message
+  #messages = new WeakMap(); // element → message
+  #found = 0; // messages
   #stars = ""; // cursor of the starred ones
 
   constructor(act) {
@@ -127,7 +131,7 @@ export class Screen {
     clearTimeout(this.#timer);
     hide($("found"), !on);
     mark($("side"), "data-searching", on ? "yes" : null);
-    this.#results.clear();
+    this.#found = 0;
     this.#chips();
     put($("found-said"), "");
     $("found-list").replaceChildren(...(on ? this.#chats() : []));
@@ -188,7 +192,7 @@ export class Screen {
       const { item, button } = this.#item(chat, titleOf(this.model, chat), chat.last?.sentAt, []);
       button.dataset.chatId = chat.chatId;
       const last = this.model.lastOf(chat);
-      button.querySelector(".name").replaceChildren(...snippet(titleOf(this.model, chat), [this.#text]));
+      button.querySelector(".name").replaceChildren(snippet(titleOf(this.model, chat), [this.#text]));
       put(button.querySelector(".last"), last ? preview(last) : "");
       return item;
     });
@@ -249,15 +253,15 @@ export class Screen {
     this.#note("");
     $("found-list").querySelector(".more-line")?.remove();
     const items = found.map((m) => this.#message(m, this.#words));
-    if (items.length && !this.#results.size) items.unshift(el("li", "head", "Messages"));
+    if (items.length && !this.#found) items.unshift(el("li", "head", "Messages"));
     for (const m of found) this.engine.wantNames([m.from]);
     $("found-list").append(...items.map((i) => i.item ?? i));
-    items.forEach((i) => i.button && this.#results.set(i.button, i.m));
+    this.#found += found.length;
     if (more) $("found-list").append(this.#more("more-found"));
     else if (!$("found-list").children.length) this.#note("Nothing was found.");
     else if (late) this.#note("The newest messages cannot be found yet.");
     reachable($("found-list"), ".chat-item", $("found-list").querySelector(".chat-item"));
-    const n = this.#results.size;
+    const n = this.#found;
     put($("found-said"), n ? `${n}${more ? " or more" : ""} ${n === 1 ? "message" : "messages"}` : "No messages");
   }
 
@@ -272,15 +276,16 @@ export class Screen {
 
   #message(m, words) {
     const chat = this.model.chat(m.chatId);
-    const who = chat.kind === "group" || m.from === this.model.me ? `${nameOf(this.model, m.from)}: ` : "";
+    const who = chat.kind === "group" || m.from === this.model.me ? `${shortNameOf(this.model, m.from)}: ` : "";
     const kind = m.type === "text" ? "" : preview({ ...m, content: "" });
-    const { item, button } = this.#item(chat, titleOf(this.model, chat), m.sentAt, [`${who}${kind}${kind && m.content ? ": " : ""}`, ...snippet(m.content ?? "", words)]);
+    const { item, button } = this.#item(chat, titleOf(this.model, chat), m.sentAt, [`${who}${kind}${kind && m.content ? ": " : ""}`, snippet(m.content ?? "", words)]);
     button.dataset.action = "go-found";
-    return { item, button, m };
+    this.#messages.set(button, m);
+    return { item, button };
   }
 
   async #go(button) {
-    const m = this.#results.get(button);
+    const m = this.#messages.get(button);
     $("starred").close();
     await this.act.jump(this.model.chat(m.chatId), m);
     document.querySelector(`[data-message-id="${CSS.escape(m.id)}"]`)?.focus({ preventScroll: true });
@@ -307,8 +312,7 @@ export class Screen {
     for (const e of $("starred-list").querySelectorAll(".more-line, .note-line")) e.remove();
     for (const m of page.messages) {
       this.engine.wantNames([m.from]);
-      const { item, button } = this.#message(m, []);
-      this.#results.set(button, m);
+      const { item } = this.#message(m, []);
       const off = el("button", "plain round");
       Object.assign(off, { type: "button" });
       off.dataset.action = "unstar";
@@ -329,7 +333,7 @@ export class Screen {
 
   async #unstar(button) {
     const item = button.closest("li");
-    const m = this.#results.get(item.firstChild);
+    const m = this.#messages.get(item.firstChild);
     await this.engine.changeMessage(m, "DELETE", "/star");
     item.remove();
     this.#anyStars();

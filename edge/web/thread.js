@@ -186,6 +186,7 @@ export class Thread {
     if (this.#chat.away || this.#window.to !== Infinity) {
       this.#chat.away = null;
       this.#window.end(this.#held);
+      this.engine.reach(this.#chat);
     }
     this.#arrange(this.#chat, null);
     this.scroll.scrollTop = this.scroll.scrollHeight;

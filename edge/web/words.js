@@ -39,6 +39,7 @@ export const GONE = "This message is gone";
 export const TIMERS = { 0: "Off", 86400: "24 hours", 604800: "7 days", 7776000: "90 days" };
 const SHORT_TIMERS = { 86400: "24 h", 604800: "7 d", 7776000: "90 d" };
 export const RIGHT_WORDS = { send: "send messages", info: "edit the group's info", add: "add people" };
+const SHORT_NAME = 18;
 const LONG_CHARS = 1000;
 const LONG_LINES = 20;
 const FOLDED_CHARS = 700;
@@ -85,6 +86,12 @@ export function tooLarge(type, most, size) {
 
 export function nameOf(model, userId) {
   return userId === model.me ? "You" : model.nameOf(userId) || "Unknown";
+}
+
+/** A name that leaves room for what was said. */
+export function shortNameOf(model, userId) {
+  const chars = [...nameOf(model, userId)];
+  return chars.length > SHORT_NAME ? `${chars.slice(0, SHORT_NAME - 1).join("").trimEnd()}…` : chars.join("");
 }
 
 export function titleOf(model, chat) {

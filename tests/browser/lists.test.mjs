@@ -13,7 +13,7 @@ const laptop = new Person("Ana", ana.phone);
 const people = [ana, ben, tablet, laptop];
 const GROUP = 'Trip "to" the moon';
 let browser;
-let token; // of Ana, to write many messages at once
+let tokens; // to write many messages at once
 let chatId; // of the two
 
 before(async () => {
@@ -24,7 +24,7 @@ before(async () => {
   await ana.find(ben);
   await ben.find(ana);
   chatId = await ana.page.evaluate(() => location.hash.slice(1));
-  token = await ana.page.evaluate(() => JSON.parse(localStorage.getItem("chasqui.session")).accessToken);
+  tokens = await Promise.all([ana, ben].map((p) => p.page.evaluate(() => JSON.parse(localStorage.getItem("chasqui.session")).accessToken)));
   await ana.say("the very first words about llamas");
   await ben.sees("the very first words");
   await ana.page.fill("#group-name", GROUP);
@@ -64,7 +64,6 @@ test("a chat is pinned, marked unread, muted and archived from its menu, on all 
   await listMenu(ana, GROUP, "Mute");
   await ana.choose("Always");
   await named(tablet, "moon").locator('.signs .icon:has([href="#i-mute"]):not([hidden])').waitFor();
-  await axe(ana, "list-marked");
   assert.match(await named(ana, "moon").locator(".chat-item").getAttribute("aria-label"), /marked unread, muted/);
 
   await named(ana, "moon").locator(".chat-item").press("Shift+F10"); // the menu key
@@ -121,7 +120,9 @@ test("pinned and starred: a bar above the chat, a list, and from both to the mes
   await ben.message("one to keep").locator(".foot .icon:not([hidden])").waitFor();
   assert.equal(await ana.message("one to keep").locator(".foot .icon:not([hidden])").count(), 0, "his alone");
   await axe(ben, "pins");
-  for (let i = 0; i < 70; i++) await call("POST", "/api/messages", { chatId, content: `line ${i} of a long story`, type: "text" }, token);
+  const line = (i) => call("POST", "/api/messages", { chatId, content: `line ${i} of a long story`, type: "text" }, tokens[i % 2]);
+  for (const from of [0, 23, 46]) await Promise.all(Array.from({ length: 23 }, (_, i) => line(from + i)));
+  await line(69);
   await ben.sees("line 69 of");
   await ben.page.reload();
   await ben.connected(true);
@@ -185,7 +186,7 @@ test("search: chats by name, messages by words, in one chat or of one person, an
   await page.locator("#found-list .last", { hasText: "shall we meet at noon?" }).waitFor();
   await page.fill("#search", "Ben");
   await page.locator(".chip", { hasText: "From Ben" }).click();
-  await page.keyboard.type("story");
+  await page.keyboard.type("noon");
   await page.locator("#found-list .note-line", { hasText: "Nothing was found." }).waitFor();
   for (let n = 2; n > 0; n--) await page.locator(".chip[aria-pressed=true]").first().click();
   await page.keyboard.type("one two three four five six seven eight nine");
@@ -219,7 +220,6 @@ test("a group says what it is about, and who may do what; who may not write is t
   await ben.page.locator("#description-text", { hasText: "Bring <b>boots</b>." }).waitFor();
   await ben.page.locator("#rights .setting", { hasText: "Send messages" }).locator(".dim", { hasText: "Only admins" }).waitFor();
   assert.ok(await ben.page.locator("#rename-form").isHidden());
-  await axe(ben, "group-info");
   await axe(ana, "group-info");
   await ana.page.selectOption("#right-info", "everyone");
   await ben.page.locator("#rename-form").waitFor();
@@ -252,7 +252,6 @@ test("a new browser is let in by one that is signed in: scanned and refused, typ
   await ana.page.fill("#link-code", "nonsense");
   await ana.page.press("#link-code", "Enter");
   await ana.page.locator("#link-error", { hasText: "not the code of a new device" }).waitFor();
-  await axe(ana, "link-type");
   await ana.action("scan").click();
   await ana.page.locator("#link-network", { hasText: "the network that you are in" }).waitFor();
   await ana.action("link-refuse").click();
@@ -268,6 +267,13 @@ test("a new browser is let in by one that is signed in: scanned and refused, typ
   await laptop.action("link-mine").click();
   await laptop.connected(true);
   await named(laptop, "moon").waitFor();
+  await laptop.context.route(/messages\?(before|after)=\d+&limit=50/, (route) => route.continue({ url: route.request().url().replace("limit=50", "limit=5") }));
+  await page.fill("#search", "llamas"); // far above what this browser has
+  await page.locator("#found-list .last mark").click();
+  await page.locator(".message.found", { hasText: "the very first words about llamas" }).waitFor();
+  assert.equal(await laptop.message("line 69 of").count(), 0);
+  await page.locator("#to-end").click();
+  await laptop.message("line 69 of").waitFor();
   await ana.page.locator("#devices li").nth(2).waitFor();
   await ana.action("end-devices").click();
   await ana.answer(true);
