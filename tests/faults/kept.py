@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What must hold of pins, stars, rights and timers, and of what a search finds: invariants of checker.py, which imports this last."""
+"""What must hold of pins, stars, rights, timers and lines, and of what a search finds: invariants of checker.py, which imports this last."""
 from __future__ import annotations
+
+import json
 
 from checker import Data, Line, short
 
 PINNED_MOST = 3
 HOLDERS = {"EVERYONE": 0, "ADMINS": 1}
+LINES = {"GroupStarted": "chat", "GroupNamed": "chat", "MembershipChanged": "member", "GroupDescribed": "description", "GroupPictured": "picture",
+         "TimerChanged": "timer", "RightsChanged": "rights"}
 
 
 def _facts(d: Data, kind: str):
@@ -57,11 +61,24 @@ def _of_chats(d: Data) -> dict[str, dict]:
     return want
 
 
+def _lines_told(d: Data) -> dict[tuple[str, int], tuple[str, str]]:
+    """(chat, seq) → the frame that told it, and who did it."""
+    kinds = ((e, e["event"][0].rpartition(".")[2]) for e in d.events)
+    return {(e["chatId"], e["seq"]): (LINES[kind], e["userId"]) for e, kind in kinds if kind in LINES and e["event"][1].get("changes", True)}
+
+
+def _lines_kept(d: Data) -> dict[tuple[str, int], tuple[str, str]]:
+    rows = [(r, json.loads(r["line"])) for r in d.tables["lines"]]
+    return {(r["chat_id"], r["seq"]): (line["t"], line["by"]) if (line["chatId"], line["seq"]) == (r["chat_id"], r["seq"]) else ("another", "")
+            for r, line in rows}
+
+
 def i28_kept(d: Data) -> Line:
-    line = Line("I28", "pins, stars, rights and timers are what a fold of the log says, and what was answered is there")
+    line = Line("I28", "pins, stars, rights, timers and lines are what a fold of the log says, and what was answered is there")
     of_chats, chats = _of_chats(d), {r["chat_id"]: r for r in d.tables["chats"]}
     pairs = (("pins", folded_pins(d), {(r["chat_id"], r["target"]): (r["seq"], r["pinned"]) for r in d.tables.get("pins", ())}),
              ("stars", folded_stars(d), {(r["chat_id"], r["user_id"], r["target"]): (r["seq"], r["starred"]) for r in d.tables.get("stars", ())}),
+             *([("lines", _lines_told(d), _lines_kept(d))] if "lines" in d.tables else ()),  # a dump of before has none
              ("chats", of_chats, {chat: {name: chats.get(chat, {}).get(name) for name in row} for chat, row in of_chats.items()}))
     for what, want, have in pairs:
         line.bad += [f"{what} {k}: the log has {want.get(k)}, the view {have.get(k)}" for k in {*want, *have} if want.get(k) != have.get(k)]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The checker of pins, stars, rights, timers and searches against a small world in which all is well, and in which exactly one thing is not."""
+"""The checker of pins, stars, rights, timers, lines and searches against a small world in which all is well, and in which exactly one thing is not."""
 import copy
+import json
 import sys
 import uuid
 from pathlib import Path
@@ -28,7 +29,7 @@ class World:
         self.topics, self.n = {"chat.events": [], "chat.actions": []}, 0
         self.tables = {"chats": [], "pins": [], "stars": []}
         self.history = [{"n": 1, "at": 1.0, "e": "mark", "name": "quiet"}]
-        self.fact(A, "GroupStarted", {"members": [{"userId": A}, {"userId": B}]})
+        began = self.fact(A, "GroupStarted", {"members": [{"userId": A}, {"userId": B}]})
         self.ids = [self.fact(A, "MessageAccepted", {"id": uid(1000 + i), "peer": None, "content": f"word {i}"}) for i in range(5)]
         pins = [self.change(i, "PinChanged", {"pinned": True}) for i in range(3)]
         self.change(1, "MessageDeleted", {})
@@ -42,6 +43,9 @@ class World:
         rights = self.fact(A, "RightsChanged", {"send": "EVERYONE", "info": "EVERYONE", "add": "ADMINS"})
         timer = self.fact(A, "TimerChanged", {"seconds": 86400})
         self.tables["chats"] = [{"chat_id": GROUP, "send_by": 0, "info_by": 0, "add_by": 1, "rights_seq": rights, "timer_s": 86400, "timer_seq": timer}]
+        self.fact(A, "MembershipChanged", {"changes": []})  # of nobody: it was told to nobody
+        self.tables["lines"] = [{"chat_id": GROUP, "seq": seq, "line": json.dumps({"t": t, "chatId": GROUP, "seq": seq, "by": A})}
+                                for seq, t in ((began, "chat"), (rights, "rights"), (timer, "timer"))]
         self.line("keep", user=A, kind="RightsSet", chat=GROUP, status=200, is_new=True)
         self.line("searched", c="a", user=A, q="word", found=[uid(1000), uid(1002)], want=[uid(1002), uid(1000)])
 
@@ -103,6 +107,18 @@ def a_timer_that_was_lost(w):
     w.tables["chats"][0].update(timer_s=0, timer_seq=0)
 
 
+def a_line_that_was_lost(w):
+    w.tables["lines"].pop()
+
+
+def a_line_of_another(w):
+    w.tables["lines"][1]["line"] = w.tables["lines"][1]["line"].replace(A, B)
+
+
+def a_line_of_nothing(w):
+    w.tables["lines"].append({**w.tables["lines"][0], "seq": 7})
+
+
 def an_answer_of_nothing(w):
     w.topics["chat.actions"] = []
 
@@ -121,7 +137,8 @@ def a_message_found_twice(w):
 
 @pytest.mark.parametrize("spoil, by", [
     *((f, i28_kept) for f in (a_fourth_pin, a_pin_that_was_lost, a_pin_of_what_was_deleted, a_star_of_another, a_star_that_came_back,
-                              a_star_of_what_was_deleted, rights_of_before, a_timer_that_was_lost, an_answer_of_nothing)),
+                              a_star_of_what_was_deleted, rights_of_before, a_timer_that_was_lost, a_line_that_was_lost, a_line_of_another,
+                              a_line_of_nothing, an_answer_of_nothing)),
     *((f, i29_searched) for f in (a_message_that_is_not_found, a_message_found_that_does_not_fit, a_message_found_twice))])
 def test_a_planted_anomaly_is_named(spoil, by):
     w = World()
