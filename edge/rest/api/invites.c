@@ -30,7 +30,7 @@ static enum call_next admit_member(struct call *call, struct pg *db, void *asked
     enum call_next next = chat_admit(call, db, call->request.path_id[0], &ask->view);
 
     if (next == CALL_GO_ON && !ask->view.is_group)
-        return call_bad_request(call, "a direct chat has two members and no links");
+        return call_bad_request(call, "chatId: of a direct chat, which has no links; name a group");
     return next;
 }
 
@@ -226,7 +226,7 @@ static const struct write end_write = {
     .begin = begin_end,
     .result = end_result,
     .until = WRITE_FOUND,
-    .late = "stored, but not visible yet: ask again",
+    .late = "stored, but not visible yet: ask again later",
 };
 
 /* ---- looked at, and used ----------------------------------------------------------------- */
@@ -294,7 +294,7 @@ static enum call_next begin_join(struct call *call, struct pg *db, void *asked)
         return no_invite(call, db);
     if (is_full)
         return call_error(call, 409, "too_many_groups",
-                          "you are in %d groups, as many as one may join: leave one first",
+                          "chatId: you are in %d groups, as many as one may join; leave one first",
                           LIMIT_GROUPS);
     sent = call_submit_chat(call, chat, ask->client_id);
     sent->action.kind = CHAT_ACTION_INVITE_USED;
