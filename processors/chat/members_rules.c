@@ -112,7 +112,7 @@ static enum cq_status send_group(struct chat_step *step, const struct group *g, 
 
     if (st != CQ_OK)
         return st;
-    return chat_emit_item(step, FRAME_CLASS_MEMBER, seq, (struct cq_id){ 0 },
+    return chat_emit_item(step, FRAME_CLASS_ADDED, seq, (struct cq_id){ 0 },
                           chat_render(step, &shown), to, to_n);
 }
 

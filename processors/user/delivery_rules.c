@@ -263,6 +263,32 @@ static enum cq_status push_change(struct user_step *step, struct route *route,
     return st;
 }
 
+/* Somebody added the user to a group. Nothing of the group is in the push: what its name is, and
+ * whether the user is in it still, the view says when the push leaves. */
+static enum cq_status push_added(struct user_step *step, struct route *route,
+                                 const struct user_entry *entry)
+{
+    const struct delivery_item *item = route->item;
+    struct push_devices devices;
+    enum cq_status st;
+
+    if (id_eq(entry->id, item->sender_id))
+        return CQ_OK;
+    st = user_push_devices(step, entry, NULL, &devices);
+    if (st != CQ_OK || !devices.n)
+        return st;
+    st = emit_push(step, entry, &devices,
+                   &(struct mobile_push){ .at_ms = item->at_ms,
+                                          .chat_id = item->chat_id,
+                                          .seq = item->seq,
+                                          .sender_id = item->sender_id,
+                                          .read_after = -1,
+                                          .added = true },
+                   route->joins);
+    route->joins = true;
+    return st;
+}
+
 static enum cq_status push_away(struct user_step *step, struct route *route,
                                 const struct user_entry *entry)
 {
@@ -273,6 +299,8 @@ static enum cq_status push_away(struct user_step *step, struct route *route,
     if (item->class == FRAME_CLASS_DELETION || item->class == FRAME_CLASS_EDIT ||
         item->class == FRAME_CLASS_REACTION)
         return push_change(step, route, entry);
+    if (item->class == FRAME_CLASS_ADDED)
+        return push_added(step, route, entry);
     if (item->class != FRAME_CLASS_MESSAGE || id_eq(entry->id, item->sender_id))
         return CQ_OK;
     st = user_push_devices(step, entry, NULL, &devices);

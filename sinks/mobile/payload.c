@@ -20,6 +20,8 @@ struct texts {
     const char *reaction;            /* before a sign */
     const char *const *type;         /* instead of what is no text: one for each MessageType */
     const char *shows[PUSH_SHOWS_N]; /* before what a place or a card is called, or instead of it */
+    const char *added_by;            /* behind the name of who added the recipient to a group … */
+    const char *added;               /* … and when that is not to be said */
 };
 
 #define WORDS(language, ...)                                       \
@@ -45,21 +47,29 @@ static const struct texts languages[] = {
       "Mentions you",
       "Reaction",
       words_en,
-      { "", "Location", "Contact", "Voice message" } },
+      { "", "Location", "Contact", "Voice message" },
+      " added you",
+      "You were added to a group" },
     { "de",
       "Neue Nachricht",
       "Antwort an dich",
       "Erw\xC3\xA4hnt dich",
       "Reaktion",
       words_de,
-      { "", "Standort", "Kontakt", "Sprachnachricht" } },
+      { "", "Standort", "Kontakt", "Sprachnachricht" },
+      " hat dich hinzugef\xC3\xBCgt",
+      "Du wurdest zu einer Gruppe hinzugef\xC3\xBCgt" },
     { "es",
       "Mensaje nuevo",
       "Respuesta para ti",
       "Te menciona",
       "Reacci\xC3\xB3n",
       words_es,
-      { "", "Ubicaci\xC3\xB3n", "Contacto", "Mensaje de voz" } },
+      { "", "Ubicaci\xC3\xB3n", "Contacto", "Mensaje de voz" },
+      " te a\xC3\xB1"
+      "adi\xC3\xB3",
+      "Te a\xC3\xB1"
+      "adieron a un grupo" },
     { "fr",
       "Nouveau message",
       "R\xC3\xA9ponse pour vous",
@@ -67,14 +77,18 @@ static const struct texts languages[] = {
       "R\xC3\xA9"
       "action",
       words_fr,
-      { "", "Position", "Contact", "Message vocal" } },
+      { "", "Position", "Contact", "Message vocal" },
+      " vous a ajout\xC3\xA9",
+      "Vous avez \xC3\xA9t\xC3\xA9 ajout\xC3\xA9 \xC3\xA0 un groupe" },
     { "pt",
       "Nova mensagem",
       "Resposta para voc\xC3\xAA",
       "Menciona voc\xC3\xAA",
       "Rea\xC3\xA7\xC3\xA3o",
       words_pt,
-      { "", "Localiza\xC3\xA7\xC3\xA3o", "Contato", "Mensagem de voz" } },
+      { "", "Localiza\xC3\xA7\xC3\xA3o", "Contato", "Mensagem de voz" },
+      " adicionou voc\xC3\xAA",
+      "Voc\xC3\xAA foi adicionado a um grupo" },
 };
 
 /* By the language alone: "pt-BR" is "pt". Unknown languages get English. */
@@ -212,6 +226,7 @@ static void put_cut(struct cq_buf *out, struct cq_span span, size_t max)
 /* ---- what is said --------------------------------------------------------------------- */
 
 struct said {
+    struct cq_span after; /* of the body: behind the name of who did it */
     struct cq_span title;
     struct cq_span before; /* of the body: who says it, in a group */
     struct cq_span why;    /* of the body: what it has to do with the recipient */
@@ -234,14 +249,34 @@ static struct said say_reaction(const struct push_content *content, const struct
     return said;
 }
 
+/* The group's name above, who added him below. */
+static struct said say_added(const struct push_content *content, const struct push_address *to)
+{
+    const struct texts *texts = texts_of(to->locale);
+    struct said said = { .title = span_str("Chasqui"), .body = span_str(texts->added) };
+
+    if (to->privacy == PUSH_PRIVACY_NONE)
+        return said;
+    if (content->chat_name.n)
+        said.title = content->chat_name;
+    if (to->privacy != PUSH_PRIVACY_FULL || !content->sender.n)
+        return said;
+    said.body = content->sender;
+    said.after = span_str(texts->added_by);
+    return said;
+}
+
 static struct said say(const struct push_content *content, const struct push_address *to)
 {
     const struct texts *texts = texts_of(to->locale);
     struct said said = { .title = span_str(texts->fresh),
                          .body = span_str(content->shows ? texts->shows[content->shows]
                                                          : texts->type[content->type]) };
-    struct cq_span who =
-        content->is_group && content->chat_name.n ? content->chat_name : content->sender;
+    struct cq_span who;
+
+    if (content->added)
+        return say_added(content, to);
+    who = content->is_group && content->chat_name.n ? content->chat_name : content->sender;
 
     if (to->privacy == PUSH_PRIVACY_NONE && content->reaction.n)
         return say_reaction(content, to, span_str("Chasqui"));
@@ -280,8 +315,9 @@ static void put_body(struct cq_buf *out, const struct said *said, size_t max)
 {
     cq_auto(buf) struct cq_buf whole = { 0 };
 
-    buf_init(&whole, said->before.n + said->why.n + said->kind.n + 6 + said->body.n);
-    if (!said->before.n && !said->why.n && !said->kind.n) {
+    buf_init(&whole,
+             said->before.n + said->why.n + said->kind.n + 6 + said->body.n + said->after.n);
+    if (!said->before.n && !said->why.n && !said->kind.n && !said->after.n) {
         put_cut(out, said->body, max);
         return;
     }
@@ -289,6 +325,7 @@ static void put_body(struct cq_buf *out, const struct said *said, size_t max)
     put_part(&whole, said->why);
     put_part(&whole, said->kind);
     buf_add_span(&whole, said->body);
+    buf_add_span(&whole, said->after);
     put_cut(out, buf_span(&whole), max);
 }
 
@@ -299,6 +336,14 @@ static void put_number_text(struct cq_buf *out, const char *name, int64_t value)
     buf_add_byte(out, '"');
     buf_add_i64(out, value);
     buf_add_byte(out, '"');
+}
+
+/* Which chat, and which message, if it is about one. */
+static void put_ids(const struct push_content *content, struct cq_buf *out)
+{
+    out_id(out, "chatId", content->chat_id);
+    if (!content->added)
+        out_id(out, "messageId", content->message_id);
 }
 
 static void put_badge(struct cq_buf *out, const struct push_content *content)
@@ -317,7 +362,33 @@ static const char *alert_kind(const struct push_content *content)
 {
     if (content->reaction.n)
         return PAYLOAD_KIND_REACTION;
+    if (content->added)
+        return PAYLOAD_KIND_ADDED;
     return content->edited ? PAYLOAD_KIND_EDITED : PAYLOAD_KIND_MESSAGE;
+}
+
+/* Apple's: which buttons the app offers, and how much it may disturb. What names the recipient may
+ * break through a focus, if the app has that right; what was there before does not light up a
+ * screen. */
+static void put_apple_manner(const struct push_content *content, struct cq_buf *out)
+{
+    bool calm = content->edited || content->reaction.n;
+
+    out_word(out, "category", alert_kind(content));
+    out_word(out, "interruption-level",
+             content->is_mention ? "time-sensitive"
+             : calm              ? "passive"
+                                 : "active");
+}
+
+/* Android's: the app has a channel of each of these names. */
+static const char *channel_of(const struct push_content *content)
+{
+    if (content->reaction.n)
+        return "reactions";
+    if (content->added)
+        return "groups";
+    return content->is_mention ? "mentions" : "messages";
 }
 
 /* What a silent push is about. */
@@ -358,8 +429,7 @@ static void fcm_place(const struct push_content *content, struct cq_buf *out)
 
 static void fcm_ids(const struct push_content *content, struct cq_buf *out)
 {
-    out_id(out, "chatId", content->chat_id);
-    out_id(out, "messageId", content->message_id);
+    put_ids(content, out);
     fcm_place(content, out);
 }
 
@@ -385,6 +455,7 @@ static void fcm_tail(const struct push_content *content, struct cq_buf *out)
     buf_printf(out, "\"c%u\"", collapse_key(content->chat_id));
     open_member(out, "notification");
     out_id(out, "tag", content->chat_id);
+    out_word(out, "channelId", channel_of(content));
     if (content->badge_known)
         out_i64(out, "notificationCount", content->badge);
     buf_add_str(out, "}}");
@@ -396,6 +467,7 @@ static void fcm_tail(const struct push_content *content, struct cq_buf *out)
     open_member(out, "aps");
     out_word(out, "sound", "default");
     out_id(out, "thread-id", content->chat_id);
+    put_apple_manner(content, out);
     put_badge(out, content);
     buf_add_str(out, "}}}}}");
 }
@@ -499,12 +571,12 @@ void payload_apns(const struct push_content *content, const struct push_address 
         out_word(&tail, "sound", "default");
     out_i64(&tail, "mutable-content", 1);
     out_id(&tail, "thread-id", content->chat_id);
+    put_apple_manner(content, &tail);
     put_badge(&tail, content);
     buf_add_byte(&tail, '}');
-    if (content->edited || content->reaction.n)
+    if (content->edited || content->reaction.n || content->added)
         out_word(&tail, "kind", alert_kind(content));
-    out_id(&tail, "chatId", content->chat_id);
-    out_id(&tail, "messageId", content->message_id);
+    put_ids(content, &tail);
     out_i64(&tail, "seq", content->seq);
     if (content->expires_ms)
         out_i64(&tail, "expiresAt", content->expires_ms);
@@ -539,8 +611,7 @@ void payload_web(const struct push_content *content, const struct push_address *
         return;
     }
     out_word(&head, "kind", alert_kind(content));
-    out_id(&head, "chatId", content->chat_id);
-    out_id(&head, "messageId", content->message_id);
+    put_ids(content, &head);
     web_place(content, &head);
     put_whole(&said, buf_span(&head), span_of(NULL, 0), ",\"title\":", "}", PAYLOAD_WEB_MAX, out);
 }

@@ -40,6 +40,7 @@ struct push_content {
     bool silent;              /* nothing is shown: `seq` was read on another device, or … */
     bool deleted;             /* … the message was deleted; silent, too */
     struct cq_span reaction; /* not empty: `sender` gave this sign to the recipient's own message */
+    bool added;              /* `sender` added the recipient to the group; there is no message */
     bool edited;             /* what is shown of the message is to be replaced */
     int64_t ttl_s;           /* how long the provider may keep it */
     bool has_reply;
@@ -66,6 +67,9 @@ CQ_MUST_CHECK enum cq_status payload_read_frame(struct cq_span frame, struct cq_
 
 /** What an alert about a sign says of itself. */
 #define PAYLOAD_KIND_REACTION "reaction"
+
+/** What an alert about having been added to a group says of itself. */
+#define PAYLOAD_KIND_ADDED "added"
 
 /** What an alert for an app that shows it itself says of itself: {"kind":"message"}. */
 #define PAYLOAD_KIND_MESSAGE "message"

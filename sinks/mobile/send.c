@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
 #include "lib/base/hash.h"
+#include "schemas/names.h"
 #include "sinks/mobile/lane_state.h"
 
 #include <stdio.h>
@@ -58,8 +59,9 @@ static void read_contents(struct lane *lane, struct lane_batch *batch)
                                           .deleted = is_deletion,
                                           .edited = push->change_seq && push->frame.n,
                                           .reaction = push->reaction,
+                                          .added = push->added,
                                           .silent = push->read_after >= 0 || is_deletion };
-        if (!content->silent && !push->reaction.n &&
+        if (!content->silent && !push->reaction.n && !push->added &&
             payload_read_frame(push->frame, push->user_id, lane->arena, content) != CQ_OK)
             content->type = MESSAGE_TYPE_TEXT; /* it still wakes */
     }
@@ -80,6 +82,10 @@ static enum cq_status look(struct lane *lane, struct lane_batch *batch, struct p
                                .read_after = batch->push[i].change_seq ? batch->push[i].seq - 1
                                                                        : batch->job[i]->read_after,
                                .change_seq = batch->push[i].change_seq,
+                               .direct = batch->push[i].added
+                                             ? chat_id_direct(batch->push[i].user_id,
+                                                              batch->push[i].sender_id)
+                                             : (struct cq_id){ { 0 } },
                                .reply_id = batch->content[i].reply_to.id,
                                .reply_seq = batch->content[i].reply_to.seq };
     return view_look(lane->db, &lane->params, asks, batch->n, batch->fact, rows);
@@ -150,6 +156,22 @@ static bool is_overtaken(struct lane *lane, struct job *job, const struct mobile
     return true;
 }
 
+/* That somebody was added is told to who is in the group still, and does not block who added him:
+ * only the view knows. The job is ended, or waits for the view to come so far. */
+static bool is_unwelcome(struct lane *lane, struct job *job, const struct view_fact *fact)
+{
+    if (fact && fact->is_welcome && fact->is_seen)
+        return false;
+    if (fact && !fact->is_seen && job->attempt + 1 < RETRY_ATTEMPTS_MAX) {
+        job->attempt++;
+        jobs_wait(&lane->jobs, job, clock_mono_ms() + RETRY_BASE_MS);
+        return true;
+    }
+    lane_end(lane, job, PUSH_RESULT_DROPPED, 0,
+             "not in the group any more, or blocks who added him, or the view does not know");
+    return true;
+}
+
 /* Nothing has to be sent: the job is ended. */
 static bool is_settled(struct lane *lane, struct job *job, const struct mobile_push *push,
                        const struct view_fact *fact, const struct push_device *to, int64_t wall_ms)
@@ -160,6 +182,8 @@ static bool is_settled(struct lane *lane, struct job *job, const struct mobile_p
         lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
     else if (wall_ms - push->at_ms > lane->conf.max_age_ms)
         lane_end(lane, job, PUSH_RESULT_DROPPED, 0, "older than PUSH_MAX_AGE_S");
+    else if (push->added && is_unwelcome(lane, job, fact))
+        return true;
     else if (!fact)
         return false;
     else if (!silent && is_overtaken(lane, job, push, fact))
@@ -201,7 +225,8 @@ static struct cq_id push_id(const struct mobile_push *push, struct cq_id device)
 
     /* a silent one is of no message, and a change is another thing than its message */
     return id_derive("chasqui.push", parts,
-                     push->read_after < 0 && !push->change_seq ? 2 : ARRAY_LEN(parts));
+                     push->read_after < 0 && !push->change_seq && !push->added ? 2
+                                                                               : ARRAY_LEN(parts));
 }
 
 /* What the view knows of it. Without it, nobody knows whether the text still stands. */
@@ -221,7 +246,8 @@ static void fill_content(struct push_content *content, const struct view_fact *f
     content->is_group = fact->is_group;
     content->chat_name = fact->chat_name;
     content->badge = fact->badge;
-    content->badge_known = !content->reaction.n; /* a sign makes nothing unread */
+    /* a sign makes nothing unread, nor does a group in which nothing was said yet */
+    content->badge_known = !content->reaction.n && !content->added;
     content->is_reply = content->has_reply && fact->is_reply;
 }
 

@@ -29,11 +29,18 @@ static const char sql[] =
     " AND o.seq = t.reply_seq AND o.id = t.reply_id AND o.sender_id = t.user_id), "
     "coalesce((SELECT max(g.seq) FROM view.reactions g WHERE t.change_seq <> 0 AND g.part = t.part "
     " AND g.chat_id = t.chat_id AND g.target = t.seq AND g.user_id = t.sender_id), 0), "
-    "coalesce(w.expires_at, 0) "
+    "coalesce(w.expires_at, 0), "
+    "t.direct <> '00000000-0000-0000-0000-000000000000' AND EXISTS (SELECT 1 FROM view.members a "
+    " WHERE a.part = t.part AND a.chat_id = t.chat_id AND a.user_id = t.user_id "
+    " AND a.joined_seq = t.seq), "
+    "t.direct <> '00000000-0000-0000-0000-000000000000' AND EXISTS (SELECT 1 FROM view.members a "
+    " WHERE a.part = t.part AND a.chat_id = t.chat_id AND a.user_id = t.user_id "
+    " AND a.left_seq IS NULL) AND NOT EXISTS (SELECT 1 FROM view.blocks b "
+    " WHERE b.user_id = t.user_id AND b.chat_id = t.direct AND b.blocked) "
     "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int8[], $6::int8[], "
-    "$7::int8[], $8::int4[], $9::uuid[], $10::int8[]) WITH ORDINALITY "
+    "$7::int8[], $8::int4[], $9::uuid[], $10::int8[], $11::uuid[]) WITH ORDINALITY "
     "AS t(user_id, device_id, chat_id, sender_id, seq, read_after, change_seq, part, reply_id, "
-    "reply_seq, ord) "
+    "reply_seq, direct, ord) "
     "LEFT JOIN LATERAL view.message_for(t.part::smallint, t.chat_id, t.seq, t.user_id) w "
     "ON t.read_after < 0 OR t.change_seq <> 0 "
     "LEFT JOIN view.device_cursors d "
@@ -65,6 +72,8 @@ enum {
     COL_IS_REPLY,
     COL_SIGN,
     COL_EXPIRES,
+    COL_SEEN,
+    COL_WELCOME,
 };
 
 /* In the order of the statement's parameters. */
@@ -79,6 +88,7 @@ static const struct pg_column columns[] = {
     PG_COLUMN(view_ask, part, "part"),
     PG_COLUMN(view_ask, reply_id, "reply_id"),
     PG_COLUMN(view_ask, reply_seq, "reply_seq"),
+    PG_COLUMN(view_ask, direct, "direct"),
 };
 
 static struct cq_span text_at(const struct pg_result *rows, int row, int col)
@@ -127,6 +137,8 @@ enum cq_status view_look(struct pg *db, struct pg_params *params, const struct v
             .is_reply = pg_bool(rows, i, COL_IS_REPLY),
             .sign_seq = pg_i64(rows, i, COL_SIGN),
             .expires_ms = pg_i64(rows, i, COL_EXPIRES),
+            .is_seen = pg_bool(rows, i, COL_SEEN),
+            .is_welcome = pg_bool(rows, i, COL_WELCOME),
         };
     }
     *ret_rows = CQ_TAKE(rows);

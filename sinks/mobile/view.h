@@ -18,6 +18,8 @@ struct view_ask {
     int64_t read_after; /* -1: a message; else (read_after, seq] was read on another device … */
     int64_t
         change_seq; /* … unless it is not 0: it changed the message at `seq`, which is read_after + 1 */
+    struct cq_id direct;   /* the user was added to the group at `seq`: his direct chat with who did
+                            * it; zero: he was not */
     struct cq_id reply_id; /* what the message answers; zero: nothing */
     int64_t reply_seq;
 };
@@ -42,6 +44,8 @@ struct view_fact {
     int64_t registration; /* … by the registration at this offset … */
     enum push_kind kind;
     struct cq_span token; /* … with this token */
+    bool is_seen;         /* the view has come to where the user was added … */
+    bool is_welcome;      /* … and he is in the group, and does not block who added him */
     bool is_reply;        /* what the message answers is the recipient's own */
     int64_t expires_ms;   /* of the message; 0: never */
 };

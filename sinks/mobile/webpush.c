@@ -160,7 +160,7 @@ static void write_topic(struct webpush *webpush, const struct provider_push *pus
 
 static const char *urgency_of(const struct push_content *content)
 {
-    bool calm = content->silent || content->edited || content->reaction.n;
+    bool calm = content->silent || content->edited || content->reaction.n || content->added;
 
     return calm ? "urgency: normal" : "urgency: high";
 }

@@ -118,7 +118,7 @@ static void route_one(struct sink *sink, const struct ws_target *to, struct push
     case WS_ENTRY_KIND_FRAME:
     case WS_ENTRY_KIND_N:
         note_late(sink, session, ws_entry);
-        if (ws_entry->class == FRAME_CLASS_MEMBER)
+        if (ws_entry->class == FRAME_CLASS_MEMBER || ws_entry->class == FRAME_CLASS_ADDED)
             sink->port.members(session->conn, ws_entry->chat_id);
         if (ws_entry->class == FRAME_CLASS_BLOCK && !is_shown_block(sink, session, ws_entry))
             return;

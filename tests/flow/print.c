@@ -218,8 +218,9 @@ static void print_members(struct world *world, const struct chat_members *member
 
 static const char *class_word(enum frame_class class)
 {
-    static const char *const words[] = { "message", "member", "rejected", "status", "control",
-                                         "deleted", "edited", "reaction", "change", "block" };
+    static const char *const words[] = { "message", "member",  "rejected", "status",
+                                         "control", "deleted", "edited",   "reaction",
+                                         "change",  "block",   "member" };
 
     _Static_assert(ARRAY_LEN(words) == FRAME_CLASS_N, "a word for each FrameClass");
     return (unsigned)class < ARRAY_LEN(words) ? words[class] : "?";
@@ -442,7 +443,9 @@ void print_user_output(struct world *world, const struct user_output *output)
     case TOPIC_MOBILE_PUSH:
         world_line(world, "mobile.push %s %s#%lld devices%s%s%s",
                    world_name(world, output->u.mobile.value.user_id),
-                   output->u.mobile.value.read_after >= 0 ? "read " : "",
+                   output->u.mobile.value.read_after >= 0 ? "read "
+                   : output->u.mobile.value.added         ? "added "
+                                                          : "",
                    (long long)seq_offset(output->u.mobile.value.seq),
                    target_names(world, &output->u.mobile.value).s,
                    tokens(&output->u.mobile.value).s, muted(&output->u.mobile.value).s);

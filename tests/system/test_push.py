@@ -484,6 +484,54 @@ async def test_an_edit_replaces_a_notification_and_a_deletion_takes_it_back(push
     assert "shows nothing" in found["detail"] and len(await asked(doubles, older.id)) == before and deletion.verdict
 
 
+async def added(stack, device, chat: str, *results: str) -> dict:
+    """The outcome of the push that says that the device's user was added to the group: the one about no message."""
+    def mine(r):
+        return (r["deviceId"], r["chatId"], r["messageId"]) == (device.device_id, chat, str(uuid.UUID(int=0)))
+
+    found = await record_when(stack, "push.outcomes", mine, f"{device.name} was added", 60)
+    assert found["outcome"] in results, found
+    return found
+
+
+@scenario(stack="pushing")
+async def test_who_was_added_to_a_group_is_told(pushing, doubles, net):
+    alice, bob = await net.people("alice", "bob")
+    first = await woken(net, "adam", "fcm_token", "ok:adam-added")
+    ios = await woken(net, "ida", "apns", apns_token("aa7"), locale="de")
+    angry = await woken(net, "carl", "fcm_token", "ok:carl-added")
+    await angry.rest.call("PUT", f"/api/users/{alice.user_id}/block", expect=200)
+    group = await net.group(alice, bob, first, name="Climbing")
+    await added(pushing, first, group, "ACCEPTED")
+    (asked_for,) = await asked(doubles, group)
+    body = json.loads(asked_for["body"])
+    data = body["message"]["data"]
+    assert data == {"kind": "added", "chatId": group, "seq": data["seq"], "title": "Climbing", "body": "alice added you"}
+    assert faults_of(body, google_schema()["SendMessageRequest"], google_schema()) == []
+
+    # later, too; not by who is blocked; and whoever is there already hears nothing
+    await alice.rest.post(f"/api/chats/{group}/members", {"add": [ios.user_id, angry.user_id]}, expect=200)
+    await added(pushing, ios, group, "ACCEPTED")
+    o = await added(pushing, angry, group, "DROPPED")
+    assert "blocks" in o["detail"]
+    _, by_apple = await asked(doubles, group, 2)
+    said = json.loads(by_apple["body"])
+    assert said["aps"]["alert"] == {"title": "Climbing", "body": "alice hat dich hinzugef\u00fcgt"} and "badge" not in said["aps"]
+    assert (said["aps"]["thread-id"], said["aps"]["category"], said["kind"]) == (group, "added", "added")
+
+    # who was removed before the push left is told nothing of the group
+    late = await woken(net, "lara", "fcm_token", "ok:lara-added")
+    mobile = pushing.role("mobile")
+    await paused(mobile)
+    try:
+        await alice.rest.post(f"/api/chats/{group}/members", {"add": [late.user_id]}, expect=200)
+        await alice.rest.call("DELETE", f"/api/chats/{group}/members/{late.user_id}", expect=200)
+    finally:
+        mobile.cont()
+    await added(pushing, late, group, "DROPPED")
+    assert len(await asked(doubles, group, 2)) == 2
+
+
 @scenario(180, stack="pushing")
 async def test_a_reaction_tells_the_author_alone(pushing, doubles, net):
     (alice, bob) = await net.people("alice", "bob")

@@ -106,6 +106,73 @@ static const char *shown(const char *frame, bool group)
     return read_back(buf_span(&out), false, title, text, sizeof text) ? text : "no JSON";
 }
 
+/* To somebody who was added to a group: title and body. */
+static void added(struct push_content *push_content, enum push_privacy privacy, const char *locale,
+                  const char *want)
+{
+    char both[2 * sizeof text];
+    struct push_address to = { .token = span_str("ok:token"),
+                               .privacy = privacy,
+                               .mode = PUSH_MODE_NOTIFICATION,
+                               .locale = span_str(locale) };
+
+    for (int google = 0; google < 2; google++) {
+        RENDER(*push_content, to, google);
+        CHECK(memmem(out.p, out.n, "messageId", 9) == NULL);
+    }
+    snprintf(both, sizeof both, "%s|%s", title, text);
+    CHECK_STR(both, want);
+}
+
+TEST(who_was_added_is_told_by_whom_as_far_as_he_wants_it_shown)
+{
+    struct push_content push_content = content(span_of(NULL, 0));
+
+    push_content.added = push_content.is_group = true;
+    push_content.badge_known = false;
+    push_content.chat_name = span_str("Climbing");
+    added(&push_content, PUSH_PRIVACY_FULL, "en", "Climbing|Ann added you");
+    added(&push_content, PUSH_PRIVACY_FULL, "de", "Climbing|Ann hat dich hinzugef\xC3\xBCgt");
+    added(&push_content, PUSH_PRIVACY_FULL, "es-MX",
+          "Climbing|Ann te a\xC3\xB1"
+          "adi\xC3\xB3");
+    added(&push_content, PUSH_PRIVACY_NAME, "en", "Climbing|You were added to a group");
+    added(&push_content, PUSH_PRIVACY_NONE, "en", "Chasqui|You were added to a group");
+    push_content.sender = push_content.chat_name = span_of(NULL, 0);
+    added(&push_content, PUSH_PRIVACY_FULL, "en", "Chasqui|You were added to a group");
+}
+
+/* What an alert of Apple's, or of Google's system, says beside its text. */
+static void says(struct push_content *push_content, bool google, const char *words)
+{
+    struct push_address to = { .token = span_str("ok:token"), .mode = PUSH_MODE_NOTIFICATION };
+
+    RENDER(*push_content, to, google);
+    CHECK(memmem(out.p, out.n, words, strlen(words)) != NULL);
+}
+
+TEST(how_much_an_alert_disturbs)
+{
+    struct push_content push_content = content(span_str("hello"));
+
+    says(&push_content, false, "\"category\":\"message\",\"interruption-level\":\"active\"");
+    says(&push_content, true, "\"channelId\":\"messages\"");
+    push_content.is_mention = true;
+    says(&push_content, false, "\"interruption-level\":\"time-sensitive\"");
+    says(&push_content, true, "\"channelId\":\"mentions\"");
+    push_content.is_mention = false;
+    push_content.edited = true;
+    says(&push_content, false, "\"category\":\"edited\",\"interruption-level\":\"passive\"");
+    push_content.edited = false;
+    push_content.reaction = span_str("+");
+    says(&push_content, false, "\"category\":\"reaction\",\"interruption-level\":\"passive\"");
+    says(&push_content, true, "\"channelId\":\"reactions\"");
+    push_content.reaction = span_of(NULL, 0);
+    push_content.added = true;
+    says(&push_content, false, "\"category\":\"added\",\"interruption-level\":\"active\"");
+    says(&push_content, true, "\"channelId\":\"groups\"");
+}
+
 TEST(a_caption_is_shown_and_what_is_none_is_not)
 {
     CHECK_STR(shown("\"type\":\"image\",\"caption\":\"the sea\"}", false), "Foto: the sea");
