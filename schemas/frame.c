@@ -292,6 +292,23 @@ static const struct json_member changed_rows[] = {
 };
 static const struct json_members changed_members = JSON_MEMBERS(changed_rows);
 
+/* Somebody asks to be let in, or does not any more. */
+struct request_frame {
+    struct cq_id chat, user, by;
+    int64_t seq, at_ms;
+    bool open;
+};
+
+static const struct json_member request_rows[] = {
+    JSON_MEMBER("chatId", JSON_ID, struct request_frame, chat),
+    JSON_MEMBER("seq", JSON_NUMBER, struct request_frame, seq),
+    JSON_MEMBER("userId", JSON_ID, struct request_frame, user),
+    JSON_MEMBER("by", JSON_ID, struct request_frame, by),
+    JSON_MEMBER("open", JSON_BOOL, struct request_frame, open),
+    JSON_MEMBER("at", JSON_NUMBER, struct request_frame, at_ms),
+};
+static const struct json_members request_members = JSON_MEMBERS(request_rows);
+
 static const struct json_member rejected_rows[] = {
     JSON_MEMBER("clientId", JSON_TEXT, struct rejection, client_id),
     JSON_MEMBER("id", JSON_ID, struct rejection, id),
@@ -533,6 +550,7 @@ enum {
     OF_MARKED,
     OF_CHAT,
     OF_MEMBER,
+    OF_REQUEST,
     OF_DELETED,
     OF_EDITED,
     OF_REACTION,
@@ -567,6 +585,7 @@ static const struct frame_spec frames[] = {
     [OF_MARKED] = { "marked", true, &marked_members },
     [OF_CHAT] = { "chat", true, &group_members },
     [OF_MEMBER] = { "member", true, &changed_members },
+    [OF_REQUEST] = { "request", true, &request_members },
     [OF_DELETED] = { "deleted", true, &deleted_members },
     [OF_EDITED] = { "edited", true, &edited_members },
     [OF_REACTION] = { "reaction", true, &reaction_members },
@@ -613,6 +632,13 @@ static void put_group(struct cq_buf *out, const struct chat_event *e, struct gro
     put(out, OF_CHAT, &f);
 }
 
+static void put_request(struct cq_buf *out, const struct chat_event *e, struct cq_id user,
+                        bool open)
+{
+    put(out, OF_REQUEST,
+        &(struct request_frame){ e->chat_id, user, e->user_id, e->seq, e->at_ms, open });
+}
+
 static void put_pin(struct cq_buf *out, const struct chat_event *e, bool is_seen)
 {
     const struct pin_changed *pin = &e->event.u.pin_changed;
@@ -652,6 +678,12 @@ void frame_event(struct cq_buf *out, const struct chat_event *e)
         break;
     case CHAT_EVENT_MEMBERSHIP_CHANGED:
         put(out, OF_MEMBER, e);
+        break;
+    case CHAT_EVENT_JOIN_REQUESTED:
+        put_request(out, e, e->user_id, true);
+        break;
+    case CHAT_EVENT_REQUEST_ENDED:
+        put_request(out, e, e->event.u.request_ended.user_id, false);
         break;
     case CHAT_EVENT_MESSAGE_DELETED:
         put(out, OF_DELETED, e);

@@ -3,7 +3,7 @@
 
 #include "lib/base/array.h"
 #include "lib/base/assert.h"
-#include "processors/chat/invites.h"
+#include "processors/chat/requests.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -20,6 +20,7 @@ static void group_free(struct group *g)
     free(g->timers);
     free(g->rights);
     group_free_invites(g);
+    free(g->requests);
     free(g);
 }
 
@@ -119,7 +120,9 @@ static enum cq_status take_settings(struct group *g, const struct chat_members *
     if (!take_copy(&g->rights, value->rights, value->rights_n, sizeof *g->rights))
         return CQ_FATAL;
     g->rights_n = g->rights_cap = value->rights_n;
-    return group_restore_invites(g, value);
+    if (group_restore_invites(g, value) != CQ_OK)
+        return CQ_FATAL;
+    return group_restore_requests(g, value);
 }
 
 void group_changed_at(struct group *g, int64_t seq)

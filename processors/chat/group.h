@@ -36,6 +36,8 @@ struct group {
     size_t invites_n, invites_cap;
     struct removal_kept *removed; /* owned; in order of seq */
     size_t removed_n, removed_cap;
+    struct request_kept *requests; /* owned; in order of seq; see requests.h */
+    size_t requests_n, requests_cap;
 };
 
 struct groups {

@@ -3,7 +3,7 @@
  * processors/chat/invite_rules.c - links by which others join a group. Whoever has no link that holds is told the same,
  * whatever there is: no group, no such link, or one that is over.
  */
-#include "processors/chat/invites.h"
+#include "processors/chat/requests.h"
 #include "processors/chat/rules.h"
 #include "schemas/names.h"
 
@@ -125,6 +125,7 @@ static enum cq_status rule_invite_withdrawn(struct chat_step *step)
     event->event.kind = CHAT_EVENT_INVITE_ENDED;
     event->event.u.invite_ended.invite_id = id;
     invite_end(group, invite, step->seq);
+    requests_end_by(group, id, step->seq); /* whoever came by it came by nothing */
     return chat_emit_members(step, group);
 }
 const struct chat_rule chat_rule_invite_withdrawn = {
@@ -185,17 +186,75 @@ static enum cq_status join(struct chat_step *step, struct group *group, struct i
     return st == CQ_OK ? dedupe_add(&step->state->dedupe, &entry) : st;
 }
 
+/* ---- asked to be let in ------------------------------------------------------------------- */
+
+/* Those who may add, and whoever it is about. */
+static enum cq_status tell_request(struct chat_step *step, const struct group *group,
+                                   const struct chat_event *event, struct cq_id about)
+{
+    bool all = group_holders(group, RIGHT_ADD, step->seq) == RIGHT_HOLDERS_EVERYONE;
+    struct cq_id *to = ARENA_ARRAY(step->arena, struct cq_id, group->stays_n + 1);
+    struct idmap roster;
+    size_t n = 0;
+    bool good = group_roster(group, step->seq, &roster);
+
+    for (size_t i = 0; to && good && i < group->stays_n; i++) {
+        const struct member_interval *stay = &group->stays[i];
+        const uint64_t *at = idmap_get(&roster, stay->user_id);
+
+        if (at && *at == i && (all || stay->role != MEMBER_ROLE_MEMBER))
+            to[n++] = stay->user_id;
+    }
+    idmap_release(&roster);
+    if (!good)
+        return CQ_FATAL;
+    if (to)
+        to[n++] = about; /* he is not in it */
+    return chat_emit_item(step, FRAME_CLASS_MEMBER, step->seq, (struct cq_id){ 0 },
+                          chat_render(step, event), to, n);
+}
+
+static enum cq_status ask_in(struct chat_step *step, struct group *group,
+                             const struct invite_kept *invite)
+{
+    const struct chat_action *action = step->action;
+    const struct request_kept request = { .user_id = action->user_id,
+                                          .invite_id = invite->invite_id,
+                                          .seq = step->seq,
+                                          .expires_at_ms = step->log_ms + REQUEST_MS };
+    struct dedupe_entry entry;
+    struct chat_event *event;
+    enum cq_status st;
+
+    if (!requests_have_room(group, step->seq, step->log_ms))
+        return chat_reject(step, action->chat_id, "too_many_requests");
+    if (!(event = chat_emit_event(step)))
+        return CQ_FATAL;
+    event->event.kind = CHAT_EVENT_JOIN_REQUESTED;
+    event->event.u.join_requested =
+        (struct join_requested){ invite->invite_id, invite->by, request.expires_at_ms };
+    if (!chat_dedupe_entry(event, step->log_ms, &entry))
+        return CQ_FATAL;
+    st = request_make(group, &request);
+    if (st == CQ_OK)
+        st = chat_emit_members(step, group);
+    if (st == CQ_OK)
+        st = tell_request(step, group, event, action->user_id);
+    return st == CQ_OK ? dedupe_add(&step->state->dedupe, &entry) : st;
+}
+
 static enum cq_status rule_invite_used(struct chat_step *step)
 {
     const struct chat_action *action = step->action;
     struct group *group = groups_find(&step->state->groups, action->chat_id);
     struct invite_kept *invite;
 
-    if (group && group_stay(group, action->user_id, step->seq))
+    if (group && (group_stay(group, action->user_id, step->seq) ||
+                  request_find(group, action->user_id, step->seq, step->log_ms)))
         return change_nothing(step);
     if (!action->client_id.n)
         return chat_reject(step, action->chat_id, "bad_request");
-    /* he was let in under this client id, and is gone since: sent again it is no second coming */
+    /* he was let in under this client id, or asked, and it is over since: sent again it is no second time */
     if (chat_first(step, change_id(action->chat_id, action->user_id, action->client_id)))
         return chat_reject(step, action->chat_id, "conflict");
     invite = group ? invite_open(group, action->action.u.invite_used.hash, step->seq, step->log_ms)
@@ -203,7 +262,7 @@ static enum cq_status rule_invite_used(struct chat_step *step)
     if (!invite)
         return chat_reject(step, action->chat_id, "not_found");
     if (invite->approval || group_was_removed(group, action->user_id, step->seq))
-        return chat_reject(step, action->chat_id, "forbidden");
+        return ask_in(step, group, invite);
     if (group_count(group, step->seq) >= LIMIT_GROUP_MEMBERS)
         return chat_reject(step, action->chat_id, "too_many_members");
     return join(step, group, invite);
@@ -212,4 +271,78 @@ const struct chat_rule chat_rule_invite_used = {
     rule_invite_used, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
                           TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS) |
                           TOPIC_BIT(TOPIC_DELIVERY_STATUS)
+};
+
+/* ---- answered ----------------------------------------------------------------------------- */
+
+static enum cq_status grant(struct chat_step *step, struct group *group,
+                            struct request_kept *request)
+{
+    struct member_change *change = ARENA_NEW(step->arena, struct member_change);
+    struct cq_id chat = step->action->chat_id;
+    struct invite_kept *invite = invite_find(group, request->invite_id, step->seq);
+    struct invite_kept by;
+    struct idmap named;
+    enum cq_status st;
+
+    if (!change)
+        return CQ_AGAIN;
+    if (!invite) /* with a link end its requests */
+        return chat_reject(step, chat, "not_found");
+    by = *invite;
+    if (invite_is_used_up(invite, step->seq))
+        return chat_reject(step, chat, "too_many_uses");
+    if (group_count(group, step->seq) >= LIMIT_GROUP_MEMBERS)
+        return chat_reject(step, chat, "too_many_members");
+    *change = (struct member_change){ request->user_id, MEMBER_CHANGE_KIND_ADD };
+    idmap_init(&named, 1);
+    st = idmap_put(&named, request->user_id, MEMBER_CHANGE_KIND_ADD) ? CQ_OK : CQ_FATAL;
+    if (st == CQ_OK)
+        st = invite_use(group, invite, step->seq);
+    if (st == CQ_OK)
+        st = group_note_removals(group, step->action->user_id, change, 1, &named, step->seq);
+    if (st == CQ_OK)
+        requests_end_added(group, &named, step->seq);
+    idmap_release(&named);
+    return st == CQ_OK ? chat_accept_changes(step, group, change, 1, &by) : st;
+}
+
+static enum cq_status end_request(struct chat_step *step, struct group *group,
+                                  struct request_kept *request)
+{
+    struct chat_event *event = chat_emit_event(step);
+    struct cq_id user = request->user_id;
+    enum cq_status st;
+
+    if (!event)
+        return CQ_FATAL;
+    event->event.kind = CHAT_EVENT_REQUEST_ENDED;
+    event->event.u.request_ended.user_id = user;
+    request_end(group, request, step->seq);
+    st = chat_emit_members(step, group);
+    return st == CQ_OK ? tell_request(step, group, event, user) : st;
+}
+
+static enum cq_status rule_request_answered(struct chat_step *step)
+{
+    const struct chat_action *action = step->action;
+    const struct request_answered *answer = &action->action.u.request_answered;
+    bool own = id_eq(answer->user_id, action->user_id);
+    const char *code = "not_found";
+    struct request_kept *request = NULL;
+    struct group *group =
+        own ? groups_find(&step->state->groups, action->chat_id) : find_own(step, &code);
+
+    if (group)
+        request = request_find(group, answer->user_id, step->seq, step->log_ms);
+    if (!request)
+        return chat_reject(step, action->chat_id, code ? code : "not_found");
+    if (own && answer->granted)
+        return chat_reject(step, action->chat_id, "forbidden");
+    return answer->granted ? grant(step, group, request) : end_request(step, group, request);
+}
+const struct chat_rule chat_rule_request_answered = {
+    rule_request_answered, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_MEMBERS) |
+                               TOPIC_BIT(TOPIC_USER_INBOX) | TOPIC_BIT(TOPIC_REJECTIONS) |
+                               TOPIC_BIT(TOPIC_DELIVERY_STATUS)
 };

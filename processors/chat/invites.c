@@ -2,6 +2,7 @@
 #include "processors/chat/invites.h"
 
 #include "lib/base/array.h"
+#include "processors/chat/requests.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -79,10 +80,15 @@ static size_t uses_before(const struct invite_kept *invite, int64_t seq)
     return n;
 }
 
+bool invite_is_used_up(const struct invite_kept *invite, int64_t seq)
+{
+    return invite->most && uses_before(invite, seq) >= (size_t)invite->most;
+}
+
 bool invite_is_over(const struct invite_kept *invite, int64_t seq, int64_t log_ms)
 {
     return (invite->expires_at_ms && log_ms >= invite->expires_at_ms) ||
-           (invite->most && uses_before(invite, seq) >= (size_t)invite->most);
+           invite_is_used_up(invite, seq);
 }
 
 struct invite_kept *invite_find(const struct group *group, struct cq_id id, int64_t seq)
@@ -137,7 +143,8 @@ struct cq_id *invites_end_over(struct group *group, int64_t seq, int64_t log_ms,
     for (size_t i = 0; ids && i < group->invites_n; i++) {
         struct invite_kept *invite = &group->invites[i];
 
-        if (!holds(invite, seq) || !invite_is_over(invite, seq, log_ms))
+        if (!holds(invite, seq) || !invite_is_over(invite, seq, log_ms) ||
+            request_by(group, invite->invite_id, seq, log_ms))
             continue;
         ids[n++] = invite->invite_id;
         invite_end(group, invite, seq);

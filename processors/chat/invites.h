@@ -29,13 +29,16 @@ struct invite_kept *invite_find(const struct group *group, struct cq_id id, int6
 struct invite_kept *invite_open(const struct group *group, struct cq_id hash, int64_t seq,
                                 int64_t log_ms);
 
+/** Whether as many as may have joined by it before `seq`. */
+bool invite_is_used_up(const struct invite_kept *invite, int64_t seq);
+
 /** Whether nobody can join by a link any more, although it was not ended. */
 bool invite_is_over(const struct invite_kept *invite, int64_t seq, int64_t log_ms);
 
 /** Whether another link may be made at `seq`, once those that are over are ended. */
 bool invites_have_room(const struct group *group, int64_t seq, int64_t log_ms);
 
-/** Those that hold just before `seq` and are over end there; their ids, in the arena. NULL when it is full. */
+/** Those that hold just before `seq` and are over, and by which no request is open, end there; their ids, in the arena. NULL when it is full. */
 struct cq_id *invites_end_over(struct group *group, int64_t seq, int64_t log_ms,
                                struct cq_arena *arena, size_t *ret_n);
 

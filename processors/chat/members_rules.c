@@ -2,7 +2,7 @@
 /*
  * processors/chat/members_rules.c - the rules of groups: creation, membership, roles, names.
  */
-#include "processors/chat/invites.h"
+#include "processors/chat/requests.h"
 #include "processors/chat/rules.h"
 
 #include "schemas/frame.h"
@@ -41,6 +41,15 @@ static struct removal_kept *copy_removed(struct chat_step *step, const struct gr
     return removed;
 }
 
+static struct request_kept *copy_requests(struct chat_step *step, const struct group *g)
+{
+    struct request_kept *requests = ARENA_ARRAY(step->arena, struct request_kept, g->requests_n);
+
+    for (size_t i = 0; requests && i < g->requests_n; i++)
+        requests[i] = g->requests[i];
+    return requests;
+}
+
 enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
 {
     struct chat_output *o = chat_emit(step, TOPIC_MEMBERS);
@@ -49,12 +58,13 @@ enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
     struct right_interval *rights = ARENA_ARRAY(step->arena, struct right_interval, g->rights_n);
     struct invite_kept *invites = copy_invites(step, g);
     struct removal_kept *removed = copy_removed(step, g);
+    struct request_kept *requests = copy_requests(step, g);
     struct cq_span name =
         *g->name ? arena_copy(step->arena, span_str(g->name)) : span_str(""); /* a direct chat */
 
     if (!o)
         return CQ_FATAL;
-    if (!stays || !timers || !rights || !invites || !removed || !name.p)
+    if (!stays || !timers || !rights || !invites || !removed || !requests || !name.p)
         return CQ_AGAIN;
     for (size_t i = 0; i < g->stays_n; i++)
         stays[i] = g->stays[i];
@@ -76,6 +86,8 @@ enum cq_status chat_emit_members(struct chat_step *step, const struct group *g)
         .invites_n = g->invites_n,
         .removed = removed,
         .removed_n = g->removed_n,
+        .requests = requests,
+        .requests_n = g->requests_n,
     };
     return CQ_OK;
 }
@@ -375,6 +387,7 @@ static enum cq_status change_members(struct chat_step *step, struct group *g,
         added += changes[i].change == MEMBER_CHANGE_KIND_ADD;
     if (group_count(g, step->seq) + added > LIMIT_GROUP_MEMBERS)
         return chat_reject(step, a->chat_id, "too_many_members");
+    requests_end_added(g, named, step->seq);
     st = group_note_removals(g, a->user_id, changes, n, named, step->seq);
     return st == CQ_OK ? chat_accept_changes(step, g, changes, n, NULL) : st;
 }

@@ -275,6 +275,9 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
     else if (event->event.kind == CHAT_EVENT_INVITE_MADE)
         ret->content = change_fingerprint(event, (struct cq_id){ 0 },
                                           event->event.u.invite_made.uses, span_of(NULL, 0));
+    else if (event->event.kind == CHAT_EVENT_JOIN_REQUESTED)
+        ret->content =
+            change_fingerprint(event, event->event.u.join_requested.invite_id, 0, span_of(NULL, 0));
     else if (event->event.kind == CHAT_EVENT_MEMBERSHIP_CHANGED && came_by_link(event))
         ret->content = change_fingerprint(event, event->event.u.membership_changed.invite_id, 0,
                                           span_of(NULL, 0));

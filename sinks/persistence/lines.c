@@ -28,6 +28,8 @@ static bool is_line(const struct chat_event *event)
     case CHAT_EVENT_STAR_CHANGED:
     case CHAT_EVENT_INVITE_MADE:
     case CHAT_EVENT_INVITE_ENDED:
+    case CHAT_EVENT_JOIN_REQUESTED:
+    case CHAT_EVENT_REQUEST_ENDED:
     case CHAT_EVENT_MEDIA_READY:
     case CHAT_EVENT_MEDIA_PROCESSED:
     case CHAT_EVENT_EVENT_KIND_N:

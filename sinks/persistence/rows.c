@@ -594,6 +594,34 @@ static enum cq_status map_star(struct rows *rows, const struct chat_event *event
     return CQ_OK;
 }
 
+static struct row_op request_op(const struct chat_event *event)
+{
+    const struct join_requested *requested = &event->event.u.join_requested;
+
+    return (struct row_op){ .kind = OP_REQUEST,
+                            .user = event->user_id,
+                            .peer = requested->invite_id,
+                            .by = requested->invited_by,
+                            .until_ms = requested->expires_at_ms };
+}
+
+/* The chat as those see it who may add: nobody else is told. */
+static enum cq_status map_request(struct rows *rows, const struct chat_event *event,
+                                  struct row_op op)
+{
+    struct chat_row *chat = rows->ops_n < ROWS_OPS ? find_chat(rows, event, 1) : NULL;
+
+    if (!chat)
+        return CQ_AGAIN;
+    if (event->seq > chat->requested_seq)
+        chat->requested_seq = event->seq;
+    op.part = chat->part;
+    op.chat = event->chat_id;
+    op.seq = event->seq;
+    op.at_ms = event->at_ms;
+    return add_op(rows, op);
+}
+
 static enum cq_status map_invite(struct rows *rows, const struct chat_event *event)
 {
     const struct invite_made *made = &event->event.u.invite_made;
@@ -653,8 +681,15 @@ static enum cq_status map_event(struct rows *rows, const struct chat_event *even
     case CHAT_EVENT_INVITE_MADE:
         return map_invite(rows, event);
     case CHAT_EVENT_INVITE_ENDED:
-        return add_op(rows,
-                      invite_op(event, OP_INVITE_ENDED, event->event.u.invite_ended.invite_id));
+        return map_request(rows, event,
+                           (struct row_op){ .kind = OP_INVITE_ENDED,
+                                            .user = event->event.u.invite_ended.invite_id });
+    case CHAT_EVENT_JOIN_REQUESTED:
+        return map_request(rows, event, request_op(event));
+    case CHAT_EVENT_REQUEST_ENDED:
+        return map_request(rows, event,
+                           (struct row_op){ .kind = OP_REQUEST_ENDED,
+                                            .user = event->event.u.request_ended.user_id });
     case CHAT_EVENT_MEDIA_READY:
         return map_media(rows, event);
     case CHAT_EVENT_MEDIA_PROCESSED:

@@ -49,15 +49,18 @@ struct row_op {
         OP_UNBLOCK,
         OP_MARKS,
         OP_INVITE_USED,
-        OP_INVITE_ENDED
+        OP_INVITE_ENDED,
+        OP_REQUEST,
+        OP_REQUEST_ENDED
     } kind;
     struct cq_id chat,
         user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device; OP_INVITE_…: the link */
-    struct cq_id peer; /* OP_BLOCK */
+    struct cq_id peer; /* OP_BLOCK; OP_REQUEST: the link */
+    struct cq_id by;   /* OP_REQUEST: who had made it */
     int32_t part;      /* of the chat: OP_LEAVE, OP_ROLE, OP_RETURN */
     int64_t seq;       /* or the time; of what a user has set, the source as a seq */
-    int64_t until_ms;  /* OP_MUTE */
-    int64_t at_ms;     /* OP_LEAVE, OP_BLOCK, OP_UNBLOCK */
+    int64_t until_ms;  /* OP_MUTE, OP_REQUEST */
+    int64_t at_ms;     /* OP_LEAVE, OP_BLOCK, OP_UNBLOCK, OP_REQUEST */
     int32_t role;
     const struct push_target *push;  /* OP_PUSH; borrowed */
     struct cq_span about;            /* OP_ABOUT; borrowed */
@@ -203,6 +206,7 @@ struct chat_row {
     bool no_picture; /* these two are NULL */
     int64_t picture_seq;
     int64_t line_seq;
+    int64_t requested_seq;
 };
 
 struct user_row {

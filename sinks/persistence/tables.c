@@ -108,6 +108,7 @@ static const struct pg_column columns_chats[] = {
     PG_COLUMN_OR_NULL(chat_row, picture_by, no_picture, "picture_by"),
     PG_COLUMN(chat_row, picture_seq, "picture_seq"),
     PG_COLUMN(chat_row, line_seq, "line_seq"),
+    PG_COLUMN(chat_row, requested_seq, "requested_seq"),
 };
 
 #define LATER_PICTURE(column)                                                            \
@@ -122,11 +123,11 @@ static const char sql_chats[] =
     "INSERT INTO view.chats AS c"
     " (part, chat_id, kind, name, name_seq, created_at, created_by, last_seq, changed_seq,"
     " timer_s, timer_seq, description, description_seq, send_by, info_by, add_by, rights_seq,"
-    " picture_id, picture_by, picture_seq, line_seq)"
+    " picture_id, picture_by, picture_seq, line_seq, requested_seq)"
     " SELECT * FROM unnest($1::int4[], $2::uuid[], $3::int4[], $4::text[], $5::int8[],"
     " $6::int8[], $7::uuid[], $8::int8[], $9::int8[], $10::int8[], $11::int8[],"
     " $12::text[], $13::int8[], $14::int4[], $15::int4[], $16::int4[], $17::int8[],"
-    " $18::uuid[], $19::uuid[], $20::int8[], $21::int8[])"
+    " $18::uuid[], $19::uuid[], $20::int8[], $21::int8[], $22::int8[])"
     " ON CONFLICT (part, chat_id) DO UPDATE SET"
     " name = CASE WHEN excluded.name_seq > c.name_seq THEN excluded.name ELSE c.name END,"
     " name_seq = GREATEST(c.name_seq, excluded.name_seq),"
@@ -139,9 +140,11 @@ static const char sql_chats[] =
     " THEN excluded.description ELSE c.description END,"
     " description_seq = GREATEST(c.description_seq, excluded.description_seq)," LATER_RIGHT(
         "send_by") LATER_RIGHT("info_by") LATER_RIGHT("add_by") LATER_PICTURE("picture_id")
-        LATER_PICTURE("picture_by") " rights_seq = GREATEST(c.rights_seq, excluded.rights_seq),"
-                                    " picture_seq = GREATEST(c.picture_seq, excluded.picture_seq),"
-                                    " line_seq = GREATEST(c.line_seq, excluded.line_seq)";
+        LATER_PICTURE(
+            "picture_by") " rights_seq = GREATEST(c.rights_seq, excluded.rights_seq),"
+                          " picture_seq = GREATEST(c.picture_seq, excluded.picture_seq),"
+                          " line_seq = GREATEST(c.line_seq, excluded.line_seq),"
+                          " requested_seq = GREATEST(c.requested_seq, excluded.requested_seq)";
 
 /* ---- tallies -------------------------------------------------------------------------- */
 

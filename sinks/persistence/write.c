@@ -38,9 +38,34 @@ static const char sql_invite_used[] =
     "UPDATE view.invites SET used = used + 1, used_seq = $4"
     " WHERE part = $1 AND chat_id = $2 AND invite_id = $3 AND used_seq < $4";
 
+/* And who asked to be let in by it asks no more. */
 static const char sql_invite_ended[] =
-    "UPDATE view.invites SET ended_seq = $4"
+    "WITH asked AS (UPDATE view.requests SET ended_seq = $4"
+    " WHERE part = $1 AND chat_id = $2 AND invite_id = $3 AND ended_seq = 0 AND seq < $4)"
+    " UPDATE view.invites SET ended_seq = $4"
     " WHERE part = $1 AND chat_id = $2 AND invite_id = $3 AND ended_seq = 0";
+
+/* $5 link, $6 who had made it, $7 time, $8 end; $9 how long before that it was asked. Those of the chat that are over
+ * then are ended. */
+static const char sql_request[] =
+    "WITH over AS (UPDATE view.requests SET ended_seq = $4"
+    " WHERE part = $1 AND chat_id = $2 AND user_id <> $3 AND ended_seq = 0"
+    " AND expires_at <= $8 - $9 AND seq < $4)"
+    " INSERT INTO view.requests AS r"
+    " (part, chat_id, user_id, invite_id, invited_by, seq, at_ms, expires_at, ended_seq)"
+    " VALUES ($1, $2, $3, $5, $6, $4, $7, $8, 0)"
+    " ON CONFLICT (part, chat_id, user_id) DO UPDATE SET"
+    " invite_id = excluded.invite_id,"
+    " invited_by = excluded.invited_by,"
+    " seq = excluded.seq,"
+    " at_ms = excluded.at_ms,"
+    " expires_at = excluded.expires_at,"
+    " ended_seq = 0"
+    " WHERE excluded.seq > r.seq AND excluded.seq > r.ended_seq";
+
+static const char sql_request_ended[] =
+    "UPDATE view.requests SET ended_seq = $4"
+    " WHERE part = $1 AND chat_id = $2 AND user_id = $3 AND ended_seq = 0 AND seq < $4";
 
 /* `at_ms`: since when. */
 static const char sql_block[] =
@@ -197,6 +222,16 @@ static void add_stay(struct pg_params *params, const struct row_op *op)
     pg_add_i64(params, op->seq);
 }
 
+static void add_request(struct pg_params *params, const struct row_op *op)
+{
+    add_stay(params, op);
+    pg_add_uuid(params, op->peer);
+    pg_add_uuid(params, op->by);
+    pg_add_i64(params, op->at_ms);
+    pg_add_i64(params, op->until_ms);
+    pg_add_i64(params, (int64_t)LIMIT_REQUEST_DAYS * 24 * 60 * 60 * 1000);
+}
+
 static enum cq_status write_op(const struct row_op *op, struct pg *db, struct pg_params *params)
 {
     const char *sql = NULL;
@@ -253,6 +288,14 @@ static enum cq_status write_op(const struct row_op *op, struct pg *db, struct pg
     case OP_INVITE_ENDED:
         add_stay(params, op);
         sql = sql_invite_ended;
+        break;
+    case OP_REQUEST:
+        add_request(params, op);
+        sql = sql_request;
+        break;
+    case OP_REQUEST_ENDED:
+        add_stay(params, op);
+        sql = sql_request_ended;
         break;
     case OP_BLOCK:
         add_block(params, op);

@@ -36,6 +36,7 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, r
           "hidden": "SELECT chat_id, user_id, target, seq FROM view.hidden",
           "pins": "SELECT chat_id, target, seq, pinned FROM view.pins",
           "stars": "SELECT chat_id, user_id, target, seq, starred FROM view.stars",
+          "requests": "SELECT chat_id, user_id, invite_id, seq, expires_at, ended_seq FROM view.requests",
           "invites": "SELECT chat_id, invite_id, used, ended_seq FROM view.invites",
           "lines": "SELECT chat_id, seq, line FROM view.lines",
           "positions": "SELECT * FROM view.positions"}

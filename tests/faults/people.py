@@ -545,14 +545,20 @@ class Cast:
                 continue
             chat, g = rng.choice(where)
             owner, path = g["owner"].players[0], f"/api/chats/{chat}/invites"
-            r = await owner.rest.post(path, {"uses": rng.randint(1, 2)})
+            approval = rng.random() < 0.3
+            r = await owner.rest.post(path, {"uses": rng.randint(1, 2), "approval": approval})
             if r.status == 401:
                 await owner.refresh()
             if r.status != 201:
                 continue
             link = r.body["invite"]
             await asyncio.gather(self._revoke(owner, f"{path}/{link['id']}", rng.uniform(0.0, 2.0)),
-                                 *(self._join(who, chat, link["secret"], f"{link['id'][:8]}-{i}") for i in range(2) for who in g["churn"]))
+                                 *(self._join(who, chat, link["secret"], f"{link['id'][:8]}-{i}") for i in range(2) for who in g["churn"]),
+                                 *(self._grant(owner, chat, who.user_id, rng.uniform(0.5, 1.5)) for who in g["churn"] if approval))
+
+    async def _grant(self, owner: Player, chat: str, user: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await owner.rest.call("PUT", f"/api/chats/{chat}/requests/{user}")
 
     async def _join(self, who, chat: str, secret: str, cid: str) -> None:
         r = await who.players[0].rest.post(f"/api/invites/{chat}/{secret}", {"clientId": cid})

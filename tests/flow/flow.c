@@ -296,6 +296,28 @@ static void do_join(struct world *world, struct script *script, const struct wor
     world_chat(world, &action);
 }
 
+/* grant alice @team dave */
+static void answer(struct world *world, struct script *script, const struct words *words,
+                   bool granted)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_REQUEST_ANSWERED);
+
+    action.client_id = span_str("answer");
+    action.action.u.request_answered =
+        (struct request_answered){ world_id(world, word(script, words, 3)), granted };
+    world_chat(world, &action);
+}
+
+static void do_grant(struct world *world, struct script *script, const struct words *words)
+{
+    answer(world, script, words, true);
+}
+
+static void do_refuse(struct world *world, struct script *script, const struct words *words)
+{
+    answer(world, script, words, false);
+}
+
 /* hide bob @team #1 #2 */
 static void do_hide(struct world *world, struct script *script, const struct words *words)
 {
@@ -640,7 +662,8 @@ static const struct {
     { "describe", do_describe }, { "rights", do_rights },   { "mark", do_mark },
     { "pin", do_pin },           { "unpin", do_unpin },     { "star", do_star },
     { "unstar", do_unstar },     { "invite", do_invite },   { "revoke", do_revoke },
-    { "join", do_join },         { "picture", do_picture },
+    { "join", do_join },         { "picture", do_picture }, { "grant", do_grant },
+    { "refuse", do_refuse },
 };
 
 /* Nothing may come out unseen. */

@@ -110,6 +110,13 @@ static void print_event(struct world *world, const struct chat_event *event)
         world_line(world, "chat.events invite #%lld by %s %s uses %d until %lld%s", seq, who,
                    world_name(world, made->invite_id), (int)made->uses,
                    made->has_expires_at_ms ? (long long)made->expires_at_ms : 0, text.s);
+    } else if (event->event.kind == CHAT_EVENT_JOIN_REQUESTED) {
+        world_line(world, "chat.events request #%lld by %s by link of %s until %lld", seq, who,
+                   world_name(world, event->event.u.join_requested.invited_by),
+                   (long long)event->event.u.join_requested.expires_at_ms);
+    } else if (event->event.kind == CHAT_EVENT_REQUEST_ENDED) {
+        world_line(world, "chat.events refused #%lld by %s %s", seq, who,
+                   world_name(world, event->event.u.request_ended.user_id));
     } else if (event->event.kind == CHAT_EVENT_INVITE_ENDED) {
         world_line(world, "chat.events revoked #%lld by %s %s", seq, who,
                    world_name(world, event->event.u.invite_ended.invite_id));
@@ -208,6 +215,11 @@ static void print_members(struct world *world, const struct chat_members *member
                                (long long)seq_offset(members->rights[i].seq),
                                right_holders_words[members->rights[i].holders]);
     at += print_invites(world, members, text.s + at, sizeof text.s - at);
+    for (size_t i = 0; i < members->requests_n; i++)
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, " asks %s #%lld-%lld",
+                               world_name(world, members->requests[i].user_id),
+                               (long long)seq_offset(members->requests[i].seq),
+                               (long long)seq_offset(members->requests[i].ended_seq));
     for (size_t i = 0; i < members->removed_n; i++)
         at += (size_t)snprintf(text.s + at, sizeof text.s - at, " removed %s #%lld-%lld",
                                world_name(world, members->removed[i].user_id),

@@ -10,7 +10,7 @@ FIRST = 11  # 0011_part.sql: the keys of before are no more
 TABLES = {"sinks/persistence/tables.c": re.compile(r"columns_(\w+)\[\] = \{(.*?)\};", re.S),
           "sinks/persistence/rows.h": re.compile(r"#define ROWS_COLUMNS_(\w+)\(.*\n((?:.*\\\n)*.*)")}
 # begin from a user, whose own list of chats they are
-BY_USER = ("members_by_user",)
+BY_USER = ("members_by_user", "requests_by_user")
 OWN = ("blocks", "chat_marks")  # name chats, and are a user's own
 TABLE = re.compile(r"CREATE TABLE view\.(\w+) \((.*)\)", re.S)
 KEYS = (re.compile(r"()ALTER TABLE (?:ONLY )?view\.(\w+) ADD (?:CONSTRAINT \w+ )?(?:PRIMARY KEY|UNIQUE) \((\w+)"),

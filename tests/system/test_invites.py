@@ -49,7 +49,7 @@ async def test_links(stack, net):
     # whoever has it sees the group's name and size, and no more
     seen = (await carol.rest.get(f"/api/invites/{chat}/{one['secret']}", expect=200)).body["invite"]
     name = (await alice.rest.get(f"/api/chats/{chat}", expect=200)).body["chat"]["name"]
-    assert seen == {"chatId": chat, "name": name, "members": 2, "member": False}
+    assert seen == {"chatId": chat, "name": name, "members": 2, "approval": False, "member": False}
     no = await carol.rest.get(f"/api/invites/{chat}/{uuid.uuid4()}")
     assert no.status == 404 and (await carol.rest.get(f"/api/invites/{direct}/{one['secret']}")).status == 404
 
@@ -96,7 +96,8 @@ async def test_links(stack, net):
         assert (await join(others[1], chat, link)).status == 404
     await alice.rest.call("DELETE", f"/api/chats/{chat}/members/{others[0].user_id}", expect=200)
     last = await invited(alice, chat)
-    assert (await join(others[0], chat, last)).status == 403
+    assert (await join(others[0], chat, last)).status == 202  # he asks: test_requests
+    await others[0].rest.call("DELETE", f"/api/chats/{chat}/requests/{others[0].user_id}", expect=200)
     assert [link["id"] for link in await listed(alice, chat)] == [last["id"]]
 
     # everybody, when everybody may add; ten of a group
@@ -115,6 +116,79 @@ async def test_links(stack, net):
     await made_anew(stack)
     await view_is_level(stack)
     assert [await rows(stack, sql, chat) for sql in (KEPT, CAME)] == had
+
+
+@scenario(240)
+async def test_requests(stack, net):
+    (alice, alice2), (bob, bob2), (carol, _), (dave, dave2), (erin, _) = await pairs(net, "alice", "bob", "carol", "dave", "erin")
+    chat = await net.group(alice, bob, carol)
+    path = f"/api/chats/{chat}/requests"
+    await alice.rest.call("PUT", f"/api/chats/{chat}/members/{bob.user_id}", {"role": "admin"}, expect=200)
+    door = await invited(alice, chat, approval=True, uses=1)
+    assert door["approval"] and (await dave.rest.get(f"/api/invites/{chat}/{door['secret']}", expect=200)).body["invite"]["approval"]
+    await view_is_level(stack)
+    await bob2.stop()
+
+    async def asked(device) -> list[str]:
+        return [r["userId"] for r in (await device.rest.get(path, expect=200)).body["requests"]]
+
+    async def own(device) -> list[str]:
+        return [r["chatId"] for r in (await device.rest.get("/api/requests", expect=200)).body["requests"]]
+
+    def told(device) -> list[tuple]:
+        return [(f["userId"], f["by"], f["open"]) for f in device.group_log if f["t"] == "request" and f["chatId"] == chat]
+
+    # asked, again, and once more: one request, of which admins and who asks are told
+    answers = await asyncio.gather(join(dave, chat, door, "one"), join(dave2, chat, door, "one"), join(dave, chat, door, "one"))
+    assert [(a.status, a.body) for a in answers] == 3 * [(202, {"pending": True})]
+    for d in (alice, alice2, bob, dave, dave2):
+        await d.wait(lambda d=d: told(d) == [(dave.user_id, dave.user_id, True)], 30, "the request")
+    assert await asked(alice) == [dave.user_id] and await own(dave) == [chat] and await own(erin) == []
+    assert (await carol.rest.get(path)).status == 403 and (await dave.rest.get(path)).status == 404
+    assert (await dave.rest.get(f"/api/chats/{chat}")).status == 404
+    for device, status in ((carol, 403), (dave, 403), (erin, 404)):
+        assert (await device.rest.call("PUT", f"{path}/{dave.user_id}")).status in (status, 404)
+    shown = [(await d.rest.get(f"/api/chats/{chat}", expect=200)).body["chat"].get("requests") for d in (alice, carol)]
+    assert shown == [1, None]
+    await bob2.online()  # was away: by the sync, as an admin
+    assert bob2.chats[chat]["requests"] == 1
+
+    # taken back; asked anew and refused; asked by two, for one place
+    await dave.rest.call("DELETE", f"{path}/{dave.user_id}", expect=200)
+    assert (await dave.rest.call("DELETE", f"{path}/{dave.user_id}")).status == 404
+    assert (await join(dave, chat, door, "one")).status == 409
+    assert (await join(dave, chat, door)).status == 202
+    await bob.rest.call("DELETE", f"{path}/{dave.user_id}", expect=200)
+    await alice.wait(lambda: [by for _, by, is_open in told(alice) if not is_open] == [dave.user_id, bob.user_id], 30, "both ends")
+    for d in (dave, erin):
+        assert (await join(d, chat, door)).status == 202
+    granted = await asyncio.gather(*(d.rest.call("PUT", f"{path}/{who.user_id}") for d, who in ((alice, dave), (bob, erin))))
+    assert sorted((r.status, r.body.get("error", {}).get("code")) for r in granted) == [(200, None), (409, "too_many_uses")]
+    assert told(carol) == []  # nobody else hears of any of it
+    inside, outside = (dave, erin) if granted[0].status == 200 else (erin, dave)
+    await carol.wait(lambda: any(f.get("invitedBy") == alice.user_id for f in carol.member_log if f["t"] == "member"), 30, "who came")
+    assert (await people(alice, chat))[inside.user_id] == alice.user_id and await asked(alice) == [outside.user_id]
+
+    # who is added asks no more; who was removed asks by any link, and not when it is revoked
+    await alice.rest.post(f"/api/chats/{chat}/members", {"add": [outside.user_id]}, expect=200)
+    assert await asked(alice) == [] == await own(outside)
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/members/{outside.user_id}", expect=200)
+    gate = await invited(alice, chat)
+    assert (await join(outside, chat, gate)).status == 202 and await asked(bob) == [outside.user_id]
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/invites/{gate['id']}", expect=200)
+    assert await asked(bob) == [] and (await bob.rest.call("PUT", f"{path}/{outside.user_id}")).status == 404
+    last = await invited(alice, chat)
+    assert (await join(outside, chat, last)).status == 202
+    assert (await bob.rest.call("PUT", f"{path}/{outside.user_id}")).status == 200
+
+    # a view that is made anew has the same
+    await view_is_level(stack)
+    asks = "SELECT * FROM view.requests WHERE chat_id = %s ORDER BY user_id"
+    had = [await rows(stack, sql, chat) for sql in (asks, KEPT, CAME)]
+    assert len(had[0]) == 2
+    await made_anew(stack)
+    await view_is_level(stack)
+    assert [await rows(stack, sql, chat) for sql in (asks, KEPT, CAME)] == had
 
 
 @scenario(120)

@@ -525,18 +525,18 @@ static inline void draw_hiding(const struct scene *scene, struct chat_action *ac
     action->action.u.messages_put_away = (struct messages_put_away){ messages, n };
 }
 
-static inline void draw_invite_end(const struct scene *scene, struct chat_action *action)
+/* The link of fill_links(), and who asks there. */
+static inline void draw_link(const struct scene *scene, struct chat_action *action)
 {
-    (void)scene;
-    action->action.u.invite_withdrawn.invite_id = id_of(A_MESSAGE, 0);
-}
-
-/* The last who fits into the group, which one has left. */
-static inline void draw_join(const struct scene *scene, struct chat_action *action)
-{
-    (void)scene;
-    action->user_id = id_of(A_USER, GROUP);
-    action->action.u.invite_used.hash = id_of(A_MESSAGE, 0);
+    if (action->action.kind == CHAT_ACTION_INVITE_WITHDRAWN) {
+        action->action.u.invite_withdrawn.invite_id = id_of(A_MESSAGE, 0);
+    } else if (action->action.kind == CHAT_ACTION_INVITE_USED) {
+        action->user_id = id_of(A_USER, GROUP);
+        action->action.u.invite_used.hash = id_of(A_MESSAGE, 0);
+    } else {
+        action->action.u.request_answered =
+            (struct request_answered){ id_of(A_USER, GROUP), scene->draw % 2 == 0 };
+    }
 }
 
 static inline void draw_edit(const struct scene *scene, struct chat_action *action)
@@ -567,8 +567,9 @@ static inline void draw_chat_action(const struct scene *scene, enum chat_action_
         [CHAT_ACTION_MESSAGE_PINNED] = draw_pin,
         [CHAT_ACTION_MESSAGE_STARRED] = draw_star,
         [CHAT_ACTION_MEDIA_READY] = draw_media,
-        [CHAT_ACTION_INVITE_WITHDRAWN] = draw_invite_end,
-        [CHAT_ACTION_INVITE_USED] = draw_join,
+        [CHAT_ACTION_INVITE_WITHDRAWN] = draw_link,
+        [CHAT_ACTION_INVITE_USED] = draw_link,
+        [CHAT_ACTION_REQUEST_ANSWERED] = draw_link,
         [CHAT_ACTION_ACTION_KIND_N] = NULL,
     };
 
@@ -631,9 +632,8 @@ static inline void road_chat(struct road *road, enum chat_action_action_kind kin
     if (!scene_fill(&scene, &state))
         abort();
     draw_chat_action(&scene, kind, &action);
-    if (action_of_links(kind) &&
-        !fill_invites(groups_find(&state.groups, scene.group), id_of(A_MESSAGE, 0),
-                      id_of(A_USER, GROUP - 1), past_seq(OFFSET)))
+    if (!fill_links(kind, groups_find(&state.groups, scene.group), id_of(A_MESSAGE, 0),
+                    id_of(A_USER, GROUP - 1), id_of(A_USER, GROUP), past_seq(OFFSET), draw % 2))
         abort();
     road->refused += validate_chat(&action) != NULL;
     value = encode(&chat_action_codec, &action);

@@ -5,6 +5,7 @@
 #include "tests/unit/test.h"
 
 #include "processors/chat/group.h"
+#include "processors/chat/requests.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -244,5 +245,112 @@ TEST(rights_are_those_of_then_and_bounded)
         CHECK_EQ(group_set_holders(group, RIGHT_INFO, (enum right_holders)(seq % 2), seq), CQ_OK);
     }
     CHECK_EQ(group->rights_n, GROUP_RIGHTS_MAX + 1);
+    groups_release(&groups);
+}
+
+/* A group that makes and ends links as fast as it can keeps as many as a replay can ask for, and no more. */
+TEST(links_are_those_of_then_and_bounded)
+{
+    enum { ALL = 4 * INVITES_WINDOW };
+    struct groups groups;
+    struct group *group;
+    struct invite_kept *first;
+    int made = 0;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    for (int64_t seq = 1; seq <= ALL; seq += 2) {
+        struct invite_kept invite = { .made_seq = seq, .most = 1, .by = user_of(1) };
+
+        invite.invite_id = invite.hash = user_of((int)seq);
+        if (!invites_have_room(group, seq, 0))
+            continue;
+        made++;
+        CHECK_EQ(invite_make(group, &invite), CQ_OK);
+        CHECK_EQ(invite_make(group, &invite), CQ_OK); /* a replay */
+        invite_end(group, invite_find(group, invite.invite_id, seq + 1), seq + 1);
+        CHECK(group->invites_n <= 3 * INVITES_LATELY);
+    }
+    CHECK(made >= 4 * INVITES_LATELY && made <= 5 * INVITES_LATELY);
+    first =
+        &group->invites[0]; /* used by one below its end: never by another, whenever it is asked */
+    CHECK(invite_open(group, first->hash, first->made_seq + 1, 0) == first);
+    CHECK(!invite_open(group, first->hash, first->made_seq, 0));
+    CHECK(!invite_open(group, first->hash, first->ended_seq + 1, 0));
+    CHECK_EQ(invite_use(group, first, first->made_seq + 1), CQ_OK);
+    CHECK_EQ(invite_use(group, first, first->made_seq + 1), CQ_OK);
+    CHECK_EQ(first->uses_n, 1);
+    CHECK(invite_open(group, first->hash, first->made_seq + 1, 0) == first);
+    CHECK(!invite_open(group, first->hash, first->made_seq + 2, 0));
+    groups_release(&groups);
+}
+
+TEST(ten_links_hold_and_a_hundred_ask)
+{
+    struct groups groups;
+    struct group *group;
+    int64_t seq = 1;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    for (; seq <= LIMIT_INVITES; seq++) {
+        struct invite_kept invite = { .made_seq = seq, .expires_at_ms = seq == 1 ? 5000 : 0 };
+
+        invite.invite_id = invite.hash = user_of((int)seq);
+        CHECK(invites_have_room(group, seq, 4999));
+        CHECK_EQ(invite_make(group, &invite), CQ_OK);
+    }
+    CHECK(!invites_have_room(group, seq, 4999));
+    CHECK(invites_have_room(group, seq, 5000)); /* one is over */
+    for (int i = 0; i < LIMIT_REQUESTS; i++, seq++) {
+        CHECK(requests_have_room(group, seq, 0));
+        CHECK_EQ(request_make(group, &(struct request_kept){ .user_id = user_of(i),
+                                                             .invite_id = user_of(1),
+                                                             .seq = seq,
+                                                             .expires_at_ms = REQUEST_MS }),
+                 CQ_OK);
+    }
+    CHECK(!requests_have_room(group, seq, REQUEST_MS - 1));
+    CHECK(requests_have_room(group, seq, REQUEST_MS));
+    CHECK(request_find(group, user_of(7), seq, REQUEST_MS - 1) != NULL);
+    CHECK(!request_find(group, user_of(7), seq, REQUEST_MS));
+    requests_end_by(group, user_of(1), seq);
+    CHECK(request_find(group, user_of(7), seq, 0) != NULL); /* as it was then */
+    CHECK(!request_find(group, user_of(7), seq + 1, 0));
+    groups_release(&groups);
+}
+
+static struct cq_id many_of(int n)
+{
+    struct cq_id id = user_of(n % 100);
+
+    id.b[1] = (uint8_t)(n / 100);
+    return id;
+}
+
+/* Of who was removed the newest are known, and who returned is not among them. */
+TEST(who_was_removed_is_known_and_bounded)
+{
+    struct groups groups;
+    struct group *group;
+    struct idmap named;
+
+    groups_init(&groups);
+    group = groups_add(&groups, many_of(99));
+    idmap_init(&named, 1);
+    for (int i = 0; i <= REMOVED_MAX; i++) {
+        const struct member_change out = { many_of(i), MEMBER_CHANGE_KIND_REMOVE };
+
+        CHECK_EQ(group_note_removals(group, many_of(5000), &out, 1, &named, 10 + i), CQ_OK);
+        CHECK_EQ(group_note_removals(group, many_of(5000), &out, 1, &named, 10 + i), CQ_OK);
+    }
+    CHECK_EQ(group->removed_n, REMOVED_MAX);
+    CHECK(!group_was_removed(group, many_of(0), 5000)); /* forgotten */
+    CHECK(group_was_removed(group, many_of(1), 5000) && !group_was_removed(group, many_of(1), 11));
+    CHECK(idmap_put(&named, many_of(1), MEMBER_CHANGE_KIND_ADD));
+    CHECK_EQ(group_note_removals(group, many_of(5000), NULL, 0, &named, 6000), CQ_OK);
+    CHECK(group_was_removed(group, many_of(1), 6000) &&
+          !group_was_removed(group, many_of(1), 6001));
+    idmap_release(&named);
     groups_release(&groups);
 }

@@ -11,6 +11,7 @@
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/server/answer.h"
+#include "edge/rest/view/requests.h"
 #include "lib/base/count.h"
 #include "lib/jwt/invite.h"
 #include "schemas/names.h"
@@ -77,6 +78,7 @@ static void out_invite(struct call *call, struct cq_id chat, const struct invite
     if (row->most)
         out_i64(body, "uses", row->most);
     out_i64(body, "used", row->used);
+    out_bool(body, "approval", row->approval);
     buf_add_byte(body, '}');
 }
 
@@ -118,6 +120,8 @@ static const struct json_member make_rows[] = {
     JSON_MEMBER("uses", JSON_INT, struct invite_ask, uses, .optional = true, .least = 1,
                 .most = LIMIT_INVITE_ASKED_USES_MAX,
                 .rule = "uses: 1 to 1024, or left out: any number"),
+    JSON_MEMBER("approval", JSON_BOOL, struct invite_ask, approval, .optional = true,
+                .rule = "approval: true, false, or left out: false"),
 };
 static const struct json_members make_body = JSON_MEMBERS(make_rows);
 
@@ -269,6 +273,7 @@ static enum call_next handle_look(struct call *call, struct pg *db)
     out_id(body, "chatId", call->request.path_id[0]);
     out_text(body, "name", row.name);
     out_i64(body, "members", row.members);
+    out_bool(body, "approval", row.approval);
     out_bool(body, "member", row.is_member);
     buf_add_str(body, "}}");
     return call_reply(call, 200);
@@ -277,6 +282,22 @@ static enum call_next handle_look(struct call *call, struct pg *db)
 static const struct json_member join_rows[] = { CLIENT_ID_ROW };
 static const struct json_members join_body = JSON_MEMBERS(join_rows);
 
+/* CALL_GO_ON: the caller may ask one group more. */
+static enum call_next bound_requests(struct call *call, struct pg *db)
+{
+    cq_auto(pgresult) struct pg_result *requests = NULL;
+    enum cq_status st = view_requests_of(db, call->request.who.user, &requests);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    return pg_rows(requests) < LIMIT_REQUESTS_USER
+               ? CALL_GO_ON
+               : call_error(
+                     call, 409, "too_many_requests",
+                     "chatId: you ask %d groups to let you in, as many as one may; take one back first",
+                     LIMIT_REQUESTS_USER);
+}
+
 /* What never was a link does not enter the log. */
 static enum call_next begin_join(struct call *call, struct pg *db, void *asked)
 {
@@ -284,6 +305,7 @@ static enum call_next begin_join(struct call *call, struct pg *db, void *asked)
     struct cq_id chat = call->request.path_id[0], hash = hash_of_path(call);
     bool is_known = false, is_full = false;
     struct chat_action *sent;
+    enum call_next next;
     enum cq_status st = view_invite_known(db, chat, hash, &is_known);
 
     if (st == CQ_OK && is_known)
@@ -296,23 +318,33 @@ static enum call_next begin_join(struct call *call, struct pg *db, void *asked)
         return call_error(call, 409, "too_many_groups",
                           "chatId: you are in %d groups, as many as one may join; leave one first",
                           LIMIT_GROUPS);
+    next = bound_requests(call, db);
+    if (next != CALL_GO_ON)
+        return next;
     sent = call_submit_chat(call, chat, ask->client_id);
     sent->action.kind = CHAT_ACTION_INVITE_USED;
     sent->action.u.invite_used.hash = hash;
     return CALL_GO_ON;
 }
 
+/* In, or asked to be let in. */
 static enum call_next join_result(struct call *call, struct pg *db, void *asked)
 {
     const int64_t shown = SHOWN_PRESENT;
-    bool is_shown = false;
+    bool is_shown = false, is_pending = false;
     enum cq_status st = view_members_shown(db, call->request.path_id[0], &call->request.who.user,
                                            &shown, 1, write_seq(call), &is_shown);
 
     (void)asked;
+    if (st == CQ_OK && !is_shown)
+        st = view_request_open(db, call->request.path_id[0], call->request.who.user, &is_pending);
     if (st != CQ_OK)
         return call_database(call, st);
-    return is_shown ? write_done(call, 200) : CALL_GO_ON;
+    if (!is_shown && !is_pending)
+        return CALL_GO_ON;
+    buf_clear(&call->reply.body);
+    buf_add_str(&call->reply.body, is_shown ? "{\"pending\":false}" : "{\"pending\":true}");
+    return call_reply(call, is_shown ? 200 : 202);
 }
 
 static const struct write join_write = {

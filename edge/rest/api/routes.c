@@ -24,6 +24,7 @@ const struct routes *const api_routes[] = {
     &media_get_routes,
     &groups_routes,
     &invites_routes,
+    &requests_routes,
     &pins_routes,
     &search_routes,
     &shared_routes,

@@ -41,6 +41,13 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
         return call_error(call, 409, "too_many_blocks",
                           "userId: you have blocked this user %d times, as often as one may",
                           LIMIT_BLOCKS_CHAT);
+    if (span_eq_str(code, "too_many_requests"))
+        return call_error(call, 409, "too_many_requests",
+                          "%d ask to be let into this group, as many as may: ask again later",
+                          LIMIT_REQUESTS);
+    if (span_eq_str(code, "too_many_uses"))
+        return call_error(call, 409, "too_many_uses",
+                          "as many have joined by this link as may: add the user instead");
     if (span_eq_str(code, "too_many_invites"))
         return call_error(call, 409, "too_many_invites",
                           "the group has %d links, as many as it may: revoke one first",

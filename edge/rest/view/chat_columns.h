@@ -33,8 +33,15 @@
     X(NUMBER, "read", read, "CASE WHEN " VIEW_SEES_READS("$1") " THEN " TICK("1") " ELSE 0 END") \
     X(JSON, "except", except,                                                                    \
       "CASE WHEN c.kind = 0 THEN view.except_for(c.part, c.chat_id, $1) END")                    \
+    X(JSON, "requests", requests, REQUESTS)                                                      \
     X(JSON, "marks", marks, VIEW_MARKS("$1", "c.chat_id"))                                       \
     X(JSON, "pins", pins, PINS)
+
+/* To who may add how many ask to be let in; of a group that nobody ever asked nothing. */
+#define REQUESTS                                                                               \
+    "CASE WHEN c.requested_seq <> 0 AND p.left_seq IS NULL AND (p.role <> 0 OR c.add_by = 0) " \
+    "THEN (SELECT count(*)::text FROM view.requests r WHERE r.part = c.part "                  \
+    "AND r.chat_id = c.chat_id AND " VIEW_REQUEST_OPEN("r") ") END"
 
 /* The oldest first; of one that shows nothing its place alone. */
 #define PINS                                                                                                \

@@ -287,9 +287,10 @@ static const char sql_pinned[] =
     "ORDER BY p.at DESC";
 
 /* $2 how many; $3 lowest seqs, one a partition. For those who left the last change is the end. Who
- * comes back to a direct chat, or hides a message, changes it for nobody else. */
+ * comes back to a direct chat, or hides a message, changes it for nobody else; who asks to be let in, for those who may add. */
 #define CHANGED                                                                                 \
-    "greatest(coalesce(mine.left_seq, greatest(k.changed_seq, mine.joined_seq)), mine.hidden_seq)"
+    "greatest(coalesce(mine.left_seq, greatest(k.changed_seq, mine.joined_seq)), mine.hidden_seq, "  \
+    "CASE WHEN mine.left_seq IS NULL AND (mine.role <> 0 OR k.add_by = 0) THEN k.requested_seq END)"
 static const char sql_changed[] =
     "WITH " STAYS("") ", picked AS (SELECT mine.*, " CHANGED " AS at, "
     VIEW_PARTITION("k", "$3") " AS partition FROM mine JOIN view.chats k USING (part, chat_id) "

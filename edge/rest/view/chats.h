@@ -8,6 +8,7 @@
 #include "edge/rest/view/chat_columns.h"
 #include "edge/rest/view/marks.h"
 #include "edge/rest/view/messages.h"
+#include "edge/rest/view/requests.h"
 #include "lib/base/arena.h"
 
 /* ---- who is in it --------------------------------------------------------------------- */
