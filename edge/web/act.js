@@ -16,7 +16,7 @@ const MINUTE_MS = 60000;
 const LOAD_AGAIN_MS = 30000; // a part that the screen wants by itself
 const SCREENS = { // rarely needed: loaded then
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
-  search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"),
+  search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"), select: () => import("./select.js"),
 };
 const canHover = () => matchMedia("(hover: hover)").matches;
 
@@ -148,6 +148,7 @@ export class Act {
     const m = row && this.#messageOf(row);
     if (!m || m.state) return;
     const entries = m.deleted ? [] : this.chat.left ? this.#stars(m) : this.#changes(m);
+    entries.push({ text: "Select", run: this.#safely(async () => (await this.screen("select")).begin(m)) });
     if (this.engine.can.has("hiding")) entries.push({ text: "Delete for me", className: "plain danger", run: this.#safely(() => this.#hide(m)) });
     if (entries.length) menu(row.querySelector(".more"), entries, "What to do with this message");
   }
@@ -178,7 +179,7 @@ export class Act {
       const pinned = this.chat.pins.some((p) => p.messageId === m.id);
       entries.push({ text: pinned ? "Unpin" : "Pin", run: act(() => engine.changeMessage(m, pinned ? "DELETE" : "PUT", "/pin")) });
     }
-    if (engine.can.has("forwards") && (m.mediaId ? mine : m.content)) entries.push({ text: "Forward", run: act(() => this.#about("forward", m)) });
+    if (engine.can.has("forwards") && (m.mediaId ? mine : m.content)) entries.push({ text: "Forward", run: act(() => this.#about("forward", [m])) });
     if (m.content) entries.push({ text: "Copy text", run: act(() => navigator.clipboard.writeText(m.content)) });
     if (mine) entries.push({ text: "Info", run: act(() => this.#about("receipts", m)) });
     if (still && mine && m.content && may(this.chat, "send") && engine.can.has("edits") && age < (engine.limits.editMinutes ?? 0) * MINUTE_MS) entries.push({ text: "Edit", run: act(() => this.#edit(m)) });
@@ -218,7 +219,7 @@ export class Act {
 
   async #hide(m) {
     const text = `“${preview(m)}” is taken away on all of your devices, for good. Others keep it.`;
-    if (await ask("Delete for me?", text, "Delete")) await this.engine.hideMessage(m);
+    if (await ask("Delete for me?", text, "Delete")) await this.engine.hideMessages([m]);
   }
 
   // Screens of their own
@@ -240,7 +241,7 @@ export class Act {
   async #open(name, what = "show") {
     const { chat } = this;
     const screen = await this.screen(name);
-    if (chat === this.chat) screen[what](chat);
+    return chat === this.chat ? screen[what](chat) : undefined;
   }
 
   #chatMenu(button) {

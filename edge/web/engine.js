@@ -444,9 +444,10 @@ export class Engine {
   }
 
   /** Gone for this user alone, on all of his devices. */
-  async hideMessage(m) {
-    await this.session.call("POST", `/api/chats/${m.chatId}/hidden`, { messages: [m.id] });
-    this.model.hidden({ chatId: m.chatId, seq: 0, messages: [{ id: m.id, seq: m.seq }] });
+  async hideMessages(all) {
+    const [{ chatId }] = all;
+    await this.session.call("POST", `/api/chats/${chatId}/hidden`, { messages: all.map((m) => m.id) });
+    this.model.hidden({ chatId, seq: 0, messages: all.map(({ id, seq }) => ({ id, seq })) });
     this.changed();
   }
 

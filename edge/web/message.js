@@ -10,7 +10,8 @@ const CHATS_MAX = 5; // at once: a message for very many is none for anybody
 const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 export class Screen {
-  #m = null;
+  #m = null; // whose receipts are shown
+  #all = []; // to be sent on
   #to = new Set(); // chats
 
   constructor(act) {
@@ -23,10 +24,10 @@ export class Screen {
 
   // To other chats
 
-  forward(m) {
-    this.#m = m;
+  forward(all) {
+    this.#all = all;
     this.#to.clear();
-    put($("forward-text"), preview(m));
+    put($("forward-text"), all.length > 1 ? `${all.length} messages` : preview(all[0]));
     $("forward-find").value = "";
     this.#chats();
     this.#count();
@@ -75,9 +76,10 @@ export class Screen {
   }
 
   #send() {
-    const { type, content, mediaId, media, forwarded } = this.#m;
     const chats = [...this.#to];
-    for (const chat of chats) this.engine.send(chat, content, { type, mediaId, media, forwardedFrom: forwarded ?? 0 });
+    for (const { type, content, mediaId, media, forwarded } of this.#all) {
+      for (const chat of chats) this.engine.send(chat, content, { type, mediaId, media, forwardedFrom: forwarded ?? 0 });
+    }
     $("forward").close();
     if (chats.length === 1) return this.act.open(chats[0].chatId);
     return this.act.notice(`Sent to ${chats.length} chats.`);
@@ -87,15 +89,15 @@ export class Screen {
 
   async receipts(m) {
     this.#m = m;
-    put($("receipts-text"), preview(m));
-    put($("receipts-sent"), `Sent ${this.#time(m.sentAt)}`);
-    $("receipts-list").replaceChildren(el("li", "note-line", "Loading…"));
-    $("receipts").showModal();
+    put($("has-text"), preview(m));
+    put($("has-sent"), `Sent ${this.#time(m.sentAt)}`);
+    $("has-list").replaceChildren(el("li", "note-line", "Loading…"));
+    $("has").showModal();
     try {
       const { receipts } = await this.engine.session.insist("GET", `/api/messages/${m.id}/receipts`, undefined, 3);
       if (this.#m === m) this.#people(receipts);
     } catch (e) {
-      $("receipts-list").replaceChildren(el("li", "note-line", errorWords(e)));
+      $("has-list").replaceChildren(el("li", "note-line", errorWords(e)));
     }
   }
 
@@ -103,21 +105,27 @@ export class Screen {
     return dayOf(ms) === dayOf(Date.now()) ? clock.format(ms) : `${dayWords(ms)}, ${clock.format(ms)}`;
   }
 
+  /** The time is not always known. */
+  #since(what, ms) {
+    return ms ? `${what} ${this.#time(ms)}` : what;
+  }
+
   #people(receipts) {
-    const order = (r) => (r.readAt ? 2 : r.deliveredAt ? 1 : 0);
+    const order = (r) => (r.read || r.readAt ? 2 : r.delivered || r.deliveredAt ? 1 : 0);
+    const words = (r) => ["Not delivered yet", this.#since("Delivered", r.deliveredAt), this.#since("Read", r.readAt)][order(r)];
     this.engine.wantNames(receipts.map((r) => r.userId));
     const rows = [...receipts].sort((a, b) => order(b) - order(a)).map((r) => {
       const row = el("li");
       const face = this.engine.media.face("small");
       const name = nameOf(this.model, r.userId);
       this.engine.media.setFace(face, r.userId, name, this.model.pictures.get(r.userId));
-      const words = el("span", "grow", name);
-      words.dir = "auto";
-      row.append(face, words, el("span", "dim", r.readAt ? `Read ${this.#time(r.readAt)}` : r.deliveredAt ? `Delivered ${this.#time(r.deliveredAt)}` : "Not delivered yet"));
+      const title = el("span", "grow", name);
+      title.dir = "auto";
+      row.append(face, title, el("span", "dim", words(r)));
       return row;
     });
-    $("receipts-list").replaceChildren(...(rows.length ? rows : [el("li", "note-line", "Nobody else was there.")]));
-    hide($("receipts-off"), this.model.profile.readReceipts !== false);
+    $("has-list").replaceChildren(...(rows.length ? rows : [el("li", "note-line", "Nobody else was there.")]));
+    hide($("has-off"), this.model.profile.readReceipts !== false);
   }
 
   actions = {};

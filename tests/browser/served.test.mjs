@@ -64,6 +64,11 @@ test("who takes nothing compressed gets it plain; what is not there is not kept"
   }
 });
 
+test("an id of the page is one element's", () => {
+  const ids = readFileSync(join(WEB, "index.html"), "utf8").match(/(?<=\sid=")[^"]+/g);
+  assert.deepEqual(ids.filter((id, i) => ids.indexOf(id) !== i), []);
+});
+
 test("what is another's is as it came", () => {
   const [, head, ...rest] = readFileSync(join(WEB, "qrcode.js"), "utf8").split("\n");
   assert.equal(createHash("sha256").update(rest.join("\n")).digest("hex"), /sha256 ([0-9a-f]{64})$/.exec(head)[1]);
@@ -82,7 +87,7 @@ test("a change of any file is another version of all, and the index names every 
     const before = pack();
     assert.equal(pack(), before);
     const index = readFileSync(join(folder, "out/index.html"), "utf8");
-    const late = ["info.js", "link.js", "menus.js", "message.js", "pins.js", "qrcode.js", "search.js", "settings.js", "upload.js"]; // loaded when they are needed
+    const late = ["info.js", "link.js", "menus.js", "message.js", "pins.js", "qrcode.js", "search.js", "select.js", "settings.js", "upload.js"]; // loaded when they are needed
     for (const name of readdirSync(WEB).filter((f) => /\.(js|css|svg)$/.test(f))) {
       assert.equal(index.includes(`"/v/${before}/${name}"`), !late.includes(name), name);
       assert.ok(existsSync(join(folder, "out/v", before, name)), name);
