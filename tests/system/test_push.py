@@ -144,6 +144,8 @@ async def test_privacy_and_languages(pushing, doubles, net):
     one, two = await alice.told(secret, peer=name.user_id), await alice.told(secret, peer=none.user_id)
     three = await alice.acked(alice.send(f"{MARK} media/1", peer=photo.user_id, type="image"))
     await alice.verdict(three)
+    places = [await alice.told(text, peer=photo.user_id, beside={"location": {"latitude": 1, "longitude": 2, "name": f"{MARK} plaza"}}) for text in ("", f"{MARK} here")]
+    card = await alice.told("", peer=none.user_id, beside={"contact": {"name": f"{MARK} Ann", "numbers": ["1"]}})
     captioned = await alice.acked(alice.send(f"{MARK} the sea", peer=photo.user_id, type="image", media_id=str(uuid.uuid4())))
     await alice.verdict(captioned)
     (a,), (b,), (c,) = await asked(doubles, one.id), await asked(doubles, two.id), await asked(doubles, three.id)
@@ -152,6 +154,11 @@ async def test_privacy_and_languages(pushing, doubles, net):
     assert alert(c) == {"title": "alice", "body": "Foto"}
     (d,) = await asked(doubles, captioned.id)
     assert alert(d) == {"title": "alice", "body": f"Foto: {MARK} the sea"}
+    # a place and a card say what they are, where texts are shown at all
+    bodies = [alert((await asked(doubles, place.id))[0])["body"] for place in places]
+    assert bodies == [f"Ubicación: {MARK} plaza", f"Ubicación: {MARK} here"]
+    (e,) = await asked(doubles, card.id)
+    assert MARK not in e["body"]
     assert MARK not in a["body"] + b["body"] + c["body"] and "alice" not in b["body"]
 
 
