@@ -102,9 +102,13 @@ export class Client {
     return this.send(content, { chatId: message.chatId, peer: this.#peerOf(message), ...more });
   }
 
-  /** @param {ChasquiEvent} message @param {string} content */
-  edit(message, content) {
-    return this.#change("message.edit", message, { content });
+  /**
+   * `more` may have a preview of an address in the content; without one the message has none any more.
+   * @param {ChasquiEvent} message
+   * @param {string} content
+   */
+  edit(message, content, more = {}) {
+    return this.#change("message.edit", message, { content, ...more });
   }
 
   /** @param {ChasquiEvent} message */

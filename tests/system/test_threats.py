@@ -146,8 +146,8 @@ async def test_t31_nobody_fetches_what_clients_name(stack, net):
     trap = await asyncio.start_server(visit, "127.0.0.1", 0)
     link = f"http://127.0.0.1:{trap.sockets[0].getsockname()[1]}/x.png"
     alice, bob = await net.people("alice", "bob")
-    out = await alice.told(f"{MARK} {link}", peer=bob.user_id)
-    await bob.sees(out.content)
+    out = await alice.told(f"{MARK} {link}", peer=bob.user_id, beside={"preview": {"url": link, "title": link, "description": link}})
+    assert (await bob.sees(out.content)).beside["preview"]["url"] == link
     assert (await alice.rest.call("PATCH", "/api/me", {"name": link[:90]})).status == 200
     push = {"kind": "fcm_token", "token": link, "app": link, "locale": "en"}
     assert (await bob.rest.call("PUT", f"/api/devices/{bob.device_id}/push", push)).status in (200, 400)

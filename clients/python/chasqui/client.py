@@ -115,8 +115,9 @@ class Client:
         """A message to the chat of this one."""
         return await self.send(content, message["chatId"], self._peer_of(message), **beside)
 
-    async def edit(self, message: dict, content: str) -> dict:
-        return await self._change("message.edit", message, {"content": content})
+    async def edit(self, message: dict, content: str, **beside) -> dict:
+        """`beside`: a preview of an address in the content; without one the message has none any more."""
+        return await self._change("message.edit", message, {"content": content, **beside})
 
     async def delete(self, message: dict) -> dict:
         return await self._change("message.delete", message, {"messageFrom": message["from"]})
