@@ -230,9 +230,9 @@ int consumer_owned(const struct consumer *consumer);
  * nobody; of the consumer's thread. */
 void consumer_look(const struct consumer *consumer, int64_t *ret_owned, int64_t *ret_lag);
 
-/** Set the gauges of lib/base/count.h that speak of owned partitions; about once a second. Asks
- * nobody. */
-void consumer_show(const struct consumer *consumer);
+/** Set the gauges of lib/base/count.h that speak of owned partitions; about once a second. `undone`
+ * records more are counted as lag. Asks nobody. */
+void consumer_show(const struct consumer *consumer, int undone);
 
 /* ---- looking at the log directly ------------------------------------------------------ */
 

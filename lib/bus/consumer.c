@@ -813,11 +813,11 @@ void consumer_look(const struct consumer *consumer, int64_t *ret_owned, int64_t 
     *ret_lag = lag;
 }
 
-void consumer_show(const struct consumer *consumer)
+void consumer_show(const struct consumer *consumer, int undone)
 {
     int64_t owned, lag;
 
     consumer_look(consumer, &owned, &lag);
     count_set(COUNT_PARTITIONS, owned);
-    count_set(COUNT_LAG, lag);
+    count_set(COUNT_LAG, lag + undone);
 }

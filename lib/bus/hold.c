@@ -344,7 +344,7 @@ int holds_left_ms(const struct holds *hs)
     return clock_left_ms(hs->turn_ms + hs->pace_ms);
 }
 
-void holds_show(struct holds *hs)
+void holds_show(struct holds *hs, int undone)
 {
     int64_t now_ms = clock_mono_ms();
 
@@ -352,7 +352,7 @@ void holds_show(struct holds *hs)
     if (now_ms - hs->shown_ms < SHOW_EVERY_MS)
         return;
     hs->shown_ms = now_ms;
-    consumer_show(hs->consumer);
+    consumer_show(hs->consumer, undone);
 }
 
 enum cq_status holds_join(struct holds *hs, holds_turn_fn *turn, void *loop, int wait_ms,

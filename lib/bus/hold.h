@@ -160,8 +160,9 @@ void holds_turn(struct holds *hs, int n);
 /** How long the next turn may still gather, ms. */
 int holds_left_ms(const struct holds *hs);
 
-/** The beat of the process, and about once a second the gauges of owned partitions. */
-void holds_show(struct holds *hs);
+/** The beat of the process, and about once a second the gauges of owned partitions. `undone`: records
+ * that were read, and whose turn is not over: they lag as those do that are not read. */
+void holds_show(struct holds *hs, int undone);
 
 /** Turns until partitions are ours, or about 10 s have passed, or *stop. */
 typedef enum cq_status holds_turn_fn(void *loop, int wait_ms);

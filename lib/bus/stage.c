@@ -473,7 +473,7 @@ enum cq_status stage_turn(struct stage *stage, int wait_ms)
         return *stage->why ? CQ_FATAL
                            : fatal(stage, "the input ended", consumer_error(stage->holds.consumer));
     producer_serve(stage->producer, 0);
-    holds_show(&stage->holds);
+    holds_show(&stage->holds, stage->recs_n);
     if (!stage->recs_n) {
         if (stage->again)
             note_turn(stage, true); /* the partition that repeated went to another owner */

@@ -255,7 +255,7 @@ static void show(struct feed *feed)
     count_set(COUNT_VIEW_INCOMPLETE, feed->stats.incomplete);
     feed->stats.slow = slow_partitions(feed);
     count_set(COUNT_SLOW, feed->stats.slow);
-    holds_show(&feed->holds);
+    holds_show(&feed->holds, feed->held_n);
 }
 
 /* ---- one turn ------------------------------------------------------------------------- */

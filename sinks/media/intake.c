@@ -181,7 +181,7 @@ enum cq_status intake_turn(struct intake *intake, int wait_ms)
 
     pause_all(intake, !intake->conf.ops->room(intake->conf.arg));
     st = take_records(intake, wait_ms);
-    holds_show(&intake->holds);
+    holds_show(&intake->holds, 0); /* what it took is in its table */
     if (st != CQ_OK)
         return st;
     note_all_done(intake);

@@ -322,7 +322,7 @@ void push_reader_pause(void *arg, int32_t slot, bool pause)
 
 void push_reader_show(const struct push_reader *reader)
 {
-    consumer_show(reader->holds.consumer);
+    consumer_show(reader->holds.consumer, 0); /* sockets tell of what they hold */
 }
 
 const char *push_reader_error(const struct push_reader *reader)
