@@ -405,9 +405,11 @@ static enum cq_status send_to(struct lane *lane, struct service *service, int64_
         give_back(lane, batch, 0);
         return st == CQ_AGAIN ? CQ_OK : st;
     }
+    service->held = true; /* a push whose address is another now may ask for a place */
     for (; i < batch->n && services_room(&lane->services, service, now_ms) > 0; i++)
         if (!start_guarded(lane, batch, i))
             break;
+    service->held = false;
     give_back(lane, batch, i);
     return CQ_OK;
 }

@@ -42,7 +42,8 @@ int32_t services_place(const struct services *services)
 
         if (!service->used)
             return i;
-        if (!service->flying && (best < 0 || service->good_ms < services->v[best].good_ms))
+        if (!service->flying && !service->held &&
+            (best < 0 || service->good_ms < services->v[best].good_ms))
             best = i;
     }
     return best;

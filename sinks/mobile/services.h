@@ -26,6 +26,7 @@ struct service {
     int64_t good_ms; /* … until it takes something: when it did so last; 0: never */
     int n;           /* jobs of it in the table */
     int flying;
+    bool held; /* pushes of it are just being sent: its place is not given to another */
     struct job_list ready;
     struct breaker breaker;
     enum push_verdict paused_for;

@@ -86,6 +86,9 @@ TEST(who_gives_way)
     }
     services.v[40].good_ms = 0; /* it never took anything */
     CHECK_EQ(services_place(&services), 40);
+    services.v[40].held = true; /* pushes of it are in the hands of the sender */
+    CHECK_EQ(services_place(&services), 0);
+    services.v[40].held = false;
     services.v[40].flying = 1;
     CHECK_EQ(services_place(&services), 0); /* the one that did so longest ago */
     CHECK_EQ(services_find(&services, span_str("https://s63")), 63);
