@@ -7,6 +7,18 @@
 #include "schemas/frame.h"
 #include "schemas/names.h"
 
+#include <stdio.h>
+
+enum {
+    KEY_MAX = 64,
+    /* bytes of a name and of a text as JSON, in place of a body … */
+    NAME_ARG_MAX = 512,
+    TEXT_ARG_MAX = 900,
+    /* … and where they stand twice, for Google's system and for Apple's by way of Google */
+    NAME_TWICE_MAX = 128,
+    TEXT_TWICE_MAX = 400,
+};
+
 static const char ELLIPSIS[] = "\xE2\x80\xA6";
 enum { ELLIPSIS_N = 3, COLLAPSE_KEYS = 4 /* distinct ones that FCM keeps for a device */ };
 
@@ -232,6 +244,9 @@ struct said {
     struct cq_span why;    /* of the body: what it has to do with the recipient */
     struct cq_span kind;   /* of the body: what has this caption */
     struct cq_span body;
+    char key[KEY_MAX]; /* in place of the body: what the app knows it by; "": the body stands */
+    struct cq_span args[2]; /* what goes into that: names, then a text */
+    size_t args_n;
 };
 
 /* A sign is behind a word, and only where texts are. */
@@ -300,6 +315,87 @@ static struct said say(const struct push_content *content, const struct push_add
     if (content->is_mention || content->is_reply)
         said.why = span_str(content->is_mention ? texts->mention : texts->reply);
     return said;
+}
+
+/* ---- keys in place of words ----------------------------------------------------------- */
+
+static void add_arg(struct said *said, struct cq_span arg)
+{
+    if (arg.n)
+        said->args[said->args_n++] = arg;
+}
+
+/* What a message is: "push_group_mention_image_caption". */
+static void key_message(const struct push_content *content, struct said *said)
+{
+    bool has_text = content->text.n > 0;
+    bool is_text = content->type == MESSAGE_TYPE_TEXT && !content->shows;
+
+    if (is_text && has_text && !said->why.n)
+        return; /* there is no word of ours in it */
+    snprintf(said->key, sizeof said->key, "push%s%s_%s%s", said->before.n ? "_group" : "",
+             !said->why.n          ? ""
+             : content->is_mention ? "_mention"
+                                   : "_reply",
+             content->shows ? shows_words[content->shows] : message_type_word(content->type),
+             is_text ? (has_text ? "" : "_hidden") : (has_text ? "_caption" : ""));
+    add_arg(said, said->before);
+    add_arg(said, content->text);
+}
+
+/* The same as say(), for an app that has the words itself. */
+static struct said say_or_key(const struct push_content *content, const struct push_address *to)
+{
+    struct said said = say(content, to);
+    bool full = to->privacy == PUSH_PRIVACY_FULL;
+    struct cq_span who = content->is_group ? content->chat_name : content->sender;
+
+    if (!span_eq_str(to->locale, PAYLOAD_LOCALE_KEYS))
+        return said;
+    if (!who.n && !content->sender.n)
+        said.title = span_str("Chasqui");
+    if (content->added) {
+        snprintf(said.key, sizeof said.key, "push_added%s", said.after.n ? "_by" : "");
+        add_arg(&said, said.after.n ? content->sender : span_of(NULL, 0));
+    } else if (content->reaction.n) {
+        snprintf(said.key, sizeof said.key, "push%s_reaction%s", said.before.n ? "_group" : "",
+                 full ? "" : "_hidden");
+        add_arg(&said, said.before);
+        add_arg(&said, full ? content->reaction : span_of(NULL, 0));
+    } else if (!full) {
+        snprintf(said.key, sizeof said.key, "push_hidden");
+    } else {
+        key_message(content, &said);
+    }
+    return said;
+}
+
+/* ["Ann","the sea"] */
+static void put_args(struct cq_buf *out, const struct said *said, bool twice)
+{
+    buf_add_byte(out, '[');
+    for (size_t i = 0; i < said->args_n; i++) {
+        bool is_text = i + 1 == said->args_n;
+
+        if (i)
+            buf_add_byte(out, ',');
+        put_cut(out, said->args[i],
+                twice ? (is_text ? TEXT_TWICE_MAX : NAME_TWICE_MAX)
+                      : (is_text ? TEXT_ARG_MAX : NAME_ARG_MAX));
+    }
+    buf_add_byte(out, ']');
+}
+
+/* The same as members of their own, for apps that show it themselves. */
+static void put_named_args(struct cq_buf *out, const struct said *said)
+{
+    static const char *const names[] = { "bodyLocArg1", "bodyLocArg2" };
+
+    out_word(out, "bodyLocKey", said->key);
+    for (size_t i = 0; i < said->args_n; i++) {
+        out_key(out, names[i]);
+        put_cut(out, said->args[i], i + 1 < said->args_n ? NAME_ARG_MAX : TEXT_ARG_MAX);
+    }
 }
 
 static void put_part(struct cq_buf *out, struct cq_span part)
@@ -381,6 +477,18 @@ static void put_apple_manner(const struct push_content *content, struct cq_buf *
                                  : "active");
 }
 
+/* Apple's, inside of an alert; by way of Google the title stands here, too. */
+static void put_apple_key(struct cq_buf *out, const struct said *said, bool by_google)
+{
+    if (by_google) {
+        out_key(out, "title");
+        put_cut(out, said->title, NAME_TWICE_MAX);
+    }
+    out_word(out, "loc-key", said->key);
+    out_key(out, "loc-args");
+    put_args(out, said, by_google);
+}
+
 /* Android's: the app has a channel of each of these names. */
 static const char *channel_of(const struct push_content *content)
 {
@@ -444,7 +552,8 @@ static void fcm_android(const struct push_content *content, const char *priority
 }
 
 /* The system shows it, and the app learns of it when it is opened. Begins behind a member. */
-static void fcm_tail(const struct push_content *content, struct cq_buf *out)
+static void fcm_tail(const struct push_content *content, const struct said *said,
+                     struct cq_buf *out)
 {
     buf_add_byte(out, ',');
     open_member(out, "data");
@@ -456,6 +565,11 @@ static void fcm_tail(const struct push_content *content, struct cq_buf *out)
     open_member(out, "notification");
     out_id(out, "tag", content->chat_id);
     out_word(out, "channelId", channel_of(content));
+    if (said->key[0]) {
+        out_word(out, "bodyLocKey", said->key);
+        out_key(out, "bodyLocArgs");
+        put_args(out, said, true);
+    }
     if (content->badge_known)
         out_i64(out, "notificationCount", content->badge);
     buf_add_str(out, "}}");
@@ -465,6 +579,11 @@ static void fcm_tail(const struct push_content *content, struct cq_buf *out)
     buf_add_byte(out, '}');
     open_member(out, "payload");
     open_member(out, "aps");
+    if (said->key[0]) {
+        open_member(out, "alert");
+        put_apple_key(out, said, true);
+        buf_add_byte(out, '}');
+    }
     out_word(out, "sound", "default");
     out_id(out, "thread-id", content->chat_id);
     put_apple_manner(content, out);
@@ -505,9 +624,11 @@ static void put_whole(const struct said *said, struct cq_span head, struct cq_sp
     buf_add_span(out, head);
     buf_add_str(out, before_title);
     put_cut(out, said->title, PAYLOAD_TITLE_MAX);
-    buf_add_str(out, ",\"body\":");
-    rest = out->n + strlen(after_text) + tail.n;
-    put_body(out, said, rest < max ? max - rest : 0);
+    if (!said->key[0]) {
+        buf_add_str(out, ",\"body\":");
+        rest = out->n + strlen(after_text) + tail.n;
+        put_body(out, said, rest < max ? max - rest : 0);
+    }
     buf_add_str(out, after_text);
     buf_add_span(out, tail);
 }
@@ -516,7 +637,7 @@ void payload_fcm(const struct push_content *content, const struct push_address *
                  struct cq_buf *out)
 {
     cq_auto(buf) struct cq_buf head = { 0 }, tail = { 0 };
-    struct said said = say(content, to);
+    struct said said = say_or_key(content, to);
 
     buf_init(&head, PAYLOAD_MAX);
     buf_init(&tail, PAYLOAD_MAX);
@@ -530,13 +651,15 @@ void payload_fcm(const struct push_content *content, const struct push_address *
         open_member(&head, "data");
         out_word(&head, "kind", alert_kind(content));
         fcm_ids(content, &head);
+        if (said.key[0])
+            put_named_args(&head, &said);
         buf_add_byte(&tail, ','); /* behind `data`, which `put_whole` closes */
         fcm_android(content, "HIGH", &tail);
         buf_add_str(&tail, "}}}");
         put_whole(&said, buf_span(&head), buf_span(&tail), ",\"title\":", "}", PAYLOAD_MAX, out);
         return;
     }
-    fcm_tail(content, &tail);
+    fcm_tail(content, &said, &tail);
     put_whole(&said, buf_span(&head), buf_span(&tail), ",\"notification\":{\"title\":", "}",
               PAYLOAD_MAX, out);
 }
@@ -558,10 +681,11 @@ static void apns_silent(const struct push_content *content, struct cq_buf *out)
 void payload_apns(const struct push_content *content, const struct push_address *to,
                   struct cq_buf *out)
 {
-    cq_auto(buf) struct cq_buf tail = { 0 };
-    struct said said = say(content, to);
+    cq_auto(buf) struct cq_buf head = { 0 }, tail = { 0 };
+    struct said said = say_or_key(content, to);
 
     buf_init(&tail, PAYLOAD_MAX);
+    buf_init(&head, PAYLOAD_MAX);
     if (content->silent) {
         apns_silent(content, out);
         return;
@@ -581,8 +705,11 @@ void payload_apns(const struct push_content *content, const struct push_address 
     if (content->expires_ms)
         out_i64(&tail, "expiresAt", content->expires_ms);
     buf_add_byte(&tail, '}');
-    put_whole(&said, span_str("{\"aps\":{\"alert\":{"), buf_span(&tail), "\"title\":", "}",
-              PAYLOAD_MAX, out);
+    buf_add_str(&head, "{\"aps\":{\"alert\":{");
+    if (said.key[0])
+        put_apple_key(&head, &said, false);
+    put_whole(&said, buf_span(&head), buf_span(&tail),
+              said.key[0] ? ",\"title\":" : "\"title\":", "}", PAYLOAD_MAX, out);
 }
 
 /* ---- browsers ------------------------------------------------------------------------- */
@@ -599,7 +726,7 @@ void payload_web(const struct push_content *content, const struct push_address *
                  struct cq_buf *out)
 {
     cq_auto(buf) struct cq_buf head = { 0 };
-    struct said said = say(content, to);
+    struct said said = say_or_key(content, to);
 
     buf_init(&head, PAYLOAD_WEB_MAX);
     buf_add_byte(&head, '{');
@@ -613,5 +740,7 @@ void payload_web(const struct push_content *content, const struct push_address *
     out_word(&head, "kind", alert_kind(content));
     put_ids(content, &head);
     web_place(content, &head);
+    if (said.key[0])
+        put_named_args(&head, &said);
     put_whole(&said, buf_span(&head), span_of(NULL, 0), ",\"title\":", "}", PAYLOAD_WEB_MAX, out);
 }

@@ -56,6 +56,10 @@ struct cq_arena;
 CQ_MUST_CHECK enum cq_status payload_read_frame(struct cq_span frame, struct cq_id user,
                                                 struct cq_arena *arena, struct push_content *ret);
 
+/** The locale of an app that has the fixed words itself: it gets keys of them, and what goes into
+ * them. BCP 47 leaves names that begin so to whoever agrees on them. */
+#define PAYLOAD_LOCALE_KEYS "x-keys"
+
 /** What a silent push says of itself, beside chat, seq and badge: {"kind":"read"}. */
 #define PAYLOAD_KIND_READ "read"
 

@@ -160,6 +160,17 @@ async def test_privacy_and_languages(pushing, doubles, net):
     (e,) = await asked(doubles, card.id)
     assert MARK not in e["body"]
     assert MARK not in a["body"] + b["body"] + c["body"] and "alice" not in b["body"]
+    # an app with words of its own gets keys of them
+    keyed = await woken(net, "kim", "fcm_token", "ok:kim-1234", mode="notification", locale="x-keys")
+    four = await alice.acked(alice.send(f"{MARK} the hill", peer=keyed.user_id, type="image", media_id=str(uuid.uuid4())))
+    await alice.verdict(four)
+    (e,) = await asked(doubles, four.id)
+    body = json.loads(e["body"])
+    assert faults_of(body, google_schema()["SendMessageRequest"], google_schema()) == []
+    key, args = "push_image_caption", [f"{MARK} the hill"]
+    shown = body["message"]["android"]["notification"]
+    assert (shown["bodyLocKey"], shown["bodyLocArgs"]) == (key, args) and body["message"]["notification"] == {"title": "alice"}
+    assert body["message"]["apns"]["payload"]["aps"]["alert"] == {"title": "alice", "loc-key": key, "loc-args": args}
 
 
 @scenario(stack="pushing")

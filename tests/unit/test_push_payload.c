@@ -142,6 +142,69 @@ TEST(who_was_added_is_told_by_whom_as_far_as_he_wants_it_shown)
     added(&push_content, PUSH_PRIVACY_FULL, "en", "Chasqui|You were added to a group");
 }
 
+/* With keys in place of words: `want` is in each form, and each is within its bounds. */
+static void keyed(struct push_content *push_content, enum push_privacy privacy, const char *apple,
+                  const char *named)
+{
+    static char token[1024]; /* the longest */
+    struct push_address to = { .token = span_of(memset(token, 'x', sizeof token), sizeof token),
+                               .privacy = privacy,
+                               .locale = span_str("x-keys") };
+    cq_auto(json) struct json *root = NULL;
+
+    for (int form = 0; form < 4; form++) {
+        const char *want = form < 2 ? apple : named;
+
+        fresh();
+        to.mode = form < 2 ? PUSH_MODE_NOTIFICATION : PUSH_MODE_DATA;
+        if (form == 0)
+            payload_apns(push_content, &to, &out);
+        else if (form == 3)
+            payload_web(push_content, &to, &out);
+        else
+            payload_fcm(push_content, &to, false, &out);
+        CHECK(!out.failed && out.n <= (form == 3 ? PAYLOAD_WEB_MAX : PAYLOAD_MAX));
+        CHECK_EQ(json_parse(buf_span(&out), &root, NULL), CQ_OK);
+        json_free(root);
+        root = NULL;
+        if (!memmem(out.p, out.n, want, strlen(want))) {
+            snprintf(text, sizeof text, "%.*s", SPAN_FMT(buf_span(&out)));
+            CHECK_STR(text, want);
+        }
+        CHECK((memmem(out.p, out.n, "\"body\"", 6) == NULL) == (strstr(want, "\"body\"") == NULL));
+    }
+}
+
+TEST(an_app_with_words_of_its_own_gets_keys)
+{
+    static char much[8192];
+    struct push_content push_content = content(span_str("the sea"));
+
+    push_content.type = MESSAGE_TYPE_IMAGE;
+    keyed(&push_content, PUSH_PRIVACY_FULL,
+          "\"loc-key\":\"push_image_caption\",\"loc-args\":[\"the sea\"]",
+          "\"bodyLocKey\":\"push_image_caption\",\"bodyLocArg1\":\"the sea\"");
+    push_content.is_group = push_content.is_mention = true;
+    push_content.chat_name = span_str("club");
+    keyed(&push_content, PUSH_PRIVACY_FULL,
+          "\"loc-key\":\"push_group_mention_image_caption\",\"loc-args\":[\"Ann\",\"the sea\"]",
+          "\"bodyLocArg1\":\"Ann\",\"bodyLocArg2\":\"the sea\"");
+    keyed(&push_content, PUSH_PRIVACY_NAME, "\"loc-key\":\"push_hidden\",\"loc-args\":[]",
+          "\"bodyLocKey\":\"push_hidden\"");
+    memset(much, '"', sizeof much);
+    push_content.text = push_content.sender = push_content.chat_name = span_of(much, sizeof much);
+    keyed(&push_content, PUSH_PRIVACY_FULL, "\"loc-key\":\"push_group_mention_image_caption\"",
+          "\"bodyLocKey\":\"push_group_mention_image_caption\"");
+    push_content.added = true;
+    keyed(&push_content, PUSH_PRIVACY_FULL, "\"loc-key\":\"push_added_by\"",
+          "\"bodyLocKey\":\"push_added_by\"");
+    push_content = content(span_str("hello")); /* nothing to translate */
+    keyed(&push_content, PUSH_PRIVACY_FULL, "\"body\":\"hello\"", "\"body\":\"hello\"");
+    push_content.reaction = span_str("+");
+    keyed(&push_content, PUSH_PRIVACY_FULL, "\"loc-key\":\"push_reaction\",\"loc-args\":[\"+\"]",
+          "\"bodyLocKey\":\"push_reaction\",\"bodyLocArg1\":\"+\"");
+}
+
 /* What an alert of Apple's, or of Google's system, says beside its text. */
 static void says(struct push_content *push_content, bool google, const char *words)
 {
