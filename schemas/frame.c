@@ -789,6 +789,7 @@ void frame_profile(struct cq_buf *out, const struct user_event *e)
     case USER_EVENT_DEVICE_REMOVED:
     case USER_EVENT_CHAT_MUTE_CHANGED:
     case USER_EVENT_CHAT_MARKS_CHANGED:
+    case USER_EVENT_USER_DELETED: /* no device of his is left to be told */
     case USER_EVENT_EVENT_KIND_N:
         return;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/auth/challenges.h"
 
+#include "edge/auth/accounts.h"
 #include "lib/base/hash.h"
 
 #include <stdio.h>
@@ -61,11 +62,15 @@ static enum cq_status find_lanes(struct pg *db, const struct auth_limits *limits
                                  const struct code_ask *ask, struct cq_id ret[LANES_MAX],
                                  size_t *ret_n)
 {
-    struct cq_id user = phone_user_id(limits->pepper, ask->number, 0);
-    struct cq_id place = place_of(limits, user, ask->from);
+    struct cq_span number = span_str(ask->number);
+    struct cq_id user = { 0 }, place = { 0 };
     bool known = false;
-    enum cq_status st = place_is_known(db, user, place, ask->now_ms, &known);
+    enum cq_status st = account_holders(db, limits->pepper, &number, 1, &user);
 
+    if (st == CQ_OK) {
+        place = place_of(limits, user, ask->from);
+        st = place_is_known(db, user, place, ask->now_ms, &known);
+    }
     *ret_n = 0;
     if (!id_is_zero(ask->proof))
         ret[(*ret_n)++] = ask->proof;

@@ -3,15 +3,7 @@
 
 #include "lib/base/hash.h"
 
-#include <stdio.h>
-
 enum { PARAMS_BYTES = 1024 };
-
-static const char sql_account[] = "INSERT INTO auth.accounts (user_id, phone_number, generation, "
-                                  "created_at) VALUES ($1, $2, 0, $3) "
-                                  "ON CONFLICT DO NOTHING";
-
-static const char sql_number[] = "SELECT phone_number FROM auth.accounts WHERE user_id = $1";
 
 static const char sql_device[] = "INSERT INTO auth.devices (device_id, user_id, created_at) "
                                  "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
@@ -35,6 +27,10 @@ static const char sql_own[] =
 /* Until the end of the transaction nobody ends it. */
 static const char sql_hold[] = "SELECT 1 FROM auth.devices WHERE device_id = $1 AND user_id = $2 "
                                "AND revoked_at IS NULL FOR SHARE";
+
+/* The same for the account: it is not deleted meanwhile. */
+static const char sql_account[] =
+    "SELECT deleted_at IS NULL FROM auth.accounts WHERE user_id = $1 FOR SHARE";
 
 static const char sql_list[] =
     "SELECT d.device_id, coalesce(v.platform, ''), coalesce(v.label, ''), d.created_at, coalesce("
@@ -68,43 +64,6 @@ static const char sql_owner[] =
 
 static const char sql_used[] = "SELECT device_id, user_id FROM auth.refresh_tokens "
                                "WHERE token_hash = $1 AND used_at IS NOT NULL";
-
-enum cq_status account_of(struct pg *db, struct cq_span pepper, const char *number, int64_t now_ms,
-                          struct cq_id *ret_user, bool *ret_new)
-{
-    cq_auto(pgresult) struct pg_result *done = NULL;
-    struct cq_id user = phone_user_id(pepper, number, 0);
-    struct pg_params params;
-    enum cq_status st;
-
-    pg_params_init(&params, PARAMS_BYTES);
-    pg_add_uuid(&params, user);
-    pg_add_text(&params, span_str(number));
-    pg_add_i64(&params, now_ms);
-    st = pg_run(db, sql_account, &params, &done);
-    if (st == CQ_OK) {
-        *ret_user = user;
-        *ret_new = pg_affected(done) == 1;
-    }
-    pg_params_release(&params);
-    return st;
-}
-
-enum cq_status account_number(struct pg *db, struct cq_id user, char out[PHONE_MAX + 1])
-{
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    struct pg_params params;
-    enum cq_status st;
-
-    pg_params_init(&params, PARAMS_BYTES);
-    pg_add_uuid(&params, user);
-    st = pg_run(db, sql_number, &params, &rows);
-    out[0] = '\0';
-    if (st == CQ_OK && pg_rows(rows) == 1)
-        snprintf(out, PHONE_MAX + 1, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 0)));
-    pg_params_release(&params);
-    return st;
-}
 
 static enum cq_status insert_device(struct pg *db, struct pg_params *params, struct cq_id device,
                                     struct cq_id user, int64_t now_ms)
@@ -170,18 +129,34 @@ static enum cq_status hold_device(struct pg *db, struct pg_params *params, struc
     return st;
 }
 
+static enum cq_status hold_account(struct pg *db, struct pg_params *params, struct cq_id user,
+                                   bool *ret_held)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum cq_status st;
+
+    pg_params_clear(params);
+    pg_add_uuid(params, user);
+    st = pg_run(db, sql_account, params, &rows);
+    if (st == CQ_OK)
+        *ret_held = pg_rows(rows) == 1 && pg_bool(rows, 0, 0);
+    return st;
+}
+
 enum cq_status device_add(struct pg *db, struct cq_id device, struct cq_id user, struct cq_id by,
                           int64_t now_ms, bool *ret_added)
 {
     enum cq_status st = pg_script(db, "BEGIN");
-    bool is_let_in = true;
+    bool is_let_in = false;
     struct pg_params params;
 
     if (st != CQ_OK)
         return st;
     pg_params_init(&params, PARAMS_BYTES);
     st = insert_device(db, &params, device, user, now_ms);
-    if (st == CQ_OK && !id_is_zero(by))
+    if (st == CQ_OK)
+        st = hold_account(db, &params, user, &is_let_in);
+    if (st == CQ_OK && is_let_in && !id_is_zero(by))
         st = hold_device(db, &params, by, user, &is_let_in);
     if (st == CQ_OK && is_let_in)
         st = evict_devices(db, &params, device, user, now_ms);

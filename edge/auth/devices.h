@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/auth/devices.h - accounts, devices and refresh tokens. Schema auth.
+ * edge/auth/devices.h - devices and refresh tokens. Schema auth.
  */
 #pragma once
 
+#include "edge/auth/accounts.h"
 #include "edge/auth/challenges.h"
 #include "schemas/limits.h"
 
 enum { REFRESH_BYTES = 32, REFRESH_TEXT = 43 /* base64url */, ACCESS_TTL_S = 15 * 60 };
 #define REFRESH_TTL_MS ((int64_t)60 * 24 * 3600 * 1000)
-
-/** The user of a number. One is made when the number is new (*ret_new). */
-CQ_MUST_CHECK enum cq_status account_of(struct pg *db, struct cq_span pepper, const char *number,
-                                        int64_t now_ms, struct cq_id *ret_user, bool *ret_new);
-
-/** The number of a user into `out`, "" when there is none. */
-CQ_MUST_CHECK enum cq_status account_number(struct pg *db, struct cq_id user,
-                                            char out[PHONE_MAX + 1]);
 
 enum {
     DEVICES_EVICTED_MAX = 2 /* reported of one log-in; more only where there were too many before */
@@ -31,7 +24,7 @@ CQ_MUST_CHECK enum cq_status devices_over(struct pg *db, struct cq_id user,
  * or nothing. To be called once the log has the new one: a log-in that fails must end no device.
  * `by` is the device of the same user that let it in, or zero. If that is logged in no more nothing
  * is done, and `*ret_added` is false: whoever ends `by` before finds no device of its making later.
- */
+ * The same when the account is deleted. */
 CQ_MUST_CHECK enum cq_status device_add(struct pg *db, struct cq_id device, struct cq_id user,
                                         struct cq_id by, int64_t now_ms, bool *ret_added);
 

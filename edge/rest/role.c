@@ -7,6 +7,7 @@
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/keeper.h"
+#include "edge/rest/leaver.h"
 #include "edge/rest/server/loop.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
@@ -313,6 +314,29 @@ static void tell_cut(const struct rest_loop *loop, bool *told)
     *told = is_cut;
 }
 
+static void tell_leaver(bool *told)
+{
+    bool failed = count_get(COUNT_LEAVER_FAILED) != 0;
+
+    if (failed && !*told)
+        log_warn("accounts_not_deleted",
+                 LOG_S("why", "PostgreSQL or Kafka does not do it now; it is tried each second"));
+    if (!failed && *told)
+        log_info("accounts_are_deleted");
+    *told = failed;
+}
+
+static enum cq_status start_threads(const struct role_conf *conf, struct keeper **ret_keeper,
+                                    struct leaver **ret_leaver)
+{
+    const struct leaver_conf leaver = { .database_url = conf->server.database_url,
+                                        .brokers = conf->server.brokers,
+                                        .partitions = conf->server.partitions };
+    enum cq_status st = keeper_start(conf->server.database_url, ret_keeper);
+
+    return st == CQ_OK ? leaver_start(&leaver, ret_leaver) : st;
+}
+
 int edge_rest_role_run(const volatile int *stop)
 {
     struct role_conf conf;
@@ -321,8 +345,9 @@ int edge_rest_role_run(const volatile int *stop)
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1 && mallopt(M_TRIM_THRESHOLD, TOP_BYTES) == 1;
     struct told told = { 0 };
     struct keeper *keeper = NULL;
+    struct leaver *leaver = NULL;
     enum log_room told_room = LOG_ROOM_ENOUGH;
-    bool told_cut = false;
+    bool told_cut = false, told_leaver = false;
     struct log_disk disk;
     struct store *store = NULL;
     enum cq_status st = read_conf(&conf, &disk) && open_store(&conf.server, &store)
@@ -331,7 +356,7 @@ int edge_rest_role_run(const volatile int *stop)
     int64_t until_ms;
 
     if (st == CQ_OK)
-        st = keeper_start(conf.server.database_url, &keeper);
+        st = start_threads(&conf, &keeper, &leaver);
     if (!kept)
         log_warn("large_buffers_not_kept");
     if (st == CQ_OK)
@@ -344,6 +369,7 @@ int edge_rest_role_run(const volatile int *stop)
         tell_codes(&told);
         tell_room(&disk, &told_room);
         tell_cut(loop, &told_cut);
+        tell_leaver(&told_leaver);
     }
     if (st != CQ_OK)
         log_ended(cq_status_name(st), loop ? rest_loop_error(loop) : "cannot start");
@@ -354,6 +380,7 @@ int edge_rest_role_run(const volatile int *stop)
         st = rest_loop_turn(loop, TURN_MS);
     rest_loop_free(loop);
     keeper_stop(keeper);
+    leaver_stop(leaver);
     code_lane_stop(conf.api.codes);
     store_free(store);
     token_keys_free(conf.api.keys);

@@ -157,6 +157,10 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Codes and secrets of no link, beyond the budget of an address")                             \
     X(AUTH_SWEPT, COUNTER, "auth_swept_total", ROLE_EDGE_REST,                                     \
       "Rows of schema auth taken away because their time has passed")                              \
+    X(GROUPS_LEFT, COUNTER, "groups_left_total", ROLE_EDGE_REST,                                   \
+      "Groups that a deleted account was found in, and leaves")                                    \
+    X(LEAVER_FAILED, GAUGE, "leaver_failed", ROLE_EDGE_REST,                                       \
+      "1 while what follows from the deletion of an account cannot be looked at, or written")      \
     X(CODES_HELD, GAUGE, "codes_held", ROLE_EDGE_REST,                                             \
       "One-time codes waiting for the provider or under way, at most 256")                         \
     X(CODES_PAUSED, GAUGE, "codes_paused", ROLE_EDGE_REST,                                         \

@@ -255,6 +255,17 @@ static enum cq_status unmute(struct user_step *step, struct user_entry *entry, s
     return st;
 }
 
+enum cq_status user_forget_mutes(struct user_step *step, struct user_entry *entry)
+{
+    enum cq_status st = CQ_OK;
+
+    for (size_t i = entry->mutes_n;
+         st == CQ_OK && i-- > 0;) /* the last takes an ended one's place */
+        if (entry->mutes[i].source_offset < step->offset)
+            st = unmute(step, entry, entry->mutes[i].chat);
+    return st;
+}
+
 /* What this user's pushes carry from now on. */
 static enum cq_status keep_mute(struct user_step *step, struct user_entry *entry,
                                 const struct muted_chat *muted_chat)

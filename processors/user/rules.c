@@ -249,13 +249,10 @@ struct user_event *user_emit_event(struct user_step *step, const struct user_act
 
 /* ---- devices -------------------------------------------------------------------------- */
 
-/* The device is no more: its sessions end, its row goes, the view is told. */
-static enum cq_status drop_device(struct user_step *step, const struct user_action *a,
-                                  struct user_entry *u, struct cq_id device, struct cq_span reason,
-                                  int32_t index)
+/* The device is no more: its sessions end, its row goes. */
+static enum cq_status end_device(struct user_step *step, struct user_entry *u, struct cq_id device)
 {
     struct known_device *known = user_device(u, device);
-    struct user_event *e;
     enum cq_status st = known ? user_forget_push(step, u, known) : CQ_OK;
 
     for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
@@ -271,9 +268,21 @@ static enum cq_status drop_device(struct user_step *step, const struct user_acti
     }
     if (st == CQ_OK)
         st = emit_device(step, u->id, device, span_str(""), true);
+    if (st == CQ_OK)
+        user_remove_device(u, device);
+    return st;
+}
+
+/* The same, and the view is told. */
+static enum cq_status drop_device(struct user_step *step, const struct user_action *a,
+                                  struct user_entry *u, struct cq_id device, struct cq_span reason,
+                                  int32_t index)
+{
+    struct user_event *e;
+    enum cq_status st = end_device(step, u, device);
+
     if (st != CQ_OK)
         return st;
-    user_remove_device(u, device);
     if (!(e = user_emit_event(step, a, index)))
         return CQ_FATAL;
     e->event.kind = USER_EVENT_DEVICE_REMOVED;
@@ -321,6 +330,31 @@ const struct user_rule user_rule_device_unlinked = {
     rule_device_unlinked, TOPIC_BIT(TOPIC_USER_EVENTS) | TOPIC_BIT(TOPIC_PRESENCE) |
                               TOPIC_BIT(TOPIC_WS_PUSH) | TOPIC_BIT(TOPIC_PUSH_TARGETS) |
                               TOPIC_BIT(TOPIC_USER_INBOX)
+};
+
+/* The event says that all devices ended, so that none of their ends can get lost. In a replay what came
+ * later stays. */
+static enum cq_status rule_account_deleted(struct user_step *step, const struct user_action *a)
+{
+    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
+    enum cq_status st = u ? user_forget_mutes(step, u) : CQ_OK;
+    struct user_event *e;
+
+    for (int i = u ? u->devices_n : 0; st == CQ_OK && i-- > 0;)
+        if (u->devices[i].source_offset < step->offset)
+            st = end_device(step, u, u->devices[i].id);
+    if (st != CQ_OK)
+        return st;
+    if (!(e = user_emit_event(step, a, 0)))
+        return CQ_FATAL;
+    e->event.kind = USER_EVENT_USER_DELETED;
+    e->event.u.user_deleted.deleted_at_ms = a->action.u.account_deleted.deleted_at_ms;
+    return CQ_OK;
+}
+const struct user_rule user_rule_account_deleted = {
+    rule_account_deleted, TOPIC_BIT(TOPIC_USER_EVENTS) | TOPIC_BIT(TOPIC_PRESENCE) |
+                              TOPIC_BIT(TOPIC_WS_PUSH) | TOPIC_BIT(TOPIC_PUSH_TARGETS) |
+                              TOPIC_BIT(TOPIC_PUSH_MUTES) | TOPIC_BIT(TOPIC_USER_INBOX)
 };
 
 /* ---- the table ------------------------------------------------------------------------ */

@@ -210,6 +210,9 @@ struct user_event *user_emit_event(struct user_step *step, const struct user_act
 CQ_MUST_CHECK enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
                                               struct known_device *d);
 
+/** End his mutes, those that are older than this record. */
+CQ_MUST_CHECK enum cq_status user_forget_mutes(struct user_step *step, struct user_entry *u);
+
 /** What became of claim `claim` of `address` at this device, for the partition of the token. */
 CQ_MUST_CHECK enum cq_status user_emit_settled(struct user_step *step, struct cq_id user,
                                                struct cq_id device,

@@ -823,6 +823,10 @@ enum cq_status rows_user_event(struct rows *rows, const struct user_event *event
                                 .user = event->user_id,
                                 .marks = event->event.u.chat_marks_changed,
                                 .seq = seq_make(event->source.generation, event->source.offset) });
+    case USER_EVENT_USER_DELETED:
+        return add_op(rows, (struct row_op){ .kind = OP_USER_GONE,
+                                             .user = event->user_id,
+                                             .seq = event->event.u.user_deleted.deleted_at_ms });
     case USER_EVENT_EVENT_KIND_N:
         break;
     }

@@ -38,6 +38,7 @@ struct row_op {
         OP_LEAVE,
         OP_ROLE,
         OP_DEVICE_GONE,
+        OP_USER_GONE,
         OP_MUTE,
         OP_PUSH,
         OP_PUSH_GONE,

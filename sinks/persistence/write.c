@@ -66,7 +66,6 @@ static const char sql_request[] =
 static const char sql_request_ended[] =
     "UPDATE view.requests SET ended_seq = $4"
     " WHERE part = $1 AND chat_id = $2 AND user_id = $3 AND ended_seq = 0 AND seq < $4";
-
 /* `at_ms`: since when. */
 static const char sql_block[] =
     "INSERT INTO view.blocks AS b (user_id, chat_id, peer_id, seq, at_ms)"
@@ -82,6 +81,27 @@ static const char sql_unblock[] = "UPDATE view.blocks SET seq = $3, at_ms = $4, 
 
 static const char sql_device_gone[] =
     "UPDATE view.devices SET removed_at = $2 WHERE device_id = $1 AND removed_at IS NULL";
+
+#define SOURCE_LAST "9223372036854775807"
+
+/* $1 user, $2 when. What has the highest source that there is stays as it is for ever: nothing that was
+ * on its way brings him back. Whom he shows what is nobody, since what is not set may be shown. */
+static const char sql_user_gone[] =
+    "WITH devices AS (UPDATE view.devices SET removed_at = $2"
+    " WHERE user_id = $1 AND removed_at IS NULL),"
+    " marks AS (DELETE FROM view.chat_marks WHERE user_id = $1),"
+    " mutes AS (DELETE FROM view.mutes WHERE user_id = $1),"
+    " targets AS (DELETE FROM view.push_targets WHERE user_id = $1),"
+    " profile AS (INSERT INTO view.profiles (user_id, about_src, picture_src)"
+    " VALUES ($1, " SOURCE_LAST ", " SOURCE_LAST ") ON CONFLICT (user_id) DO UPDATE SET"
+    " about = '', about_src = excluded.about_src,"
+    " picture_id = NULL, picture_src = excluded.picture_src),"
+    " settings AS (INSERT INTO view.settings (user_id, setting, value, src)"
+    " SELECT $1, s, 2, " SOURCE_LAST " FROM generate_series(0, 2) s"
+    " ON CONFLICT (user_id, setting) DO UPDATE SET value = excluded.value, src = excluded.src)"
+    " INSERT INTO view.users AS u (user_id, name, registered_at, src_offset, deleted_at)"
+    " VALUES ($1, '', $2, " SOURCE_LAST ", $2) ON CONFLICT (user_id) DO UPDATE SET"
+    " name = '', src_offset = excluded.src_offset, deleted_at = excluded.deleted_at";
 
 static const char sql_mute[] =
     "INSERT INTO view.mutes AS m (user_id, chat_id, until_ms, src_offset)"
@@ -309,6 +329,11 @@ static enum cq_status write_op(const struct row_op *op, struct pg *db, struct pg
     case OP_MARKS:
         add_marks(params, op);
         sql = sql_marks;
+        break;
+    case OP_USER_GONE:
+        pg_add_uuid(params, op->user);
+        pg_add_i64(params, op->seq);
+        sql = sql_user_gone;
         break;
     case OP_LEAVE: /* write_change() has these */
     case OP_ROLE:

@@ -478,6 +478,14 @@ static void do_unlink(struct world *world, struct script *script, const struct w
     world_user(world, &action);
 }
 
+static void do_gone(struct world *world, struct script *script, const struct words *words)
+{
+    struct user_action action = user_of(world, script, words, USER_ACTION_ACCOUNT_DELETED);
+
+    action.action.u.account_deleted.deleted_at_ms = 1;
+    world_user(world, &action);
+}
+
 /* push bob phone TOKEN: as an edge says it */
 static void do_push(struct world *world, struct script *script, const struct words *words)
 {
@@ -663,7 +671,7 @@ static const struct {
     { "pin", do_pin },           { "unpin", do_unpin },     { "star", do_star },
     { "unstar", do_unstar },     { "invite", do_invite },   { "revoke", do_revoke },
     { "join", do_join },         { "picture", do_picture }, { "grant", do_grant },
-    { "refuse", do_refuse },
+    { "refuse", do_refuse },     { "gone", do_gone },
 };
 
 /* Nothing may come out unseen. */

@@ -310,7 +310,7 @@ static void print_user_event(struct world *world, const struct user_event *event
 {
     static const char *const kinds[] = { "registered",     "profile", "device added",
                                          "device removed", "muted",   "profile details",
-                                         "marked" };
+                                         "marked",         "deleted" };
     const struct chat_marks_changed *marks = &event->event.u.chat_marks_changed;
     struct cq_id device = event->event.kind == USER_EVENT_DEVICE_ADDED
                               ? event->event.u.device_added.device_id

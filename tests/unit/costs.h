@@ -12,6 +12,7 @@
 #include "schemas/names.h"
 #include "schemas/table.h"
 #include "tests/unit/costs_contents.h"
+#include "tests/unit/costs_draw.h"
 #include "tests/unit/costs_invites.h"
 #include "tests/unit/memory_bus.h"
 
@@ -23,7 +24,6 @@ enum {
     KINDS_MAX = 48,  /* … and kinds in a topic, a tombstone the last of them */
     GROUP = 1024,    /* members, the owner among them */
     DEVICES = 16,    /* as LIMIT_USER_DEVICES */
-    WIDTHS = 3,      /* of PARTITIONS, in order of draws */
     OFFSET = 100000, /* of a drawn record; what was before is below it */
 };
 
@@ -31,66 +31,6 @@ _Static_assert((int)CHAT_EVENT_EVENT_KIND_N < KINDS_MAX, "raise KINDS_MAX");
 _Static_assert((int)USER_EVENT_EVENT_KIND_N < KINDS_MAX, "raise KINDS_MAX");
 
 static const int32_t widths[WIDTHS] = { 256, 2, 1 };
-
-/* ---- drawing -------------------------------------------------------------------------- */
-
-static unsigned draw_seed;
-
-static inline size_t draw_below(size_t n)
-{
-    return n ? (size_t)rand_r(&draw_seed) % n : 0;
-}
-
-/* A length up to `max`: at the limit in the first draw at each width, and in every other. */
-static inline size_t draw_length(int draw, size_t least, size_t max)
-{
-    return draw < WIDTHS || draw_below(2) ? max : least + draw_below(max - least + 1);
-}
-
-/* At most `bytes` of UTF-8: what takes six bytes in JSON, or two, four bytes that are one
- * character, or plain text. */
-static inline struct cq_span draw_text(struct cq_arena *arena, int draw, size_t bytes,
-                                       bool controls)
-{
-    static const char *const units[] = { "\x01", "\"", "\xF0\x9F\x98\x82", "x" };
-    const char *unit = units[draw < WIDTHS ? (controls ? 0 : 2) : controls + draw_below(3)];
-    size_t n = strlen(unit);
-    char *text = arena_alloc(arena, bytes + 1);
-
-    for (size_t i = 0; i + n <= bytes; i += n)
-        memcpy(text + i, unit, n);
-    return span_of(text, bytes / n * n);
-}
-
-/* What takes most bytes in JSON, two each, where controls are refused. */
-static inline struct cq_span draw_quotes(struct cq_arena *arena, size_t bytes)
-{
-    char *text = arena_alloc(arena, bytes);
-
-    memset(text, '"', bytes);
-    return span_of(text, bytes);
-}
-
-/* As long as a name may be. */
-static inline struct cq_span draw_name(struct cq_arena *arena, int draw)
-{
-    size_t most = draw_length(draw, 1, LIMIT_NAME_CHARS);
-    char *text = arena_alloc(arena, 4 * most + 1);
-    const char *unit = draw == 0 || draw_below(2) ? "\xF0\x9F\x98\x82" : "n";
-
-    for (size_t i = 0; i < most; i++)
-        memcpy(text + i * strlen(unit), unit, strlen(unit));
-    return span_of(text, most * strlen(unit));
-}
-
-static inline struct cq_span draw_word(struct cq_arena *arena, int draw, size_t least, size_t max)
-{
-    size_t n = draw_length(draw, least, max);
-    char *text = arena_alloc(arena, n + 1);
-
-    memset(text, 'a', n);
-    return span_of(text, n);
-}
 
 /* ---- what was found ------------------------------------------------------------------- */
 
@@ -815,6 +755,10 @@ static inline void draw_user_action(struct cq_arena *arena, int draw,
                                   .has_draft = true,
                                   .draft = draw_quotes(arena, LIMIT_DRAFT_BYTES),
                                   .draft_after = INT64_MAX };
+        return;
+    case USER_ACTION_ACCOUNT_DELETED: /* with all devices, sessions and mutes that one can have */
+        ret->user_id = id_of(A_USER, 0);
+        ret->action.u.account_deleted.deleted_at_ms = INGEST_TIME_MAX_MS;
         return;
     case USER_ACTION_ACTION_KIND_N:
         return;

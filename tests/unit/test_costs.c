@@ -30,6 +30,7 @@ static const char *const user_names[] = {
     [USER_ACTION_PUSH_UNREGISTERED] = "PushUnregistered",
     [USER_ACTION_CHAT_MUTED] = "ChatMuted",
     [USER_ACTION_CHAT_MARKED] = "ChatMarked",
+    [USER_ACTION_ACCOUNT_DELETED] = "AccountDeleted",
     [USER_ACTION_ACTION_KIND_N] = "DeliveryBatch",
 };
 _Static_assert(ARRAY_LEN(user_names) == USER_ACTION_ACTION_KIND_N + 1,

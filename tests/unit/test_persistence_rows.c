@@ -577,6 +577,20 @@ TEST(devices_come_and_go)
     CHECK_EQ(rows->ops[0].seq, 52);
 }
 
+TEST(a_user_who_is_deleted_is_a_change_with_its_time)
+{
+    struct rows *rows = fresh_rows();
+    struct user_event event = user_event_of(A, USER_EVENT_USER_DELETED, 3);
+
+    event.event.u.user_deleted.deleted_at_ms = 7;
+    CHECK_EQ(rows_user_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->users.n, 0); /* his name is emptied behind all inserts */
+    CHECK_EQ(rows->ops_n, 1);
+    CHECK_EQ(rows->ops[0].kind, OP_USER_GONE);
+    CHECK(id_eq(rows->ops[0].user, ID(A)));
+    CHECK_EQ(rows->ops[0].seq, 7);
+}
+
 TEST(a_full_table_says_again_and_keeps_what_it_has)
 {
     struct rows *rows = fresh_rows();

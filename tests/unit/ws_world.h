@@ -128,6 +128,7 @@ static enum cq_status port_submit(void *arg, const struct user_action *action, u
     case USER_ACTION_PUSH_UNREGISTERED:
     case USER_ACTION_CHAT_MUTED:
     case USER_ACTION_CHAT_MARKED:
+    case USER_ACTION_ACCOUNT_DELETED:
     case USER_ACTION_PUSH_CLAIMED:
     case USER_ACTION_PUSH_MOVED:
     case USER_ACTION_PUSH_SETTLED:

@@ -60,13 +60,16 @@ static enum call_next codes_limited(struct call *call, enum auth_verdict verdict
 static enum cq_status find_proof(struct call *call, struct pg *db, const struct code_wish *wish,
                                  struct cq_id *ret)
 {
-    struct cq_id user = { 0 }, device = { 0 };
+    struct cq_id user = { 0 }, device = { 0 }, holder = { 0 };
+    struct cq_span number = span_str(wish->number);
     enum cq_status st;
 
     if (!wish->token.p)
         return CQ_OK;
     st = refresh_owner(db, wish->token, &device, &user);
-    if (st == CQ_OK && id_eq(user, phone_user_id(call->conf->limits.pepper, wish->number, 0)))
+    if (st == CQ_OK)
+        st = account_holders(db, call->conf->limits.pepper, &number, 1, &holder);
+    if (st == CQ_OK && id_eq(user, holder))
         *ret = device;
     return st;
 }
@@ -154,48 +157,35 @@ struct login_ask {
     struct cq_span code;
     struct login_wish wish;
     struct login login; /* once it is known whose code it is */
+    bool is_void;       /* the account was deleted meanwhile */
 };
 
-static const char both_rule[] = "challenge and code: both are required";
-
 static const struct json_member login_rows[] = {
-    JSON_MEMBER("challenge", JSON_ID, struct login_ask, challenge, .rule = both_rule),
-    JSON_MEMBER("code", JSON_TEXT, struct login_ask, code, .rule = both_rule),
+    JSON_MEMBER("challenge", JSON_ID, struct login_ask, challenge, .rule = LOGIN_CODE_RULE),
+    JSON_MEMBER("code", JSON_TEXT, struct login_ask, code, .rule = LOGIN_CODE_RULE),
     JSON_SPREAD_OF(struct login_ask, wish, &login_wish_members),
 };
 static const struct json_members login_body = JSON_MEMBERS(login_rows);
 
 /* Whose code it is. CALL_GO_ON when it is the right one. */
-static enum call_next try_code(struct call *call, struct pg *db, struct login_ask *ask)
+static enum call_next find_user(struct call *call, struct pg *db, struct login_ask *ask)
 {
-    cq_auto(pgresult) struct pg_result *rows = NULL;
-    const struct auth_limits *limits = &call->conf->limits;
     char number[PHONE_MAX + 1];
-    enum auth_verdict verdict;
-    struct cq_span name;
-    int64_t wait_ms = 0;
-    enum cq_status st =
-        challenge_try(db, limits, ask->challenge, ask->code, call->request.address,
-                      call->request.at_ms, &verdict, &wait_ms, number, &name, &rows);
+    enum call_next next =
+        login_try_code(call, db, ask->challenge, ask->code, number, &ask->login.name);
+    enum cq_status st;
 
-    if (st == CQ_OK && verdict == AUTH_LIMITED) {
-        count_add(COUNT_GUESSES_REFUSED, 1);
-        return call_limited(call, wait_ms, "code: too many wrong ones; ask for a new one");
-    }
-    if (st == CQ_OK && verdict != AUTH_YES)
-        return call_error(call, 401, "bad_code", "code: wrong or expired; ask for a new one");
-    if (st == CQ_OK) {
-        ask->login.name = arena_copy(call->arena, name);
-        st = account_of(db, limits->pepper, number, call->request.at_ms, &ask->login.user,
-                        &ask->login.is_new);
-    }
+    if (next != CALL_GO_ON)
+        return next;
+    st = account_of(db, call->conf->limits.pepper, number, call->request.at_ms, &ask->login.user,
+                    &ask->login.is_new);
     return st == CQ_OK ? CALL_GO_ON : call_database(call, st);
 }
 
 static enum call_next begin_login(struct call *call, struct pg *db, void *asked)
 {
     struct login_ask *ask = asked;
-    enum call_next next = try_code(call, db, ask);
+    enum call_next next = find_user(call, db, ask);
 
     if (next != CALL_GO_ON)
         return next;
@@ -206,17 +196,24 @@ static enum call_next begin_login(struct call *call, struct pg *db, void *asked)
 
 static enum call_next login_logged(struct call *call, struct pg *db, void *asked)
 {
-    const struct login_ask *ask = asked;
-    bool is_added;
+    struct login_ask *ask = asked;
+    bool is_added = false;
+    enum call_next next = login_add(call, db, &ask->login, &is_added);
 
-    return login_add(call, db, &ask->login, &is_added); /* no device let it in that could end */
+    if (next != CALL_GO_ON || is_added)
+        return next;
+    ask->is_void = true;
+    call->log.submits_n = 0;
+    device_submit_end(call, ask->login.user, ask->login.device, "logout");
+    return CALL_SUBMIT;
 }
 
 static enum call_next login_result(struct call *call, struct pg *db, void *asked)
 {
     const struct login_ask *ask = asked;
 
-    return login_tokens(call, db, ask->login.user, ask->login.device);
+    return ask->is_void ? login_bad_code(call)
+                        : login_tokens(call, db, ask->login.user, ask->login.device);
 }
 
 /* Tokens are given out once the view has the account: before that nobody could use them. */

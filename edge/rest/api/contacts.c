@@ -2,6 +2,7 @@
 /*
  * edge/rest/api/contacts.c - who of some numbers is here.
  */
+#include "edge/auth/accounts.h"
 #include "edge/auth/lookups.h"
 #include "edge/rest/api/conf.h"
 #include "edge/rest/api/routes.h"
@@ -11,8 +12,9 @@
 #include "lib/base/count.h"
 
 struct lookup_ask {
-    struct cq_span *numbers;          /* as they were written */
-    struct cq_id ids[LOOKUP_IDS_MAX]; /* the ids of their users, registered or not */
+    struct cq_span *numbers;              /* as they were written */
+    struct cq_span plain[LOOKUP_IDS_MAX]; /* the same in the form that is stored */
+    struct cq_id ids[LOOKUP_IDS_MAX];     /* whose they are; of nobody's an id that nobody has */
     size_t n;
 };
 
@@ -35,7 +37,9 @@ static enum call_next parse_lookup(struct call *call, void *asked)
 
         if (!phone_normalize(ask->numbers[i], number))
             continue;
-        ask->ids[n] = phone_user_id(call->conf->limits.pepper, number, 0);
+        ask->plain[n] = arena_copy(call->arena, span_str(number));
+        if (!ask->plain[n].p)
+            return call_internal(call);
         ask->numbers[n++] = ask->numbers[i];
     }
     ask->n = n;
@@ -64,13 +68,15 @@ static void out_contacts(struct cq_buf *body, const struct lookup_ask *ask,
 
 static enum call_next begin_lookup(struct call *call, struct pg *db, void *asked)
 {
-    const struct lookup_ask *ask = asked;
+    struct lookup_ask *ask = asked;
     cq_auto(pgresult) struct pg_result *rows = NULL;
+    const struct auth_limits *limits = &call->conf->limits;
     int64_t wait_ms = 0;
-    enum cq_status st =
-        lookup_charge(db, &call->conf->limits, call->request.who.user, call->request.address,
-                      ask->ids, ask->n, call->request.at_ms, &wait_ms);
+    enum cq_status st = account_holders(db, limits->pepper, ask->plain, ask->n, ask->ids);
 
+    if (st == CQ_OK)
+        st = lookup_charge(db, limits, call->request.who.user, call->request.address, ask->ids,
+                           ask->n, call->request.at_ms, &wait_ms);
     if (st != CQ_OK)
         return call_database(call, st);
     if (wait_ms) {

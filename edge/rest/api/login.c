@@ -6,6 +6,7 @@
 #include "edge/rest/api/fields.h"
 #include "edge/rest/render/users.h"
 #include "lib/base/clock.h"
+#include "lib/base/count.h"
 
 static const char *const platforms_v[] = { "web", "android", "ios", "other" };
 static const struct json_words platforms = { platforms_v, ARRAY_LEN(platforms_v) };
@@ -23,6 +24,35 @@ const struct json_members login_wish_members = JSON_MEMBERS(wish_rows);
 struct cq_span login_platform(const struct login_wish *wish)
 {
     return span_str(wish->has_platform ? platforms_v[wish->platform_word] : "other");
+}
+
+enum call_next login_bad_code(struct call *call)
+{
+    return call_error(call, 401, "bad_code", "code: wrong or expired; ask for a new one");
+}
+
+enum call_next login_try_code(struct call *call, struct pg *db, struct cq_id challenge,
+                              struct cq_span code, char ret_number[PHONE_MAX + 1],
+                              struct cq_span *ret_name)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    enum auth_verdict verdict = AUTH_NO;
+    struct cq_span name;
+    int64_t wait_ms = 0;
+    enum cq_status st =
+        challenge_try(db, &call->conf->limits, challenge, code, call->request.address,
+                      call->request.at_ms, &verdict, &wait_ms, ret_number, &name, &rows);
+
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (verdict == AUTH_LIMITED) {
+        count_add(COUNT_GUESSES_REFUSED, 1);
+        return call_limited(call, wait_ms, "code: too many wrong ones; ask for a new one");
+    }
+    if (verdict != AUTH_YES)
+        return login_bad_code(call);
+    *ret_name = arena_copy(call->arena, name);
+    return CALL_GO_ON;
 }
 
 static void submit(struct call *call, const struct login *login)

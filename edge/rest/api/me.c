@@ -3,7 +3,9 @@
  * edge/rest/api/me.c - who I am, and what I show of myself. A picture is an image that I uploaded;
  * the media road makes the small one of it.
  */
-#include "edge/auth/devices.h"
+#include "edge/rest/api/me.h"
+
+#include "edge/auth/accounts.h"
 #include "edge/rest/api/fields.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
@@ -11,7 +13,7 @@
 #include "edge/rest/view/media.h"
 #include "schemas/frame.h"
 
-static enum call_next handle_me(struct call *call, struct pg *db)
+enum call_next me_reply(struct call *call, struct pg *db)
 {
     struct user_profile me;
     char number[PHONE_MAX + 1];
@@ -132,7 +134,7 @@ static enum call_next begin_me(struct call *call, struct pg *db, void *asked)
 static enum call_next me_result(struct call *call, struct pg *db, void *asked)
 {
     (void)asked;
-    return handle_me(call, db);
+    return me_reply(call, db);
 }
 
 static const struct write me_write = {
@@ -148,7 +150,7 @@ static const struct write me_write = {
 /* ---- routes ---------------------------------------------------------------------------- */
 
 static const struct route rows[] = {
-    { "GET", "/api/me", true, handle_me, "who I am", 0, NULL },
+    { "GET", "/api/me", true, me_reply, "who I am", 0, NULL },
     { "PATCH", "/api/me", true, write_run, "what I show of myself, and to whom", 0, &me_write },
 };
 

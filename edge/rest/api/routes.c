@@ -29,6 +29,7 @@ const struct routes *const api_routes[] = {
     &search_routes,
     &shared_routes,
     &lines_routes,
+    &identity_routes,
     NULL,
 };
 /* clang-format on */

@@ -24,6 +24,8 @@ void render_user(struct cq_buf *out, const struct user_profile *user)
 {
     buf_add_byte(out, '{');
     out_profile(out, user);
+    if (user->is_deleted)
+        out_bool(out, "deleted", true);
     buf_add_byte(out, '}');
 }
 

@@ -24,6 +24,8 @@
     X(JSON, "picture", picture,                                                                  \
       "CASE WHEN c.picture_id IS NOT NULL AND p.left_seq IS NULL THEN "                          \
       "(SELECT to_json(view.picture_of_group(c.part, c.chat_id))::text) END")                    \
+    X(JSON, "deleted", deleted,                                                                  \
+      "CASE WHEN c.kind = 0 AND u.deleted_at IS NOT NULL THEN 'true' END")                       \
     X(JSON, "rights", rights, RIGHTS)                                                            \
     X(NUMBER, "lineSeq", line_seq,                                                               \
       "CASE WHEN p.left_seq IS NULL THEN c.line_seq WHEN c.kind = 1 THEN p.left_seq ELSE 0 END") \

@@ -18,8 +18,9 @@ static enum cq_status run_ids(struct pg *db, const char *sql, const struct cq_id
 enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n, int64_t *ret)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
-    enum cq_status st =
-        run_ids(db, "SELECT count(*) FROM auth.accounts WHERE user_id = ANY($1)", ids, n, &rows);
+    enum cq_status st = run_ids(
+        db, "SELECT count(*) FROM auth.accounts WHERE user_id = ANY($1) AND deleted_at IS NULL",
+        ids, n, &rows);
 
     if (st == CQ_OK)
         *ret = pg_i64(rows, 0, 0);
@@ -52,25 +53,27 @@ enum cq_status view_user_names(struct pg *db, const struct cq_id *ids, size_t n,
 #define ABOUT "2::int2"
 
 /* In the order of user_profile_at(): of a user u and his profile p all that there is … */
-#define OWN_COLUMNS                                                                    \
-    "u.user_id, u.name, coalesce(p.about, ''), view.picture_of(p.user_id), "           \
-    "view.audience(u.user_id, " LAST_SEEN "), view.audience(u.user_id, " PICTURE "), " \
+#define OWN_COLUMNS                                                                                    \
+    "u.user_id, u.name, coalesce(p.about, ''), view.picture_of(p.user_id), u.deleted_at IS NOT NULL, " \
+    "view.audience(u.user_id, " LAST_SEEN "), view.audience(u.user_id, " PICTURE "), "                 \
     "view.audience(u.user_id, " ABOUT "), view.tells_reads(u.user_id)"
 
 /* … or what he shows to $1; w has the direct chat of the two, and its part. Who blocks $1 shows him his
  * name and no more. */
 #define SHOWN(setting) "NOT h.hides AND view.is_shown(w.id, " setting ", $1, w.chat, w.part::int2)"
-#define SHOWN_COLUMNS                                      \
-    "u.user_id, u.name, CASE WHEN " SHOWN(                 \
-        ABOUT) " THEN coalesce(p.about, '') ELSE '' END, " \
-               "CASE WHEN " SHOWN(PICTURE) " THEN view.picture_of(p.user_id) END"
+#define SHOWN_COLUMNS                                                               \
+    "u.user_id, u.name, CASE WHEN " SHOWN(                                          \
+        ABOUT) " THEN coalesce(p.about, '') ELSE '' END, "                          \
+               "CASE WHEN " SHOWN(PICTURE) " THEN view.picture_of(p.user_id) END, " \
+                                           "u.deleted_at IS NOT NULL"
 
 struct user_profile user_profile_at(const struct pg_result *rows, int i)
 {
     return (struct user_profile){ .id = pg_uuid(rows, i, 0),
                                   .name = pg_bytes(rows, i, 1),
                                   .about = pg_bytes(rows, i, 2),
-                                  .picture = pg_uuid(rows, i, 3) };
+                                  .picture = pg_uuid(rows, i, 3),
+                                  .is_deleted = pg_bool(rows, i, 4) };
 }
 
 static enum audience audience_at(const struct pg_result *rows, int col)
@@ -97,10 +100,10 @@ enum cq_status view_own_profile(struct pg *db, struct cq_arena *arena, struct cq
     *ret = user_profile_at(rows, 0);
     ret->name = arena_copy(arena, ret->name);
     ret->about = arena_copy(arena, ret->about);
-    ret->privacy = (struct user_privacy){ .last_seen = audience_at(rows, 4),
-                                          .picture = audience_at(rows, 5),
-                                          .about = audience_at(rows, 6) };
-    ret->read_receipts = pg_bool(rows, 0, 7);
+    ret->privacy = (struct user_privacy){ .last_seen = audience_at(rows, 5),
+                                          .picture = audience_at(rows, 6),
+                                          .about = audience_at(rows, 7) };
+    ret->read_receipts = pg_bool(rows, 0, 8);
     return CQ_OK;
 }
 

@@ -8,7 +8,7 @@
 #include "lib/pg/pg.h"
 #include "schemas/records.gen.h"
 
-/** How many of these ids are registered: from schema auth, which knows it before the view does. */
+/** How many of these ids are registered and not deleted: from schema auth, which knows it before the view does. */
 CQ_MUST_CHECK enum cq_status view_count_users(struct pg *db, const struct cq_id *ids, size_t n,
                                               int64_t *ret);
 
@@ -41,6 +41,7 @@ struct user_profile {
     struct cq_id picture;        /* media; zero: none */
     struct user_privacy privacy; /* these two of one's own alone */
     bool read_receipts;
+    bool is_deleted; /* the account; he shows nothing then */
 };
 
 struct user_profile user_profile_at(const struct pg_result *rows, int i);

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""Accounts that end, and numbers that go from hand to hand. Over two gateways, two devices, and a role that dies in between."""
+import asyncio
+import uuid
+
+from client import MARK, by_role, register_push, scenario, sign_in
+from look import made_anew, partition_of, paused, rows, rows_when, started, view_is_level
+from stack import encode
+from test_devices import is_ended
+
+IN_GROUPS = ("SELECT m.chat_id FROM view.members m JOIN view.chats c USING (part, chat_id) "
+             "WHERE m.user_id = %s AND m.left_seq IS NULL AND c.kind = 1")
+
+
+async def a_code(caller, phone: str) -> dict:
+    sent = (await caller.post("/api/login", {"phoneNumber": phone}, expect=200)).body
+    return {"challenge": sent["challenge"], "code": sent["devCode"]}
+
+
+async def delete(device, phone: str, expect=200):
+    return await device.rest.call("DELETE", "/api/me", await a_code(device.rest, phone), expect=expect)
+
+
+async def renumber(device, phone: str, expect=200):
+    return await device.rest.call("PUT", "/api/me/number", await a_code(device.rest, phone), expect=expect)
+
+
+async def who_has(device, *phones: str) -> dict:
+    found = (await device.rest.post("/api/contacts/lookup", {"phoneNumbers": list(phones)}, expect=200)).body["contacts"]
+    return {c["phoneNumber"]: c["userId"] for c in found}
+
+
+async def seen(device, user: str) -> dict:
+    return (await device.rest.get(f"/api/users/{user}", expect=200)).body["user"]
+
+
+def added_again(stack, chat: str, by, user: str) -> None:
+    """As a client's request that was on its way for long: nobody asks schema auth any more."""
+    def raw(text):
+        return uuid.UUID(text)
+
+    value = encode("ChatAction", {
+        "chatId": raw(chat), "userId": raw(by.user_id), "deviceId": raw(by.device_id), "clientId": "late-" + user[:8], "atMs": 1, "peer": None,
+        "action": ("chasqui.MembersChanged", {"changes": [{"userId": raw(user), "change": "ADD"}]})})
+    p = stack.producer()
+    meta = p.list_topics("chat.actions", timeout=20).topics["chat.actions"]
+    p.produce("chat.actions", value, key=chat.encode(), partition=partition_of(chat, len(meta.partitions)))
+    assert p.flush(30) == 0
+
+
+@scenario(240)
+async def test_a_deleted_account_is_gone_everywhere(stack, net):
+    """Devices, name, lookup, groups with an heir; the direct chat stays with the other. So after a later add, and in a view made anew."""
+    anna, phone = await net.user("anna")
+    second = await anna.device(gateway=1)
+    await asyncio.gather(phone.online(), second.online())
+    bob, carl = await net.people("bob", "carl")
+    direct = await net.direct(phone, bob)
+    group, other = await net.group(phone, bob, carl, name="owned"), await net.group(bob, phone, name="joined")
+    out = await phone.told(f"{MARK} from anna", direct)
+    await bob.sees(out.content)
+    await register_push(net.rest, second.device_id, caller=second.tokens.access)
+    await phone.rest.call("PATCH", "/api/me", {"about": "here", "privacy": {"lastSeen": "nobody"}}, expect=200)
+    await phone.rest.call("PATCH", f"/api/chats/{direct}/marks", {"draft": "unsent"}, expect=200)
+    await view_is_level(stack)
+    assert await who_has(bob, anna.phone) == {anna.phone: phone.user_id}
+
+    # a code of another number, of a wrong or used challenge, or none is no proof
+    r = await phone.rest.call("DELETE", "/api/me", await a_code(phone.rest, net.phone()))
+    assert (r.status, r.code) == (401, "bad_code")
+    r = await phone.rest.call("DELETE", "/api/me", {"challenge": str(uuid.uuid4()), "code": "000000"})
+    assert (r.status, r.code) == (401, "bad_code")
+    assert (await phone.rest.call("DELETE", "/api/me")).status == 400
+    assert (await phone.rest.get("/api/me")).body["name"] == "anna"
+
+    for d in (phone, second):
+        d.closes.clear()
+    await delete(phone, anna.phone)
+    for d in (phone, second):
+        await d.wait(lambda d=d: (4401, "revoked") in d.closes, 20, "the socket to be closed")
+        await d.stop()
+        await is_ended(net, d.tokens)
+    assert await who_has(bob, anna.phone) == {}
+    await rows_when(stack, IN_GROUPS, phone.user_id, enough=lambda r: not r)
+    await rows_when(stack, "SELECT 1 FROM view.push_targets WHERE user_id = %s", phone.user_id, enough=lambda r: not r)
+
+    async def as_seen():
+        """What others are shown of him."""
+        assert await seen(bob, phone.user_id) == {"userId": phone.user_id, "name": "", "about": "", "picture": "", "deleted": True}
+        chat = (await bob.rest.get(f"/api/chats/{direct}", expect=200)).body["chat"]
+        assert (chat["name"], chat["peer"], chat["deleted"], chat["lastMessage"]["content"]) == ("", phone.user_id, True, out.content)
+        members = (await bob.rest.get(f"/api/chats/{group}", expect=200)).body["chat"]["members"]
+        roles = {m["userId"]: m["role"] for m in members}
+        assert phone.user_id not in roles and sorted(roles.values()) == ["member", "owner"]
+        assert phone.user_id not in [m["userId"] for m in (await carl.rest.get(f"/api/chats/{group}", expect=200)).body["chat"]["members"]]
+        assert not await rows(stack, "SELECT 1 FROM view.chat_marks WHERE user_id = %s", phone.user_id)
+        assert await rows(stack, "SELECT removed_at IS NULL AS live FROM view.devices WHERE user_id = %s", phone.user_id) == [{"live": False}] * 2
+        assert not await rows(stack, IN_GROUPS, phone.user_id)
+
+    await as_seen()
+    # nobody writes to it or adds it by REST; what was on its way adds it, and it leaves again
+    r = await bob.rest.post(f"/api/chats/{other}/members", {"add": [phone.user_id]})
+    assert r.status == 404
+    assert (await bob.rest.post("/api/chats", {"userId": phone.user_id})).status == 404
+    await asyncio.to_thread(added_again, stack, other, bob, phone.user_id)
+    await rows_when(stack, "SELECT 1 FROM view.members WHERE user_id = %s AND chat_id = %s", phone.user_id, other, enough=lambda r: len(r) == 2)
+    await rows_when(stack, IN_GROUPS, phone.user_id, enough=lambda r: not r)
+    await view_is_level(stack)
+    await as_seen()
+    await made_anew(stack)
+    await rows_when(stack, "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM view.incomplete)", timeout_s=60)
+    await view_is_level(stack)
+    await as_seen()
+
+    # the number is free: the next generation, to which nothing of the old one belongs
+    fresh = await sign_in(net.rest, anna.phone, name="zoe")
+    assert fresh.user_id != phone.user_id
+    assert await who_has(bob, anna.phone) == {anna.phone: fresh.user_id}
+    mine = (await net.rest.call("GET", "/api/chats", token=fresh.access, expect=200)).body
+    assert mine["chats"] == []
+    assert (await net.rest.call("GET", f"/api/chats/{direct}", token=fresh.access)).status == 404
+    await as_seen()
+    again = await sign_in(net.rest, anna.phone)
+    assert again.user_id == fresh.user_id
+
+
+@scenario(240)
+async def test_a_deletion_goes_on_after_whoever_did_it_died(stack, net):
+    """The log does not answer while an account is deleted, and edge-rest is killed then."""
+    anna, phone = await net.user("anna")
+    await phone.online()
+    (bob,) = await net.people("bob")
+    await net.group(phone, bob, name="left by the dead")
+    await view_is_level(stack)
+    code = await a_code(phone.rest, anna.phone)
+    edges = by_role(stack, "edge-rest")
+    await paused(stack.kafka)
+    try:
+        await phone.rest.call("DELETE", "/api/me", code, expect=200)
+        for p in edges:
+            await asyncio.to_thread(p.kill9)
+        assert await rows(stack, IN_GROUPS, phone.user_id)
+    finally:
+        stack.kafka.cont()
+        for p in edges:
+            await started(p)
+    await rows_when(stack, IN_GROUPS, phone.user_id, enough=lambda r: not r, timeout_s=25)
+    await phone.wait(lambda: (4401, "revoked") in phone.closes, 20, "the socket to be closed")
+    await phone.stop()
+    assert (await seen(bob, phone.user_id))["deleted"]
+
+
+@scenario(240)
+async def test_a_number_goes_from_hand_to_hand(stack, net):
+    """The id stays and the number changes; an account's number is refused until that is deleted; of two who want one, one gets it."""
+    (anna, phone), (bob, bobs) = await net.user("anna"), await net.user("bob")
+    await phone.online()
+    (carl,) = await net.people("carl")
+    direct = await net.direct(phone, carl)
+    out = await phone.told(f"{MARK} kept", direct)
+    await carl.sees(out.content)
+    old, new = anna.phone, net.phone()
+    await view_is_level(stack)
+    r = await renumber(phone, bob.phone, expect=None)
+    assert (r.status, r.code) == (409, "number_taken")
+    me = (await renumber(phone, new)).body
+    assert (me["userId"], me["phoneNumber"], me["name"]) == (phone.user_id, new, "anna")
+    assert await who_has(carl, old, new) == {new: phone.user_id}
+    assert (await sign_in(net.rest, new)).user_id == phone.user_id
+
+    # whoever gets the old number is somebody else, and keeps being so when that one comes back to it
+    zoe = await sign_in(net.rest, old, name="zoe")
+    assert zoe.user_id not in (phone.user_id, bobs.user_id)
+    assert await who_has(carl, old, new) == {old: zoe.user_id, new: phone.user_id}
+    assert (await net.rest.call("GET", "/api/chats", token=zoe.access, expect=200)).body["chats"] == []
+    assert (await net.rest.call("GET", f"/api/chats/{direct}", token=zoe.access)).status == 404
+    assert (await phone.rest.get(f"/api/chats/{direct}/messages", expect=200)).body["messages"][-1]["content"] == out.content
+    r = await renumber(phone, old, expect=None)
+    assert (r.status, r.code) == (409, "number_taken")
+    code = await a_code(net.rest, old)
+    await net.rest.call("DELETE", "/api/me", code, token=zoe.access, expect=200)
+    assert (await renumber(phone, old)).body["phoneNumber"] == old
+    assert await who_has(carl, old, new) == {old: phone.user_id}
+
+    # a race, with a stranger who registers it: one gets it
+    wanted = net.phone()
+    codes = [await a_code(d.rest, wanted) for d in (phone, bobs)] + [await a_code(net.rest, wanted)]
+    answers = await asyncio.gather(*(d.rest.call("PUT", "/api/me/number", c) for d, c in zip((phone, bobs), codes)),
+                                   net.rest.post("/api/verify", {**codes[2], "platform": "web"}))
+    holder = (await who_has(carl, wanted)).get(wanted)
+    got = [a.body["userId"] for a in answers if a.status == 200]
+    assert holder is None or holder in got
+    assert sorted(a.status for a in answers[:2]) in ([200, 409], [409, 409]) and answers[2].status == 200
+    await view_is_level(stack)
+    assert set(got) == set((await who_has(carl, wanted)).values())
