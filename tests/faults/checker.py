@@ -438,7 +438,7 @@ def i6_never_to_a_stranger(d: Data) -> Line:
     pushes = d.records("mobile.push")
     for r in pushes:
         v = r["v"]
-        line.bad += [f"pushed to {u}: {short(v)}" for u in v.get("users") or [v["userId"]] if not d.is_member(v["chatId"], u, v["seq"])]
+        line.bad += [f"pushed to {u}: {short(v)}" for u in v.get("users") or [v["userId"]] if not d.is_member(v["chatId"], u, v["seq"] + bool(v.get("added")))]
     routed = 0
     for r in d.records("ws.push"):
         for e in r["v"]["entries"]:
