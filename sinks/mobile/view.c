@@ -3,7 +3,8 @@
 
 #include "schemas/topics.h"
 
-/* Unread chats are counted up to a hundred: an icon shows no more. */
+/* Unread chats are counted up to a hundred: an icon shows no more. LIMIT 1 keeps the planner from reading all
+ * members at once, to look each push up there. */
 static const char sql[] =
     "SELECT t.ord, coalesce(d.delivered >= greatest(t.seq, t.change_seq), false), s.name, me.name, "
     "coalesce(c.kind = 1, false), c.name, coalesce(q.until_ms, 0), "
@@ -30,12 +31,12 @@ static const char sql[] =
     "coalesce((SELECT max(g.seq) FROM view.reactions g WHERE t.change_seq <> 0 AND g.part = t.part "
     " AND g.chat_id = t.chat_id AND g.target = t.seq AND g.user_id = t.sender_id), 0), "
     "coalesce(w.expires_at, 0), "
-    "t.direct <> '00000000-0000-0000-0000-000000000000' AND EXISTS (SELECT 1 FROM view.members a "
+    "t.direct <> '00000000-0000-0000-0000-000000000000' AND (SELECT a.part FROM view.members a "
     " WHERE a.part = t.part AND a.chat_id = t.chat_id AND a.user_id = t.user_id "
-    " AND a.joined_seq = t.seq), "
-    "t.direct <> '00000000-0000-0000-0000-000000000000' AND EXISTS (SELECT 1 FROM view.members a "
+    " AND a.joined_seq = t.seq LIMIT 1) IS NOT NULL, "
+    "t.direct <> '00000000-0000-0000-0000-000000000000' AND (SELECT a.part FROM view.members a "
     " WHERE a.part = t.part AND a.chat_id = t.chat_id AND a.user_id = t.user_id "
-    " AND a.left_seq IS NULL) AND NOT EXISTS (SELECT 1 FROM view.blocks b "
+    " AND a.left_seq IS NULL LIMIT 1) IS NOT NULL AND NOT EXISTS (SELECT 1 FROM view.blocks b "
     " WHERE b.user_id = t.user_id AND b.chat_id = t.direct AND b.blocked) "
     "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int8[], $6::int8[], "
     "$7::int8[], $8::int4[], $9::uuid[], $10::int8[], $11::uuid[]) WITH ORDINALITY "
