@@ -872,6 +872,7 @@ def i18_profiles(d: Data) -> Line:
 
 
 from changed import i19_changes  # noqa: E402  (these need what is above)
+from deleted import i24_deleted  # noqa: E402
 from hidden import i21_hidden  # noqa: E402
 from invited import i23_invited  # noqa: E402
 from kept import KEPT  # noqa: E402
@@ -882,7 +883,7 @@ from unread import i17_unread  # noqa: E402
 ALL = (i1_acked_is_kept, i2_nothing_from_nowhere, i3_live_devices_have_all, i4_late_devices_have_all, i5_one_order,
        i6_never_to_a_stranger, i7_ticks, i8_none_or_one, i9_positions, i10_rebuilt, i11_memory, i12_recovery,
        i13_shown_or_pushed, i14_the_log_follows, i15_by_the_protocol, i16_refusals, i17_unread, i18_profiles,
-       i19_changes, i20_blocks, i21_hidden, i22_marks, i23_invited, *KEPT)
+       i19_changes, i20_blocks, i21_hidden, i22_marks, i23_invited, i24_deleted, *KEPT)
 
 
 def check(data: Data) -> list[Line]:

@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib"), str(HERE.parent / "power")]
 
 import dark  # noqa: E402, F401  (F25)
+import deleting  # noqa: E402
 import dump  # noqa: E402
 import keeping  # noqa: E402
 import nemesis as nem  # noqa: E402
@@ -143,7 +144,7 @@ class Drive:
         memory = Memory(stack)
         memory.base()
         cast = Cast(stack, self.h, o.seed, self.rig.ws_urls(stack), o.users, o.rate)
-        cast.deeds.append(keeping.keep)
+        cast.deeds += [keeping.keep, deleting.delete]
         m = nem.Nemesis(stack, cast, self.h, self.rig.proxies, self.rig.disk, self.rig.preloads)
         for p in stack.roles():
             p.auto_restart = True
@@ -284,6 +285,7 @@ class Drive:
         for p in stack.roles():
             await until(lambda p=p: p.alive() and p.is_ready(), limit_s, f"{p.name} to be ready")
         await cast.posts_done(limit_s)
+        await deleting.all_left(stack, limit_s)
         here = [d for d in cast.all_players() if not d.away_for_good]
 
         def open_ones():
