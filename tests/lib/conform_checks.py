@@ -220,6 +220,29 @@ async def group(world: World) -> None:
     expect(roles.get(chat) == "left", f"his list has the role {roles.get(chat)}")
 
 
+@check("a link of a group lets in as many as may, says by whose link, and is 404 for all others; by one with approval one asks")
+async def links(world: World) -> None:
+    ana, ben, hers, his = await world.both()
+    chat = status(await ana.rest.post("/api/chats", {"name": "conformance", "members": []}), 201).body["chat"]["chatId"]
+    path, asked = f"/api/chats/{chat}/invites", {"clientId": str(uuid.uuid4()), "uses": 1}
+    link = status(await ana.rest.post(path, asked), 201).body["invite"]
+    expect(status(await ana.rest.post(path, asked), 201).body["invite"] == link, "the same clientId made another link")
+    place = f"/api/invites/{chat}/{link['secret']}"
+    expect(status(await ben.rest.get(place), 200).body["invite"]["members"] == 1, "another number of members")
+    status(await ben.rest.get(f"/api/invites/{chat}/{uuid.uuid4()}"), 404, "not_found")
+    status(await ben.rest.post(place, {"clientId": "in"}), 200)
+    came = await hers.get("who came", t="member", chatId=chat)
+    expect((came["changes"], came.get("invitedBy")) == ([{"userId": ben.user_id, "change": "add"}], ana.user_id), f"{came}")
+    await his.get("the group", t="chat", chatId=chat)
+    status(await ben.rest.call("DELETE", f"/api/chats/{chat}/members/{ben.user_id}"), 200)
+    status(await ben.rest.post(place, {"clientId": "again"}), 404, "not_found")
+    link = status(await ana.rest.post(path, {"approval": True}), 201).body["invite"]
+    status(await ben.rest.post(f"/api/invites/{chat}/{link['secret']}", {"clientId": "please"}), 202)
+    expect((await hers.get("a request", t="request", chatId=chat))["userId"] == ben.user_id, "of somebody else")
+    status(await ana.rest.call("PUT", f"/api/chats/{chat}/requests/{ben.user_id}"), 200)
+    status(await ben.rest.get(f"/api/chats/{chat}"), 200)
+
+
 # ---- catching up
 
 

@@ -173,6 +173,7 @@ LIES = [  # the check that says so, words of its reason, and what a server does 
     ("at_once", "waiting for message of the burst;", {"back": nacked("slow_down", 10, lambda f: f.get("content") == "burst 3")}),
     ("slow_down", "waiting for nack;", FEW),
     ("config", "limits without a number: ['messagesAtOnce']", {"answer": on("/config", lambda body: body["limits"].pop("messagesAtOnce") and None)}),
+    ("links", "'changes'", {"down": lambda f: [{name: f[name] for name in f if name != "invitedBy"}]}),
     ("sync", "five messages in the sync", {"answer": on("/sync", lambda body: body.update(messages=body["messages"][1:]))}),
     ("history", "by `after`", {"answer": on("/messages", lambda body: body.update(more=False) if "more" in body else None)}),
     ("not_found", "got 404 {'error': 'nothing'}", {"rest": lambda method, path, body: (404, {}, {"error": "nothing"}) if path.endswith("/receipts") else None}),

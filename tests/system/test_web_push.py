@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Browsers are woken: by a push service of the tests, where http_ece decrypts what came and py_vapid says who sent it."""
 import os
+import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from client import MARK, scenario, until
 from conftest import BASE_PORT
 from look import record_when, records, routed, rows_when
-from stack import ROOT, Stack
+from stack import ROOT, TEST_SETTINGS, Stack
 from webpush import Browser, Service, sender, vapid_keys
 
 SUBJECT = "mailto:push@example.org"
@@ -28,9 +29,12 @@ def services(tmp_path_factory):
         service.stop()
 
 
+CHASQUI = Path(os.environ.get("CHASQUI_BUILD") or ROOT / "build/release") / "chasqui"
+
+
 @pytest.fixture(scope="module")
 def keys():
-    return vapid_keys(Path(os.environ.get("CHASQUI_BUILD") or ROOT / "build/release") / "chasqui")
+    return vapid_keys(CHASQUI)
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +204,19 @@ async def test_what_is_read_elsewhere_is_taken_back(webbed, services, net):
     assert gone["headers"]["urgency"] == "normal" and gone["headers"]["topic"] == shown["headers"]["topic"]
     o = await record_when(webbed, "push.outcomes", silent(loud), "what was read", 60)
     assert (o["outcome"], o["detail"]) == ("DROPPED", "registered for alerts only") and len(good.of(alerts)) == 1
+
+
+def test_check_config_judges_the_keys(keys):
+    def said(**settings):
+        env = {**TEST_SETTINGS, "DATABASE_URL": "postgresql://x", **{k: v for k, v in settings.items() if v is not None}}
+        done = subprocess.run([CHASQUI, "check-config"], env=env, text=True, capture_output=True, timeout=30, check=False)
+        assert "BEGIN PRIVATE" not in done.stdout + done.stderr
+        return done.returncode, done.stderr.strip()
+
+    good = {**keys, "VAPID_SUBJECT": SUBJECT}
+    assert said(**good) == (0, "")
+    for wrong, name in (({"VAPID_SUBJECT": None}, "VAPID_SUBJECT"), ({"VAPID_SUBJECT": "me"}, "VAPID_SUBJECT"), ({"VAPID_KEY": None}, "VAPID_KEY"),
+                        ({"VAPID_KEY": "/nowhere"}, "VAPID_KEY"), ({"VAPID_PUBLIC_KEY": vapid_keys(CHASQUI)["VAPID_PUBLIC_KEY"]}, "VAPID_PUBLIC_KEY"),
+                        ({"WEBPUSH_MORE": "http://push.example.org"}, "WEBPUSH_MORE"), ({"WEBPUSH_SERVICES": "Push.Example.org"}, "WEBPUSH_SERVICES")):
+        code, text = said(**{**good, **wrong})
+        assert code == 2 and name in text, (wrong, text)

@@ -302,6 +302,31 @@ TEST(a_pin_names_its_message_to_who_may_see_it)
                ",\"messageSeq\":7,\"starred\":true,\"at\":1764000000000}");
 }
 
+TEST(who_comes_by_a_link_and_who_asks)
+{
+    cq_auto(buf) struct cq_buf frame = { 0 };
+    struct member_change came[] = { { ID(2), MEMBER_CHANGE_KIND_ADD } };
+    struct chat_event joined = event(CHAT_EVENT_MEMBERSHIP_CHANGED);
+    struct chat_event asked = event(CHAT_EVENT_JOIN_REQUESTED);
+    struct chat_event ended = event(CHAT_EVENT_REQUEST_ENDED);
+
+    joined.event.u.membership_changed = (struct membership_changed){
+        .changes = came, .changes_n = 1, .has_invited_by = true, .invited_by = ID(3)
+    };
+    ended.event.u.request_ended.user_id = ID(3);
+    buf_init(&frame, 4096);
+    frame_event(&frame, &joined);
+    CHECK(strstr((const char *)frame.p, "\"change\":\"add\"}],\"invitedBy\":" U3 "}") != NULL);
+    buf_clear(&frame);
+    frame_event(&frame, &asked);
+    CHECK_SPAN(frame, "\"t\":\"request\",\"chatId\":" U1 ",\"seq\":281474976710733,\"userId\":" U2
+                      ",\"by\":" U2 ",\"open\":true,\"at\":1764000000000}");
+    buf_clear(&frame);
+    frame_event(&frame, &ended);
+    CHECK_SPAN(frame, "\"t\":\"request\",\"chatId\":" U1 ",\"seq\":281474976710733,\"userId\":" U3
+                      ",\"by\":" U2 ",\"open\":false,\"at\":1764000000000}");
+}
+
 TEST(an_edit_has_an_excerpt_and_a_deletion_none)
 {
     cq_auto(buf) struct cq_buf frame = { 0 }, excerpt = { 0 };

@@ -399,6 +399,50 @@ TEST(the_latest_description_and_rights_of_a_group)
     CHECK_EQ(rows->chats.v[0].changed_seq, 12);
 }
 
+TEST(links_of_a_group_and_who_comes_by_them)
+{
+    struct rows *rows = fresh_rows();
+    struct cq_id ended[] = { ID(7) };
+    struct member_change came[] = { { ID(B), MEMBER_CHANGE_KIND_ADD } };
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 5, .at_ms = 50, .user_id = ID(A) };
+
+    event.event.kind = CHAT_EVENT_INVITE_MADE;
+    event.event.u.invite_made = (struct invite_made){
+        .invite_id = ID(8), .hash = ID(9), .uses = 3, .ended = ended, .ended_n = 1
+    };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->invites.n, 1);
+    CHECK(id_eq(rows->invites.v[0].by, ID(A)) && rows->invites.v[0].expires_ms == 0);
+    CHECK(rows->ops[0].kind == OP_INVITE_ENDED && id_eq(rows->ops[0].user, ID(7)));
+    CHECK_EQ(rows->chats.n, 0); /* no business of those who are in it */
+    event.seq = 6;
+    event.user_id = ID(B);
+    event.event.kind = CHAT_EVENT_JOIN_REQUESTED;
+    event.event.u.join_requested = (struct join_requested){ ID(8), ID(A), 900 };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK(rows->ops[1].kind == OP_REQUEST && id_eq(rows->ops[1].peer, ID(8)) &&
+          id_eq(rows->ops[1].by, ID(A)) && rows->ops[1].until_ms == 900);
+    CHECK_EQ(rows->chats.v[0].requested_seq, 6); /* for those who may add, and nobody else */
+    CHECK_EQ(rows->chats.v[0].changed_seq, 0);
+    event.seq = 7;
+    event.event.kind = CHAT_EVENT_REQUEST_ENDED;
+    event.event.u.request_ended.user_id = ID(B);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK(rows->ops[2].kind == OP_REQUEST_ENDED && rows->ops[2].seq == 7);
+    event.seq = 8;
+    event.event.kind = CHAT_EVENT_MEMBERSHIP_CHANGED;
+    event.event.u.membership_changed = (struct membership_changed){ .changes = came,
+                                                                    .changes_n = 1,
+                                                                    .has_invite_id = true,
+                                                                    .invite_id = ID(8),
+                                                                    .has_invited_by = true,
+                                                                    .invited_by = ID(A) };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK(rows->ops[3].kind == OP_INVITE_USED && id_eq(rows->ops[3].user, ID(8)));
+    CHECK(rows->members.n == 1 && id_eq(rows->members.v[0].invited_by, ID(A)));
+    CHECK_EQ(rows->chats.v[0].changed_seq, 8);
+}
+
 TEST(what_does_not_stay)
 {
     struct rows *rows = fresh_rows();
