@@ -59,12 +59,42 @@ static const char *validate_preview(struct cq_span content, bool is_secret,
                : "url: as it stands in the content";
 }
 
+static bool is_twice(const struct poll *poll, size_t of)
+{
+    for (size_t i = 0; i < of; i++)
+        if (span_eq(poll->options[i], poll->options[of]))
+            return true;
+    return false;
+}
+
+const char *poll_refusal(const struct message_sent *message)
+{
+    const struct poll *poll = &message->poll;
+    const char *why = message->has_poll ? bounds_check(&poll_codec, poll, &forms) : NULL;
+
+    if (!message->has_poll || why)
+        return why;
+    if (message->type != MESSAGE_TYPE_TEXT || message->has_media_id || message->has_key_id ||
+        message->has_contents)
+        return "poll: only with type text, without a mediaId, a location or a contact";
+    if (!message->content.n || message->content.n > LIMIT_QUESTION_BYTES)
+        return "content: a poll's question, 1 to 1024 bytes";
+    if ((size_t)poll->choices > poll->options_n)
+        return "choices: no more than there are options";
+    for (size_t i = 1; i < poll->options_n; i++)
+        if (is_twice(poll, i))
+            return "options: each once";
+    return poll->has_closes_at_ms ? "closesAtMs: only the log knows it; give closesIn" : NULL;
+}
+
 static const char *validate_message(const struct message_sent *message)
 {
     const char *why = message->has_preview ? validate_preview(message->content, message->has_key_id,
                                                               &message->preview)
                                            : NULL;
 
+    if (!why)
+        why = poll_refusal(message);
     if (why)
         return why;
     if (message->has_media_id && message->type == MESSAGE_TYPE_TEXT)

@@ -17,6 +17,10 @@ const char *validate_push(const struct push_address *address);
 bool display_characters_good(struct cq_span span);
 bool label_characters_good(struct cq_span span);
 
+/** NULL when the message asks nothing, or as a poll may: it is text, its options are each there once. Else what is
+ * wrong, a static text. */
+const char *poll_refusal(const struct message_sent *message);
+
 /** How often a message was forwarded that is forwarded once more: counted up to a limit. Display only.
  */
 int32_t message_forwarded(int64_t before);

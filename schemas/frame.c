@@ -4,6 +4,7 @@
 #include "lib/base/status.h"
 #include "lib/json/write.h"
 #include "schemas/contents.h"
+#include "schemas/frame_polls.h"
 #include "schemas/topics.h"
 
 /* ---- words ---------------------------------------------------------------------------- */
@@ -74,6 +75,7 @@ static const struct json_member message_rows[] = {
                 .most = LIMIT_MESSAGE_SENT_FORWARDED_MAX),
     JSON_SPREAD_OF(struct chat_event, event.u.message_accepted.contents, &contents_members),
     MESSAGE_MAY("preview", JSON_OBJECT, preview, has_preview, .items = &preview_members),
+    MESSAGE_MAY("poll", JSON_OBJECT, poll, has_poll, .items = &frame_poll_members),
     EVENT("sentAt", JSON_NUMBER, at_ms),
     MESSAGE_MAY("expiresAt", JSON_NUMBER, expires_at_ms, has_expires_at_ms),
 };
@@ -462,10 +464,11 @@ static const struct json_member error_rows[] = {
 static const struct json_members error_members = JSON_MEMBERS(error_rows);
 
 static const char *const capability_words[] = {
-    "replies",      "mentions",  "forwards",  "locations", "contacts", "previews",      "voices",
-    "edits",        "deletions", "reactions", "typing",    "presence", "privacy",       "blocks",
-    "readReceipts", "timers",    "hiding",    "marks",     "drafts",   "descriptions",  "rights",
-    "pins",         "stars",     "search",    "links",     "invites",  "groupPictures", "lines"
+    "replies", "mentions",     "forwards",      "locations", "contacts", "previews",
+    "voices",  "edits",        "deletions",     "reactions", "typing",   "presence",
+    "privacy", "blocks",       "readReceipts",  "timers",    "hiding",   "marks",
+    "drafts",  "descriptions", "rights",        "pins",      "stars",    "search",
+    "links",   "invites",      "groupPictures", "lines",     "polls"
 };
 const struct json_words frame_capabilities = { capability_words, ARRAY_LEN(capability_words) };
 
@@ -562,6 +565,8 @@ enum {
     OF_HIDDEN,
     OF_PINNED,
     OF_STARRED,
+    OF_VOTE,
+    OF_POLL_CLOSED,
     OF_MEDIA,
     OF_LOOKING,
     OF_TYPING,
@@ -597,6 +602,8 @@ static const struct frame_spec frames[] = {
     [OF_HIDDEN] = { "hidden", true, &hidden_members },
     [OF_PINNED] = { "pinned", true, &pin_members },
     [OF_STARRED] = { "starred", true, &star_members },
+    [OF_VOTE] = { "vote", true, &frame_vote_members },
+    [OF_POLL_CLOSED] = { "poll_closed", true, &frame_poll_closed_members },
     [OF_MEDIA] = { "media", true, &media_members },
     [OF_LOOKING] = { "looking", false, &looking_members },
     [OF_TYPING] = { "typing", false, &typing_members },
@@ -714,6 +721,12 @@ void frame_event(struct cq_buf *out, const struct chat_event *e)
         break;
     case CHAT_EVENT_STAR_CHANGED:
         put(out, OF_STARRED, e);
+        break;
+    case CHAT_EVENT_VOTE_CHANGED:
+        frame_vote(out, e, true);
+        break;
+    case CHAT_EVENT_POLL_CLOSED:
+        put(out, OF_POLL_CLOSED, e);
         break;
     case CHAT_EVENT_MEDIA_PROCESSED:
         put(out, OF_MEDIA, e);

@@ -27,6 +27,9 @@ void frame_event(struct cq_buf *out, const struct chat_event *e);
 /** A pin to whom may not see its message: no more than that one was made, and where the message stands. */
 void frame_pin_unseen(struct cq_buf *out, const struct chat_event *e);
 
+/** A vote to all but who gave it: that the result of a poll may be another one, and nothing of who chose what. */
+void frame_vote_of_another(struct cq_buf *out, const struct chat_event *e);
+
 enum { FRAME_EXCERPT_MAX = 2048 };
 
 /** What a push may show of a rendered message frame: `"type":…,"content":…}`, with what it answers
@@ -108,6 +111,9 @@ const char *member_role_word(enum member_role r);
 
 /** `{"id":…,"seq":…}`: the message that another one answers, a struct quoted. */
 extern const struct json_members frame_quoted;
+
+/** What a message asks, as clients write it, a struct poll. */
+extern const struct json_members frame_poll_asked;
 
 /** What this version can do, for clients of a neighbouring one: words that are added to and never
  * change their meaning. */

@@ -49,6 +49,8 @@ bool client_ok_parse(struct cq_span text, int64_t *ret_n)
 #define REWRITTEN action.action.u.message_rewritten
 #define REACTED action.action.u.message_reacted
 #define PINNED action.action.u.message_pinned
+#define VOTED action.action.u.poll_voted
+#define ENDED action.action.u.poll_ended
 #define MESSAGE_FROM(of, has)                              \
     FRAME_MAY("messageFrom", JSON_ID, of.target.from, has, \
               .rule = "messageFrom: who sent the message, when it was another one")
@@ -68,6 +70,8 @@ static const char reply_rule[] = "replyTo: the id and the seq of a message";
 static const char mentions_rule[] =
     "mentions: at most " LIMIT_MESSAGE_SENT_MENTIONS_TEXT " user ids";
 static const char forwarded_rule[] = "forwardedFrom: how often it was forwarded before, from 0";
+static const char poll_rule[] =
+    "poll: 2 to " LIMIT_POLL_OPTIONS_TEXT " options, each once; choices, anonymous, closesIn";
 static const char media_rule[] = "mediaId: the id of a file, with a type other than text";
 
 static const struct json_member auth_rows[] = {
@@ -91,6 +95,8 @@ static const struct json_member send_rows[] = {
               .rule = preview_rule),
     FRAME_MAY("forwardedFrom", JSON_NUMBER, forwarded_from, has_forwarded_from, .most = SEQ_MAX,
               .rule = forwarded_rule),
+    FRAME_MAY("poll", JSON_OBJECT, SENT.poll, SENT.has_poll, .items = &frame_poll_asked,
+              .rule = poll_rule),
 };
 static const struct json_member delete_rows[] = {
     CLIENT_ID,
@@ -127,6 +133,20 @@ static const struct json_member pin_rows[] = {
     MESSAGE_CLIENT_ID(PINNED),
     MESSAGE_SEQ(PINNED),
     FRAME("pinned", JSON_BOOL, PINNED.pinned, .rule = "pinned: true or false"),
+};
+static const struct json_member vote_rows[] = {
+    CLIENT_ID,
+    CHAT,
+    PEER,
+    MESSAGE_FROM(VOTED, has_message_from),
+    MESSAGE_CLIENT_ID(VOTED),
+    MESSAGE_SEQ(VOTED),
+    FRAME("options", JSON_INTS, chosen, .n_off = offsetof(struct client_frame, chosen_n),
+          .most = LIMIT_POLL_OPTIONS, .each_most = LIMIT_POLL_OPTIONS - 1,
+          .rule = "options: the places of those chosen, from 0; none takes the vote back"),
+};
+static const struct json_member close_rows[] = {
+    CLIENT_ID, CHAT, PEER, MESSAGE_CLIENT_ID(ENDED), MESSAGE_SEQ(ENDED),
 };
 static const struct json_member receipt_rows[] = {
     CHAT,
@@ -202,7 +222,9 @@ static const char *check_send(struct client_frame *frame, struct cq_id user, con
         *ret_code = "too_large";
         return "content: 32 KiB at most";
     }
-    return NULL;
+    if (frame->SENT.has_poll && !frame->SENT.poll.choices)
+        frame->SENT.poll.choices = 1;
+    return poll_refusal(&frame->SENT);
 }
 
 static const char *check_delete(struct client_frame *frame, struct cq_id user,
@@ -227,6 +249,24 @@ static const char *check_pin(struct client_frame *frame, struct cq_id user, cons
     (void)ret_code;
     if (!frame->has_message_from)
         frame->PINNED.target.from = user;
+    return check_chat(frame, user);
+}
+
+static const char *check_vote(struct client_frame *frame, struct cq_id user, const char **ret_code)
+{
+    (void)ret_code;
+    if (!frame->has_message_from)
+        frame->VOTED.target.from = user;
+    frame->VOTED.chosen = 0;
+    for (size_t i = 0; i < frame->chosen_n; i++)
+        frame->VOTED.chosen |= 1 << frame->chosen[i];
+    return check_chat(frame, user);
+}
+
+static const char *check_close(struct client_frame *frame, struct cq_id user, const char **ret_code)
+{
+    (void)ret_code;
+    frame->ENDED.target.from = user;
     return check_chat(frame, user);
 }
 
@@ -282,6 +322,8 @@ static const struct {
     { "message.react", CLIENT_ACTION, CHAT_ACTION_MESSAGE_REACTED, JSON_MEMBERS(react_rows),
       check_react },
     { "message.pin", CLIENT_ACTION, CHAT_ACTION_MESSAGE_PINNED, JSON_MEMBERS(pin_rows), check_pin },
+    { "poll.vote", CLIENT_ACTION, CHAT_ACTION_POLL_VOTED, JSON_MEMBERS(vote_rows), check_vote },
+    { "poll.close", CLIENT_ACTION, CHAT_ACTION_POLL_ENDED, JSON_MEMBERS(close_rows), check_close },
     { "receipt", CLIENT_RECEIPT, 0, JSON_MEMBERS(receipt_rows), check_receipt },
     { "look", CLIENT_LOOK, 0, JSON_MEMBERS(look_rows), NULL },
     { "unlook", CLIENT_UNLOOK, 0, JSON_MEMBERS(unlook_rows), check_unlook },

@@ -42,6 +42,8 @@ struct client_frame {
     bool has_forwarded_from;
     int64_t forwarded_from;  /* ACTION: how often the message was forwarded before */
     enum signal_state state; /* SIGNAL */
+    const int32_t *chosen;   /* ACTION: the options that a vote is for */
+    size_t chosen_n;
 };
 
 /** Read `{"t":"ok","n":17}`, exactly as most clients write it, without a parser: half of all frames

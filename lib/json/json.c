@@ -172,9 +172,9 @@ bool json_get_bool(const struct json *json, const char *key, bool *ret)
     return true;
 }
 
-bool json_get_i64(const struct json *json, const char *key, int64_t *ret)
+bool json_i64(const struct json *json, int64_t *ret)
 {
-    const json_t *j = unwrap(json_get(json, key));
+    const json_t *j = unwrap(json);
 
     if (!j || !json_is_integer(j))
         return false;
@@ -190,6 +190,11 @@ bool json_get_real(const struct json *json, const char *key, double *ret)
         return false;
     *ret = json_number_value(j);
     return true;
+}
+
+bool json_get_i64(const struct json *json, const char *key, int64_t *ret)
+{
+    return json_i64(json_get(json, key), ret);
 }
 
 bool json_only(const struct json *json, const char *const *names)

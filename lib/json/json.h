@@ -37,6 +37,7 @@ CQ_MUST_CHECK bool json_get_real(const struct json *json, const char *key, doubl
 CQ_MUST_CHECK bool json_get_bool(const struct json *json, const char *key, bool *ret);
 CQ_MUST_CHECK bool json_get_id(const struct json *json, const char *key, struct cq_id *ret);
 CQ_MUST_CHECK bool json_text(const struct json *json, struct cq_span *ret);
+CQ_MUST_CHECK bool json_i64(const struct json *json, int64_t *ret);
 CQ_MUST_CHECK bool json_id(const struct json *json, struct cq_id *ret);
 
 /** True when the object has no member but those named (NULL-terminated list). */

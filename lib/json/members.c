@@ -5,6 +5,8 @@
 #include "lib/base/hash.h"
 #include "lib/json/write.h"
 
+#include <stdio.h>
+
 enum { LISTS_MAX = 256 * 1024, PARTS_OF_ONE = 10000000, PARTS_DIGITS = 7 };
 
 static const void *at(const void *base, size_t off)
@@ -80,6 +82,18 @@ static void write_base64(struct cq_buf *out, const char *name, struct cq_span by
     buf_add_byte(out, '"');
 }
 
+static void write_ints(struct cq_buf *out, const struct json_member *member, const void *base)
+{
+    const int32_t *ints = *(const int32_t *const *)at(base, member->off);
+    size_t n = *(const size_t *)at(base, member->n_off);
+
+    out_key(out, member->name);
+    buf_add_byte(out, '[');
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "%s%d", i ? "," : "", (int)ints[i]);
+    buf_add_byte(out, ']');
+}
+
 static const char *word_of(const struct json_words *words, unsigned value)
 {
     return value < words->n ? words->v[value] : "";
@@ -132,6 +146,9 @@ static void write_member(struct cq_buf *out, const struct json_member *member, c
         break;
     case JSON_TEXTS:
         write_texts(out, member, base);
+        break;
+    case JSON_INTS:
+        write_ints(out, member, base);
         break;
     case JSON_SPREAD:
         json_members_write(out, member->items, value);
@@ -282,6 +299,26 @@ static bool read_texts(const struct json *json, const struct json_member *member
     return true;
 }
 
+static bool read_ints(const struct json *json, const struct json_member *member, const char *name,
+                      uint8_t *base, struct cq_arena **lists)
+{
+    const struct json *array = get_array(json, member, name, lists);
+    size_t n = json_count(array);
+    int32_t *ints = array ? ARENA_ARRAY(*lists, int32_t, n + 1) : NULL;
+    int64_t value;
+
+    if (!ints)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!json_i64(json_at(array, i), &value) || value < 0 || value > member->each_most)
+            return false;
+        ints[i] = (int32_t)value;
+    }
+    *(int32_t **)(void *)(base + member->off) = ints;
+    *(size_t *)(void *)(base + member->n_off) = n;
+    return true;
+}
+
 static const struct json_member *first_bad(const struct json *json,
                                            const struct json_members *members, void *base,
                                            struct cq_arena **lists);
@@ -322,6 +359,8 @@ static bool read_member(const struct json *json, const struct json_member *membe
         return read_ids(json, member, name, base, lists);
     case JSON_TEXTS:
         return read_texts(json, member, name, base, lists);
+    case JSON_INTS:
+        return read_ints(json, member, name, base, lists);
     case JSON_OBJECT:
         return read_object(json_get(json, name), member, to, lists);
     case JSON_SOME:
@@ -418,6 +457,8 @@ static void schema_array(struct cq_buf *out, const struct json_member *member, c
 
 static void schema_member(struct cq_buf *out, const struct json_member *member)
 {
+    char item[96];
+
     switch (member->kind) {
     case JSON_TEXT:
     case JSON_BASE64:
@@ -445,6 +486,11 @@ static void schema_member(struct cq_buf *out, const struct json_member *member)
         break;
     case JSON_TEXTS:
         schema_array(out, member, schema_text);
+        break;
+    case JSON_INTS:
+        snprintf(item, sizeof item, "{\"type\":\"integer\",\"minimum\":0,\"maximum\":%lld}",
+                 (long long)member->each_most);
+        schema_array(out, member, item);
         break;
     case JSON_WORDS:
         buf_add_str(out, "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}");

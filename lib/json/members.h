@@ -33,6 +33,7 @@ enum json_member_kind {
     JSON_LIST,   /* written only: an array of structs, and a size_t of how many */
     JSON_IDS, /* an array of struct cq_id, and a size_t of how many; optional: absent where none is */
     JSON_TEXTS,  /* an array of struct cq_span, and a size_t of how many; read as JSON_TEXT is */
+    JSON_INTS,   /* an array of int32_t, and a size_t of how many; each is 0 to `each_most` */
     JSON_WORDS,  /* written only: all of `words`, whatever the struct has */
     JSON_OBJECT, /* a struct within this one, by `items` */
     JSON_SPREAD, /* the same, its members among those around it; it has no name */
@@ -57,6 +58,7 @@ struct json_member {
     size_t item_size;
     const struct json_members *items; /* of a list's struct, or an object's */
     const struct json_words *words;
+    int64_t each_most; /* of the numbers of an array, from 0 */
     int64_t least,
         most; /* of a number; of ids or texts, how many; of a text or base64, bytes (0: any) */
     bool (*good)(struct cq_span s); /* of a text; NULL: any will do */

@@ -12,7 +12,7 @@
 #include "schemas/frame.h"
 #include "schemas/names.h"
 
-enum { PIN_FRAME_MAX = 1024 };
+enum { PIN_FRAME_MAX = 1024, VOTE_FRAME_MAX = 1024 };
 
 /* Of the two of a direct chat, those who saw the message, the one who acts among them. */
 static struct cq_id *pair_witnesses(struct chat_step *step, const struct target *target,
@@ -93,6 +93,15 @@ static const char *refuse_older(const struct chat_step *step, const struct targe
                                                                                    : "too_late";
 }
 
+/* The log's time, by which a poll is closed; of a repeat that of the first. */
+static void set_log_time(struct chat_event *e, int64_t log_ms)
+{
+    if (e->event.kind == CHAT_EVENT_VOTE_CHANGED)
+        e->event.u.vote_changed.voted_at_ms = log_ms;
+    else if (e->event.kind == CHAT_EVENT_POLL_CLOSED)
+        e->event.u.poll_closed.closed_at_ms = log_ms;
+}
+
 /* The event of the change, its frame for those who saw the message, and its place in the window; or the
  * frame once more for its author, when it had happened already. `e` has its kind. */
 static enum cq_status accept_change(struct chat_step *step, const struct chat_event *change,
@@ -117,6 +126,7 @@ static enum cq_status accept_change(struct chat_step *step, const struct chat_ev
         if (first->content != entry.content)
             return chat_reject(step, id, "conflict");
         whole.seq = first->seq;
+        set_log_time(&whole, first->at_ms);
         st = chat_tell_again(step, &whole, class, message);
     } else if (change->event.kind == CHAT_EVENT_MESSAGE_EDITED && !chat_may(step, RIGHT_SEND)) {
         return chat_reject(step, id, "forbidden"); /* an edit can say anything */
@@ -124,6 +134,7 @@ static enum cq_status accept_change(struct chat_step *step, const struct chat_ev
         if (!(e = chat_emit_event(step)))
             return CQ_FATAL;
         e->event = change->event;
+        set_log_time(e, step->log_ms);
         st = chat_emit_item(step, class, step->seq, message, chat_render(step, e), to, to_n);
         if (st == CQ_OK)
             st = dedupe_add(&step->state->dedupe, &entry);
@@ -347,6 +358,95 @@ const struct chat_rule chat_rule_message_pinned = { rule_message_pinned,
                                                     TOPIC_BIT(TOPIC_CHAT_EVENTS) |
                                                         TOPIC_BIT(TOPIC_USER_INBOX) |
                                                         TOPIC_BIT(TOPIC_REJECTIONS) };
+
+/* ---- polls ---------------------------------------------------------------------------- */
+
+/* All others who saw the poll are told that its result may be another one: who chose what is asked of the view, which
+ * knows whether the poll is anonymous. */
+static enum cq_status tell_of_vote(struct chat_step *step, const struct chat_event *e,
+                                   struct cq_id *to, size_t to_n)
+{
+    cq_auto(buf) struct cq_buf buf = { 0 };
+    enum cq_status st;
+
+    if (!to_n)
+        return CQ_OK;
+    buf_init(&buf, VOTE_FRAME_MAX);
+    frame_vote_of_another(&buf, e);
+    st = chat_emit_item(step, FRAME_CLASS_CHANGE, step->seq, e->event.u.vote_changed.message_id,
+                        arena_copy(step->arena, buf_span(&buf)), to, to_n);
+    if (st == CQ_OK)
+        step->out->v[step->out->n - 1].u.item.message_seq = e->event.u.vote_changed.message_seq;
+    return st;
+}
+
+/* Whether the message is a poll, and still takes votes, only the view and clients know. */
+static enum cq_status rule_poll_voted(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct poll_voted *m = &a->action.u.poll_voted;
+    struct cq_id id = change_id(a->chat_id, a->user_id, a->client_id);
+    struct chat_event change = { .event.kind = CHAT_EVENT_VOTE_CHANGED };
+    const struct chat_output *told;
+    enum cq_status st;
+    size_t to_n = 0;
+    struct cq_id *to = witnesses(step, &m->target, &to_n, &st), *own;
+    const char *code;
+
+    if (!to)
+        return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
+    code = refuse_target(step, &m->target);
+    if (!code && (m->chosen < 0 || m->chosen > LIMIT_POLL_VOTED_CHOSEN_MAX))
+        code = "bad_request";
+    if (code)
+        return chat_reject(step, id, code);
+    own = ARENA_NEW(step->arena, struct cq_id);
+    if (!own)
+        return CQ_AGAIN;
+    *own = a->user_id;
+    (void)take_out(to, &to_n, a->user_id);
+    change.event.u.vote_changed =
+        (struct vote_changed){ .message_id =
+                                   message_id(a->chat_id, m->target.from, m->target.client_id),
+                               .message_seq = m->target.seq,
+                               .from = m->target.from,
+                               .chosen = m->chosen };
+    st = accept_change(step, &change, id, &m->target, FRAME_CLASS_CHANGE, own, 1);
+    if (st != CQ_OK || step->repeated || step->out->n < 2)
+        return st;
+    told = &step->out->v[step->out->n - 2];
+    return told->topic == TOPIC_CHAT_EVENTS ? tell_of_vote(step, &told->u.event, to, to_n) : st;
+}
+const struct chat_rule chat_rule_poll_voted = { rule_poll_voted, TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                                     TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                                     TOPIC_BIT(TOPIC_REJECTIONS) };
+
+static enum cq_status rule_poll_ended(struct chat_step *step)
+{
+    const struct chat_action *a = step->action;
+    const struct target *target = &a->action.u.poll_ended.target;
+    struct cq_id id = change_id(a->chat_id, a->user_id, a->client_id);
+    struct chat_event change = { .event.kind = CHAT_EVENT_POLL_CLOSED };
+    enum cq_status st;
+    size_t to_n = 0;
+    struct cq_id *to = witnesses(step, target, &to_n, &st);
+    const char *code;
+
+    if (!to)
+        return st != CQ_OK ? st : chat_reject(step, id, refusal(step));
+    code = refuse_target(step, target);
+    if (!code && !id_eq(target->from, a->user_id))
+        code = "forbidden";
+    if (code)
+        return chat_reject(step, id, code);
+    change.event.u.poll_closed =
+        (struct poll_closed){ .message_id = message_id(a->chat_id, target->from, target->client_id),
+                              .message_seq = target->seq };
+    return accept_change(step, &change, id, target, FRAME_CLASS_CHANGE, to, to_n);
+}
+const struct chat_rule chat_rule_poll_ended = { rule_poll_ended, TOPIC_BIT(TOPIC_CHAT_EVENTS) |
+                                                                     TOPIC_BIT(TOPIC_USER_INBOX) |
+                                                                     TOPIC_BIT(TOPIC_REJECTIONS) };
 
 /* ---- what concerns one user ------------------------------------------------------------- */
 

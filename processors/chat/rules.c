@@ -202,6 +202,13 @@ static uint64_t mix_preview(uint64_t hash, const struct preview *preview)
     return preview->has_media_id ? mix(hash, id_hash(preview->media_id)) : hash;
 }
 
+static uint64_t poll_fingerprint(uint64_t hash, const struct poll *poll)
+{
+    for (size_t i = 0; i < poll->options_n; i++)
+        hash = mix(fingerprint(hash, poll->options[i]), poll->options[i].n);
+    return mix(hash, (uint64_t)poll->choices << 1 | poll->anonymous);
+}
+
 /* Of all that others see of it. */
 static uint64_t message_fingerprint(const struct message_accepted *m)
 {
@@ -217,6 +224,8 @@ static uint64_t message_fingerprint(const struct message_accepted *m)
         hash = mix_contents(hash, &m->contents);
     if (m->has_preview)
         hash = mix_preview(hash, &m->preview);
+    if (m->has_poll)
+        hash = poll_fingerprint(hash, &m->poll);
     return m->has_forwarded ? mix(hash, (uint64_t)m->forwarded) : hash;
 }
 
@@ -254,6 +263,8 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
     const struct message_edited *v = &event->event.u.message_edited;
     const struct reaction_changed *r = &event->event.u.reaction_changed;
     const struct pin_changed *p = &event->event.u.pin_changed;
+    const struct vote_changed *vote = &event->event.u.vote_changed;
+    const struct poll_closed *closed = &event->event.u.poll_closed;
 
     *ret = (struct dedupe_entry){ .id = change_id(event->chat_id, event->user_id, event->client_id),
                                   .seq = event->seq,
@@ -281,6 +292,12 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
     else if (event->event.kind == CHAT_EVENT_MEMBERSHIP_CHANGED && came_by_link(event))
         ret->content = change_fingerprint(event, event->event.u.membership_changed.invite_id, 0,
                                           span_of(NULL, 0));
+    else if (event->event.kind == CHAT_EVENT_VOTE_CHANGED)
+        ret->content = change_fingerprint(event, vote->message_id, vote->message_seq,
+                                          span_of(&vote->chosen, sizeof vote->chosen));
+    else if (event->event.kind == CHAT_EVENT_POLL_CLOSED)
+        ret->content =
+            change_fingerprint(event, closed->message_id, closed->message_seq, span_of(NULL, 0));
     else
         return false;
     return true;
@@ -395,6 +412,8 @@ static void fill_message(struct message_accepted *to, const struct chat_action *
         .contents = m->contents,
         .has_preview = m->has_preview,
         .preview = m->preview,
+        .has_poll = m->has_poll,
+        .poll = m->poll,
     };
 }
 
@@ -430,11 +449,14 @@ static struct chat_event message_event(const struct chat_step *step, struct cq_i
     return e;
 }
 
-/* By the timer of its chat at its place, and the log's time of it. */
-static void set_expiry(const struct chat_step *step, struct message_accepted *message, int64_t seq,
-                       int64_t log_ms)
+/* By the timer of its chat at its place, and the log's time of it; and when a poll takes no more votes. */
+static void set_times(const struct chat_step *step, struct message_accepted *message, int64_t seq,
+                      int64_t log_ms)
 {
     int64_t seconds = group_timer(chat_kept(step), seq);
+
+    message->poll.has_closes_at_ms = message->has_poll && message->poll.has_closes_in;
+    message->poll.closes_at_ms = log_ms + 1000 * message->poll.closes_in;
 
     message->has_expires_at_ms = seconds != 0;
     message->expires_at_ms = seconds ? log_ms + 1000 * seconds : 0;
@@ -447,8 +469,23 @@ static enum cq_status repeat_message(struct chat_step *step, struct chat_event *
     if (first->content != content)
         return chat_reject(step, id, "conflict");
     e->seq = first->seq;
-    set_expiry(step, &e->event.u.message_accepted, first->seq, first->at_ms);
+    set_times(step, &e->event.u.message_accepted, first->seq, first->at_ms);
     return chat_tell_again(step, e, FRAME_CLASS_MESSAGE, id);
+}
+
+/* The door checks more; this is what others count on. */
+static bool is_poll(const struct message_sent *m)
+{
+    const struct poll *poll = &m->poll;
+
+    for (size_t i = 0; i < poll->options_n; i++)
+        if (!poll->options[i].n || poll->options[i].n > LIMIT_POLL_OPTION_BYTES)
+            return false;
+    return m->content.n <= LIMIT_QUESTION_BYTES && poll->options_n >= LIMIT_POLL_OPTIONS_LEAST &&
+           poll->options_n <= LIMIT_POLL_OPTIONS && poll->choices >= 1 &&
+           (size_t)poll->choices <= poll->options_n &&
+           (!poll->has_closes_in ||
+            (poll->closes_in >= 1 && poll->closes_in <= LIMIT_POLL_CLOSES_IN_MAX));
 }
 
 static enum cq_status rule_message_sent(struct chat_step *step)
@@ -469,6 +506,8 @@ static enum cq_status rule_message_sent(struct chat_step *step)
         return chat_reject(step, id, "bad_request");
     if (m->content.n > LIMIT_CONTENT_BYTES || m->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
         return chat_reject(step, id, "too_large");
+    if (m->has_poll && !is_poll(m))
+        return chat_reject(step, id, "bad_request");
     first = chat_first(step, id);
     accepted = message_event(step, id);
     if (!chat_dedupe_entry(&accepted, step->log_ms, &entry))
@@ -477,7 +516,7 @@ static enum cq_status rule_message_sent(struct chat_step *step)
         return repeat_message(step, &accepted, id, first, entry.content);
     if (!chat_may(step, RIGHT_SEND)) /* a repeat was sent before, under the rights of then */
         return chat_reject(step, id, "forbidden");
-    set_expiry(step, &accepted.event.u.message_accepted, step->seq, step->log_ms);
+    set_times(step, &accepted.event.u.message_accepted, step->seq, step->log_ms);
     e = chat_emit_event(step);
     if (!e)
         return CQ_FATAL;

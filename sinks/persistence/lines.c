@@ -26,6 +26,8 @@ static bool is_line(const struct chat_event *event)
     case CHAT_EVENT_MESSAGES_HIDDEN:
     case CHAT_EVENT_PIN_CHANGED:
     case CHAT_EVENT_STAR_CHANGED:
+    case CHAT_EVENT_VOTE_CHANGED:
+    case CHAT_EVENT_POLL_CLOSED:
     case CHAT_EVENT_INVITE_MADE:
     case CHAT_EVENT_INVITE_ENDED:
     case CHAT_EVENT_JOIN_REQUESTED:

@@ -5,6 +5,7 @@
 #include "schemas/names.h"
 #include "schemas/topics.h"
 #include "sinks/persistence/lines.h"
+#include "sinks/persistence/poll_rows.h"
 
 #include <stdlib.h>
 
@@ -40,6 +41,7 @@ void rows_clear(struct rows *rows)
     rows->ops_n = 0;
     rows->changes_n = rows->edits_n = rows->deletions_n = rows->reactions_n = 0;
     rows->hidden_n = rows->pins_n = rows->stars_n = 0;
+    rows->polls_n = rows->votes_n = rows->ends_n = 0;
     arena_reset(rows->arena);
     idmap_release(&rows->chat_at);
     idmap_release(&rows->user_at);
@@ -198,9 +200,11 @@ static enum cq_status map_message(struct rows *rows, const struct chat_event *ev
     struct cq_span contents;
     enum cq_status st;
 
-    if (message->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
+    if (message->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS ||
+        message->poll.options_n > LIMIT_POLL_OPTIONS)
         return CQ_POISON; /* no rule lets so many through */
-    if (rows->messages.n == ROWS_MESSAGES || rows->members.n + 2 > ROWS_MEMBERS ||
+    if (rows->polls_n == ROWS_POLLS || rows->messages.n == ROWS_MESSAGES ||
+        rows->members.n + 2 > ROWS_MEMBERS ||
         rows->tallies.n + 1 + message->mentions_n > ROWS_TALLIES)
         return CQ_AGAIN;
     st = contents_text(rows, message, &contents);
@@ -242,6 +246,8 @@ static enum cq_status map_message(struct rows *rows, const struct chat_event *ev
         .no_contents = !contents.n,
         .shown = shown,
     };
+    if (message->has_poll)
+        poll_row_add(rows, event);
     add_tallies(rows, event);
     return CQ_OK;
 }
@@ -690,6 +696,10 @@ static enum cq_status map_event(struct rows *rows, const struct chat_event *even
         return map_request(rows, event,
                            (struct row_op){ .kind = OP_REQUEST_ENDED,
                                             .user = event->event.u.request_ended.user_id });
+    case CHAT_EVENT_VOTE_CHANGED:
+        return vote_row_add(rows, event);
+    case CHAT_EVENT_POLL_CLOSED:
+        return end_row_add(rows, event);
     case CHAT_EVENT_MEDIA_READY:
         return map_media(rows, event);
     case CHAT_EVENT_MEDIA_PROCESSED:

@@ -28,6 +28,8 @@ enum {
     ROWS_LINES = 2048,
     ROWS_LINES_BYTES = 8 * 1024 * 1024, /* a line is a frame: of everybody in a group 80 KB */
     ROWS_TEXTS_BYTES = 2 * 1024 * 1024,
+    ROWS_POLLS = 256,
+    ROWS_VOTES = 2048,
     ROWS_CHANGE_MAX =
         LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
@@ -264,6 +266,24 @@ struct star_row {
     int64_t seq, at_ms;
 };
 
+/* What a message asks; its statement is in polls.c. An option that is not there is empty. */
+struct poll_row {
+    int32_t part, choices, anonymous;
+    struct cq_id chat, message;
+    int64_t target; /* seq of the message */
+    struct cq_span options[LIMIT_POLL_OPTIONS];
+    int64_t closes_ms;
+    bool stays_open; /* `closes_ms` is NULL */
+};
+
+/* A vote in a poll, or its end; its statements are in polls.c. */
+struct vote_row {
+    int32_t part, is_end, chosen, chosen_n;
+    struct cq_id chat, user, message;
+    int64_t target;     /* seq of the message */
+    int64_t seq, at_ms; /* the log's time */
+};
+
 /* The tables, in the order in which they are written: X(table of the view, its row, how many at
  * most), and PUT for one that rows are only put into. A table of this list without its columns
  * above does not compile, nor does one without columns and statement in tables.c. */
@@ -305,6 +325,9 @@ struct rows {
     size_t pins_n, stars_n;
     struct pin_row pins[ROWS_PINS];    /* after changes */
     struct star_row stars[ROWS_STARS]; /* after messages, before changes and what is hidden */
+    size_t polls_n, votes_n, ends_n;
+    struct poll_row polls[ROWS_POLLS]; /* after messages, before changes */
+    struct vote_row votes[ROWS_VOTES]; /* after polls and changes */
 };
 
 struct rows *rows_new(void); /* NULL without memory; owned by caller */

@@ -6,6 +6,7 @@
 #include "sinks/persistence/changes.h"
 #include "sinks/persistence/hidden.h"
 #include "sinks/persistence/pins.h"
+#include "sinks/persistence/polls.h"
 #include "sinks/persistence/tables.h"
 
 /* ---- changes of rows that are there --------------------------------------------------- */
@@ -438,7 +439,11 @@ enum cq_status rows_write(const struct rows *rows, struct pg *db, struct pg_para
     if (st == CQ_OK)
         st = stars_write(rows, db, params);
     if (st == CQ_OK)
+        st = polls_write(rows, db, params);
+    if (st == CQ_OK)
         st = changes_write(rows, db, params);
+    if (st == CQ_OK)
+        st = votes_write(rows, db, params);
     if (st == CQ_OK)
         st = pins_write(rows, db, params);
     return st == CQ_OK ? hidden_write(rows, db, params) : st;

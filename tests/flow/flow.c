@@ -385,6 +385,28 @@ static void do_unstar(struct world *world, struct script *script, const struct w
     star(world, script, words, false);
 }
 
+/* vote bob @team alice c1 #1 5 v1 */
+static void do_vote(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_POLL_VOTED);
+
+    action.client_id = span_str(word(script, words, 7));
+    action.action.u.poll_voted =
+        (struct poll_voted){ target_at(world, script, words, 3),
+                             (int32_t)strtoll(word(script, words, 6), NULL, 10) };
+    world_chat(world, &action);
+}
+
+/* end alice @team alice c1 #1 e1 */
+static void do_end(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_POLL_ENDED);
+
+    action.client_id = span_str(word(script, words, 6));
+    action.action.u.poll_ended.target = target_at(world, script, words, 3);
+    world_chat(world, &action);
+}
+
 static void do_delete(struct world *world, struct script *script, const struct words *words)
 {
     struct chat_action action = action_of(world, script, words, CHAT_ACTION_MESSAGE_WITHDRAWN);
@@ -671,7 +693,8 @@ static const struct {
     { "pin", do_pin },           { "unpin", do_unpin },     { "star", do_star },
     { "unstar", do_unstar },     { "invite", do_invite },   { "revoke", do_revoke },
     { "join", do_join },         { "picture", do_picture }, { "grant", do_grant },
-    { "refuse", do_refuse },     { "gone", do_gone },
+    { "refuse", do_refuse },     { "gone", do_gone },       { "vote", do_vote },
+    { "end", do_end },
 };
 
 /* Nothing may come out unseen. */

@@ -72,6 +72,22 @@ static void print_message(struct world *world, const struct chat_event *event)
                preview(message->has_preview, &message->preview).s);
 }
 
+/* False: it is neither a vote nor the end of a poll. */
+static bool print_vote(struct world *world, const struct chat_event *event, long long seq,
+                       const char *who)
+{
+    if (event->event.kind == CHAT_EVENT_VOTE_CHANGED)
+        world_line(world, "chat.events vote #%lld by %s in #%lld: %d", seq, who,
+                   (long long)seq_offset(event->event.u.vote_changed.message_seq),
+                   (int)event->event.u.vote_changed.chosen);
+    else if (event->event.kind == CHAT_EVENT_POLL_CLOSED)
+        world_line(world, "chat.events closed #%lld by %s of #%lld", seq, who,
+                   (long long)seq_offset(event->event.u.poll_closed.message_seq));
+    else
+        return false;
+    return true;
+}
+
 static void print_event(struct world *world, const struct chat_event *event)
 {
     const char *who = world_name(world, event->user_id);
@@ -79,6 +95,8 @@ static void print_event(struct world *world, const struct chat_event *event)
     struct text text = { "" };
     size_t at = 0;
 
+    if (print_vote(world, event, seq, who))
+        return;
     if (event->event.kind == CHAT_EVENT_MESSAGE_ACCEPTED) {
         print_message(world, event);
     } else if (event->event.kind == CHAT_EVENT_GROUP_STARTED) {

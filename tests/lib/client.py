@@ -168,7 +168,7 @@ class Device:
         self.hidden_log: list[dict] = []
         self.marked_log: list[dict] = []
         self.marks: dict[str, dict] = {}  # chat → what is marked of it, as the server shows it
-        self.pins_log, self.stars_log = [], []
+        self.pins_log, self.stars_log, self.votes_log = [], [], []
         self._early: dict[str, list[dict]] = collections.defaultdict(list)  # changes of messages that are not here yet
         self.read_log: list[dict] = []
         self.readies: list[dict] = []
@@ -617,6 +617,8 @@ class Device:
             self._mark(f)
         elif kind in ("pinned", "starred"):
             (self.pins_log if kind == "pinned" else self.stars_log).append(f)
+        elif kind in ("vote", "poll_closed"):
+            self.votes_log.append(f)
         elif kind == "timer":
             self.timers_log.append(f)
             if f.get("peer"):

@@ -117,6 +117,9 @@ TABLE = [
     *(Row(method, "/api/chats/{}/messages/{}/" + what, "/api/chats/{group}/messages/{after}/" + what, each(404, 404, member, 200, 200, 200), target="after")
       for what, member in (("pin", 403), ("star", 200)) for method in ("PUT", "DELETE")),
     Row("GET", "/api/starred", "/api/starred", each(200)),
+    *(Row(method, "/api/chats/{}/messages/{}/" + what, "/api/chats/{group}/messages/{after}/" + what, each(404, 404, member, member, 200, 200), body, target="after")
+      for method, what, member, body in (("PUT", "vote", 200, {"options": [1]}), ("DELETE", "vote", 200, None), ("GET", "poll", 200, None), ("GET", "votes", 200, None),
+                                         ("PUT", "close", 403, None))),
     of_group("POST", "/ticket", each(404, 200), {"session": "{missing}"}),
     Row("POST", "/api/messages", "/api/messages", each(404, 201), {"chatId": "{group}", "type": "text", "content": "{mark} {role}"}, "group"),
     # what it answers may be nothing that the sender can read, and whom it mentions anybody: neither tells him anything
@@ -177,6 +180,12 @@ FRAMES = {
     "message.pin": (each("rejected", "rejected", "forbidden", "pinned", "pinned", "pinned"),
                     {"clientId": "pin-{role}", "chatId": "{group}", "messageFrom": "{owner_user}", "messageClientId": "{after_client}",
                      "messageSeq": "{after_seq}", "pinned": True}),
+    # whether it is a poll the view knows; a poll of somebody else's is none of the role's own
+    "poll.vote": (each("rejected", "vote"),
+                  {"clientId": "vote-{role}", "chatId": "{group}", "messageFrom": "{owner_user}", "messageClientId": "{after_client}",
+                   "messageSeq": "{after_seq}", "options": [0]}),
+    "poll.close": (each("rejected", "poll_closed"),
+                   {"clientId": "close-{role}", "chatId": "{group}", "messageClientId": "{after_client}", "messageSeq": "{after_seq}"}),
     "receipt": (each("silence"), {"chatId": "{group}", "delivered": "{after_seq}", "read": "{after_seq}"}),
     # who is not in the group gets no ticket, and shows one of another's session
     "look": ({role: "looking" if is_in(role) else "error" for role in ROLES}, {"ticket": "{ticket}"}),

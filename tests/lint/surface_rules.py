@@ -38,10 +38,11 @@ def routes(tree):
 
 
 def members(tree):
-    """Each property of docs/openapi.yaml is read or written by edge/rest, or by what it writes with; a system test names each frame that
+    """Each property of docs/openapi.yaml is read or written by edge/rest, or by what it writes with, JSON that the view makes among it; a system test names each frame that
     clients get. (docs/topics.md, which is printed, has the facts of public topics.)"""
-    texts = "\n".join(tree.text(f) for f in tree.c_files if f.startswith("edge/rest/") or f == CONTENTS)
-    said = set(re.findall(r"""["'](\w+)\\*["']""", texts)) | _asked(tree)
+    texts = "\n".join(tree.text(f) for f in tree.c_files if f.startswith("edge/rest/") or f in (CONTENTS, "schemas/frame_polls.c"))
+    made = "\n".join(tree.text(f) for f in tree.files if f.startswith("sinks/persistence/migrations/"))
+    said = set(re.findall(r"""["'](\w+)\\*["']""", texts)) | _asked(tree) | set(re.findall(r"'(\w+)', (?:CASE|[a-z]\.|\(SELECT)", made))
     for schema, name in _properties(tree):
         if name not in said:
             yield f"{OPENAPI}: {schema}.{name}: edge/rest has no such member"

@@ -17,7 +17,7 @@ from stack import ROOT, TEST_SETTINGS, Stack, wait_until
 
 PARTS = 1024
 MIGRATIONS = sorted((Path(ROOT) / "sinks/persistence/migrations").glob("*.sql"))
-TABLES = {"chats", "chat_names", "members", "messages", "tallies", "changes", "versions", "edits", "reactions", "hidden", "pins", "stars", "lines", "invites", "requests", "cursors", "device_cursors", "receipts", "marks", "mark_advances"}
+TABLES = {"chats", "chat_names", "members", "messages", "tallies", "changes", "versions", "edits", "reactions", "hidden", "pins", "stars", "polls", "votes", "lines", "invites", "requests", "cursors", "device_cursors", "receipts", "marks", "mark_advances"}
 # The tables are small here: an index is taken wherever there is one that serves, and the plan is that for any value.
 EXPLAINING = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_format": "json",
               "auto_explain.log_verbose": "on", "auto_explain.log_analyze": "on", "auto_explain.log_buffers": "on",
@@ -27,7 +27,7 @@ ASKED = ("INSERT INTO view.messages", "UPDATE view.members SET left_seq", "UPDAT
          "INSERT INTO view.device_cursors", "INSERT INTO view.marks", "FROM view.mark_advances", "FROM view.chat_names", "FROM view.receipts",
          "view.device_cursors d", "FROM view.messages y", "auth.lookups k", "SELECT s.sender_id FROM view.versions v", "y.media_id = $1",
          "WITH own AS MATERIALIZED", "auth.direct_chats d", "INSERT INTO view.tallies", "view.unread_behind(",
-         "INSERT INTO view.hidden", "INSERT INTO view.pins", "INSERT INTO view.stars", "m.star_at", "view.pins n", "INSERT INTO view.edits", "JOIN view.edits e", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
+         "INSERT INTO view.hidden", "INSERT INTO view.pins", "INSERT INTO view.stars", "INSERT INTO view.polls", "SET closed_seq", "INSERT INTO view.votes", "json_agg(json_build_object('userId'", "m.star_at", "view.pins n", "INSERT INTO view.edits", "JOIN view.edits e", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,9 @@ async def use_everything(net, telling):
     for what in ("pin", "star"):
         await bob.rest.call("PUT", f"/api/chats/{group}/messages/{said.id}/{what}", expect=200)
     await bob.rest.get("/api/starred", expect=200)
+    poll = (await alice.rest.post("/api/messages", {"chatId": group, "content": f"{MARK} asked", "type": "text", "poll": {"options": ["a", "b"]}}, expect=201)).body["message"]
+    for method, what, body in (("PUT", "vote", {"options": [0]}), ("DELETE", "vote", None), ("GET", "poll", None), ("GET", "votes", None), ("PUT", "close", None)):
+        await alice.rest.call(method, f"/api/chats/{group}/messages/{poll['id']}/{what}", body, expect=200)
     await bob.rest.post(f"/api/chats/{group}/hidden", {"messages": [said.id]}, expect=200)
     await alice.rest.call("DELETE", f"/api/chats/{group}/members/{carol.user_id}", expect=200)
     for method in ("PUT", "DELETE"):
@@ -156,7 +159,7 @@ async def test_whatever_is_asked_of_chats_goes_by_part(telling, doubles, net):
             faults.setdefault(" ".join(text.split()), set()).add(fault)
     assert not faults, "\n".join(f"{text}\n    {', '.join(sorted(of))}" for text, of in faults.items())
     # of a table without a row, one key of two that begin alike is as good as the other
-    primary = {name for name, (table, _) in ways.items() if table in tables - {"changes", "versions", "edits", "hidden", "pins", "stars", "invites", "requests"} and name.endswith("_pkey")}
+    primary = {name for name, (table, _) in ways.items() if table in tables - {"changes", "versions", "edits", "hidden", "pins", "stars", "polls", "votes", "invites", "requests"} and name.endswith("_pkey")}
     assert taken >= primary | {"members_by_user", "messages_part_id_key", "messages_by_media", "messages_with_files", "stars_now"}, \
         f"not looked at: {primary - taken}"
 
@@ -423,7 +426,7 @@ def test_a_view_of_before_is_converted(telling):
         for m in old:
             db.execute(m.read_text())
         shape = {}
-        for table in TABLES - {"tallies", "changes", "versions", "edits", "reactions", "hidden", "pins", "stars", "lines", "invites", "requests"}:
+        for table in TABLES - {"tallies", "changes", "versions", "edits", "reactions", "hidden", "pins", "stars", "polls", "votes", "lines", "invites", "requests"}:
             columns = [c for (c,) in db.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = 'view' AND "
                                                 "table_name = %s AND column_name <> 'part'", (table,)).fetchall()]
             shape[table] = ", ".join(columns)

@@ -378,6 +378,8 @@ static inline void draw_media(const struct scene *scene, struct chat_action *act
                               .key = draw_text(scene->arena, scene->draw, 255, true) };
 }
 
+#include "tests/unit/costs_polls.h"
+
 static inline void draw_message(const struct scene *scene, struct chat_action *action)
 {
     struct message_sent *sent = &action->action.u.message_sent;
@@ -408,6 +410,8 @@ static inline void draw_message(const struct scene *scene, struct chat_action *a
     draw_shown(scene->arena, scene->draw % 2 == 0, sent, bytes);
     if (sent->content.n > LIMIT_CONTENT_BYTES)
         sent->content.n = LIMIT_CONTENT_BYTES / 4 * 4; /* each unit divides four */
+    if (scene->draw == 5)
+        draw_poll(scene->arena, sent);
 }
 
 /* In a chat of two, whose id is derived, and stands in partition 0. */
@@ -419,14 +423,6 @@ static inline void draw_block(const struct scene *scene, struct chat_action *act
         action->chat_id = chat_id_direct(action->user_id, action->peer);
     }
     action->action.u.block_set.blocked = true;
-}
-
-/* Of the owner's own, young enough. */
-static inline struct target draw_target(const struct scene *scene, const struct chat_action *action)
-{
-    return (struct target){ action->user_id,
-                            draw_word(scene->arena, scene->draw, 8, LIMIT_CLIENT_ID_BYTES),
-                            past_seq(OFFSET - 1) };
 }
 
 static inline void draw_deletion(const struct scene *scene, struct chat_action *action)
@@ -510,6 +506,8 @@ static inline void draw_chat_action(const struct scene *scene, enum chat_action_
         [CHAT_ACTION_INVITE_WITHDRAWN] = draw_link,
         [CHAT_ACTION_INVITE_USED] = draw_link,
         [CHAT_ACTION_REQUEST_ANSWERED] = draw_link,
+        [CHAT_ACTION_POLL_VOTED] = draw_vote,
+        [CHAT_ACTION_POLL_ENDED] = draw_end,
         [CHAT_ACTION_ACTION_KIND_N] = NULL,
     };
 

@@ -266,7 +266,7 @@ TEST(hostile_counts_and_lengths)
         { "enum -5", &message_sent_codec, B(0x09, 0, 0, 0), "enum out of range" },
         { "enum one too far", &message_sent_codec, B(0x0c, 0, 0, 0, 0), "enum out of range" },
         { "enum UNKNOWN", &message_sent_codec, B(0, 0, 0, 0, 0), "unknown enum symbol" },
-        { "last enum", &message_sent_codec, B(0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0), "decoded" },
+        { "last enum", &message_sent_codec, B(0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "decoded" },
         { "nullable 2", &message_sent_codec, B(2, 0, 0, 4), "union index out of range" },
         { "nullable -1", &message_sent_codec, B(2, 0, 0, 1), "union index out of range" },
         { "no fact", &user_inbox_codec, B(0, 0), "no fact" },

@@ -327,6 +327,43 @@ TEST(who_comes_by_a_link_and_who_asks)
                       ",\"by\":" U2 ",\"open\":false,\"at\":1764000000000}");
 }
 
+TEST(a_vote_is_told_to_its_voter_and_to_others_that_there_was_one)
+{
+    static struct cq_span options[] = { { (const uint8_t *)"a \"b\"", 5 },
+                                        { (const uint8_t *)"c", 1 } };
+    cq_auto(buf) struct cq_buf frame = { 0 };
+    struct chat_event asked = event(CHAT_EVENT_MESSAGE_ACCEPTED);
+    struct chat_event vote = event(CHAT_EVENT_VOTE_CHANGED);
+    struct chat_event closed = event(CHAT_EVENT_POLL_CLOSED);
+
+    asked.event.u.message_accepted =
+        (struct message_accepted){ .id = ID(3),
+                                   .content = span_str("?"),
+                                   .has_poll = true,
+                                   .poll = { options, 2, 1, true, true, 60, true, 9 } };
+    buf_init(&frame, 4096);
+    frame_event(&frame, &asked);
+    CHECK(strstr((const char *)frame.p,
+                 ",\"poll\":{\"options\":[\"a \\\"b\\\"\",\"c\"],\"choices\":1,"
+                 "\"anonymous\":true,\"closesAt\":9},\"sentAt\":"));
+    buf_clear(&frame);
+    vote.event.u.vote_changed = (struct vote_changed){ ID(3), 7, ID(4), 5, 8 };
+    frame_event(&frame, &vote);
+    CHECK_SPAN(frame, "\"t\":\"vote\",\"clientId\":\"c-1\",\"chatId\":" U1
+                      ",\"seq\":281474976710733,\"messageId\":" U3
+                      ",\"messageSeq\":7,\"options\":[0,2],\"at\":8}");
+    buf_clear(&frame);
+    frame_vote_of_another(&frame, &vote);
+    CHECK_SPAN(frame, "\"t\":\"vote\",\"chatId\":" U1 ",\"seq\":281474976710733,\"messageId\":" U3
+                      ",\"messageSeq\":7}");
+    buf_clear(&frame);
+    closed.event.u.poll_closed = (struct poll_closed){ ID(3), 7, 8 };
+    frame_event(&frame, &closed);
+    CHECK_SPAN(frame, "\"t\":\"poll_closed\",\"clientId\":\"c-1\",\"chatId\":" U1
+                      ",\"seq\":281474976710733,\"messageId\":" U3 ",\"messageSeq\":7,\"by\":" U2
+                      ",\"at\":8}");
+}
+
 TEST(an_edit_has_an_excerpt_and_a_deletion_none)
 {
     cq_auto(buf) struct cq_buf frame = { 0 }, excerpt = { 0 };

@@ -413,6 +413,55 @@ TEST(parts_go_both_ways)
     }
 }
 
+TEST(lists_of_numbers_go_both_ways)
+{
+    struct thing_of_ints {
+        const int32_t *ints;
+        size_t n;
+    };
+    static const struct json_member rows[] = {
+        JSON_MEMBER("ints", JSON_INTS, struct thing_of_ints, ints,
+                    .n_off = offsetof(struct thing_of_ints, n), .most = 3, .each_most = 11,
+                    .rule = "ints: at most 3"),
+    };
+    static const struct json_members members = JSON_MEMBERS(rows);
+    static const struct {
+        const char *text;
+        bool good;
+    } texts[] = {
+        { "{\"ints\":[0,11,0]}", true },      { "{\"ints\":[]}", true },
+        { "{\"ints\":[1,2,3,4]}", false },    { "{\"ints\":[12]}", false },
+        { "{\"ints\":[-1]}", false },         { "{\"ints\":[1.0]}", false },
+        { "{\"ints\":[\"1\"]}", false },      { "{\"ints\":1}", false },
+        { "{\"ints\":[4294967296]}", false }, { "{}", false },
+    };
+    cq_auto(buf) struct cq_buf schema = { 0 };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        cq_auto(json) struct json *root = NULL;
+        cq_auto(arena) struct cq_arena *lists = NULL;
+        cq_auto(buf) struct cq_buf buf = { 0 };
+        struct thing_of_ints thing = { 0 };
+
+        buf_init(&buf, 4096);
+        CHECK_EQ(json_parse(span_str(texts[i].text), &root, NULL), CQ_OK);
+        CHECK_EQ_ROW(texts[i].text, json_members_read(root, &members, &thing, &lists) == NULL,
+                     texts[i].good);
+        if (!texts[i].good)
+            continue;
+        buf_add_byte(&buf, '{');
+        json_members_write(&buf, &members, &thing);
+        buf_add_byte(&buf, '}');
+        CHECK_SPAN(buf, texts[i].text);
+    }
+    buf_init(&schema, 4096);
+    json_members_schema(&schema, &members, NULL, false);
+    CHECK_SPAN(
+        schema,
+        "\"properties\":{\"ints\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":0,"
+        "\"maximum\":11},\"minItems\":0,\"maxItems\":3}},\"required\":[\"ints\"]");
+}
+
 TEST(lists_of_ids_and_of_texts_go_both_ways)
 {
     static const struct json_member rows[] = {

@@ -513,6 +513,47 @@ TEST(pins_and_stars)
     CHECK_EQ(rows->pins_n + rows->stars_n, 0);
 }
 
+TEST(polls_and_votes)
+{
+    static struct cq_span options[LIMIT_POLL_OPTIONS + 1] = { { (const uint8_t *)"a", 1 },
+                                                              { (const uint8_t *)"b", 1 } };
+    struct rows *rows = fresh_rows();
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A) };
+    struct message_accepted *asked = &event.event.u.message_accepted;
+
+    event.event.kind = CHAT_EVENT_MESSAGE_ACCEPTED;
+    *asked = (struct message_accepted){ .id = ID(7), .has_poll = true };
+    asked->poll = (struct poll){ options, 2, 1, true, false, 0, true, 95 };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->polls_n, 1);
+    CHECK(id_eq(rows->polls[0].message, ID(7)) && rows->polls[0].target == 9);
+    CHECK(rows->polls[0].closes_ms == 95 && !rows->polls[0].stays_open);
+    CHECK(rows->polls[0].options[1].n == 1 && rows->polls[0].options[2].n == 0);
+    while (rows->polls_n < ROWS_POLLS)
+        CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_AGAIN);
+    asked->poll.options_n = ARRAY_LEN(options);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_POISON);
+    rows_clear(rows);
+    event.event.kind = CHAT_EVENT_VOTE_CHANGED;
+    event.event.u.vote_changed = (struct vote_changed){ ID(7), 5, ID(B), 5, 91 };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK(rows->votes[0].target == 5 && rows->votes[0].seq == 9 && rows->votes[0].at_ms == 91);
+    CHECK(rows->votes[0].chosen == 5 && rows->votes[0].chosen_n == 2 && !rows->votes[0].is_end);
+    CHECK(id_eq(rows->votes[0].user, ID(A)) && id_eq(rows->changes[0].message, ID(7)));
+    event.event.u.vote_changed.chosen = 4096;
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_POISON);
+    event.event.kind = CHAT_EVENT_POLL_CLOSED;
+    event.event.u.poll_closed = (struct poll_closed){ ID(7), 5, 92 };
+    while (rows->votes_n < ROWS_VOTES)
+        CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK(rows->votes[1].is_end && rows->votes[1].at_ms == 92 && rows->ends_n == ROWS_VOTES - 1);
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_AGAIN);
+    CHECK_EQ(rows->changes_n, ROWS_VOTES); /* both, or neither */
+    rows_clear(rows);
+    CHECK_EQ(rows->polls_n + rows->votes_n + rows->ends_n, 0);
+}
+
 static struct user_event user_event_of(uint8_t user, enum user_event_event_kind kind,
                                        int64_t offset)
 {

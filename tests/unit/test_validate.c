@@ -479,6 +479,61 @@ TEST(a_preview_is_of_an_address_in_the_text)
     }
 }
 
+TEST(polls_keep_their_bounds)
+{
+    static char question[LIMIT_QUESTION_BYTES + 1], option[LIMIT_POLL_OPTION_CHARS + 1];
+    struct cq_span options[LIMIT_POLL_OPTIONS + 1];
+    struct chat_action action = message("c1", span_of(question, LIMIT_QUESTION_BYTES));
+    struct message_sent *sent = &action.action.u.message_sent;
+    struct poll *poll = &sent->poll;
+
+    memset(question, 'q', sizeof question);
+    memset(option, 'o', sizeof option);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        options[i] = span_of("abcdefghijklm" + i, 1);
+    options[0] = span_of(option, LIMIT_POLL_OPTION_CHARS);
+    sent->has_poll = true;
+    *poll = (struct poll){ .options = options,
+                           .options_n = LIMIT_POLL_OPTIONS,
+                           .choices = LIMIT_POLL_OPTIONS,
+                           .has_closes_in = true,
+                           .closes_in = LIMIT_POLL_CLOSES_IN_MAX };
+    CHECK(validate_chat(&action) == NULL);
+    poll->options_n++;
+    CHECK_STR(field_of(validate_chat(&action)), "options");
+    poll->options_n = 1;
+    CHECK_STR(field_of(validate_chat(&action)), "options");
+    poll->options_n = 2;
+    CHECK_STR(field_of(validate_chat(&action)), "choices");
+    poll->choices = 0;
+    CHECK_STR(field_of(validate_chat(&action)), "choices");
+    poll->choices = 2;
+    CHECK(validate_chat(&action) == NULL);
+    options[1] = options[0];
+    CHECK_STR(validate_chat(&action), "options: each once");
+    options[1] = span_of(option, sizeof option);
+    CHECK(validate_chat(&action) != NULL);
+    options[1] = span_str("");
+    CHECK(validate_chat(&action) != NULL);
+    options[1] = span_str("two\nlines"); /* options are told apart by line ends */
+    CHECK(validate_chat(&action) != NULL);
+    options[1] = span_str("b");
+    poll->closes_in++;
+    CHECK_STR(field_of(validate_chat(&action)), "closesIn");
+    poll->closes_in = 1;
+    poll->has_closes_at_ms = true;
+    CHECK_STR(field_of(validate_chat(&action)), "closesAtMs");
+    poll->has_closes_at_ms = false;
+    sent->has_media_id = true;
+    CHECK(validate_chat(&action) != NULL);
+    sent->has_media_id = false;
+    sent->has_key_id = true;
+    CHECK_STR(field_of(validate_chat(&action)), "poll");
+    sent->has_key_id = false;
+    sent->content.n++;
+    CHECK_STR(field_of(validate_chat(&action)), "content");
+}
+
 TEST(forwards_are_counted_up_to_a_limit)
 {
     CHECK_EQ(message_forwarded(0), 1);

@@ -323,7 +323,7 @@ TEST(replies_are_whole_websocket_frames)
     CHECK_SPAN(
         span_of(out.p + 4, out.n - 4),
         "{\"t\":\"welcome\",\"capabilities\":[\"replies\",\"mentions\",\"forwards\",\"locations\",\"contacts\",\"previews\",\"voices\",\"edits\","
-        "\"deletions\",\"reactions\",\"typing\",\"presence\",\"privacy\",\"blocks\",\"readReceipts\",\"timers\",\"hiding\",\"marks\",\"drafts\",\"descriptions\",\"rights\",\"pins\",\"stars\",\"search\",\"links\",\"invites\",\"groupPictures\",\"lines\"],\"limits\":{"
+        "\"deletions\",\"reactions\",\"typing\",\"presence\",\"privacy\",\"blocks\",\"readReceipts\",\"timers\",\"hiding\",\"marks\",\"drafts\",\"descriptions\",\"rights\",\"pins\",\"stars\",\"search\",\"links\",\"invites\",\"groupPictures\",\"lines\",\"polls\"],\"limits\":{"
         "\"contentBytes\":32768,\"clientIdChars\":64,\"mentions\":32,\"frameBytes\":65536}}");
     buf_release(&out);
     CHECK_EQ(wire_head(WIRE_FIN_TEXT, 125, head), 2);

@@ -343,6 +343,9 @@ static enum call_next handle_config(struct call *call, struct pg *db)
     out_i64(&call->reply.body, "pinnedMessages", LIMIT_PINNED);
     out_i64(&call->reply.body, "starred", LIMIT_STARRED);
     out_i64(&call->reply.body, "invites", LIMIT_INVITES);
+    out_i64(&call->reply.body, "pollOptions", LIMIT_POLL_OPTIONS);
+    out_i64(&call->reply.body, "pollOptionChars", LIMIT_POLL_OPTION_CHARS);
+    out_i64(&call->reply.body, "questionBytes", LIMIT_QUESTION_BYTES);
     out_rates(call);
     if (call->conf->media.store.where[0])
         out_file_limits(call);

@@ -68,6 +68,10 @@ static const struct json_member send_rows[] = {
     JSON_SPREAD_OF(struct send_ask, message.contents, &contents_members),
     JSON_OPTIONAL("preview", JSON_OBJECT, struct send_ask, message.preview, message.has_preview,
                   .items = &preview_members, .rule = preview_rule),
+    JSON_OPTIONAL("poll", JSON_OBJECT, struct send_ask, message.poll, message.has_poll,
+                  .items = &frame_poll_asked,
+                  .rule = "poll: 2 to " LIMIT_POLL_OPTIONS_TEXT
+                          " options, each once; choices, anonymous, closesIn"),
     JSON_OPTIONAL("forwardedFrom", JSON_NUMBER, struct send_ask, forwarded_from, has_forwarded_from,
                   .most = SEQ_MAX,
                   .rule = "forwardedFrom: how often it was forwarded before, from 0"),
@@ -78,6 +82,7 @@ static enum call_next parse_message(struct call *call, void *asked)
 {
     struct send_ask *ask = asked;
     struct message_sent *message = &ask->message;
+    const char *why;
 
     message->content_type = span_str("text/plain");
     if (!ask->client_id.n)
@@ -91,6 +96,11 @@ static enum call_next parse_message(struct call *call, void *asked)
     if (message->content.n > LIMIT_CONTENT_BYTES)
         return call_error(call, 413, "too_large", "content: %d KiB at most",
                           LIMIT_CONTENT_BYTES / 1024);
+    if (message->has_poll && !message->poll.choices)
+        message->poll.choices = 1;
+    why = poll_refusal(message);
+    if (why)
+        return call_bad_request(call, "%s", why);
     message->has_forwarded = ask->has_forwarded_from;
     message->forwarded = ask->has_forwarded_from ? message_forwarded(ask->forwarded_from) : 0;
     ask->id = message_id(ask->chat, call->request.who.user, ask->client_id);

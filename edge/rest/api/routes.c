@@ -26,6 +26,7 @@ const struct routes *const api_routes[] = {
     &invites_routes,
     &requests_routes,
     &pins_routes,
+    &polls_routes,
     &search_routes,
     &shared_routes,
     &lines_routes,

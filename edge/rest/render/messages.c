@@ -71,6 +71,10 @@ void render_message(struct cq_buf *out, const struct message_row *row)
         out_i64(out, "expiresAt", row->expires_at_ms);
     if (row->gone)
         out_text(out, "gone", span_str(row->gone == GONE_EXPIRED ? "expired" : "hidden"));
+    if (row->poll.p) {
+        out_key(out, "poll");
+        buf_add_span(out, row->poll);
+    }
     if (row->starred)
         out_bool(out, "starred", true);
     render_changes(out, row);

@@ -57,7 +57,13 @@ enum cq_status view_positions(struct pg *db, int32_t partitions, struct frontier
     "ORDER BY x.seq LIMIT $3) "                                                                     \
     "UNION ALL (SELECT w.target, w.seq, false FROM view.stars w WHERE i.starred_seq <> 0 AND "      \
     OF_CHAT("w") "w.user_id = $1 AND " FROM_LOW("w.seq") "AND " IN_STAY("w.target")                 \
-    "ORDER BY w.seq LIMIT $3)"
+    "ORDER BY w.seq LIMIT $3) "                                                                     \
+    "UNION ALL (SELECT p.target, p.changed_seq, false FROM view.polls p "                           \
+    "WHERE i.left_seq IS NOT NULL AND " OF_CHAT("p") FROM_LOW("p.changed_seq") "AND "               \
+    IN_STAY("p.changed_seq") "AND p.changed_seq <> p.target ORDER BY p.changed_seq LIMIT $3) "      \
+    "UNION ALL (SELECT b.target, b.seq, false FROM view.votes b WHERE i.left_seq IS NOT NULL AND "  \
+    OF_CHAT("b") "b.user_id = $1 AND " FROM_LOW("b.seq") "AND " IN_STAY("b.seq")                    \
+    "ORDER BY b.seq LIMIT $3)"
 
 /* $1 user, $2 lowest seq a partition, $3 how many, $4 bytes of content that end a page. Places first; then
  * what is at those that come into the page: a message, or nothing. */

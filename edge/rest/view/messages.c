@@ -11,6 +11,7 @@ enum {
     COL_REACTIONS,
     COL_EXPIRES = 27,
     COL_CONTENTS = 30,
+    COL_POLL,
     COL_SENT /* beside the columns of a message */
 };
 
@@ -63,6 +64,8 @@ struct message_row message_at(const struct pg_result *rows, int row, int col)
         .gone = (enum message_gone)pg_i64(rows, row, col + COL_EXPIRES + 1),
         .starred = pg_bool(rows, row, col + COL_EXPIRES + 2),
         .contents = pg_bytes(rows, row, col + COL_CONTENTS),
+        .poll = pg_null(rows, row, col + COL_POLL) ? span_of(NULL, 0)
+                                                   : pg_bytes(rows, row, col + COL_POLL),
     };
 }
 
@@ -89,6 +92,30 @@ static bool same_contents(struct cq_span kept, const struct message_sent *want)
     return !text.failed && span_eq(kept, buf_span(&text));
 }
 
+/* Options stand behind one another in the row, with a line end between two: none has one. */
+static bool same_options(struct cq_span text, const struct poll *want)
+{
+    for (size_t i = 0; i < want->options_n; i++) {
+        struct cq_span option = want->options[i];
+        bool is_last = i + 1 == want->options_n;
+
+        if (text.n < option.n + !is_last || !span_eq(span_of(text.p, option.n), option) ||
+            (!is_last && text.p[option.n] != '\n'))
+            return false;
+        text = span_of(text.p + option.n + !is_last, text.n - option.n - !is_last);
+    }
+    return !text.n;
+}
+
+static bool same_poll(const struct pg_result *rows, const struct message_sent *want)
+{
+    if (pg_null(rows, 0, COL_SENT + 2) == want->has_poll)
+        return false;
+    return !want->has_poll || (same_options(pg_bytes(rows, 0, COL_SENT + 2), &want->poll) &&
+                               pg_i64(rows, 0, COL_SENT + 3) == want->poll.choices &&
+                               pg_bool(rows, 0, COL_SENT + 4) == want->poll.anonymous);
+}
+
 bool message_was(const struct pg_result *rows, const struct message_sent *want)
 {
     struct message_row row = message_at(rows, 0, 0);
@@ -97,12 +124,14 @@ bool message_was(const struct pg_result *rows, const struct message_sent *want)
     return row.deleted || row.gone ||
            (row.type == want->type && id_eq(row.media_id, media) &&
             span_eq(pg_bytes(rows, 0, COL_SENT), want->content) &&
-            same_contents(pg_bytes(rows, 0, COL_SENT + 1), want) && same_beside(&row, want));
+            same_contents(pg_bytes(rows, 0, COL_SENT + 1), want) && same_beside(&row, want) &&
+            same_poll(rows, want));
 }
 
 /* $1 id, $2 part, $3 reader, $4 chat; and what was sent. */
 static const char sql_message[] = "SELECT " VIEW_MESSAGE_COLUMNS(
-    "$3") ", l.content, concat_ws(',', l.contents, l.preview) FROM view.messages l "
+    "$3") ", l.content, concat_ws(',', l.contents, l.preview), array_to_string(o.options, E'\\n'), o.choices, o.anonymous FROM view.messages l "
+          "LEFT JOIN view.polls o ON o.part = l.part AND o.chat_id = l.chat_id AND o.target = l.seq "
           "CROSS JOIN LATERAL view.message_for(l.part, l.chat_id, l.seq, $3) m " VIEW_MESSAGE_TICKED
           "WHERE l.part = $2 AND l.id = $1 AND l.chat_id = $4";
 

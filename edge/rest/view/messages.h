@@ -29,14 +29,17 @@
                 "m.deleted, m.deleted_seq, m.deleted_by, m.deleted_at, "                               \
                 "m.reply_id, m.reply_seq, m.mentions, m.forwarded, m.reactions, m.my_reaction, "       \
                 "m.my_reaction_seq, m.expires_at, m.gone, m.starred, "                                 \
-                "view.contents_of(m.part, m.chat_id, m.seq, m.edited_seq, m.deleted OR m.gone <> 0)"
+                "view.contents_of(m.part, m.chat_id, m.seq, m.edited_seq, m.deleted OR m.gone <> 0), " \
+                "CASE WHEN NOT m.deleted AND m.gone = 0 THEN (SELECT "                                 \
+                "view.poll_for(q.part, q.chat_id, q.target, " reader ") FROM view.polls q "            \
+                "WHERE q.part = m.part AND q.chat_id = m.chat_id AND q.target = m.seq) END"
 
 /** What these columns want behind m in FROM: when all others had the message, and had read it. */
 #define VIEW_MESSAGE_TICKED \
     "CROSS JOIN LATERAL view.ticked_at(m.part, m.chat_id, m.seq, m.sender_id) ticked "
 
 /** How many columns these are: what a statement adds after them begins there. */
-enum { VIEW_MESSAGE_COLUMNS_N = 31 };
+enum { VIEW_MESSAGE_COLUMNS_N = 32 };
 
 /** Why a reader sees nothing of a message any more, as view.message_for() says it. */
 enum message_gone { GONE_NOT, GONE_EXPIRED, GONE_HIDDEN };
@@ -66,6 +69,7 @@ struct message_row {
     enum message_gone gone;     /* `content` is empty then, and there is no file */
     bool starred;               /* by the reader */
     struct cq_span contents; /* what it shows beside its text, as members of JSON; empty: nothing */
+    struct cq_span poll;     /* JSON of view.poll_for(); {NULL,0}: it asks nothing */
 };
 
 struct message_row message_at(const struct pg_result *rows, int row, int col);
