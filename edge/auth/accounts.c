@@ -29,7 +29,7 @@ static const char sql_holders[] = "SELECT a.user_id, w.at FROM unnest($1::text[]
                                   "w(number, at) JOIN auth.accounts a ON a.phone_number = w.number";
 
 static const char sql_renumber[] = "UPDATE auth.accounts SET phone_number = $2 WHERE user_id = $1 "
-                                   "AND deleted_at IS NULL";
+                                   "AND phone_number = $3 AND deleted_at IS NULL";
 
 static const char sql_delete[] =
     "UPDATE auth.accounts SET deleted_at = $3, look_at = 0, phone_number = NULL WHERE user_id = $1 "
@@ -185,8 +185,8 @@ enum cq_status account_holders(struct pg *db, struct cq_span pepper, const struc
 
 /* ---- changes ---------------------------------------------------------------------------- */
 
-static enum cq_status renumber(struct pg *db, struct cq_id user, const char *number,
-                               enum account_change *ret)
+static enum cq_status renumber(struct pg *db, struct cq_id user, const char *old,
+                               const char *number, enum account_change *ret)
 {
     cq_auto(pgresult) struct pg_result *done = NULL;
     struct cq_id holder = { 0 };
@@ -202,19 +202,20 @@ static enum cq_status renumber(struct pg *db, struct cq_id user, const char *num
     pg_params_init(&params, PARAMS_BYTES);
     pg_add_uuid(&params, user);
     pg_add_text(&params, span_str(number));
+    pg_add_text(&params, span_str(old));
     st = pg_run_once(db, sql_renumber, &params, &done);
     *ret = st == CQ_OK && pg_affected(done) == 1 ? ACCOUNT_CHANGED : ACCOUNT_GONE;
     return st;
 }
 
-enum cq_status account_renumber(struct pg *db, struct cq_id user, const char *number,
-                                enum account_change *ret)
+enum cq_status account_renumber(struct pg *db, struct cq_id user, const char *old,
+                                const char *number, enum account_change *ret)
 {
     enum account_change change = ACCOUNT_GONE;
     enum cq_status st = pg_script(db, "BEGIN");
 
     if (st == CQ_OK)
-        st = renumber(db, user, number, &change);
+        st = renumber(db, user, old, number, &change);
     if (st == CQ_OK)
         st = pg_script(db, "COMMIT"); /* else pg_ready() rolls back */
     if (st == CQ_OK)

@@ -33,10 +33,10 @@ enum account_change {
     ACCOUNT_GONE,  /* deleted, or its number is another one meanwhile */
 };
 
-/** Give the account another number, whose code its user has shown. Of several who want one number
- * at once, one gets it. */
-CQ_MUST_CHECK enum cq_status account_renumber(struct pg *db, struct cq_id user, const char *number,
-                                              enum account_change *ret);
+/** Give the account whose number is `old` another one; its user has shown codes to both. Of several
+ * who want one number at once, one gets it. */
+CQ_MUST_CHECK enum cq_status account_renumber(struct pg *db, struct cq_id user, const char *old,
+                                              const char *number, enum account_change *ret);
 
 /** Delete the account with this number: the number is free, its devices are ended, and what was
  * remembered of it is forgotten, all or nothing. What else follows is in the log, and is made so by

@@ -51,7 +51,8 @@ TABLE = [
     Row("PATCH", "/api/me", "/api/me", each(200), {"name": "{role}", "privacy": {"picture": "everyone"}}),
     # with a right code: test_deleted.py
     Row("DELETE", "/api/me", "/api/me", each(401), {"challenge": "{missing}", "code": "000000"}, view=False),
-    Row("PUT", "/api/me/number", "/api/me/number", each(401), {"challenge": "{missing}", "code": "000000"}, view=False),
+    Row("PUT", "/api/me/number", "/api/me/number", each(401), {"challenge": "{missing}", "code": "000000", "oldChallenge": "{missing}",
+                                                               "oldCode": "000000"}, view=False),
     Row("GET", "/api/chats", "/api/chats", each(200)),
     Row("GET", "/api/sync", "/api/sync", each(200)),
     Row("GET", "/api/search", "/api/search?q=all&in={group}", each(404, 200, 200, 200, 200, 200), target="group"),

@@ -21,8 +21,15 @@ async def delete(device, phone: str, expect=200):
     return await device.rest.call("DELETE", "/api/me", await a_code(device.rest, phone), expect=expect)
 
 
+async def both_codes(device, phone: str) -> dict:
+    """Of the number to come, and of the present one."""
+    present = (await device.rest.get("/api/me", expect=200)).body["phoneNumber"]
+    new, old = await a_code(device.rest, phone), await a_code(device.rest, present)
+    return {**new, "oldChallenge": old["challenge"], "oldCode": old["code"]}
+
+
 async def renumber(device, phone: str, expect=200):
-    return await device.rest.call("PUT", "/api/me/number", await a_code(device.rest, phone), expect=expect)
+    return await device.rest.call("PUT", "/api/me/number", await both_codes(device, phone), expect=expect)
 
 
 async def who_has(device, *phones: str) -> dict:
@@ -163,6 +170,13 @@ async def test_a_number_goes_from_hand_to_hand(stack, net):
     await view_is_level(stack)
     r = await renumber(phone, bob.phone, expect=None)
     assert (r.status, r.code) == (409, "number_taken")
+    # whoever has the session alone, or a code to another number, cannot take the account along
+    own = await a_code(phone.rest, new)
+    assert (await phone.rest.call("PUT", "/api/me/number", own)).status == 400
+    other = await a_code(phone.rest, new)
+    r = await phone.rest.call("PUT", "/api/me/number", {**own, "oldChallenge": other["challenge"], "oldCode": other["code"]})
+    assert (r.status, r.code) == (401, "bad_code")
+    assert (await phone.rest.get("/api/me", expect=200)).body["phoneNumber"] == old
     me = (await renumber(phone, new)).body
     assert (me["userId"], me["phoneNumber"], me["name"]) == (phone.user_id, new, "anna")
     assert await who_has(carl, old, new) == {new: phone.user_id}
@@ -184,7 +198,7 @@ async def test_a_number_goes_from_hand_to_hand(stack, net):
 
     # a race, with a stranger who registers it: one gets it
     wanted = net.phone()
-    codes = [await a_code(d.rest, wanted) for d in (phone, bobs)] + [await a_code(net.rest, wanted)]
+    codes = [await both_codes(d, wanted) for d in (phone, bobs)] + [await a_code(net.rest, wanted)]
     answers = await asyncio.gather(*(d.rest.call("PUT", "/api/me/number", c) for d, c in zip((phone, bobs), codes)),
                                    net.rest.post("/api/verify", {**codes[2], "platform": "web"}))
     holder = (await who_has(carl, wanted)).get(wanted)

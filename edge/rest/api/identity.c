@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/api/identity.c - my number, and the end of my account. Either takes a code besides the
- * session: whoever has a device of mine in hand for a minute can do neither.
+ * edge/rest/api/identity.c - my number, and the end of my account. Either takes a code to the present
+ * number besides the session: whoever has a device of mine in hand for a minute, or a token of it, can
+ * do neither.
  */
 #include "edge/auth/accounts.h"
 #include "edge/rest/api/login.h"
@@ -9,6 +10,8 @@
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/server/answer.h"
+
+#include <string.h>
 
 struct proof_ask {
     struct cq_id challenge;
@@ -53,16 +56,40 @@ static const struct write delete_write = {
     .begin = begin_delete,
 };
 
+#define OLD_CODE_RULE "oldChallenge and oldCode: both are required, of a code to the present number"
+
+struct number_ask {
+    struct proof_ask new, old;
+};
+
+static const struct json_member number_rows[] = {
+    JSON_MEMBER("challenge", JSON_ID, struct number_ask, new.challenge, .rule = LOGIN_CODE_RULE),
+    JSON_MEMBER("code", JSON_TEXT, struct number_ask, new.code, .rule = LOGIN_CODE_RULE),
+    JSON_MEMBER("oldChallenge", JSON_ID, struct number_ask, old.challenge, .rule = OLD_CODE_RULE),
+    JSON_MEMBER("oldCode", JSON_TEXT, struct number_ask, old.code, .rule = OLD_CODE_RULE),
+};
+static const struct json_members number_body = JSON_MEMBERS(number_rows);
+
+/* The code to the present number comes first: without it nothing is learnt of the other. */
 static enum call_next begin_number(struct call *call, struct pg *db, void *asked)
 {
+    const struct number_ask *ask = asked;
     enum account_change change = ACCOUNT_GONE;
-    char number[PHONE_MAX + 1];
-    enum call_next next = prove(call, db, asked, number);
+    char number[PHONE_MAX + 1], old[PHONE_MAX + 1], present[PHONE_MAX + 1];
+    enum call_next next = prove(call, db, &ask->old, old);
     enum cq_status st;
 
     if (next != CALL_GO_ON)
         return next;
-    st = account_renumber(db, call->request.who.user, number, &change);
+    st = account_number(db, call->request.who.user, present);
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (strcmp(old, present) != 0)
+        return login_bad_code(call);
+    next = prove(call, db, &ask->new, number);
+    if (next != CALL_GO_ON)
+        return next;
+    st = account_renumber(db, call->request.who.user, old, number, &change);
     if (st != CQ_OK)
         return call_database(call, st);
     switch (change) {
@@ -79,8 +106,8 @@ static enum call_next begin_number(struct call *call, struct pg *db, void *asked
 
 /* The number is in no log, and all devices are told by asking who they are. */
 static const struct write number_write = {
-    .asked_bytes = sizeof(struct proof_ask),
-    .body = &proof_body,
+    .asked_bytes = sizeof(struct number_ask),
+    .body = &number_body,
     .begin = begin_number,
 };
 
