@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 
 from checker import Data, Line, _ready_at, short
+from polled import touched
 
 
 def i19_changes(d: Data) -> Line:
@@ -16,12 +17,13 @@ def i19_changes(d: Data) -> Line:
     given = collections.defaultdict(dict)
     for r in sorted(d.tables.get("reactions", ()), key=lambda r: r["seq"]):
         given[r["chat_id"], r["target"]][r["user_id"]] = (r["seq"], r["reaction"])
-    for i in {**d.changes, **d.signs}:
+    votes = touched(d)
+    for i in {**d.changes, **d.signs, **votes}:
         m, changes, signs = d.messages[i], d.changes.get(i, ()), d.signs.get(i, ())
         last = changes[-1] if changes else {"seq": 0, "deleted": False}
         key = (m["chat"], m["seq"])
         edits = {x["seq"]: x["content"] for x in changes if not x["deleted"]}
-        want = (max(last["seq"], *(x["seq"] for x in signs), 0) if not last["deleted"] else last["seq"], max(edits, default=0),
+        want = (max(last["seq"], *(x["seq"] for x in signs), *votes.get(i, ()), 0) if not last["deleted"] else last["seq"], max(edits, default=0),
                 last["seq"] if last["deleted"] else 0)
         final = {} if last["deleted"] else {x["by"]: (x["seq"], x["reaction"]) for x in signs}
         if given.pop(key, {}) != final:

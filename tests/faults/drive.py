@@ -268,6 +268,7 @@ class Drive:
         await self.settled_or_said(stack, cast)
         self.h.add("mark", name="end")
         await cast.look_parted()
+        await cast.look_polls()
         await keeping.look_searched(cast)
         for d in cast.all_players():
             for text in d.anomalies:

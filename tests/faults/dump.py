@@ -39,6 +39,8 @@ TABLES = {"messages": "SELECT chat_id, seq, id, sender_id, client_id, content, r
           "requests": "SELECT chat_id, user_id, invite_id, seq, expires_at, ended_seq FROM view.requests",
           "invites": "SELECT chat_id, invite_id, used, ended_seq FROM view.invites",
           "lines": "SELECT chat_id, seq, line FROM view.lines",
+          "polls": "SELECT chat_id, target, options, choices, anonymous, closes_at, closed_seq, counts, voters, changed_seq FROM view.polls",
+          "votes": "SELECT chat_id, target, user_id, seq, chosen FROM view.votes",
           "positions": "SELECT * FROM view.positions"}
 NOT_REBUILT = ("positions", "receipts")  # where a replay may be cut elsewhere, or repeats are folded
 FOLLOWED = [(topic, group) for role in TABLE for topic in role.follows for group in role.groups]

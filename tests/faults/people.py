@@ -300,7 +300,7 @@ class Cast:
     # ---- playing -------------------------------------------------------------------------------
 
     def play(self, coming_and_going: bool = True, churning: bool = True) -> None:
-        loops = [self._sending(), self._reading(), self._profiles(), self._changing(), self._hiding(), self._blocking(), self._marking(), self._inviting()]
+        loops = [self._sending(), self._reading(), self._profiles(), self._changing(), self._hiding(), self._blocking(), self._marking(), self._inviting(), self._polling()]
         if churning:
             loops.append(self._churning())
         if coming_and_going:
@@ -385,6 +385,10 @@ class Cast:
             found["mentions"] = [p.user_id for p in rng.sample(self.people, rng.randint(1, 3))]
         if rng.random() < 0.1:
             found["forwardedFrom"] = rng.randrange(3)
+        if rng.random() < 0.05:
+            found["poll"] = {"options": ["red", "green", "blue"], "choices": rng.randint(1, 2), "anonymous": rng.random() < 0.5}
+            if rng.random() < 0.3:
+                found["poll"]["closesIn"] = rng.randint(1, 20)
         if rng.random() < 0.1:
             found["location"] = {"latitude": rng.randrange(-90 * 10**7, 90 * 10**7) / 1e7, "longitude": 0, "name": cid}
         return found
@@ -600,6 +604,46 @@ class Cast:
 
     def _parting(self) -> list[tuple[str, tuple[str, str]]]:
         return list(self.direct.items())[:2]
+
+    async def _polling(self) -> None:
+        """Somebody votes in a poll that he saw, takes his vote back, or closes one of his own, and waits for the answer, whatever it is."""
+        rng = random.Random(f"{self.seed}/polling")
+        while True:
+            await asyncio.sleep(rng.uniform(0.05, 0.4))
+            d = rng.choice(rng.choice(self.people).players)
+            polls = [m for m in list(d.messages.values())[-300:] if m.options and not m.deleted and not m.gone]
+            if self.paused or not d.caught_up or not polls:
+                continue
+            m = rng.choice(polls[-5:])
+            mine = m.sender == d.user_id and rng.random() < 0.2
+            how = ("PUT", "close", None) if mine else rng.choice((("DELETE", "vote", None), *[("PUT", "vote", {"options": rng.sample(range(3), rng.choice((1, 1, 2)))})] * 4))
+            self._track(self._vote_until_known(d, m, *how))
+
+    async def _vote_until_known(self, d: Player, m, method: str, what: str, body) -> None:
+        for _ in range(1000):
+            r = await d.rest.call(method, f"/api/chats/{m.chat_id}/messages/{m.id}/{what}", body)
+            if r.status == 200 or r.status in NO:
+                own = (r.body.get("poll") or {}).get("mine", {})
+                d.note("vote_end", id=m.id, what=what, status=r.status, seq=own.get("seq", 0), mine=sum(1 << n for n in own.get("options", ())))
+                return
+            if r.status == 401:
+                await d.refresh()
+            elif r.status not in (0, 429, 503):
+                d.note("odd", text=f"REST {what}: {r.status} {r.body}")
+            await asyncio.sleep(min(float(r.headers.get("retry-after", 0.3)), 2.0))
+
+    async def look_polls(self) -> None:
+        """What everybody is shown of the last polls, once all is quiet: who is in the chat a result."""
+        for p in self.people:
+            d = p.players[0]
+            await d.refresh()
+            here = {c["chatId"] for c in (await d.rest.get("/api/chats", expect=200, limit=500)).body["chats"] if c["role"] != "left" and not c.get("blocked")}
+            for m in [m for m in d.messages.values() if m.options and m.chat_id in here and not m.gone][-15:]:
+                r = await d.rest.get(f"/api/chats/{m.chat_id}/messages/{m.id}/votes")
+                if r.status == 200:  # else it is deleted, or hidden
+                    poll = r.body["poll"]
+                    d.note("poll", id=m.id, counts=poll.get("counts"), voters=poll.get("voters"), named=[v["userId"] for v in r.body["votes"]],
+                           mine=sum(1 << n for n in poll.get("mine", {}).get("options", ())))
 
     async def _blocking(self) -> None:
         """In two direct chats the second of the two blocks the first, and unblocks, over and over. Each waits for its answer, whatever it is."""

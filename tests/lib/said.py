@@ -27,6 +27,7 @@ class Message:
     expires: int = 0  # ms; 0: never
     gone: str = ""  # why nothing of it is to be seen any more
     starred: bool = False  # as a sync said
+    options: int = 0  # of a poll
 
     @staticmethod
     def of(f: dict) -> "Message":
@@ -34,7 +35,7 @@ class Message:
                        f["content"], f["sentAt"], f.get("edited", {}).get("seq", 0), "deleted" in f,
                        {k: f[k] for k in ("replyTo", "mentions", "forwarded", "location", "contact", "voice", "preview") if k in f},
                        {r["reaction"]: r["count"] for r in f.get("reactions", ())}, f.get("myReaction", ""),
-                       expires=f.get("expiresAt", 0), gone=f.get("gone", ""), starred=f.get("starred", False))
+                       expires=f.get("expiresAt", 0), gone=f.get("gone", ""), starred=f.get("starred", False), options=len(f.get("poll", {}).get("options", ())))
 
 
 @dataclass(eq=False)
