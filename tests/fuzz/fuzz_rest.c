@@ -13,6 +13,7 @@
 enum { LINE_MAX_BYTES = 4096 };
 
 static struct api_conf conf = {
+    .vapid_public = "",
     .ws_url = "",
     .code_driver = "log",
     .limits = { .most = { 9, 9, 9, 9, 9, 200, 200 },

@@ -53,6 +53,16 @@ def read(parsed, body):
     return value
 
 
+def bare(value):
+    """Without the names of enums, which the reader gives to those whose type stands elsewhere, and to no other."""
+    if isinstance(value, tuple):
+        name, inner = value
+        return inner if isinstance(inner, str) else (name, bare(inner))
+    if isinstance(value, dict):
+        return {key: bare(one) for key, one in value.items()}
+    return [bare(one) for one in value] if isinstance(value, list) else value
+
+
 def write(parsed, value):
     stream = io.BytesIO()
     fastavro.schemaless_writer(stream, parsed, value)
@@ -95,7 +105,7 @@ def test_values_survive(name, schema_id, schema):
     maker.learn(schema)
     value = maker.value(schema)
     (line,) = tool("recode", name, stdin=frame(schema_id, write(parsed, value)) + "\n")
-    assert read(parsed, bytes.fromhex(line)[5:]) == value
+    assert bare(read(parsed, bytes.fromhex(line)[5:])) == bare(value)
 
 
 def test_one_fact_is_set():

@@ -151,7 +151,7 @@ static void put_push(struct cq_buf *buf, const int *blocks, int blocks_n, int si
 
     if (codec_encode(&mobile_push_codec, &push, buf) != CQ_OK)
         return;
-    buf->n -= 8; /* the empty array, and seven empty fields behind it */
+    buf->n -= 9; /* the empty array, and eight empty fields behind it */
     for (int i = 0; i < blocks_n; i++) {
         int n = blocks[i] < 0 ? -blocks[i] : blocks[i];
 
@@ -161,7 +161,7 @@ static void put_push(struct cq_buf *buf, const int *blocks, int blocks_n, int si
         for (int target = 0; target < n; target++, device++)
             buf_add(buf, ID(device).b, 16);
     }
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 9; i++)
         put_long(buf, 0);
 }
 
@@ -232,7 +232,7 @@ static const char *decode_hostile(const struct codec_record *codec, const void *
 /* The fields of a UserAction: ids, time, userSignedUp with an empty name, the 15 others null. */
 #define ZEROS_8 0, 0, 0, 0, 0, 0, 0, 0
 #define ZEROS_32 ZEROS_8, ZEROS_8, ZEROS_8, ZEROS_8
-#define FACT ZEROS_32, 0, 2, 0, ZEROS_8, 0, 0, 0, 0, 0, 0, 0
+#define FACT ZEROS_32, 0, 2, 0, ZEROS_8, 0, 0, 0, 0, 0, 0, 0, 0
 
 /* Killers of avro-c 1.11.1: each made it allocate, loop or read past an end. */
 TEST(hostile_counts_and_lengths)
@@ -270,7 +270,7 @@ TEST(hostile_counts_and_lengths)
         { "nullable 2", &message_sent_codec, B(2, 0, 0, 4), "union index out of range" },
         { "nullable -1", &message_sent_codec, B(2, 0, 0, 1), "union index out of range" },
         { "no fact", &user_inbox_codec, B(0, 0), "no fact" },
-        { "no fact inside", &user_inbox_codec, B(2, ZEROS_32, 0, ZEROS_8, ZEROS_8), "no fact" },
+        { "no fact inside", &user_inbox_codec, B(2, ZEROS_32, 0, ZEROS_8, ZEROS_8, 0), "no fact" },
         { "the first fact", &user_inbox_codec, B(2, FACT, 0), "decoded" },
         { "the last fact", &user_inbox_codec, B(0, 2, 2, 2, 0), "decoded" },
         { "the second of two facts", &user_inbox_codec, B(2, FACT, 2), "more than one fact" },
