@@ -126,7 +126,9 @@ bool invites_have_room(const struct group *group, int64_t seq, int64_t log_ms)
 
         if (invite->made_seq >= seq)
             continue;
-        open += holds(invite, seq) && !invite_is_over(invite, seq, log_ms);
+        /* what is over and by which somebody still asks does not end, so that its uses stay */
+        open += holds(invite, seq) && (!invite_is_over(invite, seq, log_ms) ||
+                                       request_by(group, invite->invite_id, seq, log_ms));
         lately += holds(invite, seq) || ended_within(invite, seq, INVITES_WINDOW);
     }
     return open < LIMIT_INVITES && lately < INVITES_LATELY;

@@ -2,7 +2,6 @@
 #include "processors/chat/requests.h"
 
 #include "lib/base/array.h"
-#include "schemas/topics.h"
 
 enum cq_status group_restore_requests(struct group *group, const struct chat_members *value)
 {

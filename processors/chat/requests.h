@@ -5,11 +5,26 @@
 #pragma once
 
 #include "processors/chat/invites.h"
+#include "schemas/topics.h"
 
 enum {
     /* of a group that are open, or ended within the window, and above that none is made */
     REQUESTS_LATELY = 512,
 };
+
+/* What a group keeps at most. Of what ended within two windows there are as many as may have ended within each; uses are of
+ * links that held when the two began, one an offset since, and of those that hold. */
+enum {
+    INVITES_KEPT = 2 * INVITES_LATELY,
+    INVITE_USES_KEPT = 2 * LIMIT_INVITES * LIMIT_INVITE_ASKED_USES_MAX + 2 * INVITES_WINDOW,
+    REQUESTS_KEPT = 2 * (REQUESTS_LATELY + LIMIT_REQUESTS),
+    /* a value of topic members with all of it: an id is 16 bytes, a number at most 10, one of a few words 1 */
+    MEMBERS_BYTES_MAX = 1024 + GROUP_STAYS_MAX * (16 + 1 + 10 + 10) + GROUP_TIMERS_MAX * (10 + 10) +
+                        RIGHT_N * GROUP_RIGHTS_MAX * (10 + 1 + 1) +
+                        INVITES_KEPT * (3 * 16 + 4 * 10 + 1 + 10) + INVITE_USES_KEPT * 10 +
+                        REMOVED_MAX * (16 + 2 * 10) + REQUESTS_KEPT * (2 * 16 + 3 * 10),
+};
+_Static_assert((int)MEMBERS_BYTES_MAX < (int)TOPIC_RECORD_MAX, "more than a record may have");
 
 /** How long a request is open, in log time. */
 #define REQUEST_MS ((int64_t)LIMIT_REQUEST_DAYS * 24 * 60 * 60 * 1000)

@@ -6,6 +6,7 @@
 
 #include "processors/chat/group.h"
 #include "processors/chat/requests.h"
+#include "schemas/codec.h"
 #include "schemas/topics.h"
 
 #include <stdlib.h>
@@ -353,4 +354,142 @@ TEST(who_was_removed_is_known_and_bounded)
           !group_was_removed(group, many_of(1), 6001));
     idmap_release(&named);
     groups_release(&groups);
+}
+
+/* ---- a value of topic members ------------------------------------------------------------ */
+
+static struct cq_id id_at(int64_t seq)
+{
+    struct cq_id id = { { 0 } };
+
+    memcpy(id.b, &seq, sizeof seq);
+    return id;
+}
+
+/* As many stays, timers, rights and removals as are kept, before `seq`. */
+static void fill_others(struct group *group, int64_t seq)
+{
+    struct idmap named;
+
+    idmap_init(&named, 1);
+    for (int64_t i = GROUP_STAYS_MAX; i > 0; i--) {
+        const struct member_change out = { id_at(i), MEMBER_CHANGE_KIND_REMOVE };
+
+        CHECK_EQ(group_join(group, id_at(i), MEMBER_ROLE_MEMBER, seq - 2 * i), CQ_OK);
+        CHECK_EQ(group_apply(group, &out, 1, seq - 2 * i + 1), CQ_OK);
+        CHECK_EQ(group_note_removals(group, id_at(0), &out, 1, &named, seq - 2 * i + 1), CQ_OK);
+        CHECK_EQ(group_set_timer(group, LIMIT_TIMER_SET_SECONDS_MAX, seq - 2 * i), CQ_OK);
+        for (int right = 0; right < RIGHT_N; right++)
+            CHECK_EQ(group_set_holders(group, (enum right)right, RIGHT_HOLDERS_ADMINS, seq - 2 * i),
+                     CQ_OK);
+    }
+    idmap_release(&named);
+}
+
+static size_t value_bytes(const struct group *group)
+{
+    const struct chat_members value = {
+        .chat_id = group->id,
+        .source = { TOPIC_GENERATION, 0, group->source_offset },
+        .name = span_str("a group"),
+        .members = group->stays,
+        .members_n = group->stays_n,
+        .timers = group->timers,
+        .timers_n = group->timers_n,
+        .rights = group->rights,
+        .rights_n = group->rights_n,
+        .invites = group->invites,
+        .invites_n = group->invites_n,
+        .removed = group->removed,
+        .removed_n = group->removed_n,
+        .requests = group->requests,
+        .requests_n = group->requests_n,
+    };
+    struct cq_buf buf;
+    size_t n;
+
+    buf_init(&buf, 16 * TOPIC_RECORD_MAX);
+    n = codec_encode(&chat_members_codec, &value, &buf) == CQ_OK ? buf.n : SIZE_MAX;
+    buf_release(&buf);
+    return n;
+}
+
+/* A link, if there is room; as rules do, those that are over end before. */
+static bool make_link(struct group *group, struct cq_arena *arena, int64_t seq, int64_t most)
+{
+    const struct invite_kept invite = { .invite_id = id_at(seq),
+                                        .hash = id_at(seq),
+                                        .by = id_at(seq),
+                                        .made_seq = seq,
+                                        .expires_at_ms = REQUEST_MS,
+                                        .most = most };
+    size_t n;
+
+    if (!invites_have_room(group, seq, 0))
+        return false;
+    arena_reset(arena);
+    return invites_end_over(group, seq, 0, arena, &n) && invite_make(group, &invite) == CQ_OK;
+}
+
+static void ask_by(struct group *group, int64_t seq, struct cq_id invite)
+{
+    const struct request_kept request = { .user_id = id_at(seq),
+                                          .invite_id = invite,
+                                          .seq = seq,
+                                          .expires_at_ms = REQUEST_MS };
+
+    if (requests_have_room(group, seq, 0))
+        CHECK_EQ(request_make(group, &request), CQ_OK);
+}
+
+static void end_links(struct group *group, int64_t seq)
+{
+    for (size_t i = 0; i < group->invites_n; i++)
+        if (!group->invites[i].ended_seq) {
+            invite_end(group, &group->invites[i], seq);
+            requests_end_by(group, group->invites[i].invite_id, seq);
+        }
+}
+
+/* Links that are used up, by each of which somebody asks, so that none gives way; then those are revoked, and the same again;
+ * then links and requests as many as there may be. */
+TEST(what_is_kept_of_a_group_fits_a_record)
+{
+    enum { ROUNDS = 110 };
+    struct cq_arena *arena = arena_new(1 << 20);
+    struct groups groups;
+    struct group *group;
+    int64_t seq = ((int64_t)TOPIC_GENERATION << 48) + (1 << 20);
+    size_t most = 0;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    fill_others(group, seq);
+    for (int round = 0, held = 0; round < ROUNDS; round++, seq += 2) {
+        if (!make_link(group, arena, seq, LIMIT_INVITE_ASKED_USES_MAX)) {
+            CHECK_EQ(held, LIMIT_INVITES);
+            held = 0;
+            end_links(group, seq);
+            continue;
+        }
+        held++;
+        for (int i = 0; i < LIMIT_INVITE_ASKED_USES_MAX; i++)
+            CHECK_EQ(invite_use(group, &group->invites[group->invites_n - 1], ++seq), CQ_OK);
+        ask_by(group, ++seq, group->invites[group->invites_n - 1].invite_id);
+        most = value_bytes(group) > most ? value_bytes(group) : most;
+    }
+    for (int i = 0; i < 2 * INVITES_WINDOW; i++, seq += 2) {
+        make_link(group, arena, seq, 1);
+        ask_by(group, seq + 1, id_at(seq));
+        end_links(group, seq + 1);
+        requests_end_by(group, id_at(seq), seq + 2);
+        most = i % 64 || value_bytes(group) < most ? most : value_bytes(group);
+    }
+    CHECK_EQ(group->stays_n, GROUP_STAYS_MAX);
+    CHECK_EQ(group->removed_n, REMOVED_MAX);
+    CHECK(group->invites_n <= INVITES_KEPT && group->requests_n <= REQUESTS_KEPT);
+    printf("members %zu bytes, at most %d\n", most, MEMBERS_BYTES_MAX);
+    CHECK(most > MEMBERS_BYTES_MAX / 2 && most <= MEMBERS_BYTES_MAX);
+    groups_release(&groups);
+    arena_free(arena);
 }
