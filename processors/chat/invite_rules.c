@@ -97,7 +97,7 @@ static enum cq_status rule_invite_asked(struct chat_step *step)
         step->repeated = first->content == entry.content;
         return step->repeated ? CQ_OK : chat_reject(step, action->chat_id, "conflict");
     }
-    if (!invites_have_room(group, step->seq, step->log_ms))
+    if (!invites_have_room(group, action->user_id, step->seq, step->log_ms))
         return chat_reject(step, action->chat_id, "too_many_invites");
     st = make_invite(step, group, &made.event.u.invite_made);
     return st == CQ_OK ? dedupe_add(&step->state->dedupe, &entry) : st;
@@ -226,7 +226,7 @@ static enum cq_status ask_in(struct chat_step *step, struct group *group,
     struct chat_event *event;
     enum cq_status st;
 
-    if (!requests_have_room(group, step->seq, step->log_ms))
+    if (!requests_have_room(group, action->user_id, step->seq, step->log_ms))
         return chat_reject(step, action->chat_id, "too_many_requests");
     if (!(event = chat_emit_event(step)))
         return CQ_FATAL;

@@ -117,9 +117,9 @@ static bool ended_within(const struct invite_kept *invite, int64_t seq, int64_t 
     return seq_offset(invite->ended_seq) >= seq_offset(seq) - window;
 }
 
-bool invites_have_room(const struct group *group, int64_t seq, int64_t log_ms)
+bool invites_have_room(const struct group *group, struct cq_id by, int64_t seq, int64_t log_ms)
 {
-    size_t open = 0, lately = 0;
+    size_t open = 0, lately = 0, own = 0;
 
     for (size_t i = 0; i < group->invites_n; i++) {
         const struct invite_kept *invite = &group->invites[i];
@@ -129,9 +129,12 @@ bool invites_have_room(const struct group *group, int64_t seq, int64_t log_ms)
         /* what is over and by which somebody still asks does not end, so that its uses stay */
         open += holds(invite, seq) && (!invite_is_over(invite, seq, log_ms) ||
                                        request_by(group, invite->invite_id, seq, log_ms));
-        lately += holds(invite, seq) || ended_within(invite, seq, INVITES_WINDOW);
+        if (holds(invite, seq) || ended_within(invite, seq, INVITES_WINDOW)) {
+            lately++;
+            own += id_eq(invite->by, by);
+        }
     }
-    return open < LIMIT_INVITES && lately < INVITES_LATELY;
+    return open < LIMIT_INVITES && own < INVITES_OF_ONE && lately < INVITES_LATELY;
 }
 
 /* ---- changed ---------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@ enum {
      * action any more. It is kept for twice as long, so that what is counted of then is the same in a replay. */
     INVITES_WINDOW = 4096,
     INVITES_LATELY = 256, /* links that hold, or ended within the window; above that none is made */
+    INVITES_OF_ONE = 20,  /* of those, made by one user: he takes not all the places */
     REMOVED_MAX = 1024,   /* of who was removed: above that the oldest is forgotten */
 };
 
@@ -35,8 +36,8 @@ bool invite_is_used_up(const struct invite_kept *invite, int64_t seq);
 /** Whether nobody can join by a link any more, although it was not ended. */
 bool invite_is_over(const struct invite_kept *invite, int64_t seq, int64_t log_ms);
 
-/** Whether another link may be made at `seq`, once those that are over are ended. */
-bool invites_have_room(const struct group *group, int64_t seq, int64_t log_ms);
+/** Whether `by` may make another link at `seq`, once those that are over are ended. */
+bool invites_have_room(const struct group *group, struct cq_id by, int64_t seq, int64_t log_ms);
 
 /** Those that hold just before `seq` and are over, and by which no request is open, end there; their ids, in the arena. NULL when it is full. */
 struct cq_id *invites_end_over(struct group *group, int64_t seq, int64_t log_ms,

@@ -45,9 +45,9 @@ static bool ended_within(const struct request_kept *request, int64_t seq, int64_
     return seq_offset(request->ended_seq) >= seq_offset(seq) - window;
 }
 
-bool requests_have_room(const struct group *group, int64_t seq, int64_t log_ms)
+bool requests_have_room(const struct group *group, struct cq_id user, int64_t seq, int64_t log_ms)
 {
-    size_t open = 0, lately = 0;
+    size_t open = 0, lately = 0, own = 0;
 
     for (size_t i = 0; i < group->requests_n; i++) {
         const struct request_kept *request = &group->requests[i];
@@ -55,9 +55,12 @@ bool requests_have_room(const struct group *group, int64_t seq, int64_t log_ms)
         if (request->seq >= seq)
             continue;
         open += is_open(request, seq, log_ms);
-        lately += is_open(request, seq, log_ms) || ended_within(request, seq, INVITES_WINDOW);
+        if (is_open(request, seq, log_ms) || ended_within(request, seq, INVITES_WINDOW)) {
+            lately++;
+            own += id_eq(request->user_id, user);
+        }
     }
-    return open < LIMIT_REQUESTS && lately < REQUESTS_LATELY;
+    return open < LIMIT_REQUESTS && own < REQUESTS_OF_ONE && lately < REQUESTS_LATELY;
 }
 
 static void end_over(struct group *group, int64_t seq, int64_t log_ms)

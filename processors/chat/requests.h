@@ -10,6 +10,7 @@
 enum {
     /* of a group that are open, or ended within the window, and above that none is made */
     REQUESTS_LATELY = 512,
+    REQUESTS_OF_ONE = 5, /* of those, by one user: as many users as may ask at once find room */
 };
 
 /* What a group keeps at most. Of what ended within two windows there are as many as may have ended within each; uses are of
@@ -40,8 +41,8 @@ struct request_kept *request_find(const struct group *group, struct cq_id user, 
 /** Whether one by that link is open at `seq`. */
 bool request_by(const struct group *group, struct cq_id invite, int64_t seq, int64_t log_ms);
 
-/** Whether another may be made at `seq`. */
-bool requests_have_room(const struct group *group, int64_t seq, int64_t log_ms);
+/** Whether `user` may make another at `seq`. */
+bool requests_have_room(const struct group *group, struct cq_id user, int64_t seq, int64_t log_ms);
 
 /** From its seq on; making it again changes nothing. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status request_make(struct group *group, const struct request_kept *request);

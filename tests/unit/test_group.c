@@ -261,10 +261,10 @@ TEST(links_are_those_of_then_and_bounded)
     groups_init(&groups);
     group = groups_add(&groups, user_of(99));
     for (int64_t seq = 1; seq <= ALL; seq += 2) {
-        struct invite_kept invite = { .made_seq = seq, .most = 1, .by = user_of(1) };
+        struct invite_kept invite = { .made_seq = seq, .most = 1, .by = user_of((int)seq) };
 
         invite.invite_id = invite.hash = user_of((int)seq);
-        if (!invites_have_room(group, seq, 0))
+        if (!invites_have_room(group, invite.by, seq, 0))
             continue;
         made++;
         CHECK_EQ(invite_make(group, &invite), CQ_OK);
@@ -298,26 +298,61 @@ TEST(ten_links_hold_and_a_hundred_ask)
         struct invite_kept invite = { .made_seq = seq, .expires_at_ms = seq == 1 ? 5000 : 0 };
 
         invite.invite_id = invite.hash = user_of((int)seq);
-        CHECK(invites_have_room(group, seq, 4999));
+        CHECK(invites_have_room(group, user_of(0), seq, 4999));
         CHECK_EQ(invite_make(group, &invite), CQ_OK);
     }
-    CHECK(!invites_have_room(group, seq, 4999));
-    CHECK(invites_have_room(group, seq, 5000)); /* one is over */
+    CHECK(!invites_have_room(group, user_of(0), seq, 4999));
+    CHECK(invites_have_room(group, user_of(0), seq, 5000)); /* one is over */
     for (int i = 0; i < LIMIT_REQUESTS; i++, seq++) {
-        CHECK(requests_have_room(group, seq, 0));
+        CHECK(requests_have_room(group, user_of(i), seq, 0));
         CHECK_EQ(request_make(group, &(struct request_kept){ .user_id = user_of(i),
                                                              .invite_id = user_of(1),
                                                              .seq = seq,
                                                              .expires_at_ms = REQUEST_MS }),
                  CQ_OK);
     }
-    CHECK(!requests_have_room(group, seq, REQUEST_MS - 1));
-    CHECK(requests_have_room(group, seq, REQUEST_MS));
+    CHECK(!requests_have_room(group, user_of(200), seq, REQUEST_MS - 1));
+    CHECK(requests_have_room(group, user_of(200), seq, REQUEST_MS));
     CHECK(request_find(group, user_of(7), seq, REQUEST_MS - 1) != NULL);
     CHECK(!request_find(group, user_of(7), seq, REQUEST_MS));
     requests_end_by(group, user_of(1), seq);
     CHECK(request_find(group, user_of(7), seq, 0) != NULL); /* as it was then */
     CHECK(!request_find(group, user_of(7), seq + 1, 0));
+    groups_release(&groups);
+}
+
+/* Whoever makes and ends links, or asks and takes it back, as fast as he can takes the places of nobody else. */
+TEST(one_user_leaves_room_for_others)
+{
+    struct groups groups;
+    struct group *group;
+    int made = 0, asked = 0;
+    int64_t seq = 1;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    for (; seq < INVITES_WINDOW; seq += 2) {
+        const struct invite_kept invite = { .by = user_of(1), .made_seq = seq };
+        const struct request_kept request = { .user_id = user_of(2),
+                                              .seq = seq,
+                                              .expires_at_ms = REQUEST_MS };
+
+        if (invites_have_room(group, user_of(1), seq, 0)) {
+            CHECK_EQ(invite_make(group, &invite), CQ_OK);
+            invite_end(group, &group->invites[made++], seq + 1);
+        }
+        if (requests_have_room(group, user_of(2), seq, 0)) {
+            CHECK_EQ(request_make(group, &request), CQ_OK);
+            request_end(group, &group->requests[asked++], seq + 1);
+        }
+    }
+    CHECK(invites_have_room(group, user_of(2), seq, 0));
+    CHECK(requests_have_room(group, user_of(1), seq, 0));
+    CHECK_EQ(made, INVITES_OF_ONE);
+    CHECK_EQ(asked, REQUESTS_OF_ONE);
+    seq += INVITES_WINDOW; /* and then he may again */
+    CHECK(invites_have_room(group, user_of(1), seq, 0));
+    CHECK(requests_have_room(group, user_of(2), seq, 0));
     groups_release(&groups);
 }
 
@@ -425,7 +460,7 @@ static bool make_link(struct group *group, struct cq_arena *arena, int64_t seq, 
                                         .most = most };
     size_t n;
 
-    if (!invites_have_room(group, seq, 0))
+    if (!invites_have_room(group, invite.by, seq, 0))
         return false;
     arena_reset(arena);
     return invites_end_over(group, seq, 0, arena, &n) && invite_make(group, &invite) == CQ_OK;
@@ -433,12 +468,11 @@ static bool make_link(struct group *group, struct cq_arena *arena, int64_t seq, 
 
 static void ask_by(struct group *group, int64_t seq, struct cq_id invite)
 {
-    const struct request_kept request = { .user_id = id_at(seq),
-                                          .invite_id = invite,
-                                          .seq = seq,
-                                          .expires_at_ms = REQUEST_MS };
+    const struct request_kept request = {
+        .user_id = id_at(seq), .invite_id = invite, .seq = seq, .expires_at_ms = REQUEST_MS
+    };
 
-    if (requests_have_room(group, seq, 0))
+    if (requests_have_room(group, request.user_id, seq, 0))
         CHECK_EQ(request_make(group, &request), CQ_OK);
 }
 

@@ -42,16 +42,20 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
                           "userId: you have blocked this user %d times, as often as one may",
                           LIMIT_BLOCKS_CHAT);
     if (span_eq_str(code, "too_many_requests"))
-        return call_error(call, 409, "too_many_requests",
-                          "%d ask to be let into this group, as many as may: ask again later",
-                          LIMIT_REQUESTS);
+        return call_error(
+            call, 409, "too_many_requests",
+            "you asked to be let into this group several times, or %d ask, as many as may: "
+            "ask again later",
+            LIMIT_REQUESTS);
     if (span_eq_str(code, "too_many_uses"))
         return call_error(call, 409, "too_many_uses",
                           "as many have joined by this link as may: add the user instead");
     if (span_eq_str(code, "too_many_invites"))
-        return call_error(call, 409, "too_many_invites",
-                          "the group has %d links, as many as it may: revoke one first",
-                          LIMIT_INVITES);
+        return call_error(
+            call, 409, "too_many_invites",
+            "the group has %d links, as many as it may: revoke one, or answer who asks by "
+            "one; or you made many lately: use one of them",
+            LIMIT_INVITES);
     if (span_eq_str(code, "too_large") || span_eq_str(code, "too_many_members"))
         return call_error(call, 413, "too_large",
                           "too large, or too many members: /api/config has the limits");
