@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from checker import Data, Line, short
 
@@ -82,10 +83,10 @@ def i28_kept(d: Data) -> Line:
              ("chats", of_chats, {chat: {name: chats.get(chat, {}).get(name) for name in row} for chat, row in of_chats.items()}))
     for what, want, have in pairs:
         line.bad += [f"{what} {k}: the log has {want.get(k)}, the view {have.get(k)}" for k in {*want, *have} if want.get(k) != have.get(k)]
-    logged = {(r["v"]["chatId"], r["v"]["userId"], r["v"]["action"][0].rpartition(".")[2]) for r in d.records("chat.actions")}
-    answered = [x for x in d.lines("keep") if x["status"] == 200 and x["is_new"]]
-    line.bad += [f"answered, and not in the log: {short(x)}" for x in answered if (x["chat"], x["user"], x["kind"]) not in logged]
-    line.n = f"{len(pairs[0][1])} messages pinned, {len(pairs[1][1])} starred, {len(of_chats)} chats with rights or a timer, {len(answered)} answered"
+    logged = Counter((r["v"]["chatId"], r["v"]["userId"], r["v"]["action"][0].rpartition(".")[2]) for r in d.records("chat.actions"))
+    answered = Counter((x["chat"], x["user"], x["kind"]) for x in d.lines("keep") if x["status"] == 200 and x["is_new"])
+    line.bad += [f"answered {n} times, and {logged[k]} times in the log: {short(k)}" for k, n in answered.items() if logged[k] < n]
+    line.n = f"{len(pairs[0][1])} messages pinned, {len(pairs[1][1])} starred, {len(of_chats)} chats with rights or a timer, {answered.total()} answered"
     return line
 
 

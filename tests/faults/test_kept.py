@@ -123,6 +123,10 @@ def an_answer_of_nothing(w):
     w.topics["chat.actions"] = []
 
 
+def a_second_answer_of_nothing(w):
+    w.line("keep", user=A, kind="RightsSet", chat=GROUP, status=200, is_new=True)
+
+
 def a_message_that_is_not_found(w):
     w.history[-1]["found"].pop()
 
@@ -138,7 +142,7 @@ def a_message_found_twice(w):
 @pytest.mark.parametrize("spoil, by", [
     *((f, i28_kept) for f in (a_fourth_pin, a_pin_that_was_lost, a_pin_of_what_was_deleted, a_star_of_another, a_star_that_came_back,
                               a_star_of_what_was_deleted, rights_of_before, a_timer_that_was_lost, a_line_that_was_lost, a_line_of_another,
-                              a_line_of_nothing, an_answer_of_nothing)),
+                              a_line_of_nothing, an_answer_of_nothing, a_second_answer_of_nothing)),
     *((f, i29_searched) for f in (a_message_that_is_not_found, a_message_found_that_does_not_fit, a_message_found_twice))])
 def test_a_planted_anomaly_is_named(spoil, by):
     w = World()
