@@ -105,15 +105,14 @@ static enum cq_status on_assigned(void *arg, struct hold *hold, const char *meta
     return CQ_OK;
 }
 
-/* Forget held records of one partition below `below`. */
-static void drop_held(struct feed *feed, const struct hold *of, int64_t below)
+void own_drop(struct feed *feed, const struct hold *of, int64_t from, int64_t below)
 {
     int kept = 0;
 
     for (int i = 0; i < feed->held_n; i++) {
         struct held *held = &feed->held[i];
 
-        if (held->of == of && held->rec.offset < below) {
+        if (held->of == of && held->rec.offset >= from && held->rec.offset < below) {
             feed_unhold(feed, held);
             continue;
         }
@@ -129,7 +128,7 @@ static bool on_leaving(void *arg, struct hold *hold, bool lost)
     struct feed *feed = arg;
 
     (void)lost;
-    drop_held(feed, hold, INT64_MAX);
+    own_drop(feed, hold, 0, INT64_MAX);
     feed->tries = 0;
     return true; /* only for the display of lag: the position that counts is in the database */
 }
@@ -151,7 +150,7 @@ enum cq_status own_moved(void *arg, struct hold *hold, int64_t next, int64_t sou
     /* Where our own unanswered commit would have put it; the row lock lets nobody else get there
      * with the same turn. */
     feed->confirmed |= feed->asked_commit && next == part->turn_next;
-    drop_held(feed, hold, next);
+    own_drop(feed, hold, 0, next);
     hold_done(hold, next);
     part->source = source;
     if (next > hold->taken)

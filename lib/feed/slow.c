@@ -9,6 +9,17 @@ static struct held *taken_alone(struct feed *feed)
     return NULL;
 }
 
+/* What follows waits in the log: held, it would take the room of what others have. */
+static void leave_behind(struct feed *feed, struct hold *of, int64_t next)
+{
+    int held_n = feed->held_n;
+
+    hold_pause(&feed->holds, of, true); /* as long as the one is held */
+    own_drop(feed, of, next, INT64_MAX);
+    if (feed->held_n < held_n)
+        hold_seek(&feed->holds, of, next);
+}
+
 void slow_note(struct feed *feed, int64_t now_ms)
 {
     struct held *held = taken_alone(feed);
@@ -25,6 +36,7 @@ void slow_note(struct feed *feed, int64_t now_ms)
     wait_ms = part->slow_n < 6 ? (int64_t)SLOW_FIRST_MS << part->slow_n : SLOW_MAX_MS;
     part->slow_n++;
     part->slow_until_ms = now_ms + (wait_ms < SLOW_MAX_MS ? wait_ms : SLOW_MAX_MS);
+    leave_behind(feed, held->of, part->turn_next);
 }
 
 void slow_over(struct feed *feed)

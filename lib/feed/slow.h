@@ -3,8 +3,9 @@
  * lib/feed/slow.h - statements that take longer than PostgreSQL is given (SQLSTATE 57014). The same
  * again would take as long for ever, and everybody waits. So a turn that took too long is applied
  * record by record, and the partition of a record that takes too long alone waits, in its order,
- * while others go on: 5 s, then twice as long each time, 4 minutes at most. It is never given up: what makes
- * it slow may be outside of it (a lock, statistics, a disk), and a record that is left out is missed.
+ * while others go on: 5 s, then twice as long each time, 4 minutes at most. Only that one record is
+ * held; what follows it is read again after it. It is never given up: what makes it slow may be
+ * outside of it (a lock, statistics, a disk), and a record that is left out is missed.
  */
 #pragma once
 

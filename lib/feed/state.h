@@ -79,6 +79,9 @@ CQ_MUST_CHECK enum cq_status whole_look(struct feed *feed);
 /** Partitions that come and go. */
 extern const struct hold_ops own_ops;
 
+/** Forget held records of one partition: those from `from` on and below `below`. */
+void own_drop(struct feed *feed, const struct hold *of, int64_t from, int64_t below);
+
 /** Our turn was applied after all, or somebody else applied it: go on from there. A
  * parts_moved_fn. */
 enum cq_status own_moved(void *arg, struct hold *hold, int64_t next, int64_t source);

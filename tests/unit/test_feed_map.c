@@ -228,7 +228,8 @@ TEST(the_partition_of_a_record_that_takes_too_long_alone_waits)
     sink.feed.holds.width = 2;
     other = holds_at(&sink.feed.holds, 0, 1);
     other->owned = other->noted = true;
-    sink.held[1].of = other;
+    sink.held[1].of = sink.held[2].of = other;
+    holds_at(&sink.feed.holds, 0, 0)->paused = true; /* there is no consumer */
     sink.feed.single = RECORDS;
     CHECK_EQ(feed_map(&sink.feed), CQ_OK);
     CHECK(sink.held[0].taken && sink.feed.taken_n == 1);
@@ -236,7 +237,7 @@ TEST(the_partition_of_a_record_that_takes_too_long_alone_waits)
     CHECK_EQ(slow_partitions(&sink.feed), 1);
     sink.feed.single = 0;
     CHECK_EQ(feed_map(&sink.feed), CQ_OK); /* others go on, and nothing of it is passed over */
-    CHECK(sink.held[1].taken && sink.feed.taken_n == 1);
+    CHECK(sink.held[1].taken && sink.held[2].taken && sink.feed.taken_n == 2);
     slow_over(&sink.feed);
     CHECK_EQ(slow_partitions(&sink.feed), 1);
     for (int i = 0; i < 20; i++) { /* its time has come again and again, and it is tried alone */
@@ -254,4 +255,92 @@ TEST(the_partition_of_a_record_that_takes_too_long_alone_waits)
     CHECK_EQ(feed_map(&sink.feed), CQ_OK);
     CHECK_EQ(sink.feed.taken_n, RECORDS);
     sink_close(&sink);
+}
+
+static enum cq_status on_assigned(void *arg, struct hold *hold, const char *meta, int64_t *ret_from)
+{
+    struct paper_sink *sink = arg;
+
+    (void)meta;
+    (void)ret_from;
+    parts_of(&sink->feed.parts, hold)->source = -1;
+    return CQ_OK;
+}
+
+/* The same with what a broker has, and nothing held. */
+static bool sink_join(struct paper_sink *sink, const struct bus_world *world)
+{
+    static const char *const names[] = { "in" };
+    static const struct hold_ops hold_ops = { .assigned = on_assigned };
+    const struct holds_conf conf = { .consumer = { .brokers = world->brokers,
+                                                   .client_id = "paper",
+                                                   .group = GROUP,
+                                                   .topics = names,
+                                                   .topics_n = 1 },
+                                     .ops = &hold_ops,
+                                     .arg = sink };
+
+    *sink = (struct paper_sink){ .stuck = -1, .room = RECORDS };
+    sink->feed.conf =
+        (struct feed_conf){ .topics = &topic, .topics_n = 1, .ops = &ops, .arg = sink };
+    sink->feed.held = sink->held;
+    sink->feed.hold = sink->hold;
+    return holds_open(&sink->feed.holds, &conf) == CQ_OK &&
+           parts_init(&sink->feed.parts, &sink->feed.conf, &sink->feed.holds) == CQ_OK;
+}
+
+/* Hold records until there are `n`, or none has come for so long. */
+static int sink_gather(struct paper_sink *sink, int n, int within_ms)
+{
+    struct feed *feed = &sink->feed;
+    int64_t until_ms = clock_mono_ms() + within_ms;
+
+    while (feed->held_n < n && clock_left_ms(until_ms)) {
+        struct held held = { 0 };
+
+        if (holds_poll(&feed->holds, clock_left_ms(until_ms), &held.rec, &held.of) != CQ_OK ||
+            !held.rec.topic)
+            continue;
+        parts_of(&feed->parts, held.of)->held++;
+        feed->held_bytes += held.rec.value.n;
+        feed->held[feed->held_n++] = held;
+    }
+    return feed->held_n;
+}
+
+/* Nobody else would be read while what is behind it fills the room of all. */
+TEST(what_is_behind_a_record_that_takes_too_long_is_held_no_more_and_read_again)
+{
+    struct bus_world world;
+    struct paper_sink sink;
+    struct hold *of;
+
+    world_open(&world);
+    for (int i = 0; i < RECORDS + 2; i++)
+        CHECK(world_put(&world, "good"));
+    CHECK(sink_join(&sink, &world));
+    of = holds_at(&sink.feed.holds, 0, 0);
+    CHECK_EQ(sink_gather(&sink, RECORDS, WITHIN_MS), RECORDS);
+    sink.feed.single = RECORDS;
+    for (int i = 0; i < 2; i++) { /* and it takes too long again */
+        part_of(&sink)->slow_until_ms = 0;
+        CHECK_EQ(feed_map(&sink.feed), CQ_OK);
+        slow_note(&sink.feed, clock_mono_ms());
+        CHECK_EQ(sink.feed.held_n, 1);
+        CHECK_EQ(part_of(&sink)->held, 1);
+        CHECK_EQ(sink.feed.held_bytes, strlen("good"));
+        CHECK_EQ(sink.held[0].rec.offset, 0);
+        CHECK(of->paused);
+        CHECK_EQ(sink_gather(&sink, RECORDS, QUIET_MS), 1); /* it stays so */
+    }
+    hold_pause(&sink.feed.holds, of, false);
+    CHECK_EQ(sink_gather(&sink, RECORDS, WITHIN_MS), RECORDS);
+    for (int i = 0; i < RECORDS; i++) /* and nothing is passed over */
+        CHECK_EQ(sink.held[i].rec.offset, i);
+    own_drop(&sink.feed, of, 0, INT64_MAX);
+    CHECK_EQ(sink_gather(&sink, 2, WITHIN_MS), 2);
+    CHECK_EQ(sink.held[1].rec.offset, RECORDS + 1);
+    own_drop(&sink.feed, of, 0, INT64_MAX);
+    sink_close(&sink);
+    world_close(&world);
 }
