@@ -92,6 +92,7 @@ struct feed_stats {
     int64_t incomplete; /* partitions of this consumer that lack what the log had when the view was
                            made anew; 0: none */
     int64_t slow; /* partitions that wait for a record that takes longer than a statement may */
+    int64_t slow_begun; /* times that one began to */
     int64_t turns;
     int64_t records; /* applied, dead letters included */
     int64_t dead_letters;

@@ -151,6 +151,7 @@ enum cq_status own_moved(void *arg, struct hold *hold, int64_t next, int64_t sou
      * with the same turn. */
     feed->confirmed |= feed->asked_commit && next == part->turn_next;
     own_drop(feed, hold, 0, next);
+    part->slow_n = 0; /* the record that took too long is among them */
     hold_done(hold, next);
     part->source = source;
     if (next > hold->taken)

@@ -51,15 +51,18 @@ static void tell_whole(const struct feed_role *role, const struct feed *feed, bo
         log_info(role->filled);
 }
 
-static void tell_slow(const struct feed *feed, int64_t *slow)
+/* Each one that begins to wait is named, also when another one goes on meanwhile. `told` is as it was
+ * at the last call. */
+static void tell_slow(const struct feed *feed, struct feed_stats *told)
 {
-    int64_t n = feed_stats(feed)->slow;
+    const struct feed_stats *stats = feed_stats(feed);
 
-    if (n > *slow)
-        log_warn("partition_too_slow", LOG_I("partitions", n), LOG_S("why", feed_again(feed)));
-    else if (!n && *slow)
+    if (stats->slow_begun > told->slow_begun)
+        log_warn("partition_too_slow", LOG_I("partitions", stats->slow),
+                 LOG_S("why", feed_again(feed)));
+    else if (!stats->slow && told->slow)
         log_info("partitions_go_on");
-    *slow = n;
+    *told = *stats;
 }
 
 static void tell_repeats(const struct feed *feed, int64_t *told_ms)
@@ -81,7 +84,8 @@ int feed_role_run(const struct feed_role *role, enum cq_status st, const volatil
 {
     struct feed *feed = NULL;
     bool incomplete = false;
-    int64_t told_ms = 0, slow = 0;
+    struct feed_stats told = { 0 };
+    int64_t told_ms = 0;
 
     if (st == CQ_OK)
         st = open_feed(role, stop, &feed);
@@ -92,7 +96,7 @@ int feed_role_run(const struct feed_role *role, enum cq_status st, const volatil
     while (st == CQ_OK && !*stop) {
         st = feed_turn(feed, WAIT_MS);
         tell_whole(role, feed, &incomplete);
-        tell_slow(feed, &slow);
+        tell_slow(feed, &told);
         tell_repeats(feed, &told_ms);
     }
     if (st != CQ_OK)

@@ -34,8 +34,9 @@ void slow_note(struct feed *feed, int64_t now_ms)
     }
     part = parts_of(&feed->parts, held->of);
     wait_ms = part->slow_n < 6 ? (int64_t)SLOW_FIRST_MS << part->slow_n : SLOW_MAX_MS;
-    part->slow_n++;
+    feed->stats.slow_begun += !part->slow_n++;
     part->slow_until_ms = now_ms + (wait_ms < SLOW_MAX_MS ? wait_ms : SLOW_MAX_MS);
+    feed->stats.slow = slow_partitions(feed);
     leave_behind(feed, held->of, part->turn_next);
 }
 

@@ -240,6 +240,7 @@ TEST(the_partition_of_a_record_that_takes_too_long_alone_waits)
     CHECK(sink.held[1].taken && sink.held[2].taken && sink.feed.taken_n == 2);
     slow_over(&sink.feed);
     CHECK_EQ(slow_partitions(&sink.feed), 1);
+    CHECK_EQ(sink.feed.stats.slow_begun, 1);
     for (int i = 0; i < 20; i++) { /* its time has come again and again, and it is tried alone */
         part_of(&sink)->slow_until_ms = 0;
         CHECK_EQ(feed_map(&sink.feed), CQ_OK);
@@ -337,6 +338,9 @@ TEST(what_is_behind_a_record_that_takes_too_long_is_held_no_more_and_read_again)
     CHECK_EQ(sink_gather(&sink, RECORDS, WITHIN_MS), RECORDS);
     for (int i = 0; i < RECORDS; i++) /* and nothing is passed over */
         CHECK_EQ(sink.held[i].rec.offset, i);
+    CHECK_EQ(own_moved(&sink.feed, of, 1, 0), CQ_OK); /* it was written, though nobody said so */
+    CHECK_EQ(slow_partitions(&sink.feed), 0);
+    CHECK_EQ(sink.feed.held_n, RECORDS - 1);
     own_drop(&sink.feed, of, 0, INT64_MAX);
     CHECK_EQ(sink_gather(&sink, 2, WITHIN_MS), 2);
     CHECK_EQ(sink.held[1].rec.offset, RECORDS + 1);
