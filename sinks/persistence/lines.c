@@ -6,37 +6,20 @@
 enum { LINE_BYTES_MAX = 512 * 1024 };
 
 /* Facts that everybody in the chat is told, and that are no message, nor about one. A block is told to one alone. */
+static const enum chat_event_event_kind lines[] = {
+    CHAT_EVENT_GROUP_STARTED,      CHAT_EVENT_GROUP_NAMED,   CHAT_EVENT_GROUP_DESCRIBED,
+    CHAT_EVENT_GROUP_PICTURED,     CHAT_EVENT_TIMER_CHANGED, CHAT_EVENT_RIGHTS_CHANGED,
+    CHAT_EVENT_MEMBERSHIP_CHANGED,
+};
+
 static bool is_line(const struct chat_event *event)
 {
-    switch (event->event.kind) {
-    case CHAT_EVENT_GROUP_STARTED:
-    case CHAT_EVENT_GROUP_NAMED:
-    case CHAT_EVENT_GROUP_DESCRIBED:
-    case CHAT_EVENT_GROUP_PICTURED:
-    case CHAT_EVENT_TIMER_CHANGED:
-    case CHAT_EVENT_RIGHTS_CHANGED:
-        return true;
-    case CHAT_EVENT_MEMBERSHIP_CHANGED: /* one that changed nobody is told to nobody */
-        return event->event.u.membership_changed.changes_n > 0;
-    case CHAT_EVENT_MESSAGE_ACCEPTED:
-    case CHAT_EVENT_MESSAGE_DELETED:
-    case CHAT_EVENT_MESSAGE_EDITED:
-    case CHAT_EVENT_REACTION_CHANGED:
-    case CHAT_EVENT_BLOCK_CHANGED:
-    case CHAT_EVENT_MESSAGES_HIDDEN:
-    case CHAT_EVENT_PIN_CHANGED:
-    case CHAT_EVENT_STAR_CHANGED:
-    case CHAT_EVENT_VOTE_CHANGED:
-    case CHAT_EVENT_POLL_CLOSED:
-    case CHAT_EVENT_INVITE_MADE:
-    case CHAT_EVENT_INVITE_ENDED:
-    case CHAT_EVENT_JOIN_REQUESTED:
-    case CHAT_EVENT_REQUEST_ENDED:
-    case CHAT_EVENT_MEDIA_READY:
-    case CHAT_EVENT_MEDIA_PROCESSED:
-    case CHAT_EVENT_EVENT_KIND_N:
-        break;
-    }
+    if (event->event.kind == CHAT_EVENT_MEMBERSHIP_CHANGED &&
+        !event->event.u.membership_changed.changes_n)
+        return false; /* one that changed nobody is told to nobody */
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        if (event->event.kind == lines[i])
+            return true;
     return false;
 }
 
