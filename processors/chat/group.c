@@ -164,6 +164,15 @@ const struct member_interval *group_stay(const struct group *g, struct cq_id use
     return NULL;
 }
 
+bool group_left_often(const struct group *g, struct cq_id user, int64_t seq)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < g->stays_n; i++)
+        n += g->stays[i].left_seq && g->stays[i].left_seq < seq && id_eq(g->stays[i].user_id, user);
+    return n >= GROUP_RETURNS_MAX;
+}
+
 size_t group_count(const struct group *g, int64_t seq)
 {
     size_t n = 0;

@@ -18,6 +18,7 @@ enum {
     GROUP_RIGHTS_MAX = GROUP_TIMERS_MAX, /* of each right, for the same reason */
     GROUPS_MAX = 4 * 1024 * 1024,        /* in one partition */
     GROUP_STAYS_MAX = 4096, /* stays kept; beyond it the oldest ended ones are dropped */
+    GROUP_RETURNS_MAX = 8,  /* of a user, as often as he left, by links that ask nobody */
 };
 
 /* What is kept of a chat: of a group, or of a direct chat that has, or had, a timer. */
@@ -68,6 +69,10 @@ const struct member_interval *group_stay(const struct group *g, struct cq_id use
 /** Everybody in the group just before `seq`, in the arena; NULL when it is full. */
 struct cq_id *group_members(const struct group *g, int64_t seq, struct cq_arena *a, size_t *ret_n);
 size_t group_count(const struct group *g, int64_t seq);
+
+/** Whether so many stays of `user` ended before `seq`, of those kept, that somebody has to let him in. A change of role ends
+ * one, too. */
+bool group_left_often(const struct group *g, struct cq_id user, int64_t seq);
 
 /** Whether a stay of `user` has the message at `seq`, whatever became of it since. */
 bool group_saw(const struct group *g, struct cq_id user, int64_t seq);

@@ -261,7 +261,8 @@ static enum cq_status rule_invite_used(struct chat_step *step)
                    : NULL;
     if (!invite)
         return chat_reject(step, action->chat_id, "not_found");
-    if (invite->approval || group_was_removed(group, action->user_id, step->seq))
+    if (invite->approval || group_was_removed(group, action->user_id, step->seq) ||
+        group_left_often(group, action->user_id, step->seq))
         return ask_in(step, group, invite);
     if (group_count(group, step->seq) >= LIMIT_GROUP_MEMBERS)
         return chat_reject(step, action->chat_id, "too_many_members");

@@ -356,6 +356,24 @@ TEST(one_user_leaves_room_for_others)
     groups_release(&groups);
 }
 
+TEST(who_comes_and_goes_is_known)
+{
+    struct groups groups;
+    struct group *group;
+    int64_t seq = 1;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    for (int i = 0; i < GROUP_RETURNS_MAX; i++, seq += 2) {
+        CHECK(!group_left_often(group, user_of(1), seq));
+        CHECK_EQ(group_join(group, user_of(1), MEMBER_ROLE_MEMBER, seq), CQ_OK);
+        change_one(group, user_of(1), MEMBER_CHANGE_KIND_REMOVE, seq + 1);
+    }
+    CHECK(group_left_often(group, user_of(1), seq) && !group_left_often(group, user_of(2), seq));
+    CHECK(!group_left_often(group, user_of(1), seq - 1)); /* as it was then */
+    groups_release(&groups);
+}
+
 static struct cq_id many_of(int n)
 {
     struct cq_id id = user_of(n % 100);
