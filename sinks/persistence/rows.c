@@ -364,6 +364,14 @@ static enum member_role role_after(enum member_change_kind kind)
     return MEMBER_ROLE_MEMBER;
 }
 
+/* Whoever is added asks no more. */
+static enum row_op_kind op_of_change(enum member_change_kind kind)
+{
+    if (kind == MEMBER_CHANGE_KIND_ADD)
+        return OP_LET_IN;
+    return kind == MEMBER_CHANGE_KIND_REMOVE ? OP_LEAVE : OP_ROLE;
+}
+
 static struct row_op invite_op(const struct chat_event *event, enum row_op_kind kind,
                                struct cq_id invite)
 {
@@ -402,16 +410,15 @@ static enum cq_status map_changes(struct rows *rows, const struct chat_event *ev
 
         if (change->change == MEMBER_CHANGE_KIND_ADD)
             add_guest(rows, chat, change->user_id, event);
-        else
-            rows->ops[rows->ops_n++] = (struct row_op){
-                .kind = change->change == MEMBER_CHANGE_KIND_REMOVE ? OP_LEAVE : OP_ROLE,
-                .part = chat->part,
-                .chat = event->chat_id,
-                .user = change->user_id,
-                .seq = event->seq,
-                .at_ms = event->at_ms,
-                .role = (int32_t)role_after(change->change),
-            };
+        rows->ops[rows->ops_n++] = (struct row_op){
+            .kind = op_of_change(change->change),
+            .part = chat->part,
+            .chat = event->chat_id,
+            .user = change->user_id,
+            .seq = event->seq,
+            .at_ms = event->at_ms,
+            .role = (int32_t)role_after(change->change),
+        };
     }
     return CQ_OK;
 }

@@ -54,13 +54,14 @@ struct row_op {
         OP_INVITE_USED,
         OP_INVITE_ENDED,
         OP_REQUEST,
-        OP_REQUEST_ENDED
+        OP_REQUEST_ENDED,
+        OP_LET_IN
     } kind;
     struct cq_id chat,
         user; /* OP_DEVICE_GONE, OP_PUSH_GONE: user is the device; OP_INVITE_…: the link */
     struct cq_id peer; /* OP_BLOCK; OP_REQUEST: the link */
     struct cq_id by;   /* OP_REQUEST: who had made it */
-    int32_t part;      /* of the chat: OP_LEAVE, OP_ROLE, OP_RETURN */
+    int32_t part;      /* of the chat: OP_LEAVE, OP_ROLE, OP_LET_IN, OP_RETURN */
     int64_t seq;       /* or the time; of what a user has set, the source as a seq */
     int64_t until_ms;  /* OP_MUTE, OP_REQUEST */
     int64_t at_ms;     /* OP_LEAVE, OP_BLOCK, OP_UNBLOCK, OP_REQUEST */

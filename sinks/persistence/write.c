@@ -15,6 +15,10 @@ static const char sql_leave[] = "UPDATE view.members SET left_seq = $3, left_at 
                                 " WHERE part = $1 AND chat_id = $2 AND user_id = ANY ($4::uuid[])"
                                 " AND joined_seq < $3 AND left_seq IS NULL";
 
+static const char sql_let_in[] = "UPDATE view.requests SET ended_seq = $3"
+                                 " WHERE part = $1 AND chat_id = $2 AND user_id = ANY ($4::uuid[])"
+                                 " AND ended_seq = 0 AND seq < $3";
+
 /* An heir may be named twice: the later change counts. */
 static const char sql_role[] =
     "UPDATE view.members m SET role = w.role"
@@ -338,6 +342,7 @@ static enum cq_status write_op(const struct row_op *op, struct pg *db, struct pg
         break;
     case OP_LEAVE: /* write_change() has these */
     case OP_ROLE:
+    case OP_LET_IN:
         break;
     }
     CQ_ASSERT(sql, op->kind);
@@ -369,13 +374,15 @@ static enum cq_status write_change(const struct rows *rows, size_t from, size_t 
         pg_add_i64(params, rows->ops[from].at_ms);
         return pg_run(db, sql_leave, params, NULL);
     }
+    if (kind == OP_LET_IN)
+        return pg_run(db, sql_let_in, params, NULL);
     pg_add_i32_array(params, roles, n);
     return pg_run(db, sql_role, params, NULL);
 }
 
 static bool of_change(const struct row_op *op)
 {
-    return op->kind == OP_LEAVE || op->kind == OP_ROLE;
+    return op->kind == OP_LEAVE || op->kind == OP_ROLE || op->kind == OP_LET_IN;
 }
 
 /* After all inserts: each names by its seq the stay it speaks of. */
@@ -395,6 +402,8 @@ static enum cq_status write_ops(const struct rows *rows, struct pg *db, struct p
                rows->ops[to].seq == first->seq && id_eq(rows->ops[to].chat, first->chat))
             to++;
         st = write_change(rows, from, to, OP_LEAVE, db, params);
+        if (st == CQ_OK)
+            st = write_change(rows, from, to, OP_LET_IN, db, params);
         if (st == CQ_OK)
             st = write_change(rows, from, to, OP_ROLE, db, params);
     }

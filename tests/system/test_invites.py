@@ -193,7 +193,7 @@ async def test_requests(stack, net):
     await view_is_level(stack)
     asks = "SELECT * FROM view.requests WHERE chat_id = %s ORDER BY user_id"
     had = [await rows(stack, sql, chat) for sql in (asks, KEPT, CAME)]
-    assert len(had[0]) == 2
+    assert len(had[0]) == 2 and all(r["ended_seq"] > r["seq"] for r in had[0])  # both are in it
     await made_anew(stack)
     await view_is_level(stack)
     assert [await rows(stack, sql, chat) for sql in (asks, KEPT, CAME)] == had

@@ -214,13 +214,15 @@ TEST(a_group_begins_and_changes)
     CHECK_EQ(rows->members.v[0].role, 2);
     CHECK(id_eq(rows->members.v[2].user, ID(C)));
     CHECK_EQ(rows->members.v[2].joined_seq, 8);
-    CHECK_EQ(rows->ops_n, 2);
+    CHECK_EQ(rows->ops_n, 3);
     CHECK_EQ(rows->ops[0].kind, OP_LEAVE);
     CHECK_EQ(rows->ops[0].seq, 8);
     CHECK_EQ(rows->ops[0].at_ms, 70);
     CHECK_EQ(rows->ops[0].part, id_part(ID(CHAT)));
-    CHECK_EQ(rows->ops[1].kind, OP_ROLE);
-    CHECK_EQ(rows->ops[1].role, 1);
+    CHECK_EQ(rows->ops[1].kind, OP_LET_IN); /* if he had asked */
+    CHECK(id_eq(rows->ops[1].user, ID(C)) && rows->ops[1].seq == 8);
+    CHECK_EQ(rows->ops[2].kind, OP_ROLE);
+    CHECK_EQ(rows->ops[2].role, 1);
 
     CHECK_EQ(rows->chat_names.n, 2); /* each, for those who leave between them */
     CHECK_SPAN(rows->chat_names.v[0].name, "first");
