@@ -10,6 +10,8 @@ from test_devices import is_ended
 
 IN_GROUPS = ("SELECT m.chat_id FROM view.members m JOIN view.chats c USING (part, chat_id) "
              "WHERE m.user_id = %s AND m.left_seq IS NULL AND c.kind = 1")
+# by another topic than who leaves a group: name, devices and marks go at once with it
+IS_DELETED = "SELECT 1 FROM view.users WHERE user_id = %s AND deleted_at IS NOT NULL"
 
 
 async def a_code(caller, phone: str) -> dict:
@@ -90,6 +92,7 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
     assert await who_has(bob, anna.phone) == {}
     await rows_when(stack, IN_GROUPS, phone.user_id, enough=lambda r: not r)
     await rows_when(stack, "SELECT 1 FROM view.push_targets WHERE user_id = %s", phone.user_id, enough=lambda r: not r)
+    await rows_when(stack, IS_DELETED, phone.user_id)
 
     async def as_seen():
         """What others are shown of him."""
@@ -152,6 +155,7 @@ async def test_a_deletion_goes_on_after_whoever_did_it_died(stack, net):
         for p in edges:
             await started(p)
     await rows_when(stack, IN_GROUPS, phone.user_id, enough=lambda r: not r, timeout_s=25)
+    await rows_when(stack, IS_DELETED, phone.user_id)
     await phone.wait(lambda: (4401, "revoked") in phone.closes, 20, "the socket to be closed")
     await phone.stop()
     assert (await seen(bob, phone.user_id))["deleted"]
