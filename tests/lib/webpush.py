@@ -7,6 +7,7 @@ import base64
 import http.server
 import json
 import os
+import select
 import ssl
 import subprocess
 import threading
@@ -53,6 +54,9 @@ class Service:
     def __init__(self, folder: Path, moved_to: str = ""):
         self.requests: list[dict] = []
         self.go_on = threading.Event()  # what stalls is answered then
+        self.stalled: set = set()  # connections with a request that stalls
+        self.most_stalled = 0  # at once
+        self.lock = threading.Lock()
         self.moved_to, self.connections = moved_to, 0
         folder.mkdir(parents=True, exist_ok=True)
         self.ca_file = folder / "cert.pem"
@@ -96,7 +100,7 @@ class Service:
                 mode = self.path.split("/")[1]
                 service.requests.append({"path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}, "body": body})
                 if mode == "stall":
-                    service.go_on.wait(60)
+                    self._stall()
                 self.send_response(MODES[mode])
                 if mode in ("later", "down"):
                     self.send_header("Retry-After", "999999999999")
@@ -106,6 +110,17 @@ class Service:
                     return self._without_end(mode)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def _stall(self):
+                """Until it may go on. Who hung up on a request is not open any more: that is seen before the next one is counted."""
+                with service.lock:
+                    hung_up, _, _ = select.select(list(service.stalled), [], [], 0)
+                    service.stalled -= set(hung_up)
+                    service.stalled.add(self.connection)
+                    service.most_stalled = max(service.most_stalled, len(service.stalled))
+                service.go_on.wait(60)
+                with service.lock:
+                    service.stalled.discard(self.connection)
 
             def _without_end(self, mode):
                 """More than anybody wants to read: it ends when we are hung up on."""
