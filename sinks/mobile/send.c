@@ -251,14 +251,11 @@ static void fill_content(struct push_content *content, const struct view_fact *f
     content->is_reply = content->has_reply && fact->is_reply;
 }
 
-/* The evidence against a configuration is of one credential: with another it is gathered anew, where
- * each service has its own. */
 static void note_credential(struct lane *lane, struct job *job, struct service *service)
 {
     job->credential_no = lane->conf.provider->credential_no;
-    if (services_are_many(&lane->services) && service->credential_no != job->credential_no)
-        service->evidence = (struct evidence){ 0 };
-    service->credential_no = job->credential_no;
+    if (services_are_many(&lane->services)) /* each has its own */
+        service_renewed(service, job->credential_no);
 }
 
 static void start(struct lane *lane, struct lane_batch *batch, size_t i)
@@ -551,7 +548,7 @@ static void token_foreign(struct lane *lane, struct job *job, struct push_answer
 {
     if (is_our_fault(lane, job, answer))
         return;
-    if (lane_service(lane, job)->evidence.proven)
+    if (services_trust(&lane->services, lane_service(lane, job), job->credential_no))
         lane_unregister(lane, job, answer->status, answer->words);
     else
         lane_end(lane, job, PUSH_RESULT_DROPPED, answer->status, answer->words);
@@ -652,7 +649,7 @@ static void answered(struct lane *lane, struct job *job, const struct http_answe
     lane->conf.provider->ops->answer(http, &answer);
     switch (answer.verdict) {
     case PUSH_TAKEN:
-        evidence_taken(&service->evidence);
+        service_proven(service, job->credential_no);
         services_good(&lane->services, service, clock_mono_ms());
         tell_good(lane, service);
         lane_end(lane, job, PUSH_RESULT_ACCEPTED, answer.status, "");

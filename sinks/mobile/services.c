@@ -101,6 +101,26 @@ void services_good(struct services *services, struct service *service, int64_t n
     service->good_ms = now_ms;
 }
 
+void service_renewed(struct service *service, int64_t credential_no)
+{
+    if (service->credential_no != credential_no && !service->evidence.proven)
+        service->evidence = (struct evidence){ 0 };
+    service->credential_no = credential_no;
+}
+
+void service_proven(struct service *service, int64_t credential_no)
+{
+    evidence_taken(&service->evidence);
+    service->proven_no = credential_no;
+}
+
+bool services_trust(const struct services *services, const struct service *service,
+                    int64_t credential_no)
+{
+    return service->evidence.proven &&
+           (!services_are_many(services) || service->proven_no == credential_no);
+}
+
 bool service_is_stuck(const struct service *service, const struct jobs *jobs, int64_t now_ms)
 {
     if (service->breaker.state != BREAKER_CLOSED)

@@ -32,7 +32,8 @@ struct service {
     enum push_verdict paused_for;
     bool paused;              /* told so */
     struct evidence evidence; /* that the configuration is right, or wrong */
-    int64_t credential_no;    /* the evidence was gathered with this one */
+    int64_t credential_no;    /* of the last request */
+    int64_t proven_no;        /* the last with which it took something; 0: none */
     struct flight flight;
     bool narrow;           /* told so */
     int64_t slow_until_ms; /* it counts as slowed (Retry-After) until then; 0: not. Told so */
@@ -85,6 +86,19 @@ void services_ended(struct services *services, struct service *service);
 
 /** It took something at `now_ms`. */
 void services_good(struct services *services, struct service *service, int64_t now_ms);
+
+/** A request leaves with this credential. What speaks against the configuration is of one
+ * credential, and is gathered anew with the next. That it was right once stays: else a few users
+ * with subscriptions of another key could pause a service at each renewal. */
+void service_renewed(struct service *service, int64_t credential_no);
+
+/** It took something with this credential. */
+void service_proven(struct service *service, int64_t credential_no);
+
+/** Whether "not yours" to a request with this credential is about the token alone, so that its end
+ * may follow. Of many services each has its own credential, and a new one may be at fault. */
+bool services_trust(const struct services *services, const struct service *service,
+                    int64_t credential_no);
 
 /** It does not work, or what waits for it has waited for long: no more of it is kept in memory than
  * has to be. */

@@ -74,6 +74,54 @@ TEST(strangers_have_little_until_they_take_something)
     CHECK_EQ(services.strangers, SERVICE_STRANGERS_MOST - SERVICE_STRANGER_MOST);
 }
 
+static struct cq_id someone(int n)
+{
+    const struct cq_span part = span_of(&n, sizeof n);
+
+    return id_derive("user", &part, 1);
+}
+
+/* Twenty users with subscriptions of another key. True: it is the configuration. */
+static bool many_foreign(struct service *service)
+{
+    bool ours = false;
+
+    for (int n = 0; n < EVIDENCE_USERS; n++)
+        ours = evidence_foreign(&service->evidence, someone(n));
+    return ours;
+}
+
+TEST(a_new_credential_makes_no_proof_forgotten)
+{
+    struct service *service;
+
+    fresh();
+    service = put(0, "https://listed", true);
+    service_renewed(service, 1);
+    CHECK(!services_trust(&services, service, 1));
+    service_proven(service, 1);
+    CHECK(services_trust(&services, service, 1));
+    service_renewed(service, 2);
+    CHECK(!many_foreign(service));                 /* nobody pauses it for others */
+    CHECK(!services_trust(&services, service, 2)); /* nor ends a token, as the new one may be bad */
+    service_proven(service, 2);
+    CHECK(services_trust(&services, service, 2));
+}
+
+TEST(what_speaks_against_a_credential_goes_with_it)
+{
+    struct service *service;
+
+    fresh();
+    service = put(0, "https://listed", true);
+    service_renewed(service, 1);
+    CHECK(many_foreign(service));
+    service_renewed(service, 1);
+    CHECK(evidence_foreign(&service->evidence, someone(0)));
+    service_renewed(service, 2);
+    CHECK(!evidence_foreign(&service->evidence, someone(0)));
+}
+
 TEST(who_gives_way)
 {
     fresh();
