@@ -41,7 +41,7 @@ def keys():
 def webbed(services, keys):
     good, still, _ = services
     settings = {**keys, "VAPID_SUBJECT": SUBJECT, "WEBPUSH_MORE": f"{good.origin},{still.origin}", "WEBPUSH_PRIVATE": "1",
-                "PUSH_CA_FILE": good.ca_file, "PUSH_IN_FLIGHT": AT_ONCE}
+                "PUSH_CA_FILE": good.ca_file, "PUSH_IN_FLIGHT": AT_ONCE, "PUSH_CONNECTIONS": AT_ONCE}
     with Stack(base_port=BASE_PORT + 640, settings=settings) as s:
         yield s.start()
 
