@@ -236,6 +236,7 @@ static void start_job(struct lane *lane, struct job *job, const struct mobile_pu
 
     job->attempt = push->attempt;
     job->read_after = push->read_after;
+    job->is_late = push->added && wait_ms > 0;
     if (wait_ms > RETRY_CAP_MS) /* never longer than it was parked for, whatever the clocks say */
         wait_ms = RETRY_CAP_MS;
     if (job->target < 0)
@@ -410,7 +411,8 @@ void lane_relieve(struct lane *lane, int64_t now_ms)
 
         if (!lane_owns(lane, job) || job->held->name != undone->head ||
             undone_span(undone) < SPAN_HIGH ||
-            (lane->jobs.heap_n > WAITING_MAX && !services_are_many(&lane->services)) ||
+            (lane->jobs.heap_n - lane->jobs.late_n > WAITING_MAX &&
+             !services_are_many(&lane->services)) ||
             job->due_ms - now_ms < 1000)
             continue;
         jobs_unwait(&lane->jobs, job);

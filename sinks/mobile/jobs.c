@@ -186,6 +186,7 @@ static void sift_down(struct jobs *jobs, int i)
 
 static void heap_remove(struct jobs *jobs, int i)
 {
+    jobs->late_n -= jobs->v[jobs->heap[i]].is_late;
     jobs->heap_n--;
     if (i == jobs->heap_n)
         return;
@@ -199,6 +200,7 @@ void jobs_wait(struct jobs *jobs, struct job *job, int64_t due_ms)
     CQ_ASSERT(jobs->heap_n < JOBS_MAX, jobs->heap_n);
     job_move(job, JOB_WAITING);
     job->due_ms = due_ms;
+    jobs->late_n += job->is_late;
     jobs->heap[jobs->heap_n] = job_index(jobs, job);
     sift_up(jobs, jobs->heap_n++);
 }

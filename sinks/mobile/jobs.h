@@ -51,6 +51,7 @@ struct job {
     int64_t credential_no; /* it left with this one */
     int64_t registered;    /* offset of the registration that was used */
     enum job_silence silence;
+    bool is_late;            /* it was parked until the view knows more */
     struct cq_id quiet_key;  /* of a silent one, in the table of silent ones */
     int64_t seq, read_after; /* of a silent one: what was read */
     enum push_result result;
@@ -73,6 +74,7 @@ struct jobs {
     struct idmap quiet; /* device and chat → the latest silent push */
     int32_t *heap;      /* owned; waiting ones by due_ms */
     int heap_n;
+    int late_n; /* those of them that are late */
 };
 
 CQ_MUST_CHECK enum cq_status jobs_init(struct jobs *jobs);

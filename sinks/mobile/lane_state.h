@@ -120,6 +120,10 @@ void lane_queue(struct lane *lane, struct job *job, const struct push_address *t
 /** Back into the queue of its service. */
 void lane_queue_again(struct lane *lane, struct job *job);
 
+/** A push that cannot leave without the view waits for it, for half its age: in memory while that is
+ * short, then in the topic. Ended when too many do. The wait counts as no try. */
+void lane_await_view(struct lane *lane, struct job *job, int64_t age_ms);
+
 /** What waits for services that do not work goes back to the topic, but for a few; all of it for
  * `all`. */
 void lane_relieve_services(struct lane *lane, bool all, int64_t now_ms);

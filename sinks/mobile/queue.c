@@ -12,6 +12,8 @@ enum {
     KEPT_MAX = 256,   /* of a service that does not work, in memory; the others are parked … */
     PARK_ATTEMPT = 6, /* … for half a minute at least (retry_wait_ms()), longer each time */
     WORDS_MAX = 512,
+    LATE_HOLD_MS = 2000,       /* longer waits for the view are parked */
+    LATE_MAX = UNDONE_MAX / 4, /* pushes that do; those above it are ended */
 };
 
 static void leave(struct lane *lane, struct job *job)
@@ -61,6 +63,25 @@ static void park(struct lane *lane, struct job *job, const char *words)
     job->due_ms = clock_mono_ms() +
                   retry_wait_ms(job->attempt > PARK_ATTEMPT ? job->attempt : PARK_ATTEMPT, 0, dice);
     lane_park(lane, job, words);
+}
+
+void lane_await_view(struct lane *lane, struct job *job, int64_t age_ms)
+{
+    int64_t wait_ms = age_ms / 2 < RETRY_BASE_MS ? RETRY_BASE_MS : age_ms / 2;
+
+    if (wait_ms > RETRY_CAP_MS)
+        wait_ms = RETRY_CAP_MS;
+    if (wait_ms <= LATE_HOLD_MS) {
+        jobs_wait(&lane->jobs, job, clock_mono_ms() + wait_ms);
+        return;
+    }
+    if (lane->jobs.late_n >= LATE_MAX) {
+        lane_end(lane, job, PUSH_RESULT_DROPPED, 0, "too many pushes wait for the view");
+        return;
+    }
+    job->status = 0;
+    job->due_ms = clock_mono_ms() + wait_ms;
+    lane_park(lane, job, "waits for the view");
 }
 
 void lane_queue_again(struct lane *lane, struct job *job)

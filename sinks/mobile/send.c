@@ -158,17 +158,18 @@ static bool is_overtaken(struct lane *lane, struct job *job, const struct mobile
 
 /* That somebody was added is told to who is in the group still, and does not block who added him:
  * only the view knows. The job is ended, or waits for the view to come so far. */
-static bool is_unwelcome(struct lane *lane, struct job *job, const struct view_fact *fact)
+static bool is_unwelcome(struct lane *lane, struct job *job, const struct view_fact *fact,
+                         int64_t age_ms)
 {
-    if (fact && fact->is_welcome && fact->is_seen)
-        return false;
-    if (fact && !fact->is_seen && job->attempt + 1 < RETRY_ATTEMPTS_MAX) {
-        job->attempt++;
-        jobs_wait(&lane->jobs, job, clock_mono_ms() + RETRY_BASE_MS);
+    if (!fact || !fact->is_seen) {
+        lane_await_view(lane, job, age_ms);
         return true;
     }
+    job->is_late = false;
+    if (fact->is_welcome)
+        return false;
     lane_end(lane, job, PUSH_RESULT_DROPPED, 0,
-             "not in the group any more, or blocks who added him, or the view does not know");
+             "not in the group any more, or blocks who added him");
     return true;
 }
 
@@ -182,7 +183,7 @@ static bool is_settled(struct lane *lane, struct job *job, const struct mobile_p
         lane_end(lane, job, PUSH_RESULT_ALREADY_DELIVERED, 0, OVERTAKEN);
     else if (wall_ms - push->at_ms > lane->conf.max_age_ms)
         lane_end(lane, job, PUSH_RESULT_DROPPED, 0, "older than PUSH_MAX_AGE_S");
-    else if (push->added && is_unwelcome(lane, job, fact))
+    else if (push->added && is_unwelcome(lane, job, fact, wall_ms - push->at_ms))
         return true;
     else if (!fact)
         return false;

@@ -505,7 +505,8 @@ async def test_an_edit_replaces_a_notification_and_a_deletion_takes_it_back(push
 async def added(stack, device, chat: str, *results: str) -> dict:
     """The outcome of the push that says that the device's user was added to the group: the one about no message."""
     def mine(r):
-        return (r["deviceId"], r["chatId"], r["messageId"]) == (device.device_id, chat, str(uuid.UUID(int=0)))
+        return ((r["deviceId"], r["chatId"], r["messageId"]) == (device.device_id, chat, str(uuid.UUID(int=0)))
+                and r["outcome"] != "RETRIED")
 
     found = await record_when(stack, "push.outcomes", mine, f"{device.name} was added", 60)
     assert found["outcome"] in results, found
@@ -548,6 +549,45 @@ async def test_who_was_added_to_a_group_is_told(pushing, doubles, net):
         mobile.cont()
     await added(pushing, late, group, "DROPPED")
     assert len(await asked(doubles, group, 2)) == 2
+
+
+def filled(stack, sql: str) -> None:
+    """Says that the view is being filled, or that it is not."""
+    with stack.db() as c:
+        c.execute(sql)
+
+
+@scenario(stack="pushing")
+async def test_who_was_added_is_told_once_the_view_knows(pushing, doubles, net):
+    (alice,) = await net.people("alice")
+    late = await woken(net, "luis", "fcm_token", "ok:luis-added")
+    group = await net.group(alice, *await net.people("bob"), name="Late")
+    persistence = pushing.role("persistence")
+
+    async def waits(n):
+        """The push was parked so often, and is not given up."""
+        def mine(r):
+            return (r["deviceId"], r["chatId"]) == (late.device_id, group)
+
+        async def look():
+            found = [r["outcome"] for _, _, r in await records(pushing, "push.outcomes") if mine(r)]
+            assert set(found) <= {"RETRIED"}, found
+            return len(found) >= n
+
+        await until(look, 30, f"the push to be parked {n} times")
+
+    await paused(persistence)
+    try:
+        add = asyncio.create_task(alice.rest.post(f"/api/chats/{group}/members", {"add": [late.user_id]}))
+        await waits(1)  # the view has not come so far
+        filled(pushing, "INSERT INTO view.incomplete VALUES ('persistence', 'chat.events', 0, 1 << 40)")
+        await waits(2)  # it says nothing at all
+    finally:
+        filled(pushing, "DELETE FROM view.incomplete")
+        persistence.cont()
+    await add
+    await added(pushing, late, group, "ACCEPTED")
+    assert len(await asked(doubles, group)) == 1
 
 
 @scenario(180, stack="pushing")
