@@ -133,6 +133,13 @@ async def test_what_is_shown_keeps_its_bounds_and_a_card_leaks_nothing(stack, ne
     assert r.status == 404, "a card opens no profile"
 
 
+def blocks_of(db, asked: tuple, want: bool) -> int:
+    """The blocks of tables and indexes that are looked at to find who may see a file."""
+    assert db.execute("SELECT view.file_shown(%s, %s)", asked).fetchone()[0] is want
+    plan = db.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT view.file_shown(%s, %s)", asked).fetchone()[0][0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
 @scenario()
 async def test_a_preview_belongs_to_a_text_and_opens_its_picture_to_who_sees_it(stack, net):
     (alice, _), (bob, bob2), (carol, _) = await pairs(net, "alice", "bob", "carol")
@@ -199,3 +206,21 @@ async def test_a_preview_belongs_to_a_text_and_opens_its_picture_to_who_sees_it(
     await carol.wait(lambda: large.id in carol.messages, 30, "the largest")
     await view_is_level(stack)
     await everywhere(carol, chat, large.id, whole)
+
+    # however many messages of a chat show a picture, whoever may see it is found by the first of them, whether he is there or has left
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/members/{carol.user_id}", expect=200)
+    other = await net.direct(alice, bob)
+    there = await alice.told(f"{MARK} {url}", other, beside={"preview": {"url": url, "mediaId": second}})
+    await view_is_level(stack)
+    with stack.db() as db, db.transaction(force_rollback=True):
+        for reader, message, want in ((bob, there.id, True), (carol, large.id, False)):
+            asked = (second, reader.user_id)
+            few = blocks_of(db, asked, want)
+            db.execute("CREATE TEMP TABLE more ON COMMIT DROP AS SELECT m.* FROM view.messages m, generate_series(1, 1000) WHERE m.id = %s", (message,))
+            db.execute("UPDATE more SET id = gen_random_uuid(), client_id = gen_random_uuid(), seq = s.seq FROM "
+                       "(SELECT ctid AS at, seq + 1000 + row_number() OVER () AS seq FROM more) s WHERE more.ctid = s.at")
+            db.execute("UPDATE view.members SET left_seq = left_seq + 9000 WHERE user_id = %s", (reader.user_id,))
+            db.execute("INSERT INTO view.messages SELECT * FROM more")
+            db.execute("DROP TABLE more")
+            many = blocks_of(db, asked, want)
+            assert many < few + 1000, (few, many)

@@ -21,37 +21,49 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WHERE NOT empty AND m.part = of_part AND m.chat_id = of_chat AND m.seq = of_seq
 $$;
 
+-- Whether a message that the reader may read shows the file: in a chat where he is now, or with `present` false in one that he left. From the
+-- parts of these chats to the messages there that show it, and on to the stays; the first that he may read ends it. IS TRUE has the planner
+-- look each up among his chats, which it reads once, where it would join them.
+CREATE FUNCTION view.file_shown_where(media uuid, owner uuid, reader uuid, present boolean) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH his AS MATERIALIZED (
+        SELECT o.part, o.chat_id FROM view.members o WHERE o.user_id = $3
+        GROUP BY o.part, o.chat_id HAVING bool_or(o.left_seq IS NULL) = $4)
+    SELECT EXISTS (
+        SELECT 1
+        FROM (SELECT DISTINCT part FROM his) p
+        CROSS JOIN LATERAL (SELECT y.part, y.chat_id, y.seq FROM view.messages y
+                            WHERE y.part = p.part AND y.media_id = $1 AND y.sender_id = $2
+                              AND (y.expires_at IS NULL OR y.expires_at > view.now_ms())
+                              AND ((y.part, y.chat_id) IN (SELECT part, chat_id FROM his)) IS TRUE OFFSET 0) m
+        JOIN view.members i ON i.part = m.part AND i.chat_id = m.chat_id AND i.user_id = $3
+        WHERE m.seq > i.joined_seq AND (i.left_seq IS NULL OR m.seq < i.left_seq)
+          AND (i.hidden_seq = 0 OR NOT EXISTS (
+              SELECT 1 FROM view.hidden x
+              WHERE x.part = m.part AND x.chat_id = m.chat_id AND x.user_id = $3 AND x.target = m.seq))
+    ) OR EXISTS (
+        SELECT 1
+        FROM (SELECT DISTINCT part FROM his) p
+        CROSS JOIN LATERAL (
+            (SELECT y.part, y.chat_id, y.seq, NULL::bigint AS version FROM view.messages y
+             WHERE y.part = p.part AND y.preview_media = $1 AND y.sender_id = $2
+               AND ((y.part, y.chat_id) IN (SELECT part, chat_id FROM his)) IS TRUE)
+            UNION ALL
+            (SELECT v.part, v.chat_id, v.target, v.seq FROM view.versions v
+             WHERE v.part = p.part AND v.preview_media = $1
+               AND ((v.part, v.chat_id) IN (SELECT part, chat_id FROM his)) IS TRUE
+               AND EXISTS (
+                 SELECT 1 FROM view.messages y
+                 WHERE y.part = v.part AND y.chat_id = v.chat_id AND y.seq = v.target AND y.sender_id = $2))
+            OFFSET 0) q
+        CROSS JOIN LATERAL view.message_for(q.part, q.chat_id, q.seq, $3) z
+        WHERE z.gone = 0 AND NOT z.deleted AND z.edited_seq IS NOT DISTINCT FROM q.version)
+$$;
+
 -- As 0022_once has it, and the picture of a preview, where the reader sees the version of the message that has it.
 CREATE OR REPLACE FUNCTION view.file_shown(media uuid, reader uuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN d.owner_id = $2 THEN true ELSE (
-        SELECT bool_or(EXISTS (
-            SELECT 1 FROM view.members o
-            WHERE o.part = s.part AND o.chat_id = s.chat_id AND o.user_id = $2 AND o.left_seq IS NULL))
-        FROM (
-            SELECT m.part, m.chat_id
-            FROM (SELECT DISTINCT part FROM view.members WHERE user_id = $2) p
-            CROSS JOIN LATERAL (SELECT y.part, y.chat_id, y.seq FROM view.messages y
-                                WHERE y.part = p.part AND y.media_id = $1 AND y.sender_id = d.owner_id
-                                  AND (y.expires_at IS NULL OR y.expires_at > view.now_ms()) OFFSET 0) m
-            JOIN view.members i ON i.part = m.part AND i.chat_id = m.chat_id AND i.user_id = $2
-            WHERE m.seq > i.joined_seq AND (i.left_seq IS NULL OR m.seq < i.left_seq)
-              AND (i.hidden_seq = 0 OR NOT EXISTS (
-                  SELECT 1 FROM view.hidden x
-                  WHERE x.part = m.part AND x.chat_id = m.chat_id AND x.user_id = $2 AND x.target = m.seq))
-            UNION ALL
-            SELECT q.part, q.chat_id
-            FROM (SELECT DISTINCT part FROM view.members WHERE user_id = $2) p
-            CROSS JOIN LATERAL (
-                (SELECT y.part, y.chat_id, y.seq, NULL::bigint AS version FROM view.messages y
-                 WHERE y.part = p.part AND y.preview_media = $1 AND y.sender_id = d.owner_id)
-                UNION ALL
-                (SELECT v.part, v.chat_id, v.target, v.seq FROM view.versions v
-                 WHERE v.part = p.part AND v.preview_media = $1 AND EXISTS (
-                     SELECT 1 FROM view.messages y
-                     WHERE y.part = v.part AND y.chat_id = v.chat_id AND y.seq = v.target AND y.sender_id = d.owner_id))
-                OFFSET 0) q
-            CROSS JOIN LATERAL view.message_for(q.part, q.chat_id, q.seq, $2) z
-            WHERE z.gone = 0 AND NOT z.deleted AND z.edited_seq IS NOT DISTINCT FROM q.version) s) END
+    SELECT CASE WHEN d.owner_id = $2 OR view.file_shown_where($1, d.owner_id, $2, true) THEN true
+                WHEN view.file_shown_where($1, d.owner_id, $2, false) THEN false END
     FROM view.media d WHERE d.media_id = $1
 $$;
