@@ -219,24 +219,43 @@ bool group_was_removed(const struct group *group, struct cq_id user, int64_t seq
     return false;
 }
 
-/* The oldest who returned, or else the oldest. */
-static void forget_removal(struct group *group)
+/* Those that are of no action any more, whatever is stepped again. */
+static void forget_removals(struct group *group, int64_t seq)
 {
-    size_t i = 0;
+    size_t kept = 0;
 
-    while (i < group->removed_n && !group->removed[i].ended_seq)
-        i++;
-    if (i == group->removed_n)
-        i = 0;
-    group->removed_n--;
-    memmove(group->removed + i, group->removed + i + 1,
-            (group->removed_n - i) * sizeof group->removed[0]);
+    for (size_t i = 0; i < group->removed_n; i++) {
+        const struct removal_kept *removal = &group->removed[i];
+
+        if (!removal->ended_seq ||
+            seq_offset(removal->ended_seq) >= seq_offset(seq) - 2 * INVITES_WINDOW)
+            group->removed[kept++] = *removal;
+    }
+    group->removed_n = kept;
 }
 
+/* Above the bound the oldest ends, as if he had returned: dropped, it would be missing when an older action is stepped again. */
+static void end_oldest_removal(struct group *group, int64_t seq)
+{
+    struct removal_kept *oldest = NULL;
+    size_t n = 0;
+
+    for (size_t i = group->removed_n; i-- > 0;)
+        if (!group->removed[i].ended_seq) {
+            oldest = &group->removed[i];
+            n++;
+        }
+    if (n >= REMOVED_MAX)
+        oldest->ended_seq = seq;
+}
+
+/* Without room it is not noted, neither now nor in a replay: room comes only with one that is. */
 static enum cq_status add_removal(struct group *group, struct cq_id user, int64_t seq)
 {
-    if (group->removed_n == REMOVED_MAX)
-        forget_removal(group);
+    forget_removals(group, seq);
+    if (group->removed_n >= REMOVED_KEPT)
+        return CQ_OK;
+    end_oldest_removal(group, seq);
     if (!array_room(&group->removed, &group->removed_cap, group->removed_n + 1,
                     sizeof *group->removed, 1))
         return CQ_FATAL;

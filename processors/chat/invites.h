@@ -13,7 +13,8 @@ enum {
     INVITES_WINDOW = 4096,
     INVITES_LATELY = 256, /* links that hold, or ended within the window; above that none is made */
     INVITES_OF_ONE = 20,  /* of those, made by one user: he takes not all the places */
-    REMOVED_MAX = 1024,   /* of who was removed: above that the oldest is forgotten */
+    REMOVED_MAX = 1024,   /* of who was removed: above that the oldest ends */
+    REMOVED_KEPT = 2048,  /* with those that ended lately: above that none is noted */
 };
 
 void group_free_invites(struct group *group);

@@ -23,7 +23,7 @@ enum {
     MEMBERS_BYTES_MAX = 1024 + GROUP_STAYS_MAX * (16 + 1 + 10 + 10) + GROUP_TIMERS_MAX * (10 + 10) +
                         RIGHT_N * GROUP_RIGHTS_MAX * (10 + 1 + 1) +
                         INVITES_KEPT * (3 * 16 + 4 * 10 + 1 + 10) + INVITE_USES_KEPT * 10 +
-                        REMOVED_MAX * (16 + 2 * 10) + REQUESTS_KEPT * (2 * 16 + 3 * 10),
+                        REMOVED_KEPT * (16 + 2 * 10) + REQUESTS_KEPT * (2 * 16 + 3 * 10),
 };
 _Static_assert((int)MEMBERS_BYTES_MAX < (int)TOPIC_RECORD_MAX, "more than a record may have");
 

@@ -398,13 +398,42 @@ TEST(who_was_removed_is_known_and_bounded)
         CHECK_EQ(group_note_removals(group, many_of(5000), &out, 1, &named, 10 + i), CQ_OK);
         CHECK_EQ(group_note_removals(group, many_of(5000), &out, 1, &named, 10 + i), CQ_OK);
     }
-    CHECK_EQ(group->removed_n, REMOVED_MAX);
-    CHECK(!group_was_removed(group, many_of(0), 5000)); /* forgotten */
+    CHECK_EQ(group->removed_n, REMOVED_MAX + 1);
+    CHECK(!group_was_removed(group, many_of(0), 5000)); /* forgotten … */
+    CHECK(
+        group_was_removed(group, many_of(0), 10 + REMOVED_MAX)); /* … as of then, and not before */
     CHECK(group_was_removed(group, many_of(1), 5000) && !group_was_removed(group, many_of(1), 11));
     CHECK(idmap_put(&named, many_of(1), MEMBER_CHANGE_KIND_ADD));
     CHECK_EQ(group_note_removals(group, many_of(5000), NULL, 0, &named, 6000), CQ_OK);
     CHECK(group_was_removed(group, many_of(1), 6000) &&
           !group_was_removed(group, many_of(1), 6001));
+    idmap_release(&named);
+    groups_release(&groups);
+}
+
+/* Of who was removed no more are kept, however many are at once; and what ended long ago is not. */
+TEST(removals_that_ended_are_kept_for_a_replay_and_no_longer)
+{
+    struct member_change out = { .change = MEMBER_CHANGE_KIND_REMOVE };
+    struct groups groups;
+    struct group *group;
+    struct idmap named;
+
+    groups_init(&groups);
+    group = groups_add(&groups, many_of(99));
+    idmap_init(&named, 1);
+    for (int i = 0; i <= REMOVED_KEPT; i++) {
+        out.user_id = many_of(i);
+        CHECK_EQ(group_note_removals(group, many_of(5000), &out, 1, &named, 10 + i), CQ_OK);
+    }
+    CHECK_EQ(group->removed_n, REMOVED_KEPT);
+    CHECK(!group_was_removed(group, many_of(REMOVED_KEPT), 9000)); /* there was no room */
+    out.user_id = many_of(REMOVED_KEPT);
+    CHECK_EQ(group_note_removals(group, many_of(5000), &out, 1, &named,
+                                 10 + REMOVED_KEPT + 2 * INVITES_WINDOW),
+             CQ_OK);
+    CHECK_EQ(group->removed_n, REMOVED_MAX + 1);
+    CHECK(group_was_removed(group, many_of(REMOVED_KEPT), 20000));
     idmap_release(&named);
     groups_release(&groups);
 }
@@ -538,7 +567,7 @@ TEST(what_is_kept_of_a_group_fits_a_record)
         most = i % 64 || value_bytes(group) < most ? most : value_bytes(group);
     }
     CHECK_EQ(group->stays_n, GROUP_STAYS_MAX);
-    CHECK_EQ(group->removed_n, REMOVED_MAX);
+    CHECK_EQ(group->removed_n, REMOVED_KEPT);
     CHECK(group->invites_n <= INVITES_KEPT && group->requests_n <= REQUESTS_KEPT);
     printf("members %zu bytes, at most %d\n", most, MEMBERS_BYTES_MAX);
     CHECK(most > MEMBERS_BYTES_MAX / 2 && most <= MEMBERS_BYTES_MAX);
