@@ -188,7 +188,7 @@ static enum cq_status join(struct chat_step *step, struct group *group, struct i
 
 /* ---- asked to be let in ------------------------------------------------------------------- */
 
-/* Those who may add, and whoever it is about. */
+/* Those who may add, and whoever it is about. No member changes by it: no look at the chat ends. */
 static enum cq_status tell_request(struct chat_step *step, const struct group *group,
                                    const struct chat_event *event, struct cq_id about)
 {

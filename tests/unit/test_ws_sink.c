@@ -49,12 +49,14 @@ TEST(a_session_is_told_of_changes_of_members_apart_from_the_frame)
     CHECK_EQ(feed_ready(1, 5, &opened), CQ_OK);
     CHECK(id_eq(sink_session_id(conn->session), opened.session));
     CHECK_EQ(feed_message(1, 6, &opened), CQ_OK);
+    CHECK_EQ(feed(1, 7, WS_ENTRY_KIND_FRAME, FRAME_CLASS_CHANGE, opened.session, opened.user),
+             CQ_OK);
     CHECK(id_is_zero(conn->members_of));
-    CHECK_EQ(feed(1, 7, WS_ENTRY_KIND_FRAME, FRAME_CLASS_MEMBER, opened.session, opened.user),
+    CHECK_EQ(feed(1, 8, WS_ENTRY_KIND_FRAME, FRAME_CLASS_MEMBER, opened.session, opened.user),
              CQ_OK);
     CHECK(id_eq(conn->members_of, (struct cq_id){ { 9 } }));
     CHECK(id_is_zero(conn->parted_of));
-    CHECK_EQ(feed(1, 8, WS_ENTRY_KIND_FRAME, FRAME_CLASS_BLOCK, opened.session, opened.user),
+    CHECK_EQ(feed(1, 9, WS_ENTRY_KIND_FRAME, FRAME_CLASS_BLOCK, opened.session, opened.user),
              CQ_OK);
     CHECK(id_eq(conn->parted_of, (struct cq_id){ { 9 } }));
     sink_revoked(w->sink, 1, false); /* a rebalance that may give it back */
