@@ -61,7 +61,16 @@ static bool within_bounds(const struct invite_asked *asked)
            asked->uses >= 0 && asked->uses <= LIMIT_INVITE_ASKED_USES_MAX;
 }
 
-/* Who asks again under the same client id finds the first in the view. */
+/* Whether what was made at `made_seq` still holds: the view shows no other. */
+static bool still_holds(const struct chat_step *step, const struct group *group, int64_t made_seq)
+{
+    for (size_t i = 0; i < group->invites_n; i++)
+        if (group->invites[i].made_seq == made_seq)
+            return invite_find(group, group->invites[i].invite_id, step->seq);
+    return false;
+}
+
+/* Who asks again under the same client id finds the first in the view; or is told that it ended. */
 static enum cq_status rule_invite_asked(struct chat_step *step)
 {
     const struct chat_action *action = step->action;
@@ -94,7 +103,7 @@ static enum cq_status rule_invite_asked(struct chat_step *step)
         return CQ_FATAL;
     first = chat_first(step, entry.id);
     if (first) {
-        step->repeated = first->content == entry.content;
+        step->repeated = first->content == entry.content && still_holds(step, group, first->seq);
         return step->repeated ? CQ_OK : chat_reject(step, action->chat_id, "conflict");
     }
     if (!invites_have_room(group, action->user_id, step->seq, step->log_ms))
@@ -210,7 +219,7 @@ static enum cq_status tell_request(struct chat_step *step, const struct group *g
         return CQ_FATAL;
     if (to)
         to[n++] = about; /* he is not in it */
-    return chat_emit_item(step, FRAME_CLASS_MEMBER, step->seq, (struct cq_id){ 0 },
+    return chat_emit_item(step, FRAME_CLASS_CHANGE, step->seq, (struct cq_id){ 0 },
                           chat_render(step, event), to, n);
 }
 

@@ -83,10 +83,12 @@ async def test_links(stack, net):
     assert (await join(others[1], chat, two)).status == 404
 
     # revoked, over by time, and for who was removed: none lets in
-    three, brief = await invited(alice, chat), await invited(alice, chat, seconds=1)
+    three, brief = await invited(alice, chat, clientId="three"), await invited(alice, chat, seconds=1)
     assert (await bob.rest.call("DELETE", f"{path}/{three['id']}")).status == 403
     assert [(await alice.rest.call("DELETE", f"{path}/{three['id']}")).status for _ in range(2)] == [200, 200]
     assert (await alice.rest.call("DELETE", f"{path}/{uuid.uuid4()}")).status == 404
+    again = await alice.rest.post(path, {"clientId": "three"})
+    assert (again.status, again.code) == (409, "conflict")
 
     async def is_over():
         return (await others[1].rest.get(f"/api/invites/{chat}/{brief['secret']}")).status == 404
