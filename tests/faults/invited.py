@@ -42,7 +42,8 @@ def i23_invited(d: Data) -> Line:
     have = {r["invite_id"]: (r["used"], r["ended_seq"]) for r in d.tables.get("invites", ())}
     line.bad += [f"link {i}: the log has {want.get(i)}, the view {have.get(i)}" for i in {*want, *have} if want.get(i) != have.get(i)]
     asked = d.lines("invite_end")
-    was_in = {(chat, user) for chat, stays in d.stays.items() for user in stays}
-    line.bad += [f"answered, and in no log: {short(x)}" for x in asked if x["status"] == 200 and (x["chat"], x["who"]) not in was_in]
+    stored = {(x["chat"], x["who"], x["cid"]) for x in asked
+              if any(r["v"]["action"][0].endswith(".InviteUsed") for r in d.copies.get((x["chat"], x["who"], x["cid"]), ()))}
+    line.bad += [f"answered, and in no log: {short(x)}" for x in asked if x["status"] == 200 and (x["chat"], x["who"], x["cid"]) not in stored]
     line.n = f"{len(links)} links, {sum(len(link.joins) for link in links.values())} joined by them, {len(joined)} of these different, {len(asked)} answered"
     return line

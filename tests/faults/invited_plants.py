@@ -9,13 +9,13 @@ SEQ = 1 << 48
 
 def play(w, group: str, maker: str, guest: str) -> None:
     """One makes a link to the group for one, another joins by it, and it is revoked; then he leaves."""
-    def fact(user: str, action: str, event: str, body: dict) -> int:
-        at = w.action(group, user, action, {})
+    def fact(user: str, action: str, event: str, body: dict, cid: str = "") -> int:
+        at = w.action(group, user, action, {}, cid)
         w.event(at, group, user, event, body)
         return at
 
     fact(maker, "InviteAsked", "InviteMade", {"inviteId": LINK, "uses": 1, "ended": []})
-    fact(guest, "InviteUsed", "MembershipChanged", {"changes": [{"userId": guest, "change": "ADD"}], "inviteId": LINK})
+    fact(guest, "InviteUsed", "MembershipChanged", {"changes": [{"userId": guest, "change": "ADD"}], "inviteId": LINK}, "i1")
     w.line("invite_end", chat=group, who=guest, cid="i1", status=200)
     at = fact(maker, "InviteWithdrawn", "InviteEnded", {"inviteId": LINK})
     w.tables["invites"] = [{"invite_id": LINK, "used": 1, "ended_seq": SEQ | at}]
@@ -52,7 +52,8 @@ def plant_link_counted_wrongly(w):
 
 
 def plant_link_answered_and_never_logged(w):
-    w.line("invite_end", chat=_first(w, "InviteMade")["chatId"], who=NOBODY, cid="i2", status=200)
+    first = _first(w, "MembershipChanged")
+    w.line("invite_end", chat=first["chatId"], who=first["userId"], cid="i2", status=200)
 
 
 PLANTS_OF_LINKS = dict.fromkeys((plant_link_used_too_often, plant_link_used_when_it_was_revoked, plant_link_of_nobody, plant_link_counted_wrongly,
