@@ -335,6 +335,9 @@ struct rows *rows_new(void); /* NULL without memory; owned by caller */
 void rows_free(struct rows *rows);
 void rows_clear(struct rows *rows);
 
+/** One operation more, as it is. CQ_AGAIN: the table is full. For the mappings of one fact. */
+CQ_MUST_CHECK enum cq_status row_op_add(struct rows *rows, struct row_op op);
+
 /** Map one fact. CQ_OK; CQ_AGAIN when some table is full: write what is there first. */
 CQ_MUST_CHECK enum cq_status rows_chat_event(struct rows *rows, const struct chat_event *event);
 CQ_MUST_CHECK enum cq_status rows_user_event(struct rows *rows, const struct user_event *event);

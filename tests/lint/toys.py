@@ -29,7 +29,7 @@ TOYS = [
     (RECORDS, "    USER_ACTION_ACTION_KIND_N\n", "USER_ACTION_TOY",
      {"processors/user/rules.c": "a rule for each user action"}),
     (RECORDS, "    CHAT_EVENT_EVENT_KIND_N\n", "CHAT_EVENT_TOY", {"sinks/persistence/rows.c": CASE, "schemas/frame.c": CASE}),
-    (RECORDS, "    USER_EVENT_EVENT_KIND_N\n", "USER_EVENT_TOY", {"sinks/persistence/rows.c": CASE}),
+    (RECORDS, "    USER_EVENT_EVENT_KIND_N\n", "USER_EVENT_TOY", {"sinks/persistence/user_rows.c": CASE}),
     (RECORDS, "    MEMBER_CHANGE_KIND_N\n", "MEMBER_CHANGE_KIND_TOY",
      {"processors/chat/group.c": CASE, "processors/chat/members_rules.c": CASE}),
     (RECORDS, "    MESSAGE_TYPE_N\n", "MESSAGE_TYPE_TOY", {"sinks/mobile/payload.c": "a word for each type: pt"}),
