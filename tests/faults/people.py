@@ -389,7 +389,7 @@ class Cast:
             found["poll"] = {"options": ["red", "green", "blue"], "choices": rng.randint(1, 2), "anonymous": rng.random() < 0.5}
             if rng.random() < 0.3:
                 found["poll"]["closesIn"] = rng.randint(1, 20)
-        if rng.random() < 0.1:
+        elif rng.random() < 0.1:  # a poll has no place
             found["location"] = {"latitude": rng.randrange(-90 * 10**7, 90 * 10**7) / 1e7, "longitude": 0, "name": cid}
         return found
 
