@@ -47,7 +47,9 @@ async def keep(cast: Cast) -> None:
 
 
 async def look_searched(cast: Cast) -> None:
-    """What each of some people finds once all is quiet, beside what his first device shows."""
+    """What each of some people finds once all is quiet, beside what his first device shows. A deletion is not told to who has left or
+    blocked by then: his device keeps the text, and no search finds it."""
+    deleted = {m.id for d in cast.all_players() for m in d.messages.values() if m.deleted}
     for p in cast.people[:4]:
         d = p.players[0]
         await d.refresh()
@@ -61,5 +63,5 @@ async def look_searched(cast: Cast) -> None:
                 assert r.status == 200, r
                 page = r.body
                 found += [m["id"] for m in page["messages"]]
-            want = [m.id for m in d.messages.values() if not m.gone and not m.deleted and word in m.content.split()]
+            want = [m.id for m in d.messages.values() if not m.gone and m.id not in deleted and word in m.content.split()]
             d.note("searched", q=word, found=found, want=want)

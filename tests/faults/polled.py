@@ -90,9 +90,9 @@ def i25_polls(d: Data) -> Line:
 
 def _answers_that_lie(d: Data, polls: dict[str, dict]) -> list[str]:
     bad = []
-    told = {(e["seq"], e["userId"]): e["event"][1]["chosen"] for e, _ in _facts(d, "VoteChanged")}
+    told = {(e["event"][1]["messageId"], e["seq"], e["userId"]): e["event"][1]["chosen"] for e, _ in _facts(d, "VoteChanged")}
     for x in d.lines("vote_end"):
-        if x["status"] == 200 and x["seq"] and not _deleted(d, x["id"]) and told.get((x["seq"], x["user"])) != x["mine"]:
+        if x["status"] == 200 and x["seq"] and not _deleted(d, x["id"]) and told.get((x["id"], x["seq"], x["user"])) != x["mine"]:
             bad.append(f"a vote answered, and not in the log: {short(x)}")
     for x in d.lines("poll"):  # at the end, by each who is in the chat
         poll = polls.get(x["id"])
