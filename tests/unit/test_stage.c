@@ -174,7 +174,7 @@ TEST(a_record_without_progress_is_a_dead_letter_after_some_tries)
     CHECK(paper_start(&stage, &world));
     CHECK(EVENTUALLY(count_get(COUNT_TURNS_REPEATED) > 2));
     CHECK(count_repeating_ms(clock_mono_ms()) > 0);
-    CHECK(EVENTUALLY(count_get(COUNT_LAG) == 2)); /* they are read, and wait here */
+    CHECK(EVENTUALLY(count_get(COUNT_LAG) > 0)); /* what was read waits here */
     CHECK(EVENTUALLY(world_committed(&world) == 3));
     CHECK_EQ(world_count(&world, "in.dlq", 0), 1);
     CHECK_EQ(world_count(&world, "out", 0), 2);
