@@ -69,6 +69,8 @@ class Log:
         counter = self.next if counter is None else counter
         offset = counter[partition]
         counter[partition] += 1
+        if counter is self.inbox_next:  # persistence refuses a log that ends before its rows: the action behind the fact
+            self.producer.produce("user.inbox", b"", key=b"k", partition=partition)
         return {"generation": 1, "partition": partition, "offset": offset}
 
     def at(self):
@@ -142,6 +144,8 @@ class Log:
         """[(user, chat, delivered, read)] in user.inbox, less those of `after`."""
         found = []
         for _, _, _, value, _ in self.stack.read_topic("user.inbox"):
+            if not value:
+                continue  # an action of source()
             name, body = self.stack.decode(value)[1]["body"]
             for item in body["items"]:
                 assert item["class"] == "STATUS" and body["origin"] == "DELIVERY_STATUS"
@@ -419,7 +423,7 @@ def test_kills_and_a_database_that_goes_away(view):
                 procs[round_ % 2].kill9()
         for chat, a, b in chats:
             view.status(chat, b, "READ", last[chat], peer=a)
-        view.settle(300)  # a partition that seemed too slow waits for up to four minutes
+        view.settle(120)
     finally:
         for proc in procs:
             proc.auto_restart = False
