@@ -47,7 +47,8 @@ def _shown_wrongly(d: Data, x: dict) -> list[str]:
     (other,) = d.pairs[chat] - {user}
     mine = sorted((m for m in d.messages.values() if m["chat"] == chat and d.is_member(chat, user, m["seq"])), key=lambda m: m["seq"])
     stays, others = d.stays_of(chat, user), d.stays_of(chat, other)
-    want = {"history": [m["id"] for m in mine], "last": mine[-1]["id"] if mine else None, "blocked": stays[-1][1] is not None,
+    last = next((m["id"] for m in reversed(mine) if (user, m["id"]) not in d.hidden), None)
+    want = {"history": [m["id"] for m in mine], "last": last, "blocked": stays[-1][1] is not None,
             "except": [[left, joined] for (_, left), (joined, _) in zip(others, others[1:])]}
     bad = [f"{k} {short(x[k])}, the log has {short(v)}" for k, v in want.items() if x[k] != v]
     ticked = {m["id"] for m in mine if m["sender"] == user and not d.is_member(chat, other, m["seq"])} & set(x["delivered"])
