@@ -3,6 +3,8 @@
 import { Looks } from "./looks.js";
 import { Drafts } from "./marks.js";
 import { Media } from "./media.js";
+import { lineOf } from "./model.js";
+import { lacking } from "./rank.js";
 import { Receipts } from "./receipts.js";
 import { ApiError } from "./session.js";
 import { Socket } from "./socket.js";
@@ -16,6 +18,7 @@ const SYNC_EVERY_MS = 5 * 60000;
 const SAVE_MS = 400;
 const PAGE = 50;
 const CATCH_UP_PAGE = 200;
+const LINE_PAGES = 20; // of lines about a chat, at one go
 const REACH_PAGES = 30; // of history, to come to where a chat is unread
 const ASK_AGAIN_MS = 5000; // history that could not be had
 const NAMES_A_QUESTION = 100;
@@ -44,6 +47,7 @@ export class Engine {
     this.epoch = 0; // counts `ready`s: what belongs to an older one gives up
     this.held = null; // live frames, while a sync runs
     this.at = "";
+    this.lining = new Set(); // chats whose lines are being asked for
     this.asking = new Map(); // chats being described → {again, done}
     this.waitUntil = 0; // no sending before, after a nack
     this.endsAt = Infinity; // when the next message is over
@@ -64,6 +68,7 @@ export class Engine {
     if (this.stopped) return;
     this.can = new Set(config.capabilities);
     this.limits = config.limits ?? {};
+    this.model.lined = this.can.has("lines");
     this.model.pinnedChats = this.limits.pins ?? this.model.pinnedChats;
     const here = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     this.socket = new Socket([...new Set([config.wsUrl || here, here])], (bad) => this.session.token(bad), {
@@ -222,7 +227,7 @@ export class Engine {
       model.marked(f);
     } else if (f.t === "pinned") {
       model.pin(f);
-    } else if (f.t === "description" || f.t === "rights") {
+    } else if (f.t === "description" || f.t === "picture" || f.t === "rights") {
       model.rules(f);
     } else if (f.t === "blocked" || f.t === "unblocked") {
       model.block(f);
@@ -263,6 +268,7 @@ export class Engine {
     this.media.retry();
     this.drafts.ready();
     this.receipts();
+    this.#lines();
   }
 
   /**
@@ -345,6 +351,7 @@ export class Engine {
       // live frames go on; the next one will do
     }
     this.receipts();
+    this.#lines();
   }
 
   /** Ask the server what a chat is, one question at a time; what changes meanwhile is asked again. */
@@ -363,6 +370,7 @@ export class Engine {
       }
       this.asking.delete(chatId);
       this.changed();
+      if (chatId === this.openChat) this.#lines();
     })();
     return job.done;
   }
@@ -533,6 +541,44 @@ export class Engine {
     }
     chat.finding = false;
     this.changed();
+    this.#lines();
+  }
+
+  // Lines about a chat
+
+  /** Those that the open chat lacks. */
+  async #lines() {
+    const chat = this.model.chats.get(this.openChat);
+    if (!chat || !this.model.lined || this.lining.has(chat)) return;
+    this.lining.add(chat);
+    try {
+      for (let i = 0, asked; i < LINE_PAGES && !this.stopped && (asked = lacking(chat)); i++) {
+        const page = await this.#linePage(chat, asked);
+        const still = lacking(chat); // messages came, or were dropped
+        if (still?.after === asked.after && still.before === asked.before) this.model.lines(chat, asked, page);
+      }
+    } catch {
+      // asked again when something else is asked for
+    }
+    this.lining.delete(chat);
+    this.changed();
+  }
+
+  #linePage(chat, { after, before }) {
+    const query = `after=${after}&limit=${CATCH_UP_PAGE}${before === undefined ? "" : `&before=${before}`}`;
+    return this.session.insist("GET", `/api/chats/${chat.chatId}/lines?${query}`, undefined, 3);
+  }
+
+  /** Between two places, as messages that are looked at far above have them; none where they cannot be had. */
+  async #linesBetween(chat, after, before) {
+    const found = [];
+    for (let i = 0, to = before; i < LINE_PAGES && this.model.lined && to > after + 1; i++) {
+      const page = await this.#linePage(chat, { after, before: to }).catch(() => ({ lines: [] }));
+      found.unshift(...page.lines.map(lineOf));
+      if (!page.more || !page.lines.length) break;
+      to = page.lines[0].seq;
+    }
+    return found;
   }
 
   /** The message, and what stands around it. False when it is not there, or not any more. */
@@ -543,8 +589,10 @@ export class Engine {
     const [up, down] = await Promise.all([`before=${seq + 1}`, `after=${seq}`].map((q) => this.session.insist("GET", `${path}?${q}&limit=${PAGE}`, undefined, 3)));
     const found = up.messages.at(-1);
     if (found?.id !== id || found.gone) return false;
+    const around = [...up.messages, ...down.messages];
+    const lines = await this.#linesBetween(chat, up.more ? around[0].seq - 1 : 0, around.at(-1).seq + 1);
     chat.away = null;
-    this.model.aside(chat, [...up.messages, ...down.messages], down.more);
+    this.model.aside(chat, [...around, ...lines], down.more);
     this.model.shown(chat).all = !up.more;
     this.#expire();
     return true;
@@ -556,8 +604,10 @@ export class Engine {
     chat.loading = true;
     try {
       const { away } = chat;
-      const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?after=${away.messages.at(-1).seq}&limit=${CATCH_UP_PAGE}`, undefined, 3);
-      if (chat.away === away) this.model.aside(chat, page.messages, page.more);
+      const from = away.messages.at(-1).seq;
+      const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?after=${from}&limit=${CATCH_UP_PAGE}`, undefined, 3);
+      const lines = page.messages.length ? await this.#linesBetween(chat, from, page.messages.at(-1).seq + 1) : [];
+      if (chat.away === away) this.model.aside(chat, [...page.messages, ...lines], page.more);
     } catch {
       chat.notBefore = Date.now() + ASK_AGAIN_MS;
     } finally {
@@ -576,8 +626,9 @@ export class Engine {
       const before = this.model.oldest(chat);
       const query = before ? `before=${before}&limit=${limit}` : `limit=${limit}`;
       const page = await this.session.insist("GET", `/api/chats/${chat.chatId}/messages?${query}`, undefined, 3);
+      const lines = away && page.messages.length ? await this.#linesBetween(chat, page.more ? page.messages[0].seq - 1 : 0, before) : [];
       if (away && away !== chat.away) return false; // somewhere else by now
-      if (away) this.model.aside(chat, page.messages, true);
+      if (away) this.model.aside(chat, [...page.messages, ...lines], true);
       else for (const m of page.messages) this.model.message(m, false);
       this.model.quoting(chat, new Set(page.messages.map((m) => m.id)));
       this.#expire();
@@ -591,6 +642,7 @@ export class Engine {
       delete chat.loading;
       this.receipts();
       this.changed();
+      this.#lines();
     }
   }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What this device knows: chats, messages, ticks, names. Pure: no network, no storage, no DOM. Everything here may be told
 // twice and in any order: messages are known by id, cursors only grow.
-import { changedRights, marked, pinned, UNMARKED } from "./marks.js";
-import { above } from "./rank.js";
+import { marked, pinned, UNMARKED } from "./marks.js";
+import { above, came, cut } from "./rank.js";
 
 const PENDING_MAX = 200; // changes of messages that are not here
 const PINNED_CHATS = 5; // where the server does not say
@@ -26,6 +26,14 @@ const keptOf = (m) => ({
   expiresAt: m.expiresAt, gone: m.gone,
 });
 
+/** What is kept of a frame about the chat itself; a line of the server is the same frame. */
+export const lineOf = (f) => ({
+  id: `event-${f.chatId}-${f.seq}`, clientId: `event-${f.seq}`, chatId: f.chatId, seq: f.seq, from: f.by, type: "event", sentAt: f.at,
+  about: { member: "members", chat: f.members ? "began" : "renamed" }[f.t] ?? f.t, name: f.name, changes: f.changes, invitedBy: f.invitedBy, seconds: f.seconds,
+  rights: f.t === "rights" ? { send: f.send, info: f.info, add: f.add } : undefined,
+  removed: (f.t === "description" && !f.description) || (f.t === "picture" && !f.picture) || undefined,
+});
+
 export class Model {
   constructor(me) {
     this.me = me;
@@ -33,6 +41,7 @@ export class Model {
     this.people = new Map(); // userId → name
     this.pictures = new Map(); // userId → mediaId
     this.pinnedChats = PINNED_CHATS;
+    this.lined = false; // the server has lines about chats
     this.profile = {}; // what this user shows of himself, and to whom
     this.expiring = new Map(); // message that ends → its chat
     this.outbox = []; // own messages without a verdict, in the order of sending
@@ -67,13 +76,14 @@ export class Model {
         readHere: 0, // what was seen in this browser
         top: 0, // highest seq of others that this device holds
         all: false, // nothing older is on the server
+        lineSeq: 0, lineFrom: 0, lineTo: -1, // the last line about the chat; between which they are held, see lacking()
         except: [], // places of messages that stay at one tick: [{after, before}]
         blocked: false, blockSeq: 0, // by this user; as of this seq
         timer: 0, timerSeq: 0, // seconds that new messages stay; 0: for good
         draft: "", replyTo: null, // what is being written, and what it answers: {id, seq}
         kept: "", unsaved: false, // the draft that the server has; whether it has to be told of another
         spoke: 0, // highest seq of this user's messages: what he wrote before is no draft any more
-        marks: UNMARKED, pins: [], description: "", rights: null,
+        marks: UNMARKED, pins: [], description: "", picture: "", rights: null,
         away: null, // while something far above is looked at: {messages, ids, all}, see aside()
         messages: [], ids: new Map(), pending: [],
       };
@@ -127,7 +137,8 @@ export class Model {
     const last = this.lastOf(chat);
     if (c.lastMessage && (c.lastMessage.seq >= (chat.last?.seq ?? 0) || last?.gone)) this.#last(chat, c.lastMessage);
     if (chat.kind === "direct") chat.blocked = Boolean(c.blocked);
-    Object.assign(chat, { timer: c.timer ?? 0, pins: c.pins ?? [], description: c.description ?? "", rights: c.rights ?? null });
+    Object.assign(chat, { timer: c.timer ?? 0, pins: c.pins ?? [], description: c.description ?? "", picture: c.picture ?? "", rights: c.rights ?? null });
+    chat.lineSeq = Math.max(chat.lineSeq, c.lineSeq ?? 0);
     if (c.lastMessage?.from === this.me) chat.spoke = Math.max(chat.spoke, c.lastMessage.seq);
     if (c.marks) this.marks(chat, c.marks);
     this.#count(chat, c);
@@ -375,20 +386,37 @@ export class Model {
     return !held;
   }
 
-  /** A line in the chat about the chat itself. Only who is there when it happens is told. */
+  /** A frame about the chat itself. Where the server keeps such lines, and all before it are here, so are all up to it. */
   #event(f) {
     const chat = this.chat(f.chatId);
-    const id = `event-${f.seq}`;
-    if (chat.ids.has(id)) return;
-    const kept = {
-      id, clientId: id, chatId: f.chatId, seq: f.seq, from: f.by, type: "event", sentAt: f.at,
-      about: { member: "members", chat: f.members ? "began" : "renamed" }[f.t] ?? f.t, name: f.name, changes: f.changes, seconds: f.seconds, rights: f.rights,
-      removed: f.t === "description" && !f.description ? true : undefined,
-    };
-    chat.ids.set(id, kept);
+    if (this.lined && f.t === "chat" && f.members) return; // who was added is told the group; the line says by whom
+    this.#line(chat, f);
+    if (f.t === "pinned" || chat.lineTo < chat.lineSeq) return;
+    chat.lineSeq = Math.max(chat.lineSeq, f.seq);
+    chat.lineTo = chat.lineSeq;
+  }
+
+  #line(chat, f) {
+    const kept = lineOf(f);
+    if (chat.ids.has(kept.id)) return;
+    chat.ids.set(kept.id, kept);
     insert(chat.messages, kept);
-    this.dirty.messages.set(id, kept);
+    this.dirty.messages.set(kept.id, kept);
     this.#touch(chat, kept);
+    if (f.t === "rights") for (const m of chat.messages) if (m.about === "rights" && m.seq > kept.seq) this.news.messages.add(m); // what it changed
+  }
+
+  /** A page of lines about a chat, as it was asked for. */
+  lines(chat, asked, { lines, more }) {
+    for (const f of lines) this.#line(chat, f);
+    came(chat, asked, lines.map((f) => f.seq), more);
+    this.dirty.chats.add(chat);
+  }
+
+  /** Who may do what before this line; null: not known here. */
+  rightsBefore(m) {
+    const chat = this.chats.get(m.chatId);
+    return (chat && this.shown(chat).messages.findLast((k) => k.about === "rights" && k.seq < m.seq)?.rights) ?? null;
   }
 
   /** A `chat` frame: a group began or was renamed. */
@@ -434,20 +462,15 @@ export class Model {
     this.#touch(chat);
   }
 
-  /** `description`, `rights`: what the group says of itself, and who may do what in it. */
+  /** `description`, `picture`, `rights`: what the group shows of itself, and who may do what in it. */
   rules(f) {
     const chat = this.chat(f.chatId);
     const key = `${f.t}Seq`;
     if (f.seq <= (chat[key] ?? 0)) return;
     chat[key] = f.seq;
-    if (f.t === "rights") {
-      const rights = changedRights(chat, f);
-      if (Object.keys(rights).length) this.#event({ ...f, rights });
-      chat.rights = { send: f.send, info: f.info, add: f.add };
-    } else {
-      if (f.description !== chat.description) this.#event(f);
-      chat.description = f.description;
-    }
+    this.#event(f);
+    if (f.t === "rights") chat.rights = { send: f.send, info: f.info, add: f.add };
+    else chat[f.t] = f[f.t] ?? "";
     this.#touch(chat);
   }
 
@@ -633,7 +656,7 @@ export class Model {
   aside(chat, messages, more) {
     const away = (chat.away ??= { messages: [], ids: new Map(), all: false });
     for (const m of messages) {
-      const kept = this.find(chat, m.id) ?? keptOf(m);
+      const kept = this.find(chat, m.id) ?? (m.type === "event" ? m : keptOf(m));
       if (away.ids.has(m.id)) continue;
       away.ids.set(m.id, kept);
       insert(away.messages, kept);
@@ -649,6 +672,7 @@ export class Model {
       this.dirty.messages.set(m.id, m);
     }
     chat.all = away.all;
+    cut(chat);
     this.#touch(chat);
   }
 
@@ -662,5 +686,6 @@ export class Model {
     if (chat.messages.length <= keep) return;
     for (const m of chat.messages.splice(0, chat.messages.length - keep)) chat.ids.delete(m.id);
     chat.all = false;
+    cut(chat);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which part of a long list is drawn. Pure: numbers only.
+// Which part of a long list is drawn, and which lines about a chat are lacking. Pure: numbers only.
 
 export const ROWS_MAX = 200; // messages on the screen and around it
 const STEP = 100;
@@ -14,6 +14,31 @@ export function above(list, seq) {
     else high = middle;
   }
   return low;
+}
+
+/**
+ * Lines about a chat are held between its `lineFrom` and `lineTo`; there are some up to `lineSeq`, and they are shown from the
+ * first message on that is held. → what to ask for, {after, before?}: without `before` it pages forward, with it back. null: none lack.
+ */
+export function lacking(chat) {
+  if (!chat.all && !chat.messages.length) return null;
+  const from = chat.all ? 1 : chat.messages[0].seq;
+  if (chat.lineTo < 0) Object.assign(chat, { lineTo: chat.lineSeq, lineFrom: chat.lineSeq + 1 });
+  if (chat.lineSeq > chat.lineTo) return { after: Math.max(chat.lineTo, from - 1) };
+  return from < chat.lineFrom ? { after: from - 1, before: chat.lineFrom } : null;
+}
+
+/** A page came for what `lacking` said: where it stood, and whether there are more. */
+export function came(chat, { after, before }, seqs, more) {
+  if (before === undefined) chat.lineTo = more && seqs.length ? seqs.at(-1) : Math.max(chat.lineSeq, chat.lineTo, seqs.at(-1) ?? 0);
+  else chat.lineFrom = more && seqs.length ? seqs[0] : after + 1;
+}
+
+/** The beginning of what was held is held no more. */
+export function cut(chat) {
+  const first = chat.messages[0]?.seq ?? Infinity;
+  if (first > chat.lineTo) chat.lineTo = -1;
+  else chat.lineFrom = Math.max(chat.lineFrom, first);
 }
 
 /**

@@ -75,7 +75,7 @@ export class Row {
   update(m) {
     this.m = m;
     if (m.type === "event") {
-      this.engine.wantNames([m.from, ...(m.changes ?? []).map((c) => c.userId)]);
+      this.engine.wantNames([m.from, m.invitedBy, ...(m.changes ?? []).map((c) => c.userId)]);
       return put(this.e, eventWords(this.model, m));
     }
     const { e } = this;

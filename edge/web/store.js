@@ -2,6 +2,8 @@
 // What survives a reload, in IndexedDB, one database a user. A cursor is written in one transaction with all that
 // came before it, so that it never promises more than is there. Several tabs may write: everything is keyed by id.
 
+import { cut } from "./rank.js";
+
 export const KEPT_A_CHAT = 200; // messages; older ones come from the server when asked for
 const KEPT_CHATS = 500;
 const KEPT_PEOPLE = 5000;
@@ -71,7 +73,7 @@ export class Store {
     for (const d of drafts) Object.assign(model.chat(d.chatId), { draft: d.text, replyTo: d.replyTo ?? null, unsaved: Boolean(d.unsaved) });
     for (const m of messages) {
       const chat = model.chats.get(m.chatId);
-      if (!chat || chat.ids.has(m.id)) continue;
+      if (!chat || chat.ids.has(m.id) || /^event-\d+$/.test(m.id)) continue; // older versions kept one line of all chats under an id
       chat.ids.set(m.id, m);
       chat.messages.push(m);
       if (m.expiresAt && !m.gone) model.expiring.set(m, chat);
@@ -98,6 +100,7 @@ export class Store {
         chat.ids.delete(m.id);
         surplus.push(m.id);
       }
+      cut(chat);
     });
     return surplus;
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What people read: names, times, the one line that stands for a message, and what codes of the server mean.
 
+import { changedRights } from "./marks.js";
+
 export const STATES = { off: "No connection, trying again…", connecting: "Connecting…", syncing: "Catching up…", on: "Online" };
 export const TICKS = { none: "🕓", sent: "✓", delivered: "✓✓", read: "✓✓" };
 export const TICK_WORDS = { none: "Waiting to be sent", sent: "Sent", delivered: "Delivered", read: "Read" };
@@ -105,17 +107,23 @@ export function eventWords(model, m) {
   if (m.about === "timer") return m.seconds ? `${who} turned on disappearing messages: new ones vanish after ${timerWords(m.seconds)}` : `${who} turned off disappearing messages`;
   if (m.about === "pinned") return `${who} pinned a message`;
   if (m.about === "description") return m.removed ? `${who} removed the description` : `${who} changed the description`;
-  if (m.about === "rights") return Object.entries(m.rights).map(([right, whose]) => `${who} let ${whose === "everyone" ? "everyone" : "only admins"} ${RIGHT_WORDS[right]}`).join(". ");
+  if (m.about === "picture") return m.removed ? `${who} removed the group's picture` : `${who} changed the group's picture`;
+  if (m.about === "rights") {
+    const changed = Object.entries(changedRights({ rights: model.rightsBefore(m) }, m.rights));
+    return changed.map(([right, whose]) => `${who} let ${whose === "everyone" ? "everyone" : "only admins"} ${RIGHT_WORDS[right]}`).join(". ") || `${who} changed who can do what`;
+  }
   if (m.about === "began") return `${who} started the group “${m.name}”`;
   if (m.about === "renamed") return `${who} renamed the group to “${m.name}”`;
   const lines = new Map();
   for (const { userId, change } of m.changes) {
-    const verb = userId === m.from && change === "remove" ? "left" : change;
+    const self = userId === m.from;
+    const verb = (self && { remove: "left", add: "joined" }[change]) || (m.invitedBy && change === "add" ? "let" : change);
     lines.set(verb, [...(lines.get(verb) ?? []), name(userId)]);
   }
   const all = new Intl.ListFormat("en");
   return [...lines].map(([verb, names]) => ({
     add: `${who} added ${all.format(names)}`, remove: `${who} removed ${all.format(names)}`, left: `${who} left`,
+    joined: m.invitedBy ? `${who} joined by a link that ${name(m.invitedBy)} made` : `${who} joined`, let: `${who} let ${all.format(names)} in`,
     promote: `${who} made ${all.format(names)} admin`, demote: `${all.format(names)}: no admin any more`, make_owner: `${all.format(names)}: owner now`,
   })[verb] ?? verb).join(". ");
 }

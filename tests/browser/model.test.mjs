@@ -3,10 +3,10 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Model } from "../../edge/web/model.js";
-import { ROWS_MAX, Rows } from "../../edge/web/rank.js";
+import { lacking, ROWS_MAX, Rows } from "../../edge/web/rank.js";
 import { Receipts } from "../../edge/web/receipts.js";
 import { places } from "../../edge/web/search.js";
-import { beginning, dayWords, initials, isLong, parts } from "../../edge/web/words.js";
+import { beginning, dayWords, eventWords, initials, isLong, parts } from "../../edge/web/words.js";
 
 const ME = "me";
 const chatId = "c";
@@ -282,4 +282,87 @@ test("what was found is marked where it stands, without case and accents, at the
   assert.deepEqual(found("e\u0301te\u0301 🙂 ＡＢＣ", "été", "abc"), ["e\u0301te\u0301", "ＡＢＣ"]);
   assert.deepEqual(found("今日は東京", "東京"), ["東京"]);
   assert.deepEqual(found("aaa aa", "a", "aa"), ["aa", "aa"]);
+});
+
+/** A server with these lines: what `lacking` asks for is answered in pages of three; → how often was asked. */
+function fetchLines(model, chat, all) {
+  for (let n = 0; ; n++) {
+    const asked = lacking(chat);
+    if (!asked) return n;
+    assert.ok(n < 20, JSON.stringify(asked));
+    const found = all.filter((f) => f.seq > asked.after && f.seq < (asked.before ?? Infinity));
+    const page = asked.before === undefined ? found.slice(0, 3) : found.slice(-3);
+    model.lines(chat, asked, { lines: page, more: found.length > page.length });
+  }
+}
+
+const renamed = (seq) => ({ t: "chat", chatId, seq, by: "ben", at: seq, name: `name ${seq}` });
+const eventSeqs = (chat) => chat.messages.filter((m) => m.type === "event").map((m) => m.seq);
+
+test("lines are fetched from the first message that is held on, each once, whatever was told live", () => {
+  const model = new Model(ME);
+  model.lined = true;
+  const all = [1, 2, 3, 4, 21, 22, 23, 24, 25, 31, 40].map(renamed);
+  const told = { chatId, kind: "group", name: "g", role: "member", lineSeq: 31 };
+  const chat = model.describe(told);
+  assert.equal(lacking(chat), null, "nothing is shown");
+  for (const seq of [20, 26, 30]) model.message(message(seq), false);
+  assert.equal(fetchLines(model, chat, all.slice(0, -1)), 2);
+  assert.deepEqual(eventSeqs(chat), [21, 22, 23, 24, 25, 31]);
+  model.group(all.at(-1));
+  assert.equal(lacking(chat), null, "one that came live is not asked for");
+  model.describe({ ...told, lineSeq: 40 });
+  assert.equal(lacking(chat), null);
+  model.message(message(10), false);
+  model.message(message(5), false);
+  chat.all = true;
+  fetchLines(model, chat, all);
+  assert.deepEqual(eventSeqs(chat), all.map((f) => f.seq));
+  model.describe({ ...told, lineSeq: 52 }); // this device was away
+  model.group(renamed(52));
+  all.push(...[50, 51, 52].map(renamed));
+  fetchLines(model, chat, all);
+  assert.deepEqual(eventSeqs(chat), all.map((f) => f.seq));
+  model.trim(chat, 4);
+  assert.deepEqual([eventSeqs(chat), lacking(chat)], [[40, 50, 51, 52], null]);
+  for (const seq of [60, 61]) model.message(message(seq), false);
+  model.trim(chat, 2);
+  model.describe({ ...told, lineSeq: 62 });
+  all.push(renamed(62));
+  fetchLines(model, chat, all);
+  assert.deepEqual(eventSeqs(chat), [62], "nothing below what is held");
+});
+
+test("a line of the server and the frame of it say the same; of who came only the line says by whom", () => {
+  const model = new Model(ME);
+  model.lined = true;
+  const chat = model.describe({ chatId, kind: "group", name: "g", role: "member", lineSeq: 2 });
+  for (const [userId, name] of [["ana", "Ana"], ["ben", "<b>Ben</b>"]]) model.named(userId, name);
+  chat.all = true;
+  const frame = { chatId, by: "ana", at: 1 };
+  model.group({ ...frame, t: "chat", seq: 2, name: "g", members: [{ userId: ME, role: "member" }] });
+  assert.deepEqual(eventSeqs(chat), []);
+  const set = (seq, more) => ({ ...frame, t: "rights", seq, send: "everyone", info: "admins", add: "admins", ...more });
+  const lines = [
+    { ...frame, t: "member", seq: 2, changes: [{ userId: ME, change: "add" }] },
+    set(3, { send: "admins" }), set(4, { send: "admins", add: "everyone" }), set(5),
+    { ...frame, t: "member", seq: 6, by: "ben", changes: [{ userId: "ben", change: "add" }], invitedBy: ME },
+    { ...frame, t: "member", seq: 7, changes: [{ userId: "ben", change: "add" }], invitedBy: ME },
+    { ...frame, t: "picture", seq: 8, picture: "p" }, { ...frame, t: "picture", seq: 9 },
+  ];
+  model.rules(lines[2]);
+  const words = () => chat.messages.map((m) => eventWords(model, m));
+  assert.deepEqual(words(), ["Ana let only admins send messages. Ana let everyone add people"]);
+  fetchLines(model, chat, lines);
+  model.describe({ chatId, kind: "group", name: "g", lineSeq: 9 });
+  fetchLines(model, chat, lines);
+  assert.deepEqual(words(), [
+    "Ana added you", "Ana let only admins send messages", "Ana let everyone add people", "Ana let everyone send messages. Ana let only admins add people",
+    "<b>Ben</b> joined by a link that you made", "Ana let <b>Ben</b> in", "Ana changed the group's picture", "Ana removed the group's picture",
+  ]);
+  const other = new Model(ME);
+  const far = other.describe({ chatId: "far", kind: "group", name: "h", lineSeq: 2 });
+  far.all = true;
+  fetchLines(other, far, [{ ...renamed(2), chatId: "far" }]);
+  assert.notEqual(far.messages[0].id, chat.messages[0].id, "lines of two chats are two, also where they are kept");
 });

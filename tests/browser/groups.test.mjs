@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Groups as people live with them: what happened in one, on every device.
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { axe, call, launch, Person, userOf } from "./lib.mjs";
+
+const run = String(Date.now()).slice(-6);
+const ana = new Person("Ana", `+4915557${run}1`);
+const ben = new Person("Ben <b>&", `+4915557${run}2`, { viewport: { width: 320, height: 640 } });
+const laptop = new Person("Ben again", ben.phone);
+const people = [ana, ben, laptop];
+const GROUP = "Hikers <i>&amp;";
+let browser;
+let chatId;
+let token; // Ana's
+
+before(async () => {
+  browser = await launch();
+  await Promise.all(people.map((p) => p.open(browser)));
+  await Promise.all([ana, ben].map((p) => p.signIn()));
+  await ana.page.fill("#group-name", GROUP);
+  await ana.page.fill("#group-members", ben.phone);
+  await ana.action("new-group").click();
+  await ana.page.waitForFunction((name) => document.querySelector("#chat-name").textContent === name, GROUP);
+  chatId = await ana.page.evaluate(() => location.hash.slice(1));
+  token = await ana.page.evaluate(() => JSON.parse(localStorage.getItem("chasqui.session")).accessToken);
+});
+
+after(async () => {
+  await browser?.close();
+  for (const p of people) for (const w of [p.rest, p.ws]) w?.close();
+});
+
+/** On a narrow screen, too, where the list is hidden. */
+const online = (p, yes) => p.page.waitForSelector(`#connection[data-state="${yes ? "on" : "off"}"]`, { state: "attached" });
+const events = (p) => p.page.locator("#messages .event").allTextContents();
+const event = (p, text) => p.page.locator("#messages .event", { hasText: text }).last().waitFor();
+
+test("what happened in a group stands between its messages: after a reload, for who was away, and on a new device", async () => {
+  const change = (method, path, body) => call(method, `/api/chats/${chatId}${path}`, body, token);
+  const member = `/members/${await userOf(ben)}`;
+  await ana.say("before all");
+  await ben.enter(GROUP);
+  await ben.sees("before all");
+  await change("PUT", "/rights", { info: "everyone" });
+  await event(ben, "Ana let everyone edit the group's info");
+  ben.rest.cut();
+  ben.ws.cut();
+  await online(ben, false);
+  await change("PUT", member, { role: "admin" });
+  await change("PUT", "/rights", { send: "admins" });
+  await change("PATCH", "", { name: `${GROUP} 2` });
+  await ana.say("in between");
+  await ana.sees("in between");
+  await change("PATCH", "", { name: GROUP });
+  await event(ana, `You renamed the group to “${GROUP}”`);
+  ben.rest.mend();
+  ben.ws.mend();
+  await online(ben, true);
+  await event(ben, `Ana renamed the group to “${GROUP}”`);
+  const words = (who, you) => [
+    `${who} started the group “${GROUP}”`, `${who} let everyone edit the group's info`, `${who} made ${you} admin`, `${who} let only admins send messages`,
+    `${who} renamed the group to “${GROUP} 2”`, `${who} renamed the group to “${GROUP}”`,
+  ];
+  assert.deepEqual(await events(ben), words("Ana", "you"));
+  await ben.page.reload();
+  await online(ben, true);
+  await event(ben, "started the group");
+  assert.deepEqual(await events(ben), words("Ana", "you"));
+  await laptop.signIn();
+  await laptop.enter(GROUP);
+  await event(laptop, "started the group");
+  assert.deepEqual(await events(laptop), words("Ana", "you"));
+  assert.deepEqual(await events(ana), words("You", ben.name));
+  const order = await laptop.page.locator("#messages > li:not(.day)").evaluateAll((rows) => rows.map((row) => row.querySelector(".text")?.textContent ?? row.className));
+  assert.deepEqual(order, ["event", "before all", "event", "event", "event", "event", "in between", "event"]);
+  await change("DELETE", member);
+  await event(ben, "Ana removed you");
+  await change("POST", "/members", { add: [await userOf(ben)] });
+  await event(ben, "Ana added you");
+  await axe(ben, "lines");
+  await axe(laptop, "lines");
+});
+
+test("nothing went wrong in any window", () => {
+  for (const p of people) assert.deepEqual(p.errors, [], p.name);
+});
