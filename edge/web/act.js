@@ -13,8 +13,10 @@ import { errorWords, preview, REACTIONS, titleOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const MINUTE_MS = 60000;
+const JOIN = /^#join\/([0-9a-f-]{36})\/([\w-]{1,64})$/; // the link of a group
 const LOAD_AGAIN_MS = 30000; // a part that the screen wants by itself
 const SCREENS = { // rarely needed: loaded then
+  invites: () => import("./invites.js"),
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
   search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"), select: () => import("./select.js"),
 };
@@ -47,6 +49,7 @@ export class Act {
   // Moving about: the open chat is in the address, so that reload and the back button know it
 
   route() {
+    if (location.hash.startsWith("#join/")) this.#safely(() => this.#joinLink())();
     const chatId = location.hash.slice(1);
     const before = this.engine.openChat;
     this.view.editing = null;
@@ -56,6 +59,14 @@ export class Act {
     this.drawUploads();
     if (this.chat && canHover()) $("composer").focus();
     else if (before && !this.chat) requestAnimationFrame(() => this.view.list.item(before)?.focus());
+  }
+
+  /** Somebody came by the link of a group. Its secret does not stay in the address. */
+  async #joinLink() {
+    const [, chatId, secret] = JOIN.exec(location.hash) ?? [];
+    history.replaceState(null, "", location.pathname + location.search);
+    if (!chatId) throw new ApiError(0, "no_link", "This link is not whole. Copy all of it.", 0);
+    await (await this.screen("invites")).join(chatId, secret);
   }
 
   open(chatId) {
@@ -250,6 +261,7 @@ export class Act {
     const act = this.#safely;
     const direct = chat.kind === "direct";
     const entries = [{ text: direct ? "Contact info" : "Group info", run: act(() => this.#open("info")) }];
+    if (!direct && engine.can.has("invites") && may(chat, "add")) entries.push({ text: "Invite links", run: act(() => this.#open("invites")) });
     if (engine.can.has("search")) entries.push({ text: "Search in this chat", run: act(() => this.#open("search", "inside")) });
     if (!chat.left) entries.push({ text: isMuted(chat) ? "Unmute" : "Mute", run: act(() => this.#open("menus", "mute")) });
     if (engine.can.has("marks") && !chat.left) {
@@ -346,6 +358,7 @@ export class Act {
     "chat-menu": (b) => this.#chatMenu(b),
     back: () => this.close(),
     info: () => this.#open("info"),
+    invites: () => this.#open("invites"),
     block: () => this.block(),
     unblock: () => this.unblock(),
     fold: (b) => b.closest(".message").row.unfold(),

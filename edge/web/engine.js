@@ -229,6 +229,9 @@ export class Engine {
       model.pin(f);
     } else if (f.t === "description" || f.t === "picture" || f.t === "rights") {
       model.rules(f);
+      if (f.t === "rights") this.#describe(f.chatId); // who asks to be let in is told to those who may add
+    } else if (f.t === "request") {
+      model.request(f);
     } else if (f.t === "blocked" || f.t === "unblocked") {
       model.block(f);
       this.looks.blocked(f.chatId);
@@ -385,6 +388,12 @@ export class Engine {
         await sleep(e.retryAfterMs + backoff(i, 300, 3000));
       }
     }
+  }
+
+  /** A chat that this user came into just now. */
+  async meet(chatId) {
+    await this.#describe(chatId);
+    if (!this.model.chats.get(chatId)?.known) throw new ApiError(503, "unavailable", "", 0);
   }
 
   // Receipts

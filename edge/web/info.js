@@ -47,7 +47,7 @@ export class Screen {
   #key(chat) {
     const { model } = this;
     const members = chat.members?.map((m) => [m, nameOf(model, m.userId), model.pictures.get(m.userId)]);
-    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, chat.description, chat.rights, this.#about, model.pictures.get(chat.peer), members]);
+    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, chat.description, chat.rights, chat.requests, this.#about, model.pictures.get(chat.peer), members]);
   }
 
   /** Only what changed; `now`: it is about to be opened. */
@@ -70,6 +70,8 @@ export class Screen {
     put($("info-timer"), chat.timer ? timerWords(chat.timer) : TIMERS[0]);
     hide($("rename-form"), direct || !may(chat, "info"));
     hide($("add-form"), direct || !may(chat, "add"));
+    hide($("info-invites"), direct || !may(chat, "add") || !can("invites"));
+    put($("info-asking"), chat.requests ? `${chat.requests} asking` : "");
     for (const id of ["members", "members-title"]) hide($(id), direct);
     hide($("info-description"), direct || chat.left || !can("descriptions") || !(chat.description || may(chat, "info")));
     $("description-text").replaceChildren(...linked(parts(chat.description)));

@@ -41,6 +41,7 @@ export class Model {
     this.people = new Map(); // userId → name
     this.pictures = new Map(); // userId → mediaId
     this.pinnedChats = PINNED_CHATS;
+    this.answered = new Map(); // chatId → true: this user asked to be let in, and is not let in
     this.lined = false; // the server has lines about chats
     this.profile = {}; // what this user shows of himself, and to whom
     this.expiring = new Map(); // message that ends → its chat
@@ -83,7 +84,7 @@ export class Model {
         draft: "", replyTo: null, // what is being written, and what it answers: {id, seq}
         kept: "", unsaved: false, // the draft that the server has; whether it has to be told of another
         spoke: 0, // highest seq of this user's messages: what he wrote before is no draft any more
-        marks: UNMARKED, pins: [], description: "", picture: "", rights: null,
+        marks: UNMARKED, pins: [], description: "", picture: "", rights: null, requests: 0,
         away: null, // while something far above is looked at: {messages, ids, all}, see aside()
         messages: [], ids: new Map(), pending: [],
       };
@@ -137,7 +138,7 @@ export class Model {
     const last = this.lastOf(chat);
     if (c.lastMessage && (c.lastMessage.seq >= (chat.last?.seq ?? 0) || last?.gone)) this.#last(chat, c.lastMessage);
     if (chat.kind === "direct") chat.blocked = Boolean(c.blocked);
-    Object.assign(chat, { timer: c.timer ?? 0, pins: c.pins ?? [], description: c.description ?? "", picture: c.picture ?? "", rights: c.rights ?? null });
+    Object.assign(chat, { timer: c.timer ?? 0, pins: c.pins ?? [], description: c.description ?? "", picture: c.picture ?? "", rights: c.rights ?? null, requests: c.requests ?? 0 });
     chat.lineSeq = Math.max(chat.lineSeq, c.lineSeq ?? 0);
     if (c.lastMessage?.from === this.me) chat.spoke = Math.max(chat.spoke, c.lastMessage.seq);
     if (c.marks) this.marks(chat, c.marks);
@@ -471,6 +472,25 @@ export class Model {
     this.#event(f);
     if (f.t === "rights") chat.rights = { send: f.send, info: f.info, add: f.add };
     else chat[f.t] = f[f.t] ?? "";
+    this.#touch(chat);
+  }
+
+  /** A `request` frame: somebody asks to be let in, or does not any more. */
+  request(f) {
+    if (f.userId === this.me) {
+      if (f.open) this.answered.delete(f.chatId);
+      else if (f.by !== this.me) this.answered.set(f.chatId, true);
+      return;
+    }
+    const chat = this.chats.get(f.chatId);
+    if (!chat || f.seq <= (chat.requestSeq ?? 0)) return;
+    chat.requestSeq = f.seq;
+    this.asks(chat, chat.requests + (f.open ? 1 : -1));
+  }
+
+  /** So many ask to be let in. */
+  asks(chat, n) {
+    chat.requests = Math.max(0, n);
     this.#touch(chat);
   }
 

@@ -74,6 +74,9 @@ export class View {
     hide($("chat-timer"), !chat.timer);
     put($("chat-timer-short"), chat.timer ? shortTimer(chat.timer) : "");
     put($("chat-timer-long"), chat.timer ? `New messages vanish after ${timerWords(chat.timer)}` : "");
+    const asking = chat.kind === "group" && may(chat, "add") ? chat.requests : 0;
+    hide($("asking"), !asking);
+    put($("asking"), asking === 1 ? "1 person asks to join" : `${asking} people ask to join`);
     const silent = !chat.left && !may(chat, "send");
     hide($("send-form"), chat.left || chat.blocked || silent);
     hide($("not-allowed"), !silent);

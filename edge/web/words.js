@@ -25,6 +25,10 @@ const CODES = {
   too_many_pins: "You pinned as many chats as you can. Unpin one first.",
   too_many_stars: "You starred as many messages as you can. Take a star back first.",
   too_many_members: "A group cannot have so many members.",
+  too_many_uses: "As many people as may have joined by that link. Make another one, or add them by number.",
+  too_many_invites: "The group has as many links as it can. Revoke one first.",
+  too_many_requests: "Too many ask to be let in at the moment. Try again later.",
+  too_many_groups: "You are in as many groups as you can. Leave one first.",
   too_large: "That is more than the server takes.",
   conflict: "Something else was chosen meanwhile. Look at it again.",
   unauthorized: "You are signed out.",
@@ -70,6 +74,8 @@ export function dayWords(ms) {
   return (ago > 300 || ago < 0 ? oldDay : dayName).format(ms);
 }
 
+/** A day and a time that are to come. */
+export const until = (ms) => `${shortDay.format(ms)}, ${clock.format(ms)}`;
 export const when = (ms) => (ms ? (dayOf(ms) === dayOf(Date.now()) ? clock : shortDay).format(ms) : "");
 export const bytes = (n) => (n < 1024 ? `${n} B` : n < 1 << 20 ? `${Math.round(n / 1024)} KB` : `${Math.round(n / (1 << 17)) / 8} MB`.replace(/(\.\d)\d*/, "$1"));
 export const reason = (code) => REASONS[code] ?? code;

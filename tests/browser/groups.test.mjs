@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Groups as people live with them: what happened in one, on every device.
+// Groups as people live with them: what happened in one, on every device; links by which others join.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { axe, call, launch, Person, userOf } from "./lib.mjs";
@@ -8,7 +8,8 @@ const run = String(Date.now()).slice(-6);
 const ana = new Person("Ana", `+4915557${run}1`);
 const ben = new Person("Ben <b>&", `+4915557${run}2`, { viewport: { width: 320, height: 640 } });
 const laptop = new Person("Ben again", ben.phone);
-const people = [ana, ben, laptop];
+const cora = new Person("Cora", `+4915557${run}3`, { viewport: { width: 320, height: 640 } });
+const people = [ana, ben, laptop, cora];
 const GROUP = "Hikers <i>&amp;";
 let browser;
 let chatId;
@@ -80,6 +81,72 @@ test("what happened in a group stands between its messages: after a reload, for 
   await event(ben, "Ana added you");
   await axe(ben, "lines");
   await axe(laptop, "lines");
+});
+
+test("links: made, shown to whoever opens one, and asked by; who may add lets in or refuses; over when revoked", async () => {
+  const { page } = ana;
+  const lastLink = () => page.locator("#invite-list .address").first().textContent();
+  const openLink = (p, address) => p.page.goto(address.replace(/:\d+/, `:${p.rest.port}`));
+  await ben.action("chat-menu").click();
+  await ben.page.locator("#menu button", { hasText: "Group info" }).waitFor();
+  assert.equal(await ben.page.locator("#menu button", { hasText: "Invite links" }).count(), 0, "he may not add");
+  await ben.page.keyboard.press("Escape");
+  await ana.action("chat-menu").click();
+  await ana.choose("Invite links");
+  await page.locator("#invite-list", { hasText: "There are no links." }).waitFor();
+  await page.check("#invite-approval");
+  await page.selectOption("#invite-uses", "10");
+  await page.click("#invite-form .primary");
+  await page.locator("#invite-list li", { hasText: "0 of 10 joined" }).filter({ hasText: "an admin lets them in" }).waitFor();
+  const approved = await lastLink();
+  await page.keyboard.press("Escape");
+
+  await openLink(cora, approved); // not signed in yet
+  await cora.signIn();
+  await cora.page.locator("#join-name", { hasText: GROUP }).waitFor();
+  await cora.page.locator("#join-count", { hasText: "2 members" }).waitFor();
+  assert.equal(await cora.page.evaluate(() => location.hash), "", "the secret does not stay in the address");
+  await cora.page.locator("#join-go", { hasText: "Ask to join" }).click();
+  await cora.page.locator("#join-text", { hasText: "You asked to be let in" }).waitFor();
+  await page.locator("#asking", { hasText: "1 person asks to join" }).click();
+  const asks = page.locator("#asking-list li", { hasText: "Cora" });
+  await asks.waitFor();
+  await axe(ana, "invites");
+  await asks.locator("button", { hasText: "Refuse" }).click();
+  await page.locator("#asking").waitFor({ state: "hidden" });
+  await cora.page.locator("#join-text", { hasText: "You were not let in." }).waitFor();
+  await openLink(cora, approved);
+  await cora.page.click("#join-go");
+  await axe(cora, "join-asked");
+  await asks.locator("button", { hasText: "Let in" }).click();
+  await cora.page.locator("#join-open").click();
+  await cora.page.locator("#chat-name", { hasText: GROUP }).waitFor();
+  await event(cora, "Ana let you in");
+  await event(ben, "Ana let Cora in");
+
+  await cora.action("info").click();
+  await cora.page.click('#info [data-action="leave"]');
+  await cora.answer(true);
+  await cora.page.waitForSelector("#not-member:not([hidden])");
+  await page.selectOption("#invite-uses", "1");
+  await page.selectOption("#invite-time", "");
+  await page.uncheck("#invite-approval");
+  await page.click("#invite-form .primary");
+  await page.locator("#invite-list li", { hasText: "0 of 1 joined" }).waitFor();
+  const open = await lastLink();
+  await openLink(cora, open);
+  await axe(cora, "join");
+  await cora.page.locator("#join-go", { hasText: /^Join$/ }).click();
+  await event(cora, "You joined by a link that Ana made");
+  await event(ana, "Cora joined by a link that you made");
+  await openLink(cora, open);
+  await cora.page.locator("#join-text", { hasText: "does not work any more" }).waitFor(); // one has joined by it
+  await page.locator("#invite-list li", { hasText: "of 10 joined" }).locator("button", { hasText: "Revoke" }).click();
+  await ana.answer(true);
+  await page.locator("#invites-said", { hasText: "Revoked" }).waitFor();
+  await openLink(cora, approved);
+  await cora.page.locator("#join-text", { hasText: "does not work any more" }).waitFor();
+  await page.keyboard.press("Escape");
 });
 
 test("nothing went wrong in any window", () => {
