@@ -32,12 +32,20 @@ struct leaver {
     int64_t restored_ms;   /* of the next look for accounts that came back; monotonic */
 };
 
-/* $2: one more than are left in one look. */
+/* $2: one more than are left in one look. The others of direct chats are told once the view shows him as
+ * deleted: a chat that a sync brings for it shows it too. */
 static const char sql_look[] =
-    "SELECT w.id, u.deleted_at IS NOT NULL, g.chat_id FROM unnest($1::uuid[]) w(id) "
-    "LEFT JOIN view.users u ON u.user_id = w.id LEFT JOIN LATERAL (SELECT i.chat_id "
+    "SELECT w.id, u.deleted_at IS NOT NULL, g.chat_id, g.peer FROM unnest($1::uuid[]) w(id) "
+    "LEFT JOIN view.users u ON u.user_id = w.id LEFT JOIN LATERAL (SELECT i.chat_id, "
+    "CASE WHEN c.kind = 0 THEN (SELECT p.user_id FROM view.members p WHERE p.part = i.part "
+    "AND p.chat_id = i.chat_id AND p.user_id <> w.id LIMIT 1) END AS peer "
     "FROM view.members i JOIN view.chats c USING (part, chat_id) WHERE i.user_id = w.id "
-    "AND i.left_seq IS NULL AND c.kind = 1 LIMIT $2) g ON true ORDER BY w.id";
+    "AND CASE WHEN c.kind = 1 THEN i.left_seq IS NULL ELSE u.deleted_at IS NOT NULL "
+    /* of his stays in it one; he may block the other */
+    "AND NOT EXISTS (SELECT 1 FROM view.members o WHERE o.part = i.part AND o.chat_id = i.chat_id "
+    "AND o.user_id = w.id AND o.joined_seq < i.joined_seq) "
+    "AND NOT EXISTS (SELECT 1 FROM view.endings e WHERE e.part = i.part AND e.chat_id = i.chat_id "
+    "AND e.user_id = w.id) END LIMIT $2) g ON true ORDER BY w.id";
 
 static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
                       enum cq_status st)
@@ -84,6 +92,22 @@ static void tell_deleted(struct leaver *leaver, const struct deleted_account *ac
     note_submit(leaver, ingest_user(leaver->ingest, &action, 0, &field));
 }
 
+/* Those who are in the chat with him are told. `peer` is zero in a group. */
+static void tell_chat(struct leaver *leaver, struct cq_id user, struct cq_id chat,
+                      struct cq_id peer)
+{
+    const char *field = "";
+    struct chat_action action = { .chat_id = chat,
+                                  .user_id = user,
+                                  .client_id = span_str("account-deleted"),
+                                  .at_ms = clock_wall_ms(),
+                                  .has_peer = !id_is_zero(peer),
+                                  .peer = peer,
+                                  .action.kind = CHAT_ACTION_ACCOUNT_ENDED };
+
+    note_submit(leaver, ingest_chat(leaver->ingest, &action, 0, &field));
+}
+
 /* As if its user left: the heir rule decides who owns it then. */
 static void leave_group(struct leaver *leaver, struct cq_id user, struct cq_id chat)
 {
@@ -128,7 +152,12 @@ static int do_account(struct leaver *leaver, const struct deleted_account *accou
     for (; i < pg_rows(rows) && id_eq(pg_uuid(rows, i, 0), account->user); i++) {
         if (pg_null(rows, i, 2) || groups++ == LEAVER_GROUPS_MAX || !connect_log(leaver))
             continue;
-        leave_group(leaver, account->user, pg_uuid(rows, i, 2));
+        if (pg_null(rows, i, 3)) {
+            tell_chat(leaver, account->user, pg_uuid(rows, i, 2), (struct cq_id){ 0 });
+            leave_group(leaver, account->user, pg_uuid(rows, i, 2));
+        } else {
+            tell_chat(leaver, account->user, pg_uuid(rows, i, 2), pg_uuid(rows, i, 3));
+        }
     }
     *ret_more = groups > LEAVER_GROUPS_MAX;
     return i;

@@ -298,6 +298,8 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
     else if (event->event.kind == CHAT_EVENT_POLL_CLOSED)
         ret->content =
             change_fingerprint(event, closed->message_id, closed->message_seq, span_of(NULL, 0));
+    else if (event->event.kind == CHAT_EVENT_ACCOUNT_ENDED)
+        ret->content = change_fingerprint(event, (struct cq_id){ 0 }, 0, span_of(NULL, 0));
     else
         return false;
     return true;
@@ -338,8 +340,7 @@ enum cq_status chat_restore_event(struct chat_state *s, const struct chat_event 
     return chat_dedupe_entry(event, log_ms, &entry) ? dedupe_add(&s->dedupe, &entry) : CQ_OK;
 }
 
-/* The id of a direct chat is derived from its two users: that is the proof of membership. */
-static bool is_pair(struct cq_id chat, struct cq_id user, struct cq_id peer)
+bool chat_is_pair(struct cq_id chat, struct cq_id user, struct cq_id peer)
 {
     return !id_eq(peer, user) && id_eq(chat, chat_id_direct(user, peer));
 }
@@ -355,7 +356,7 @@ const char *chat_refusal(const struct chat_step *step)
 {
     const struct chat_action *a = step->action;
 
-    return a->has_peer && is_pair(a->chat_id, a->user_id, a->peer) ? "forbidden" : "not_found";
+    return a->has_peer && chat_is_pair(a->chat_id, a->user_id, a->peer) ? "forbidden" : "not_found";
 }
 
 struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st)
@@ -365,7 +366,7 @@ struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_sta
 
     *ret_st = CQ_OK;
     if (a->has_peer) {
-        if (!is_pair(a->chat_id, a->user_id, a->peer) ||
+        if (!chat_is_pair(a->chat_id, a->user_id, a->peer) ||
             !chat_pair_has(step->state, a->chat_id, a->user_id, step->seq))
             return NULL;
         to = ARENA_ARRAY(step->arena, struct cq_id, 2);
@@ -544,7 +545,7 @@ static bool receipt_allowed(const struct chat_step *step, const struct receipt *
     if (topic_partition(r->chat_id, step->state->partitions_n) != step->state->partition)
         return false;
     if (r->has_peer)
-        return is_pair(r->chat_id, r->user_id, r->peer) &&
+        return chat_is_pair(r->chat_id, r->user_id, r->peer) &&
                chat_pair_has(step->state, r->chat_id, r->user_id, step->seq);
     const struct group *g = groups_find(&step->state->groups, r->chat_id);
     return g && group_stay(g, r->user_id, step->seq);

@@ -138,6 +138,9 @@ const char *chat_refusal(const struct chat_step *step);
  * have all of them. */
 bool chat_may(const struct chat_step *step, enum right right);
 
+/** Whether they are the two users of a direct chat: its id is derived from them, which is the proof of membership. */
+bool chat_is_pair(struct cq_id chat, struct cq_id user, struct cq_id peer);
+
 /** Whether `user` is in a direct chat of his just before `seq`: he does not block the other. */
 bool chat_pair_has(const struct chat_state *s, struct cq_id chat, struct cq_id user, int64_t seq);
 

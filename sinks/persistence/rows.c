@@ -303,6 +303,26 @@ static enum cq_status map_timer(struct rows *rows, const struct chat_event *even
     return CQ_OK;
 }
 
+/* Of a group its leaving says the same. */
+static enum cq_status map_ended(struct rows *rows, const struct chat_event *event)
+{
+    const struct account_ended *ended = &event->event.u.account_ended;
+    struct chat_row *chat;
+
+    if (rows->endings.n == ROWS_ENDINGS || rows->members.n + 2 > ROWS_MEMBERS)
+        return CQ_AGAIN;
+    chat = chat_row(rows, event, ended->has_peer ? 0 : 1);
+    if (!chat)
+        return CQ_AGAIN;
+    if (!ended->has_peer)
+        return CQ_OK;
+    add_both(rows, chat, event->user_id, ended->peer);
+    rows->endings.v[rows->endings.n++] = (struct ending_row){
+        .part = chat->part, .chat = event->chat_id, .user = event->user_id, .seq = event->seq
+    };
+    return CQ_OK;
+}
+
 static enum cq_status map_description(struct rows *rows, const struct chat_event *event)
 {
     struct chat_row *chat = chat_row(rows, event, 1);
@@ -679,6 +699,8 @@ static enum cq_status map_event(struct rows *rows, const struct chat_event *even
         return map_block(rows, event);
     case CHAT_EVENT_TIMER_CHANGED:
         return map_timer(rows, event);
+    case CHAT_EVENT_ACCOUNT_ENDED:
+        return map_ended(rows, event);
     case CHAT_EVENT_GROUP_DESCRIBED:
         return map_description(rows, event);
     case CHAT_EVENT_GROUP_PICTURED:

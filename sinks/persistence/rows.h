@@ -26,6 +26,7 @@ enum {
     ROWS_STARS = 2048,
     ROWS_INVITES = 1024,
     ROWS_LINES = 2048,
+    ROWS_ENDINGS = 2048,
     ROWS_LINES_BYTES = 8 * 1024 * 1024, /* a line is a frame: of everybody in a group 80 KB */
     ROWS_TEXTS_BYTES = 2 * 1024 * 1024,
     ROWS_POLLS = 256,
@@ -115,6 +116,12 @@ enum { SETTING_LAST_SEEN, SETTING_PICTURE, SETTING_ABOUT, SETTING_HIDES_READS, S
     X(row, 2, uuid, chat, "chat_id")      \
     X(row, 3, int8, seq, "seq")           \
     X(row, 4, text, line, "line")
+
+#define ROWS_COLUMNS_endings(FIRST, X, row) \
+    FIRST(row, 1, int4, part, "part")       \
+    X(row, 2, uuid, chat, "chat_id")        \
+    X(row, 3, uuid, user, "user_id")        \
+    X(row, 4, int8, seq, "seq")
 
 #define ROWS_COLUMNS_devices(FIRST, X, row)  \
     FIRST(row, 1, uuid, device, "device_id") \
@@ -295,6 +302,7 @@ struct vote_row {
     PUT(members, member_row, ROWS_MEMBERS)     \
     PUT(invites, invite_row, ROWS_INVITES)     \
     PUT(lines, line_row, ROWS_LINES)           \
+    PUT(endings, ending_row, ROWS_ENDINGS)     \
     X(tallies, tally_row, ROWS_TALLIES)        \
     X(users, user_row, ROWS_USERS)             \
     PUT(devices, device_row, ROWS_DEVICES)     \

@@ -10,9 +10,13 @@ def i24_deleted(d: Data) -> Line:
     gone = {x["user"] for x in d.lines("deleted_end") if x["status"] == 200}
     shown = {r["user_id"]: (r["name"], r["deleted_at"] is not None) for r in d.tables.get("users", ())}
     line.bad += [f"{user} is shown as {shown.get(user)}" for user in sorted(gone) if shown.get(user) != ("", True)]
-    adds, last = 0, {}
+    adds, last, told = 0, {}, set()
     for e in d.events:
         kind, fact = e["event"][0].rpartition(".")[2], e["event"][1]
+        if kind == "AccountEnded":
+            told.add((e["chatId"], e["userId"]))
+        elif kind == "MembershipChanged" and e.get("clientId") == "account-deleted" and (e["chatId"], e["userId"]) not in told:
+            line.bad.append(f"{e['userId']} left group {e['chatId']} at {e['seq']}, and nobody was told that the account ended")
         members = fact["members"] if kind == "GroupStarted" else fact["changes"] if kind == "MembershipChanged" else ()
         for m in members:
             if m["userId"] in gone:

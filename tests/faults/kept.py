@@ -10,7 +10,7 @@ from checker import Data, Line, short
 PINNED_MOST = 3
 HOLDERS = {"EVERYONE": 0, "ADMINS": 1}
 LINES = {"GroupStarted": "chat", "GroupNamed": "chat", "MembershipChanged": "member", "GroupDescribed": "description", "GroupPictured": "picture",
-         "TimerChanged": "timer", "RightsChanged": "rights"}
+         "TimerChanged": "timer", "RightsChanged": "rights", "AccountEnded": "account_deleted"}
 
 
 def _facts(d: Data, kind: str):

@@ -508,6 +508,15 @@ static void do_gone(struct world *world, struct script *script, const struct wor
     world_user(world, &action);
 }
 
+/* ended bob alice, ended bob @team: his account is no more */
+static void do_ended(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_ACCOUNT_ENDED);
+
+    action.client_id = span_str("account-deleted");
+    world_chat(world, &action);
+}
+
 /* push bob phone TOKEN: as an edge says it */
 static void do_push(struct world *world, struct script *script, const struct words *words)
 {
@@ -694,7 +703,7 @@ static const struct {
     { "unstar", do_unstar },     { "invite", do_invite },   { "revoke", do_revoke },
     { "join", do_join },         { "picture", do_picture }, { "grant", do_grant },
     { "refuse", do_refuse },     { "gone", do_gone },       { "vote", do_vote },
-    { "end", do_end },
+    { "end", do_end },           { "ended", do_ended },
 };
 
 /* Nothing may come out unseen. */

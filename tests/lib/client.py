@@ -609,7 +609,7 @@ class Device:
             self._receipts_soon()
         elif kind in ("member", "chat", "blocked", "unblocked"):
             (self.member_log if kind in ("member", "chat") else self.block_log).append(f)
-        elif kind in ("description", "picture", "rights", "request"):
+        elif kind in ("description", "picture", "rights", "request", "account_deleted"):
             self.group_log.append(f)
         elif kind == "hidden":
             self._hide(f)

@@ -57,6 +57,16 @@ def added_again(stack, chat: str, by, user: str) -> None:
     assert p.flush(30) == 0
 
 
+def ended_of(device, gone) -> list[dict]:
+    return [f for f in device.group_log if f["t"] == "account_deleted" and f["by"] == gone.user_id]
+
+
+async def goes_away(device) -> str:
+    """Ends its socket. Returns the cursor from which its next sync goes on."""
+    await device.stop()
+    return (await device.rest.get("/api/sync", expect=200, cursor="latest")).body["cursor"]
+
+
 @scenario(240)
 async def test_a_deleted_account_is_gone_everywhere(stack, net):
     """Devices, name, lookup, groups with an heir; the direct chat stays with the other. So after a later add, and in a view made anew."""
@@ -65,13 +75,17 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
     await asyncio.gather(phone.online(), second.online())
     bob, carl = await net.people("bob", "carl")
     direct = await net.direct(phone, bob)
+    away = await net.direct(phone, carl)
     group, other = await net.group(phone, bob, carl, name="owned"), await net.group(bob, phone, name="joined")
     out = await phone.told(f"{MARK} from anna", direct)
     await bob.sees(out.content)
+    await phone.told(f"{MARK} to carl", away)
+    await carl.sees(f"{MARK} to carl")
     await register_push(net.rest, second.device_id, caller=second.tokens.access)
     await phone.rest.call("PATCH", "/api/me", {"about": "here", "privacy": {"lastSeen": "nobody"}}, expect=200)
     await phone.rest.call("PATCH", f"/api/chats/{direct}/marks", {"draft": "unsent"}, expect=200)
     await view_is_level(stack)
+    since = await goes_away(carl)
     assert await who_has(bob, anna.phone) == {anna.phone: phone.user_id}
 
     # a code of another number, of a wrong or used challenge, or none is no proof
@@ -85,6 +99,7 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
     for d in (phone, second):
         d.closes.clear()
     await delete(phone, anna.phone)
+    await bob.wait(lambda: {f["chatId"] for f in ended_of(bob, phone)} == {direct, group, other}, 20, "the end of the account in each chat")
     for d in (phone, second):
         await d.wait(lambda d=d: (4401, "revoked") in d.closes, 20, "the socket to be closed")
         await d.stop()
@@ -93,6 +108,17 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
     await rows_when(stack, IN_GROUPS, phone.user_id, enough=lambda r: not r)
     await rows_when(stack, "SELECT 1 FROM view.push_targets WHERE user_id = %s", phone.user_id, enough=lambda r: not r)
     await rows_when(stack, IS_DELETED, phone.user_id)
+    await rows_when(stack, "SELECT 1 FROM view.endings WHERE user_id = %s", phone.user_id, enough=lambda r: len(r) == 2)
+    # who was away is told by his sync: each of these chats has a line more, the direct one in a chat that says so
+    told = (await carl.rest.get("/api/sync", expect=200, cursor=since)).body
+    assert {c["chatId"]: c.get("deleted") for c in told["chats"]} == {away: True, group: None}
+    assert not told["messages"] and all(c["lineSeq"] for c in told["chats"])
+
+    async def lines_of(device, chat):
+        found = (await device.rest.get(f"/api/chats/{chat}/lines", expect=200)).body["lines"]
+        return [line for line in found if line["t"] == "account_deleted"]
+
+    live = {f["chatId"]: {k: v for k, v in f.items() if k != "n"} for f in ended_of(bob, phone)}
 
     async def as_seen():
         """What others are shown of him."""
@@ -106,6 +132,8 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
         assert not await rows(stack, "SELECT 1 FROM view.chat_marks WHERE user_id = %s", phone.user_id)
         assert await rows(stack, "SELECT removed_at IS NULL AS live FROM view.devices WHERE user_id = %s", phone.user_id) == [{"live": False}] * 2
         assert not await rows(stack, IN_GROUPS, phone.user_id)
+        assert await lines_of(bob, direct) == [live[direct]] and await lines_of(bob, group) == [live[group]]
+        assert [(f["by"], f["peer"]) for f in await lines_of(carl, away)] == [(phone.user_id, carl.user_id)]
 
     await as_seen()
     # nobody writes to it or adds it by REST; what was on its way adds it, and it leaves again

@@ -245,6 +245,22 @@ TEST(what_does_not_stay_says_until_when)
                       ",\"seq\":8}],\"at\":1764000000000}");
 }
 
+TEST(the_end_of_an_account_names_both_of_a_direct_chat)
+{
+    cq_auto(buf) struct cq_buf frame = { 0 };
+    struct chat_event ended = event(CHAT_EVENT_ACCOUNT_ENDED);
+
+    ended.event.u.account_ended = (struct account_ended){ true, ID(4) };
+    buf_init(&frame, 4096);
+    frame_event(&frame, &ended);
+    CHECK(strstr((const char *)frame.p, "\"t\":\"account_deleted\",") != NULL);
+    CHECK(strstr((const char *)frame.p, "\"by\":" U2 ",\"peer\":" U4 ",\"at\":") != NULL);
+    buf_clear(&frame);
+    ended.event.u.account_ended.has_peer = false;
+    frame_event(&frame, &ended);
+    CHECK(strstr((const char *)frame.p, "\"by\":" U2 ",\"at\":") != NULL);
+}
+
 TEST(a_group_says_what_it_is_about_and_who_may_do_what)
 {
     cq_auto(buf) struct cq_buf frame = { 0 };

@@ -366,6 +366,25 @@ TEST(the_latest_picture_of_a_group)
     CHECK_EQ(rows->chats.v[0].changed_seq, 10);
 }
 
+TEST(of_an_account_that_ended_a_direct_chat_keeps_who)
+{
+    struct rows *rows = fresh_rows();
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .at_ms = 90, .user_id = ID(A) };
+
+    event.event.kind = CHAT_EVENT_ACCOUNT_ENDED;
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->endings.n, 0);
+    CHECK_EQ(rows->lines.n, 1);
+    CHECK_EQ(rows->chats.v[0].kind, 1);
+    rows_clear(rows);
+    event.event.u.account_ended = (struct account_ended){ true, ID(B) };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->endings.n, 1);
+    CHECK(id_eq(rows->endings.v[0].user, ID(A)) && rows->endings.v[0].seq == 9);
+    CHECK_EQ(rows->chats.v[0].kind, 0);
+    CHECK_EQ(rows->chats.v[0].line_seq, 9);
+}
+
 TEST(the_latest_description_and_rights_of_a_group)
 {
     struct rows *rows = fresh_rows();
