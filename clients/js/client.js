@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One device: a socket that is opened again for ever, its sends, its receipts, and events in order.
+import { Looks } from "./looks.js";
 import { Outbox, Refused } from "./outbox.js";
 import { backoff, REPEATED, SignedOut, sleep } from "./session.js";
 
@@ -16,17 +17,22 @@ const SILENCE_MS = 10000; // after a ping
 const STEADY_MS = 10000; // a socket that lived so long was a good one: back-off begins anew
 const SLOW_CODES = { 4400: 5000, 4429: 30000 }; // closes that a quick return would only repeat, and how long to stay away
 const CHANGES = ["edited", "deleted", "reaction"];
+const VERDICTS = ["message", ...CHANGES, "pinned", "vote", "poll_closed"];
 
 /**
- * A frame of docs/protocol.md, or one of our own:
- * - page {chats, me?, cursor, more}: a page of a sync is told (its messages as `message`, its ticks as `status`). Store the cursor
- *   together with what came before it
+ * A frame of docs/protocol.md, typed in events.js, or one of our own:
+ * - page {chats, marks, me?, cursor, more}: a page of a sync is told (its messages as `message`, its ticks as `status`). Store the
+ *   cursor together with what came before it
  * - caught_up: what comes from here on is live
  * - offline {code}: the socket ended; it is opened again
  * - reset: the cursor was of another server: forget what is stored, all comes again
  * - signed_out: the tokens work no more; the last event
- * @typedef {{t: string, [member: string]: any}} ChasquiEvent
+ * What they come to, a Book (book.js) says.
+ * @typedef {import("./events.js").Frame | {t: "page", chats: any[], marks?: any[], me?: any, cursor: string, more: boolean} | {t: "caught_up"} |
+ *   {t: "offline", code: number | null} | {t: "reset"} | {t: "signed_out"}} ChasquiEvent
  */
+
+/** A message as it came, or as a Book or a history has it. @typedef {{id: string, clientId: string, chatId: string, seq: number, from: string, peer?: string}} Known */
 
 /** @typedef {{peer?: string, delivered: number, read: number, saidDelivered: number, saidRead: number, saidAt: number}} Chat */
 
@@ -55,7 +61,9 @@ export class Client {
   #receiptsAfter = 0;
   /** @type {ChasquiEvent[]} */ #held = [];
   #merging = false;
-  /** @type {Map<string, string>} */ #seen = new Map();
+  /** @type {Map<string, {seq: number, mark: string}>} */ #seen = new Map();
+  #readReceipts = true;
+  #looks = new Looks((f) => this.#write(f), (path, body) => this.session.insist("POST", path, body, 3));
   /** @type {Map<string, Chat>} */ #chats = new Map();
   /** @type {Set<string>} */ #unsaid = new Set();
 
@@ -83,6 +91,7 @@ export class Client {
 
   stop() {
     this.#stopped = true;
+    this.#looks.down();
     this.#ws?.close(1000);
     this.#giveUp(new SignedOut("the client was stopped"));
   }
@@ -97,31 +106,70 @@ export class Client {
     return this.#submit({ t: "message.send", type: "text", ...to, content });
   }
 
-  /** A message to the chat of this one. @param {ChasquiEvent} message @param {string} content */
+  /** A message to the chat of this one. @param {Known} message @param {string} content */
   reply(message, content, more = {}) {
     return this.send(content, { chatId: message.chatId, peer: this.#peerOf(message), ...more });
   }
 
   /**
    * `more` may have a preview of an address in the content; without one the message has none any more.
-   * @param {ChasquiEvent} message
+   * @param {Known} message
    * @param {string} content
    */
   edit(message, content, more = {}) {
     return this.#change("message.edit", message, { content, ...more });
   }
 
-  /** @param {ChasquiEvent} message */
+  /** @param {Known} message */
   delete(message) {
     return this.#change("message.delete", message, { messageFrom: message.from });
   }
 
-  /** An empty sign takes it back. @param {ChasquiEvent} message @param {string} reaction */
+  /** An empty sign takes it back. @param {Known} message @param {string} reaction */
   react(message, reaction) {
     return this.#change("message.react", message, { messageFrom: message.from, reaction });
   }
 
-  /** The person has read the chat up to this message, which came as an event. @param {ChasquiEvent} message */
+  /** Above the others of its chat, for everybody, or not any more. @param {Known} message */
+  pin(message, pinned = true) {
+    return this.#change("message.pin", message, { messageFrom: message.from, pinned });
+  }
+
+  /** What this user chooses in a poll, in place of what he chose before; nothing takes it back. @param {Known} poll @param {number[]} options places */
+  vote(poll, options) {
+    return this.#change("poll.vote", poll, { messageFrom: poll.from, options });
+  }
+
+  /** A poll of one's own takes no more votes. @param {Known} poll */
+  closePoll(poll) {
+    return this.#change("poll.close", poll, {});
+  }
+
+  /**
+   * Be told who types in a chat, or whether somebody is here, by `typing` and `presence`, until unlook(); across sockets, 32 at most.
+   * The answer has `seenAt`, where it is known; ApiError 404: not for this user to see.
+   * @param {{chatId?: string, userId?: string}} at one of them
+   */
+  look(at) {
+    return this.#looks.look(at);
+  }
+
+  /** @param {{chatId?: string, userId?: string}} at */
+  unlook(at) {
+    this.#looks.unlook(at);
+  }
+
+  /** In a chat that is looked at: `typing` (again every 3 s), `recording`, `idle`. @param {string} chatId @param {string} state */
+  signal(chatId, state) {
+    this.#write({ t: "signal", chatId, state });
+  }
+
+  /** Is this app in the foreground? */
+  here(isHere = true) {
+    this.#looks.here(isHere);
+  }
+
+  /** The person has read the chat up to this message, which came as an event. @param {Known} message */
   read(message) {
     const chat = this.#chat(message.chatId, this.#peerOf(message));
     chat.read = Math.max(chat.read, message.seq);
@@ -130,7 +178,7 @@ export class Client {
 
   // Sending
 
-  /** The other user of a direct chat. @param {ChasquiEvent} message */
+  /** The other user of a direct chat. @param {Known} message */
   #peerOf(message) {
     if (message.from === this.session.userId) return message.peer;
     return message.peer ? message.from : undefined;
@@ -161,9 +209,9 @@ export class Client {
   /** A frame, or row of a sync, that is the verdict on something of ours. */
   #judge(frame) {
     const kind = frame.t ?? "message";
-    const mine = (kind === "message" ? frame.from : frame.by) === this.session.userId;
+    const mine = (kind === "message" ? frame.from : frame.by) === this.session.userId || kind === "vote"; // others' have no clientId
     if (kind === "rejected") this.#outbox.verdict(frame.clientId)?.no(new Refused(frame.code, frame));
-    else if (mine && (kind === "message" || CHANGES.includes(kind))) this.#outbox.verdict(frame.clientId)?.yes(frame);
+    else if (mine && VERDICTS.includes(kind)) this.#outbox.verdict(frame.clientId)?.yes(frame);
   }
 
   #giveUp(error) {
@@ -242,6 +290,7 @@ export class Client {
       this.#ws = null;
       this.#online = this.#takenUp = false;
       this.#lastReady = null;
+      this.#looks.down();
       this.#outbox.lost();
       this.#unsure();
     }
@@ -263,6 +312,7 @@ export class Client {
         this.#online = true;
         this.#takenUp = false;
         this.#lastReady = frame;
+        this.#looks.ready(frame.session);
         this.#pump();
         break;
       case "welcome":
@@ -276,7 +326,14 @@ export class Client {
         this.#outbox.nacked(frame, Date.now())?.no(new Refused(frame.code, frame));
         if (frame.retryAfter > 0) setTimeout(() => this.#pump(), frame.retryAfter * 1.2);
         return;
+      case "looking":
+        this.#looks.looking(frame);
+        break;
+      case "receipt_rejected":
+        this.#forgetReceipts(frame.chatId);
+        break;
       case "error":
+        if (frame.of === "look") this.#looks.refused();
         if (frame.of === "receipt") {
           this.#receiptsAfter = Date.now() + RECEIPT_AGAIN_MS;
           this.#unsure(frame.chatId);
@@ -342,7 +399,7 @@ export class Client {
     } else if (frame.t === "message") {
       await this.#tellMessage(frame, frame, true);
     } else {
-      if (frame.t === "profile" && frame.readReceipts !== undefined) this.#forgetReads();
+      if (frame.t === "profile") this.#shows(frame);
       await this.#tell(frame);
     }
   }
@@ -371,20 +428,22 @@ export class Client {
         await this.#tellMessage(row, { t: "message", ...row }, false);
       }
       for (const row of page.ticks) await this.#tell({ t: "status", ...row });
-      const { chats, me, cursor, more } = page;
-      await this.#tell({ t: "page", chats, me, cursor, more });
+      const { chats, marks, me, cursor, more } = page;
+      this.#shows(me ?? {});
+      await this.#tell({ t: "page", chats, marks, me, cursor, more });
       if (!more) return epoch === this.#epoch;
     }
     return false;
   }
 
-  /** If it says something that was not told. A live frame of a known message says nothing new. */
+  /** If it says something that was not told. A live frame of a known message says nothing new, unless its seq is lower: that one counts. */
   async #tellMessage(row, event, live) {
-    const mark = JSON.stringify([row.edited, row.deleted, row.gone, row.reactions, row.myReaction]);
+    const { seq } = row;
+    const mark = JSON.stringify([row.edited, row.deleted, row.gone, row.reactions, row.myReaction, row.starred, row.poll]);
     const known = this.#seen.get(row.id);
-    if (known !== undefined && (live || known === mark)) return;
+    if (known && (known.seq < seq || (known.seq === seq && (live || known.mark === mark)))) return;
     await this.#tell(event);
-    remember(this.#seen, row.id, mark, SEEN_MAX);
+    remember(this.#seen, row.id, { seq, mark }, SEEN_MAX);
   }
 
   /** The application has an event, and then has dealt with it. */
@@ -446,15 +505,24 @@ export class Client {
     }
   }
 
-  /** What was read while receipts were off is not told once they are on. */
-  #forgetReads() {
+  /** It was not for this user to say: the next one is about what comes next. @param {string} chatId */
+  #forgetReceipts(chatId) {
+    const chat = this.#chats.get(chatId);
+    if (chat) chat.delivered = chat.read = chat.saidDelivered = chat.saidRead = chat.saidAt = 0;
+  }
+
+  /** `profile`, or `me` of a sync. What was read while receipts were off is not told once they are on. */
+  #shows({ readReceipts = this.#readReceipts }) {
+    if (readReceipts === this.#readReceipts) return;
+    this.#readReceipts = readReceipts;
     for (const chat of this.#chats.values()) chat.read = chat.saidRead = 0;
   }
 }
 
 /** A random UUID; crypto.randomUUID is only there on https and localhost, and not global in Node 18. */
 function uuid() {
-  if (globalThis.crypto?.randomUUID) return crypto.randomUUID();
+  const { crypto } = /** @type {any} */ (globalThis);
+  if (crypto?.randomUUID) return crypto.randomUUID();
   const digits = (n) => Array.from({ length: n }, () => Math.floor(Math.random() * 16).toString(16)).join("");
   return `${digits(8)}-${digits(4)}-4${digits(3)}-a${digits(3)}-${digits(12)}`;
 }

@@ -119,7 +119,7 @@ export class Session {
     try {
       return await request(method, this.url + path, body, token);
     } catch (e) {
-      if (e.status !== 401) throw e;
+      if (e.status !== 401 || e.code === "bad_code") throw e; // the token is good, and a wrong code is not to be tried twice
     }
     return request(method, this.url + path, body, await this.accessToken(token));
   }

@@ -2,6 +2,7 @@
 """What others build on: the clients of clients/, by their examples, and tests/conformance."""
 import asyncio
 import itertools
+import json
 import os
 import subprocess
 from contextlib import asynccontextmanager
@@ -12,11 +13,13 @@ import conform_checks  # noqa: F401  (fills conform.CHECKS)
 import conform_limits  # noqa: F401
 import pytest
 from client import scenario, until
+from signals import Eye
 from spoiler import Close, Spoiler
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.sys.executable
 EXAMPLES = {"python": [PYTHON, ROOT / "clients/python/example.py"], "js": ["node", ROOT / "clients/js/example.mjs"]}
+MISSING = "7a1f0c44-3b7e-4d0e-9c55-2f3a1b6c7d88"
 LANGUAGES = pytest.mark.parametrize("language", EXAMPLES)
 
 
@@ -112,6 +115,177 @@ async def test_a_client_lives_through_trouble(stack, net):
     async with asyncio.TaskGroup() as group:
         for language in EXAMPLES:
             group.create_task(troubled(stack, language, net))
+
+
+DRIVEN = {"python": [PYTHON, ROOT / "tests/clients/driven.py"], "js": ["node", ROOT / "tests/clients/driven.mjs"]}
+
+
+class Driven:
+    """A client that does what it is told, see tests/clients/driven.mjs: its events, and answers to what it was told."""
+
+    def __init__(self, process):
+        self.process, self.events, self.answers, self.shown = process, [], {}, []
+        self.asked = itertools.count()
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, language, url):
+        process = await asyncio.create_subprocess_exec(*DRIVEN[language], url, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 24)
+        driven = cls(process)
+        reading = asyncio.create_task(driven._read())
+        try:
+            yield driven
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await reading
+            await process.wait()
+
+    async def _read(self):
+        while line := await self.process.stdout.readline():
+            said = json.loads(line)
+            if "event" in said:
+                self.events.append(said["event"])
+            elif "show" in said:
+                self.shown.append(said["show"])
+            else:
+                self.answers[said["id"]] = said
+
+    def tell(self, what, **how):
+        """The number of its answer."""
+        i = next(self.asked)
+        self.process.stdin.write(json.dumps({"id": i, "do": what, **how}).encode() + b"\n")
+        return i
+
+    async def answer(self, i):
+        await until(lambda: i in self.answers, 30, f"the answer to {i}")
+        return self.answers[i].get("result", self.answers[i].get("error"))
+
+    async def do(self, what, **how):
+        return await self.answer(self.tell(what, **how))
+
+    async def event(self, kind, **members):
+        def found():
+            return next((e for e in self.events if e["t"] == kind and all(e.get(name) == value for name, value in members.items())), None)
+
+        return await until(found, 30, lambda: f"{kind} {members}; there are {[e['t'] for e in self.events]}")
+
+
+class Spoiled:
+    """A socket that ends when told, the sync after that with rows of our own, a deletion whose answer is lost."""
+
+    def __init__(self):
+        self.ends, self.rows, self.marks, self.calls = False, [], [], []
+
+    def down(self, frame):
+        if self.ends:
+            self.ends = False
+            raise Close(0)
+        return [frame]
+
+    def rest(self, method, path, body):
+        self.calls.append((method, path))
+
+    def answer(self, path, body):
+        if path == "/api/sync" and self.rows:
+            body["messages"] += self.rows
+            body["marks"] = body.get("marks", []) + self.marks
+            self.rows = []
+        if path == "/api/me" and not body and self.calls.count(("DELETE", "/api/me")) == 1:
+            raise ConnectionError("the answer is lost")
+        return body
+
+
+async def linked(net, caller, driven):
+    """A client that is a device of the caller's user, by a link."""
+    waits = driven.tell("link")
+    await until(lambda: driven.shown, 30, "the code of a link")
+    asked = (await caller.rest.post("/api/links/look", {"code": driven.shown[0]}, expect=200)).body["link"]
+    assert (asked["platform"], asked["label"]) == ("web", "linked")
+    await caller.rest.post("/api/links/answer", {"code": driven.shown[0], "approve": True}, expect=200)
+    assert len(await driven.answer(waits)) == 36
+    await driven.do("start")
+    await driven.event("caught_up")
+    # and it lets others in, but for one that it does not know
+    for label, yes in (("third", True), ("stranger", False)):
+        link = (await net.rest.post("/api/links", {"platform": "ios", "label": label}, expect=200)).body
+        assert await driven.do("approve", code=link["code"]) is yes
+        await net.rest.post("/api/links/claim", {"secret": link["secret"]}, expect=200 if yes else 401)
+
+
+async def polled(bob, alice, driven):
+    """A poll of its own: asked, chosen, chosen anew, pinned, closed; a vote behind the end counts for nothing."""
+    poll = await driven.do("send", content="which?", to={"peer": alice.user_id, "poll": {"options": ["red", "green"]}})
+    held = poll["id"]
+    assert (await driven.do("vote", message=held, options=[0]))["options"] == [0]
+    assert (await driven.do("vote", message=held, options=[1]))["options"] == [1]
+    assert (await driven.do("pin", message=held))["pinned"] is True
+    assert (await driven.do("close", message=held))["messageId"] == held
+    assert (await driven.do("vote", message=held, options=[0]))["options"] == [0], "it was taken"
+    book = await driven.do("book")
+    (message,) = [m for m in book["messages"] if m["id"] == held]
+    (chat,) = [c for c in book["chats"] if c["chatId"] == poll["chatId"]]
+    assert message["poll"]["mine"]["options"] == [1] and message["poll"]["closed"] and held in book["unsure"]
+    assert [pin["messageId"] for pin in chat["pins"]] == [held]
+    return message
+
+
+async def synced(spoiled, alice, driven, poll):
+    """What happened while it was away to a message that it has: a star, a result, a place that is lower; and marks."""
+    told = [e for e in driven.events if (e["t"], e.get("id")) == ("message", poll["id"])]
+    row = {name: value for name, value in poll.items() if name not in ("starred", "shown", "tick")} | {"deliveredAt": None, "seenAt": None}
+    later = row | {"seq": poll["seq"] - 1, "starred": True, "poll": row["poll"] | {"seq": poll["seq"] + 100, "counts": [0, 2], "voters": 2}}
+    spoiled.marks = [{"chatId": poll["chatId"], "marks": {"seq": 1, "archived": True}}]
+    spoiled.rows, spoiled.ends = [row | {"starred": True}, later], True
+    alice.send("the end of a socket", peer=poll["from"])
+    await driven.event("page", marks=spoiled.marks)
+    again = [(e["seq"], e.get("starred"), e["poll"].get("voters")) for e in driven.events if (e["t"], e.get("id")) == ("message", poll["id"])][len(told):]
+    assert again == [(poll["seq"], None, 1), (poll["seq"], True, None), (poll["seq"] - 1, True, 2)], "the server's own row, and both of ours"
+
+
+async def heard(say, has):
+    """The first signals may come before the owner of the chat knows who looks; a socket has one a second."""
+    async def was_heard():
+        await say()
+        await asyncio.sleep(1.1)
+        return has()
+
+    await until(was_heard, 30, "a signal")
+
+
+async def walked(stack, language, net):
+    """A user of two devices, one of the clients, by a proxy."""
+    alice, bob = await net.people(f"alice of {language}", f"bob of {language}")
+    spoiled = Spoiled()
+    proxy = Spoiler(stack.rest_url(), stack.ws_url(1), down=spoiled.down, rest=spoiled.rest, answer=spoiled.answer)
+    async with proxy as url, Driven.of(language, url) as driven:
+        await linked(net, bob, driven)
+        poll = await polled(bob, alice, driven)
+        await driven.do("look", at={"chatId": poll["chatId"]})
+        await synced(spoiled, alice, driven, poll)
+        eye = await Eye.open(net, alice, 0)
+        await eye.looks(poll["chatId"])
+        await until(lambda: sum(e["t"] == "looking" for e in driven.events) >= 2, 20, "another look by the new socket")
+        await heard(lambda: eye.types(poll["chatId"], "typing"), lambda: [e for e in driven.events if e["t"] == "typing" and e["userId"] == alice.user_id])
+        await heard(lambda: driven.do("signal", chatId=poll["chatId"], state="recording"), lambda: (bob.user_id, "recording") in eye.seen(poll["chatId"]))
+        assert await driven.do("look", at={"userId": MISSING}) == "not_found"
+        await driven.do("here", isHere=False)
+        await until(lambda: {"t": "away"} in proxy.sent, 10, "that it is away")
+        phone = next(user.phone for user in net.users if user.user_id == bob.user_id)
+        assert await driven.do("number", to=net.phone(), present=phone, wrong="000000") == "bad_code"
+        assert spoiled.calls.count(("PUT", "/api/me/number")) == 1 and ("POST", "/api/token/refresh") not in spoiled.calls
+        await bob.stop()
+        assert await driven.do("remove", phone=phone) in (None, {})
+        assert spoiled.calls.count(("DELETE", "/api/me")) == 2, "the first answer was lost"
+        await driven.event("signed_out")
+
+
+@scenario(limit_s=100)
+async def test_what_a_client_can_do(stack, net):
+    """Both languages: a device by a link, polls, pins, marks and stars, who types, a wrong code, the end of the account."""
+    async with asyncio.TaskGroup() as group:
+        for language in DRIVEN:
+            group.create_task(walked(stack, language, net))
 
 
 def words_of(lines):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """One device: a socket that is opened again for ever, its sends, its receipts, and events in order.
 
-Events are the frames of docs/protocol.md as dicts, and four of our own:
-    {"t":"page","chats","me"?,"cursor","more"}   a page of a sync is told (its messages as `message`, its ticks as `status`).
-                                                 Store the cursor together with what came before it
-    {"t":"caught_up"}                            what comes from here on is live
-    {"t":"offline","code"}                       the socket ended; it is opened again
-    {"t":"reset"}                                the cursor was of another server: forget what is stored, all comes again
+Events are the frames of docs/protocol.md as dicts, typed in events.py, and four of our own:
+    {"t":"page","chats","marks"?,"me"?,"cursor","more"}   a page of a sync is told (its messages as `message`, its ticks as `status`).
+                                                          Store the cursor together with what came before it
+    {"t":"caught_up"}                                     what comes from here on is live
+    {"t":"offline","code"}                                the socket ended; it is opened again
+    {"t":"reset"}                                         the cursor was of another server: forget what is stored, all comes again
+What they come to, a Book (book.py) says.
 Take them with `async for`: what is not taken waits, and beyond a bound the socket is given up until it is.
 """
 from __future__ import annotations
@@ -17,10 +18,13 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Literal, NotRequired, TypedDict, Union
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from .events import Frame
+from .looks import Looks
 from .outbox import Entry, Outbox, Refused
 from .session import EARLY_S, REPEATED, ApiError, Session, SignedOut, backoff, retry_after
 
@@ -37,6 +41,12 @@ RECEIPT_SURE_S = 60  # one said so shortly before the socket ended is said again
 STEADY_S = 10  # a socket that lived so long was a good one: back-off begins anew
 SLOW_CODES = {4400: 5.0, 4429: 30.0}  # closes that a quick return would only repeat, and how long to stay away
 CHANGES = ("edited", "deleted", "reaction")
+VERDICTS = ("message", *CHANGES, "pinned", "vote", "poll_closed")
+
+Page = TypedDict("Page", {"t": Literal["page"], "chats": list[dict], "marks": NotRequired[list[dict]], "me": NotRequired[dict], "cursor": str, "more": bool})
+Told = TypedDict("Told", {"t": Literal["caught_up", "reset"]})
+Offline = TypedDict("Offline", {"t": Literal["offline"], "code": int | None})
+Event = Union[Frame, Page, Told, Offline]
 
 
 @dataclass
@@ -64,7 +74,9 @@ class Client:
         self._outbox = Outbox()
         self._events: asyncio.Queue[dict] = asyncio.Queue(EVENTS_MAX)
         self._current: dict | None = None
-        self._seen: collections.OrderedDict[str, str] = collections.OrderedDict()
+        self._seen: collections.OrderedDict[str, tuple[int, str]] = collections.OrderedDict()  # by id: seq, and what was told
+        self._read_receipts = True
+        self._looks = Looks(self._write, lambda path, body: self.session.insist("POST", path, body, tries=3))
         self._chats: collections.OrderedDict[str, Chat] = collections.OrderedDict()
         self._unsaid: dict[str, None] = {}  # chats with receipts to say, in order
         self._receipts_after_s = 0.0
@@ -87,13 +99,14 @@ class Client:
 
     async def __aexit__(self, *_) -> None:
         self._main.cancel()
+        self._looks.down()
         await asyncio.gather(self._main, return_exceptions=True)
         self._end(SignedOut("the client was closed"))
 
     def __aiter__(self) -> "Client":
         return self
 
-    async def __anext__(self) -> dict:
+    async def __anext__(self) -> Event:
         """The next event. Asking for it says that the one before is dealt with: its receipt goes out."""
         if self._current:
             self._took(self._current)
@@ -125,6 +138,34 @@ class Client:
     async def react(self, message: dict, sign: str) -> dict:
         """An empty sign takes it back."""
         return await self._change("message.react", message, {"messageFrom": message["from"], "reaction": sign})
+
+    async def pin(self, message: dict, pinned: bool = True) -> dict:
+        """Above the others of its chat, for everybody, or not any more."""
+        return await self._change("message.pin", message, {"messageFrom": message["from"], "pinned": pinned})
+
+    async def vote(self, poll: dict, options: list[int]) -> dict:
+        """What this user chooses in a poll, in place of what he chose before; nothing takes it back."""
+        return await self._change("poll.vote", poll, {"messageFrom": poll["from"], "options": options})
+
+    async def close_poll(self, poll: dict) -> dict:
+        """A poll of one's own takes no more votes."""
+        return await self._change("poll.close", poll, {})
+
+    async def look(self, chat_id: str | None = None, user_id: str | None = None) -> dict:
+        """Be told who types in a chat, or whether somebody is here, by `typing` and `presence`, until unlook(); across sockets, 32 at
+        most. The answer has `seenAt`, where it is known; ApiError 404: not for this user to see."""
+        return await self._looks.look(chat_id, user_id)
+
+    async def unlook(self, chat_id: str | None = None, user_id: str | None = None) -> None:
+        await self._looks.unlook(chat_id, user_id)
+
+    async def signal(self, chat_id: str, state: str) -> None:
+        """In a chat that is looked at: `typing` (again every 3 s), `recording`, `idle`."""
+        await self._write({"t": "signal", "chatId": chat_id, "state": state})
+
+    async def here(self, is_here: bool = True) -> None:
+        """Is this app in the foreground?"""
+        await self._looks.here(is_here)
 
     def read(self, message: dict) -> None:
         """The person has read the chat up to this message, which came as an event."""
@@ -229,6 +270,7 @@ class Client:
                 pass
             finally:
                 self._ws, self.online, self._taken_up, self._last_ready = None, False, False, None
+                self._looks.down()
                 self._outbox.lost()
                 self._unsure()
                 for task in beside:
@@ -260,6 +302,7 @@ class Client:
         kind = frame.get("t")
         if kind == "ready":
             self.online, self._taken_up, self._last_ready = True, False, frame
+            await self._looks.ready(frame["session"])
             await self._pump()
         elif kind == "welcome":
             self.capabilities = set(frame["capabilities"])
@@ -272,6 +315,10 @@ class Client:
                 self._settle(entry, frame, frame["code"])
             self._wake.set()
             return
+        elif kind == "looking":
+            self._looks.looking(frame)
+        elif kind == "receipt_rejected":
+            self._forget_receipts(frame["chatId"])
         elif kind == "error":
             self._not_taken(frame)
         self._judge(frame)
@@ -289,10 +336,10 @@ class Client:
     def _judge(self, frame: dict) -> None:
         """A frame, or row of a sync, that is the verdict on something of ours."""
         kind = frame.get("t", "message")
-        mine = frame.get("from" if kind == "message" else "by") == self.session.user_id
+        mine = frame.get("from" if kind == "message" else "by") == self.session.user_id or kind == "vote" and "clientId" in frame
         if kind == "rejected":
             self._settle(self._outbox.verdict(frame["clientId"]), frame, frame["code"])
-        elif mine and kind in ("message", *CHANGES):
+        elif mine and kind in VERDICTS:
             self._settle(self._outbox.verdict(frame["clientId"]), frame)
 
     async def _ok(self) -> None:
@@ -328,8 +375,8 @@ class Client:
             elif kind == "message":
                 await self._tell_message(frame, frame, True)
             else:
-                if kind == "profile" and "readReceipts" in frame:
-                    self._forget_reads()
+                if kind == "profile":
+                    self._shows(frame)
                 await self._events.put(frame)
 
     async def _catch_up(self, at: str) -> None:
@@ -365,16 +412,18 @@ class Client:
             await self._tell_message(row, {"t": "message", **row}, False)
         for row in page["ticks"]:
             await self._events.put({"t": "status", **row})
-        await self._events.put({"t": "page"} | {name: page[name] for name in ("chats", "me", "cursor", "more") if name in page})
+        self._shows(page.get("me") or {})
+        await self._events.put({"t": "page"} | {name: page[name] for name in ("chats", "marks", "me", "cursor", "more") if name in page})
 
     async def _tell_message(self, row: dict, event: dict, live: bool) -> None:
-        """If it says something that was not told. A live frame of a known message says nothing new."""
-        mark = json.dumps([row.get(name) for name in ("edited", "deleted", "gone", "reactions", "myReaction")])
-        known = self._seen.get(row["id"])
-        if known is not None and (live or known == mark):
+        """If it says something that was not told. A live frame of a known message says nothing new, unless its seq is lower: that
+        one counts."""
+        mark = json.dumps([row.get(name) for name in ("edited", "deleted", "gone", "reactions", "myReaction", "starred", "poll")])
+        seq, known = row["seq"], self._seen.get(row["id"])
+        if known and (known[0] < seq or known[0] == seq and (live or known[1] == mark)):
             return
         await self._events.put(event)
-        self._seen[row["id"]] = mark
+        self._seen[row["id"]] = seq, mark
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
 
@@ -430,7 +479,9 @@ class Client:
             self._wake.set()
 
     def _not_taken(self, frame: dict) -> None:
-        if frame.get("of") == "receipt":
+        if frame.get("of") == "look":
+            self._looks.refused()
+        elif frame.get("of") == "receipt":
             self._receipts_after_s = time.monotonic() + RECEIPT_AGAIN_S
             self._unsure(frame.get("chatId"))
 
@@ -442,7 +493,15 @@ class Client:
                 chat.said_delivered = chat.said_read = 0
                 self._unsaid.setdefault(other)
 
-    def _forget_reads(self) -> None:
-        """What was read while receipts were off is not told once they are on."""
-        for chat in self._chats.values():
-            chat.read = chat.said_read = 0
+    def _forget_receipts(self, chat_id: str) -> None:
+        """It was not for this user to say: the next one is about what comes next."""
+        if chat := self._chats.get(chat_id):
+            chat.delivered = chat.read = chat.said_delivered = chat.said_read = 0
+            chat.said_s = 0
+
+    def _shows(self, me: dict) -> None:
+        """`profile`, or `me` of a sync. What was read while receipts were off is not told once they are on."""
+        if me.get("readReceipts", self._read_receipts) != self._read_receipts:
+            self._read_receipts = me["readReceipts"]
+            for chat in self._chats.values():
+                chat.read = chat.said_read = 0

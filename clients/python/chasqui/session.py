@@ -153,8 +153,8 @@ class Session:
         try:
             return await request(method, url, body, token)
         except ApiError as refusal:
-            if refusal.status != 401:
-                raise
+            if refusal.status != 401 or refusal.code == "bad_code":
+                raise  # the token is good, and a wrong code is not to be tried twice
         return await request(method, url, body, await self.access_token(token))
 
     async def insist(self, method: str, path: str, body: Any = None, tries: int = 6, **query: Any) -> Any:
