@@ -416,7 +416,7 @@ export class Engine {
     const direct = chat.kind === "direct" && chat.peer;
     e.classList.toggle("group", !direct);
     if (direct) this.wantNames([chat.peer]);
-    this.media.setFace(e, direct || chat.chatId, titleOf(this.model, chat), direct ? this.model.pictures.get(direct) : "");
+    this.media.setFace(e, direct || chat.chatId, titleOf(this.model, chat), direct ? this.model.pictures.get(direct) : chat.left ? "" : chat.picture);
   }
 
   /** Names that the screen wants. What is known already is asked for once, too: people change theirs. */

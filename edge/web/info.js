@@ -20,6 +20,11 @@ export class Screen {
     Object.assign(this, { act, engine: act.engine, model: act.model });
     this.face = this.engine.media.face("large");
     $("info-face").replaceChildren(this.face);
+    $("group-picture").onchange = () => {
+      const [file] = $("group-picture").files;
+      $("group-picture").value = "";
+      if (file) this.#picture(file);
+    };
     $("timer-choices").append(...Object.entries(TIMERS).map(([seconds, words]) => {
       const label = el("label", "choice");
       const radio = el("input");
@@ -47,7 +52,7 @@ export class Screen {
   #key(chat) {
     const { model } = this;
     const members = chat.members?.map((m) => [m, nameOf(model, m.userId), model.pictures.get(m.userId)]);
-    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, chat.description, chat.rights, chat.requests, this.#about, model.pictures.get(chat.peer), members]);
+    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, chat.description, chat.picture, chat.rights, chat.requests, this.#about, model.pictures.get(chat.peer), members]);
   }
 
   /** Only what changed; `now`: it is about to be opened. */
@@ -69,6 +74,8 @@ export class Screen {
     hide(timer, !can("timers") || chat.left);
     put($("info-timer"), chat.timer ? timerWords(chat.timer) : TIMERS[0]);
     hide($("rename-form"), direct || !may(chat, "info"));
+    hide($("info-picture"), direct || !may(chat, "info") || !can("groupPictures"));
+    hide(document.querySelector('[data-action="no-group-picture"]'), !chat.picture);
     hide($("add-form"), direct || !may(chat, "add"));
     hide($("info-invites"), direct || !may(chat, "add") || !can("invites"));
     put($("info-asking"), chat.requests ? `${chat.requests} asking` : "");
@@ -110,6 +117,15 @@ export class Screen {
       await this.engine.change(chat.chatId, "PUT", "/description", { description });
       this.#writing(false);
     });
+  }
+
+  async #picture(file) {
+    put($("info-said"), "Saving…");
+    await this.#try(async (chat) => {
+      const { uploadPicture } = await import("./portrait.js");
+      await this.engine.change(chat.chatId, "PUT", "/picture", { picture: file ? await uploadPicture(this.engine.session, file) : "" });
+    });
+    put($("info-said"), "");
   }
 
   /** Who may do what; owner and admins choose. */
@@ -230,6 +246,8 @@ export class Screen {
     "remove-member": (b) => this.#remove(b),
     leave: () => this.#leave(),
     timer: () => this.timer(),
+    "choose-group-picture": () => $("group-picture").click(),
+    "no-group-picture": () => this.#picture(null),
     "edit-description": () => this.#describe(true),
     "no-description": () => this.#describe(false),
     block: () => ($("info").open ? this.#try(() => this.act.block()) : this.act.block()),

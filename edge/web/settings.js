@@ -2,28 +2,13 @@
 // Settings of the user: what he shows of himself, and to whom; whom he blocks; his devices. Loaded when they are opened.
 // What is chosen is kept at once; names and texts with "Save".
 import { ask, hide, put } from "./keys.js";
-import { ApiError } from "./session.js";
 import { el } from "./util.js";
 import { errorWords, when } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const ABOUT = { lastSeen: "Last seen and online", picture: "Picture", about: "About" };
 const WHO = { everyone: "Everyone", contacts: "My contacts", nobody: "Nobody" };
-const SIDE_PX = 640; // of a picture, which is cut to a square
 const BLOCKS = 200; // a page
-
-/** The middle of a picture, without what the camera wrote into the file. */
-async function square(file) {
-  const bitmap = await createImageBitmap(file).catch(() => {
-    throw new ApiError(0, "no_picture", "This file is not a picture that can be shown. Choose a JPEG, PNG or WebP.", 0);
-  });
-  const side = Math.min(bitmap.width, bitmap.height);
-  const canvas = el("canvas");
-  canvas.width = canvas.height = Math.min(SIDE_PX, side);
-  canvas.getContext("2d").drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, canvas.width, canvas.width);
-  const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
-  return new File([blob], "picture.jpg", { type: "image/jpeg" });
-}
 
 export class Screen {
   constructor(act) {
@@ -128,15 +113,8 @@ export class Screen {
 
   async #picture(file) {
     await this.#try(async () => {
-      const picture = await square(file);
-      const { Upload } = await import("./upload.js");
-      const keepsNothing = { keepUpload() {}, forgetUpload() {}, pauseUpload() {} };
-      const mediaId = await new Promise((done, fail) => {
-        const upload = new Upload(this.engine.session, keepsNothing, {}, picture, () => {
-          if (upload.state === "failed") fail(new ApiError(0, "upload", upload.why, 0));
-        }, done, { type: "image" });
-        upload.run();
-      });
+      const { uploadPicture } = await import("./portrait.js");
+      const mediaId = await uploadPicture(this.engine.session, file);
       await this.engine.profile({ picture: mediaId });
     });
     this.draw();

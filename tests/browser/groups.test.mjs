@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Groups as people live with them: what happened in one, on every device; links by which others join.
+// Groups as people live with them: what happened in one, on every device; links by which others join; its picture.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { axe, call, launch, Person, userOf } from "./lib.mjs";
+import { axe, call, launch, Person, picture, userOf } from "./lib.mjs";
 
 const run = String(Date.now()).slice(-6);
 const ana = new Person("Ana", `+4915557${run}1`);
@@ -147,6 +147,30 @@ test("links: made, shown to whoever opens one, and asked by; who may add lets in
   await openLink(cora, approved);
   await cora.page.locator("#join-text", { hasText: "does not work any more" }).waitFor();
   await page.keyboard.press("Escape");
+  await cora.page.keyboard.press("Escape");
+  await cora.enter(GROUP);
+});
+
+test("a group has a picture, in the list and above the chat; what is no picture is refused in words", async () => {
+  const shown = (p, where) => p.page.locator(`${where} .face img`);
+  await ana.action("info").click();
+  await ana.page.setInputFiles("#group-picture", { name: "no.png", mimeType: "image/png", buffer: Buffer.from("<svg onload=alert(1)>") });
+  await ana.page.locator("#info-error", { hasText: "not a picture" }).waitFor();
+  await ana.page.setInputFiles("#group-picture", { name: "wide.png", mimeType: "image/png", buffer: await picture(ana.page, 400, 200, 30) });
+  await shown(ana, "#info-face").waitFor();
+  await event(cora, "Ana changed the group's picture");
+  await shown(cora, "#chat-face").waitFor();
+  await axe(ana, "group-picture");
+  const size = await shown(ana, "#info-face").evaluate((image) => image.decode().then(() => [image.naturalWidth, image.naturalHeight]));
+  assert.equal(size[0], size[1], "a square");
+  await laptop.page.reload();
+  await laptop.connected(true);
+  await shown(laptop, "#chats").waitFor();
+  await axe(laptop, "list-picture");
+  await ana.action("no-group-picture").click();
+  await event(cora, "Ana removed the group's picture");
+  await shown(cora, "#chat-face").waitFor({ state: "detached" });
+  await ana.page.keyboard.press("Escape");
 });
 
 test("nothing went wrong in any window", () => {
