@@ -5,7 +5,7 @@
 // [data-action=find|send|new-group|send-files|main-menu|chat-menu], [data-chat-id] in the list, [data-message-id][data-tick] in a chat.
 import { ask, menu, menuKeys } from "./keys.js";
 import { List } from "./list.js";
-import { isMuted, may } from "./marks.js";
+import { isMuted, may, pollIsOver } from "./marks.js";
 import { Mentions } from "./mention.js";
 import { ApiError } from "./session.js";
 import { Thread } from "./thread.js";
@@ -19,7 +19,9 @@ const SCREENS = { // rarely needed: loaded then
   invites: () => import("./invites.js"),
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
   search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"), select: () => import("./select.js"),
+  polls: () => import("./polls.js"), voice: () => import("./voice.js"),
 };
+const ATTACHED = [["polls", "Poll", "poll", "polls", "compose"]]; // capability, words, sign, where it is made
 const canHover = () => matchMedia("(hover: hover)").matches;
 
 export class Act {
@@ -27,6 +29,8 @@ export class Act {
     Object.assign(this, { session, engine, view, files, notice, model: engine.model });
     this.mentions = new Mentions(engine, $("composer"), $("suggest"));
     this.screens = {}; // name → promise
+    this.parts = {}; // name → screen that is here
+    engine.part = (name) => this.parts[name] ?? void (view.wanted.add(name), view.load(name));
     view.lost = () => this.#noContext();
     view.refill = () => this.#fill();
     const failed = new Map(); // name → when
@@ -37,6 +41,7 @@ export class Act {
 
   end() {
     this.engine.stop();
+    for (const part of Object.values(this.parts)) part.end?.();
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     this.view.end();
     this.files.end();
@@ -142,6 +147,25 @@ export class Act {
     this.engine.looks?.typed(chat, false);
     this.engine.send(chat, text, { replyTo, mentions: this.mentions.of(chat, text) });
     this.view.thread.goToEnd();
+    if (canHover()) $("composer").focus(); // the button gives way to that for voices
+  }
+
+  /** Sent as the answer that is being written, if there is one. `more` as of Model.compose(). */
+  answering(chat, content, more) {
+    const replyTo = chat.replyTo ?? undefined;
+    if (replyTo) this.engine.write(chat, chat.draft, null);
+    this.engine.send(chat, content, { replyTo, ...more });
+    this.view.thread.goToEnd();
+  }
+
+  /** Files, and what else a message can be. */
+  #attach(button) {
+    const entries = [{ text: "Files", sign: "clip", run: () => $("file").click() }];
+    for (const [word, text, sign, screen, what] of ATTACHED) {
+      if (this.engine.can.has(word)) entries.push({ text, sign, run: this.#safely(() => this.#open(screen, what)) });
+    }
+    if (entries.length === 1) return $("file").click();
+    return menu(button, entries, "What to send");
   }
 
   /** For menus: what goes wrong is said. */
@@ -190,6 +214,7 @@ export class Act {
       const pinned = this.chat.pins.some((p) => p.messageId === m.id);
       entries.push({ text: pinned ? "Unpin" : "Pin", run: act(() => engine.changeMessage(m, pinned ? "DELETE" : "PUT", "/pin")) });
     }
+    if (m.poll && mine && !pollIsOver(m.poll, Date.now())) entries.push({ text: "Close the poll", run: act(async () => (await this.screen("polls")).close(m)) });
     if (engine.can.has("forwards") && (m.mediaId ? mine : m.content)) entries.push({ text: "Forward", run: act(() => this.#about("forward", [m])) });
     if (m.content) entries.push({ text: "Copy text", run: act(() => navigator.clipboard.writeText(m.content)) });
     if (mine) entries.push({ text: "Info", run: act(() => this.#about("receipts", m)) });
@@ -237,8 +262,10 @@ export class Act {
 
   screen(name) {
     return (this.screens[name] ??= SCREENS[name]().then(({ Screen }) => {
-      const screen = new Screen(this);
+      const screen = (this.parts[name] = new Screen(this));
       this.view.screens.push(screen);
+      this.view.wanted.delete(name);
+      for (const e of document.querySelectorAll(`[data-wants~="${name}"]`)) e.row.update(e.row.m);
       Object.assign(this.actions, screen.actions);
       Object.assign(this.forms, screen.forms);
       this.view.later();
@@ -362,7 +389,8 @@ export class Act {
     block: () => this.block(),
     unblock: () => this.unblock(),
     fold: (b) => b.closest(".message").row.unfold(),
-    attach: () => $("file").click(),
+    attach: (b) => this.#attach(b),
+    record: () => this.#open("voice", "record"),
     "no-context": () => void this.#noContext(),
     "to-end": () => this.view.thread.goToEnd(),
     "pause-upload": (b) => this.#uploadOf(b)?.pause(),

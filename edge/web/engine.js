@@ -25,6 +25,7 @@ const NAMES_A_QUESTION = 100;
 const SURE_MS = 1500; // after a reaction: the view has it by then
 const RECEIPT_AGAIN_MS = 1000; // after one that was not taken
 const LOOK_MS = 3600000; // at what has ended, at the latest
+const SENT = ["type", "mediaId", "replyTo", "mentions", "forwardedFrom", "poll", "location", "contact", "voice", "preview"]; // of a message, besides its text
 const NAMES_TRIES = 5; // a chat that was heard of live may not be in the view yet
 
 export class Engine {
@@ -216,7 +217,7 @@ export class Engine {
       model.ticks(f);
     } else if (f.t === "read") {
       if (model.readElsewhere(f)) this.#describe(f.chatId);
-    } else if (f.t === "edited" || f.t === "deleted" || f.t === "reaction" || f.t === "starred") {
+    } else if (f.t === "edited" || f.t === "deleted" || f.t === "reaction" || f.t === "starred" || f.t === "vote" || f.t === "poll_closed") {
       if (model.changed(f)) this.#sure(f);
     } else if (f.t === "hidden") {
       model.hidden(f);
@@ -457,7 +458,9 @@ export class Engine {
   async changeMessage(m, method, path = "", body = undefined) {
     const answer = await this.session.call(method, `/api/chats/${m.chatId}/messages/${m.id}${path}`, body);
     if (answer.message) this.model.message(answer.message, false);
+    if (answer.poll) this.model.polled(m, answer.poll);
     this.changed();
+    return answer;
   }
 
   /** Gone for this user alone, on all of his devices. */
@@ -485,12 +488,22 @@ export class Engine {
     for (const m of this.model.outbox) {
       if (m.state !== "new") continue;
       if (flying >= IN_FLIGHT_MAX) return;
-      const { clientId, chatId, content, type, peer, mediaId, replyTo, mentions, forwardedFrom } = m;
-      const f = { t: "message.send", clientId, chatId, content, type, peer, mediaId, replyTo, mentions, forwardedFrom };
+      if (m.poll?.endsAt && !this.#endOf(m)) continue;
+      const f = { t: "message.send", clientId: m.clientId, chatId: m.chatId, content: m.content, peer: m.peer };
+      for (const key of SENT) f[key] = m[key];
       if (!this.socket.send(f)) return;
       m.state = "sent";
       flying++;
     }
+  }
+
+  /** How long a poll is open counts from when it is sent. False when its end is over. */
+  #endOf(m) {
+    m.poll.closesIn ??= Math.round((m.poll.endsAt - Date.now()) / 1000); // the same when it is sent again
+    this.model.dirty.outbox.set(m.clientId, m);
+    if (m.poll.closesIn >= 1) return true;
+    this.model.failed(m.clientId, "too_late");
+    return false;
   }
 
   #nack(f) {
@@ -514,8 +527,9 @@ export class Engine {
   /** A message that was refused: once more, or away with it. */
   again(m) {
     this.model.verdict(m.clientId);
-    const { type, mediaId, replyTo, mentions, forwardedFrom } = m;
-    this.send(this.model.chat(m.chatId), m.content, { type, mediaId, replyTo, mentions, forwardedFrom });
+    const more = Object.fromEntries(SENT.map((key) => [key, m[key]]));
+    if (m.poll?.endsAt) more.poll = { ...m.poll, closesIn: undefined };
+    this.send(this.model.chat(m.chatId), m.content, more);
   }
 
   discard(m) {

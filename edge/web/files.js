@@ -112,13 +112,19 @@ export class Files {
     $("preview").close();
   }
 
+  /** A voice, which nobody looks at before. `more`: what its message has besides. */
+  async send(chat, file, more) {
+    const { Upload } = await sending();
+    this.#send(Upload, chat, file, { type: "audio", more });
+  }
+
   // On their way
 
   /** No other window of this browser sends it meanwhile; one that another sends already is left to that. */
   #send(Upload, chat, file, was) {
     const { engine } = this;
     const u = new Upload(this.session, engine.store, chat, file, this.drawn, (mediaId, type) => {
-      if (!engine.stopped) engine.send(chat, u.caption, { type, mediaId }, u.id);
+      if (!engine.stopped) engine.send(chat, u.caption, { ...u.more, type, mediaId }, u.id);
       this.#ended(u);
     }, was);
     const send = () => new Promise((over) => {

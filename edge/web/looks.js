@@ -118,11 +118,11 @@ export class Looks {
     if (m.chatId === this.#chat?.chatId && this.#typing.has(m.from)) this.#typed(m.from, "idle");
   }
 
-  /** This user wrote something, or emptied the composer. */
-  typed(chat, something) {
+  /** This user wrote something, or emptied the composer; `state`: or speaks. */
+  typed(chat, something, state = "typing") {
     if (chat !== this.#chat || !this.#session || !this.engine.can.has("typing")) return;
     clearTimeout(this.#idle);
-    const say = (state) => this.engine.socket?.send({ t: "signal", chatId: chat.chatId, state });
+    const say = (what) => this.engine.socket?.send({ t: "signal", chatId: chat.chatId, state: what });
     if (!something) {
       if (this.#said) say("idle");
       this.#said = 0;
@@ -130,7 +130,7 @@ export class Looks {
     }
     if (Date.now() - this.#said > SAY_MS) {
       this.#said = Date.now();
-      say("typing");
+      say(state);
     }
     this.#idle = setTimeout(() => {
       if (this.#said && chat === this.#chat) say("idle");

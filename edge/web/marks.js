@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a user marked for himself, what stands above the others in a chat, and who may do what there. Pure, but for Drafts,
-// which tells the server what is being written.
+// What a user marked for himself, what stands above the others in a chat, who may do what there, and what is known of a poll.
+// Pure, but for Drafts, which tells the server what is being written.
 
 const PAUSE_MS = 1200; // in writing
 const PINNED_MESSAGES = 3; // of a chat
@@ -42,6 +42,40 @@ export function may(chat, right) {
   if (chat.left) return false;
   return chat.kind === "direct" || chat.role !== "member" || rightOf(chat, right) === "everyone";
 }
+
+/** → what is known of a poll after the server told `p` of it. Of results and votes those with the highest seq count. */
+export function toldPoll(before, p) {
+  if (!before) return p;
+  const level = p.seq >= (before.seq ?? 0); // the frame of a message tells no result
+  const { counts, voters, seq } = level ? p : before;
+  const mine = (p.mine?.seq ?? (level ? p.seq : -1)) >= (before.mine?.seq ?? 0) ? p.mine : before.mine;
+  return { ...before, ...p, counts, voters, seq, mine, closed: p.closed ?? before.closed, behind: before.behind > (p.seq ?? 0) ? before.behind : undefined };
+}
+
+/** → counts and voters when this user chose `options` in place of what he chose before. */
+export function recounted(poll, options) {
+  const was = poll.mine?.options ?? [];
+  const counts = poll.options.map((_, i) => Math.max(0, (poll.counts?.[i] ?? 0) + options.includes(i) - was.includes(i)));
+  return { counts, voters: Math.max(0, (poll.voters ?? 0) + Boolean(options.length) - Boolean(was.length)) };
+}
+
+/** → the poll after a frame `vote` or `poll_closed`, or null when that says nothing new. What is behind has to be asked for. */
+export function pollAfter(poll, f) {
+  if (f.t === "poll_closed") {
+    const late = poll.mine?.seq > f.seq; // it counts for nothing
+    return poll.closed ? null : { ...poll, closed: { seq: f.seq, at: f.at }, mine: late ? undefined : poll.mine, ...(late && recounted(poll, [])), behind: f.seq };
+  }
+  const own = f.clientId !== undefined;
+  if (f.seq <= (own ? poll.mine?.seq ?? 0 : Math.max(poll.seq ?? 0, poll.behind ?? 0))) return null;
+  if (!own) return { ...poll, behind: f.seq };
+  if (f.seq > poll.closed?.seq || f.at >= poll.closesAt) return null;
+  const options = f.options ?? [];
+  const counted = f.seq > (poll.seq ?? 0) && { ...recounted(poll, options), seq: f.seq };
+  return { ...poll, ...counted, mine: { seq: f.seq, options }, behind: poll.behind };
+}
+
+/** Does it take no more votes? */
+export const pollIsOver = (poll, now) => Boolean(poll.closed) || poll.closesAt <= now;
 
 export const isMuted = (chat) => chat.marks.mutedUntil > Date.now();
 

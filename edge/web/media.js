@@ -59,6 +59,11 @@ export class Media {
     return about;
   }
 
+  /** {media, url, thumbnailUrl?} of a file, or null when it cannot be had. */
+  link(mediaId) {
+    return this.#about(mediaId);
+  }
+
   /** An element that shows the file of a message. It has its size before its bytes are here, so that nothing moves. */
   box({ mediaId, type, media }) {
     const box = el("div", "media");

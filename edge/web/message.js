@@ -77,8 +77,10 @@ export class Screen {
 
   #send() {
     const chats = [...this.#to];
-    for (const { type, content, mediaId, media, forwarded } of this.#all) {
-      for (const chat of chats) this.engine.send(chat, content, { type, mediaId, media, forwardedFrom: forwarded ?? 0 });
+    for (const { type, content, mediaId, media, forwarded, poll, voice } of this.#all) {
+      const more = { type, mediaId, media, voice, forwardedFrom: forwarded ?? 0 };
+      if (poll) more.poll = { options: poll.options, choices: poll.choices, anonymous: poll.anonymous }; // one of its own, without votes
+      for (const chat of chats) this.engine.send(chat, content, more);
     }
     $("forward").close();
     if (chats.length === 1) return this.act.open(chats[0].chatId);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What this device knows: chats, messages, ticks, names. Pure: no network, no storage, no DOM. Everything here may be told
 // twice and in any order: messages are known by id, cursors only grow.
-import { marked, pinned, UNMARKED } from "./marks.js";
+import { marked, pinned, pollAfter, toldPoll, UNMARKED } from "./marks.js";
 import { above, came, cut } from "./rank.js";
 
 const PENDING_MAX = 200; // changes of messages that are not here
+const BESIDE = ["poll", "location", "contact", "voice", "preview"]; // what a message may have besides its text
 const PINNED_CHATS = 5; // where the server does not say
 
 /** Put `m` into the sorted list. */
@@ -24,6 +25,7 @@ const keptOf = (m) => ({
   replyTo: m.replyTo, mentions: m.mentions, forwarded: m.forwarded,
   edited: m.edited, deleted: m.deleted, reactions: m.reactions ?? [], myReaction: m.myReaction ?? "", starred: m.starred,
   expiresAt: m.expiresAt, gone: m.gone,
+  ...Object.fromEntries(BESIDE.filter((key) => m[key]).map((key) => [key, m[key]])),
 });
 
 /** What is kept of a frame about the chat itself; a line of the server is the same frame. */
@@ -127,6 +129,7 @@ export class Model {
   describe(c) {
     const chat = this.chat(c.chatId);
     chat.known = true;
+    if (chat.left && c.role !== "left") this.#pollsAgain(chat);
     chat.left = c.role === "left";
     chat.kind = c.kind;
     if (c.name !== undefined) chat.name = c.name;
@@ -245,14 +248,20 @@ export class Model {
   #merge(chat, kept, m) {
     const was = JSON.stringify(kept);
     if (m.media) kept.media = { width: m.media.width, height: m.media.height, name: m.media.name };
-    if (m.deleted) Object.assign(kept, { deleted: m.deleted, content: "", mediaId: undefined, reactions: [] });
-    else if (!kept.deleted && (m.edited?.seq ?? 0) > (kept.edited?.seq ?? 0)) Object.assign(kept, { edited: m.edited, content: m.content });
+    if (m.deleted) this.#empty(kept, m.deleted);
+    else if (!kept.deleted && (m.edited?.seq ?? 0) > (kept.edited?.seq ?? 0)) Object.assign(kept, { edited: m.edited, content: m.content, preview: m.preview });
+    if (m.poll && !kept.deleted) kept.poll = toldPoll(kept.poll, m.poll);
     if ("reactions" in m && !kept.deleted) Object.assign(kept, { reactions: m.reactions, myReaction: m.myReaction ?? "" });
     if ("reactions" in m) kept.starred = m.starred; // by REST
     if (m.gone) return void this.#vanish(chat, kept, m.gone);
     if (JSON.stringify(kept) === was) return;
     this.#keep(chat, kept);
     this.#altered(chat, kept);
+  }
+
+  #empty(m, deleted) {
+    for (const key of [...BESIDE, "mediaId", "starred"]) delete m[key];
+    Object.assign(m, { deleted, content: "", reactions: [] });
   }
 
   /** To be stored, when it is one of those that are held. */
@@ -276,7 +285,7 @@ export class Model {
     this.expiring.delete(m);
     if (m.gone) return;
     if (gone === "hidden" && chat.unread && this.#foreign(m) && m.seq > this.readTo(chat)) chat.unread--;
-    for (const key of ["mediaId", "media", "mentions", "forwarded", "edited", "replyTo", "given", "starred"]) delete m[key];
+    for (const key of [...BESIDE, "mediaId", "media", "mentions", "forwarded", "edited", "replyTo", "given", "starred"]) delete m[key];
     Object.assign(m, { gone, content: "", reactions: [], myReaction: "" });
     if (chat.replyTo?.id === m.id) this.write(chat, chat.draft, null);
     this.#unpin(chat, m);
@@ -294,15 +303,15 @@ export class Model {
     return next;
   }
 
-  /** `edited`, `deleted`, `reaction`. Both id and seq have to match. True when REST has to be asked for the message. */
+  /** `edited`, `deleted`, `reaction`, `vote`, `poll_closed`. Both id and seq have to match. True when REST has to be asked for the message. */
   changed(f) {
     const chat = this.chat(f.chatId);
-    if (f.by !== this.me) chat.top = Math.max(chat.top, f.seq);
+    if (f.t !== "vote" && f.by !== this.me) chat.top = Math.max(chat.top, f.seq);
     const m = this.find(chat, f.messageId);
     chat.pending = chat.pending.filter((p) => p !== f);
     if (m) return this.#change(chat, m, f);
     if (chat.last?.id === f.messageId) this.#change(chat, chat.last, f); // the list of chats shows it
-    if (chat.pending.push(f) > PENDING_MAX) chat.pending.shift();
+    if (f.t !== "vote" && chat.pending.push(f) > PENDING_MAX) chat.pending.shift();
     return false;
   }
 
@@ -314,20 +323,46 @@ export class Model {
     }
     if (m.deleted || m.gone) return false;
     if (f.t === "deleted") {
-      Object.assign(m, { deleted: { seq: f.seq, by: f.by, at: f.at }, content: "", mediaId: undefined, reactions: [], starred: undefined });
+      this.#empty(m, { seq: f.seq, by: f.by, at: f.at });
       this.#unpin(chat, m);
     } else if (f.t === "edited") {
       if (f.seq <= (m.edited?.seq ?? 0)) return false;
-      Object.assign(m, { edited: { seq: f.seq, at: f.at }, content: f.content });
+      Object.assign(m, { edited: { seq: f.seq, at: f.at }, content: f.content, preview: f.preview });
     } else if (f.t === "starred") {
       if (f.seq < (m.starSeq ?? 0)) return false;
       Object.assign(m, { starred: f.starred || undefined, starSeq: f.seq });
+    } else if (f.t === "vote" || f.t === "poll_closed") {
+      const poll = m.poll && pollAfter(m.poll, f);
+      if (!poll) return false;
+      m.poll = poll;
     } else if (!this.#reacted(m, f)) {
       return false;
     }
     this.#keep(chat, m);
     this.#altered(chat, m);
     return f.t === "reaction" && f.by !== this.me; // whether this user had given another sign before is not always known
+  }
+
+  /** The result of a poll, by REST. */
+  polled(m, poll) {
+    m.poll = toldPoll(m.poll, poll);
+    this.#keep(this.chat(m.chatId), m);
+    this.news.messages.add(m);
+  }
+
+  /** The server was asked often enough: what was behind counts for nothing. */
+  pollSettled(m) {
+    m.poll = { ...m.poll, behind: undefined };
+    this.#keep(this.chat(m.chatId), m);
+  }
+
+  /** This user came back: what polls became meanwhile is in no sync. */
+  #pollsAgain(chat) {
+    for (const m of chat.messages) {
+      if (!m.poll) continue;
+      m.poll = { ...m.poll, behind: (m.poll.seq ?? 0) + 1 };
+      this.#keep(chat, m);
+    }
   }
 
   /** A `hidden` frame: this user deleted messages for himself. */
@@ -445,6 +480,7 @@ export class Model {
         chat.left = true;
         again = false;
       } else if (change === "add") {
+        if (chat.left) this.#pollsAgain(chat);
         chat.left = false;
         chat.all = false;
       } else {
@@ -588,7 +624,7 @@ export class Model {
 
   // Own messages on their way. state: "new" (to be sent), "sent" (on this socket), "acked" (stored), "failed"
 
-  /** `more`: type, mediaId, replyTo, mentions, forwardedFrom. */
+  /** `more`: type, mediaId, replyTo, mentions, forwardedFrom, poll, location, contact, voice, preview. */
   compose(chat, content, clientId, now, more = {}) {
     const m = {
       clientId, chatId: chat.chatId, peer: chat.kind === "direct" ? chat.peer : undefined, type: "text", content, sentAt: now,

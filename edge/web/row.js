@@ -4,6 +4,8 @@ import { hide, mark, put } from "./keys.js";
 import { el, icon } from "./util.js";
 import { beginning, clock, DELETED, eventWords, GONE, isLong, nameOf, parts, preview, reason, TICK_WORDS, TICKS } from "./words.js";
 
+const PARTS = { poll: "polls", voice: "voice" }; // what a message may have → who draws it, loaded when there is one
+
 function button(className, action, text, label) {
   const b = el("button", className, text);
   b.type = "button";
@@ -56,6 +58,7 @@ export class Row {
     this.text = el("div", "text");
     this.text.dir = "auto";
     this.fold = button("fold plain", "fold", "");
+    this.beside = el("div", "beside");
     this.marks = el("div", "marks");
     this.failed = el("span", "failed");
     this.edited = el("span", "", "edited");
@@ -68,7 +71,7 @@ export class Row {
     this.star = icon("star", "Starred");
     const foot = el("div", "foot");
     foot.append(this.failed, this.star, this.edited, this.time, this.tick);
-    row.append(...[this.from, this.forwarded, this.quote, this.body, this.text, this.fold, foot, this.marks, this.more].filter(Boolean));
+    row.append(...[this.from, this.forwarded, this.quote, this.body, this.text, this.fold, this.beside, foot, this.marks, this.more].filter(Boolean));
     return row;
   }
 
@@ -115,20 +118,32 @@ export class Row {
   #content(m) {
     hide(this.forwarded, !m.forwarded || Boolean(m.deleted));
     mark(this.e, "data-deleted", m.deleted ? "yes" : null);
-    const mediaId = m.deleted ? undefined : m.mediaId;
+    const mediaId = m.deleted || m.voice ? undefined : m.mediaId;
     if (this.mediaId !== mediaId || !this.drawn) {
       this.mediaId = mediaId;
       this.drawn = true;
       this.body.replaceChildren(...(mediaId ? [this.engine.media.box(m)] : []));
       hide(this.body, !mediaId);
     }
-    const content = m.deleted ? DELETED : m.content || (mediaId || m.type === "text" ? "" : preview(m));
+    const content = m.deleted ? DELETED : m.content || (m.mediaId || m.type === "text" ? "" : preview(m));
     hide(this.text, !content);
     const long = isLong(content);
     texts(this.text, content, !long || this.whole);
     hide(this.fold, !long);
     put(this.fold, this.whole ? "Read less" : "Read more");
     mark(this.fold, "aria-expanded", this.whole);
+    this.#beside(m);
+  }
+
+  /** A poll and the like. */
+  #beside(m) {
+    const keys = Object.keys(PARTS).filter((key) => m[key] && !m.deleted);
+    const missing = keys.filter((key) => !this.engine.part(PARTS[key]));
+    mark(this.e, "data-wants", missing.map((key) => PARTS[key]).join(" ") || null);
+    hide(this.beside, !keys.length);
+    if (!keys.length) return this.beside.replaceChildren();
+    for (const key of keys) if (!missing.includes(key)) this.engine.part(PARTS[key]).into(this, m);
+    return undefined;
   }
 
   /** All of a long text, or its beginning. */

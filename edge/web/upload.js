@@ -30,13 +30,14 @@ function request(upload, method, url, token, headers, body) {
 export class Upload {
   /**
    * `changed()` after each move. `done(mediaId, type)` once it can be shown in a message. `was`: what it is sent as (`type`)
-   * and with which caption, and all that `store` has of it from before a reload.
+   * and with which caption and `more`, and all that `store` has of it from before a reload.
    */
   constructor(session, store, chat, file, changed, done, was) {
     Object.assign(this, { session, store, chat, file, changed, done });
     this.id = was.id ?? uuid();
     this.type = was.type;
     this.caption = was.caption ?? "";
+    this.more = was.more; // of its message, as of Model.compose()
     this.state = was.paused ? "paused" : "sending"; // sending | paused | failed | done | canceled
     this.mediaId = was.mediaId;
     this.url = was.url; // where its pieces go; undefined: not announced
@@ -108,8 +109,8 @@ export class Upload {
     this.mediaId = media.id;
     this.url = upload.url;
     this.piece = Math.min(PIECE_BYTES, upload.partSize);
-    const { id, caption, mediaId, url, piece } = this;
-    this.store.keepUpload({ id, chatId: chat.chatId, file, type, caption, mediaId, url, piece });
+    const { id, caption, more, mediaId, url, piece } = this;
+    this.store.keepUpload({ id, chatId: chat.chatId, file, type, caption, more, mediaId, url, piece });
   }
 
   /** Ask where it stands, then send from there; after anything odd, ask again. */

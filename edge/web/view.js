@@ -12,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 export class View {
   #waiting = false;
   screens = []; // those that were loaded: they are drawn with the rest
+  wanted = new Set(); // parts that a message needs and that are not here
   #said = null; // timer of what a screen reader is told
 
   constructor(engine) {
@@ -52,6 +53,7 @@ export class View {
     mark($("home"), "data-hiding", this.engine.can.has("hiding") ? "yes" : null); // rows may be drawn before that is known
     this.list.draw(news, openChat);
     if (openChat && this.model.chats.get(openChat)?.pins.length) this.load("pins"); // its bar
+    for (const name of this.wanted) this.load(name);
     for (const screen of this.screens) screen.draw();
     const chat = openChat && this.model.chats.get(openChat);
     mark($("home"), "data-pane", chat ? "chat" : "list");
@@ -79,6 +81,7 @@ export class View {
     put($("asking"), asking === 1 ? "1 person asks to join" : `${asking} people ask to join`);
     const silent = !chat.left && !may(chat, "send");
     hide($("send-form"), chat.left || chat.blocked || silent);
+    hide($("mic"), !this.engine.can.has("voices"));
     hide($("not-allowed"), !silent);
     hide($("not-member"), !chat.left);
     hide($("blocked-note"), !chat.blocked);

@@ -8,7 +8,7 @@ export const TICKS = { none: "🕓", sent: "✓", delivered: "✓✓", read: "�
 export const TICK_WORDS = { none: "Waiting to be sent", sent: "Sent", delivered: "Delivered", read: "Read" };
 const REASONS = {
   not_found: "you are not in this chat", forbidden: "not allowed", too_large: "too long", bad_request: "not accepted",
-  conflict: "already sent with another text", too_many_members: "too many members", too_many_chats: "you wrote to too many new people today",
+  conflict: "already sent with another text", too_late: "the time of its end is over", too_many_members: "too many members", too_many_chats: "you wrote to too many new people today",
 };
 const CODES = {
   bad_code: "That code is not right, or too old.",
@@ -31,6 +31,7 @@ const CODES = {
   too_many_groups: "You are in as many groups as you can. Leave one first.",
   too_large: "That is more than the server takes.",
   conflict: "Something else was chosen meanwhile. Look at it again.",
+  poll_closed: "That poll takes no more votes.",
   unauthorized: "You are signed out.",
   unavailable: "The server cannot do that at the moment. Try again in a minute.",
   internal: "Something went wrong on the server. Try again.",
@@ -39,6 +40,7 @@ const CODES = {
   not_found: "That is not there any more.",
 };
 const KINDS = { image: "📷 Picture", video: "🎬 Video", audio: "🎤 Audio", document: "📄 Document" };
+const BESIDE = { poll: "📊 Poll", location: "📍 Location", contact: "👤 Contact", voice: "🎤 Voice message" };
 const FILES = { image: "Pictures", video: "Videos", audio: "Sounds", document: "Files" };
 export const DELETED = "This message was deleted";
 export const GONE = "This message is gone";
@@ -85,7 +87,8 @@ export const errorWords = (e) => CODES[e.code] ?? e.message;
 export function preview(m) {
   if (m.gone) return GONE;
   if (m.deleted) return DELETED;
-  return [KINDS[m.type], m.content?.slice(0, 120).replace(/\s+/g, " ")].filter(Boolean).join(": ");
+  const beside = Object.keys(BESIDE).find((key) => m[key]);
+  return [BESIDE[beside] ?? KINDS[m.type], (m.content || m.location?.name || m.contact?.name)?.slice(0, 120).replace(/\s+/g, " ")].filter(Boolean).join(": ");
 }
 
 export function tooLarge(type, most, size) {

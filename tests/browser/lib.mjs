@@ -92,7 +92,7 @@ export class Person {
   }
 
   connected(yes) {
-    return this.page.waitForSelector(`#connection[data-state="${yes ? "on" : "off"}"]`);
+    return this.page.waitForSelector(`#connection[data-state="${yes ? "on" : "off"}"]`, { state: "attached" }); // a phone hides it behind a chat
   }
 
   cut() {
@@ -188,7 +188,7 @@ export class Person {
   }
 }
 
-export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+export const launch = (more = []) => chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage", ...more] });
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 

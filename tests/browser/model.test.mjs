@@ -2,10 +2,13 @@
 // What the page knows and which part of it is drawn, without a browser.
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { pollAfter, pollIsOver, recounted, toldPoll } from "../../edge/web/marks.js";
 import { Model } from "../../edge/web/model.js";
+import { pollOf, pressed } from "../../edge/web/polls.js";
 import { lacking, ROWS_MAX, Rows } from "../../edge/web/rank.js";
 import { Receipts } from "../../edge/web/receipts.js";
 import { places } from "../../edge/web/search.js";
+import { coded, length, levels, waveform } from "../../edge/web/voice.js";
 import { beginning, dayWords, eventWords, initials, isLong, parts } from "../../edge/web/words.js";
 
 const ME = "me";
@@ -365,4 +368,78 @@ test("a line of the server and the frame of it say the same; of who came only th
   far.all = true;
   fetchLines(other, far, [{ ...renamed(2), chatId: "far" }]);
   assert.notEqual(far.messages[0].id, chat.messages[0].id, "lines of two chats are two, also where they are kept");
+});
+
+const poll = (more = {}) => ({ options: ["a", "b", "c"], choices: 2, anonymous: false, ...more });
+
+test("a poll: of results and votes the highest seq counts, in any order; a frame of another's vote only says to ask", () => {
+  const [model, chat] = filled(0);
+  const p = () => chat.messages[0].poll;
+  const vote = (seq, more) => model.changed({ t: "vote", chatId, seq, messageId: "m1", messageSeq: 1, ...more });
+  model.message(message(1, "ben", { poll: poll() }), true);
+  vote(4, { clientId: "k", options: [0, 1], at: 4 });
+  assert.deepEqual([p().counts, p().voters, p().mine.options], [[1, 1, 0], 1, [0, 1]]);
+  vote(3, { clientId: "j", options: [2], at: 3 });
+  assert.deepEqual(p().mine.options, [0, 1], "an older one");
+  vote(6, {});
+  assert.equal(p().behind, 6);
+  model.message(message(1, "ben", { poll: poll() }), false); // once more, without a result
+  model.polled(chat.messages[0], poll({ seq: 2, counts: [0, 0, 0], voters: 0 }));
+  assert.deepEqual([p().counts, p().mine.seq, p().behind], [[1, 1, 0], 4, 6], "an answer from before");
+  model.polled(chat.messages[0], poll({ seq: 6, counts: [1, 2, 0], voters: 2, mine: { seq: 4, options: [0, 1] } }));
+  assert.deepEqual([p().counts, p().voters, p().behind], [[1, 2, 0], 2, undefined]);
+  vote(7, { clientId: "l", at: 7 }); // taken back
+  assert.deepEqual([p().counts, p().voters, p().mine.options], [[0, 1, 0], 1, []]);
+  assert.equal(chat.unread, 1);
+  assert.equal(chat.top, 1, "no receipt is told of a vote");
+});
+
+test("a vote behind the end of a poll counts for nothing, whichever is told first", () => {
+  const late = { t: "vote", seq: 9, clientId: "k", options: [1], at: 9 };
+  const end = { t: "poll_closed", seq: 8, at: 8 };
+  for (const frames of [[late, end], [end, late]]) {
+    let p = poll({ seq: 1, counts: [0, 1, 0], voters: 1 });
+    for (const f of frames) p = pollAfter(p, f) ?? p;
+    assert.deepEqual([p.counts, p.voters, p.mine, p.closed], [[0, 1, 0], 1, undefined, { seq: 8, at: 8 }]);
+  }
+  assert.equal(pollAfter(poll({ closesAt: 9 }), late), null);
+  assert.ok(pollIsOver(poll({ closesAt: 9 }), 9));
+  assert.ok(!pollIsOver(poll({ closesAt: 9 }), 8));
+  assert.ok(!pollIsOver(poll(), 8));
+  assert.equal(toldPoll(poll({ closed: { seq: 8 } }), poll({ seq: 7 })).closed.seq, 8);
+  assert.deepEqual(recounted(poll({ mine: { seq: 1, options: [1] } }), [0]), { counts: [1, 0, 0], voters: 0 }, "counts that were not told yet do not fall below nothing");
+});
+
+test("a poll of a message that is deleted, over or hidden is gone with it; coming back to a group asks for the others", () => {
+  const [model, chat] = filled(0);
+  for (const seq of [1, 2, 3]) model.message(message(seq, "ben", { poll: poll({ seq, counts: [0, 0, 0], voters: 0 }) }), true);
+  model.changed({ t: "deleted", chatId, seq: 5, messageId: "m1", messageSeq: 1, by: "ben", at: 5 });
+  model.hidden({ chatId, seq: 6, messages: [{ id: "m2", seq: 2 }] });
+  model.left(chatId);
+  model.membership({ t: "member", chatId, seq: 7, by: "ben", at: 7, changes: [{ userId: ME, change: "add" }] });
+  assert.deepEqual(chat.messages.filter((m) => m.type === "text").map((m) => m.poll?.behind), [undefined, undefined, 4]);
+  assert.equal(chat.messages[0].poll, undefined);
+});
+
+test("what somebody wrote for a poll becomes one, or words that say why not", () => {
+  const of = (question, options, choices = 1, ends = "") => pollOf(question, options, choices, false, ends, 1000);
+  assert.deepEqual(of("q", [" a ", "", "b"], 3).poll, { options: ["a", "b"], choices: 2, anonymous: false });
+  assert.equal(of("q", ["a", "b"], 1, "3600").poll.closesIn, 3600);
+  assert.equal(of("q", ["a", "b"], 1, { at: 2000 }).poll.endsAt, 2000);
+  for (const bad of [of(" ", ["a", "b"]), of("q", ["a", " "]), of("q", ["a", "a "]), of("q", ["a", "\u{1f600}".repeat(101)]), of("q", ["a", "b\u0007c"]), of("q", ["a", "b\u202ec"]),
+    of("é".repeat(513), ["a", "b"]), of("q", ["a", "b"], 1, { at: 1000 }), of("q", ["a", "b"], 1, { at: NaN }), of("q", ["a", "b"], 1, { at: 4e10 })]) assert.ok(bad.fault && !bad.poll);
+  assert.ok(of("q", ["a", "\u{1f600}".repeat(100)]).poll);
+  assert.ok(of("é".repeat(512), ["a", "b"]).poll);
+  assert.deepEqual([pressed([], 1, 1), pressed([0], 1, 1), pressed([1], 1, 1), pressed([2], 0, 2), pressed([0, 2], 1, 2)], [[1], [1], [], [0, 2], null]);
+});
+
+test("a waveform has 64 parts, the loudest beside the loudest, also of silence, gaps and what is none", () => {
+  const all = waveform([[0, 0.1], [10, 0.2], [630, 0.4], [640, 0.3]], 640);
+  assert.equal(all.length, 64);
+  assert.deepEqual([all[0], all[1], all[40], all[63]], [64, 128, 128, 255]);
+  assert.deepEqual([...waveform([], 5)], new Array(64).fill(0));
+  assert.ok(Math.max(...waveform([[1, 0.001]], 10)) < 30, "silence is no noise");
+  assert.deepEqual(levels(coded(all)), [...all]);
+  for (const bad of ["", "%", "AAAA", undefined, coded(new Uint8Array(65))]) assert.deepEqual(levels(bad), new Array(64).fill(0));
+  assert.deepEqual([length(0), length(61999), length(-5)], ["0:00", "1:01", "0:00"]);
 });
