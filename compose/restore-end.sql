@@ -5,6 +5,9 @@ DELETE FROM auth.closed; -- of the time of the dump
 
 DELETE FROM auth.links; -- of minutes that have passed: one that was used or refused since must not come back
 
+-- Exports of before may have gone since, or been taken from whoever asked for them: they go, and what is left of their files with them.
+UPDATE auth.archives SET ends_at = 0, free_at = 0;
+
 -- A file that was finished since is in the log: as an upload it would be swept, and its bytes with it.
 DELETE FROM media.uploads u USING view.media v WHERE u.media_id = v.media_id;
 

@@ -41,6 +41,8 @@ static const char sql_end_tokens[] =
     "device_id FROM auth.devices WHERE user_id = $1 AND revoked_at IS NULL)";
 static const char sql_end_devices[] =
     "UPDATE auth.devices SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
+static const char sql_end_archives[] =
+    "UPDATE auth.archives SET ends_at = least(ends_at, $2) WHERE user_id = $1";
 static const char sql_forget[] =
     "WITH places AS (DELETE FROM auth.known_places WHERE user_id = $1), "
     "lookups AS (DELETE FROM auth.lookups WHERE user_id = $1) "
@@ -237,6 +239,8 @@ static enum cq_status forget(struct pg *db, struct cq_id user, int64_t now_ms)
         st = pg_run(db, sql_end_tokens, &params, NULL);
     if (st == CQ_OK)
         st = pg_run(db, sql_end_devices, &params, NULL);
+    if (st == CQ_OK)
+        st = pg_run(db, sql_end_archives, &params, NULL);
     pg_params_release(&params);
     return st;
 }

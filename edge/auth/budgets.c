@@ -11,6 +11,7 @@ static const int64_t period_ms[] = {
     [BUDGET_GUESSES_ALL] = AUTH_HOUR_MS,   [BUDGET_LOOKUPS_ADDRESS] = AUTH_DAY_MS,
     [BUDGET_LOOKUPS_ALL] = AUTH_DAY_MS,    [BUDGET_LINKS_ADDRESS] = AUTH_HOUR_MS,
     [BUDGET_LINKS_ALL] = AUTH_HOUR_MS,     [BUDGET_LINK_MISSES_ADDRESS] = AUTH_HOUR_MS,
+    [BUDGET_EXPORTS_USER] = AUTH_DAY_MS,
 };
 
 _Static_assert(ARRAY_LEN(period_ms) == BUDGET_N, "a period for each budget");

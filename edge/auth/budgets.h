@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/auth/budgets.h - quotas of codes, guesses, lookups and links: for a phone number, for an address
+ * edge/auth/budgets.h - quotas of codes, guesses, lookups, links and exports: for a phone number, for an address
  * and in all. Token buckets in schema auth: every copy of edge-rest shares them, and a restart
  * forgets nothing. A bucket holds `most` tokens and gains as many in its period, evenly.
  */
@@ -21,6 +21,7 @@ enum budget {
     BUDGET_LINKS_ADDRESS,       /* an hour */
     BUDGET_LINKS_ALL,           /* an hour */
     BUDGET_LINK_MISSES_ADDRESS, /* an hour */
+    BUDGET_EXPORTS_USER,        /* a day */
     BUDGET_N
 };
 

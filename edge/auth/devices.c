@@ -14,8 +14,9 @@ static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1
 static const char sql_evict[] =
     "WITH over AS (SELECT device_id FROM auth.devices WHERE user_id = $1 AND revoked_at IS NULL "
     "ORDER BY device_id = $2 DESC, created_at DESC OFFSET $4), gone AS (UPDATE auth.refresh_tokens "
-    "SET used_at = coalesce(used_at, $3) WHERE device_id IN (SELECT device_id FROM over)) "
-    "UPDATE auth.devices SET revoked_at = $3 WHERE device_id IN (SELECT device_id FROM over)";
+    "SET used_at = coalesce(used_at, $3) WHERE device_id IN (SELECT device_id FROM over)), "
+    "exports AS (UPDATE auth.archives SET ends_at = least(ends_at, $3) WHERE device_id IN (SELECT "
+    "device_id FROM over)) UPDATE auth.devices SET revoked_at = $3 WHERE device_id IN (SELECT device_id FROM over)";
 
 static const char sql_over[] =
     "SELECT device_id FROM auth.devices WHERE user_id = $1 AND revoked_at IS NULL "
@@ -44,7 +45,8 @@ static const char sql_others[] =
 
 static const char sql_revoke[] =
     "WITH gone AS (UPDATE auth.refresh_tokens SET used_at = coalesce(used_at, $2) WHERE device_id "
-    "= $1) "
+    "= $1), "
+    "exports AS (UPDATE auth.archives SET ends_at = least(ends_at, $2) WHERE device_id = $1) "
     "UPDATE auth.devices SET revoked_at = coalesce(revoked_at, $2) WHERE device_id = $1";
 
 static const char sql_live[] = "SELECT EXISTS (SELECT 1 FROM auth.closed), EXISTS (SELECT 1 "

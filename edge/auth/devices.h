@@ -43,7 +43,7 @@ CQ_MUST_CHECK enum cq_status devices_others(struct pg *db, struct cq_id user, st
                                             size_t max, struct cq_id *ret_others,
                                             size_t *ret_others_n);
 
-/** Revoke a device and its refresh tokens. */
+/** Revoke a device, its refresh tokens and the exports that it asked for. */
 CQ_MUST_CHECK enum cq_status device_revoke(struct pg *db, struct cq_id device, int64_t now_ms);
 
 /** Whether a device is logged in; while the doors are closed (doors.h) that is not known. */

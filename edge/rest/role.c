@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "edge/rest/role.h"
 
+#include "edge/auth/archives.h"
 #include "edge/rest/api/codes.h"
 #include "edge/rest/api/conf.h"
 #include "edge/rest/api/media_tus.h"
 #include "edge/rest/api/routes.h"
 #include "edge/rest/api/write.h"
+#include "edge/rest/archive/archiver.h"
 #include "edge/rest/keeper.h"
 #include "edge/rest/leaver.h"
 #include "edge/rest/server/loop.h"
@@ -172,7 +174,8 @@ static void read_api(struct api_conf *api)
                               [BUDGET_LINKS_ADDRESS] = setting_int(SET_LINK_PER_ADDRESS_HOUR),
                               [BUDGET_LINKS_ALL] = setting_int(SET_LINK_TOTAL_HOUR),
                               [BUDGET_LINK_MISSES_ADDRESS] =
-                                  setting_int(SET_LINK_GUESS_PER_ADDRESS_HOUR) },
+                                  setting_int(SET_LINK_GUESS_PER_ADDRESS_HOUR),
+                              [BUDGET_EXPORTS_USER] = ARCHIVES_A_DAY },
                     .codes_number_hour = setting_int(SET_CODE_PER_NUMBER_HOUR),
                     .codes_number_day = setting_int(SET_CODE_PER_NUMBER_DAY),
                     .lookups_user_day = setting_int(SET_LOOKUP_STRANGERS_DAY) },
@@ -326,15 +329,55 @@ static void tell_leaver(bool *told)
     *told = failed;
 }
 
-static enum cq_status start_threads(const struct role_conf *conf, struct keeper **ret_keeper,
-                                    struct leaver **ret_leaver)
+/* What was logged last about exports. */
+struct told_exports {
+    bool failing;
+    int64_t failed;
+};
+
+static void tell_exports(struct told_exports *told)
 {
+    bool failing = count_get(COUNT_EXPORTS_FAILING) != 0;
+    int64_t failed = count_get(COUNT_EXPORTS_FAILED);
+
+    if (failing && !told->failing)
+        log_warn("exports_not_made",
+                 LOG_S("why", "PostgreSQL or the store does not do it now; it is tried again"));
+    if (!failing && told->failing)
+        log_info("exports_are_made");
+    if (failed != told->failed)
+        log_error("export_failed", LOG_I("failed", failed),
+                  LOG_S("why", "given up after five tries; its user is told so"));
+    *told = (struct told_exports){ failing, failed };
+}
+
+/* What works beside the loop. */
+struct threads {
+    struct keeper *keeper;
+    struct leaver *leaver;
+    struct archiver *archiver; /* NULL: there is no store */
+};
+
+static enum cq_status start_threads(const struct role_conf *conf, struct threads *threads)
+{
+    const struct archiver_conf archiver = { conf->server.database_url, conf->server.store };
     const struct leaver_conf leaver = { .database_url = conf->server.database_url,
                                         .brokers = conf->server.brokers,
                                         .partitions = conf->server.partitions };
-    enum cq_status st = keeper_start(conf->server.database_url, ret_keeper);
+    enum cq_status st = keeper_start(conf->server.database_url, &threads->keeper);
 
-    return st == CQ_OK ? leaver_start(&leaver, ret_leaver) : st;
+    if (st == CQ_OK)
+        st = leaver_start(&leaver, &threads->leaver);
+    if (st == CQ_OK && *archiver.store.where)
+        st = archiver_start(&archiver, &threads->archiver);
+    return st;
+}
+
+static void stop_threads(struct threads *threads)
+{
+    keeper_stop(threads->keeper);
+    leaver_stop(threads->leaver);
+    archiver_stop(threads->archiver);
 }
 
 int edge_rest_role_run(const volatile int *stop)
@@ -344,8 +387,8 @@ int edge_rest_role_run(const volatile int *stop)
     bool kept =
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) == 1 && mallopt(M_TRIM_THRESHOLD, TOP_BYTES) == 1;
     struct told told = { 0 };
-    struct keeper *keeper = NULL;
-    struct leaver *leaver = NULL;
+    struct told_exports told_exports = { 0 };
+    struct threads threads = { 0 };
     enum log_room told_room = LOG_ROOM_ENOUGH;
     bool told_cut = false, told_leaver = false;
     struct log_disk disk;
@@ -356,7 +399,7 @@ int edge_rest_role_run(const volatile int *stop)
     int64_t until_ms;
 
     if (st == CQ_OK)
-        st = start_threads(&conf, &keeper, &leaver);
+        st = start_threads(&conf, &threads);
     if (!kept)
         log_warn("large_buffers_not_kept");
     if (st == CQ_OK)
@@ -370,6 +413,7 @@ int edge_rest_role_run(const volatile int *stop)
         tell_room(&disk, &told_room);
         tell_cut(loop, &told_cut);
         tell_leaver(&told_leaver);
+        tell_exports(&told_exports);
     }
     if (st != CQ_OK)
         log_ended(cq_status_name(st), loop ? rest_loop_error(loop) : "cannot start");
@@ -379,8 +423,7 @@ int edge_rest_role_run(const volatile int *stop)
     while (st == CQ_OK && rest_loop_calls(loop) && clock_mono_ms() < until_ms)
         st = rest_loop_turn(loop, TURN_MS);
     rest_loop_free(loop);
-    keeper_stop(keeper);
-    leaver_stop(leaver);
+    stop_threads(&threads);
     code_lane_stop(conf.api.codes);
     store_free(store);
     token_keys_free(conf.api.keys);

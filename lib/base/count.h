@@ -161,6 +161,11 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Groups that a deleted account was found in, and leaves")                                    \
     X(LEAVER_FAILED, GAUGE, "leaver_failed", ROLE_EDGE_REST,                                       \
       "1 while what follows from the deletion of an account cannot be looked at, or written")      \
+    X(EXPORTS_MADE, COUNTER, "exports_made_total", ROLE_EDGE_REST, "Exports of accounts made")     \
+    X(EXPORTS_FAILED, COUNTER, "exports_failed_total", ROLE_EDGE_REST,                             \
+      "Exports given up after five tries that failed; their users are told so")                    \
+    X(EXPORTS_FAILING, GAUGE, "exports_failing", ROLE_EDGE_REST,                                   \
+      "1 while the last try to make an export has failed")                                         \
     X(CODES_HELD, GAUGE, "codes_held", ROLE_EDGE_REST,                                             \
       "One-time codes waiting for the provider or under way, at most 256")                         \
     X(CODES_PAUSED, GAUGE, "codes_paused", ROLE_EDGE_REST,                                         \

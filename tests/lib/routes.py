@@ -53,6 +53,10 @@ TABLE = [
     Row("DELETE", "/api/me", "/api/me", each(401), {"challenge": "{missing}", "code": "000000"}, view=False),
     Row("PUT", "/api/me/number", "/api/me/number", each(401), {"challenge": "{missing}", "code": "000000", "oldChallenge": "{missing}",
                                                                "oldCode": "000000"}, view=False),
+    # with a right code, and of the device that asked: test_export.py
+    Row("POST", "/api/me/export", "/api/me/export", each(401), {"challenge": "{missing}", "code": "000000"}, view=False),
+    Row("GET", "/api/me/export", "/api/me/export", each(404), view=False),
+    *(Row(method, "/api/me/export/{}", "/api/me/export/{missing}", each(404), view=False) for method in ("GET", "HEAD")),
     Row("GET", "/api/chats", "/api/chats", each(200)),
     Row("GET", "/api/sync", "/api/sync", each(200)),
     Row("GET", "/api/search", "/api/search?q=all&in={group}", each(404, 200, 200, 200, 200, 200), target="group"),

@@ -30,7 +30,8 @@ ALLOWED = {
     "edge/rest/view": ("schemas", "lib/base", "lib/bus", "lib/pg", "lib/store"),
     "edge/rest/render": ("edge/rest/view", "schemas", "lib/base", "lib/json"),
     "edge/rest/api": ("edge/rest/server", "edge/rest/render", "edge/rest/view", "ingest", "edge/auth", "schemas", *LIB),
-    "edge/rest": ("edge/rest/server", "edge/rest/api", "ingest", "edge/auth", "schemas", *LIB),
+    "edge/rest/archive": ("edge/rest/render", "edge/rest/view", "edge/auth", "schemas", *LIB),
+    "edge/rest": ("edge/rest/server", "edge/rest/api", "edge/rest/archive", "ingest", "edge/auth", "schemas", *LIB),
     "edge/ws": ("ingest", "edge/auth", "sinks/websocket", "schemas", *LIB),
 }
 # more than the folder's row, for one file: folders or single headers

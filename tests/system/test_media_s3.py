@@ -19,6 +19,7 @@ from client import MARK, scenario
 from conftest import BASE_PORT
 from files import Files, b64, mp4, photo, png, sha256
 from stack import ROOT, wait_until
+from test_export import ask, done, unpacked
 from test_media import do, files_of, older, row_of, shown, sweep
 
 ACCESS, SECRET = "chasqui-test", "chasqui-test-secret"
@@ -171,6 +172,28 @@ async def test_straight_to_the_store(stack, bucket, net):
     # boto3 sees the same bucket
     key = next(o["Key"] for o in bucket.s3.list_objects_v2(Bucket="media", Prefix="proven/")["Contents"] if media in o["Key"])
     assert bucket.s3.get_object(Bucket="media", Key=key)["Body"].read() == data
+
+
+@scenario()
+async def test_an_export_in_the_bucket(stack, bucket, net):
+    """In parts, fetched by a link of the store's, and gone with the device that asked."""
+    anna, phone = await net.user("anna")
+    await phone.online()
+    (bob,) = await net.people("bob")
+    chat = await net.direct(phone, bob)
+    data = png(seed=95) + os.urandom(7 << 20)
+    media = await do(files_of(net, phone).send, chat, data, part=4 << 20)
+    assert (await shown(phone, chat, media, f"{MARK} large")).status == 201
+    await ask(phone, anna.phone)
+    told = await done(phone)
+    r = await do(outside, "GET", net.rest_url + told["url"])
+    assert r.status_code == 302, r.text
+    got = await do(outside, "GET", r.headers["location"])
+    assert (len(got.content), got.headers["cache-control"], got.headers["content-type"]) == (told["size"], "private, max-age=60", "application/x-tar")
+    assert unpacked(got.content)[f"media/{media}.png"] == data
+    assert len(lying(bucket, told["id"])[0]) == 1
+    await phone.rest.post("/api/logout", None, expect=200)
+    await do(wait_until, lambda: not any(lying(bucket, told["id"])), 20, "the export to go")
 
 
 def lying(bucket, media):

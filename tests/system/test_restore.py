@@ -6,10 +6,11 @@ import uuid
 
 import pytest
 from client import MARK, scenario, until
-from look import rows, rows_now, view_is_level
+from look import rows, rows_now, rows_when, view_is_level
 from services import Failure, postgres_bin
+from test_export import ask
 
-TABLES = ("accounts", "devices", "refresh_tokens", "direct_chats", "challenges", "budgets", "known_places", "lookups", "links")
+TABLES = ("accounts", "devices", "refresh_tokens", "direct_chats", "challenges", "budgets", "known_places", "lookups", "links", "archives")
 
 
 def dump_of(stack, folder):
@@ -43,6 +44,7 @@ async def test_a_restore_logs_nobody_out(stack, tmp_path, net):
     for media in (under_way, finished):
         await asyncio.to_thread(upload, stack, alice.user_id, out.chat_id, media, "a.txt")
     await alice.rest.post("/api/links", {}, expect=200)
+    await ask(alice, user.phone)
     dump = await asyncio.to_thread(dump_of, stack, tmp_path)
 
     # since the dump: one logs out, one file is finished; then all is lost, and somebody registers
@@ -87,6 +89,7 @@ async def test_a_restore_logs_nobody_out(stack, tmp_path, net):
     assert (await gone.rest.get("/api/me")).status == 401, "who logged out since stays logged out"
     assert not await gone.refresh()
     assert not await rows(stack, "SELECT 1 FROM auth.links"), "a link of before may have been used, or refused, since"
+    await rows_when(stack, "SELECT 1 FROM auth.archives", enough=lambda r: not r, what="an export of before to go")
     assert {r["media_id"] for r in await rows(stack, "SELECT media_id FROM media.uploads WHERE user_id = %s", alice.user_id)} == {under_way}
     assert await asyncio.to_thread(constraints, stack) == before, "tables are the same, keys and all"
     ((number,),) = [r.values() for r in await rows(stack, 'SELECT "phoneNumber" FROM model.users WHERE id = %s', alice.user_id)]

@@ -3,6 +3,7 @@
  * edge/rest/api/media_get.c - files for those who may read them: a redirection to the store, or
  * their bytes piece by piece.
  */
+#include "edge/auth/archives.h"
 #include "edge/auth/devices.h"
 #include "edge/rest/api/conf.h"
 #include "edge/rest/api/media_links.h"
@@ -24,6 +25,7 @@ struct sending {
     const char *key;
     char type[MEDIA_TYPE_MAX + 1];
     int64_t at, end; /* of the bytes still to be sent */
+    bool is_own;     /* no cache of others may keep it */
 };
 
 static bool is_shown(const struct media *media)
@@ -174,7 +176,8 @@ static enum call_next redirect(struct call *call, struct sending *sending, bool 
     buf_init(&text, TEXT_MAX);
     disposition(&sending->media, &text);
     snprintf(sending->type, sizeof sending->type, "%.*s", SPAN_FMT(sending->media.content_type));
-    snprintf(cache, sizeof cache, "public, max-age=%" PRId64, step_s);
+    snprintf(cache, sizeof cache, "%s, max-age=%" PRId64, sending->is_own ? "private" : "public",
+             step_s);
     if (!small)
         answer.type = sending->type;
     if (!small && !text.failed)
@@ -199,7 +202,9 @@ static bool find_reader(struct call *call, struct pg *db, const char *path,
     enum device_state state = DEVICE_LOGGED_OUT;
     enum cq_status st = CQ_OK;
 
-    *proof = (struct media_proof){ .user = call->request.who.user, .has_left = true };
+    *proof = (struct media_proof){ .user = call->request.who.user,
+                                   .device = call->request.who.device,
+                                   .has_left = true };
     *ret_by_link = id_is_zero(call->request.who.user);
     if (!*ret_by_link)
         return true;
@@ -261,6 +266,69 @@ static enum call_next handle_media_thumbnail(struct call *call, struct pg *db)
     return call->loop.streaming ? next_piece(call) : get_first(call, db, true);
 }
 
+/* ---- an export ------------------------------------------------------------------------ */
+
+/* It is for the device that asked for it, and no other of its user's. */
+static enum cq_status find_export(struct call *call, struct pg *db, const struct media_proof *proof,
+                                  struct sending *sending, bool *ret_found)
+{
+    static const char type[] = "application/x-tar", name[] = "chasqui-export.tar";
+    struct archive archive;
+    char *key = arena_alloc(call->arena, STORE_KEY_MAX);
+    enum cq_status st = archive_latest(db, proof->user, call->request.at_ms, &archive, ret_found);
+
+    *ret_found = st == CQ_OK && key && *ret_found && archive.state == ARCHIVE_MADE &&
+                 id_eq(archive.id, call->request.path_id[0]) &&
+                 id_eq(archive.device, proof->device);
+    if (!*ret_found)
+        return st;
+    archive_key(archive.id, archive.tries, key);
+    sending->key = key;
+    sending->end = archive.size;
+    sending->is_own = true;
+    sending->media = (struct media){ .id = archive.id,
+                                     .type = MESSAGE_TYPE_DOCUMENT,
+                                     .content_type = span_str(type),
+                                     .name = span_str(name),
+                                     .size = archive.size };
+    memcpy(sending->media.sha256, archive.sha256, sizeof sending->media.sha256);
+    return CQ_OK;
+}
+
+static enum call_next get_export(struct call *call, struct pg *db)
+{
+    struct sending *sending = ARENA_NEW(call->arena, struct sending);
+    struct media_proof proof;
+    enum call_next next = CALL_REPLY;
+    char path[96], etag[72], hex[65];
+    bool found = false, by_link;
+    enum cq_status st;
+
+    if (!sending || !media_there(call))
+        return sending ? CALL_REPLY
+                       : call_unavailable(call, "too busy: ask again after Retry-After seconds");
+    snprintf(path, sizeof path, "/api/me/export/%s", id_text(call->request.path_id[0]).s);
+    if (!find_reader(call, db, path, &proof, &by_link, &next))
+        return next;
+    st = find_export(call, db, &proof, sending, &found);
+    if (st != CQ_OK)
+        return call_database(call, st);
+    if (!found)
+        return call_not_found(call);
+    call->state = sending;
+    if (store_has_links(call->worker.store))
+        return redirect(call, sending, false);
+    hex_format(sending->media.sha256, 32, hex);
+    snprintf(etag, sizeof etag, "\"%s\"", hex);
+    add_headers(call, &sending->media, etag, false, true); /* kept by nobody for long */
+    return send_local(call, sending, etag, false);
+}
+
+static enum call_next handle_export_get(struct call *call, struct pg *db)
+{
+    return call->loop.streaming ? next_piece(call) : get_export(call, db);
+}
+
 /* ---- routes ---------------------------------------------------------------------------- */
 
 static const struct route rows[] = {
@@ -271,6 +339,10 @@ static const struct route rows[] = {
       ROUTE_MEDIA | ROUTE_LINK, NULL },
     { "HEAD", "/api/media/{}/thumbnail", false, handle_media_thumbnail, "its size",
       ROUTE_MEDIA | ROUTE_LINK, NULL },
+    { "GET", "/api/me/export/{}", false, handle_export_get, "the file of my export",
+      ROUTE_MEDIA | ROUTE_LINK, NULL },
+    { "HEAD", "/api/me/export/{}", false, handle_export_get, "its size", ROUTE_MEDIA | ROUTE_LINK,
+      NULL },
 };
 
 const struct routes media_get_routes = { rows, ARRAY_LEN(rows) };

@@ -31,6 +31,7 @@ const struct routes *const api_routes[] = {
     &shared_routes,
     &lines_routes,
     &identity_routes,
+    &export_routes,
     NULL,
 };
 /* clang-format on */

@@ -12,7 +12,7 @@ extern const struct routes accounts_routes, me_routes, identity_routes, devices_
     message_changes_routes, marks_routes, vanishing_routes, groups_routes, invites_routes,
     requests_routes, pins_routes, polls_routes, messages_routes, push_routes, sync_routes,
     tickets_routes, media_routes, media_tus_routes, media_get_routes, search_routes, shared_routes,
-    lines_routes;
+    lines_routes, export_routes;
 
 /** All of them; ends with NULL. */
 extern const struct routes *const api_routes[];
