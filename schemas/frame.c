@@ -536,7 +536,7 @@ static const struct json_members no_members;
 #define TOLD_FRAME_(fact, constant, word) [OF_##constant] = { word, true, &told_##fact },
 #define TOLD_CASE_(fact, constant, word) \
     case constant:                       \
-        put(out, OF_##constant, e);      \
+        put(out, OF_##constant, event);  \
         break;
 
 enum {
@@ -630,106 +630,107 @@ static void put(struct cq_buf *out, int frame, const void *fact)
     buf_add_byte(out, '}');
 }
 
-static void put_group(struct cq_buf *out, const struct chat_event *e, struct group_frame f)
+static void put_group(struct cq_buf *out, const struct chat_event *event, struct group_frame frame)
 {
-    f.chat = e->chat_id;
-    f.by = e->user_id;
-    f.seq = e->seq;
-    f.at_ms = e->at_ms;
-    put(out, OF_CHAT, &f);
+    frame.chat = event->chat_id;
+    frame.by = event->user_id;
+    frame.seq = event->seq;
+    frame.at_ms = event->at_ms;
+    put(out, OF_CHAT, &frame);
 }
 
-static void put_request(struct cq_buf *out, const struct chat_event *e, struct cq_id user,
+static void put_request(struct cq_buf *out, const struct chat_event *event, struct cq_id user,
                         bool open)
 {
     put(out, OF_REQUEST,
-        &(struct request_frame){ e->chat_id, user, e->user_id, e->seq, e->at_ms, open });
+        &(struct request_frame){ event->chat_id, user, event->user_id, event->seq, event->at_ms,
+                                 open });
 }
 
-static void put_pin(struct cq_buf *out, const struct chat_event *e, bool is_seen)
+static void put_pin(struct cq_buf *out, const struct chat_event *event, bool is_seen)
 {
-    const struct pin_changed *pin = &e->event.u.pin_changed;
+    const struct pin_changed *pin = &event->event.u.pin_changed;
 
     put(out, OF_PINNED,
-        &(struct pin_frame){ .client_id = e->client_id,
-                             .chat = e->chat_id,
+        &(struct pin_frame){ .client_id = event->client_id,
+                             .chat = event->chat_id,
                              .message = pin->message_id,
-                             .by = e->user_id,
-                             .seq = e->seq,
+                             .by = event->user_id,
+                             .seq = event->seq,
                              .message_seq = pin->message_seq,
-                             .at_ms = e->at_ms,
+                             .at_ms = event->at_ms,
                              .is_seen = is_seen,
                              .pinned = pin->pinned });
 }
 
-void frame_pin_unseen(struct cq_buf *out, const struct chat_event *e)
+void frame_pin_unseen(struct cq_buf *out, const struct chat_event *event)
 {
-    put_pin(out, e, false);
+    put_pin(out, event, false);
 }
 
-void frame_event(struct cq_buf *out, const struct chat_event *e)
+void frame_event(struct cq_buf *out, const struct chat_event *event)
 {
-    switch (e->event.kind) {
+    switch (event->event.kind) {
     case CHAT_EVENT_MESSAGE_ACCEPTED:
-        put(out, OF_MESSAGE, e);
+        put(out, OF_MESSAGE, event);
         break;
     case CHAT_EVENT_GROUP_STARTED:
-        put_group(out, e,
-                  (struct group_frame){ .name = e->event.u.group_started.name,
+        put_group(out, event,
+                  (struct group_frame){ .name = event->event.u.group_started.name,
                                         .has_members = true,
-                                        .members = e->event.u.group_started.members,
-                                        .members_n = e->event.u.group_started.members_n });
+                                        .members = event->event.u.group_started.members,
+                                        .members_n = event->event.u.group_started.members_n });
         break;
     case CHAT_EVENT_GROUP_NAMED:
-        put_group(out, e, (struct group_frame){ .name = e->event.u.group_named.name });
+        put_group(out, event, (struct group_frame){ .name = event->event.u.group_named.name });
         break;
     case CHAT_EVENT_MEMBERSHIP_CHANGED:
-        put(out, OF_MEMBER, e);
+        put(out, OF_MEMBER, event);
         break;
     case CHAT_EVENT_JOIN_REQUESTED:
-        put_request(out, e, e->user_id, true);
+        put_request(out, event, event->user_id, true);
         break;
     case CHAT_EVENT_REQUEST_ENDED:
-        put_request(out, e, e->event.u.request_ended.user_id, false);
+        put_request(out, event, event->event.u.request_ended.user_id, false);
         break;
     case CHAT_EVENT_MESSAGE_DELETED:
-        put(out, OF_DELETED, e);
+        put(out, OF_DELETED, event);
         break;
     case CHAT_EVENT_MESSAGE_EDITED:
-        put(out, OF_EDITED, e);
+        put(out, OF_EDITED, event);
         break;
     case CHAT_EVENT_REACTION_CHANGED:
-        put(out, OF_REACTION, e);
+        put(out, OF_REACTION, event);
         break;
     case CHAT_EVENT_BLOCK_CHANGED:
-        put(out, e->event.u.block_changed.blocked ? OF_BLOCKED : OF_UNBLOCKED, e);
+        put(out, event->event.u.block_changed.blocked ? OF_BLOCKED : OF_UNBLOCKED, event);
         break;
     case CHAT_EVENT_TIMER_CHANGED:
-        put(out, OF_TIMER, e);
+        put(out, OF_TIMER, event);
         break;
     case CHAT_EVENT_GROUP_PICTURED:
-        put(out, OF_PICTURE, e);
+        put(out, OF_PICTURE, event);
         break;
     case CHAT_EVENT_RIGHTS_CHANGED:
-        put(out, OF_RIGHTS, e);
+        put(out, OF_RIGHTS, event);
         break;
     case CHAT_EVENT_MESSAGES_HIDDEN:
-        put(out, OF_HIDDEN, e);
+        put(out, OF_HIDDEN, event);
         break;
     case CHAT_EVENT_PIN_CHANGED:
-        put_pin(out, e, true);
+        put_pin(out, event, true);
         break;
     case CHAT_EVENT_STAR_CHANGED:
-        put(out, OF_STARRED, e);
+        put(out, OF_STARRED, event);
         break;
     case CHAT_EVENT_VOTE_CHANGED:
-        frame_vote(out, e, true);
+        frame_vote(out, event, true);
         break;
     case CHAT_EVENT_POLL_CLOSED:
-        put(out, OF_POLL_CLOSED, e);
+        put(out, OF_POLL_CLOSED, event);
         break;
     case CHAT_EVENT_MEDIA_PROCESSED:
-        put(out, OF_MEDIA, e);
+        put(out, OF_MEDIA, event);
         break;
         CHAT_EVENT_EVENT_TOLD(TOLD_CASE_)
     case CHAT_EVENT_MEDIA_READY: /* its owner's business until a message shows it */
@@ -740,14 +741,14 @@ void frame_event(struct cq_buf *out, const struct chat_event *e)
     }
 }
 
-void frame_rejected(struct cq_buf *out, const struct rejection *r)
+void frame_rejected(struct cq_buf *out, const struct rejection *rejection)
 {
-    put(out, OF_REJECTED, r);
+    put(out, OF_REJECTED, rejection);
 }
 
-void frame_receipt_rejected(struct cq_buf *out, const struct rejection *r)
+void frame_receipt_rejected(struct cq_buf *out, const struct rejection *rejection)
 {
-    put(out, OF_RECEIPT_REJECTED, r);
+    put(out, OF_RECEIPT_REJECTED, rejection);
 }
 
 void frame_status(struct cq_buf *out, struct cq_id chat, int64_t delivered, int64_t read,
@@ -772,31 +773,32 @@ static struct frame_privacy privacy_of(const struct profile_details_changed *det
                                    .has_about = details->has_about_to };
 }
 
-void frame_profile(struct cq_buf *out, const struct user_event *e)
+void frame_profile(struct cq_buf *out, const struct user_event *event)
 {
-    struct profile_frame told = { .at_ms = e->at_ms };
+    struct profile_frame told = { .at_ms = event->at_ms };
     struct cq_id_text picture;
 
-    switch (e->event.kind) {
+    switch (event->event.kind) {
     case USER_EVENT_USER_REGISTERED:
         told.has_name = true;
-        told.name = e->event.u.user_registered.name;
+        told.name = event->event.u.user_registered.name;
         break;
     case USER_EVENT_PROFILE_CHANGED:
         told.has_name = true;
-        told.name = e->event.u.profile_changed.name;
+        told.name = event->event.u.profile_changed.name;
         break;
     case USER_EVENT_PROFILE_DETAILS_CHANGED:
-        told.has_about = e->event.u.profile_details_changed.has_about;
-        told.about = e->event.u.profile_details_changed.about;
-        told.has_picture = e->event.u.profile_details_changed.has_picture;
-        picture = id_text(e->event.u.profile_details_changed.picture);
-        told.picture = id_is_zero(e->event.u.profile_details_changed.picture) ? span_str("")
-                                                                              : span_str(picture.s);
-        told.privacy = privacy_of(&e->event.u.profile_details_changed);
+        told.has_about = event->event.u.profile_details_changed.has_about;
+        told.about = event->event.u.profile_details_changed.about;
+        told.has_picture = event->event.u.profile_details_changed.has_picture;
+        picture = id_text(event->event.u.profile_details_changed.picture);
+        told.picture = id_is_zero(event->event.u.profile_details_changed.picture)
+                           ? span_str("")
+                           : span_str(picture.s);
+        told.privacy = privacy_of(&event->event.u.profile_details_changed);
         told.has_privacy = !frame_privacy_is_empty(&told.privacy);
-        told.has_read_receipts = e->event.u.profile_details_changed.has_read_receipts;
-        told.read_receipts = e->event.u.profile_details_changed.read_receipts;
+        told.has_read_receipts = event->event.u.profile_details_changed.has_read_receipts;
+        told.read_receipts = event->event.u.profile_details_changed.read_receipts;
         break;
     case USER_EVENT_DEVICE_ADDED: /* nothing of a profile */
     case USER_EVENT_DEVICE_REMOVED:
@@ -809,14 +811,14 @@ void frame_profile(struct cq_buf *out, const struct user_event *e)
     put(out, OF_PROFILE, &told);
 }
 
-void frame_marked(struct cq_buf *out, const struct user_event *e)
+void frame_marked(struct cq_buf *out, const struct user_event *event)
 {
-    const struct chat_marks_changed *marks = &e->event.u.chat_marks_changed;
-    const struct chat_mute_changed *mute = &e->event.u.chat_mute_changed;
-    struct marked_frame told = { .seq = seq_make(e->source.generation, e->source.offset),
-                                 .at_ms = e->at_ms };
+    const struct chat_marks_changed *marks = &event->event.u.chat_marks_changed;
+    const struct chat_mute_changed *mute = &event->event.u.chat_mute_changed;
+    struct marked_frame told = { .seq = seq_make(event->source.generation, event->source.offset),
+                                 .at_ms = event->at_ms };
 
-    if (e->event.kind == USER_EVENT_CHAT_MARKS_CHANGED) {
+    if (event->event.kind == USER_EVENT_CHAT_MARKS_CHANGED) {
         told.chat = marks->chat_id;
         told.has_archived = marks->has_archived;
         told.archived = marks->archived;
@@ -830,7 +832,7 @@ void frame_marked(struct cq_buf *out, const struct user_event *e)
         told.draft = marks->draft;
         told.has_draft_after = marks->has_draft && marks->draft.n;
         told.draft_after = marks->draft_after;
-    } else if (e->event.kind == USER_EVENT_CHAT_MUTE_CHANGED) {
+    } else if (event->event.kind == USER_EVENT_CHAT_MUTE_CHANGED) {
         told.chat = mute->chat_id;
         told.has_muted = true;
         told.muted_until_ms = mute->until_ms;

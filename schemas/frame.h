@@ -22,13 +22,13 @@ const struct frame_spec *frame_specs(size_t *ret_n);
 
 /** What members of the chat see of an event: `"t":"message",…}`, `"t":"chat",…}` (GroupStarted with
  * members, GroupNamed), `"t":"member",…}`, `"t":"media",…}`, `"t":"blocked",…}`. Appends nothing for a MediaReady. */
-void frame_event(struct cq_buf *out, const struct chat_event *e);
+void frame_event(struct cq_buf *out, const struct chat_event *event);
 
 /** A pin to whom may not see its message: no more than that one was made, and where the message stands. */
-void frame_pin_unseen(struct cq_buf *out, const struct chat_event *e);
+void frame_pin_unseen(struct cq_buf *out, const struct chat_event *event);
 
 /** A vote to all but who gave it: that the result of a poll may be another one, and nothing of who chose what. */
-void frame_vote_of_another(struct cq_buf *out, const struct chat_event *e);
+void frame_vote_of_another(struct cq_buf *out, const struct chat_event *event);
 
 enum { FRAME_EXCERPT_MAX = 2048 };
 
@@ -39,10 +39,10 @@ enum { FRAME_EXCERPT_MAX = 2048 };
 void frame_excerpt(struct cq_buf *out, struct cq_span frame);
 
 /** `"t":"rejected",…}` */
-void frame_rejected(struct cq_buf *out, const struct rejection *r);
+void frame_rejected(struct cq_buf *out, const struct rejection *rejection);
 
 /** `"t":"receipt_rejected",…}`: the receipt moved no cursor. */
-void frame_receipt_rejected(struct cq_buf *out, const struct rejection *r);
+void frame_receipt_rejected(struct cq_buf *out, const struct rejection *rejection);
 
 /** What lies between two seqs, which are not of it. */
 struct frame_gap {
@@ -70,11 +70,11 @@ bool frame_privacy_is_empty(const struct frame_privacy *privacy);
 
 /** `"t":"profile",…}`: what a fact changed of the user's own name, about, picture (empty: none) and
  * privacy. */
-void frame_profile(struct cq_buf *out, const struct user_event *e);
+void frame_profile(struct cq_buf *out, const struct user_event *event);
 
 /** `"t":"marked",…}`: what a fact changed of where a chat stands in its user's own list, its mute among
  * it. */
-void frame_marked(struct cq_buf *out, const struct user_event *e);
+void frame_marked(struct cq_buf *out, const struct user_event *event);
 
 /** `"t":"ready",…}`; `at` is a frontier's text. */
 void frame_ready(struct cq_buf *out, struct cq_id session, struct cq_span at);

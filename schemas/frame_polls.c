@@ -57,14 +57,14 @@ static const struct json_member closed_rows[] = {
 };
 const struct json_members frame_poll_closed_members = JSON_MEMBERS(closed_rows);
 
-static void vote_frame_fill(struct vote_frame *ret, const struct chat_event *e, bool is_own)
+static void vote_frame_fill(struct vote_frame *ret, const struct chat_event *event, bool is_own)
 {
-    const struct vote_changed *vote = &e->event.u.vote_changed;
+    const struct vote_changed *vote = &event->event.u.vote_changed;
 
-    *ret = (struct vote_frame){ .client_id = e->client_id,
-                                .chat = e->chat_id,
+    *ret = (struct vote_frame){ .client_id = event->client_id,
+                                .chat = event->chat_id,
                                 .message = vote->message_id,
-                                .seq = e->seq,
+                                .seq = event->seq,
                                 .message_seq = vote->message_seq,
                                 .at_ms = vote->voted_at_ms,
                                 .is_own = is_own,
@@ -74,17 +74,17 @@ static void vote_frame_fill(struct vote_frame *ret, const struct chat_event *e, 
             ret->places[ret->chosen_n++] = i;
 }
 
-void frame_vote(struct cq_buf *out, const struct chat_event *e, bool is_own)
+void frame_vote(struct cq_buf *out, const struct chat_event *event, bool is_own)
 {
     struct vote_frame told;
 
-    vote_frame_fill(&told, e, is_own);
+    vote_frame_fill(&told, event, is_own);
     out_word(out, "t", "vote");
     json_members_write(out, &frame_vote_members, &told);
     buf_add_byte(out, '}');
 }
 
-void frame_vote_of_another(struct cq_buf *out, const struct chat_event *e)
+void frame_vote_of_another(struct cq_buf *out, const struct chat_event *event)
 {
-    frame_vote(out, e, false);
+    frame_vote(out, event, false);
 }

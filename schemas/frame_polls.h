@@ -19,7 +19,7 @@ struct vote_frame {
 };
 
 /** `"t":"vote",…}`, to its voter or to others. */
-void frame_vote(struct cq_buf *out, const struct chat_event *e, bool is_own);
+void frame_vote(struct cq_buf *out, const struct chat_event *event, bool is_own);
 
 /** Of a struct poll as a message frame has it, a struct vote_frame, and a chat_event that is a PollClosed. */
 extern const struct json_members frame_poll_members, frame_vote_members, frame_poll_closed_members;

@@ -45,66 +45,68 @@ struct groups {
     struct idmap by_id; /* id → struct group *, owned */
 };
 
-void groups_init(struct groups *g);
-void groups_release(struct groups *g);
+void groups_init(struct groups *groups);
+void groups_release(struct groups *groups);
 
-struct group *groups_find(const struct groups *g, struct cq_id id);
+struct group *groups_find(const struct groups *groups, struct cq_id id);
 
 /** The group was changed at `seq`: its value in topic members is of then, or newer. */
-void group_changed_at(struct group *g, int64_t seq);
+void group_changed_at(struct group *group, int64_t seq);
 
 /** Whether there is no room for one more. */
-bool groups_full(const struct groups *g);
+bool groups_full(const struct groups *groups);
 
 /** An empty group; CQ_AGAIN never. NULL without memory or at GROUPS_MAX. Owned by the table. */
-struct group *groups_add(struct groups *g, struct cq_id id);
+struct group *groups_add(struct groups *groups, struct cq_id id);
 
 /** Take over a value of topic members unless what is here is from the same source or a newer
  * one. */
-CQ_MUST_CHECK enum cq_status groups_restore(struct groups *g, const struct chat_members *value);
+CQ_MUST_CHECK enum cq_status groups_restore(struct groups *groups,
+                                            const struct chat_members *value);
 
 /** The stay `user` is in just before `seq` (joined below it, not left before it), or NULL. */
-const struct member_interval *group_stay(const struct group *g, struct cq_id user, int64_t seq);
+const struct member_interval *group_stay(const struct group *group, struct cq_id user, int64_t seq);
 
 /** Everybody in the group just before `seq`, in the arena; NULL when it is full. */
-struct cq_id *group_members(const struct group *g, int64_t seq, struct cq_arena *a, size_t *ret_n);
-size_t group_count(const struct group *g, int64_t seq);
+struct cq_id *group_members(const struct group *group, int64_t seq, struct cq_arena *arena,
+                            size_t *ret_n);
+size_t group_count(const struct group *group, int64_t seq);
 
 /** Whether so many stays of `user` ended before `seq`, of those kept, that somebody has to let him in. A change of role ends
  * one, too. */
-bool group_left_often(const struct group *g, struct cq_id user, int64_t seq);
+bool group_left_often(const struct group *group, struct cq_id user, int64_t seq);
 
 /** Whether a stay of `user` has the message at `seq`, whatever became of it since. */
-bool group_saw(const struct group *g, struct cq_id user, int64_t seq);
+bool group_saw(const struct group *group, struct cq_id user, int64_t seq);
 
 /** Those who saw the message at `seen`, and are in the group just before `now`; in the arena, NULL when
  * it is full, or without memory. */
-struct cq_id *group_witnesses(const struct group *g, int64_t seen, int64_t now, struct cq_arena *a,
-                              size_t *ret_n);
+struct cq_id *group_witnesses(const struct group *group, int64_t seen, int64_t now,
+                              struct cq_arena *arena, size_t *ret_n);
 
 /** `user` is in it from `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status group_join(struct group *g, struct cq_id user, enum member_role role,
-                                        int64_t seq);
+CQ_MUST_CHECK enum cq_status group_join(struct group *group, struct cq_id user,
+                                        enum member_role role, int64_t seq);
 
 /** Who is in the group just before `seq`: user → index into `stays`. Owned by caller, to be
  * released in either case. False without memory. */
-CQ_MUST_CHECK bool group_roster(const struct group *g, int64_t seq, struct idmap *ret);
+CQ_MUST_CHECK bool group_roster(const struct group *group, int64_t seq, struct idmap *ret);
 
 /** Apply the changes of one action in their order, in time that grows with their number and not
  * with its product with the stays. Applying them again changes nothing. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status group_apply(struct group *g, const struct member_change *changes,
+CQ_MUST_CHECK enum cq_status group_apply(struct group *group, const struct member_change *changes,
                                          size_t n, int64_t seq);
-CQ_MUST_CHECK enum cq_status group_rename(struct group *g, struct cq_span name, int64_t seq);
+CQ_MUST_CHECK enum cq_status group_rename(struct group *group, struct cq_span name, int64_t seq);
 
 /** How long a message at `seq` stays, in seconds; 0: for good. NULL has no timer. */
-int64_t group_timer(const struct group *g, int64_t seq);
+int64_t group_timer(const struct group *group, int64_t seq);
 
 /** From `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status group_set_timer(struct group *g, int64_t seconds, int64_t seq);
+CQ_MUST_CHECK enum cq_status group_set_timer(struct group *group, int64_t seconds, int64_t seq);
 
 /** Who has `right` just before `seq`. Everyone sends, owner and admins do the rest, unless it was set. */
-enum right_holders group_holders(const struct group *g, enum right right, int64_t seq);
+enum right_holders group_holders(const struct group *group, enum right right, int64_t seq);
 
 /** From `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status group_set_holders(struct group *g, enum right right,
+CQ_MUST_CHECK enum cq_status group_set_holders(struct group *group, enum right right,
                                                enum right_holders holders, int64_t seq);

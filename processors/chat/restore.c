@@ -17,28 +17,28 @@ struct restore {
 
 static enum cq_status on_members(void *arg, const struct bus_record *rec)
 {
-    struct restore *r = arg;
+    struct restore *restore = arg;
     struct chat_members value;
 
     if (!rec->value.p)
         return CQ_OK;
-    arena_reset(r->arena);
-    if (codec_decode(&chat_members_codec, rec->value, r->arena, &value, NULL) != CQ_OK)
+    arena_reset(restore->arena);
+    if (codec_decode(&chat_members_codec, rec->value, restore->arena, &value, NULL) != CQ_OK)
         return CQ_OK; /* not a value of ours: it names no member of any group */
-    return chat_restore_members(r->state, &value);
+    return chat_restore_members(restore->state, &value);
 }
 
 static enum cq_status on_event(void *arg, const struct bus_record *rec)
 {
-    struct restore *r = arg;
-    struct chat_event e;
+    struct restore *restore = arg;
+    struct chat_event event;
 
-    arena_reset(r->arena);
-    if (codec_decode(&chat_event_codec, rec->value, r->arena, &e, NULL) != CQ_OK)
+    arena_reset(restore->arena);
+    if (codec_decode(&chat_event_codec, rec->value, restore->arena, &event, NULL) != CQ_OK)
         return CQ_OK;
-    if (e.source.offset >= r->beyond)
+    if (event.source.offset >= restore->beyond)
         return CQ_OK;
-    return chat_restore_event(r->state, &e, rec->at_ms);
+    return chat_restore_event(restore->state, &event, rec->at_ms);
 }
 
 static enum cq_status on_last(void *arg, const struct bus_record *rec)
@@ -50,17 +50,17 @@ static enum cq_status on_last(void *arg, const struct bus_record *rec)
 }
 
 /* Where the last ten minutes of the partition begin, by the time of its last record. */
-static enum cq_status tail_start(struct reader *r, int32_t partition, int64_t first, int64_t next,
-                                 int64_t *ret)
+static enum cq_status tail_start(struct reader *reader, int32_t partition, int64_t first,
+                                 int64_t next, int64_t *ret)
 {
     const char *topic = topic_name(TOPIC_CHAT_EVENTS);
     int64_t last_ms = 0;
-    enum cq_status st = reader_scan(r, topic, partition, next - 1, next, on_last, &last_ms);
+    enum cq_status st = reader_scan(reader, topic, partition, next - 1, next, on_last, &last_ms);
 
     *ret = first;
     if (st != CQ_OK || !last_ms)
         return st;
-    st = reader_offset_for_time(r, topic, partition, last_ms - DEDUPE_MS, ret);
+    st = reader_offset_for_time(reader, topic, partition, last_ms - DEDUPE_MS, ret);
     if (st == CQ_OK && *ret > next - 1)
         *ret = next - 1;
     return st;
@@ -93,29 +93,29 @@ static enum cq_status restore_times(struct restore *restore, int64_t committed)
                : st;
 }
 
-enum cq_status chat_restore(struct reader *r, struct chat_state *s, int64_t committed)
+enum cq_status chat_restore(struct reader *reader, struct chat_state *state, int64_t committed)
 {
     cq_auto(arena) struct cq_arena *arena = arena_new(ARENA_BYTES);
-    struct restore restore = { r, s, arena, 0 };
+    struct restore restore = { reader, state, arena, 0 };
     const char *members = topic_name(TOPIC_MEMBERS), *events = topic_name(TOPIC_CHAT_EVENTS);
     int64_t first, next, from;
     enum cq_status st =
-        reader_watermarks(r, topic_name(TOPIC_CHAT_ACTIONS), s->partition, &first, &next);
+        reader_watermarks(reader, topic_name(TOPIC_CHAT_ACTIONS), state->partition, &first, &next);
 
     restore.beyond = st == CQ_OK ? next + BUS_TAIL_MAX : 0;
     if (st == CQ_OK)
         st = restore_times(&restore, committed);
     if (st == CQ_OK)
-        st = reader_watermarks(r, members, s->partition, &first, &next);
+        st = reader_watermarks(reader, members, state->partition, &first, &next);
     if (st == CQ_OK && next > first)
-        st = reader_scan(r, members, s->partition, first, next, on_members, &restore);
+        st = reader_scan(reader, members, state->partition, first, next, on_members, &restore);
     if (st == CQ_OK)
-        st = reader_watermarks(r, events, s->partition, &first, &next);
+        st = reader_watermarks(reader, events, state->partition, &first, &next);
     if (st != CQ_OK || next == first)
         return st;
-    st = tail_start(r, s->partition, first, next, &from);
+    st = tail_start(reader, state->partition, first, next, &from);
     if (st == CQ_OK)
-        st = reader_scan(r, events, s->partition, from, next, on_event, &restore);
+        st = reader_scan(reader, events, state->partition, from, next, on_event, &restore);
     return st;
 }
 

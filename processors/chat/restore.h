@@ -8,9 +8,9 @@
 #include "lib/bus/bus.h"
 #include "processors/chat/rules.h"
 
-/** Fill a fresh `s`; records of chat.actions below `committed` are done. Blocks. Statuses of reader_scan; CQ_FATAL also for records of ours that do not
+/** Fill a fresh `state`; records of chat.actions below `committed` are done. Blocks. Statuses of reader_scan; CQ_FATAL also for records of ours that do not
  * decode. */
-CQ_MUST_CHECK enum cq_status chat_restore(struct reader *r, struct chat_state *s,
+CQ_MUST_CHECK enum cq_status chat_restore(struct reader *reader, struct chat_state *state,
                                           int64_t committed);
 
 /** The text of a commit that `admin log-was-cut` moved back: "a" and the offset of chat.actions

@@ -9,34 +9,34 @@ enum { FRAME_MAX = 256 * 1024 };
 
 #define FINGERPRINT_START 1469598103934665603ull
 
-void chat_state_init(struct chat_state *s, int32_t partition, int32_t partitions_n)
+void chat_state_init(struct chat_state *state, int32_t partition, int32_t partitions_n)
 {
-    *s = (struct chat_state){ .partition = partition,
-                              .partitions_n = partitions_n,
-                              .last_event = -1 };
-    groups_init(&s->groups);
-    groups_init(&s->pairs);
-    dedupe_init(&s->dedupe);
+    *state = (struct chat_state){ .partition = partition,
+                                  .partitions_n = partitions_n,
+                                  .last_event = -1 };
+    groups_init(&state->groups);
+    groups_init(&state->pairs);
+    dedupe_init(&state->dedupe);
 }
 
-void chat_state_release(struct chat_state *s)
+void chat_state_release(struct chat_state *state)
 {
-    groups_release(&s->groups);
-    groups_release(&s->pairs);
-    dedupe_release(&s->dedupe);
+    groups_release(&state->groups);
+    groups_release(&state->pairs);
+    dedupe_release(&state->dedupe);
 }
 
 struct chat_output *chat_emit(struct chat_step *step, enum topic topic)
 {
     struct chat_outputs *out = step->out;
-    struct chat_output *o;
+    struct chat_output *output;
 
     if (out->n == out->cap)
         return NULL;
-    o = &out->v[out->n++];
-    memset(o, 0, sizeof *o);
-    o->topic = topic;
-    return o;
+    output = &out->v[out->n++];
+    memset(output, 0, sizeof *output);
+    output->topic = topic;
+    return output;
 }
 
 static struct source source_of(const struct chat_step *step)
@@ -46,33 +46,33 @@ static struct source source_of(const struct chat_step *step)
 
 struct chat_event *chat_emit_event(struct chat_step *step)
 {
-    const struct chat_action *a = step->action;
-    struct chat_output *o = chat_emit(step, TOPIC_CHAT_EVENTS);
+    const struct chat_action *action = step->action;
+    struct chat_output *output = chat_emit(step, TOPIC_CHAT_EVENTS);
 
-    if (!o)
+    if (!output)
         return NULL;
-    o->u.event = (struct chat_event){
+    output->u.event = (struct chat_event){
         .event_id = event_id(topic_name(TOPIC_CHAT_ACTIONS), TOPIC_GENERATION,
                              step->state->partition, step->offset, 0),
-        .chat_id = a->chat_id,
+        .chat_id = action->chat_id,
         .seq = step->seq,
-        .at_ms = a->at_ms,
+        .at_ms = action->at_ms,
         .source = source_of(step),
-        .user_id = a->user_id,
-        .device_id = a->device_id,
-        .client_id = a->client_id,
+        .user_id = action->user_id,
+        .device_id = action->device_id,
+        .client_id = action->client_id,
     };
     if (step->offset > step->state->last_event)
         step->state->last_event = step->offset;
-    return &o->u.event;
+    return &output->u.event;
 }
 
-struct cq_span chat_render(struct chat_step *step, const struct chat_event *e)
+struct cq_span chat_render(struct chat_step *step, const struct chat_event *event)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
 
     buf_init(&buf, FRAME_MAX);
-    frame_event(&buf, e);
+    frame_event(&buf, event);
     step->unrenderable |= buf.failed;
     return buf.failed ? (struct cq_span){ NULL, 0 } : arena_copy(step->arena, buf_span(&buf));
 }
@@ -81,16 +81,16 @@ enum cq_status chat_emit_item(struct chat_step *step, enum frame_class class, in
                               struct cq_id message, struct cq_span frame, struct cq_id *to,
                               size_t to_n)
 {
-    struct chat_output *o;
+    struct chat_output *output;
 
     if (step->unrenderable)
         return CQ_POISON; /* larger than a frame may be: no turn can send it */
     if (!to || !frame.p)
         return CQ_AGAIN; /* the arena is full: the turn ends here and starts anew */
-    o = chat_emit(step, TOPIC_USER_INBOX);
-    if (!o)
+    output = chat_emit(step, TOPIC_USER_INBOX);
+    if (!output)
         return CQ_FATAL;
-    o->u.item = (struct delivery_item){
+    output->u.item = (struct delivery_item){
         .offset = step->offset,
         .class = class,
         .chat_id = step->action->chat_id,
@@ -116,27 +116,28 @@ static struct cq_id *one_user(struct chat_step *step, struct cq_id user)
 
 enum cq_status chat_reject(struct chat_step *step, struct cq_id id, const char *code)
 {
-    const struct chat_action *a = step->action;
-    struct chat_output *o = chat_emit(step, TOPIC_REJECTIONS);
+    const struct chat_action *action = step->action;
+    struct chat_output *output = chat_emit(step, TOPIC_REJECTIONS);
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
 
-    if (!o)
+    if (!output)
         return CQ_FATAL;
-    o->u.rejection = (struct rejection){
-        .chat_id = a->chat_id,
+    output->u.rejection = (struct rejection){
+        .chat_id = action->chat_id,
         .source = source_of(step),
-        .at_ms = a->at_ms,
-        .user_id = a->user_id,
-        .device_id = a->device_id,
-        .client_id = a->client_id,
+        .at_ms = action->at_ms,
+        .user_id = action->user_id,
+        .device_id = action->device_id,
+        .client_id = action->client_id,
         .id = id,
         .code = span_str(code),
     };
     buf_init(&buf, FRAME_MAX);
-    frame_rejected(&buf, &o->u.rejection);
+    frame_rejected(&buf, &output->u.rejection);
     step->unrenderable |= buf.failed;
     return chat_emit_item(step, FRAME_CLASS_REJECTED, 0, id,
-                          arena_copy(step->arena, buf_span(&buf)), one_user(step, a->user_id), 1);
+                          arena_copy(step->arena, buf_span(&buf)), one_user(step, action->user_id),
+                          1);
 }
 
 /* ---- messages ------------------------------------------------------------------------- */
@@ -149,16 +150,16 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 }
 
 /* Goes on from any `hash`. */
-static uint64_t fingerprint(uint64_t hash, struct cq_span s)
+static uint64_t fingerprint(uint64_t hash, struct cq_span span)
 {
     uint64_t word;
 
-    for (; s.n >= 8; s.p += 8, s.n -= 8) {
-        memcpy(&word, s.p, 8);
+    for (; span.n >= 8; span.p += 8, span.n -= 8) {
+        memcpy(&word, span.p, 8);
         hash = mix(hash, word);
     }
-    for (; s.n; s.p++, s.n--)
-        hash = (hash ^ *s.p) * 1099511628211ull;
+    for (; span.n; span.p++, span.n--)
+        hash = (hash ^ *span.p) * 1099511628211ull;
     return hash;
 }
 
@@ -210,23 +211,23 @@ static uint64_t poll_fingerprint(uint64_t hash, const struct poll *poll)
 }
 
 /* Of all that others see of it. */
-static uint64_t message_fingerprint(const struct message_accepted *m)
+static uint64_t message_fingerprint(const struct message_accepted *message)
 {
-    uint64_t hash = fingerprint(FINGERPRINT_START + (uint64_t)m->type, m->content);
+    uint64_t hash = fingerprint(FINGERPRINT_START + (uint64_t)message->type, message->content);
 
-    if (m->has_media_id)
-        hash ^= id_hash(m->media_id);
-    if (m->has_reply_to)
-        hash = mix(mix(hash, id_hash(m->reply_to.id)), (uint64_t)m->reply_to.seq);
-    for (size_t i = 0; i < m->mentions_n; i++)
-        hash = mix(hash, id_hash(m->mentions[i]));
-    if (m->has_contents)
-        hash = mix_contents(hash, &m->contents);
-    if (m->has_preview)
-        hash = mix_preview(hash, &m->preview);
-    if (m->has_poll)
-        hash = poll_fingerprint(hash, &m->poll);
-    return m->has_forwarded ? mix(hash, (uint64_t)m->forwarded) : hash;
+    if (message->has_media_id)
+        hash ^= id_hash(message->media_id);
+    if (message->has_reply_to)
+        hash = mix(mix(hash, id_hash(message->reply_to.id)), (uint64_t)message->reply_to.seq);
+    for (size_t i = 0; i < message->mentions_n; i++)
+        hash = mix(hash, id_hash(message->mentions[i]));
+    if (message->has_contents)
+        hash = mix_contents(hash, &message->contents);
+    if (message->has_preview)
+        hash = mix_preview(hash, &message->preview);
+    if (message->has_poll)
+        hash = poll_fingerprint(hash, &message->poll);
+    return message->has_forwarded ? mix(hash, (uint64_t)message->forwarded) : hash;
 }
 
 enum { FINGERPRINT_OF_CHANGES = 1000 }; /* above every type of a message */
@@ -258,11 +259,11 @@ static uint64_t edit_fingerprint(const struct chat_event *event, const struct me
 
 bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct dedupe_entry *ret)
 {
-    const struct message_accepted *m = &event->event.u.message_accepted;
-    const struct message_deleted *d = &event->event.u.message_deleted;
-    const struct message_edited *v = &event->event.u.message_edited;
-    const struct reaction_changed *r = &event->event.u.reaction_changed;
-    const struct pin_changed *p = &event->event.u.pin_changed;
+    const struct message_accepted *message = &event->event.u.message_accepted;
+    const struct message_deleted *deleted = &event->event.u.message_deleted;
+    const struct message_edited *edited = &event->event.u.message_edited;
+    const struct reaction_changed *reaction = &event->event.u.reaction_changed;
+    const struct pin_changed *pinned = &event->event.u.pin_changed;
     const struct vote_changed *vote = &event->event.u.vote_changed;
     const struct poll_closed *closed = &event->event.u.poll_closed;
 
@@ -270,19 +271,21 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
                                   .seq = event->seq,
                                   .at_ms = log_ms };
     if (event->event.kind == CHAT_EVENT_MESSAGE_ACCEPTED) {
-        ret->id = m->id;
-        ret->content = message_fingerprint(m);
+        ret->id = message->id;
+        ret->content = message_fingerprint(message);
         return true;
     }
     if (event->event.kind == CHAT_EVENT_MESSAGE_DELETED)
-        ret->content = change_fingerprint(event, d->message_id, d->message_seq, span_of(NULL, 0));
+        ret->content =
+            change_fingerprint(event, deleted->message_id, deleted->message_seq, span_of(NULL, 0));
     else if (event->event.kind == CHAT_EVENT_MESSAGE_EDITED)
-        ret->content = edit_fingerprint(event, v);
+        ret->content = edit_fingerprint(event, edited);
     else if (event->event.kind == CHAT_EVENT_REACTION_CHANGED)
-        ret->content = change_fingerprint(event, r->message_id, r->message_seq, r->reaction);
+        ret->content = change_fingerprint(event, reaction->message_id, reaction->message_seq,
+                                          reaction->reaction);
     else if (event->event.kind == CHAT_EVENT_PIN_CHANGED)
-        ret->content = change_fingerprint(event, p->message_id, p->message_seq,
-                                          span_str(p->pinned ? "pinned" : ""));
+        ret->content = change_fingerprint(event, pinned->message_id, pinned->message_seq,
+                                          span_str(pinned->pinned ? "pinned" : ""));
     else if (event->event.kind == CHAT_EVENT_INVITE_MADE)
         ret->content = change_fingerprint(event, (struct cq_id){ 0 },
                                           event->event.u.invite_made.uses, span_of(NULL, 0));
@@ -306,38 +309,39 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
 }
 
 /* A group has a name. */
-enum cq_status chat_restore_members(struct chat_state *s, const struct chat_members *value)
+enum cq_status chat_restore_members(struct chat_state *state, const struct chat_members *value)
 {
-    return groups_restore(value->name.n ? &s->groups : &s->pairs, value);
+    return groups_restore(value->name.n ? &state->groups : &state->pairs, value);
 }
 
 struct group *chat_kept(const struct chat_step *step)
 {
-    const struct chat_action *a = step->action;
+    const struct chat_action *action = step->action;
 
-    return groups_find(a->has_peer ? &step->state->pairs : &step->state->groups, a->chat_id);
+    return groups_find(action->has_peer ? &step->state->pairs : &step->state->groups,
+                       action->chat_id);
 }
 
 struct group *chat_keep_pair(struct chat_step *step)
 {
-    const struct chat_action *a = step->action;
-    struct group *pair = groups_add(&step->state->pairs, a->chat_id);
+    const struct chat_action *action = step->action;
+    struct group *pair = groups_add(&step->state->pairs, action->chat_id);
 
     if (!pair || group_rename(pair, span_str(""), 0) != CQ_OK ||
-        group_join(pair, a->user_id, MEMBER_ROLE_MEMBER, 0) != CQ_OK ||
-        group_join(pair, a->peer, MEMBER_ROLE_MEMBER, 0) != CQ_OK)
+        group_join(pair, action->user_id, MEMBER_ROLE_MEMBER, 0) != CQ_OK ||
+        group_join(pair, action->peer, MEMBER_ROLE_MEMBER, 0) != CQ_OK)
         return NULL;
     return pair;
 }
 
-enum cq_status chat_restore_event(struct chat_state *s, const struct chat_event *event,
+enum cq_status chat_restore_event(struct chat_state *state, const struct chat_event *event,
                                   int64_t log_ms)
 {
     struct dedupe_entry entry;
 
-    if (event->source.offset > s->last_event)
-        s->last_event = event->source.offset;
-    return chat_dedupe_entry(event, log_ms, &entry) ? dedupe_add(&s->dedupe, &entry) : CQ_OK;
+    if (event->source.offset > state->last_event)
+        state->last_event = event->source.offset;
+    return chat_dedupe_entry(event, log_ms, &entry) ? dedupe_add(&state->dedupe, &entry) : CQ_OK;
 }
 
 bool chat_is_pair(struct cq_id chat, struct cq_id user, struct cq_id peer)
@@ -345,76 +349,80 @@ bool chat_is_pair(struct cq_id chat, struct cq_id user, struct cq_id peer)
     return !id_eq(peer, user) && id_eq(chat, chat_id_direct(user, peer));
 }
 
-bool chat_pair_has(const struct chat_state *s, struct cq_id chat, struct cq_id user, int64_t seq)
+bool chat_pair_has(const struct chat_state *state, struct cq_id chat, struct cq_id user,
+                   int64_t seq)
 {
-    const struct group *pair = groups_find(&s->pairs, chat);
+    const struct group *pair = groups_find(&state->pairs, chat);
 
     return !pair || group_stay(pair, user, seq);
 }
 
 const char *chat_refusal(const struct chat_step *step)
 {
-    const struct chat_action *a = step->action;
+    const struct chat_action *action = step->action;
 
-    return a->has_peer && chat_is_pair(a->chat_id, a->user_id, a->peer) ? "forbidden" : "not_found";
+    return action->has_peer && chat_is_pair(action->chat_id, action->user_id, action->peer)
+               ? "forbidden"
+               : "not_found";
 }
 
 struct cq_id *chat_recipients(struct chat_step *step, size_t *ret_n, enum cq_status *ret_st)
 {
-    const struct chat_action *a = step->action;
+    const struct chat_action *action = step->action;
     struct cq_id *to = NULL;
 
     *ret_st = CQ_OK;
-    if (a->has_peer) {
-        if (!chat_is_pair(a->chat_id, a->user_id, a->peer) ||
-            !chat_pair_has(step->state, a->chat_id, a->user_id, step->seq))
+    if (action->has_peer) {
+        if (!chat_is_pair(action->chat_id, action->user_id, action->peer) ||
+            !chat_pair_has(step->state, action->chat_id, action->user_id, step->seq))
             return NULL;
         to = ARENA_ARRAY(step->arena, struct cq_id, 2);
         if (to) {
-            to[0] = a->user_id;
-            to[1] = a->peer;
+            to[0] = action->user_id;
+            to[1] = action->peer;
         }
         /* who is blocked is not told: for him it is a message like any other */
-        *ret_n = chat_pair_has(step->state, a->chat_id, a->peer, step->seq) ? 2 : 1;
+        *ret_n = chat_pair_has(step->state, action->chat_id, action->peer, step->seq) ? 2 : 1;
     } else {
-        const struct group *g = groups_find(&step->state->groups, a->chat_id);
+        const struct group *group = groups_find(&step->state->groups, action->chat_id);
 
-        if (!g || !group_stay(g, a->user_id, step->seq))
+        if (!group || !group_stay(group, action->user_id, step->seq))
             return NULL;
-        to = group_members(g, step->seq, step->arena, ret_n);
+        to = group_members(group, step->seq, step->arena, ret_n);
     }
     if (!to)
         *ret_st = CQ_AGAIN;
     return to;
 }
 
-static void fill_message(struct message_accepted *to, const struct chat_action *a, struct cq_id id)
+static void fill_message(struct message_accepted *to, const struct chat_action *action,
+                         struct cq_id id)
 {
-    const struct message_sent *m = &a->action.u.message_sent;
+    const struct message_sent *message = &action->action.u.message_sent;
 
     *to = (struct message_accepted){
         .id = id,
-        .has_peer = a->has_peer,
-        .peer = a->peer,
-        .type = m->type,
-        .content_type = m->content_type,
-        .content = m->content,
-        .has_key_id = m->has_key_id,
-        .key_id = m->key_id,
-        .has_media_id = m->has_media_id,
-        .media_id = m->media_id,
-        .has_reply_to = m->has_reply_to,
-        .reply_to = m->reply_to,
-        .mentions = m->mentions,
-        .mentions_n = m->mentions_n,
-        .has_forwarded = m->has_forwarded,
-        .forwarded = m->forwarded,
-        .has_contents = m->has_contents,
-        .contents = m->contents,
-        .has_preview = m->has_preview,
-        .preview = m->preview,
-        .has_poll = m->has_poll,
-        .poll = m->poll,
+        .has_peer = action->has_peer,
+        .peer = action->peer,
+        .type = message->type,
+        .content_type = message->content_type,
+        .content = message->content,
+        .has_key_id = message->has_key_id,
+        .key_id = message->key_id,
+        .has_media_id = message->has_media_id,
+        .media_id = message->media_id,
+        .has_reply_to = message->has_reply_to,
+        .reply_to = message->reply_to,
+        .mentions = message->mentions,
+        .mentions_n = message->mentions_n,
+        .has_forwarded = message->has_forwarded,
+        .forwarded = message->forwarded,
+        .has_contents = message->has_contents,
+        .contents = message->contents,
+        .has_preview = message->has_preview,
+        .preview = message->preview,
+        .has_poll = message->has_poll,
+        .poll = message->poll,
     };
 }
 
@@ -425,29 +433,29 @@ const struct dedupe_entry *chat_first(const struct chat_step *step, struct cq_id
     return first && first->seq < step->seq ? first : NULL;
 }
 
-enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *e,
+enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *event,
                                enum frame_class class, struct cq_id message)
 {
     step->repeated = true;
-    return chat_emit_item(step, class, e->seq, message, chat_render(step, e),
+    return chat_emit_item(step, class, event->seq, message, chat_render(step, event),
                           one_user(step, step->action->user_id), 1);
 }
 
 static struct chat_event message_event(const struct chat_step *step, struct cq_id id)
 {
-    const struct chat_action *a = step->action;
-    struct chat_event e = {
-        .chat_id = a->chat_id,
+    const struct chat_action *action = step->action;
+    struct chat_event event = {
+        .chat_id = action->chat_id,
         .seq = step->seq,
-        .at_ms = a->at_ms,
-        .user_id = a->user_id,
-        .device_id = a->device_id,
-        .client_id = a->client_id,
+        .at_ms = action->at_ms,
+        .user_id = action->user_id,
+        .device_id = action->device_id,
+        .client_id = action->client_id,
         .event.kind = CHAT_EVENT_MESSAGE_ACCEPTED,
     };
 
-    fill_message(&e.event.u.message_accepted, a, id);
-    return e;
+    fill_message(&event.event.u.message_accepted, action, id);
+    return event;
 }
 
 /* By the timer of its chat at its place, and the log's time of it; and when a poll takes no more votes. */
@@ -464,37 +472,38 @@ static void set_times(const struct chat_step *step, struct message_accepted *mes
 }
 
 /* The same client id again: the sender's devices get the first message once more. */
-static enum cq_status repeat_message(struct chat_step *step, struct chat_event *e, struct cq_id id,
-                                     const struct dedupe_entry *first, uint64_t content)
+static enum cq_status repeat_message(struct chat_step *step, struct chat_event *event,
+                                     struct cq_id id, const struct dedupe_entry *first,
+                                     uint64_t content)
 {
     if (first->content != content)
         return chat_reject(step, id, "conflict");
-    e->seq = first->seq;
-    set_times(step, &e->event.u.message_accepted, first->seq, first->at_ms);
-    return chat_tell_again(step, e, FRAME_CLASS_MESSAGE, id);
+    event->seq = first->seq;
+    set_times(step, &event->event.u.message_accepted, first->seq, first->at_ms);
+    return chat_tell_again(step, event, FRAME_CLASS_MESSAGE, id);
 }
 
 /* The door checks more; this is what others count on. */
-static bool is_poll(const struct message_sent *m)
+static bool is_poll(const struct message_sent *message)
 {
-    const struct poll *poll = &m->poll;
+    const struct poll *poll = &message->poll;
 
     for (size_t i = 0; i < poll->options_n; i++)
         if (!poll->options[i].n || poll->options[i].n > LIMIT_POLL_OPTION_BYTES)
             return false;
-    return m->content.n <= LIMIT_QUESTION_BYTES && poll->options_n >= LIMIT_POLL_OPTIONS_LEAST &&
-           poll->options_n <= LIMIT_POLL_OPTIONS && poll->choices >= 1 &&
-           (size_t)poll->choices <= poll->options_n &&
+    return message->content.n <= LIMIT_QUESTION_BYTES &&
+           poll->options_n >= LIMIT_POLL_OPTIONS_LEAST && poll->options_n <= LIMIT_POLL_OPTIONS &&
+           poll->choices >= 1 && (size_t)poll->choices <= poll->options_n &&
            (!poll->has_closes_in ||
             (poll->closes_in >= 1 && poll->closes_in <= LIMIT_POLL_CLOSES_IN_MAX));
 }
 
 static enum cq_status rule_message_sent(struct chat_step *step)
 {
-    const struct chat_action *a = step->action;
-    const struct message_sent *m = &a->action.u.message_sent;
-    struct cq_id id = message_id(a->chat_id, a->user_id, a->client_id);
-    struct chat_event accepted, *e;
+    const struct chat_action *action = step->action;
+    const struct message_sent *message = &action->action.u.message_sent;
+    struct cq_id id = message_id(action->chat_id, action->user_id, action->client_id);
+    struct chat_event accepted, *event;
     const struct dedupe_entry *first;
     struct dedupe_entry entry;
     enum cq_status st;
@@ -503,11 +512,13 @@ static enum cq_status rule_message_sent(struct chat_step *step)
 
     if (!to)
         return st != CQ_OK ? st : chat_reject(step, id, chat_refusal(step));
-    if (!a->client_id.n || (!m->content.n && !m->has_media_id && !m->has_contents))
+    if (!action->client_id.n ||
+        (!message->content.n && !message->has_media_id && !message->has_contents))
         return chat_reject(step, id, "bad_request");
-    if (m->content.n > LIMIT_CONTENT_BYTES || m->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
+    if (message->content.n > LIMIT_CONTENT_BYTES ||
+        message->mentions_n > LIMIT_MESSAGE_SENT_MENTIONS)
         return chat_reject(step, id, "too_large");
-    if (m->has_poll && !is_poll(m))
+    if (message->has_poll && !is_poll(message))
         return chat_reject(step, id, "bad_request");
     first = chat_first(step, id);
     accepted = message_event(step, id);
@@ -518,11 +529,12 @@ static enum cq_status rule_message_sent(struct chat_step *step)
     if (!chat_may(step, RIGHT_SEND)) /* a repeat was sent before, under the rights of then */
         return chat_reject(step, id, "forbidden");
     set_times(step, &accepted.event.u.message_accepted, step->seq, step->log_ms);
-    e = chat_emit_event(step);
-    if (!e)
+    event = chat_emit_event(step);
+    if (!event)
         return CQ_FATAL;
-    e->event = accepted.event;
-    st = chat_emit_item(step, FRAME_CLASS_MESSAGE, step->seq, id, chat_render(step, e), to, to_n);
+    event->event = accepted.event;
+    st = chat_emit_item(step, FRAME_CLASS_MESSAGE, step->seq, id, chat_render(step, event), to,
+                        to_n);
     return st == CQ_OK ? dedupe_add(&step->state->dedupe, &entry) : st;
 }
 const struct chat_rule chat_rule_message_sent = { rule_message_sent,
@@ -533,46 +545,47 @@ const struct chat_rule chat_rule_message_sent = { rule_message_sent,
 /* ---- receipts ------------------------------------------------------------------------- */
 
 /* Nobody can have what comes after their own receipt. */
-static bool receipt_possible(const struct chat_step *step, const struct receipt *r)
+static bool receipt_possible(const struct chat_step *step, const struct receipt *receipt)
 {
-    return r->delivered_seq >= 0 && r->delivered_seq < step->seq && r->read_seq >= 0 &&
-           r->read_seq < step->seq && r->hidden_seq >= 0 && r->hidden_seq < step->seq;
+    return receipt->delivered_seq >= 0 && receipt->delivered_seq < step->seq &&
+           receipt->read_seq >= 0 && receipt->read_seq < step->seq && receipt->hidden_seq >= 0 &&
+           receipt->hidden_seq < step->seq;
 }
 
 /* Whether this user may move a cursor in this chat, and has reason to. */
-static bool receipt_allowed(const struct chat_step *step, const struct receipt *r)
+static bool receipt_allowed(const struct chat_step *step, const struct receipt *receipt)
 {
-    if (topic_partition(r->chat_id, step->state->partitions_n) != step->state->partition)
+    if (topic_partition(receipt->chat_id, step->state->partitions_n) != step->state->partition)
         return false;
-    if (r->has_peer)
-        return chat_is_pair(r->chat_id, r->user_id, r->peer) &&
-               chat_pair_has(step->state, r->chat_id, r->user_id, step->seq);
-    const struct group *g = groups_find(&step->state->groups, r->chat_id);
-    return g && group_stay(g, r->user_id, step->seq);
+    if (receipt->has_peer)
+        return chat_is_pair(receipt->chat_id, receipt->user_id, receipt->peer) &&
+               chat_pair_has(step->state, receipt->chat_id, receipt->user_id, step->seq);
+    const struct group *group = groups_find(&step->state->groups, receipt->chat_id);
+    return group && group_stay(group, receipt->user_id, step->seq);
 }
 
-static enum cq_status emit_cursor(struct chat_step *step, const struct receipt *r,
+static enum cq_status emit_cursor(struct chat_step *step, const struct receipt *receipt,
                                   enum receipt_kind kind, int64_t seq)
 {
-    const struct chat_state *s = step->state;
-    struct chat_output *o;
+    const struct chat_state *state = step->state;
+    struct chat_output *output;
 
-    if (s->last_event < 0)
+    if (state->last_event < 0)
         return CQ_OK;
     /* Nothing stands between the last event and a higher seq, so both say the same; and the view
      * is sure to reach the event. */
-    if (seq > seq_make(TOPIC_GENERATION, s->last_event))
-        seq = seq_make(TOPIC_GENERATION, s->last_event);
-    if (!(o = chat_emit(step, TOPIC_DELIVERY_STATUS)))
+    if (seq > seq_make(TOPIC_GENERATION, state->last_event))
+        seq = seq_make(TOPIC_GENERATION, state->last_event);
+    if (!(output = chat_emit(step, TOPIC_DELIVERY_STATUS)))
         return CQ_FATAL;
-    o->u.status = (struct delivery_status){
-        .chat_id = r->chat_id,
+    output->u.status = (struct delivery_status){
+        .chat_id = receipt->chat_id,
         .source = source_of(step),
         .at_ms = step->action->at_ms,
-        .user_id = r->user_id,
-        .device_id = r->device_id,
-        .has_peer = r->has_peer,
-        .peer = r->peer,
+        .user_id = receipt->user_id,
+        .device_id = receipt->device_id,
+        .has_peer = receipt->has_peer,
+        .peer = receipt->peer,
         .kind = kind,
         .seq = seq,
     };
@@ -580,29 +593,30 @@ static enum cq_status emit_cursor(struct chat_step *step, const struct receipt *
 }
 
 /* One record for the log and one frame for the devices of the user who sent the receipt. */
-static enum cq_status refuse_receipt(struct chat_step *step, const struct receipt *r)
+static enum cq_status refuse_receipt(struct chat_step *step, const struct receipt *receipt)
 {
-    struct chat_output *o = chat_emit(step, TOPIC_REJECTIONS);
+    struct chat_output *output = chat_emit(step, TOPIC_REJECTIONS);
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf buf = { 0 };
     enum cq_status st;
 
-    if (!o)
+    if (!output)
         return CQ_FATAL;
-    o->u.rejection = (struct rejection){
-        .chat_id = r->chat_id,
+    output->u.rejection = (struct rejection){
+        .chat_id = receipt->chat_id,
         .source = source_of(step),
         .at_ms = step->action->at_ms,
-        .user_id = r->user_id,
-        .device_id = r->device_id,
+        .user_id = receipt->user_id,
+        .device_id = receipt->device_id,
         .code = span_str("bad_receipt"),
     };
     buf_init(&buf, FRAME_MAX);
-    frame_receipt_rejected(&buf, &o->u.rejection);
+    frame_receipt_rejected(&buf, &output->u.rejection);
     st = chat_emit_item(step, FRAME_CLASS_REJECTED, 0, (struct cq_id){ 0 },
-                        arena_copy(step->arena, buf_span(&buf)), one_user(step, r->user_id), 1);
+                        arena_copy(step->arena, buf_span(&buf)), one_user(step, receipt->user_id),
+                        1);
     if (st == CQ_OK) { /* a record of receipts names no chat and nobody by itself */
-        step->out->v[step->out->n - 1].u.item.chat_id = r->chat_id;
-        step->out->v[step->out->n - 1].u.item.sender_id = r->user_id;
+        step->out->v[step->out->n - 1].u.item.chat_id = receipt->chat_id;
+        step->out->v[step->out->n - 1].u.item.sender_id = receipt->user_id;
     }
     return st;
 }
@@ -615,18 +629,18 @@ static enum cq_status rule_receipts_advanced(struct chat_step *step)
     if (all->receipts_n > LIMIT_RECEIPTS)
         return CQ_POISON;
     for (size_t i = 0; st == CQ_OK && i < all->receipts_n; i++) {
-        const struct receipt *r = &all->receipts[i];
+        const struct receipt *receipt = &all->receipts[i];
 
-        if (!receipt_possible(step, r) || !receipt_allowed(step, r)) {
-            st = refuse_receipt(step, r);
+        if (!receipt_possible(step, receipt) || !receipt_allowed(step, receipt)) {
+            st = refuse_receipt(step, receipt);
             continue;
         }
-        if (r->delivered_seq)
-            st = emit_cursor(step, r, RECEIPT_KIND_DELIVERED, r->delivered_seq);
-        if (st == CQ_OK && r->read_seq)
-            st = emit_cursor(step, r, RECEIPT_KIND_READ, r->read_seq);
-        if (st == CQ_OK && r->hidden_seq)
-            st = emit_cursor(step, r, RECEIPT_KIND_READ_HIDDEN, r->hidden_seq);
+        if (receipt->delivered_seq)
+            st = emit_cursor(step, receipt, RECEIPT_KIND_DELIVERED, receipt->delivered_seq);
+        if (st == CQ_OK && receipt->read_seq)
+            st = emit_cursor(step, receipt, RECEIPT_KIND_READ, receipt->read_seq);
+        if (st == CQ_OK && receipt->hidden_seq)
+            st = emit_cursor(step, receipt, RECEIPT_KIND_READ_HIDDEN, receipt->hidden_seq);
     }
     return st;
 }
@@ -650,24 +664,24 @@ _Static_assert(ARRAY_LEN(rules) == CHAT_ACTION_ACTION_KIND_N, "a rule for each c
 
 enum cq_status chat_step(struct chat_step *step, const char **ret_why)
 {
-    const struct chat_action *a = step->action;
-    const struct chat_rule *r;
+    const struct chat_action *action = step->action;
+    const struct chat_rule *rule;
     enum cq_status st;
 
-    if ((size_t)a->action.kind >= ARRAY_LEN(rules)) {
+    if ((size_t)action->action.kind >= ARRAY_LEN(rules)) {
         *ret_why = "no rule for this action";
         return CQ_POISON;
     }
-    r = rules[a->action.kind].rule;
-    if (topic_partition(a->chat_id, step->state->partitions_n) != step->state->partition) {
+    rule = rules[action->action.kind].rule;
+    if (topic_partition(action->chat_id, step->state->partitions_n) != step->state->partition) {
         *ret_why = "not the chat's partition";
         return CQ_POISON;
     }
-    st = r->step(step);
+    st = rule->step(step);
     if (st == CQ_POISON)
         *ret_why = "more items or a larger frame than an action may have";
     for (size_t i = 0; st == CQ_OK && i < step->out->n; i++)
-        if (!(r->writes & TOPIC_BIT(step->out->v[i].topic)))
+        if (!(rule->writes & TOPIC_BIT(step->out->v[i].topic)))
             return CQ_FATAL; /* an output that the rule does not name: a bug, not bad data */
     return st;
 }

@@ -25,8 +25,8 @@ struct chat_state {
     int64_t last_event; /* offset of the last action that became an event, -1: none */
 };
 
-void chat_state_init(struct chat_state *s, int32_t partition, int32_t partitions_n);
-void chat_state_release(struct chat_state *s);
+void chat_state_init(struct chat_state *state, int32_t partition, int32_t partitions_n);
+void chat_state_release(struct chat_state *state);
 
 /** One output; `topic` says which member is set. */
 struct chat_output {
@@ -69,12 +69,12 @@ enum { CHAT_OUTPUTS_MAX = 3 * LIMIT_RECEIPTS + 16 };
 CQ_MUST_CHECK enum cq_status chat_step(struct chat_step *step, const char **ret_why);
 
 /** A value of topic members; an older one changes nothing. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status chat_restore_members(struct chat_state *s,
+CQ_MUST_CHECK enum cq_status chat_restore_members(struct chat_state *state,
                                                   const struct chat_members *value);
 
 /** An event of this partition that stands in the log already, `log_ms` old there; in their order. CQ_FATAL
  * without memory. */
-CQ_MUST_CHECK enum cq_status chat_restore_event(struct chat_state *s,
+CQ_MUST_CHECK enum cq_status chat_restore_event(struct chat_state *state,
                                                 const struct chat_event *event, int64_t log_ms);
 
 /** The rule table as a Mermaid diagram. */
@@ -98,7 +98,7 @@ CQ_MUST_CHECK enum cq_status chat_emit_item(struct chat_step *step, enum frame_c
 
 /** The event's frame, in the arena; {NULL,0} when it is full, or when the frame passes its bound,
  * which makes chat_emit_item refuse it. */
-struct cq_span chat_render(struct chat_step *step, const struct chat_event *e);
+struct cq_span chat_render(struct chat_step *step, const struct chat_event *event);
 
 /** The entry of the dedupe window that an event makes: the id of what was asked, and a fingerprint of its
  * content. False: it makes none. */
@@ -108,8 +108,8 @@ bool chat_dedupe_entry(const struct chat_event *event, int64_t log_ms, struct de
  * refusal: of them this action is no repeat. Borrowed, see dedupe_find(). */
 const struct dedupe_entry *chat_first(const struct chat_step *step, struct cq_id id);
 
-/** The same client id again: `e`, with the seq of the first, for the author's devices alone. */
-CQ_MUST_CHECK enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *e,
+/** The same client id again: `event`, with the seq of the first, for the author's devices alone. */
+CQ_MUST_CHECK enum cq_status chat_tell_again(struct chat_step *step, const struct chat_event *event,
                                              enum frame_class class, struct cq_id message);
 
 /** What is kept of the action's chat; NULL: nothing. */
@@ -119,11 +119,11 @@ struct group *chat_kept(const struct chat_step *step);
 struct group *chat_keep_pair(struct chat_step *step);
 
 /** What is kept of a group, or of a direct chat, as it is now, for topic members. */
-CQ_MUST_CHECK enum cq_status chat_emit_members(struct chat_step *step, const struct group *g);
+CQ_MUST_CHECK enum cq_status chat_emit_members(struct chat_step *step, const struct group *group);
 
 /** Changes of members that are allowed: they come about, and everybody hears of them. `by`: the link by which the
  * one who is added comes; NULL: none. */
-CQ_MUST_CHECK enum cq_status chat_accept_changes(struct chat_step *step, struct group *g,
+CQ_MUST_CHECK enum cq_status chat_accept_changes(struct chat_step *step, struct group *group,
                                                  struct member_change *changes, size_t n,
                                                  const struct invite_kept *by);
 
@@ -142,10 +142,11 @@ bool chat_may(const struct chat_step *step, enum right right);
 bool chat_is_pair(struct cq_id chat, struct cq_id user, struct cq_id peer);
 
 /** Whether `user` is in a direct chat of his just before `seq`: he does not block the other. */
-bool chat_pair_has(const struct chat_state *s, struct cq_id chat, struct cq_id user, int64_t seq);
+bool chat_pair_has(const struct chat_state *state, struct cq_id chat, struct cq_id user,
+                   int64_t seq);
 
 /** The stays of a group, or of a direct chat, as they are now, for topic members. */
-CQ_MUST_CHECK enum cq_status chat_emit_members(struct chat_step *step, const struct group *g);
+CQ_MUST_CHECK enum cq_status chat_emit_members(struct chat_step *step, const struct group *group);
 
 /** What decides about one kind of action. It stands behind its function, under the name of the kind:
  * a kind without one does not link. */

@@ -22,19 +22,19 @@ struct chat_input {
 
 /** `partitions` of user.inbox. NULL without memory. Owned by caller. */
 struct chat_turn *chat_turn_new(int32_t partitions);
-void chat_turn_free(struct chat_turn *t); /* NULL is fine */
+void chat_turn_free(struct chat_turn *turn); /* NULL is fine */
 
 /** The most bytes of memory that one turn has asked for, and what it may ask for. */
-size_t chat_turn_memory(const struct chat_turn *t);
+size_t chat_turn_memory(const struct chat_turn *turn);
 enum { CHAT_TURN_MEMORY_MAX = 128 * 1024 * 1024 };
 
 /** Step one record from `*place`, as stage_ops.step has it: 0 at first; CQ_AGAIN with a moved place
  * when the turn is full. The verdict is given once, at place 0, and kept for the parts that follow.
  * A whole source goes to a partition of user.inbox in one turn, because its readers drop what they
  * have seen by source. CQ_POISON with *ret_why, CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status chat_turn_step(struct chat_turn *t, const struct chat_input *in,
+CQ_MUST_CHECK enum cq_status chat_turn_step(struct chat_turn *turn, const struct chat_input *in,
                                             const struct output_port *port, uint64_t *place,
                                             const char **ret_why);
 
 /** Emit what was gathered. */
-CQ_MUST_CHECK enum cq_status chat_turn_end(struct chat_turn *t, const struct output_port *port);
+CQ_MUST_CHECK enum cq_status chat_turn_end(struct chat_turn *turn, const struct output_port *port);

@@ -11,26 +11,27 @@ enum {
 }; /* beyond it a late record of a zombie is believed, until the sweep
                                   * of silent gateways */
 
-bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions_n, int32_t slots_n)
+bool user_state_init(struct user_state *state, int32_t partition, int32_t partitions_n,
+                     int32_t slots_n)
 {
-    s->partition = partition;
-    s->slots_n = slots_n;
-    sessions_init(&s->sessions);
-    claims_init(&s->claims);
-    frontier_init(&s->held, TOPIC_GENERATION, partitions_n);
-    frontier_init(&s->events, TOPIC_GENERATION, partitions_n);
-    idmap_init(&s->alive, INCARNATIONS_MAX);
-    idmap_init(&s->gone, GONE_MAX);
-    s->swept = false;
+    state->partition = partition;
+    state->slots_n = slots_n;
+    sessions_init(&state->sessions);
+    claims_init(&state->claims);
+    frontier_init(&state->held, TOPIC_GENERATION, partitions_n);
+    frontier_init(&state->events, TOPIC_GENERATION, partitions_n);
+    idmap_init(&state->alive, INCARNATIONS_MAX);
+    idmap_init(&state->gone, GONE_MAX);
+    state->swept = false;
     return partitions_n <= PARTITIONS_MAX && slots_n <= PARTITIONS_MAX;
 }
 
-void user_state_release(struct user_state *s)
+void user_state_release(struct user_state *state)
 {
-    sessions_release(&s->sessions);
-    claims_release(&s->claims);
-    idmap_release(&s->alive);
-    idmap_release(&s->gone);
+    sessions_release(&state->sessions);
+    claims_release(&state->claims);
+    idmap_release(&state->alive);
+    idmap_release(&state->gone);
 }
 
 /* Zero: it is no session and no device, and so never ends. */
@@ -48,56 +49,57 @@ static struct cq_id entry_id(const struct presence *value)
     return (struct cq_id){ { 0 } };
 }
 
-enum cq_status user_restore(struct user_state *s, const struct presence *value)
+enum cq_status user_restore(struct user_state *state, const struct presence *value)
 {
-    struct user_entry *u;
+    struct user_entry *entry;
 
-    if (idmap_get(&s->gone, entry_id(value)))
+    if (idmap_get(&state->gone, entry_id(value)))
         return CQ_OK;
-    u = sessions_user_make(&s->sessions, value->user_id);
-    if (!u)
+    entry = sessions_user_make(&state->sessions, value->user_id);
+    if (!entry)
         return CQ_FATAL;
     if (value->entry.kind == PRESENCE_READS_ENTRY) {
-        user_hide_reads(u, value->entry.u.reads_entry.hidden, value->source.offset);
+        user_hide_reads(entry, value->entry.u.reads_entry.hidden, value->source.offset);
         return CQ_OK;
     }
     if (value->entry.kind == PRESENCE_DEVICE_ENTRY) {
-        struct known_device *known = user_device(u, value->entry.u.device_entry.device_id);
+        struct known_device *known = user_device(entry, value->entry.u.device_entry.device_id);
 
         if (known && known->source_offset > value->source.offset)
             return CQ_OK; /* a late record of a zombie: the highest source wins */
-        if (!known && u->devices_n == LIMIT_USER_DEVICES)
-            user_remove_device(u, u->devices[0].id);
-        return user_add_device(u, &(struct known_device){ value->entry.u.device_entry.device_id,
-                                                          value->source.offset, NULL });
+        if (!known && entry->devices_n == LIMIT_USER_DEVICES)
+            user_remove_device(entry, entry->devices[0].id);
+        return user_add_device(entry, &(struct known_device){ value->entry.u.device_entry.device_id,
+                                                              value->source.offset, NULL });
     }
-    const struct session_entry *e = &value->entry.u.session_entry;
-    const struct live_session *known = user_session(u, e->session_id);
+    const struct session_entry *named = &value->entry.u.session_entry;
+    const struct live_session *known = user_session(entry, named->session_id);
 
-    if ((known && known->source_offset > value->source.offset) || e->slot < 0 ||
-        e->slot >= s->slots_n)
+    if ((known && known->source_offset > value->source.offset) || named->slot < 0 ||
+        named->slot >= state->slots_n)
         return CQ_OK;
-    if (!known && u->sessions_n == USER_SESSIONS_MAX)
-        user_remove_session(u, u->sessions[0].id);
-    return user_add_session(u, &(struct live_session){ e->session_id, e->device_id, e->incarnation,
-                                                       e->slot, value->source.offset });
+    if (!known && entry->sessions_n == USER_SESSIONS_MAX)
+        user_remove_session(entry, entry->sessions[0].id);
+    return user_add_session(entry, &(struct live_session){ named->session_id, named->device_id,
+                                                           named->incarnation, named->slot,
+                                                           value->source.offset });
 }
 
-void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, struct cq_id id)
+void user_restore_gone(struct user_state *state, struct cq_id user, bool is_device, struct cq_id id)
 {
-    struct user_entry *u = sessions_user(&s->sessions, user);
+    struct user_entry *entry = sessions_user(&state->sessions, user);
 
-    if (u && is_device)
-        user_remove_device(u, id);
-    else if (u)
-        user_remove_session(u, id);
-    if (!idmap_put(&s->gone, id, 1))
+    if (entry && is_device)
+        user_remove_device(entry, id);
+    else if (entry)
+        user_remove_session(entry, id);
+    if (!idmap_put(&state->gone, id, 1))
         return; /* no room to remember it: the sweep of silent gateways ends what comes back */
 }
 
-void user_restore_end(struct user_state *s)
+void user_restore_end(struct user_state *state)
 {
-    idmap_release(&s->gone);
+    idmap_release(&state->gone);
 }
 
 /* ---- outputs -------------------------------------------------------------------------- */
@@ -126,18 +128,19 @@ static struct source source_of(const struct user_step *step)
 }
 
 enum cq_status user_emit_session(struct user_step *step, struct cq_id user,
-                                 const struct live_session *s, bool gone)
+                                 const struct live_session *session, bool gone)
 {
-    struct user_output *o = user_emit(step, TOPIC_PRESENCE);
+    struct user_output *output = user_emit(step, TOPIC_PRESENCE);
 
-    if (!o)
+    if (!output)
         return CQ_FATAL;
-    o->u.presence.gone = gone;
-    o->u.presence.value = (struct presence){
+    output->u.presence.gone = gone;
+    output->u.presence.value = (struct presence){
         .user_id = user,
-        .source = { TOPIC_GENERATION, step->state->partition, s->source_offset },
+        .source = { TOPIC_GENERATION, step->state->partition, session->source_offset },
         .entry = { PRESENCE_SESSION_ENTRY,
-                   .u.session_entry = { s->id, s->device, s->slot, s->incarnation, step->log_ms } },
+                   .u.session_entry = { session->id, session->device, session->slot,
+                                        session->incarnation, step->log_ms } },
     };
     return CQ_OK;
 }
@@ -145,12 +148,12 @@ enum cq_status user_emit_session(struct user_step *step, struct cq_id user,
 static enum cq_status emit_device(struct user_step *step, struct cq_id user, struct cq_id device,
                                   struct cq_span platform, bool gone)
 {
-    struct user_output *o = user_emit(step, TOPIC_PRESENCE);
+    struct user_output *output = user_emit(step, TOPIC_PRESENCE);
 
-    if (!o)
+    if (!output)
         return CQ_FATAL;
-    o->u.presence.gone = gone;
-    o->u.presence.value = (struct presence){
+    output->u.presence.gone = gone;
+    output->u.presence.value = (struct presence){
         .user_id = user,
         .source = source_of(step),
         .entry = { PRESENCE_DEVICE_ENTRY, .u.device_entry = { device, platform } },
@@ -158,43 +161,43 @@ static enum cq_status emit_device(struct user_step *step, struct cq_id user, str
     return CQ_OK;
 }
 
-enum cq_status user_emit_reads(struct user_step *step, const struct user_entry *u)
+enum cq_status user_emit_reads(struct user_step *step, const struct user_entry *entry)
 {
-    struct user_output *o = user_emit(step, TOPIC_PRESENCE);
+    struct user_output *output = user_emit(step, TOPIC_PRESENCE);
 
-    if (!o)
+    if (!output)
         return CQ_FATAL;
-    o->u.presence.value = (struct presence){
-        .user_id = u->id,
-        .source = { TOPIC_GENERATION, step->state->partition, u->hides_source },
-        .entry = { PRESENCE_READS_ENTRY, .u.reads_entry = { u->hides_reads } },
+    output->u.presence.value = (struct presence){
+        .user_id = entry->id,
+        .source = { TOPIC_GENERATION, step->state->partition, entry->hides_source },
+        .entry = { PRESENCE_READS_ENTRY, .u.reads_entry = { entry->hides_reads } },
     };
     return CQ_OK;
 }
 
-void user_push_says_reads(struct user_step *step, const struct user_entry *u)
+void user_push_says_reads(struct user_step *step, const struct user_entry *entry)
 {
-    struct user_output *o = &step->out->v[step->out->n - 1];
+    struct user_output *output = &step->out->v[step->out->n - 1];
 
-    CQ_ASSERT(step->out->n && o->topic == TOPIC_WS_PUSH, step->out->n);
-    o->u.push.entry.has_hides_reads = true;
-    o->u.push.entry.hides_reads = u->hides_reads;
+    CQ_ASSERT(step->out->n && output->topic == TOPIC_WS_PUSH, step->out->n);
+    output->u.push.entry.has_hides_reads = true;
+    output->u.push.entry.hides_reads = entry->hides_reads;
 }
 
 enum cq_status user_emit_push(struct user_step *step, struct cq_id user, struct cq_id session,
                               int32_t slot, enum ws_entry_kind kind, struct cq_span frame)
 {
     struct ws_target *to = ARENA_NEW(step->arena, struct ws_target);
-    struct user_output *o;
+    struct user_output *output;
 
     if (!to || !frame.p)
         return CQ_AGAIN;
     *to = (struct ws_target){ user, session };
-    o = user_emit(step, TOPIC_WS_PUSH);
-    if (!o)
+    output = user_emit(step, TOPIC_WS_PUSH);
+    if (!output)
         return CQ_FATAL;
-    o->u.push.slot = slot;
-    o->u.push.entry = (struct ws_entry){
+    output->u.push.slot = slot;
+    output->u.push.entry = (struct ws_entry){
         .kind = kind,
         .class = FRAME_CLASS_CONTROL,
         .at_ms = step->log_ms,
@@ -230,87 +233,91 @@ enum cq_status user_emit_close(struct user_step *step, struct cq_id user, struct
     return user_emit_push(step, user, session, slot, WS_ENTRY_KIND_CLOSE, span_str(reason));
 }
 
-struct user_event *user_emit_event(struct user_step *step, const struct user_action *a,
+struct user_event *user_emit_event(struct user_step *step, const struct user_action *action,
                                    int32_t index)
 {
-    struct user_output *o = user_emit(step, TOPIC_USER_EVENTS);
+    struct user_output *output = user_emit(step, TOPIC_USER_EVENTS);
 
-    if (!o)
+    if (!output)
         return NULL;
-    o->u.event = (struct user_event){
+    output->u.event = (struct user_event){
         .event_id = event_id(topic_name(TOPIC_USER_INBOX), TOPIC_GENERATION, step->state->partition,
                              step->offset, index),
-        .user_id = a->user_id,
+        .user_id = action->user_id,
         .source = source_of(step),
-        .at_ms = a->at_ms,
+        .at_ms = action->at_ms,
     };
-    return &o->u.event;
+    return &output->u.event;
 }
 
 /* ---- devices -------------------------------------------------------------------------- */
 
 /* The device is no more: its sessions end, its row goes. */
-static enum cq_status end_device(struct user_step *step, struct user_entry *u, struct cq_id device)
+static enum cq_status end_device(struct user_step *step, struct user_entry *entry,
+                                 struct cq_id device)
 {
-    struct known_device *known = user_device(u, device);
-    enum cq_status st = known ? user_forget_push(step, u, known) : CQ_OK;
+    struct known_device *known = user_device(entry, device);
+    enum cq_status st = known ? user_forget_push(step, entry, known) : CQ_OK;
 
-    for (int i = u->sessions_n; st == CQ_OK && i-- > 0;) {
-        struct live_session s = u->sessions[i];
+    for (int i = entry->sessions_n; st == CQ_OK && i-- > 0;) {
+        struct live_session session = entry->sessions[i];
 
-        if (!id_eq(s.device, device))
+        if (!id_eq(session.device, device))
             continue;
-        st = user_emit_close(step, u->id, s.id, s.slot, "revoked");
+        st = user_emit_close(step, entry->id, session.id, session.slot, "revoked");
         if (st == CQ_OK)
-            st = user_emit_session(step, u->id, &s, true);
+            st = user_emit_session(step, entry->id, &session, true);
         if (st == CQ_OK)
-            user_remove_session(u, s.id);
+            user_remove_session(entry, session.id);
     }
     if (st == CQ_OK)
-        st = emit_device(step, u->id, device, span_str(""), true);
+        st = emit_device(step, entry->id, device, span_str(""), true);
     if (st == CQ_OK)
-        user_remove_device(u, device);
+        user_remove_device(entry, device);
     return st;
 }
 
 /* The same, and the view is told. */
-static enum cq_status drop_device(struct user_step *step, const struct user_action *a,
-                                  struct user_entry *u, struct cq_id device, struct cq_span reason,
-                                  int32_t index)
+static enum cq_status drop_device(struct user_step *step, const struct user_action *action,
+                                  struct user_entry *entry, struct cq_id device,
+                                  struct cq_span reason, int32_t index)
 {
-    struct user_event *e;
-    enum cq_status st = end_device(step, u, device);
+    struct user_event *event;
+    enum cq_status st = end_device(step, entry, device);
 
     if (st != CQ_OK)
         return st;
-    if (!(e = user_emit_event(step, a, index)))
+    if (!(event = user_emit_event(step, action, index)))
         return CQ_FATAL;
-    e->event.kind = USER_EVENT_DEVICE_REMOVED;
-    e->event.u.device_removed = (struct device_removed){ device, reason };
+    event->event.kind = USER_EVENT_DEVICE_REMOVED;
+    event->event.u.device_removed = (struct device_removed){ device, reason };
     return CQ_OK;
 }
 
-static enum cq_status rule_device_linked(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_device_linked(struct user_step *step, const struct user_action *action)
 {
-    const struct device_linked *d = &a->action.u.device_linked;
-    struct user_entry *u = sessions_user_make(&step->state->sessions, a->user_id);
-    struct user_event *e;
+    const struct device_linked *linked = &action->action.u.device_linked;
+    struct user_entry *entry = sessions_user_make(&step->state->sessions, action->user_id);
+    struct user_event *event;
     enum cq_status st = CQ_OK;
 
-    if (!u)
+    if (!entry)
         return CQ_FATAL;
-    if (!user_device(u, a->device_id) && u->devices_n == LIMIT_USER_DEVICES)
-        st = drop_device(step, a, u, u->devices[0].id, span_str("too_many_devices"), 1);
+    if (!user_device(entry, action->device_id) && entry->devices_n == LIMIT_USER_DEVICES)
+        st =
+            drop_device(step, action, entry, entry->devices[0].id, span_str("too_many_devices"), 1);
     if (st == CQ_OK)
-        st = user_add_device(u, &(struct known_device){ a->device_id, step->offset, NULL });
+        st =
+            user_add_device(entry, &(struct known_device){ action->device_id, step->offset, NULL });
     if (st == CQ_OK)
-        st = emit_device(step, a->user_id, a->device_id, d->platform, false);
+        st = emit_device(step, action->user_id, action->device_id, linked->platform, false);
     if (st != CQ_OK)
         return st;
-    if (!(e = user_emit_event(step, a, 0)))
+    if (!(event = user_emit_event(step, action, 0)))
         return CQ_FATAL;
-    e->event.kind = USER_EVENT_DEVICE_ADDED;
-    e->event.u.device_added = (struct device_added){ a->device_id, d->platform, d->label };
+    event->event.kind = USER_EVENT_DEVICE_ADDED;
+    event->event.u.device_added =
+        (struct device_added){ action->device_id, linked->platform, linked->label };
     return CQ_OK;
 }
 const struct user_rule user_rule_device_linked = {
@@ -319,12 +326,13 @@ const struct user_rule user_rule_device_linked = {
                             TOPIC_BIT(TOPIC_USER_INBOX)
 };
 
-static enum cq_status rule_device_unlinked(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_device_unlinked(struct user_step *step, const struct user_action *action)
 {
-    struct user_entry *u = sessions_user_make(&step->state->sessions, a->user_id);
+    struct user_entry *entry = sessions_user_make(&step->state->sessions, action->user_id);
 
-    return u ? drop_device(step, a, u, a->device_id, a->action.u.device_unlinked.reason, 0)
-             : CQ_FATAL;
+    return entry ? drop_device(step, action, entry, action->device_id,
+                               action->action.u.device_unlinked.reason, 0)
+                 : CQ_FATAL;
 }
 const struct user_rule user_rule_device_unlinked = {
     rule_device_unlinked, TOPIC_BIT(TOPIC_USER_EVENTS) | TOPIC_BIT(TOPIC_PRESENCE) |
@@ -334,21 +342,21 @@ const struct user_rule user_rule_device_unlinked = {
 
 /* The event says that all devices ended, so that none of their ends can get lost. In a replay what came
  * later stays. */
-static enum cq_status rule_account_deleted(struct user_step *step, const struct user_action *a)
+static enum cq_status rule_account_deleted(struct user_step *step, const struct user_action *action)
 {
-    struct user_entry *u = sessions_user(&step->state->sessions, a->user_id);
-    enum cq_status st = u ? user_forget_mutes(step, u) : CQ_OK;
-    struct user_event *e;
+    struct user_entry *entry = sessions_user(&step->state->sessions, action->user_id);
+    enum cq_status st = entry ? user_forget_mutes(step, entry) : CQ_OK;
+    struct user_event *event;
 
-    for (int i = u ? u->devices_n : 0; st == CQ_OK && i-- > 0;)
-        if (u->devices[i].source_offset < step->offset)
-            st = end_device(step, u, u->devices[i].id);
+    for (int i = entry ? entry->devices_n : 0; st == CQ_OK && i-- > 0;)
+        if (entry->devices[i].source_offset < step->offset)
+            st = end_device(step, entry, entry->devices[i].id);
     if (st != CQ_OK)
         return st;
-    if (!(e = user_emit_event(step, a, 0)))
+    if (!(event = user_emit_event(step, action, 0)))
         return CQ_FATAL;
-    e->event.kind = USER_EVENT_USER_DELETED;
-    e->event.u.user_deleted.deleted_at_ms = a->action.u.account_deleted.deleted_at_ms;
+    event->event.kind = USER_EVENT_USER_DELETED;
+    event->event.u.user_deleted.deleted_at_ms = action->action.u.account_deleted.deleted_at_ms;
     return CQ_OK;
 }
 const struct user_rule user_rule_account_deleted = {
@@ -385,8 +393,8 @@ static enum cq_status check_arrows(enum cq_status st, const struct user_outputs 
 enum cq_status user_step(struct user_step *step, const struct user_inbox *record,
                          const char **ret_why)
 {
-    const struct user_action *a = &record->body.u.user_action;
-    const struct user_rule *r;
+    const struct user_action *action = &record->body.u.user_action;
+    const struct user_rule *rule;
     enum cq_status st;
 
     if (record->body.kind == USER_INBOX_DELIVERY_BATCH) {
@@ -395,15 +403,15 @@ enum cq_status user_step(struct user_step *step, const struct user_inbox *record
             *ret_why = "a delivery from an unknown partition";
         return check_arrows(st, step->out, delivery_writes);
     }
-    if ((size_t)a->action.kind >= ARRAY_LEN(rules)) {
+    if ((size_t)action->action.kind >= ARRAY_LEN(rules)) {
         *ret_why = "no rule for this action";
         return CQ_POISON;
     }
-    r = rules[a->action.kind].rule;
-    st = r->step(step, a);
+    rule = rules[action->action.kind].rule;
+    st = rule->step(step, action);
     if (st == CQ_POISON)
         *ret_why = "no such slot, or more items than an action may have";
-    return check_arrows(st, step->out, r->writes);
+    return check_arrows(st, step->out, rule->writes);
 }
 
 static void print_arrows(FILE *out, const char *name, uint32_t writes)

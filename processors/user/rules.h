@@ -30,31 +30,33 @@ struct user_state {
 };
 
 /** False without memory. */
-CQ_MUST_CHECK bool user_state_init(struct user_state *s, int32_t partition, int32_t partitions_n,
-                                   int32_t slots_n);
-void user_state_release(struct user_state *s);
+CQ_MUST_CHECK bool user_state_init(struct user_state *state, int32_t partition,
+                                   int32_t partitions_n, int32_t slots_n);
+void user_state_release(struct user_state *state);
 
 /** Take over one value of topic presence. An entry whose tombstone came before is not taken: ids of
  * sessions and devices are never used again, so a value after it is a late record of a zombie. */
-CQ_MUST_CHECK enum cq_status user_restore(struct user_state *s, const struct presence *value);
+CQ_MUST_CHECK enum cq_status user_restore(struct user_state *state, const struct presence *value);
 
 /** The same for a tombstone: the session or device `id` of `user` is gone. */
-void user_restore_gone(struct user_state *s, struct cq_id user, bool is_device, struct cq_id id);
+void user_restore_gone(struct user_state *state, struct cq_id user, bool is_device,
+                       struct cq_id id);
 
 /** After the last record: forget what was needed to restore only. */
-void user_restore_end(struct user_state *s);
+void user_restore_end(struct user_state *state);
 
 /** Take over one value of topic push.targets, after presence; one of an unknown device is
  * ignored. */
-CQ_MUST_CHECK enum cq_status user_restore_push(struct user_state *s,
+CQ_MUST_CHECK enum cq_status user_restore_push(struct user_state *state,
                                                const struct push_target *value);
-void user_restore_push_gone(struct user_state *s, struct cq_id user, struct cq_id device);
+void user_restore_push_gone(struct user_state *state, struct cq_id user, struct cq_id device);
 
 /* Topic push.claims: claims_restore, claims_remove. */
 
 /** Take over one value of topic push.mutes. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status user_restore_mute(struct user_state *s, const struct chat_mute *value);
-void user_restore_unmuted(struct user_state *s, struct cq_id user, struct cq_id chat);
+CQ_MUST_CHECK enum cq_status user_restore_mute(struct user_state *state,
+                                               const struct chat_mute *value);
+void user_restore_unmuted(struct user_state *state, struct cq_id user, struct cq_id chat);
 
 struct user_output {
     enum topic topic;
@@ -143,7 +145,7 @@ struct user_output *user_emit(struct user_step *step, enum topic topic); /* NULL
 
 /** A record in topic presence: the session or device as it is now, or a tombstone. */
 CQ_MUST_CHECK enum cq_status user_emit_session(struct user_step *step, struct cq_id user,
-                                               const struct live_session *s, bool gone);
+                                               const struct live_session *session, bool gone);
 
 /** Tell the gateway of a session to close it. */
 CQ_MUST_CHECK enum cq_status user_emit_close(struct user_step *step, struct cq_id user,
@@ -162,13 +164,14 @@ struct push_devices {
     size_t bytes; /* of it in a record, about */
 };
 
-/** Fill in those of `u`, or, with `only`, that one. CQ_AGAIN: the arena is full. */
-CQ_MUST_CHECK enum cq_status user_push_devices(struct user_step *step, const struct user_entry *u,
+/** Fill in those of `entry`, or, with `only`, that one. CQ_AGAIN: the arena is full. */
+CQ_MUST_CHECK enum cq_status user_push_devices(struct user_step *step,
+                                               const struct user_entry *entry,
                                                const struct cq_id *only, struct push_devices *ret);
 
 /** Until when the user wants no pushes from the chat, ms; 0 for not muted. A mute that comes after
  * this record in the log does not count. */
-int64_t user_muted_until(const struct user_step *step, const struct user_entry *u,
+int64_t user_muted_until(const struct user_step *step, const struct user_entry *entry,
                          struct cq_id chat);
 
 /** What a push for this frame carries: an excerpt in the arena. {NULL,0}: nothing can be shown, or
@@ -177,12 +180,13 @@ struct cq_span user_push_excerpt(struct user_step *step, struct cq_span frame);
 
 /** A push about `item` for `devices`; none for none. Its frame is an excerpt already. `joins`: the
  * output before it was a push of the same message for the same group. */
-CQ_MUST_CHECK enum cq_status user_emit_mobile(struct user_step *step, const struct user_entry *u,
+CQ_MUST_CHECK enum cq_status user_emit_mobile(struct user_step *step,
+                                              const struct user_entry *entry,
                                               const struct push_devices *devices,
                                               const struct lost_item *item, bool joins);
 
 CQ_MUST_CHECK enum cq_status rule_delivery_batch(struct user_step *step,
-                                                 const struct delivery_batch *b);
+                                                 const struct delivery_batch *batch);
 
 /** An entry for one session. */
 CQ_MUST_CHECK enum cq_status user_emit_push(struct user_step *step, struct cq_id user,
@@ -197,21 +201,23 @@ CQ_MUST_CHECK enum cq_status user_tell_devices(struct user_step *step,
 
 /** The last output, an entry of ws.push, says whether this user's reads are hidden, as it is known now: a
  * replay of an older action must not undo a newer one. */
-void user_push_says_reads(struct user_step *step, const struct user_entry *u);
+void user_push_says_reads(struct user_step *step, const struct user_entry *entry);
 
 /** The same for the table, to be restored from. */
-CQ_MUST_CHECK enum cq_status user_emit_reads(struct user_step *step, const struct user_entry *u);
+CQ_MUST_CHECK enum cq_status user_emit_reads(struct user_step *step,
+                                             const struct user_entry *entry);
 
 /** A fact about a user, as the `index`th of this action; NULL: no room. */
-struct user_event *user_emit_event(struct user_step *step, const struct user_action *a,
+struct user_event *user_emit_event(struct user_step *step, const struct user_action *action,
                                    int32_t index);
 
 /** End the device's registration; nothing when it has none. */
-CQ_MUST_CHECK enum cq_status user_forget_push(struct user_step *step, const struct user_entry *u,
-                                              struct known_device *d);
+CQ_MUST_CHECK enum cq_status user_forget_push(struct user_step *step,
+                                              const struct user_entry *entry,
+                                              struct known_device *device);
 
 /** End his mutes, those that are older than this record. */
-CQ_MUST_CHECK enum cq_status user_forget_mutes(struct user_step *step, struct user_entry *u);
+CQ_MUST_CHECK enum cq_status user_forget_mutes(struct user_step *step, struct user_entry *entry);
 
 /** What became of claim `claim` of `address` at this device, for the partition of the token. */
 CQ_MUST_CHECK enum cq_status user_emit_settled(struct user_step *step, struct cq_id user,
@@ -222,7 +228,7 @@ CQ_MUST_CHECK enum cq_status user_emit_settled(struct user_step *step, struct cq
 /** What decides about one kind of action. It stands behind its function, under the name of the kind:
  * a kind without one does not link. */
 struct user_rule {
-    enum cq_status (*step)(struct user_step *step, const struct user_action *a);
+    enum cq_status (*step)(struct user_step *step, const struct user_action *action);
     uint32_t writes; /* topics, see TOPIC_BIT; an output to any other ends the process */
 };
 

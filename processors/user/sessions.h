@@ -58,47 +58,49 @@ struct sessions {
     struct idmap users; /* id → struct user_entry *, owned */
 };
 
-void sessions_init(struct sessions *s);
-void sessions_release(struct sessions *s);
+void sessions_init(struct sessions *sessions);
+void sessions_release(struct sessions *sessions);
 
-struct user_entry *sessions_user(const struct sessions *s, struct cq_id user);
+struct user_entry *sessions_user(const struct sessions *sessions, struct cq_id user);
 
 /** The entry, made when it is missing; NULL without memory or at USERS_MAX. */
-struct user_entry *sessions_user_make(struct sessions *s, struct cq_id user);
+struct user_entry *sessions_user_make(struct sessions *sessions, struct cq_id user);
 
 /** Add at the end, or replace the one of the same id (a device keeps where it can be woken). The
  * caller made room first. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status user_add_session(struct user_entry *u, const struct live_session *x);
-CQ_MUST_CHECK enum cq_status user_add_device(struct user_entry *u, const struct known_device *x);
+CQ_MUST_CHECK enum cq_status user_add_session(struct user_entry *entry,
+                                              const struct live_session *session);
+CQ_MUST_CHECK enum cq_status user_add_device(struct user_entry *entry,
+                                             const struct known_device *device);
 
-struct live_session *user_session(const struct user_entry *u, struct cq_id session);
-struct known_device *user_device(const struct user_entry *u, struct cq_id device);
+struct live_session *user_session(const struct user_entry *entry, struct cq_id session);
+struct known_device *user_device(const struct user_entry *entry, struct cq_id device);
 
 /** Replace where a device can be woken; the texts are copied. CQ_FATAL without memory. */
-CQ_MUST_CHECK enum cq_status device_set_push(struct known_device *d, int64_t source_offset,
+CQ_MUST_CHECK enum cq_status device_set_push(struct known_device *device, int64_t source_offset,
                                              int64_t at_ms, int64_t claim,
                                              const struct push_address *address);
-void device_drop_push(struct known_device *d);
+void device_drop_push(struct known_device *device);
 
-struct muted_chat *user_muted(const struct user_entry *u, struct cq_id chat);
+struct muted_chat *user_muted(const struct user_entry *entry, struct cq_id chat);
 
 /** The one that ends first; NULL: none is muted. */
-struct muted_chat *user_muted_least(const struct user_entry *u);
+struct muted_chat *user_muted_least(const struct user_entry *entry);
 
 /** Add, or replace the one of the same chat. The caller made room first. CQ_FATAL without
  * memory. */
-CQ_MUST_CHECK enum cq_status user_mute(struct user_entry *u, const struct muted_chat *x);
-void user_unmute(struct user_entry *u, struct cq_id chat);
+CQ_MUST_CHECK enum cq_status user_mute(struct user_entry *entry, const struct muted_chat *muted);
+void user_unmute(struct user_entry *entry, struct cq_id chat);
 
 /** His reads are hidden, or not, as the action at this offset says; an older one changes nothing. */
-void user_hide_reads(struct user_entry *u, bool hidden, int64_t offset);
+void user_hide_reads(struct user_entry *entry, bool hidden, int64_t offset);
 
 /** Opened at this offset of user.inbox, or before: in a replay one may be known that opened
  * later. */
-bool session_opened_by(const struct live_session *s, int64_t offset);
+bool session_opened_by(const struct live_session *session, int64_t offset);
 
 /** It has a session that was opened by then. */
-bool user_device_online(const struct user_entry *u, struct cq_id device, int64_t offset);
+bool user_device_online(const struct user_entry *entry, struct cq_id device, int64_t offset);
 
-void user_remove_session(struct user_entry *u, struct cq_id session);
-void user_remove_device(struct user_entry *u, struct cq_id device);
+void user_remove_session(struct user_entry *entry, struct cq_id session);
+void user_remove_device(struct user_entry *entry, struct cq_id device);

@@ -71,18 +71,10 @@ def declared(head, body):
     return found
 
 
-# folders and files older than the rule; taken out of here when they are renamed
-LATER = ("edge/rest/api/messages.c", "schemas/frame",
-         *(f"processors/chat/{name}.c" for name in ("changes_rules", "group", "members_rules", "restore", "rules", "turn")),
-         *(f"processors/user/{name}.c" for name in ("profile_rules", "rules", "session_rules", "sessions", "turn")))
-
-
 def names(tree):
     """A name of one letter only where its declaration is in sight, and never for a struct: that is called by its type's name, the same everywhere."""
     complaints = []
     for file in tree.c_files:
-        if file.startswith(LATER):
-            continue
         for function, line, lines, head, body in functions(strip_c(tree.text(file))):
             found = {one for one in declared(head, body) if len(one[2]) == 1}
             for kind, stars, name in sorted(found):

@@ -231,11 +231,11 @@ static bool out_history(struct call *call, const struct pg_result *rows, int64_t
         end[++n] = text.n;
     }
     for (int i = 0; i < n; i++) {
-        int k = forward ? i : n - 1 - i;
+        int place = forward ? i : n - 1 - i;
 
         if (i)
             buf_add_byte(&call->reply.body, ',');
-        buf_add(&call->reply.body, text.p + end[k], end[k + 1] - end[k]);
+        buf_add(&call->reply.body, text.p + end[place], end[place + 1] - end[place]);
     }
     call->reply.body.failed |= text.failed;
     return n && history_found(rows) > n;
