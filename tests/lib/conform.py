@@ -14,6 +14,7 @@ from frames import NUMBERED
 from rest import Reply, Rest, Tokens
 
 CHECK_LIMIT_S = 60
+PATIENCE = 5  # times that an answer asks to wait
 
 
 class Broken(Exception):
@@ -28,6 +29,7 @@ class Left(Exception):
 class Check:
     name: str
     promise: str
+    where: str  # the heading of docs/protocol.md below which it is promised
     fn: Callable[["World"], Awaitable[None]]
     waits: bool  # runs beside the others, since it does nothing but wait
 
@@ -35,9 +37,9 @@ class Check:
 CHECKS: list[Check] = []
 
 
-def check(promise: str, waits: bool = False):
+def check(promise: str, where: str, waits: bool = False):
     def deco(fn):
-        CHECKS.append(Check(fn.__name__, promise, fn, waits))
+        CHECKS.append(Check(fn.__name__, promise, where, fn, waits))
         return fn
 
     return deco
@@ -61,6 +63,18 @@ def status(reply: Reply, wanted: int, code: str | None = None) -> Reply:
         expect(all(isinstance(error.get(name), str) and error[name] for name in ("code", "message", "requestId")),
                f"the error of a {wanted} has no code, message or requestId: {reply.body}")
     return reply
+
+
+class Patient(Rest):
+    """What is told to wait (429) waits, as a client does: checks come faster than a person."""
+
+    async def call(self, method: str, path: str, *args: Any, **more: Any) -> Reply:
+        for _ in range(PATIENCE):
+            reply = await super().call(method, path, *args, **more)
+            if reply.status != 429:
+                break
+            await asyncio.sleep(float(reply.headers["retry-after"]))
+        return reply
 
 
 @dataclass
@@ -142,7 +156,7 @@ class World:
         self.rest = self.caller(None)
 
     def caller(self, token: str | None) -> Rest:
-        self.opened.append(Rest(self.url, token))
+        self.opened.append(Patient(self.url, token))
         return self.opened[-1]
 
     def can(self, *words: str) -> None:
@@ -227,7 +241,7 @@ async def _try(one: Check, world: World, say: Callable[[str], Any]) -> str:
         word, why = "FAIL", f"not done in {CHECK_LIMIT_S} s"
     except Exception as error:  # an answer without what is promised, a socket that ended: whatever it is, the promise was not kept
         word, why = "FAIL", f"{type(error).__name__}: {error}"
-    say(f"{word:5}{one.name:18}{one.promise}" + (f"\n     → {why}" if why else ""))
+    say(f"{word:5}{one.name:18}{one.promise} ({one.where})" + (f"\n     → {why}" if why else ""))
     return word
 
 

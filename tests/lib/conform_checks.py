@@ -22,7 +22,7 @@ async def soon(world: World, fn, what: str):
 # ---- accounts and errors
 
 
-@check("a wrong code is 401 bad_code, and the challenge goes on")
+@check("a wrong code is 401 bad_code, and the challenge goes on", "Logging in")
 async def codes(world: World) -> None:
     ana = world.people[0]
     begun = status(await world.rest.post("/api/login", {"phoneNumber": ana.phone}), 200).body
@@ -33,7 +33,7 @@ async def codes(world: World) -> None:
         status(await world.rest.post("/api/verify", body | {"code": begun["devCode"]}), 200)
 
 
-@check("known and unknown numbers get the same answer")
+@check("known and unknown numbers get the same answer", "Logging in")
 async def numbers(world: World) -> None:
     if world.config.get("codeDriver") != "log":
         raise Left("it would send a code to a stranger")
@@ -43,20 +43,20 @@ async def numbers(world: World) -> None:
     expect(known.keys() == other.keys() and known["retryAfter"] == other["retryAfter"], f"{sorted(known)} and {sorted(other)}")
 
 
-@check("what needs a token is 401 unauthorized without one, and with a wrong one")
+@check("what needs a token is 401 unauthorized without one, and with a wrong one", "REST")
 async def unauthorized(world: World) -> None:
     for token in (None, "wrong"):
         status(await world.rest.call("GET", "/api/me", token=token), 401, "unauthorized")
 
 
-@check("what is not there is 404 not_found")
+@check("what is not there is 404 not_found", "REST")
 async def not_found(world: World) -> None:
     rest = world.people[0].rest
     for path in (f"/api/chats/{NOBODY}", f"/api/chats/{NOBODY}/messages", f"/api/users/{NOBODY}", f"/api/messages/{NOBODY}/receipts"):
         status(await rest.get(path), 404, "not_found")
 
 
-@check("a body that is no JSON, or has a key twice, is 400 bad_request; a wrong method 405 with Allow")
+@check("a body that is no JSON, or has a key twice, is 400 bad_request; a wrong method 405 with Allow", "REST")
 async def bad_requests(world: World) -> None:
     token = world.people[0].tokens.access
     for body in (b"{", b'{"userId":"a","userId":"b"}', b'{"userId":"no id"}'):
@@ -65,7 +65,7 @@ async def bad_requests(world: World) -> None:
     expect("GET" in wrong.headers.get("allow", ""), f"Allow is {wrong.headers.get('allow')}")
 
 
-@check("members that a server does not know are ignored, in bodies and in frames")
+@check("members that a server does not know are ignored, in bodies and in frames", "REST")
 async def unknown_members(world: World) -> None:
     ana, ben, socket, _ = await world.both()
     again = status(await ana.rest.post("/api/chats", {"userId": ben.user_id, "fromTheFuture": {"a": [1]}}), 200)
@@ -77,7 +77,7 @@ async def unknown_members(world: World) -> None:
 # ---- chatting
 
 
-@check("the id of a direct chat is the same both ways and every time")
+@check("the id of a direct chat is the same both ways and every time", "Words")
 async def direct(world: World) -> None:
     ana, ben = world.people
     for who, other in ((ana, ben), (ben, ana), (ana, ben)):
@@ -85,7 +85,7 @@ async def direct(world: World) -> None:
         expect((chat["chatId"], chat["kind"], chat["peer"]) == (world.chat_id, "direct", other.user_id), f"{chat}")
 
 
-@check("a message is acknowledged with its id, and then told to both with the same id and seq")
+@check("a message is acknowledged with its id, and then told to both with the same id and seq", "WebSocket")
 async def message(world: World) -> None:
     ana, ben, hers, his = await world.both()
     client_id = await hers.message("hello", peer=ben.user_id)
@@ -100,7 +100,7 @@ async def message(world: World) -> None:
     expect(0 < own["seq"] < 2**53, f"seq {own['seq']}")
 
 
-@check("a place, a card and a preview come as they were sent, and what is none of these is refused")
+@check("a place, a card and a preview come as they were sent, and what is none of these is refused", "REST")
 async def contents(world: World) -> None:
     world.can("locations", "contacts", "previews")
     ana, ben, hers, his = await world.both()
@@ -116,7 +116,7 @@ async def contents(world: World) -> None:
         status(await ana.rest.post("/api/messages", {**body, **bad}), 400, "bad_request")
 
 
-@check("a clientId sent again is the same message, by WebSocket and REST; with another content it is a conflict")
+@check("a clientId sent again is the same message, by WebSocket and REST; with another content it is a conflict", "Words")
 async def repeat(world: World) -> None:
     ana, ben, hers, his = await world.both()
     client_id = await hers.message("once", peer=ben.user_id)
@@ -137,7 +137,7 @@ async def repeat(world: World) -> None:
     expect((contents, seqs) == ({"once"}, {own["seq"]}), f"contents {contents}, seqs {seqs}")
 
 
-@check("everybody sees the same order, by growing seqs")
+@check("everybody sees the same order, by growing seqs", "Words")
 async def order(world: World) -> None:
     ana, ben, hers, his = await world.both()
     sent = []
@@ -153,7 +153,7 @@ async def order(world: World) -> None:
     expect(seen[0] == seen[1] and seen[0] == sorted(set(seen[0])), f"seqs {seen}")
 
 
-@check("ticks: a receipt of what was delivered, and read, reaches the sender, and the list of receipts")
+@check("ticks: a receipt of what was delivered, and read, reaches the sender, and the list of receipts", "Ticks")
 async def ticks(world: World) -> None:
     ana, ben, hers, his = await world.both()
     client_id = await hers.message("ticks", peer=ben.user_id)
@@ -166,7 +166,7 @@ async def ticks(world: World) -> None:
     expect([row["userId"] for row in body["receipts"]] == [ben.user_id] and body["receipts"][0]["readAt"], f"{body}")
 
 
-@check("a receipt of a seq that nobody has is told: receipt_rejected, bad_receipt")
+@check("a receipt of a seq that nobody has is told: receipt_rejected, bad_receipt", "WebSocket")
 async def bad_receipt(world: World) -> None:
     ana, _, _, his = await world.both()
     await his.send({"t": "receipt", "chatId": world.chat_id, "peer": ana.user_id, "delivered": 2**53 - 1})
@@ -174,7 +174,7 @@ async def bad_receipt(world: World) -> None:
     expect(refusal["code"] == "bad_receipt", f"{refusal}")
 
 
-@check("an edit, a reaction and a deletion are told to both; a deletion leaves no content")
+@check("an edit, a reaction and a deletion are told to both; a deletion leaves no content", "Messages that change")
 async def changes(world: World) -> None:
     world.can("edits", "deletions", "reactions")
     ana, ben, hers, his = await world.both()
@@ -197,7 +197,7 @@ async def changes(world: World) -> None:
     await soon(world, emptied, "a history without the content")
 
 
-@check("a group is made once a clientId; who is removed is told, can send no more, and keeps what he had")
+@check("a group is made once a clientId; who is removed is told, can send no more, and keeps what he had", "Groups")
 async def group(world: World) -> None:
     ana, ben, hers, his = await world.both()
     body = {"name": "conformance", "members": [ben.user_id], "clientId": str(uuid.uuid4())}
@@ -220,7 +220,7 @@ async def group(world: World) -> None:
     expect(roles.get(chat) == "left", f"his list has the role {roles.get(chat)}")
 
 
-@check("a link of a group lets in as many as may, says by whose link, and is 404 for all others; by one with approval one asks")
+@check("a link of a group lets in as many as may, says by whose link, and is 404 for all others; by one with approval one asks", "Links of a group")
 async def links(world: World) -> None:
     ana, ben, hers, his = await world.both()
     chat = status(await ana.rest.post("/api/chats", {"name": "conformance", "members": []}), 201).body["chat"]["chatId"]
@@ -261,7 +261,7 @@ async def pages(rest, cursor: str, **more) -> tuple[list[dict], str]:
     raise Broken("a sync does not come to its end in 1,000 pages")
 
 
-@check("a sync from a cursor gives each message since then once, and the same again from the same cursor")
+@check("a sync from a cursor gives each message since then once, and the same again from the same cursor", "Catching up")
 async def sync(world: World) -> None:
     ana, ben, hers, _ = await world.both()
     _, cursor = await pages(ben.rest, "latest")
@@ -279,12 +279,12 @@ async def sync(world: World) -> None:
     expect(not (await pages(ben.rest, further))[0], "messages again from the cursor that was given behind them")
 
 
-@check("a cursor that no server gave is 400 bad_request")
+@check("a cursor that no server gave is 400 bad_request", "Errors, and what to do")
 async def bad_cursor(world: World) -> None:
     status(await world.people[0].rest.get("/api/sync", cursor="made up"), 400, "bad_request")
 
 
-@check("history comes in pages, forward and backward, oldest first, with `more` until the last")
+@check("history comes in pages, forward and backward, oldest first, with `more` until the last", "REST")
 async def history(world: World) -> None:
     ana, ben, hers, _ = await world.both()
     body = {"name": "pages", "members": [ben.user_id], "clientId": str(uuid.uuid4())}
@@ -306,7 +306,7 @@ async def history(world: World) -> None:
         expect([m["clientId"] for m in rows] == sent, f"by `{way}`: {[m['content'] for m in rows]}")
 
 
-@check("who was away has it all by a sync that is as fresh as `ready`, and goes on live; what had no ack is one message")
+@check("who was away has it all by a sync that is as fresh as `ready`, and goes on live; what had no ack is one message", "Catching up")
 async def reconnect(world: World) -> None:
     ana, ben, hers, his = await world.both()
     _, cursor = await pages(ben.rest, "latest")

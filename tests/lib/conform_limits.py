@@ -13,7 +13,7 @@ BURST_MOST = 30  # messages that a limit is tried with
 DEADLINE_S = 25  # for a close that is promised after 10 s
 
 
-@check("/api/config names the WebSocket, capabilities and limits, without a token")
+@check("/api/config names the WebSocket, capabilities and limits, without a token", "REST")
 async def config(world: World) -> None:
     told = world.config
     expect(told["wsUrl"].startswith(("ws://", "wss://")) and isinstance(told["capabilities"], list), f"{told}")
@@ -21,7 +21,7 @@ async def config(world: World) -> None:
     expect(not wrong, f"limits without a number: {wrong}")
 
 
-@check("the first frames of a socket are `welcome`, with what the gateway can do, and `ready` as number 1")
+@check("the first frames of a socket are `welcome`, with what the gateway can do, and `ready` as number 1", "WebSocket")
 async def welcome(world: World) -> None:
     socket = await world.open(world.people[0].tokens)
     await socket.get("ready", t="ready")
@@ -30,7 +30,7 @@ async def welcome(world: World) -> None:
     await socket.close()
 
 
-@check("a socket whose first frame is no `auth`, or has a wrong token, closes with 4401")
+@check("a socket whose first frame is no `auth`, or has a wrong token, closes with 4401", "WebSocket")
 async def first_frame(world: World) -> None:
     for frame in ({"t": "ping"}, {"t": "auth", "token": "wrong"}):
         socket = await world.open(None)
@@ -38,7 +38,7 @@ async def first_frame(world: World) -> None:
         await socket.ends(4401)
 
 
-@check("a frame that is not understood is answered by `error`, or `nack` where it had a clientId, and the socket stays open")
+@check("a frame that is not understood is answered by `error`, or `nack` where it had a clientId, and the socket stays open", "Times, limits, and what answers")
 async def not_understood(world: World) -> None:
     socket = await world.live(world.people[0])
     await socket.send({"t": "receipt", "delivered": "one"})
@@ -51,7 +51,7 @@ async def not_understood(world: World) -> None:
     await socket.alive()
 
 
-@check("binary closes with 1003, a frame above frameBytes with 1009, an `ok` of a frame never sent with 4400")
+@check("binary closes with 1003, a frame above frameBytes with 1009, an `ok` of a frame never sent with 4400", "WebSocket")
 async def closes(world: World) -> None:
     most = (await (await world.live(world.people[0])).get("welcome", t="welcome"))["limits"]["frameBytes"]
     for said, code in ((b"binary", 1003), ('"' + "x" * most + '"', 1009), ({"t": "ok", "n": 1000}, 4400)):
@@ -61,7 +61,7 @@ async def closes(world: World) -> None:
         await socket.ends(code)
 
 
-@check("a content of contentBytes is taken, one byte more is refused for good: nack, 413")
+@check("a content of contentBytes is taken, one byte more is refused for good: nack, 413", "Errors, and what to do")
 async def content_bytes(world: World) -> None:
     ana, ben, hers, his = await world.both()
     most = world.config["limits"]["contentBytes"]
@@ -75,7 +75,7 @@ async def content_bytes(world: World) -> None:
     status(await ana.rest.post("/api/messages", {"chatId": world.chat_id, "content": "x" * (most + 1), "type": "text"}), 413, "too_large")
 
 
-@check("a clientId of clientIdChars is taken, a longer one is refused")
+@check("a clientId of clientIdChars is taken, a longer one is refused", "Words")
 async def client_id_chars(world: World) -> None:
     _, ben, hers, _ = await world.both()
     most = world.config["limits"]["clientIdChars"]
@@ -88,7 +88,7 @@ async def client_id_chars(world: World) -> None:
     expect(told and told[0]["code"] == "bad_request", f"{hers.frames[before:]}")
 
 
-@check("who keeps to messagesAtOnce and messagesInFlight is told no slow_down, also by another socket")
+@check("who keeps to messagesAtOnce and messagesInFlight is told no slow_down, also by another socket", "Times, limits, and what answers")
 async def at_once(world: World) -> None:
     limits = world.config["limits"]
     n = min(limits["messagesAtOnce"], limits["messagesInFlight"], BURST_MOST)
@@ -103,7 +103,7 @@ async def at_once(world: World) -> None:
     expect(not told, f"{len(told)} of {n} were refused")
 
 
-@check("who goes beyond messagesAtOnce is told slow_down with a time, after which it is taken")
+@check("who goes beyond messagesAtOnce is told slow_down with a time, after which it is taken", "Times, limits, and what answers")
 async def slow_down(world: World) -> None:
     limits = world.config["limits"]
     n = limits["messagesAtOnce"] + 10
@@ -120,7 +120,7 @@ async def slow_down(world: World) -> None:
     await his.get("what was refused at first", t="message", clientId=told["clientId"])
 
 
-@check("a refresh gives a new pair, with which an open socket goes on; a refresh token that was used ends its device")
+@check("a refresh gives a new pair, with which an open socket goes on; a refresh token that was used ends its device", "Logging in")
 async def refresh(world: World) -> None:
     ben = world.people[1]
     tokens = await world.sign_in(ben.phone, None, "refresh") if world.config.get("codeDriver") == "log" else None
@@ -138,7 +138,7 @@ async def refresh(world: World) -> None:
     status(await world.rest.call("GET", "/api/me", token=fresh["accessToken"]), 401, "unauthorized")
 
 
-@check("a log-out ends the device: its socket closes with 4401, its tokens stop working")
+@check("a log-out ends the device: its socket closes with 4401, its tokens stop working", "Logging in")
 async def logout(world: World) -> None:
     if world.config.get("codeDriver") != "log":
         raise Left("it would want another code")
@@ -152,19 +152,19 @@ async def logout(world: World) -> None:
     status(await world.rest.post("/api/token/refresh", {"refreshToken": tokens.refresh}), 401)
 
 
-@check("a socket without a first frame closes with 4401 after about 10 s", waits=True)
+@check("a socket without a first frame closes with 4401 after about 10 s", "WebSocket", waits=True)
 async def silent(world: World) -> None:
     await (await world.open(None)).ends(4401, DEADLINE_S)
 
 
-@check("a socket without `ok` closes with 4408 after about 10 s, and what it had comes by a sync", waits=True)
+@check("a socket without `ok` closes with 4408 after about 10 s, and what it had comes by a sync", "WebSocket", waits=True)
 async def without_ok(world: World) -> None:
     socket = await world.open(world.people[0].tokens, auto_ok=False)
     await socket.get("ready", t="ready")
     await socket.ends(4408, DEADLINE_S)
 
 
-@check("all frames that came are as docs/frames.schema.json has them, and numbered without a gap")
+@check("all frames that came are as docs/frames.schema.json has them, and numbered without a gap", "WebSocket")
 async def frames(world: World) -> None:
     _, ben, hers, his = await world.both()
     client_id = await hers.message("the last one", peer=ben.user_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import conform
 import conform_checks  # noqa: F401  (fills conform.CHECKS)
+import conform_kinds  # noqa: F401
 import conform_limits  # noqa: F401
 import pytest
 from client import scenario, until
@@ -330,6 +331,31 @@ def flooded():
     return back
 
 
+def searched():
+    """What was found once is found for ever."""
+    found = []
+
+    def answer(path, body):
+        if path == "/api/search":
+            found[:] = found or body["messages"]
+            body["messages"] = body["messages"] or found
+        return body
+
+    return answer
+
+
+def listed():
+    """Files of every kind, whatever was asked for."""
+    rows = []
+
+    def answer(body):
+        if "messages" in body:
+            rows[:] = rows or body["messages"]
+            body["messages"] = body["messages"] or rows
+
+    return answer
+
+
 FEW = {"answer": on("/config", lambda body: body["limits"].update(messagesAtOnce=5, messagesPerMinute=600))}
 LIE_WAIT_S = 4  # for what a liar does not send
 
@@ -347,6 +373,23 @@ LIES = [  # the check that says so, words of its reason, and what a server does 
     ("at_once", "waiting for message of the burst;", {"back": nacked("slow_down", 10, lambda f: f.get("content") == "burst 3")}),
     ("slow_down", "waiting for nack;", FEW),
     ("config", "limits without a number: ['messagesAtOnce']", {"answer": on("/config", lambda body: body["limits"].pop("messagesAtOnce") and None)}),
+    ("polls", "waiting for that there was a vote;", {"down": lambda f: [] if f["t"] == "vote" and "options" not in f else [f]}),
+    ("polls", "waiting for its end;", {"down": without("poll_closed")}),
+    ("anonymous_polls", "is told", {"answer": on("/votes", lambda body: body["votes"].append({"userId": "x", "options": [0], "at": 1}))}),
+    ("pins", "a sync with the newest three pins", {"answer": on("/sync", lambda body: [row.pop("pins", None) for row in body["chats"]] and None)}),
+    ("stars", "waiting for the star;", {"down": without("starred")}),
+    ("marks", "a sync with the marks", {"answer": on("/sync", lambda body: body.update(marks=[]))}),
+    ("rights", "waiting for the rights;", {"down": without("rights")}),
+    ("heirs", "'change': 'remove'}]", {"down": lambda f: [f | {"changes": f["changes"][:1]}] if f["t"] == "member" else [f]}),
+    ("invites", "404 of a link that is over", {"rest": lambda method, path, body: (200, {}, {"invite": {}}) if method == "GET" and path.startswith("/api/invites/") else None}),
+    ("info", "that he has read it, and since when", {"answer": on("/receipts", lambda body: [row.update(read=False) for row in body["receipts"]] and None)}),
+    ("search", "with {} is found", {"answer": searched()}),
+    ("shared", "{'kind': 'image'}", {"answer": on("/media", listed())}),
+    ("not_staying", "it ends at 1", {"answer": on("/messages", lambda body: body.get("message", {}).update(expiresAt=1))}),
+    ("typing", "that he types", {"down": without("typing")}),
+    ("content_bounds", "got 201", {"rest": lambda method, path, body: (201, {}, {"message": json.loads(body)}) if path == "/api/messages" else None}),
+    ("device_link", "wanted 401 bad_code, got 202", {"rest": lambda method, path, body: (202, {}, {"retryAfter": 1}) if path == "/api/links/claim" else None}),
+    ("account_end", "an empty name, and `deleted`", {"answer": lambda path, body: {"user": {**body["user"], "name": "Cay"}} if "user" in body else body}),
     ("links", "'changes'", {"down": lambda f: [{name: f[name] for name in f if name != "invitedBy"}]}),
     ("sync", "five messages in the sync", {"answer": on("/sync", lambda body: body.update(messages=body["messages"][1:]))}),
     ("history", "by `after`", {"answer": on("/messages", lambda body: body.update(more=False) if "more" in body else None)}),
@@ -392,6 +435,11 @@ async def test_conformance(stack, net):
     found = words_of(line for line in said.splitlines()[:-1] if not line.startswith(" "))
     assert process.returncode == 0 and found.keys() == set(conform.names()), said
     assert [name for name, word in found.items() if word != "ok"] == ["slow_down"], said  # this stack has no rates to go beyond
+
+
+def test_each_check_says_where_it_is_promised():
+    headings = {line.lstrip("# ") for line in (ROOT / "docs/protocol.md").read_text().splitlines() if line.startswith("##")}
+    assert not {one.where for one in conform.CHECKS} - headings
 
 
 def test_no_server_is_told_apart_from_a_bad_one():
