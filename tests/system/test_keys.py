@@ -27,7 +27,7 @@ ASKED = ("INSERT INTO view.messages", "UPDATE view.members SET left_seq", "UPDAT
          "INSERT INTO view.device_cursors", "INSERT INTO view.marks", "FROM view.mark_advances", "FROM view.chat_names", "FROM view.receipts",
          "view.device_cursors d", "FROM view.messages y", "auth.lookups k", "SELECT s.sender_id FROM view.versions v", "y.media_id = $1",
          "WITH own AS MATERIALIZED", "auth.direct_chats d", "INSERT INTO view.tallies", "view.unread_behind(",
-         "INSERT INTO view.hidden", "INSERT INTO view.pins", "INSERT INTO view.stars", "INSERT INTO view.polls", "SET closed_seq", "INSERT INTO view.votes", "json_agg(json_build_object('userId'", "m.star_at", "view.pins n", "INSERT INTO view.edits", "JOIN view.edits e", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
+         "INSERT INTO view.hidden", "INSERT INTO view.pins", "INSERT INTO view.stars", "INSERT INTO view.polls", "SET closed_seq", "INSERT INTO view.votes", "json_agg(json_build_object('userId'", "m.star_at", "view.pins n", "INSERT INTO view.edits", "JOIN view.edits e", "view.has_link(z.content)", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ async def use_everything(net, telling):
                 await d.rest.get(f"/api/chats/{chat['chatId']}/messages", expect=200, **place)
             await d.rest.get(f"/api/chats/{chat['chatId']}/lines", expect=200)
             await d.rest.get(f"/api/chats/{chat['chatId']}/lines", expect=200, after=0)
-            for kind in ({}, {"kind": "image"}):
+            for kind in ({}, {"kind": "link"}, {"kind": "image"}):
                 await d.rest.get(f"/api/chats/{chat['chatId']}/media", expect=200, **kind)
         latest = (await d.rest.get("/api/sync", expect=200, cursor="latest")).body["cursor"]
         for cursor in ("", latest):
@@ -164,7 +164,7 @@ async def test_whatever_is_asked_of_chats_goes_by_part(telling, doubles, net):
     assert not faults, "\n".join(f"{text}\n    {', '.join(sorted(of))}" for text, of in faults.items())
     # of a table without a row, one key of two that begin alike is as good as the other
     primary = {name for name, (table, _) in ways.items() if table in tables - {"changes", "versions", "edits", "hidden", "pins", "stars", "polls", "votes", "endings", "invites", "requests"} and name.endswith("_pkey")}
-    assert taken >= primary | {"members_by_user", "members_now", "messages_part_id_key", "messages_by_media", "messages_with_files", "stars_now"}, \
+    assert taken >= primary | {"members_by_user", "members_now", "messages_part_id_key", "messages_by_media", "messages_with_files", "messages_with_links", "stars_now"}, \
         f"not looked at: {primary - taken}"
 
 

@@ -77,3 +77,50 @@ async def test_the_files_of_a_chat(stack, net):
 
     await until(is_back, 60, "the rebuilt view")
     assert await shared(carol, kind="image") == [last, late]
+
+
+@scenario(120)
+async def test_the_links_of_a_chat(stack, net):
+    """What a reader's version of a message has counts: an edit brings an address, or takes it away, and a deletion ends it."""
+    alice, bob, carol = await net.people("alice", "bob", "carol")
+    chat = await net.group(alice, bob, carol)
+
+    async def say(text) -> str:
+        return (await alice.rest.post("/api/messages", {"chatId": chat, "type": "text", "content": f"{MARK} {text}"}, expect=201)).body["message"]["id"]
+
+    async def edit(message, text):
+        await alice.rest.call("PATCH", f"/api/chats/{chat}/messages/{message}", {"content": f"{MARK} {text}"}, expect=200)
+
+    async def links(device, limit=50) -> list[str]:
+        found, asked = [], {"kind": "link", "limit": limit}
+        while True:
+            body = (await device.rest.get(f"/api/chats/{chat}/media", expect=200, **asked)).body
+            found += [m["id"] for m in body["messages"]]
+            if not body["more"]:
+                return found
+            asked["before"] = body["before"]
+
+    plain, secure = await say("see http://a.example"), await say("(https://b.example/x)")
+    brought, taken, dead, none = await say("later"), await say("https://c.example"), await say("http://d.example"), await say("ftp://e.example, http:/f")
+    assert await links(bob) == [dead, taken, secure, plain]
+    await edit(brought, "here it is: https://g.example")
+    await edit(taken, "https is no address")
+    assert await links(bob) == [dead, brought, secure, plain] == await links(bob, 1)
+    # who left keeps the version of then
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/members/{carol.user_id}", expect=200)
+    await edit(brought, "gone again")
+    await edit(none, "http://h.example")
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/messages/{dead}", expect=200)
+    await bob.rest.post(f"/api/chats/{chat}/hidden", {"messages": [plain]}, expect=200)
+    assert await links(bob) == [none, secure] == await links(bob, 2) and await links(alice) == [none, secure, plain]
+    assert await links(carol) == [brought, secure, plain]
+    assert (await bob.rest.get(f"/api/chats/{chat}/media", kind="links")).status == 400
+    await view_is_level(stack)
+    await made_anew(stack)
+
+    async def is_back():
+        r = await bob.rest.get(f"/api/chats/{chat}/media", kind="link")
+        return r.status == 200 and await links(bob) == [none, secure]
+
+    await until(is_back, 60, "the rebuilt view")
+    assert await links(carol) == [brought, secure, plain] and await links(alice) == [none, secure, plain]

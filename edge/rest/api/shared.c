@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/api/shared.c - the files of a chat, the newest first.
+ * edge/rest/api/shared.c - the files of a chat, or the messages with an address, the newest first.
  */
 #include "edge/rest/view/shared.h"
 #include "edge/rest/api/chat_pages.h"
@@ -22,15 +22,16 @@ static enum call_next parse_shared(struct call *call, struct shared_ask *ask)
     *ask = (struct shared_ask){ .chat = call->request.path_id[0],
                                 .user = call->request.who.user,
                                 .before = INT64_MAX,
-                                .has_type = kind.p != NULL,
+                                .links = span_eq_str(kind, "link"),
                                 .limit = PAGE_DEFAULT,
                                 .bytes = REST_PAGE_BYTES };
     if (!call_param_i64(call, "before", &ask->before) ||
         !call_param_i64(call, "limit", &ask->limit) || ask->limit < 1 || ask->limit > PAGE_MAX)
         return call_bad_request(call, "before: a seq; limit: 1 to %d", PAGE_MAX);
+    ask->has_type = kind.p && !ask->links;
     if (ask->has_type &&
         (!json_word_find(&frame_type_words, kind, &type) || type == MESSAGE_TYPE_TEXT))
-        return call_bad_request(call, "kind: the type of messages with a file, as image");
+        return call_bad_request(call, "kind: the type of messages with a file, as image; or link");
     ask->type = (int32_t)type;
     return CALL_GO_ON;
 }

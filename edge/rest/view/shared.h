@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * edge/rest/view/shared.h - the messages of a chat that show a file.
+ * edge/rest/view/shared.h - the messages of a chat that show a file, or whose text has an address.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 struct shared_ask {
     struct cq_id chat, user;
     int64_t before;       /* a seq, outside of it */
+    bool links;           /* those with an address instead */
     bool has_type;        /* only messages of … */
     int32_t type;         /* … this enum message_type */
     int64_t limit, bytes; /* rows, and bytes of content that end it */
