@@ -19,9 +19,11 @@ const SCREENS = { // rarely needed: loaded then
   invites: () => import("./invites.js"),
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
   search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"), select: () => import("./select.js"),
-  polls: () => import("./polls.js"), voice: () => import("./voice.js"),
+  polls: () => import("./polls.js"), voice: () => import("./voice.js"), cards: () => import("./cards.js"),
 };
-const ATTACHED = [["polls", "Poll", "poll", "polls", "compose"]]; // capability, words, sign, where it is made
+const ATTACHED = [ // capability, words, sign, where it is made
+  ["polls", "Poll", "poll", "polls", "compose"], ["locations", "Location", "place", "cards", "place"], ["contacts", "Contact", "person", "cards", "card"],
+];
 const canHover = () => matchMedia("(hover: hover)").matches;
 
 export class Act {
@@ -215,7 +217,7 @@ export class Act {
       entries.push({ text: pinned ? "Unpin" : "Pin", run: act(() => engine.changeMessage(m, pinned ? "DELETE" : "PUT", "/pin")) });
     }
     if (m.poll && mine && !pollIsOver(m.poll, Date.now())) entries.push({ text: "Close the poll", run: act(async () => (await this.screen("polls")).close(m)) });
-    if (engine.can.has("forwards") && (m.mediaId ? mine : m.content)) entries.push({ text: "Forward", run: act(() => this.#about("forward", [m])) });
+    if (engine.can.has("forwards") && (m.mediaId ? mine : m.content || m.location || m.contact)) entries.push({ text: "Forward", run: act(() => this.#about("forward", [m])) });
     if (m.content) entries.push({ text: "Copy text", run: act(() => navigator.clipboard.writeText(m.content)) });
     if (mine) entries.push({ text: "Info", run: act(() => this.#about("receipts", m)) });
     if (still && mine && m.content && may(this.chat, "send") && engine.can.has("edits") && age < (engine.limits.editMinutes ?? 0) * MINUTE_MS) entries.push({ text: "Edit", run: act(() => this.#edit(m)) });

@@ -692,7 +692,10 @@ export class Engine {
     for (let i = 0; i < numbers.length; i += 100) {
       const part = numbers.slice(i, i + 100);
       found.push(...(await this.session.insist("POST", "/api/contacts/lookup", { phoneNumbers: part })).contacts);
-      for (const c of found) this.model.named(c.userId, c.name);
+      for (const c of found) {
+        this.model.named(c.userId, c.name);
+        this.model.numbered(c.userId, c.phoneNumber);
+      }
     }
     const missing = numbers.filter((n) => !found.some((c) => c.phoneNumber === n));
     if (missing.length) throw new ApiError(404, "not_here", `Not here yet: ${missing.join(", ")}`, 0);
@@ -709,7 +712,12 @@ export class Engine {
   async openDirect(phone) {
     const [contact] = await this.find(phone);
     if (contact.userId === this.model.me) throw new ApiError(400, "self", "That is your own number.", 0);
-    return this.#created((await this.session.insist("POST", "/api/chats", { userId: contact.userId })).chat);
+    return this.openWith(contact.userId);
+  }
+
+  /** → the id of the direct chat with this user. */
+  async openWith(userId) {
+    return this.#created((await this.session.insist("POST", "/api/chats", { userId })).chat);
   }
 
   async createGroup(name, phones) {

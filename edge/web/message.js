@@ -77,8 +77,9 @@ export class Screen {
 
   #send() {
     const chats = [...this.#to];
-    for (const { type, content, mediaId, media, forwarded, poll, voice } of this.#all) {
-      const more = { type, mediaId, media, voice, forwardedFrom: forwarded ?? 0 };
+    for (const { type, content, mediaId, media, forwarded, poll, voice, location, contact, preview: link } of this.#all) {
+      const more = { type, mediaId, media, voice, location, contact, forwardedFrom: forwarded ?? 0 };
+      if (link) more.preview = { url: link.url, title: link.title, description: link.description }; // its picture is the first sender's
       if (poll) more.poll = { options: poll.options, choices: poll.choices, anonymous: poll.anonymous }; // one of its own, without votes
       for (const chat of chats) this.engine.send(chat, content, more);
     }

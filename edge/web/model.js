@@ -42,6 +42,7 @@ export class Model {
     this.chats = new Map(); // chatId → chat
     this.people = new Map(); // userId → name
     this.pictures = new Map(); // userId → mediaId
+    this.numbers = new Map(); // userId → phone number by which this user found them
     this.pinnedChats = PINNED_CHATS;
     this.answered = new Map(); // chatId → true: this user asked to be let in, and is not let in
     this.lined = false; // the server has lines about chats
@@ -106,6 +107,12 @@ export class Model {
     this.people.set(userId, name);
     this.dirty.people.add(userId);
     this.news.names = true;
+  }
+
+  numbered(userId, number) {
+    if (this.numbers.get(userId) === number) return;
+    this.numbers.set(userId, number);
+    this.dirty.people.add(userId);
   }
 
   /** What the server says of a user: {userId, name, picture?}. */

@@ -13,6 +13,7 @@ const CONTROLS = /[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/; // 
 const YEAR_S = 31536000;
 const ENDS = { "": "When I close it", 3600: "In an hour", 86400: "In a day", 604800: "In a week", at: "At a time…" };
 const ASK_EVERY_MS = 5000; // for a result, while it is shown
+const SURE_MS = 600; // after a frame: the view has it by then
 const TRIES = 3; // then what was told of it counts for nothing
 const NEW_MS = 15000; // a message may be here before the view has it
 const TIMER_MOST_MS = 2 ** 31 - 1;
@@ -144,6 +145,7 @@ export class Screen {
 
   #make(row) {
     const e = el("div", "poll");
+    e.dataset.kind = "poll";
     const options = el("div", "options");
     options.setAttribute("role", "group");
     options.setAttribute("aria-label", "Options");
@@ -196,7 +198,7 @@ export class Screen {
       b.lastChild.firstChild.style.width = `${Math.min(100, percent)}%`;
     });
     const ending = poll.closesAt ?? poll.endsAt;
-    put(state, [voters ? `${voters === 1 ? "1 person" : `${voters} people`} voted` : "no votes yet", over ? "closed" : ending && `ends ${time(ending)}`].filter(Boolean).join(" · "));
+    put(state, [voters ? `${voters === 1 ? "1 person" : `${voters} people`} voted` : over ? "no votes" : "no votes yet", over ? "closed" : ending && `ends ${time(ending)}`].filter(Boolean).join(" · "));
     hide(show, poll.anonymous || Boolean(m.state) || !voters);
     this.#endsAt(row, poll, over);
     this.#refresh(e);
@@ -220,7 +222,7 @@ export class Screen {
     if (!asked) this.#asked.set(m.id, (asked = { at: 0, tries: 0, behind: 0, timer: 0 }));
     if (asked.timer) return;
     if (behind > asked.behind) Object.assign(asked, { behind, tries: 0 });
-    asked.timer = setTimeout(() => this.#ask(e, asked), Math.max(0, asked.at + ASK_EVERY_MS - Date.now()));
+    asked.timer = setTimeout(() => this.#ask(e, asked), Math.max(SURE_MS, asked.at + ASK_EVERY_MS - Date.now()));
   }
 
   async #ask(e, asked) {

@@ -4,7 +4,7 @@ import { hide, mark, put } from "./keys.js";
 import { el, icon } from "./util.js";
 import { beginning, clock, DELETED, eventWords, GONE, isLong, nameOf, parts, preview, reason, TICK_WORDS, TICKS } from "./words.js";
 
-const PARTS = { poll: "polls", voice: "voice" }; // what a message may have → who draws it, loaded when there is one
+const PARTS = { poll: "polls", voice: "voice", location: "cards", contact: "cards", preview: "cards" }; // what a message may have → who draws it, loaded when there is one
 
 function button(className, action, text, label) {
   const b = el("button", className, text);
@@ -140,10 +140,9 @@ export class Row {
     const keys = Object.keys(PARTS).filter((key) => m[key] && !m.deleted);
     const missing = keys.filter((key) => !this.engine.part(PARTS[key]));
     mark(this.e, "data-wants", missing.map((key) => PARTS[key]).join(" ") || null);
+    for (const e of [...this.beside.children]) if (!keys.includes(e.dataset.kind)) e.remove();
     hide(this.beside, !keys.length);
-    if (!keys.length) return this.beside.replaceChildren();
-    for (const key of keys) if (!missing.includes(key)) this.engine.part(PARTS[key]).into(this, m);
-    return undefined;
+    for (const key of keys) if (!missing.includes(key)) this.engine.part(PARTS[key]).into(this, m, key);
   }
 
   /** All of a long text, or its beginning. */

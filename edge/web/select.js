@@ -59,7 +59,7 @@ export class Screen {
   }
 
   #sendable(m) {
-    return !m.deleted && (m.mediaId ? m.from === this.model.me : Boolean(m.content));
+    return !m.deleted && (m.mediaId ? m.from === this.model.me : Boolean(m.content || m.location || m.contact));
   }
 
   #toggle(row) {

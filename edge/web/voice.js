@@ -220,6 +220,7 @@ export class Screen {
 
   #make(m) {
     const e = el("div", "voice");
+    e.dataset.kind = "voice";
     const play = el("button", "plain round");
     play.type = "button";
     play.dataset.action = "play";

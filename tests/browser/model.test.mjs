@@ -2,6 +2,7 @@
 // What the page knows and which part of it is drawn, without a browser.
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { cardOf, linkOf, mapOf, placeWords } from "../../edge/web/cards.js";
 import { pollAfter, pollIsOver, recounted, toldPoll } from "../../edge/web/marks.js";
 import { Model } from "../../edge/web/model.js";
 import { pollOf, pressed } from "../../edge/web/polls.js";
@@ -442,4 +443,27 @@ test("a waveform has 64 parts, the loudest beside the loudest, also of silence, 
   assert.deepEqual(levels(coded(all)), [...all]);
   for (const bad of ["", "%", "AAAA", undefined, coded(new Uint8Array(65))]) assert.deepEqual(levels(bad), new Array(64).fill(0));
   assert.deepEqual([length(0), length(61999), length(-5)], ["0:00", "1:01", "0:00"]);
+});
+
+test("places, cards and previews: what is shown and sent of them, and what is none", () => {
+  assert.equal(placeWords({ latitude: -13.5, longitude: 0 }), "13.50000° S, 0.00000° E");
+  for (const bad of [{}, { latitude: 91, longitude: 0 }, { latitude: "<b>", longitude: 0 }, { latitude: 0, longitude: NaN }]) assert.equal(placeWords(bad), "");
+  assert.match(mapOf({ latitude: 1e-9, longitude: 180 }), /mlat=0\.000000&mlon=180\.000000#map/);
+  assert.deepEqual(cardOf(" Ana ", "+1 2, 110;", "u").contact, { name: "Ana", numbers: ["+1 2", "110"], userId: "u" });
+  for (const [name, numbers] of [["", "1"], ["a", ""], ["a", "1,2,3,4,5,6"], ["a", "1".repeat(33)], ["a".repeat(101), "1"], ["a\u202eb", "1"], ["a", "1\u00072"]]) assert.ok(cardOf(name, numbers, "").fault, name);
+  assert.equal(linkOf({ url: "HTTPS://Example.org/a" }, "see HTTPS://Example.org/a").host, "example.org");
+  for (const [url, content] of [["javascript:alert(1)", "javascript:alert(1)"], ["https://a.example", "https://b.example"], ["https://", "https://"], [undefined, "x"]]) assert.equal(linkOf({ url }, content), null);
+});
+
+test("an edit has the preview of its new text or none; what is deleted has nothing beside it", () => {
+  const [model, chat] = filled(0);
+  const preview = { url: "https://a.example" };
+  model.message(message(1, "ben", { content: preview.url, preview }), true);
+  const edit = (seq, more) => model.changed({ t: "edited", chatId, seq, messageId: "m1", messageSeq: 1, by: "ben", content: "x", at: seq, ...more });
+  edit(2, {});
+  assert.equal(chat.messages[0].preview, undefined);
+  edit(3, { preview });
+  assert.equal(chat.messages[0].preview, preview);
+  model.changed({ t: "deleted", chatId, seq: 4, messageId: "m1", messageSeq: 1, by: "ben", at: 4 });
+  assert.equal(chat.messages[0].preview, undefined);
 });
