@@ -31,6 +31,11 @@ FROM view.devices v WHERE v.device_id = d.device_id AND v.removed_at IS NOT NULL
 UPDATE auth_in_use.refresh_tokens t SET used_at = (extract(epoch FROM now()) * 1000)::bigint
 FROM auth_in_use.devices d WHERE d.device_id = t.device_id AND d.revoked_at IS NOT NULL AND t.used_at IS NULL;
 
+-- What was taken away since: its object goes again, wherever it came from.
+INSERT INTO media_in_use.deletions (media_id, key, asked_at, due_at)
+SELECT v.media_id, v.key, x.deleted_at, x.deleted_at FROM view.media_ends x JOIN view.media v ON v.media_id = x.media_id AND v.owner_id = x.user_id
+ON CONFLICT DO NOTHING;
+
 DROP SCHEMA auth CASCADE;
 DROP SCHEMA media CASCADE;
 ALTER SCHEMA auth_in_use RENAME TO auth;

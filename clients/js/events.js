@@ -53,7 +53,10 @@
 /** @typedef {{t: "presence", userId: string, state: "away" | "here", at?: number}} Presence */
 /** @typedef {{t: "pong"}} Pong */
 /** @typedef {{t: "error", code: string, message: string, of?: string, clientId?: string, chatId?: string}} Error */
+/** @typedef {{n: number, t: "media_deleted", clientId: string, chatId: string, seq: number, by: string, mediaId: string, at: number}} MediaDeleted */
 /** @typedef {{n: number, t: "description", clientId: string, chatId: string, seq: number, by: string, description: string, at: number}} Description */
+/** @typedef {{n: number, t: "account_deleted", clientId: string, chatId: string, seq: number, by: string, peer?: string,
+ *   at: number}} AccountDeleted */
 /** @typedef {{t: "auth", token: string}} Auth */
 /** @typedef {{t: "message.send", clientId: string, chatId?: string, peer?: string, type: "text" | "image" | "video" | "audio" | "document",
  *   mediaId?: string, content: string, replyTo?: {id: string, seq: number}, mentions?: string[],
@@ -83,7 +86,7 @@
 
 /** @typedef {Welcome | Ready | Ack | Nack | Message | Rejected | ReceiptRejected | Status | Read | Profile | Marked | Chat | Member | Request |
  *   Deleted | Edited | Reaction | Blocked | Unblocked | Timer | Picture | Rights | Hidden | Pinned | Starred | Vote | PollClosed | Media | Looking |
- *   Typing | Presence | Pong | Error | Description} Frame */
+ *   Typing | Presence | Pong | Error | MediaDeleted | Description | AccountDeleted} Frame */
 
 /** @typedef {Auth | MessageSend | MessageDelete | MessageEdit | MessageReact | MessagePin | PollVote | PollClose | Receipt | Look | Unlook | Signal |
  *   Here | Away | Ok | Ping} Sent */

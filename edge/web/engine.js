@@ -242,6 +242,8 @@ export class Engine {
     } else if (f.t === "media") {
       model.sized(f);
       this.media.found(f);
+    } else if (f.t === "media_deleted") {
+      this.media.found(f); // asked again, it is not there
     } else if (f.t === "chat") {
       model.group(f);
       this.#describe(f.chatId);

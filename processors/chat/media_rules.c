@@ -50,25 +50,47 @@ const struct chat_rule chat_rule_media_ready = { rule_media_ready,
                                                      TOPIC_BIT(TOPIC_USER_INBOX) |
                                                      TOPIC_BIT(TOPIC_REJECTIONS) };
 
-/* Submitted by the media sink in the owner's name. Everybody who is in the chat now is told; the
- * fact holds also when the owner has left. */
-static enum cq_status rule_media_processed(struct chat_step *step)
+/* Everybody who is in the chat now is told; the fact holds also when the owner has left. */
+static enum cq_status tell_fact(struct chat_step *step, struct chat_event *event, struct cq_id file)
 {
-    struct chat_event *event = chat_emit_event(step);
     struct cq_id *to;
     enum cq_status st;
     size_t n = 0;
+
+    to = file_recipients(step, &n, &st);
+    if (!to)
+        return st;
+    return chat_emit_item(step, FRAME_CLASS_STATUS, step->seq, file, chat_render(step, event), to,
+                          n);
+}
+
+/* Submitted by the media sink in the owner's name. */
+static enum cq_status rule_media_processed(struct chat_step *step)
+{
+    struct chat_event *event = chat_emit_event(step);
 
     if (!event)
         return CQ_FATAL;
     event->event.kind = CHAT_EVENT_MEDIA_PROCESSED;
     event->event.u.media_processed = step->action->action.u.media_processed;
-    to = file_recipients(step, &n, &st);
-    if (!to)
-        return st;
-    return chat_emit_item(step, FRAME_CLASS_STATUS, step->seq,
-                          event->event.u.media_processed.media_id, chat_render(step, event), to, n);
+    return tell_fact(step, event, event->event.u.media_processed.media_id);
 }
 const struct chat_rule chat_rule_media_processed = {
     rule_media_processed, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_USER_INBOX)
+};
+
+/* Whose file it is nobody knows here: readers of the fact ask whether userId owns it. A repeat makes
+ * the same fact again. */
+static enum cq_status rule_media_deleted(struct chat_step *step)
+{
+    struct chat_event *event = chat_emit_event(step);
+
+    if (!event)
+        return CQ_FATAL;
+    event->event.kind = CHAT_EVENT_MEDIA_DELETED;
+    event->event.u.media_deleted = step->action->action.u.media_deleted;
+    return tell_fact(step, event, event->event.u.media_deleted.media_id);
+}
+const struct chat_rule chat_rule_media_deleted = {
+    rule_media_deleted, TOPIC_BIT(TOPIC_CHAT_EVENTS) | TOPIC_BIT(TOPIC_USER_INBOX)
 };

@@ -73,13 +73,17 @@ static enum cq_status fetch(struct seat *seat, struct fetched *fetched)
     return st;
 }
 
+void pool_thumbnail_key(struct cq_id media, char out[STORE_KEY_MAX])
+{
+    snprintf(out, STORE_KEY_MAX, "thumbnails/%.2s/%s", id_text(media).s, id_text(media).s);
+}
+
 static enum cq_status put_thumbnail(struct seat *seat, const struct cq_buf *jpeg)
 {
     char *key = seat->job.thumbnail;
     enum cq_status st;
 
-    snprintf(key, STORE_KEY_MAX, "thumbnails/%.2s/%s", id_text(seat->job.media).s,
-             id_text(seat->job.media).s);
+    pool_thumbnail_key(seat->job.media, key);
     st = store_put(seat->store, key, "image/jpeg", buf_span(jpeg));
     return st == CQ_OK ? CQ_OK : say_later(seat, store_why(seat->store), true);
 }

@@ -37,6 +37,9 @@ struct pool_job {
     char why[POOL_WHY_MAX];
 };
 
+/** Where the store has the thumbnail of a file. */
+void pool_thumbnail_key(struct cq_id media, char out[STORE_KEY_MAX]);
+
 /** CQ_FATAL: threads or the store cannot be had. Owned by caller. */
 CQ_MUST_CHECK enum cq_status pool_new(const struct pool_conf *conf, struct pool **ret);
 

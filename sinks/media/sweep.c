@@ -5,6 +5,7 @@
 #include "lib/base/count.h"
 #include "lib/base/log.h"
 #include "lib/pg/pg.h"
+#include "sinks/media/remove.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -115,6 +116,16 @@ static enum cq_status sweep_late(struct sweep *sweep, bool *ret_one)
     return sweep_linked(sweep, true, ret_one);
 }
 
+static enum cq_status sweep_deleted(struct sweep *sweep, bool *ret_one)
+{
+    return remove_next(sweep->db, sweep->store, clock_wall_ms(), ret_one);
+}
+
+static enum cq_status sweep_holds(struct sweep *sweep, bool *ret_one)
+{
+    return remove_holds(sweep->db, clock_wall_ms(), ret_one);
+}
+
 static bool sweep_one(struct sweep *this_sweep,
                       enum cq_status (*sweep)(struct sweep *this_sweep, bool *ret_one))
 {
@@ -153,6 +164,11 @@ static void sweep_all(struct sweep *sweep)
     while (!is_stopped(sweep) && sweep_one(sweep, sweep_soon))
         ;
     while (!is_stopped(sweep) && sweep_one(sweep, sweep_late))
+        ;
+    for (int i = 0; i < SWEEP_DELETED_MAX && !is_stopped(sweep); i++)
+        if (!sweep_one(sweep, sweep_deleted))
+            break;
+    while (!is_stopped(sweep) && sweep_one(sweep, sweep_holds))
         ;
     if (!is_stopped(sweep) && pg_ready(sweep->db, NULL) == CQ_OK && settle_all(&settle) != CQ_OK)
         log_debug("not_settled", LOG_S("database", pg_error(sweep->db)),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sinks/media/sweep.h - the ends of uploads, by a thread of its own: what nobody finished is taken
- * away, what a link may have brought afterwards, too, and what is stored gets into the log
- * (settle.h).
+ * away, what a link may have brought afterwards, too, what its owner took away (remove.h), and what
+ * is stored gets into the log (settle.h).
  */
 #pragma once
 
@@ -18,6 +18,7 @@ enum {
      * even the slowest PUT that began in time has ended. */
     SWEEP_LINK_SOON_MS = 60 * 1000,
     SWEEP_LINK_LATE_MS = 24 * 3600 * 1000,
+    SWEEP_DELETED_MAX = 1000, /* in one pass: what waits behind them has its turn in a minute */
 };
 
 struct sweep_conf {

@@ -484,6 +484,18 @@ static enum cq_status map_found(struct rows *rows, const struct chat_event *even
     return CQ_OK;
 }
 
+static enum cq_status map_media_end(struct rows *rows, const struct chat_event *event)
+{
+    if (rows->media_ends.n == ROWS_MEDIA)
+        return CQ_AGAIN;
+    rows->media_ends.v[rows->media_ends.n++] =
+        (struct media_end_row){ .media = event->event.u.media_deleted.media_id,
+                                .user = event->user_id,
+                                .at_ms = event->at_ms,
+                                .seq = event->seq };
+    return CQ_OK;
+}
+
 static enum cq_status add_change(struct rows *rows, const struct chat_event *event,
                                  struct change_row change)
 {
@@ -729,6 +741,8 @@ static enum cq_status map_event(struct rows *rows, const struct chat_event *even
         return vote_row_add(rows, event);
     case CHAT_EVENT_POLL_CLOSED:
         return end_row_add(rows, event);
+    case CHAT_EVENT_MEDIA_DELETED:
+        return map_media_end(rows, event);
     case CHAT_EVENT_MEDIA_READY:
         return map_media(rows, event);
     case CHAT_EVENT_MEDIA_PROCESSED:

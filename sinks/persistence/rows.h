@@ -140,6 +140,12 @@ enum { SETTING_LAST_SEEN, SETTING_PICTURE, SETTING_ABOUT, SETTING_HIDES_READS, S
     X(row, 7, text, code, "code")                          \
     X(row, 8, int8, at_ms, "at_ms")
 
+#define ROWS_COLUMNS_media_ends(FIRST, X, row) \
+    FIRST(row, 1, uuid, media, "media_id")     \
+    X(row, 2, uuid, user, "user_id")           \
+    X(row, 3, int8, at_ms, "deleted_at")       \
+    X(row, 4, int8, seq, "seq")
+
 #define ROWS_COLUMNS_media(FIRST, X, row)         \
     FIRST(row, 1, uuid, media, "media_id")        \
     X(row, 2, uuid, owner, "owner_id")            \
@@ -306,6 +312,7 @@ struct vote_row {
     X(tallies, tally_row, ROWS_TALLIES)        \
     X(users, user_row, ROWS_USERS)             \
     PUT(devices, device_row, ROWS_DEVICES)     \
+    PUT(media_ends, media_end_row, ROWS_MEDIA) \
     PUT(rejected, rejected_row, ROWS_REJECTED) \
     PUT(media, media_row, ROWS_MEDIA)          \
     X(media_found, media_found_row, ROWS_MEDIA)

@@ -226,6 +226,17 @@ static void do_picture(struct world *world, struct script *script, const struct 
     world_chat(world, &action);
 }
 
+/* unfile alice @team 7: takes the file of that number away */
+static void do_unfile(struct world *world, struct script *script, const struct words *words)
+{
+    struct chat_action action = action_of(world, script, words, CHAT_ACTION_MEDIA_DELETED);
+
+    action.client_id = span_str("unfile");
+    action.action.u.media_deleted.media_id =
+        (struct cq_id){ { (uint8_t)strtoll(word(script, words, 3), NULL, 10) } };
+    world_chat(world, &action);
+}
+
 /* rights alice @team send admins add everyone */
 static void do_rights(struct world *world, struct script *script, const struct words *words)
 {
@@ -703,7 +714,7 @@ static const struct {
     { "unstar", do_unstar },     { "invite", do_invite },   { "revoke", do_revoke },
     { "join", do_join },         { "picture", do_picture }, { "grant", do_grant },
     { "refuse", do_refuse },     { "gone", do_gone },       { "vote", do_vote },
-    { "end", do_end },           { "ended", do_ended },
+    { "end", do_end },           { "ended", do_ended },     { "unfile", do_unfile },
 };
 
 /* Nothing may come out unseen. */

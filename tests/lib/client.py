@@ -602,7 +602,7 @@ class Device:
             self._merge_ticks(f)
         elif kind == "read":
             self.read_log.append(f)
-        elif kind == "media":
+        elif kind in ("media", "media_deleted"):
             self.media_log.append(f)
         elif kind in ("deleted", "edited", "reaction"):
             self._merge_change(f)

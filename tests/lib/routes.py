@@ -160,6 +160,8 @@ TABLE = [
     *(Row(method, "/api/media/{}" + rest, "/api/media/{" + which + "}" + rest, each(404, first, 200, 200, 200, 200), target=which)
       for which, first in (("media", 200), ("later", 404), ("picture", 200))
       for method, rest in (("GET", "/link"), ("GET", ""), ("HEAD", ""), ("GET", "/thumbnail"), ("HEAD", "/thumbnail"))),
+    # its owner's right alone, from whichever device: the second time it is gone already
+    Row("DELETE", "/api/media/{}", "/api/media/{later}", each(404, 404, 404, 404, 200, 200), target="later"),
     # it ends the device that asks, so test_rights.py asks for it by itself, at the end
     Row("POST", "/api/logout", "/api/logout", each(0), view=False),
 ]

@@ -413,6 +413,12 @@ TEST(a_file_that_is_ready_has_no_frame_and_one_that_was_looked_into_has)
     frame_event(&buf, &found);
     CHECK_SPAN(buf, "\"t\":\"media\",\"mediaId\":" U3 ",\"chatId\":" U1
                     ",\"width\":640,\"height\":480,\"durationMs\":1500,\"thumbnail\":true}");
+    found = event(CHAT_EVENT_MEDIA_DELETED);
+    found.event.u.media_deleted.media_id = ID(3);
+    buf_clear(&buf);
+    frame_event(&buf, &found);
+    CHECK(memmem(buf.p, buf.n, "\"mediaId\":" U3, strlen("\"mediaId\":" U3)));
+    CHECK(memmem(buf.p, buf.n, "\"t\":\"media_deleted\"", strlen("\"t\":\"media_deleted\"")));
 }
 
 TEST(small_frames)

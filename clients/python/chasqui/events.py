@@ -72,8 +72,12 @@ Presence = TypedDict("Presence", {"t": Literal["presence"], "userId": str, "stat
 Pong = TypedDict("Pong", {"t": Literal["pong"]})
 Error = TypedDict("Error", {"t": Literal["error"], "code": str, "message": str, "of": NotRequired[str], "clientId": NotRequired[str],
     "chatId": NotRequired[str]})
+MediaDeleted = TypedDict("MediaDeleted", {"n": int, "t": Literal["media_deleted"], "clientId": str, "chatId": str, "seq": int, "by": str,
+    "mediaId": str, "at": int})
 Description = TypedDict("Description", {"n": int, "t": Literal["description"], "clientId": str, "chatId": str, "seq": int, "by": str,
     "description": str, "at": int})
+AccountDeleted = TypedDict("AccountDeleted", {"n": int, "t": Literal["account_deleted"], "clientId": str, "chatId": str, "seq": int, "by": str,
+    "peer": NotRequired[str], "at": int})
 Auth = TypedDict("Auth", {"t": Literal["auth"], "token": str})
 MessageSendPoll = TypedDict("MessageSendPoll", {"options": list[str], "choices": NotRequired[int], "anonymous": NotRequired[bool],
     "closesIn": NotRequired[int]})
@@ -105,6 +109,6 @@ Ok = TypedDict("Ok", {"t": Literal["ok"], "n": int})
 Ping = TypedDict("Ping", {"t": Literal["ping"]})
 Frame = Union[Welcome, Ready, Ack, Nack, Message, Rejected, ReceiptRejected, Status, Read, Profile, Marked, Chat, Member, Request, Deleted, Edited,
     Reaction, Blocked, Unblocked, Timer, Picture, Rights, Hidden, Pinned, Starred, Vote, PollClosed, Media, Looking, Typing, Presence, Pong, Error,
-    Description]
+    MediaDeleted, Description, AccountDeleted]
 Sent = Union[Auth, MessageSend, MessageDelete, MessageEdit, MessageReact, MessagePin, PollVote, PollClose, Receipt, Look, Unlook, Signal, Here, Away,
     Ok, Ping]

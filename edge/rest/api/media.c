@@ -14,6 +14,7 @@
 #include "edge/rest/api/upload.h"
 #include "edge/rest/api/write.h"
 #include "edge/rest/server/answer.h"
+#include "edge/rest/view/deletions.h"
 #include "schemas/frame.h"
 
 #include <stdio.h>
@@ -94,6 +95,8 @@ static enum call_next handle_media_link(struct call *call, struct pg *db)
                     call->request.at_ms, &media, &found);
     if (st != CQ_OK)
         return call_database(call, st);
+    if (found && media.is_gone)
+        return call_file_gone(call);
     return found ? reply_media(call, &media, 200, true) : call_not_found(call);
 }
 
@@ -130,6 +133,8 @@ static enum call_next ready_result(struct call *call, struct pg *db, const struc
 
     if (st != CQ_OK)
         return call_database(call, st);
+    if (found && media.is_gone)
+        return call_file_gone(call);
     return found ? reply_media(call, &media, status, false) : CALL_GO_ON;
 }
 
@@ -241,6 +246,19 @@ static enum call_next find_same(struct call *call, struct pg *db, const struct u
     return CALL_GO_ON;
 }
 
+/* The object must not go while this file begins to share it. *type is NULL when it goes. */
+static enum call_next hold_same(struct call *call, struct pg *db, const struct upload *upload,
+                                const struct media *same, const char **type)
+{
+    bool held = false;
+    enum cq_status st =
+        object_hold(db, upload->id, same->key, same->id, call->request.at_ms, &held);
+
+    if (!held)
+        *type = NULL;
+    return st == CQ_OK ? CALL_GO_ON : call_database(call, st);
+}
+
 static enum call_next begin_create(struct call *call, struct pg *db, void *asked)
 {
     struct file_ask *ask = asked;
@@ -250,6 +268,8 @@ static enum call_next begin_create(struct call *call, struct pg *db, void *asked
 
     if (next == CALL_GO_ON)
         next = find_same(call, db, &ask->upload, &same, &type);
+    if (next == CALL_GO_ON && type)
+        next = hold_same(call, db, &ask->upload, &same, &type);
     if (next == CALL_GO_ON && type)
         return submit_ready(call, ask, arena_copy(call->arena, span_str(type)), same.key);
     if (next == CALL_GO_ON)

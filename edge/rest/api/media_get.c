@@ -241,8 +241,10 @@ static enum call_next get_first(struct call *call, struct pg *db, bool small)
     if (st != CQ_OK)
         return call_database(call, st);
     if (!found || (!proof.has_left && !sending->media.is_now) ||
-        (small && !*sending->media.thumbnail))
+        (small && !*sending->media.thumbnail && !sending->media.is_gone))
         return call_not_found(call);
+    if (sending->media.is_gone)
+        return call_file_gone(call);
     call->state = sending;
     sending->key = small ? sending->media.thumbnail : sending->media.key;
     sending->end = sending->media.size;

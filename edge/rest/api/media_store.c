@@ -12,6 +12,11 @@ bool media_there(struct call *call)
     return false;
 }
 
+enum call_next call_file_gone(struct call *call)
+{
+    return call_error(call, 410, "gone", "its owner took this file away");
+}
+
 enum call_next call_store(struct call *call, enum cq_status st)
 {
     if (st == CQ_POISON && store_fault(call->worker.store) == STORE_MISSING)

@@ -24,14 +24,17 @@ enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 200, NOT_GIVEN = -1 };
 
 enum call_next message_check_media(struct call *call, struct pg *db, struct cq_id media)
 {
+    struct media_own own;
     bool is_own = false;
-    enum cq_status st = media_is_own(db, media, call->request.who.user, &is_own);
+    enum cq_status st = media_own(db, media, call->request.who.user, &own, &is_own);
 
     if (st != CQ_OK)
         return call_database(call, st);
-    return is_own ? CALL_GO_ON
-                  : call_error(call, 404, "not_found",
-                               "mediaId: upload it first, it must be your own");
+    if (!is_own)
+        return call_error(call, 404, "not_found", "mediaId: upload it first, it must be your own");
+    return own.is_gone ? call_error(call, 410, "gone",
+                                    "mediaId: the file was taken away; send it again first")
+                       : CALL_GO_ON;
 }
 
 /* ---- sending -------------------------------------------------------------------------- */

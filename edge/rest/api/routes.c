@@ -22,6 +22,7 @@ const struct routes *const api_routes[] = {
     &media_routes,
     &media_tus_routes,
     &media_get_routes,
+    &media_delete_routes,
     &groups_routes,
     &invites_routes,
     &requests_routes,

@@ -9,7 +9,8 @@
 #define MEDIA_COLUMNS(reader)                                                      \
     "SELECT d.media_id, d.type, d.content_type, d.name, d.sha256, d.size, d.key, " \
     "coalesce(f.thumbnail_key, ''), coalesce(f.width, 0), coalesce(f.height, 0), " \
-    "coalesce(f.duration_ms, 0), coalesce(s.now, false) "                          \
+    "coalesce(f.duration_ms, 0), coalesce(s.now, false), "                         \
+    "view.media_gone(d.media_id, d.owner_id) "                                     \
     "FROM view.media d LEFT JOIN view.media_found f USING (media_id) "             \
     "CROSS JOIN LATERAL (SELECT view.file_shown(d.media_id, " reader ") AS now OFFSET 0) s "
 
@@ -39,6 +40,7 @@ static enum cq_status take_media(struct pg *db, struct cq_arena *arena, const ch
         .height = pg_i64(rows, 0, 9),
         .duration_ms = pg_i64(rows, 0, 10),
         .is_now = pg_bool(rows, 0, 11),
+        .is_gone = pg_bool(rows, 0, 12),
     };
     memcpy(media->sha256, pg_bytes(rows, 0, 4).p, sizeof media->sha256);
     snprintf(media->key, sizeof media->key, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 6)));
@@ -90,6 +92,7 @@ static enum cq_status find_group_picture(struct pg *db, struct cq_id id, struct 
     pg_add_uuid(&params, reader);
     st = pg_run_once(db,
                      "SELECT d.owner_id FROM view.media d WHERE d.media_id = $1 AND d.type = 1 "
+                     "AND NOT view.media_gone(d.media_id, d.owner_id) "
                      "AND view.is_picture_for(d.media_id, d.owner_id, $2)",
                      &params, &rows);
     *ret_found = st == CQ_OK && pg_rows(rows) == 1;
@@ -142,27 +145,40 @@ enum cq_status media_same(struct pg *db, struct cq_arena *arena, struct cq_id us
     return take_media(db, arena, sql_same, &params, ret, ret_found);
 }
 
-static enum cq_status ask_own(struct pg *db, const char *sql, struct cq_id media, struct cq_id user,
-                              bool *ret)
+_Static_assert(MESSAGE_TYPE_IMAGE == 1, "the view says it by its number");
+
+enum cq_status media_is_own_image(struct pg *db, struct cq_id media, struct cq_id user, bool *ret)
 {
     struct pg_params params;
 
     pg_params_init(&params, 256);
     pg_add_uuid(&params, media);
     pg_add_uuid(&params, user);
-    return pg_found(db, sql, &params, ret);
+    return pg_found(db,
+                    "SELECT 1 FROM view.media WHERE media_id = $1 AND owner_id = $2 AND type = 1 "
+                    "AND NOT view.media_gone(media_id, owner_id)",
+                    &params, ret);
 }
 
-#define SQL_OWN "SELECT 1 FROM view.media WHERE media_id = $1 AND owner_id = $2"
-
-enum cq_status media_is_own(struct pg *db, struct cq_id media, struct cq_id user, bool *ret)
+enum cq_status media_own(struct pg *db, struct cq_id media, struct cq_id user,
+                         struct media_own *ret, bool *ret_found)
 {
-    return ask_own(db, SQL_OWN, media, user, ret);
-}
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
+    enum cq_status st;
 
-_Static_assert(MESSAGE_TYPE_IMAGE == 1, "the view says it by its number");
-
-enum cq_status media_is_own_image(struct pg *db, struct cq_id media, struct cq_id user, bool *ret)
-{
-    return ask_own(db, SQL_OWN " AND type = 1", media, user, ret);
+    pg_params_init(&params, 256);
+    pg_add_uuid(&params, media);
+    pg_add_uuid(&params, user);
+    st = pg_run_once(db,
+                     "SELECT chat_id, key, view.media_gone(media_id, owner_id) FROM view.media "
+                     "WHERE media_id = $1 AND owner_id = $2",
+                     &params, &rows);
+    *ret_found = st == CQ_OK && pg_rows(rows) == 1;
+    if (!*ret_found)
+        return st;
+    ret->chat = pg_uuid(rows, 0, 0);
+    snprintf(ret->key, sizeof ret->key, "%.*s", SPAN_FMT(pg_bytes(rows, 0, 1)));
+    ret->is_gone = pg_bool(rows, 0, 2);
+    return CQ_OK;
 }

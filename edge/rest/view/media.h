@@ -19,8 +19,9 @@ struct media {
     uint8_t sha256[32];
     int64_t size, width, height, duration_ms;
     char key[STORE_KEY_MAX], thumbnail[STORE_KEY_MAX]; /* thumbnail "": none */
-    bool is_now; /* the reader owns it, or is in a chat now where it is shown to him, or sees it as
+    bool is_now;  /* the reader owns it, or is in a chat now where it is shown to him, or sees it as
                     somebody's picture */
+    bool is_gone; /* its owner took it away */
 };
 
 /** A file that is ready and that `user` may read: his own, one that a message shows him, or the
@@ -34,10 +35,16 @@ CQ_MUST_CHECK enum cq_status media_same(struct pg *db, struct cq_arena *arena, s
                                         const uint8_t sha256[32], int64_t size, struct media *ret,
                                         bool *ret_found);
 
-/** Whether the file is ready and this user's own: only then a message may show it. */
-CQ_MUST_CHECK enum cq_status media_is_own(struct pg *db, struct cq_id media, struct cq_id user,
-                                          bool *ret);
-
-/** The same, and an image: only then it can be his picture. */
+/** Whether the file is this user's own, there, and an image: only then it can be his picture. */
 CQ_MUST_CHECK enum cq_status media_is_own_image(struct pg *db, struct cq_id media,
                                                 struct cq_id user, bool *ret);
+
+/** A file of this user's own: only such a one a message of his may show. */
+struct media_own {
+    struct cq_id chat; /* where it was uploaded */
+    char key[STORE_KEY_MAX];
+    bool is_gone; /* he took it away */
+};
+
+CQ_MUST_CHECK enum cq_status media_own(struct pg *db, struct cq_id media, struct cq_id user,
+                                       struct media_own *ret, bool *ret_found);
