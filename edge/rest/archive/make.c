@@ -61,7 +61,7 @@ static enum cq_status put_text(struct making *making, const char *name)
 
 /* ---- files ---------------------------------------------------------------------------- */
 
-/* What the store has lost is left out; so is what finds no room. */
+/* What the store has lost is left out; so is what was taken away, and what finds no room. */
 static enum cq_status put_media(struct making *making, struct cq_id id)
 {
     struct archive_work *work = making->work;
@@ -72,7 +72,7 @@ static enum cq_status put_media(struct making *making, struct cq_id id)
     enum cq_status st =
         media_read(work->db, work->arena, id, work->archive->user, clock_wall_ms(), &media, &found);
 
-    if (st != CQ_OK || !found)
+    if (st != CQ_OK || !found || media.is_gone)
         return st;
     st = store_size(work->store, media.key, &size);
     if (st != CQ_OK && st != CQ_POISON)
