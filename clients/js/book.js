@@ -291,6 +291,7 @@ export class Book {
     if (t === "marked") return this.#marked(this.#chat(chatId), frame);
     if (t === "pinned") return this.#pinned(this.#chat(chatId), frame);
     if (t === "member") return this.#member(this.#chat(chatId), frame);
+    if (t === "account_deleted" && frame.peer) return this.#says(chatId, t, seq, { deleted: true, name: "" });
     if (t === "blocked" || t === "unblocked") return this.#says(chatId, "blocked", seq, { blocked: t === "blocked" });
     if (!OF_GROUPS[t]) return undefined;
     const told = { chat: { kind: "group", name: frame.name }, description: { description: frame.description }, picture: { picture: frame.picture },

@@ -448,6 +448,7 @@ async def account_end(world: World) -> None:
     await socket.ends(4401)
     await does(cay, "GET", "/api/me", wanted=401, code="unauthorized")
     status(await world.rest.post("/api/token/refresh", {"refreshToken": cay.tokens.refresh}), 401)
+    await hers.get("that the account ended", t="account_deleted", chatId=direct, by=cay.user_id, peer=ana.user_id)
     left = await hers.get("that it has left", t="member", chatId=chat)
     expect({"userId": cay.user_id, "change": "remove"} in left["changes"], f"{left}")
 

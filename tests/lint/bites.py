@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Each lint against a small tree: silent when the tree is in order, and biting when one thing is broken in it."""
 
+import json
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -12,11 +14,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LICENCE = "/* SPDX-License-Identifier: MIT */\n"
 LONG = "static void f(void)\n{\n" + "    g();\n" * 120 + "}\n"
+THREATS = SourceFileLoader("threat_rules", str(HERE / "threat_rules.py")).load_module().THREATS
 KEYS = "sinks/persistence/migrations/0011_part.sql"
 
-FRAMES_SCHEMA = """{"$defs": {"client": {}, "server": {"oneOf": [{"$ref": "#/$defs/x"}]}, "x": {"properties": {"t": {}, "id": {},
-"list": {"items": {"properties": {"a": {}}, "required": ["a"]}}}, "required": ["t", "id"]}}}
+FRAMES_SCHEMA = """{"$defs": {"client": {"oneOf": []}, "server": {"oneOf": [{"$ref": "#/$defs/x"}]}, "x": {"properties": {"t": {"const": "x"},
+"id": {"type": "string"}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}}},
+"required": ["t", "id"]}}}
 """
+TYPES = runpy.run_path(str(ROOT / "clients/print_types"))["PRINTED"]
 
 # A tree in which every lint is content.
 GOOD = {
@@ -57,15 +62,17 @@ GOOD = {
     "docs/settings.md": "printed check-config --markdown\n",
     "docs/topics.md": "| a | key | ThingDone | PARTITIONS | delete | 1 d | yes | a.dlq | chat | edge-ws |\n",
     "docs/frames.schema.json": FRAMES_SCHEMA,
-    "docs/protocol.md": '| `{"t":"x","id","list"?:[{"a"}]}` | what |\n',
+    "clients/print_types": (ROOT / "clients/print_types").read_text(),
+    **{file: printed(json.loads(FRAMES_SCHEMA)["$defs"]) for file, printed in TYPES.items()},
+    "docs/protocol.md": '## Errors, and what to do\n\n| `even` | 400 | what | do |\n\n## Frames\n\n| `{"t":"x","id","list"?:[{"a"}]}` | what |\n',
     "docs/start.md": "# One road\n\n`f()` in `processors/chat/rules.c`, see [there](settings.md).\n\n- by [itself](#one-road)\n",
     "docs/glossary.md": "`enum topic` of `schemas/topics.h`.\n\n```\nTOPIC_A\n```\n",
     "docs/add-a-kind.md": "In `processors/chat/`.\n",
-    "docs/security.md": "".join(f"| T{i} | what{'. **P**' if i == 9 else ''} | `test_t{i}_x` |\n" for i in (*range(1, 51), 54)),
-    "tests/threats/spoiled.py": "# SPDX-License-Identifier: MIT\n" + "".join(f'"::test_t{i}_x"\n' for i in (*range(1, 51), 54) if i != 9),
+    "docs/security.md": "".join(f"| T{i} | what{'. **P**' if i == 9 else ''} | `test_t{i}_x` |\n" for i in THREATS),
+    "tests/threats/spoiled.py": "# SPDX-License-Identifier: MIT\n" + "".join(f'"::test_t{i}_x"\n' for i in THREATS if i != 9),
     "tests/threats/planted/t9-x.patch": "Bug: x\n\n--- a/tests/tool\n+++ b/tests/tool\n@@ -1,3 +1,3 @@\n #!/bin/sh\n # SPDX-License-Identifier: MIT\n-true\n"
                                         "+false\n",
-    "tests/system/test_x.py": "# SPDX-License-Identifier: MIT\n" + "".join(f"def test_t{i}_x():\n    pass\n" for i in (*range(1, 51), 54)) + 'X = "x"\n',
+    "tests/system/test_x.py": "# SPDX-License-Identifier: MIT\n" + "".join(f"def test_t{i}_x():\n    pass\n" for i in THREATS) + 'X = "x"\n',
     "edge/rest/api/good.c": LICENCE + '#include "lib/base/buf.h"\n\nstatic void f(void)\n{\n    pg_run(db, sql_good, &p, NULL);\n    out("good", "FROM view.t");\n}\n',
     "edge/rest/server/x.h": LICENCE + "#pragma once\n",
     "lib/json/write.h": LICENCE + "#pragma once\n",
@@ -132,9 +139,12 @@ BAD = [
     ("frames", "docs/protocol.md", '| `{"t":"x","list"?:[{"a"}]}` | what |\n', "", "x.id is in only one"),
     ("frames", "docs/protocol.md", '| `{"t":"x","id","list":[{"a"}]}` | what |\n', "", "x.list is always there"),
     ("frames", "docs/protocol.md", '| `{"t":"x","id","list"?:[{"b"}]}` | what |\n', "", "x.list.b is in only one"),
+    ("frames", "clients/js/events.js", "", "", "run clients/print_types --write"),
     ("codes", "processors/chat/rules.c", None, 'int g(int s)\n{\n    return chat_reject(s, 1, "no_way");\n}\n', "rejected: the code no_way is not named"),
     ("codes", "docs/protocol.md", None, '| `{"t":"rejected","code"}` | the verdict: `gone_code` |\n', "rejected: gone_code is no code of it"),
     ("codes", "docs/protocol.md", None, "\nErrors are of a kind: `odd` 499.\n\n", "its list of errors has no odd"),
+    ("codes", "edge/rest/api/odd.c", LICENCE + 'static void f(void)\n{\n    call_error(call, 409, "odd", "no");\n}\n', "", "its list of errors has no odd"),
+    ("codes", "edge/rest/api/odd.c", LICENCE + 'static void f(void)\n{\n    call_error(call,\n        409, "even", "no");\n}\n', "", "does not say that even is 409"),
     ("codes", "docs/protocol.md", None, "\nClose codes: 1002 wrong, 4999 never.\n", "4999 is no close code"),
     ("codes", "edge/ws/gateway.h", LICENCE + "#pragma once\n\nenum close_code {\n    CLOSE_X = 4998,\n};\n", "", "the close code 4998 is not named"),
     ("settings", "docs/settings.md", "old\n", "", "print it again"),

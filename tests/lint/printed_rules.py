@@ -4,6 +4,7 @@
 import difflib
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ MEMBER = re.compile(r'"(\w+)"(\?)?(:"[^"]*"|:\[?\{([^}]*)\}\]?)?')
 
 
 def frames(tree):
-    """The tables of frames in docs/protocol.md have the frames and members of docs/frames.schema.json."""
+    """The tables of frames in docs/protocol.md, and the types of clients/, have the frames and members of docs/frames.schema.json."""
     schemas = json.loads(tree.text("docs/frames.schema.json"))["$defs"]
     told = {}
     for text in re.findall(r"^\| `\{(.*?)\}` \|", tree.text("docs/protocol.md"), re.M):
@@ -75,6 +76,9 @@ def frames(tree):
                   for kind in sorted(told.keys() ^ (schemas.keys() - {"client", "server"}))]
     for kind in sorted(told.keys() & schemas.keys()):
         complaints += _members(kind, told[kind], schemas[kind])
+    for file, printed in runpy.run_path(str(tree.root / "clients/print_types"))["PRINTED"].items():
+        if tree.text(file) != printed(schemas):
+            complaints.append(f"{file}: its frames are not those of docs/frames.schema.json: run clients/print_types --write")
     return complaints
 
 
@@ -118,7 +122,7 @@ OF_THE_LIBRARY = {"1002", "1007"}  # close codes that libwebsockets sends by its
 
 
 def codes(tree):
-    """docs/protocol.md names each code of `rejected`, `nack` and `error`, each close code, and no others."""
+    """docs/protocol.md names each code of `rejected`, `nack`, `error` and REST, each close code, and no others."""
     text = tree.text("docs/protocol.md")
     schemas = json.loads(tree.text("docs/frames.schema.json"))["$defs"]
     other = {*schemas, *(name for schema in schemas.values() for name in schema.get("properties", ()))}
@@ -134,6 +138,13 @@ def codes(tree):
     errors = (re.search(r"^## Errors, and what to do\n.*?(?=^## |\Z)", text, re.M | re.S) or [""])[0]
     yield from (f"docs/protocol.md: its list of errors has no {code}" for code in sorted(listed)
                 if f"`{code}`" not in errors and not (code.startswith("too_many_") and "`too_many_…`" in errors))
+    rows = {code: row for row in re.findall(r"^\| `.*$", errors, re.M) for code in re.findall(r"`([a-z_…]+)`", row.split("|")[1])}
+    for status, code in sorted({pair for f in tree.c_files if f.startswith("edge/rest/") for pair in re.findall(r'\b([45]\d\d),\s*"([a-z_]+)"', tree.text(f))}):
+        row = rows.get(code) or rows.get("too_many_…" if code.startswith("too_many_") else "")
+        if row is None and code not in listed:
+            yield f"docs/protocol.md: its list of errors has no {code}"
+        elif row and status not in row.split("|")[2]:
+            yield f"docs/protocol.md: its list of errors does not say that {code} is {status}"
     closing = re.search(r"^Close codes:.*?(?=\n\n|\Z)", text, re.M | re.S)
     told = set(re.findall(r"\b[14]\d{3}\b", closing[0] if closing else ""))
     sent = {code for f in tree.files if f.startswith(("edge/ws/", "sinks/websocket/")) and f.endswith(".h")

@@ -303,6 +303,8 @@ class Book:
             for change in frame["changes"]:
                 if change["userId"] == self.user_id and change["change"] in ROLES:
                     self._says(chat_id, "role", seq, {"role": ROLES[change["change"]]})
+        elif kind == "account_deleted" and "peer" in frame:
+            self._says(chat_id, kind, seq, {"deleted": True, "name": ""})
         elif kind in ("blocked", "unblocked"):
             self._says(chat_id, "blocked", seq, {"blocked": kind == "blocked"})
         elif kind == "chat":
