@@ -3,6 +3,7 @@
 // Everything may be told twice, and frames in any order.
 
 const CHANGES_MAX = 1000; // of messages that are not here
+const FILES_MAX = 1000; // of which something was told
 const PIN_FACTS_MAX = 64; // of a chat
 const OWN_VOTES_MAX = 8; // of a poll
 const PINNED_MESSAGES = 3;
@@ -28,6 +29,7 @@ export class Book {
   /** @type {any} what this user shows of himself */ me = {};
   /** @type {Set<string>} ids of messages whose counts may be others: ask the history, and take() its row */ unsure = new Set();
   /** @type {any[]} changes whose message is not here, or has another seq */ #early = [];
+  /** @type {Map<string, any>} by mediaId: what frames told of files */ #files = new Map();
   /** @type {Map<string, any>} by id: {stars, given, votes} with their seqs */ #seqs = new Map();
   /** @type {Map<string, any>} by chatId: {facts of pins, seqs of what a group says of itself} */ #facts = new Map();
 
@@ -48,6 +50,7 @@ export class Book {
     if (event.t === "message") return this.#message(event);
     if (OF_MESSAGES.includes(event.t)) return this.#change(event);
     if (event.t === "hidden") return event.messages.flatMap(({ id, seq }) => this.#change({ t: "hidden", messageId: id, messageSeq: seq, chatId: event.chatId }));
+    if (event.t === "media" || event.t === "media_deleted") return this.#file(event);
     if (event.t === "page") this.#page(event);
     else if (event.t === "reset") this.#forget();
     else if (event.t === "profile") this.#profile(event);
@@ -70,7 +73,7 @@ export class Book {
   }
 
   #forget() {
-    for (const all of [this.messages, this.chats, this.unsure, this.#seqs, this.#facts]) all.clear();
+    for (const all of [this.messages, this.chats, this.unsure, this.#files, this.#seqs, this.#facts]) all.clear();
     this.#early = [];
     this.me = {};
   }
@@ -88,9 +91,27 @@ export class Book {
     if (isRow) this.unsure.delete(row.id);
     if (kept.poll?.mine) this.#seqsOf(row.id).votes = [kept.poll.mine];
     this.messages.set(row.id, kept);
+    this.#shows(kept);
     if (this.messages.size > this.messagesMax) this.#drop(this.messages.keys().next().value ?? "");
     for (const change of this.#early.filter((c) => c.messageId === row.id)) this.#change(change);
     return [kept];
+  }
+
+  /** A file was looked into, or taken away for good; it may be told before the message that shows it. */
+  #file({ t, mediaId, width, height, durationMs, thumbnail }) {
+    if (this.#files.get(mediaId)?.gone) return [];
+    this.#files.delete(mediaId);
+    this.#files.set(mediaId, t === "media" ? { width, height, durationMs, thumbnail } : { gone: true });
+    if (this.#files.size > FILES_MAX) this.#files.delete(this.#files.keys().next().value ?? "");
+    return [...this.messages.values()].filter((held) => held.mediaId === mediaId && this.#shows(held));
+  }
+
+  /** Let a message have what is known of its file. @param {Message} held */
+  #shows(held) {
+    const file = this.#files.get(held.mediaId);
+    if (!file || held.media?.gone) return false;
+    held.media = file.gone ? { gone: true } : { ...held.media, ...file };
+    return true;
   }
 
   #drop(id) {
@@ -114,6 +135,7 @@ export class Book {
     const edited = (held.edited?.seq ?? 0) > (row.edited?.seq ?? 0) ? { edited: held.edited, content: held.content, preview: held.preview } : {};
     for (const name of ["reactions", "myReaction", "starred", "preview"]) if (!(name in row)) delete held[name];
     Object.assign(held, row, edited, poll && { poll });
+    this.#shows(held);
     return JSON.stringify(held) === before ? [] : [held];
   }
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from copy import deepcopy
 
 CHANGES_MAX = 1000  # of messages that are not here
+FILES_MAX = 1000  # of which something was told
 PIN_FACTS_MAX = 64  # of a chat
 OWN_VOTES_MAX = 8  # of a poll
 PINNED_MESSAGES = 3
@@ -34,6 +35,7 @@ class Book:
         self.me: dict = {}
         self.unsure: set[str] = set()
         self._early: list[dict] = []  # changes whose message is not here, or has another seq
+        self._files: dict[str, dict] = {}  # by mediaId: what frames told of files
         self._seqs: dict[str, dict] = {}  # by id: what was said of it with seqs of their own
         self._facts: dict[str, dict] = {}  # by chatId: the same of pins, and of what a group says of itself
 
@@ -47,6 +49,8 @@ class Book:
         if kind == "hidden":
             changes = [{"t": "hidden", "chatId": event["chatId"], "messageId": m["id"], "messageSeq": m["seq"]} for m in event["messages"]]
             return [message for change in changes for message in self._change(change)]
+        if kind in ("media", "media_deleted"):
+            return self._file(event)
         if kind == "page":
             self._page(event)
         elif kind == "reset":
@@ -71,7 +75,7 @@ class Book:
         return "read" if seq <= chat["read"] else "delivered" if seq <= chat["delivered"] else "sent"
 
     def _forget(self) -> None:
-        for every in (self.messages, self.chats, self.unsure, self._seqs, self._facts, self._early, self.me):
+        for every in (self.messages, self.chats, self.unsure, self._files, self._seqs, self._facts, self._early, self.me):
             every.clear()
 
     # ---- messages
@@ -91,6 +95,7 @@ class Book:
         if mine := (kept.get("poll") or {}).get("mine"):
             self._seqs_of(row["id"])["votes"] = [mine]
         self.messages[row["id"]] = kept
+        self._shows(kept)
         if len(self.messages) > self.messages_max:
             oldest, _ = self.messages.popitem(last=False)
             self._seqs.pop(oldest, None)
@@ -98,6 +103,26 @@ class Book:
         for change in [c for c in self._early if c["messageId"] == row["id"]]:
             self._change(change)
         return [kept]
+
+    def _file(self, frame: dict) -> list[dict]:
+        """A file was looked into, or taken away for good; it may be told before the message that shows it."""
+        media_id = frame["mediaId"]
+        if self._files.get(media_id, {}).get("gone"):
+            return []
+        self._files.pop(media_id, None)
+        told = {"gone": True} if frame["t"] == "media_deleted" else {name: frame[name] for name in ("width", "height", "durationMs", "thumbnail")}
+        self._files[media_id] = told
+        if len(self._files) > FILES_MAX:
+            del self._files[next(iter(self._files))]
+        return [held for held in self.messages.values() if held.get("mediaId") == media_id and self._shows(held)]
+
+    def _shows(self, held: dict) -> bool:
+        """Let a message have what is known of its file."""
+        told = self._files.get(held.get("mediaId", ""))
+        if not told or held.get("media", {}).get("gone"):
+            return False
+        held["media"] = dict(told) if told.get("gone") else {**held.get("media", {}), **told}
+        return True
 
     def _seqs_of(self, message_id: str) -> dict:
         return self._seqs.setdefault(message_id, {"star": 0, "given": {}, "votes": []})
@@ -118,6 +143,7 @@ class Book:
                 if name not in row:
                     held.pop(name, None)
             held |= row
+            self._shows(held)
         return [held] if held != before else []
 
     def _vanish(self, held: dict, gone: str | None, deleted: dict | None) -> bool:
