@@ -10,9 +10,9 @@ const LOOKS_AT_A_LINK = 3; // when another device looked meanwhile
  * a code can take the device into an account of his own. ApiError `bad_code`: the link is over, or was refused. Ask for a new one.
  * @param {string} url
  * @param {{show: (code: string, expiresAt: number) => any, confirm: (me: any) => boolean | Promise<boolean>, platform?: string, label?: string,
- *   keep?: (tokens: import("./session.js").Tokens) => any}} how
+ *   keep?: (tokens: import("./session.js").Tokens) => any} & import("./session.js").Shared} how
  */
-export async function link(url, { show, confirm, platform = "other", label = "", keep }) {
+export async function link(url, { show, confirm, platform = "other", label = "", keep, ...shared }) {
   const base = url.replace(/\/$/, "");
   const begun = await request("POST", `${base}/api/links`, { platform, label });
   await show(begun.code, begun.expiresAt);
@@ -27,10 +27,10 @@ export async function link(url, { show, confirm, platform = "other", label = "",
       attempt++;
     }
     if (!answer.accessToken) continue;
-    const session = new Session(base, answer, keep);
+    const session = new Session(base, answer);
     if (await confirm(await session.insist("GET", "/api/me"))) {
-      await keep?.(answer);
-      return session;
+      await keep?.(session.tokens);
+      return new Session(base, session.tokens, keep, shared);
     }
     await session.insist("POST", "/api/logout", {});
     throw new SignedOut("this is not the account of who asked: the device is logged out");

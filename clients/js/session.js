@@ -54,19 +54,25 @@ export async function request(method, url, body, token) {
 }
 
 /**
+ * Where several pages of a browser share a device: `alone(work)` does the work while no other page does (`navigator.locks.request`), `stored()`
+ * gives the pair that is kept now, or nothing when the device was signed out.
+ * @typedef {{alone?: (work: () => Promise<void>) => Promise<void>, stored?: () => Tokens | null | undefined | Promise<Tokens | null | undefined>}} Shared
+ */
+
+/**
  * Register (with a name) or log in. `code()` asks the person for the six digits; without it the code that a development server
  * shows is taken.
  * @param {string} url @param {string} phoneNumber
- * @param {{name?: string, code?: () => string | Promise<string>, platform?: string, label?: string, keep?: (tokens: Tokens) => any}} [more]
+ * @param {{name?: string, code?: () => string | Promise<string>, platform?: string, label?: string, keep?: (tokens: Tokens) => any} & Shared} [more]
  */
-export async function signIn(url, phoneNumber, { name, code, platform = "other", label = "", keep } = {}) {
+export async function signIn(url, phoneNumber, { name, code, platform = "other", label = "", keep, ...shared } = {}) {
   const base = url.replace(/\/$/, "");
   const begun = await request("POST", `${base}/api/${name ? "register" : "login"}`, { name, phoneNumber });
   const digits = code ? await code() : begun.devCode;
   if (!digits) throw new Error("the server sent the code to the number and does not show it: pass code, a function that asks for it");
   const tokens = await request("POST", `${base}/api/verify`, { challenge: begun.challenge, code: digits, platform, label });
   await keep?.(tokens);
-  return new Session(base, tokens, keep);
+  return new Session(base, tokens, keep, shared);
 }
 
 export class Session {
@@ -75,10 +81,12 @@ export class Session {
 
   /**
    * `keep(tokens)` is called with each new pair before it is used: store it. A refresh token works once, so pages of one browser
-   * that share it have to refresh one at a time (navigator.locks).
-   * @param {string} url @param {Tokens} tokens @param {(tokens: Tokens) => any} [keep]
+   * that share it have to refresh one at a time, and to look first what another page has stored: `shared`.
+   * @param {string} url @param {Tokens} tokens @param {(tokens: Tokens) => any} [keep] @param {Shared} [shared]
    */
-  constructor(url, tokens, keep) {
+  constructor(url, tokens, keep, { alone = (work) => work(), stored } = {}) {
+    this.alone = alone;
+    this.stored = stored;
     this.url = url.replace(/\/$/, "");
     this.tokens = tokens;
     this.keep = keep;
@@ -92,7 +100,7 @@ export class Session {
   async accessToken(bad) {
     const { accessToken, expiresAt } = this.tokens;
     if (accessToken !== bad && expiresAt - Date.now() > EARLY_MS) return accessToken;
-    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+    this.#refreshing ??= this.alone(() => this.#refresh(bad)).finally(() => (this.#refreshing = null));
     try {
       await this.#refreshing;
     } catch (e) {
@@ -101,7 +109,14 @@ export class Session {
     return this.tokens.accessToken;
   }
 
-  async #refresh() {
+  /** @param {string} [bad] */
+  async #refresh(bad) {
+    if (this.stored) {
+      const kept = await this.stored();
+      if (!kept) throw new SignedOut("another page has signed out");
+      this.tokens = kept;
+      if (kept.accessToken !== bad && kept.expiresAt - Date.now() > EARLY_MS) return; // another page has renewed it
+    }
     let answer;
     try {
       answer = await request("POST", `${this.url}/api/token/refresh`, { refreshToken: this.tokens.refreshToken });

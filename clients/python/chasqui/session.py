@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
@@ -111,10 +112,13 @@ async def sign_in(url: str, phone_number: str, name: str | None = None, code: Ca
 
 
 class Session:
-    """`keep(tokens)` is called with each new pair before it is used: store it. A refresh token works once."""
+    """`keep(tokens)` is called with each new pair before it is used: store it. A refresh token works once, so processes that share a
+    device have to refresh one at a time, and to look first what another one has stored: `alone()` gives what `async with` does that
+    with, `stored()` the pair that is kept now, or None when the device was signed out."""
 
-    def __init__(self, url: str, tokens: Tokens, keep: Callable[[Tokens], None] | None = None):
-        self.url, self.tokens = url.rstrip("/"), tokens
+    def __init__(self, url: str, tokens: Tokens, keep: Callable[[Tokens], None] | None = None,
+                 alone: Callable[[], AbstractAsyncContextManager] = nullcontext, stored: Callable[[], Tokens | None] | None = None):
+        self.url, self.tokens, self.alone, self.stored = url.rstrip("/"), tokens, alone, stored
         self.kept = lambda: keep(self.tokens) if keep else None
         self._refreshing: asyncio.Task | None = None
 
@@ -128,7 +132,7 @@ class Session:
         if tokens.access != bad and tokens.expires_at_ms / 1000 - time.time() > EARLY_S:
             return tokens.access
         if not self._refreshing or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing = asyncio.create_task(self._refresh(bad))
         try:
             await asyncio.shield(self._refreshing)
         except ApiError:
@@ -136,7 +140,18 @@ class Session:
                 raise  # else the old one still works: the next caller tries again
         return self.tokens.access
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, bad: str | None) -> None:
+        async with self.alone():
+            await self._refresh_alone(bad)
+
+    async def _refresh_alone(self, bad: str | None) -> None:
+        if self.stored:
+            kept = self.stored()
+            if not kept:
+                raise SignedOut("another process has signed out")
+            self.tokens = kept
+            if kept.access != bad and kept.expires_at_ms / 1000 - time.time() > EARLY_S:
+                return  # another process has renewed it
         try:
             answer = await request("POST", self.url + "/api/token/refresh", {"refreshToken": self.tokens.refresh})
         except ApiError as refusal:
