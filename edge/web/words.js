@@ -25,6 +25,7 @@ const CODES = {
   too_many_pins: "You pinned as many chats as you can. Unpin one first.",
   too_many_stars: "You starred as many messages as you can. Take a star back first.",
   too_many_members: "A group cannot have so many members.",
+  too_many_returns: "This person came into the group as often as one can. Make another group.",
   too_many_uses: "As many people as may have joined by that link. Make another one, or add them by number.",
   too_many_invites: "The group has as many links as it can. Revoke one first.",
   too_many_requests: "Too many ask to be let in at the moment. Try again later.",

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { COMINGS_SHIFT = 32 };
+
 void groups_init(struct groups *groups)
 {
     idmap_init(&groups->by_id, GROUPS_MAX);
@@ -174,6 +176,43 @@ bool group_left_often(const struct group *group, struct cq_id user, int64_t seq)
         n += group->stays[i].left_seq && group->stays[i].left_seq < seq &&
              id_eq(group->stays[i].user_id, user);
     return n >= GROUP_RETURNS_MAX;
+}
+
+/* Of each user: how often he came, and which stay of his was the last. */
+static bool count_comings(const struct group *group, int64_t seq, struct idmap *ret)
+{
+    bool good = true;
+
+    for (size_t i = 0; good && i < group->stays_n; i++) {
+        const struct member_interval *stay = &group->stays[i];
+        const uint64_t *known = idmap_get(ret, stay->user_id);
+        uint64_t came = known ? *known >> COMINGS_SHIFT : 0;
+
+        if (stay->joined_seq >= seq)
+            continue;
+        came += !known || group->stays[*known & UINT32_MAX].left_seq != stay->joined_seq;
+        good = idmap_put(ret, stay->user_id, came << COMINGS_SHIFT | i);
+    }
+    return good;
+}
+
+enum cq_status group_came_often(const struct group *group, const struct member_change *changes,
+                                size_t n, int64_t seq, bool *ret)
+{
+    struct idmap comings;
+    bool good;
+
+    idmap_init(&comings, group->stays_n);
+    good = count_comings(group, seq, &comings);
+    *ret = false;
+    for (size_t i = 0; good && i < n; i++) {
+        const uint64_t *known = idmap_get(&comings, changes[i].user_id);
+
+        *ret = *ret || (changes[i].change == MEMBER_CHANGE_KIND_ADD && known &&
+                        *known >> COMINGS_SHIFT >= GROUP_COMES_MAX);
+    }
+    idmap_release(&comings);
+    return good ? CQ_OK : CQ_FATAL;
 }
 
 size_t group_count(const struct group *group, int64_t seq)

@@ -19,6 +19,8 @@ enum {
     GROUPS_MAX = 4 * 1024 * 1024,        /* in one partition */
     GROUP_STAYS_MAX = 4096, /* stays kept; beyond it the oldest ended ones are dropped */
     GROUP_RETURNS_MAX = 8,  /* of a user, as often as he left, by links that ask nobody */
+    GROUP_COMES_MAX =
+        64, /* of a user, whoever lets him in, by the stays kept: the view walks his stays */
 };
 
 /* What is kept of a chat: of a group, or of a direct chat that has, or had, a timer. */
@@ -75,6 +77,12 @@ size_t group_count(const struct group *group, int64_t seq);
 /** Whether so many stays of `user` ended before `seq`, of those kept, that somebody has to let him in. A change of role ends
  * one, too. */
 bool group_left_often(const struct group *group, struct cq_id user, int64_t seq);
+
+/** Whether somebody whom `changes` add had come GROUP_COMES_MAX times before `seq`, by the stays that are kept. A change of
+ * role is no coming. CQ_FATAL without memory. */
+CQ_MUST_CHECK enum cq_status group_came_often(const struct group *group,
+                                              const struct member_change *changes, size_t n,
+                                              int64_t seq, bool *ret);
 
 /** Whether a stay of `user` has the message at `seq`, whatever became of it since. */
 bool group_saw(const struct group *group, struct cq_id user, int64_t seq);

@@ -256,7 +256,9 @@ static enum cq_status rule_invite_used(struct chat_step *step)
 {
     const struct chat_action *action = step->action;
     struct group *group = groups_find(&step->state->groups, action->chat_id);
+    const struct member_change change = { action->user_id, MEMBER_CHANGE_KIND_ADD };
     struct invite_kept *invite;
+    bool often = false;
 
     if (group && (group_stay(group, action->user_id, step->seq) ||
                   request_find(group, action->user_id, step->seq, step->log_ms)))
@@ -270,6 +272,10 @@ static enum cq_status rule_invite_used(struct chat_step *step)
                    : NULL;
     if (!invite)
         return chat_reject(step, action->chat_id, "not_found");
+    if (group_came_often(group, &change, 1, step->seq, &often) != CQ_OK)
+        return CQ_FATAL;
+    if (often)
+        return chat_reject(step, action->chat_id, "too_many_returns");
     if (invite->approval || group_was_removed(group, action->user_id, step->seq) ||
         group_left_often(group, action->user_id, step->seq))
         return ask_in(step, group, invite);
@@ -293,6 +299,7 @@ static enum cq_status grant(struct chat_step *step, struct group *group,
     struct invite_kept *invite = invite_find(group, request->invite_id, step->seq);
     struct invite_kept by;
     struct idmap named;
+    bool often = false;
     enum cq_status st;
 
     if (!change)
@@ -305,6 +312,9 @@ static enum cq_status grant(struct chat_step *step, struct group *group,
     if (group_count(group, step->seq) >= LIMIT_GROUP_MEMBERS)
         return chat_reject(step, chat, "too_many_members");
     *change = (struct member_change){ request->user_id, MEMBER_CHANGE_KIND_ADD };
+    st = group_came_often(group, change, 1, step->seq, &often);
+    if (st != CQ_OK || often)
+        return st != CQ_OK ? st : chat_reject(step, chat, "too_many_returns");
     idmap_init(&named, 1);
     st = idmap_put(&named, request->user_id, MEMBER_CHANGE_KIND_ADD) ? CQ_OK : CQ_FATAL;
     if (st == CQ_OK)

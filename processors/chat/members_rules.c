@@ -384,6 +384,7 @@ static enum cq_status change_members(struct chat_step *step, struct group *group
     const char *code;
     struct member_change *changes;
     size_t n, added = 0;
+    bool often = false;
     enum cq_status st = refuse_changes(step, group, roster, actor, named, &code);
 
     if (st != CQ_OK || code)
@@ -395,6 +396,10 @@ static enum cq_status change_members(struct chat_step *step, struct group *group
         added += changes[i].change == MEMBER_CHANGE_KIND_ADD;
     if (group_count(group, step->seq) + added > LIMIT_GROUP_MEMBERS)
         return chat_reject(step, action->chat_id, "too_many_members");
+    if (added && group_came_often(group, changes, n, step->seq, &often) != CQ_OK)
+        return CQ_FATAL;
+    if (often)
+        return chat_reject(step, action->chat_id, "too_many_returns");
     requests_end_added(group, named, step->seq);
     st = group_note_removals(group, action->user_id, changes, n, named, step->seq);
     return st == CQ_OK ? chat_accept_changes(step, group, changes, n, NULL) : st;

@@ -4,7 +4,8 @@ import asyncio
 import uuid
 
 from client import MARK, scenario
-from look import paused, rows, view_is_level
+from look import partition_of, paused, rows, view_is_level
+from stack import encode
 
 
 def told_apart(reply) -> dict:
@@ -12,6 +13,18 @@ def told_apart(reply) -> dict:
     e = dict(reply.body["error"])
     assert e.pop("requestId")
     return {"status": reply.status, **e}
+
+
+def to_and_fro(stack, chat: str, by, who, times: int) -> None:
+    """He is added and removed by the log: the door would take seconds."""
+    producer = stack.producer()
+    partition = partition_of(chat, len(producer.list_topics("chat.actions", timeout=20).topics["chat.actions"].partitions))
+    for i in range(2 * times):
+        change = {"userId": uuid.UUID(who.user_id), "change": "REMOVE" if i % 2 else "ADD"}
+        producer.produce("chat.actions", encode("ChatAction", {
+            "chatId": uuid.UUID(chat), "userId": uuid.UUID(by.user_id), "deviceId": uuid.UUID(by.device_id), "clientId": f"fro-{i}", "atMs": 0, "peer": None,
+            "action": ("chasqui.MembersChanged", {"changes": [change]})}), key=chat, partition=partition)
+    assert producer.flush(20) == 0
 
 
 @scenario()
@@ -217,3 +230,23 @@ async def test_a_change_is_done_though_the_view_has_it_and_a_later_one_at_once(s
                   (bob, "PATCH", path, {"name": "second"}), (bob, "PUT", f"{path}/timer", {"seconds": 604800}))
     shown = (await alice.rest.get(path, expect=200)).body["chat"]
     assert (shown["name"], shown["timer"], {m["userId"] for m in shown["members"]}) == ("second", 604800, {d.user_id for d in (alice, bob, carol)})
+
+
+@scenario()
+async def test_somebody_comes_into_a_group_so_often(stack, net):
+    """64 times, whoever lets him in; a group that he did not come into takes him all the same."""
+    alice, bob, carol = await net.people("alice", "bob", "carol")
+    chat, other = await net.group(alice, bob), await net.group(alice, carol)
+    invite = (await alice.rest.post(f"/api/chats/{chat}/invites", {}, expect=201)).body["invite"]
+    await asyncio.to_thread(to_and_fro, stack, chat, alice, carol, 63)
+    await alice.wait(lambda: sum(f["chatId"] == chat for f in alice.member_log) >= 1 + 126, 30, "him to come and go")
+    await view_is_level(stack)
+    await alice.rest.post(f"/api/chats/{chat}/members", {"add": [carol.user_id]}, expect=200)
+    await alice.rest.call("PUT", f"/api/chats/{chat}/members/{carol.user_id}", {"role": "admin"}, expect=200)
+    await alice.rest.post(f"/api/chats/{chat}/members", {"add": [carol.user_id]}, expect=200)  # is there
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/members/{carol.user_id}", expect=200)
+    for device, path, body in ((alice, f"/api/chats/{chat}/members", {"add": [carol.user_id]}), (carol, f"/api/invites/{chat}/{invite['secret']}", {})):
+        r = await device.rest.post(path, body)
+        assert (r.status, r.code) == (409, "too_many_returns")
+    assert len(await rows(stack, "SELECT 1 FROM view.members WHERE chat_id = %s AND user_id = %s", chat, carol.user_id)) == 64
+    await alice.rest.post(f"/api/chats/{other}/members", {"add": [bob.user_id]}, expect=200)

@@ -374,6 +374,33 @@ TEST(who_comes_and_goes_is_known)
     groups_release(&groups);
 }
 
+TEST(who_came_often_comes_no_more)
+{
+    struct member_change adds[] = { { user_of(2), MEMBER_CHANGE_KIND_ADD },
+                                    { user_of(1), MEMBER_CHANGE_KIND_ADD } };
+    struct groups groups;
+    struct group *group;
+    bool often = true;
+    int64_t seq = 1;
+
+    groups_init(&groups);
+    group = groups_add(&groups, user_of(99));
+    for (int i = 0; i < GROUP_COMES_MAX; i++, seq += 4) {
+        CHECK_EQ(group_came_often(group, adds, 2, seq, &often), CQ_OK);
+        CHECK(!often);
+        CHECK_EQ(group_join(group, user_of(1), MEMBER_ROLE_MEMBER, seq), CQ_OK);
+        change_one(group, user_of(1), MEMBER_CHANGE_KIND_PROMOTE, seq + 1); /* is no coming */
+        change_one(group, user_of(1), MEMBER_CHANGE_KIND_REMOVE, seq + 2);
+    }
+    CHECK_EQ(group_came_often(group, adds, 2, seq, &often), CQ_OK);
+    CHECK(often);
+    CHECK_EQ(group_came_often(group, adds, 1, seq, &often), CQ_OK);
+    CHECK(!often);
+    CHECK_EQ(group_came_often(group, adds, 2, seq - 4, &often), CQ_OK); /* as it was then */
+    CHECK(!often);
+    groups_release(&groups);
+}
+
 static struct cq_id many_of(int n)
 {
     struct cq_id id = user_of(n % 100);

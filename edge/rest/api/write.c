@@ -56,6 +56,9 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
             "the group has %d links, as many as it may: revoke one, or answer who asks by "
             "one; or you made many lately: use one of them",
             LIMIT_INVITES);
+    if (span_eq_str(code, "too_many_returns"))
+        return call_error(call, 409, "too_many_returns",
+                          "the user came into this group as often as one may: make another group");
     if (span_eq_str(code, "too_large") || span_eq_str(code, "too_many_members"))
         return call_error(call, 413, "too_large",
                           "too large, or too many members: /api/config has the limits");
