@@ -77,6 +77,7 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
     direct = await net.direct(phone, bob)
     away = await net.direct(phone, carl)
     group, other = await net.group(phone, bob, carl, name="owned"), await net.group(bob, phone, name="joined")
+    await phone.rest.call("PUT", f"/api/chats/{group}/members/{carl.user_id}", {"role": "admin"}, expect=200)
     out = await phone.told(f"{MARK} from anna", direct)
     await bob.sees(out.content)
     await phone.told(f"{MARK} to carl", away)
@@ -126,8 +127,7 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
         chat = (await bob.rest.get(f"/api/chats/{direct}", expect=200)).body["chat"]
         assert (chat["name"], chat["peer"], chat["deleted"], chat["lastMessage"]["content"]) == ("", phone.user_id, True, out.content)
         members = (await bob.rest.get(f"/api/chats/{group}", expect=200)).body["chat"]["members"]
-        roles = {m["userId"]: m["role"] for m in members}
-        assert phone.user_id not in roles and sorted(roles.values()) == ["member", "owner"]
+        assert {(m["name"], m["role"]) for m in members} == {("bob", "member"), ("carl", "owner")}  # an admin inherits before a member
         assert phone.user_id not in [m["userId"] for m in (await carl.rest.get(f"/api/chats/{group}", expect=200)).body["chat"]["members"]]
         assert not await rows(stack, "SELECT 1 FROM view.chat_marks WHERE user_id = %s", phone.user_id)
         assert await rows(stack, "SELECT removed_at IS NULL AS live FROM view.devices WHERE user_id = %s", phone.user_id) == [{"live": False}] * 2
@@ -187,6 +187,50 @@ async def test_a_deletion_goes_on_after_whoever_did_it_died(stack, net):
     await phone.wait(lambda: (4401, "revoked") in phone.closes, 20, "the socket to be closed")
     await phone.stop()
     assert (await seen(bob, phone.user_id))["deleted"]
+
+
+@scenario(120)
+async def test_a_copy_of_before_a_deletion_does_not_undo_it(stack, net):
+    """The rows of the account come back, as by a restore: it ends again when edge-rest starts, and its devices with it."""
+    anna, phone = await net.user("anna")
+    await phone.rest.get("/api/me", expect=200)
+    kept = {table: await rows(stack, f"SELECT * FROM auth.{table} WHERE user_id = %s", phone.user_id) for table in ("accounts", "devices")}
+    await delete(phone, anna.phone)
+    await rows_when(stack, IS_DELETED, phone.user_id)
+    ((ended,),) = [r.values() for r in await rows(stack, "SELECT deleted_at FROM auth.accounts WHERE user_id = %s", phone.user_id)]
+    edges = by_role(stack, "edge-rest")
+    for p in edges:
+        await asyncio.to_thread(p.kill9)
+    with stack.db() as db:
+        for row in kept["accounts"]:
+            db.execute("UPDATE auth.accounts SET phone_number = %s, deleted_at = NULL, look_at = NULL WHERE user_id = %s", (row["phone_number"], row["user_id"]))
+        for row in kept["devices"]:
+            db.execute("UPDATE auth.devices SET revoked_at = NULL WHERE device_id = %s", (row["device_id"],))
+    for p in edges:
+        await started(p)
+    await rows_when(stack, "SELECT 1 FROM auth.accounts WHERE user_id = %s AND deleted_at = %s AND phone_number IS NULL", phone.user_id, ended)
+    assert not await rows(stack, "SELECT 1 FROM auth.devices WHERE user_id = %s AND revoked_at IS NULL", phone.user_id)
+    await is_ended(net, phone.tokens)
+    assert (await sign_in(net.rest, anna.phone)).user_id != phone.user_id
+
+
+@scenario(120)
+async def test_a_log_in_beside_a_deletion(stack, net):
+    """Whoever logs in at the same moment has a device of the account, which ends with it, or a new account."""
+    for i in range(6):
+        anna, phone = await net.user(f"anna {i}")
+        deletion = await a_code(phone.rest, anna.phone)
+        code = await a_code(net.rest, anna.phone)
+        gone, there = await asyncio.gather(phone.rest.call("DELETE", "/api/me", deletion), net.rest.post("/api/verify", {**code, "platform": "web"}))
+        assert gone.status == 200 and there.status in (200, 401), (gone.status, there.status)
+        if there.status == 200:
+            is_old = there.body["userId"] == phone.user_id
+            assert (await net.rest.call("GET", "/api/me", token=there.body["accessToken"])).status == (401 if is_old else 200)
+            assert (await net.rest.post("/api/token/refresh", {"refreshToken": there.body["refreshToken"]})).status == (401 if is_old else 200)
+        holder = await rows(stack, "SELECT user_id FROM auth.accounts WHERE phone_number = %s AND deleted_at IS NULL", anna.phone)
+        assert phone.user_id not in [str(r["user_id"]) for r in holder]
+        live = await rows(stack, "SELECT 1 FROM auth.devices WHERE user_id = %s AND revoked_at IS NULL", phone.user_id)
+        assert not live, "a device outlived its account"
 
 
 @scenario(240)

@@ -237,3 +237,42 @@ async def test_t51_a_link_tells_nobody_anything(stack, net):
                 assert (r.status, r.body["error"]["code"]) == (429, "rate_limited")
             await guesser.get(f"/api/invites/{chat}/{holds['secret']}", expect=200)
             assert (await join(guesser, chat, holds)).status == 200
+
+
+FAKE_CHATS = """
+    WITH c AS (SELECT gen_random_uuid() AS id FROM generate_series(1, %(n)s)),
+    chats AS (INSERT INTO view.chats (part, chat_id, kind, name, created_at, created_by, changed_seq)
+        SELECT view.part_of(id), id, 1, 'made up', 0, %(by)s, 1 FROM c)"""
+FAKE_STAYS = FAKE_CHATS + "INSERT INTO view.members (part, chat_id, user_id, joined_seq, role) SELECT view.part_of(id), id, %(who)s, 1, 0 FROM c"
+FAKE_REQUESTS = FAKE_CHATS + """INSERT INTO view.requests (part, chat_id, user_id, invite_id, invited_by, seq, at_ms, expires_at, ended_seq)
+    SELECT view.part_of(id), id, %(who)s, gen_random_uuid(), %(by)s, 1, 0, 253402300799999, 0 FROM c"""
+
+
+@scenario(120)
+async def test_how_many_groups_one_joins_or_asks(stack, net):
+    """1,000 groups by links, and 20 requests: one less is let in. The others are rows of the view alone."""
+    alice, bob, carol = await net.people("alice", "bob", "carol")
+    first, last = await net.group(alice), await net.group(alice)
+    open_, guarded = [await invited(alice, chat) for chat in (first, last)], [await invited(alice, chat, approval=True) for chat in (first, last)]
+
+    def fake(statement, who, n):
+        with stack.db() as db:
+            db.execute(statement, {"n": n, "who": who.user_id, "by": alice.user_id})
+
+    try:
+        fake(FAKE_STAYS, bob, 999)
+        assert (await join(bob, first, open_[0])).status == 200
+        r = await join(bob, last, open_[1])
+        assert (r.status, r.code) == (409, "too_many_groups")
+        fake(FAKE_REQUESTS, carol, 19)
+        assert (await join(carol, first, guarded[0])).status == 202
+        r = await join(carol, last, guarded[1])
+        assert (r.status, r.code) == (409, "too_many_requests")
+        # taken back, there is room
+        await carol.rest.call("DELETE", f"/api/chats/{first}/requests/{carol.user_id}", expect=200)
+        assert (await join(carol, last, guarded[1])).status == 202
+    finally:
+        with stack.db() as db:
+            made_up = "(SELECT chat_id FROM view.chats WHERE created_by = %s AND name = 'made up')"
+            for table in ("members", "requests", "chats"):
+                db.execute(f"DELETE FROM view.{table} WHERE chat_id IN {made_up}", (alice.user_id,))
