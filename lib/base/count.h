@@ -99,7 +99,9 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
     X(FILES_REFUSED, COUNTER, "files_refused_total", ROLE_EDGE_REST,                               \
       "Uploads that were not what they were said to be")                                           \
     X(FILES_SWEPT, COUNTER, "files_swept_total", ROLE_MEDIA,                                       \
-      "Uploads that nobody finished, taken away")                                                  \
+      "Uploads that nobody finished, and objects of files that are gone, taken away")              \
+    X(FILES_UNSHOWN, COUNTER, "files_unshown_total", ROLE_MEDIA,                                   \
+      "Complete files that nothing showed, taken away")                                            \
     X(FILES_SETTLED, COUNTER, "files_settled_total", ROLE_MEDIA,                                   \
       "Stored files that nobody had brought into the log, until this role did or gave them up")    \
     X(LOOK_FAULTS, COUNTER, "look_faults_total", ROLE_MEDIA,                                       \

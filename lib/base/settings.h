@@ -160,6 +160,8 @@ enum role_bit {
     X(MEDIA_PENDING_HOURS, INT, "24", 1, 8760, 0, ROLE_MEDIA,                                      \
       "Hours without a byte after which an unfinished upload is swept; seven times as many in "    \
       "all")                                                                                       \
+    X(MEDIA_UNSHOWN_HOURS, INT, "24", 0, 8760, 0, ROLE_MEDIA,                                      \
+      "Hours after which a complete file that nothing shows is taken away; 0: it stays")           \
     X(MEDIA_PIXELS_MAX, INT, "100", 1, 1000, 0, ROLE_MEDIA,                                        \
       "Millions of pixels above which no thumbnail is made")                                       \
     X(MEDIA_LOOKERS, INT, "2", 1, 16, 0, ROLE_MEDIA,                                               \

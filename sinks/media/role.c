@@ -437,6 +437,8 @@ static enum cq_status open_parts(struct media_role *role)
                                       .store = store_conf(),
                                       .pending_ms =
                                           setting_int(SET_MEDIA_PENDING_HOURS) * 3600 * 1000,
+                                      .unshown_ms =
+                                          setting_int(SET_MEDIA_UNSHOWN_HOURS) * 3600 * 1000,
                                       .told = on_settled };
     enum cq_status st;
 

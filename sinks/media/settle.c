@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/media/settle.h"
 
-#include "ingest/ingest.h"
 #include "lib/base/clock.h"
 #include "lib/base/count.h"
+#include "lib/bus/bus.h"
 #include "schemas/names.h"
 #include "schemas/topics.h"
+#include "sinks/media/submit.h"
 
 #include <stdio.h>
 
-enum { ACK_MS = 35 * 1000, VIEW_MS = 20 * 1000, LOOK_MS = 50, PARAMS_BYTES = 256 };
-
-enum ack_state { ACK_AWAITED, ACK_STORED, ACK_UNKNOWN };
+enum { VIEW_MS = 20 * 1000, LOOK_MS = 50, PARAMS_BYTES = 256 };
 
 struct settle {
     const struct settle_conf *conf;
-    struct ingest *ingest; /* owned */
-    struct reader *reader; /* owned */
-    uint64_t submit;       /* the one whose report is awaited */
-    enum ack_state ack;    /* on_report() writes */
-    int32_t partition;
+    struct submitter *submitter; /* owned */
+    struct reader *reader;       /* owned */
+    int32_t partition;           /* of what was submitted last */
     int64_t offset;
 };
 
@@ -84,18 +81,6 @@ static enum cq_status run_id_ms(struct settle *settle, const char *sql, struct c
 
 /* ---- into the log --------------------------------------------------------------------- */
 
-static void on_report(void *arg, uint64_t opaque, int32_t partition, int64_t offset,
-                      enum cq_status st)
-{
-    struct settle *settle = arg;
-
-    if (opaque != settle->submit)
-        return;
-    settle->ack = st == CQ_OK ? ACK_STORED : ACK_UNKNOWN;
-    settle->partition = partition;
-    settle->offset = offset;
-}
-
 static struct chat_action action_of(const struct pg_result *rows, struct cq_span client_id)
 {
     struct cq_span none = span_of("", 0);
@@ -123,21 +108,13 @@ static enum cq_status submit(struct settle *settle, const struct pg_result *row)
 {
     struct cq_id_text client_id = id_text(pg_uuid(row, 0, 0));
     struct chat_action action = action_of(row, span_str(client_id.s));
-    int64_t until_ms = clock_mono_ms() + ACK_MS;
-    const char *field = "";
-    enum cq_status st;
+    enum cq_status st =
+        submitter_send(settle->submitter, &action, &settle->partition, &settle->offset);
 
-    settle->ack = ACK_AWAITED;
-    st = ingest_chat(settle->ingest, &action, ++settle->submit, &field);
-    if (st == CQ_POISON) {
-        settle->conf->told(pg_uuid(row, 0, 0), SETTLED_UNFIT);
-        return CQ_AGAIN;
-    }
-    while (st == CQ_OK && settle->ack == ACK_AWAITED && clock_mono_ms() < until_ms) {
-        ingest_serve(settle->ingest);
-        clock_sleep_ms(LOOK_MS);
-    }
-    return st == CQ_OK && settle->ack != ACK_STORED ? CQ_AGAIN : st;
+    if (st != CQ_POISON)
+        return st;
+    settle->conf->told(pg_uuid(row, 0, 0), SETTLED_UNFIT);
+    return CQ_AGAIN;
 }
 
 /* What became of the one that was just submitted; both false: the view does not say it yet. */
@@ -312,12 +289,8 @@ static enum cq_status ask_due(struct settle *settle, bool *ret)
 
 static enum cq_status connect_log(struct settle *settle)
 {
-    struct ingest_conf conf = { .brokers = settle->conf->brokers,
-                                .client_id = "chasqui-media-settle",
-                                .partitions = settle->conf->partitions,
-                                .ack = on_report,
-                                .arg = settle };
-    enum cq_status st = ingest_new(&conf, &settle->ingest);
+    enum cq_status st = submitter_new(settle->conf->brokers, "chasqui-media-settle",
+                                      settle->conf->partitions, &settle->submitter);
 
     return st == CQ_OK ? reader_new(settle->conf->brokers, &settle->reader) : st;
 }
@@ -336,7 +309,7 @@ enum cq_status settle_all(const struct settle_conf *conf)
         st = settle_one(&settle, &more);
     for (more = due; st == CQ_OK && more && !conf->stop(conf->arg);)
         st = take_away_one(&settle, &more);
-    ingest_free(settle.ingest);
+    submitter_free(settle.submitter);
     reader_free(settle.reader);
     return st;
 }

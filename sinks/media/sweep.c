@@ -6,6 +6,7 @@
 #include "lib/base/log.h"
 #include "lib/pg/pg.h"
 #include "sinks/media/remove.h"
+#include "sinks/media/unshown.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -149,6 +150,21 @@ static bool is_stopped(void *arg)
     return atomic_load(&((struct sweep *)arg)->stop);
 }
 
+static void ask_unshown(struct sweep *sweep)
+{
+    const struct unshown_conf unshown = { .brokers = sweep->conf.brokers,
+                                          .partitions = sweep->conf.partitions,
+                                          .db = sweep->db,
+                                          .after_ms = sweep->conf.unshown_ms,
+                                          .stop = is_stopped,
+                                          .arg = sweep };
+
+    if (!unshown.after_ms || is_stopped(sweep) || pg_ready(sweep->db, NULL) != CQ_OK)
+        return;
+    if (unshown_all(&unshown) != CQ_OK)
+        log_debug("not_asked", LOG_S("database", pg_error(sweep->db)));
+}
+
 static void sweep_all(struct sweep *sweep)
 {
     const struct settle_conf settle = { .brokers = sweep->conf.brokers,
@@ -170,6 +186,7 @@ static void sweep_all(struct sweep *sweep)
             break;
     while (!is_stopped(sweep) && sweep_one(sweep, sweep_holds))
         ;
+    ask_unshown(sweep);
     if (!is_stopped(sweep) && pg_ready(sweep->db, NULL) == CQ_OK && settle_all(&settle) != CQ_OK)
         log_debug("not_settled", LOG_S("database", pg_error(sweep->db)),
                   LOG_S("store", store_why(sweep->store)));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sinks/media/sweep.h - the ends of uploads, by a thread of its own: what nobody finished is taken
- * away, what a link may have brought afterwards, too, what its owner took away (remove.h), and what
+ * away, what a link may have brought afterwards, too, what its owner took away (remove.h), or
+ * nothing shows (unshown.h), and what
  * is stored gets into the log (settle.h).
  */
 #pragma once
@@ -26,7 +27,8 @@ struct sweep_conf {
     const char *brokers;
     int32_t partitions;
     struct store_conf store;
-    int64_t pending_ms;                                /* without any activity for so long */
+    int64_t pending_ms; /* without any activity for so long */
+    int64_t unshown_ms; /* a complete file that nothing shows for so long; 0: it stays */
     void (*told)(struct cq_id media, enum settled as); /* on the sweep's thread */
 };
 
