@@ -16,7 +16,7 @@ const MINUTE_MS = 60000;
 const JOIN = /^#join\/([0-9a-f-]{36})\/([\w-]{1,64})$/; // the link of a group
 const LOAD_AGAIN_MS = 30000; // a part that the screen wants by itself
 const SCREENS = { // rarely needed: loaded then
-  invites: () => import("./invites.js"),
+  account: () => import("./account.js"), invites: () => import("./invites.js"),
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
   search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"), select: () => import("./select.js"),
   polls: () => import("./polls.js"), voice: () => import("./voice.js"), cards: () => import("./cards.js"),
@@ -199,7 +199,7 @@ export class Act {
   #changes(m) {
     const { engine } = this;
     const act = this.#safely;
-    const still = !this.chat.blocked;
+    const still = !this.chat.blocked && !this.chat.deleted;
     const age = Date.now() - m.sentAt;
     const mine = m.from === this.model.me;
     const leads = this.chat.kind === "group" && this.chat.role !== "member";
@@ -298,7 +298,7 @@ export class Act {
       entries.push({ text: pinnedSeq ? "Unpin" : "Pin to the top", run: act(() => engine.mark(chat, { pinned: !pinnedSeq })) });
       entries.push({ text: archived ? "Take out of the archive" : "Archive", run: act(() => engine.mark(chat, { archived: !archived })) });
     }
-    if (engine.can.has("timers") && !chat.left) entries.push({ text: "Disappearing messages", run: act(() => this.#open("info", "timer")) });
+    if (engine.can.has("timers") && !chat.left && !chat.deleted) entries.push({ text: "Disappearing messages", run: act(() => this.#open("info", "timer")) });
     if (direct && engine.can.has("blocks")) {
       entries.push(chat.blocked ? { text: "Unblock", run: act(() => this.unblock()) } : { text: "Block", className: "plain danger", run: act(() => this.block()) });
     }

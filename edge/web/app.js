@@ -80,12 +80,12 @@ async function signedIn() {
 }
 
 /** Over, by this person or by the server: nothing that was on the screen or in this browser stays. */
-async function signedOut(asked) {
+async function signedOut(asked, why) {
   const userId = act?.engine.model.me;
   act?.end();
   act = null;
   $("home").hidden = true;
-  if (!asked) sessionStorage.setItem(WHY_KEY, "You were signed out. Sign in again to go on.");
+  if (why || !asked) sessionStorage.setItem(WHY_KEY, why ?? "You were signed out. Sign in again to go on.");
   await Store.eraseAll(userId);
   location.replace(location.pathname);
 }

@@ -553,6 +553,7 @@ export class Engine {
     this.looks.show(chat || null);
     if (!chat) return;
     if (chat.kind === "group" || !chat.known) this.#describe(chatId);
+    else if (this.state === "on" && this.namesAsked.delete(chat.peer)) this.wantNames([chat.peer]); // no frame tells that an account ended
     this.reach(chat);
     if (this.model.flagged(chat) && !chat.unread) this.mark(chat, { markedUnread: false }).catch(() => {}); // it stays marked then
   }

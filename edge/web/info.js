@@ -52,7 +52,7 @@ export class Screen {
   #key(chat) {
     const { model } = this;
     const members = chat.members?.map((m) => [m, nameOf(model, m.userId), model.pictures.get(m.userId)]);
-    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, chat.description, chat.picture, chat.rights, chat.requests, this.#about, model.pictures.get(chat.peer), members]);
+    return JSON.stringify([chat.chatId, titleOf(model, chat), chat.role, chat.left, chat.blocked, chat.timer, chat.deleted, chat.description, chat.picture, chat.rights, chat.requests, this.#about, model.pictures.get(chat.peer), members]);
   }
 
   /** Only what changed; `now`: it is about to be opened. */
@@ -71,7 +71,7 @@ export class Screen {
     hide($("info-about"), !direct || !this.#about);
     put($("info-about"), this.#about);
     const timer = document.querySelector('[data-action="timer"]');
-    hide(timer, !can("timers") || chat.left);
+    hide(timer, !can("timers") || chat.left || chat.deleted);
     put($("info-timer"), chat.timer ? timerWords(chat.timer) : TIMERS[0]);
     hide($("rename-form"), direct || !may(chat, "info"));
     hide($("info-picture"), direct || !may(chat, "info") || !can("groupPictures"));

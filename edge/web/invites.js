@@ -11,6 +11,7 @@ const TIMES = { "": "For good", 3600: "1 hour", 86400: "1 day", 604800: "7 days"
 const USES = { "": "Any number", 1: "1 person", 10: "10 people", 100: "100 people" };
 const NO_LINK = "This link does not work any more: its time is over, as many as may have joined by it, or it was revoked. Ask for another one.";
 const LIST_MS = 1000; // the list of who asks, after something about it was told
+const LIST_TRIES = 6; // it may be told before the list has it
 
 const people = (n) => (n === 1 ? "1 member" : `${n} members`);
 
@@ -53,9 +54,17 @@ export class Screen {
     if (!this.#chat || !$("invites").open || this.#key() === this.#shown) return;
     this.#shown = this.#key();
     if (!may(this.#chat, "add")) return $("invites").close();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => $("invites").open && this.#try(() => this.#asking()), LIST_MS);
+    this.#later(LIST_TRIES);
     return undefined;
+  }
+
+  /** The list of who asks, again until it has as many as were told. */
+  #later(tries) {
+    clearTimeout(this.timer);
+    const told = this.#chat.requests;
+    this.timer = setTimeout(() => $("invites").open && this.#try(async () => {
+      if (!(await this.#asking(tries > 1 ? told : null))) this.#later(tries - 1);
+    }), LIST_MS);
   }
 
   /** Try something and say how it went. */
@@ -127,10 +136,12 @@ export class Screen {
     }, "Revoked");
   }
 
-  async #asking() {
+  /** False when they are not as many as were told. */
+  async #asking(told = null) {
     const chat = this.#chat;
     const { requests } = await this.session.insist("GET", this.#path("/requests"), undefined, 3);
-    if (chat !== this.#chat) return;
+    if (chat !== this.#chat) return true;
+    if (told !== null && requests.length !== told) return false;
     this.model.asks(chat, requests.length);
     this.#shown = this.#key();
     this.engine.changed();
@@ -147,6 +158,7 @@ export class Screen {
       row.append(face, about, this.#button("let-in", "Let in", `Let ${words} in`), this.#button("refuse-in", "Refuse", `Refuse ${words}`));
       return row;
     }));
+    return true;
   }
 
   async #answer(button, method) {

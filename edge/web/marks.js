@@ -39,7 +39,7 @@ export const rightOf = (chat, right) => chat.rights?.[right] ?? RIGHTS[right];
 
 /** May this user `send`, change `info`, `add` people? */
 export function may(chat, right) {
-  if (chat.left) return false;
+  if (chat.left || chat.deleted) return false;
   return chat.kind === "direct" || chat.role !== "member" || rightOf(chat, right) === "everyone";
 }
 

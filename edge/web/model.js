@@ -43,6 +43,7 @@ export class Model {
     this.people = new Map(); // userId → name
     this.pictures = new Map(); // userId → mediaId
     this.numbers = new Map(); // userId → phone number by which this user found them
+    this.deleted = new Set(); // users whose accounts are gone
     this.pinnedChats = PINNED_CHATS;
     this.answered = new Map(); // chatId → true: this user asked to be let in, and is not let in
     this.lined = false; // the server has lines about chats
@@ -82,6 +83,7 @@ export class Model {
         all: false, // nothing older is on the server
         lineSeq: 0, lineFrom: 0, lineTo: -1, // the last line about the chat; between which they are held, see lacking()
         except: [], // places of messages that stay at one tick: [{after, before}]
+        deleted: false, // its other user's account is gone
         blocked: false, blockSeq: 0, // by this user; as of this seq
         timer: 0, timerSeq: 0, // seconds that new messages stay; 0: for good
         draft: "", replyTo: null, // what is being written, and what it answers: {id, seq}
@@ -115,8 +117,26 @@ export class Model {
     this.dirty.people.add(userId);
   }
 
-  /** What the server says of a user: {userId, name, picture?}. */
-  met({ userId, name, picture }) {
+  /** His account is gone, and with it what he showed of himself. */
+  #gone(userId) {
+    if (this.deleted.has(userId)) return;
+    this.deleted.add(userId);
+    this.people.delete(userId);
+    this.numbers.delete(userId);
+    this.pictures.delete(userId);
+    this.dirty.people.add(userId);
+    this.news.names = true;
+    for (const chat of this.chats.values()) if (chat.kind === "direct" && chat.peer === userId) this.#ended(chat);
+  }
+
+  #ended(chat) {
+    chat.deleted = true;
+    this.#touch(chat);
+  }
+
+  /** What the server says of a user: {userId, name, picture?, deleted?}. */
+  met({ userId, name, picture, deleted }) {
+    if (deleted) return void this.#gone(userId);
     this.named(userId, name);
     if (picture === undefined || (this.pictures.get(userId) ?? "") === picture) return;
     if (picture) this.pictures.set(userId, picture);
@@ -145,6 +165,10 @@ export class Model {
     if (c.members) chat.members = c.members.map(({ userId, role }) => ({ userId, role }));
     for (const m of c.members ?? []) this.named(m.userId, m.name); // also kept for those who leave
     if (chat.kind === "direct" && chat.peer) this.named(chat.peer, chat.name);
+    if (chat.kind === "direct" && chat.peer && (c.deleted || this.deleted.has(chat.peer))) {
+      this.#gone(chat.peer);
+      this.#ended(chat);
+    }
     const last = this.lastOf(chat);
     if (c.lastMessage && (c.lastMessage.seq >= (chat.last?.seq ?? 0) || last?.gone)) this.#last(chat, c.lastMessage);
     if (chat.kind === "direct") chat.blocked = Boolean(c.blocked);
@@ -446,7 +470,7 @@ export class Model {
     insert(chat.messages, kept);
     this.dirty.messages.set(kept.id, kept);
     this.#touch(chat, kept);
-    if (f.t === "rights") for (const m of chat.messages) if (m.about === "rights" && m.seq > kept.seq) this.news.messages.add(m); // what it changed
+    if (["rights", "began"].includes(kept.about)) for (const m of chat.messages) if (m.about === "rights" && m.seq > kept.seq) this.news.messages.add(m); // what it changed
   }
 
   /** A page of lines about a chat, as it was asked for. */
@@ -456,10 +480,10 @@ export class Model {
     this.dirty.chats.add(chat);
   }
 
-  /** Who may do what before this line; null: not known here. */
+  /** Who might do what before this line, as far as it was set; null: not known here. */
   rightsBefore(m) {
-    const chat = this.chats.get(m.chatId);
-    return (chat && this.shown(chat).messages.findLast((k) => k.about === "rights" && k.seq < m.seq)?.rights) ?? null;
+    const before = this.shown(this.chat(m.chatId)).messages.findLast((k) => ["rights", "began"].includes(k.about) && k.seq < m.seq);
+    return before ? before.rights ?? {} : null;
   }
 
   /** A `chat` frame: a group began or was renamed. */

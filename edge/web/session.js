@@ -57,7 +57,7 @@ async function alone(fn) {
 }
 
 export class Session {
-  /** `onEnd(asked)` is called once when the sign-in is over: signed out, here or in another window (`asked`), or revoked. */
+  /** `onEnd(asked, why)` is called once when the sign-in is over: signed out, here or in another window (`asked`), or revoked. `why`: to be said. */
   constructor(onEnd) {
     this.onEnd = onEnd;
     addEventListener("storage", (e) => {
@@ -65,10 +65,10 @@ export class Session {
     });
   }
 
-  #over(asked) {
+  #over(asked, why) {
     if (this.ended) return;
     this.ended = true;
-    this.onEnd(asked);
+    this.onEnd(asked, why);
   }
 
   get #stored() {
@@ -98,6 +98,19 @@ export class Session {
   start(name, phone) {
     const body = { phoneNumber: phone, refreshToken: localStorage.getItem(BEFORE_KEY) ?? undefined };
     return name ? request("POST", "/api/register", { name, ...body }) : request("POST", "/api/login", body);
+  }
+
+  /** A code to the number of this account, `own`, or to another one. → as start() */
+  codeTo(phone, own) {
+    return request("POST", "/api/login", { phoneNumber: phone, refreshToken: own ? this.#stored?.refreshToken : undefined });
+  }
+
+  /** The account is gone, and what this browser knew of it. */
+  async endAccount(challenge, code) {
+    await this.call("DELETE", "/api/me", { challenge, code });
+    localStorage.removeItem(BEFORE_KEY);
+    localStorage.removeItem(KEY);
+    this.#over(true, "Your account was deleted.");
   }
 
   /** What people call this device. */

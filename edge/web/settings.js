@@ -65,6 +65,8 @@ export class Screen {
   draw() {
     if (!$("settings").open) return;
     const { profile, me } = this.model;
+    put($("my-number"), profile.phoneNumber ?? "");
+    hide($("account-part"), !profile.phoneNumber);
     this.engine.media.setFace(this.face, me, profile.name || profile.phoneNumber || "", profile.picture);
     hide(document.querySelector('[data-action="no-picture"]'), !profile.picture);
     for (const what of Object.keys(ABOUT)) {
@@ -202,6 +204,8 @@ export class Screen {
   }
 
   actions = {
+    "change-number": async () => (await this.act.screen("account")).number(),
+    "delete-account": async () => (await this.act.screen("account")).end(),
     "choose-picture": () => $("picture-file").click(),
     "no-picture": () => this.#try(() => this.engine.profile({ picture: "" })).then(() => this.draw()),
     "unblock-user": (b) => this.#unblock(b),

@@ -63,6 +63,7 @@ export class Store {
       asked(tx.objectStore("people").getAll(undefined, KEPT_PEOPLE)),
     ]);
     for (const p of people) {
+      if (p.deleted) model.deleted.add(p.userId);
       if (p.name) model.people.set(p.userId, p.name);
       if (p.picture) model.pictures.set(p.userId, p.picture);
       if (p.number) model.numbers.set(p.userId, p.number);
@@ -123,7 +124,7 @@ export class Store {
       if (draft || replyTo || unsaved) tx.objectStore("drafts").put({ chatId, text: draft, replyTo, unsaved });
       else tx.objectStore("drafts").delete(chatId);
     }
-    for (const userId of dirty.people) tx.objectStore("people").put({ userId, name: model.people.get(userId), picture: model.pictures.get(userId), number: model.numbers.get(userId) });
+    for (const userId of dirty.people) tx.objectStore("people").put({ userId, name: model.people.get(userId), picture: model.pictures.get(userId), number: model.numbers.get(userId), deleted: model.deleted.has(userId) });
     if (cursor !== undefined) tx.objectStore("about").put(cursor, "cursor");
     for (const d of Object.values(dirty)) d.clear();
     await new Promise((done) => {

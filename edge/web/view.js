@@ -79,9 +79,10 @@ export class View {
     const asking = chat.kind === "group" && may(chat, "add") ? chat.requests : 0;
     hide($("asking"), !asking);
     put($("asking"), asking === 1 ? "1 person asks to join" : `${asking} people ask to join`);
-    const silent = !chat.left && !may(chat, "send");
-    hide($("send-form"), chat.left || chat.blocked || silent);
+    const silent = !chat.left && !chat.deleted && !may(chat, "send");
+    hide($("send-form"), chat.left || chat.blocked || chat.deleted || silent);
     hide($("mic"), !this.engine.can.has("voices"));
+    hide($("deleted-note"), !chat.deleted || chat.blocked);
     hide($("not-allowed"), !silent);
     hide($("not-member"), !chat.left);
     hide($("blocked-note"), !chat.blocked);

@@ -24,6 +24,7 @@ const CODES = {
   too_many_blocks: "You block as many people as you can. Unblock somebody first.",
   too_many_pins: "You pinned as many chats as you can. Unpin one first.",
   too_many_stars: "You starred as many messages as you can. Take a star back first.",
+  number_taken: "An account has that number already. It has to be deleted first.",
   too_many_members: "A group cannot have so many members.",
   too_many_returns: "This person came into the group as often as one can. Make another group.",
   too_many_uses: "As many people as may have joined by that link. Make another one, or add them by number.",
@@ -44,6 +45,7 @@ const KINDS = { image: "📷 Picture", video: "🎬 Video", audio: "🎤 Audio",
 const BESIDE = { poll: "📊 Poll", location: "📍 Location", contact: "👤 Contact", voice: "🎤 Voice message" };
 const FILES = { image: "Pictures", video: "Videos", audio: "Sounds", document: "Files" };
 export const DELETED = "This message was deleted";
+export const DELETED_ACCOUNT = "Deleted account";
 export const GONE = "This message is gone";
 export const TIMERS = { 0: "Off", 86400: "24 hours", 604800: "7 days", 7776000: "90 days" };
 const SHORT_TIMERS = { 86400: "24 h", 604800: "7 d", 7776000: "90 d" };
@@ -97,7 +99,8 @@ export function tooLarge(type, most, size) {
 }
 
 export function nameOf(model, userId) {
-  return userId === model.me ? "You" : model.nameOf(userId) || "Unknown";
+  if (userId === model.me) return "You";
+  return model.deleted.has(userId) ? DELETED_ACCOUNT : model.nameOf(userId) || "Unknown";
 }
 
 /** A name that leaves room for what was said. */
@@ -107,6 +110,7 @@ export function shortNameOf(model, userId) {
 }
 
 export function titleOf(model, chat) {
+  if (chat.kind === "direct" && chat.deleted) return DELETED_ACCOUNT;
   return chat.name || (chat.kind === "direct" ? model.nameOf(chat.peer) || "No name" : "Group");
 }
 
@@ -119,8 +123,9 @@ export function eventWords(model, m) {
   if (m.about === "description") return m.removed ? `${who} removed the description` : `${who} changed the description`;
   if (m.about === "picture") return m.removed ? `${who} removed the group's picture` : `${who} changed the group's picture`;
   if (m.about === "rights") {
-    const changed = Object.entries(changedRights({ rights: model.rightsBefore(m) }, m.rights));
-    return changed.map(([right, whose]) => `${who} let ${whose === "everyone" ? "everyone" : "only admins"} ${RIGHT_WORDS[right]}`).join(". ") || `${who} changed who can do what`;
+    const before = model.rightsBefore(m);
+    const said = Object.entries(before ? changedRights({ rights: before }, m.rights) : m.rights).map(([right, whose]) => `${whose === "everyone" ? "everyone" : "only admins"} ${before ? "" : "can "}${RIGHT_WORDS[right]}`);
+    return before && said.length ? said.map((words) => `${who} let ${words}`).join(". ") : [`${who} changed who can do what`, said.join(", ")].filter(Boolean).join(": ");
   }
   if (m.about === "began") return `${who} started the group “${m.name}”`;
   if (m.about === "renamed") return `${who} renamed the group to “${m.name}”`;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Groups as people live with them: what happened in one, on every device; links by which others join; its picture.
+// Groups as people live with them: what happened in one, on every device; links by which others join; its picture. And accounts: another number,
+// the end of one, and what others see then.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { axe, call, launch, Person, picture, userOf } from "./lib.mjs";
@@ -170,6 +171,70 @@ test("a group has a picture, in the list and above the chat; what is no picture 
   await ana.action("no-group-picture").click();
   await event(cora, "Ana removed the group's picture");
   await shown(cora, "#chat-face").waitFor({ state: "detached" });
+  await ana.page.keyboard.press("Escape");
+});
+
+test("another number, by codes to both; then the account ends, and others see a deleted account and cannot write to it", async () => {
+  const account = async (action) => {
+    await cora.action("main-menu").click();
+    await cora.choose("Settings");
+    await cora.action(action).click();
+  };
+  await call("PUT", `/api/chats/${chatId}/rights`, { send: "everyone" }, token);
+  await event(cora, "Ana changed who can do what: everyone can send messages"); // what was set before she came is not told to her
+  await event(ana, "You let everyone send messages");
+  await cora.say("written by Cora");
+  await ana.sees("written by Cora");
+  await ana.find(cora);
+  await ana.say("hello Cora");
+  await cora.action("back").click();
+  await cora.enter("Ana");
+  await cora.sees("hello Cora");
+  await cora.action("back").click();
+  await account("change-number");
+  await cora.page.fill("#new-number", cora.phone);
+  await cora.page.press("#new-number", "Enter");
+  await cora.page.locator("#account-error", { hasText: "your number already" }).waitFor();
+  await axe(cora, "new-number");
+  const other = cora.phone.replace(/3$/, "9");
+  await cora.page.fill("#new-number", other);
+  await cora.page.press("#new-number", "Enter");
+  await cora.page.locator("#account-dev").waitFor();
+  const code = await cora.page.inputValue("#own-code");
+  await cora.page.fill("#own-code", code === "000000" ? "000001" : "000000");
+  await cora.page.click("#codes-go");
+  await cora.page.locator("#account-error", { hasText: "code is not right" }).waitFor();
+  await cora.page.fill("#own-code", code);
+  await axe(cora, "codes");
+  await cora.page.click("#codes-go");
+  await cora.page.locator("#my-number", { hasText: other }).waitFor();
+  await cora.page.keyboard.press("Escape");
+  await account("delete-account");
+  await cora.answer(false);
+  await cora.page.click('[data-action="delete-account"]');
+  await axe(cora, "delete-ask");
+  await cora.answer(true);
+  await cora.page.locator("#account-dev").waitFor();
+  await axe(cora, "delete-code");
+  await cora.page.click("#codes-go");
+  await cora.page.locator("#sign-in-error", { hasText: "Your account was deleted." }).waitFor();
+  assert.deepEqual(await cora.page.evaluate(async () => [localStorage.length, (await indexedDB.databases()).length]), [0, 0]);
+
+  await ana.enter(GROUP);
+  await event(ana, "Cora left").catch(() => event(ana, "Deleted account left"));
+  await ana.page.locator("#chats .name", { hasText: "Cora" }).click();
+  await ana.page.locator("#chat-name", { hasText: /^Deleted account$/ }).waitFor();
+  await ana.page.locator("#deleted-note").waitFor();
+  assert.ok(await ana.page.locator("#send-form").isHidden());
+  await axe(ana, "deleted-account");
+  await ana.enter(GROUP);
+  await event(ana, "Deleted account left");
+  await ana.page.locator(".message", { hasText: "written by Cora" }).locator(".from", { hasText: "Deleted account" }).waitFor();
+  await laptop.page.reload();
+  await laptop.connected(true);
+  await laptop.page.locator(".message", { hasText: "written by Cora" }).locator(".from", { hasText: "Deleted account" }).waitFor();
+  await ana.action("info").click();
+  await ana.page.locator("#info-count", { hasText: "2 members" }).waitFor();
   await ana.page.keyboard.press("Escape");
 });
 

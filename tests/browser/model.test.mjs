@@ -356,12 +356,12 @@ test("a line of the server and the frame of it say the same; of who came only th
   ];
   model.rules(lines[2]);
   const words = () => chat.messages.map((m) => eventWords(model, m));
-  assert.deepEqual(words(), ["Ana let only admins send messages. Ana let everyone add people"]);
+  assert.deepEqual(words(), ["Ana changed who can do what: only admins can send messages, only admins can edit the group's info, everyone can add people"]);
   fetchLines(model, chat, lines);
   model.describe({ chatId, kind: "group", name: "g", lineSeq: 9 });
   fetchLines(model, chat, lines);
   assert.deepEqual(words(), [
-    "Ana added you", "Ana let only admins send messages", "Ana let everyone add people", "Ana let everyone send messages. Ana let only admins add people",
+    "Ana added you", "Ana changed who can do what: only admins can send messages, only admins can edit the group's info, only admins can add people", "Ana let everyone add people", "Ana let everyone send messages. Ana let only admins add people",
     "<b>Ben</b> joined by a link that you made", "Ana let <b>Ben</b> in", "Ana changed the group's picture", "Ana removed the group's picture",
   ]);
   const other = new Model(ME);
