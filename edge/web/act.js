@@ -16,7 +16,7 @@ const MINUTE_MS = 60000;
 const JOIN = /^#join\/([0-9a-f-]{36})\/([\w-]{1,64})$/; // the link of a group
 const LOAD_AGAIN_MS = 30000; // a part that the screen wants by itself
 const SCREENS = { // rarely needed: loaded then
-  account: () => import("./account.js"), invites: () => import("./invites.js"),
+  account: () => import("./account.js"), shared: () => import("./shared.js"), invites: () => import("./invites.js"),
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
   search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"), select: () => import("./select.js"),
   polls: () => import("./polls.js"), voice: () => import("./voice.js"), cards: () => import("./cards.js"),
@@ -227,6 +227,14 @@ export class Act {
     return entries;
   }
 
+  /** A picture of the open chat that was clicked, among those that are here. */
+  async large(link) {
+    const m = this.#messageOf(link);
+    if (!m) return;
+    const list = this.model.shown(this.chat).messages.filter((k) => k.mediaId && k.type === "image" && !k.gone && !k.deleted);
+    (await this.screen("shared")).large(list.includes(m) ? list : [m], Math.max(0, list.indexOf(m)));
+  }
+
   async #about(what, m) {
     await (await this.screen("message"))[what](m);
   }
@@ -388,6 +396,7 @@ export class Act {
     back: () => this.close(),
     info: () => this.#open("info"),
     invites: () => this.#open("invites"),
+    shared: () => this.#open("shared"),
     block: () => this.block(),
     unblock: () => this.unblock(),
     fold: (b) => b.closest(".message").row.unfold(),
@@ -478,6 +487,12 @@ export class Act {
       if (!now() || !e.target.closest("#chats li")) return;
       e.preventDefault();
       now().listMenu(e.target).catch((error) => now()?.notice(errorWords(error)));
+    });
+    $("messages").addEventListener("click", (e) => {
+      const link = e.target.closest('.media[data-type="image"] a');
+      if (!link || !now() || e.ctrlKey || e.metaKey || e.shiftKey || !$("selecting").hidden) return; // a window of its own, as browsers have it
+      e.preventDefault();
+      now().large(link).catch((error) => now()?.notice(errorWords(error)));
     });
     $("search").addEventListener("input", () => now()?.search());
     $("preview").addEventListener("close", () => now()?.files.forget());

@@ -91,9 +91,24 @@ export class Media {
     if ((e.dataset.picture ?? "") === picture) return;
     mark(e, "data-picture", picture || null);
     e.querySelector("img")?.remove();
+    this.#watch(e, picture);
+  }
+
+  #watch(e, picture) {
     this.#near ??= new IntersectionObserver((seen) => seen.forEach(({ isIntersecting, target }) => isIntersecting && this.#portrait(target)));
     this.#near.unobserve(e);
     if (picture) this.#near.observe(e);
+  }
+
+  /** What the server says of a file: {media, url, thumbnailUrl?}, or null. */
+  about(mediaId) {
+    return this.#about(mediaId);
+  }
+
+  /** `e` gets a small picture of the file once it is in view. */
+  glance(e, mediaId) {
+    e.dataset.picture = mediaId;
+    this.#watch(e, mediaId);
   }
 
   async #portrait(e) {

@@ -87,7 +87,7 @@ test("a change of any file is another version of all, and the index names every 
     const before = pack();
     assert.equal(pack(), before);
     const index = readFileSync(join(folder, "out/index.html"), "utf8");
-    const late = ["account.js", "cards.js", "info.js", "invites.js", "link.js", "menus.js", "message.js", "pins.js", "polls.js", "portrait.js", "qrcode.js", "search.js", "select.js", "settings.js", "upload.js", "voice.js"]; // loaded when they are needed
+    const late = ["account.js", "cards.js", "info.js", "invites.js", "link.js", "menus.js", "message.js", "pins.js", "polls.js", "portrait.js", "qrcode.js", "search.js", "select.js", "settings.js", "shared.js", "upload.js", "voice.js"]; // loaded when they are needed
     for (const name of readdirSync(WEB).filter((f) => /\.(js|css|svg)$/.test(f))) {
       assert.equal(index.includes(`"/v/${before}/${name}"`), !late.includes(name), name);
       assert.ok(existsSync(join(folder, "out/v", before, name)), name);
