@@ -8,6 +8,7 @@ import { List } from "./list.js";
 import { isMuted, may, pollIsOver } from "./marks.js";
 import { Mentions } from "./mention.js";
 import { ApiError } from "./session.js";
+import { PUSH_KEY } from "./store.js";
 import { Thread } from "./thread.js";
 import { errorWords, preview, REACTIONS, titleOf } from "./words.js";
 
@@ -16,7 +17,7 @@ const MINUTE_MS = 60000;
 const JOIN = /^#join\/([0-9a-f-]{36})\/([\w-]{1,64})$/; // the link of a group
 const LOAD_AGAIN_MS = 30000; // a part that the screen wants by itself
 const SCREENS = { // rarely needed: loaded then
-  account: () => import("./account.js"), shared: () => import("./shared.js"), invites: () => import("./invites.js"),
+  account: () => import("./account.js"), notify: () => import("./notify.js"), shared: () => import("./shared.js"), invites: () => import("./invites.js"),
   info: () => import("./info.js"), settings: () => import("./settings.js"), menus: () => import("./menus.js"), pins: () => import("./pins.js"),
   search: () => import("./search.js"), link: () => import("./link.js"), message: () => import("./message.js"), select: () => import("./select.js"),
   polls: () => import("./polls.js"), voice: () => import("./voice.js"), cards: () => import("./cards.js"),
@@ -64,6 +65,7 @@ export class Act {
     this.#fill();
     this.view.later();
     this.drawUploads();
+    if (this.chat && localStorage.getItem(PUSH_KEY)) this.screen("notify").then((screen) => screen.opened(chatId)).catch(() => {}); // it is told at the next push
     if (this.chat && canHover()) $("composer").focus();
     else if (before && !this.chat) requestAnimationFrame(() => this.view.list.item(before)?.focus());
   }
@@ -74,6 +76,11 @@ export class Act {
     history.replaceState(null, "", location.pathname + location.search);
     if (!chatId) throw new ApiError(0, "no_link", "This link is not whole. Copy all of it.", 0);
     await (await this.screen("invites")).join(chatId, secret);
+  }
+
+  /** This browser is notified while the page is closed: the worker speaks to it, and the subscription has to be kept. */
+  async notified() {
+    if (localStorage.getItem(PUSH_KEY)) await (await this.screen("notify")).renew();
   }
 
   open(chatId) {

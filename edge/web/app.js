@@ -71,7 +71,7 @@ async function signedIn() {
   act = new Act(session, engine, new View(engine), files, notice);
   await engine.load();
   act.route();
-  run(() => engine.connect());
+  run(() => engine.connect().then(() => act?.notified()));
   files.resume();
   session.insist("GET", "/api/me").then((me) => {
     engine.model.myself(me);

@@ -70,6 +70,7 @@ export class Engine {
     this.can = new Set(config.capabilities);
     this.limits = config.limits ?? {};
     this.model.lined = this.can.has("lines");
+    this.webPushKey = config.webPushKey ?? "";
     this.model.pinnedChats = this.limits.pins ?? this.model.pinnedChats;
     const here = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     this.socket = new Socket([...new Set([config.wsUrl || here, here])], (bad) => this.session.token(bad), {

@@ -83,6 +83,10 @@ export class Session {
     return this.#stored?.userId ?? null;
   }
 
+  get deviceId() {
+    return this.#stored?.deviceId ?? null;
+  }
+
   #keep(answer) {
     localStorage.setItem(KEY, JSON.stringify({ ...this.#stored, ...answer }));
   }

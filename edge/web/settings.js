@@ -45,6 +45,7 @@ export class Screen {
     hide($("receipts-choice"), !can.has("readReceipts"));
     hide($("blocked"), !can.has("blocks"));
     hide(document.querySelector('[data-action="link-device"]'), !can.has("links"));
+    this.act.screen("notify").then((screen) => screen.show(), () => {}); // without it there is no such choice
     $("settings").showModal();
     $("settings-title").focus();
     this.draw();

@@ -7,6 +7,7 @@ import { cut } from "./rank.js";
 export const KEPT_A_CHAT = 200; // messages; older ones come from the server when asked for
 const KEPT_CHATS = 500;
 const KEPT_PEOPLE = 5000;
+export const PUSH_KEY = "chasqui.push"; // in localStorage: this browser is notified while the page is closed
 const NAME = "chasqui-"; // of a database, and the user's id
 const ERASE_MS = 3000; // another window may be slow to let go
 
@@ -20,6 +21,16 @@ const asked = (request) =>
 function kept(chat) {
   const { messages, ids, all, told, loading, finding, notBefore, pending, draft, replyTo, unsaved, away, ...rest } = chat;
   return rest;
+}
+
+/** No worker of this page is woken any more, and nothing that it showed stays. */
+async function unsubscribed() {
+  localStorage.removeItem(PUSH_KEY);
+  const registration = await navigator.serviceWorker?.getRegistration("/");
+  if (!registration) return;
+  for (const n of await registration.getNotifications()) n.close();
+  await (await registration.pushManager?.getSubscription())?.unsubscribe();
+  await registration.unregister();
 }
 
 export class Store {
@@ -179,6 +190,6 @@ export class Store {
     const names = (await indexedDB.databases?.().catch(() => []))?.map((d) => d.name) ?? [];
     const gone = [...new Set([...names, ...(userId ? [NAME + userId] : [])])].filter((name) => name.startsWith(NAME)).map((name) => asked(indexedDB.deleteDatabase(name)));
     const cached = (await globalThis.caches?.keys().catch(() => []))?.map((name) => caches.delete(name)) ?? [];
-    await Promise.race([Promise.allSettled([...gone, ...cached]), new Promise((done) => setTimeout(done, ERASE_MS))]);
+    await Promise.race([Promise.allSettled([...gone, ...cached, unsubscribed()]), new Promise((done) => setTimeout(done, ERASE_MS))]);
   }
 }

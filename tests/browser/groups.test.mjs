@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Groups as people live with them: what happened in one, on every device; links by which others join; its picture, its files. And accounts: another number,
-// the end of one, and what others see then.
+// the end of one, and what others see then; and what a push shows while the page is closed.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { axe, call, launch, Person, picture, userOf } from "./lib.mjs";
@@ -11,10 +11,34 @@ const ben = new Person("Ben <b>&", `+4915557${run}2`, { viewport: { width: 320, 
 const laptop = new Person("Ben again", ben.phone);
 const cora = new Person("Cora", `+4915557${run}3`, { viewport: { width: 320, height: 640 } });
 const people = [ana, ben, laptop, cora];
+const PUSH_KEY = "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM";
 const GROUP = "Hikers <i>&amp;";
 let browser;
 let chatId;
 let token; // Ana's
+const told = []; // to the server, about pushes
+
+/** A browser that has a push service, and a server with a key for it: neither is here. */
+laptop.prepare = async (context) => {
+  await context.grantPermissions(["notifications"]);
+  await context.route("**/api/config", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), wsUrl: `ws://127.0.0.1:${laptop.ws.port}/ws`, webPushKey: PUSH_KEY } });
+  });
+  await context.route("**/api/devices/*/push", (route) => {
+    told.push([route.request().method(), route.request().postDataJSON()]);
+    return route.fulfill({ json: {} });
+  });
+  await context.addInitScript(() => {
+    let subscription = null;
+    PushManager.prototype.getSubscription = async () => subscription;
+    PushManager.prototype.subscribe = async ({ applicationServerKey, userVisibleOnly }) => (subscription = {
+      options: { applicationServerKey: Uint8Array.from(atob(applicationServerKey.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0)).buffer, userVisibleOnly },
+      toJSON: () => ({ endpoint: "https://push.example/1", expirationTime: null, keys: { p256dh: "p", auth: "a" } }),
+      unsubscribe: async () => Boolean((subscription = null) ?? true),
+    });
+  });
+};
 
 before(async () => {
   browser = await launch();
@@ -273,6 +297,65 @@ test("another number, by codes to both; then the account ends, and others see a 
   await ana.action("info").click();
   await ana.page.locator("#info-count", { hasText: "2 members" }).waitFor();
   await ana.page.keyboard.press("Escape");
+});
+
+test("pushes: subscribed, shown by the worker as they are told, taken back, opened by a click, and over with the sign-in", async () => {
+  const { page, context } = laptop;
+  await laptop.action("main-menu").click();
+  await laptop.choose("Settings");
+  await page.check("#push-on");
+  await page.locator("#push-said", { hasText: "This browser is notified" }).waitFor();
+  assert.deepEqual(told.map(([method, body]) => [method, body.kind, body.subscription, body.privacy, body.mode]),
+    [["PUT", "web", { endpoint: "https://push.example/1", keys: { p256dh: "p", auth: "a" } }, "full", "data"]]);
+  await axe(laptop, "notifications");
+  await page.keyboard.press("Escape");
+
+  const cdp = await context.newCDPSession(page);
+  const origin = new URL(page.url()).origin;
+  const registrationId = await new Promise((done) => {
+    cdp.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations.forEach((r) => r.scopeURL === `${origin}/` && done(r.registrationId)));
+    cdp.send("ServiceWorker.enable");
+  });
+  const push = (data) => cdp.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: typeof data === "string" ? data : JSON.stringify(data) });
+  const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).map((n) => [n.title, n.body, n.tag]));
+  const shows = async (wanted) => {
+    for (let tries = 0; JSON.stringify(await shown()) !== JSON.stringify(wanted); tries++) {
+      assert.ok(tries < 100, `${JSON.stringify(await shown())}, and not ${JSON.stringify(wanted)}`);
+      await page.waitForTimeout(50);
+    }
+  };
+  const message = (seq, body, more) => ({ kind: "message", chatId, messageId: `m${seq}`, seq, badge: 1, title: "Ana <b>", body, ...more });
+  const [worker] = context.serviceWorkers();
+  await worker.evaluate(() => { self.clients.matchAll = async () => []; }); // no window is in front
+  await push("no JSON");
+  await push({ kind: "message", title: "of no chat" });
+  await push(message(5, "five <i>"));
+  await shows([["Ana <b>", "five <i>", chatId]]);
+  await push(message(4, "four, late"));
+  await push({ ...message(3, "edited, and not shown"), kind: "edited" });
+  await push(message(9, "over", { chatId: "other", expiresAt: 1 }));
+  await push(message(6, "six"));
+  await shows([["Ana <b>", "six", chatId]]);
+  await push({ ...message(6, "six, edited"), kind: "edited" });
+  await shows([["Ana <b>", "six, edited", chatId]]);
+  await push({ kind: "deleted", chatId, messageId: "m5", seq: 5 });
+  await push({ kind: "read", chatId, seq: 5, badge: 0 });
+  await push({ kind: "added", chatId: "new", seq: 1, title: "Friends", body: "Ana added you" });
+  await shows([["Ana <b>", "six, edited", chatId], ["Friends", "Ana added you", "new"]]);
+  await push({ kind: "read", chatId: "new", seq: 1, badge: 0 });
+  await shows([["Ana <b>", "six, edited", chatId]]);
+
+  await page.evaluate(() => { location.hash = ""; });
+  await page.waitForSelector("#chat", { state: "hidden" });
+  await worker.evaluate(async () => {
+    delete self.clients.matchAll;
+    const [notification] = await self.registration.getNotifications();
+    self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+  });
+  await page.locator("#chat-name", { hasText: GROUP }).waitFor();
+  await shows([]);
+  await laptop.signOut();
+  assert.equal(await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0);
 });
 
 test("nothing went wrong in any window", () => {

@@ -57,6 +57,8 @@ test("who takes nothing compressed gets it plain; what is not there is not kept"
   const style = /href="(\/v\/[0-9a-f]+\/style\.css)"/.exec(index.body)[1];
   assert.equal(String((await get(style)).body), readFileSync(join(WEB, "style.css"), "utf8"));
   assert.equal((await get("/", { "If-None-Match": index.headers.etag })).status, 304);
+  const worker = await get("/sw.js");
+  assert.deepEqual([worker.status, worker.headers["cache-control"]], [200, "no-cache"]);
   for (const path of ["/v/0000000000000000/app.js", "/v/../app.js", "/app.js"]) {
     const none = await get(path);
     assert.equal(none.status, 404, path);
@@ -87,11 +89,12 @@ test("a change of any file is another version of all, and the index names every 
     const before = pack();
     assert.equal(pack(), before);
     const index = readFileSync(join(folder, "out/index.html"), "utf8");
-    const late = ["account.js", "cards.js", "info.js", "invites.js", "link.js", "menus.js", "message.js", "pins.js", "polls.js", "portrait.js", "qrcode.js", "search.js", "select.js", "settings.js", "shared.js", "upload.js", "voice.js"]; // loaded when they are needed
-    for (const name of readdirSync(WEB).filter((f) => /\.(js|css|svg)$/.test(f))) {
+    const late = ["account.js", "cards.js", "info.js", "invites.js", "link.js", "menus.js", "message.js", "notify.js", "pins.js", "polls.js", "portrait.js", "qrcode.js", "search.js", "select.js", "settings.js", "shared.js", "upload.js", "voice.js"]; // loaded when they are needed
+    for (const name of readdirSync(WEB).filter((f) => /\.(js|css|svg)$/.test(f) && f !== "sw.js")) {
       assert.equal(index.includes(`"/v/${before}/${name}"`), !late.includes(name), name);
       assert.ok(existsSync(join(folder, "out/v", before, name)), name);
     }
+    assert.ok(existsSync(join(folder, "out/sw.js")) && !index.includes("sw.js") && !existsSync(join(folder, "out/v", before, "sw.js")), "a worker is for the whole page");
     appendFileSync(join(folder, "web/util.js"), "// another\n");
     assert.notEqual(pack(), before);
   } finally {
