@@ -385,8 +385,12 @@ export class Engine {
   async #describeOnce(chatId) {
     for (let i = 0; i < NAMES_TRIES && !this.stopped; i++) {
       try {
-        this.model.describe((await this.session.call("GET", `/api/chats/${chatId}`)).chat);
-        return;
+        const { chat } = await this.session.call("GET", `/api/chats/${chatId}`);
+        const told = this.model.chats.get(chatId)?.lineSeq ?? 0; // live; the view may be behind it
+        this.model.describe(chat);
+        if (!(chat.lineSeq < told)) return;
+        this.changed();
+        await sleep(backoff(i, 300, 3000));
       } catch (e) {
         if (![0, 404, 429, 503].includes(e.status)) return;
         await sleep(e.retryAfterMs + backoff(i, 300, 3000));

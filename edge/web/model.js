@@ -172,7 +172,10 @@ export class Model {
     const last = this.lastOf(chat);
     if (c.lastMessage && (c.lastMessage.seq >= (chat.last?.seq ?? 0) || last?.gone)) this.#last(chat, c.lastMessage);
     if (chat.kind === "direct") chat.blocked = Boolean(c.blocked);
-    Object.assign(chat, { timer: c.timer ?? 0, pins: c.pins ?? [], description: c.description ?? "", picture: c.picture ?? "", rights: c.rights ?? null, requests: c.requests ?? 0 });
+    Object.assign(chat, { pins: c.pins ?? [], requests: c.requests ?? 0 });
+    for (const [key, none] of Object.entries({ timer: 0, description: "", picture: "", rights: null })) {
+      if (!(c.lineSeq < chat[`${key}Seq`])) chat[key] = c[key] ?? none; // the view may be behind what was told live
+    }
     chat.lineSeq = Math.max(chat.lineSeq, c.lineSeq ?? 0);
     if (c.lastMessage?.from === this.me) chat.spoke = Math.max(chat.spoke, c.lastMessage.seq);
     if (c.marks) this.marks(chat, c.marks);

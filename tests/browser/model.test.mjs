@@ -364,6 +364,11 @@ test("a line of the server and the frame of it say the same; of who came only th
     "Ana added you", "Ana changed who can do what: only admins can send messages, only admins can edit the group's info, only admins can add people", "Ana let everyone add people", "Ana let everyone send messages. Ana let only admins add people",
     "<b>Ben</b> joined by a link that you made", "Ana let <b>Ben</b> in", "Ana changed the group's picture", "Ana removed the group's picture",
   ]);
+  model.rules({ ...set(12, { send: "admins" }) });
+  model.describe({ chatId, kind: "group", name: "g", lineSeq: 9, rights: { send: "everyone", info: "admins", add: "admins" } });
+  assert.equal(chat.rights.send, "admins", "a view that is behind takes nothing back");
+  model.describe({ chatId, kind: "group", name: "g", lineSeq: 13, rights: { send: "everyone", info: "admins", add: "admins" } });
+  assert.equal(chat.rights.send, "everyone");
   const other = new Model(ME);
   const far = other.describe({ chatId: "far", kind: "group", name: "h", lineSeq: 2 });
   far.all = true;
