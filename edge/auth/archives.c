@@ -30,6 +30,11 @@ static const char sql_latest[] =
     "SELECT " COLUMNS " FROM auth.archives WHERE user_id = $1 AND ends_at > $2 "
     "ORDER BY asked_at DESC LIMIT 1";
 
+/* The sum is made where there is a row alone. */
+static const char sql_due[] =
+    "SELECT (SELECT coalesce(sum(s.size), 0)::int8 FROM auth.archives s WHERE s.ends_at > $1) "
+    "FROM auth.archives WHERE state = 0 AND free_at <= $1 AND ends_at > $1 LIMIT 1";
+
 /* $1 now, $2 the end of the lease, $3 how often it may fail. It counts as failed until it is given back. */
 static const char sql_claim[] =
     "UPDATE auth.archives SET tries = tries + (fails < $3)::int, fails = fails + (fails < $3)::int, "
@@ -188,6 +193,21 @@ enum cq_status archive_latest(struct pg *db, struct cq_id user, int64_t now_ms, 
 }
 
 /* ---- made ----------------------------------------------------------------------------- */
+
+enum cq_status archive_due(struct pg *db, int64_t now_ms, bool *ret_due, int64_t *ret_bytes)
+{
+    cq_auto(pgresult) struct pg_result *rows = NULL;
+    struct pg_params params;
+    enum cq_status st;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_i64(&params, now_ms);
+    st = pg_run_once(db, sql_due, &params, &rows);
+    *ret_due = st == CQ_OK && pg_rows(rows) == 1;
+    if (*ret_due)
+        *ret_bytes = pg_i64(rows, 0, 0);
+    return st;
+}
 
 enum cq_status archive_claim(struct pg *db, int64_t now_ms, struct archive *ret, bool *ret_found)
 {

@@ -52,6 +52,10 @@ CQ_MUST_CHECK enum cq_status archive_latest(struct pg *db, struct cq_id user, in
 
 /* ---- for those who make them ---------------------------------------------------------- */
 
+/** Whether there is an open one on which nobody works. Then `*ret_bytes`: what those that are made take up. */
+CQ_MUST_CHECK enum cq_status archive_due(struct pg *db, int64_t now_ms, bool *ret_due,
+                                         int64_t *ret_bytes);
+
 /** Take an open one on which nobody works: its try is the caller's from here on. One that has failed too often
  * comes out as ARCHIVE_FAILED, and is so for good. */
 CQ_MUST_CHECK enum cq_status archive_claim(struct pg *db, int64_t now_ms, struct archive *ret,

@@ -331,13 +331,14 @@ static void tell_leaver(bool *told)
 
 /* What was logged last about exports. */
 struct told_exports {
-    bool failing;
+    bool failing, waiting;
     int64_t failed;
 };
 
 static void tell_exports(struct told_exports *told)
 {
     bool failing = count_get(COUNT_EXPORTS_FAILING) != 0;
+    bool waiting = count_get(COUNT_EXPORTS_WAIT) != 0;
     int64_t failed = count_get(COUNT_EXPORTS_FAILED);
 
     if (failing && !told->failing)
@@ -348,7 +349,11 @@ static void tell_exports(struct told_exports *told)
     if (failed != told->failed)
         log_error("export_failed", LOG_I("failed", failed),
                   LOG_S("why", "given up after five tries; its user is told so"));
-    *told = (struct told_exports){ failing, failed };
+    if (waiting && !told->waiting)
+        log_warn("exports_wait", LOG_S("setting", "EXPORT_TOTAL_MB"));
+    if (!waiting && told->waiting)
+        log_info("exports_go_on");
+    *told = (struct told_exports){ failing, waiting, failed };
 }
 
 /* What works beside the loop. */
@@ -360,7 +365,8 @@ struct threads {
 
 static enum cq_status start_threads(const struct role_conf *conf, struct threads *threads)
 {
-    const struct archiver_conf archiver = { conf->server.database_url, conf->server.store };
+    const struct archiver_conf archiver = { conf->server.database_url, conf->server.store,
+                                            setting_int(SET_EXPORT_TOTAL_MB) * 1024 * 1024 };
     const struct leaver_conf leaver = { .database_url = conf->server.database_url,
                                         .brokers = conf->server.brokers,
                                         .partitions = conf->server.partitions };

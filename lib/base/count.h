@@ -168,6 +168,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Exports given up after five tries that failed; their users are told so")                    \
     X(EXPORTS_FAILING, GAUGE, "exports_failing", ROLE_EDGE_REST,                                   \
       "1 while the last try to make an export has failed")                                         \
+    X(EXPORTS_WAIT, GAUGE, "exports_wait", ROLE_EDGE_REST,                                         \
+      "1 while exports wait because those that are kept take up EXPORT_TOTAL_MB")                  \
     X(CODES_HELD, GAUGE, "codes_held", ROLE_EDGE_REST,                                             \
       "One-time codes waiting for the provider or under way, at most 256")                         \
     X(CODES_PAUSED, GAUGE, "codes_paused", ROLE_EDGE_REST,                                         \

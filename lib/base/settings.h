@@ -152,6 +152,8 @@ enum role_bit {
     X(MEDIA_VIDEO_MAX_MB, INT, "100", 1, 4096, 0, ROLE_EDGE_REST, "Largest video, MiB")            \
     X(MEDIA_AUDIO_MAX_MB, INT, "16", 1, 4096, 0, ROLE_EDGE_REST, "Largest audio, MiB")             \
     X(MEDIA_DOCUMENT_MAX_MB, INT, "100", 1, 4096, 0, ROLE_EDGE_REST, "Largest document, MiB")      \
+    X(EXPORT_TOTAL_MB, INT, "51200", 5120, 1000000000, 0, ROLE_EDGE_REST,                          \
+      "MiB of exports of accounts, of all users together, beyond which the next one waits")        \
     X(MEDIA_DAILY_MB, INT, "2048", 1, 1000000, 0, ROLE_EDGE_REST,                                  \
       "MiB that a user may upload in 24 hours")                                                    \
     X(MEDIA_PART_MB, INT, "4", 1, 8, 0, ROLE_EDGE_REST,                                            \

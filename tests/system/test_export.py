@@ -87,6 +87,7 @@ async def a_past(net):
     picture = png(seed=901)
     media = await do(files_of(net, carl).send, group, picture)
     assert (await shown(carl, group, media, f"{MARK} a picture")).status == 201
+    assert (await shown(carl, group, media, f"{MARK} the same picture")).status == 201
     await bob.told(f"{MARK} before she left", left)
     await phone.rest.call("DELETE", f"/api/chats/{left}/members/{phone.user_id}", expect=200)
     hidden = await do(files_of(net, carl).send, left, png(seed=902))
@@ -239,6 +240,18 @@ async def test_an_export_that_fails_is_told(stack, net):
     shown_now = stack.metrics("edge-rest")
     assert shown_now["exports_failing"] == 0 and said("exports_are_made")
     assert (shown_now.since(before)["exports_made_total"], shown_now.since(before)["exports_failed_total"]) == (1, 1)
+
+    # what all exports take up is bounded: the next one waits
+    with stack.db() as db:
+        db.execute("INSERT INTO auth.archives (archive_id, user_id, device_id, state, asked_at, ends_at, free_at, size) "
+                   "SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, asked_at, ends_at, free_at, 50::int8 << 30 "
+                   "FROM auth.archives WHERE user_id = %s", (phone.user_id,))
+    await ask(other, gus.phone)
+    await do(wait_until, lambda: stack.metrics("edge-rest")["exports_wait"] == 1 and said("exports_wait"), 20, "the gauge and the line")
+    assert (await export(other))["state"] == "waiting"
+    with stack.db() as db:
+        db.execute("DELETE FROM auth.archives WHERE size = 50::int8 << 30")
+    await done(other)
 
     # it goes with the account
     assert stored(stack, asked)

@@ -22,6 +22,7 @@ struct archiver {
     struct pg *db; /* owned, as all of these; the thread's own */
     struct store *store;
     struct cq_arena *arena;
+    int64_t total_bytes;
     atomic_bool stop;
 };
 
@@ -102,6 +103,21 @@ static enum cq_status make_one(struct archiver *archiver, struct archive *archiv
     return give_back(archiver, archive, !work.lost && !archiver->stop && !is_incomplete);
 }
 
+/* One that all have room for, if there is one to be made. */
+static enum cq_status claim(struct archiver *archiver, struct archive *ret, bool *ret_found)
+{
+    static const int64_t most = ARCHIVE_TEXT_BYTES_MAX + ARCHIVE_FILE_BYTES_MAX;
+    int64_t bytes = 0;
+    bool due = false, full;
+    enum cq_status st = archive_due(archiver->db, clock_wall_ms(), &due, &bytes);
+
+    if (st != CQ_OK)
+        return st;
+    full = due && bytes > archiver->total_bytes - most;
+    count_set(COUNT_EXPORTS_WAIT, full);
+    return due && !full ? archive_claim(archiver->db, clock_wall_ms(), ret, ret_found) : CQ_OK;
+}
+
 /* False: there is nothing to do now. */
 static bool work(struct archiver *archiver)
 {
@@ -112,7 +128,7 @@ static bool work(struct archiver *archiver)
     if (st == CQ_OK)
         st = remove_ended(archiver);
     if (st == CQ_OK && !archiver->stop)
-        st = archive_claim(archiver->db, clock_wall_ms(), &archive, &found);
+        st = claim(archiver, &archive, &found);
     if (st != CQ_OK || !found)
         return false;
     if (archive.state == ARCHIVE_FAILED) {
@@ -143,6 +159,7 @@ enum cq_status archiver_start(const struct archiver_conf *conf, struct archiver 
 
     if (!archiver)
         return CQ_FATAL;
+    archiver->total_bytes = conf->total_bytes;
     archiver->arena = arena_new(ARENA_BYTES);
     archiver->db = pg_new(conf->database_url, "chasqui-edge-rest-archiver");
     if (archiver->db)

@@ -13,6 +13,7 @@ struct archiver;
 struct archiver_conf {
     const char *database_url; /* copied */
     struct store_conf store;  /* copied */
+    int64_t total_bytes;      /* that all exports may take up */
 };
 
 /** `*ret` is owned by the caller. */

@@ -9,6 +9,7 @@
 #include "edge/rest/render/users.h"
 #include "edge/rest/view/media.h"
 #include "lib/base/clock.h"
+#include "lib/base/idmap.h"
 #include "schemas/limits.h"
 
 #include <inttypes.h>
@@ -25,6 +26,7 @@ struct making {
     struct archive_index index;
     struct cq_buf text; /* one entry */
     int64_t file_bytes;
+    struct idmap met; /* files that are in it, or left out: each once, however often it is shown */
     int64_t chats_n, chats_done; /* of all */
 };
 
@@ -61,6 +63,12 @@ static enum cq_status put_text(struct making *making, const char *name)
 
 /* ---- files ---------------------------------------------------------------------------- */
 
+static bool has_file_room(struct making *making, const struct media *media)
+{
+    return idmap_put(&making->met, media->id, 1) &&
+           media->size <= ARCHIVE_FILE_BYTES_MAX - making->file_bytes;
+}
+
 /* What the store has lost is left out; so is what was taken away, and what finds no room. */
 static enum cq_status put_media(struct making *making, struct cq_id id)
 {
@@ -69,15 +77,19 @@ static enum cq_status put_media(struct making *making, struct cq_id id)
     int64_t size = 0;
     bool found = false;
     char name[TAR_NAME_MAX + 1];
-    enum cq_status st =
-        media_read(work->db, work->arena, id, work->archive->user, clock_wall_ms(), &media, &found);
+    bool is_met = idmap_get(&making->met, id);
+    enum cq_status st = is_met ? CQ_OK : keep(making);
 
+    if (st != CQ_OK || is_met)
+        return st;
+    st =
+        media_read(work->db, work->arena, id, work->archive->user, clock_wall_ms(), &media, &found);
     if (st != CQ_OK || !found || media.is_gone)
         return st;
-    st = store_size(work->store, media.key, &size);
+    st = has_file_room(making, &media) ? store_size(work->store, media.key, &size) : CQ_POISON;
     if (st != CQ_OK && st != CQ_POISON)
         return st;
-    if (st == CQ_POISON || size > ARCHIVE_FILE_BYTES_MAX - making->file_bytes) {
+    if (st == CQ_POISON || size != media.size) {
         making->index.left_out++;
         return CQ_OK;
     }
@@ -319,6 +331,7 @@ enum cq_status archive_make(struct archive_work *work)
     archive_key(work->archive->id, work->archive->tries, making.out.key);
     out_begin(&making.out);
     buf_init(&making.text, ARCHIVE_RENDERED_MAX);
+    idmap_init(&making.met, ARCHIVE_FILES_MAX);
     st = put_profile(&making);
     if (st == CQ_OK)
         st = put_blocks(&making);
@@ -335,5 +348,6 @@ enum cq_status archive_make(struct archive_work *work)
     out_release(&making.out);
     buf_release(&making.text);
     buf_release(&making.index.text);
+    idmap_release(&making.met);
     return st;
 }

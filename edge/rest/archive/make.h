@@ -19,6 +19,7 @@ enum {
     ARCHIVE_PAGE_BYTES = 1024 * 1024, /* of text that end a page */
     ARCHIVE_CHATS_ROWS = 100,         /* of one statement */
     ARCHIVE_CHATS_COUNTED = 100000,   /* at most, to tell how much is done */
+    ARCHIVE_FILES_MAX = 65536,
     ARCHIVE_RENDERED_MAX = 4 * 1024 * 1024,
 };
 
