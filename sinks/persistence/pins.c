@@ -86,12 +86,28 @@ static const char sql_star[] =
     "WHERE i.part = w.part AND i.chat_id = w.chat_id AND i.user_id = w.user_id "
     "AND i.joined_seq = w.joined_seq AND i.starred_seq < w.seq";
 
+/* Of those that were taken back the newest $9 of a user and chat stay: a sync tells them to his other devices. */
+static const char sql_stars_behind[] =
+    "DELETE FROM view.stars d USING (SELECT w.*, (SELECT x.seq FROM view.stars x "
+    "WHERE x.part = w.part AND x.chat_id = w.chat_id AND x.user_id = w.user_id AND NOT x.starred "
+    "ORDER BY x.seq DESC OFFSET $9 LIMIT 1) AS last FROM (SELECT DISTINCT f.part, f.chat_id, f.user_id "
+    "FROM unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int8[], $5::uuid[], $6::int8[], "
+    "$7::int8[], $8::int4[]) AS f(part, chat_id, user_id, target, message, seq, at_ms, starred) "
+    "WHERE f.starred = 0) w OFFSET 0) w WHERE d.part = w.part AND d.chat_id = w.chat_id "
+    "AND d.user_id = w.user_id AND d.seq <= w.last AND NOT d.starred";
+
 enum cq_status stars_write(const struct rows *rows, struct pg *db, struct pg_params *params)
 {
+    enum cq_status st;
+
     if (!rows->stars_n)
         return CQ_OK;
     pg_params_clear(params);
     pg_add_columns(params, columns_of_stars, ARRAY_LEN(columns_of_stars), rows->stars,
                    sizeof rows->stars[0], rows->stars_n);
-    return pg_run(db, sql_star, params, NULL);
+    st = pg_run(db, sql_star, params, NULL);
+    if (st != CQ_OK)
+        return st;
+    pg_add_i64(params, LIMIT_STARRED);
+    return pg_run(db, sql_stars_behind, params, NULL);
 }

@@ -145,3 +145,25 @@ async def test_pins_and_stars(stack, net):
     await view_is_level(stack)
     assert [await rows(stack, sql, chat) for sql in kept] == had and await starred(bob) == [news.id]
     await asyncio.gather(ws.close())
+
+
+@scenario(60)
+async def test_of_stars_taken_back_the_newest_are_kept(stack, net):
+    """1,000 of a user and chat, here rows of the view alone; those that stand are not counted."""
+    (alice,) = await net.people("alice")
+    chat, other = await net.group(alice), await net.group(alice)
+    said = [await alice.told(f"{MARK} {i}", chat) for i in range(2)]
+    await view_is_level(stack)
+    with stack.db() as db:
+        for where in (chat, other):
+            db.execute("INSERT INTO view.stars (part, chat_id, user_id, target, seq, at_ms, starred) "
+                       "SELECT view.part_of(%s), %s, %s, n, n, 0, false FROM generate_series(1, 1000) n", (where, where, alice.user_id))
+    for m in said:
+        await alice.rest.call("PUT", f"/api/chats/{chat}/messages/{m.id}/star", expect=200)
+    await alice.rest.call("DELETE", f"/api/chats/{chat}/messages/{said[0].id}/star", expect=200)
+    await view_is_level(stack)
+    kept = await rows(stack, "SELECT chat_id::text, starred, count(*)::int AS n, min(seq) AS low FROM view.stars WHERE user_id = %s GROUP BY 1, 2", alice.user_id)
+    assert {(r["chat_id"], r["starred"]): (r["n"], r["low"]) for r in kept if not r["starred"]} == {(chat, False): (1000, 2), (other, False): (1000, 1)}
+    assert [m["id"] for m in (await alice.rest.get("/api/starred", expect=200)).body["messages"]] == [said[1].id]
+    with stack.db() as db:
+        db.execute("DELETE FROM view.stars WHERE user_id = %s AND seq <= 1000", (alice.user_id,))
