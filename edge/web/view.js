@@ -81,7 +81,7 @@ export class View {
     put($("asking"), asking === 1 ? "1 person asks to join" : `${asking} people ask to join`);
     const silent = !chat.left && !chat.deleted && !may(chat, "send");
     hide($("send-form"), chat.left || chat.blocked || chat.deleted || silent);
-    hide($("mic"), !this.engine.can.has("voices"));
+    hide($("mic"), !this.engine.can.has("voices") || !this.engine.limits.fileBytes);
     hide($("deleted-note"), !chat.deleted || chat.blocked);
     hide($("not-allowed"), !silent);
     hide($("not-member"), !chat.left);
