@@ -51,6 +51,26 @@ static struct cq_id *witnesses(struct chat_step *step, const struct target *targ
     return to;
 }
 
+/* Those who get another text of it: witnesses who were here all the time since. Who was out may have missed that
+ * it was deleted: no frame shows him a text after that, and his next sync tells him what the message is now. */
+static struct cq_id *readers(const struct chat_step *step, const struct target *target,
+                             struct cq_id *witnesses, size_t *n)
+{
+    const struct chat_action *action = step->action;
+    const struct groups *groups = action->has_peer ? &step->state->pairs : &step->state->groups;
+    const struct group *group = groups_find(groups, action->chat_id);
+
+    return group ? group_stayers(group, target->seq, step->seq, step->arena, n) : witnesses;
+}
+
+static bool is_among(const struct cq_id *ids, size_t n, struct cq_id user)
+{
+    for (size_t i = 0; i < n; i++)
+        if (id_eq(ids[i], user))
+            return true;
+    return false;
+}
+
 /* Who is in the direct chat now and was not then has never seen the message. */
 static const char *refusal(const struct chat_step *step)
 {
@@ -197,6 +217,10 @@ static enum cq_status rule_message_rewritten(struct chat_step *step)
         code = "forbidden";
     if (!code && (!rewritten->content.n || rewritten->content.n > LIMIT_CONTENT_BYTES))
         code = rewritten->content.n ? "too_large" : "bad_request";
+    if (!code && !(to = readers(step, &rewritten->target, to, &to_n)))
+        return CQ_AGAIN;
+    if (!code && !is_among(to, to_n, action->user_id) && !chat_first(step, id))
+        code = "too_late";
     if (code)
         return chat_reject(step, id, code);
     change.event.u.message_edited = (struct message_edited){

@@ -333,6 +333,34 @@ static struct member_interval *chain_next(const struct chains *chains, const str
     return ends ? &group->stays[*ends >> CHAIN_SHIFT] : NULL;
 }
 
+/* Whether `stay` goes on until `now`: a change of role ends it, and begins the next one where it ends. */
+static bool chain_goes_on(const struct chains *chains, const struct group *group,
+                          const struct member_interval *stay, int64_t now)
+{
+    for (const struct member_interval *next = stay;
+         stay->left_seq && stay->left_seq < now &&
+         (next = chain_next(chains, group, stay->user_id, next)) != NULL;)
+        if (next->joined_seq == stay->left_seq)
+            stay = next;
+    return present(stay, now);
+}
+
+struct cq_id *group_stayers(const struct group *group, int64_t seen, int64_t now,
+                            struct cq_arena *arena, size_t *ret_n)
+{
+    struct cq_id *ids = ARENA_ARRAY(arena, struct cq_id, group->stays_n);
+    struct chains chains;
+    bool good = chains_build(&chains, group, 0);
+    size_t n = 0;
+
+    for (size_t i = 0; ids && good && i < group->stays_n; i++)
+        if (present(&group->stays[i], seen) && chain_goes_on(&chains, group, &group->stays[i], now))
+            ids[n++] = group->stays[i].user_id;
+    chains_release(&chains);
+    *ret_n = n;
+    return good ? ids : NULL;
+}
+
 /* As group_join; there is room. */
 static bool chain_join(struct chains *chains, struct group *group, struct cq_id user,
                        enum member_role role, int64_t seq)

@@ -92,6 +92,10 @@ bool group_saw(const struct group *group, struct cq_id user, int64_t seq);
 struct cq_id *group_witnesses(const struct group *group, int64_t seen, int64_t now,
                               struct cq_arena *arena, size_t *ret_n);
 
+/** Those of them who were in the group all the time between; as group_witnesses(). */
+struct cq_id *group_stayers(const struct group *group, int64_t seen, int64_t now,
+                            struct cq_arena *arena, size_t *ret_n);
+
 /** `user` is in it from `seq` on; applying it again changes nothing. CQ_FATAL without memory. */
 CQ_MUST_CHECK enum cq_status group_join(struct group *group, struct cq_id user,
                                         enum member_role role, int64_t seq);

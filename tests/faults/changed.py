@@ -88,13 +88,20 @@ def _states_that_lack(d: Data) -> list[str]:
             user, shown = d.devices[device]["user"], d.shown.get(device, {}).get(i)
             if not shown or shown["n"] > n or (user, i) in d.hidden:
                 continue
-            mine = [c for c in changes if d.is_member(m["chat"], user, c["seq"]) and (upto is None or c["offset"] < upto.get(c["p"], 0))]
+            mine = [c for c in changes if d.is_member(m["chat"], user, c["seq"]) and (upto is None or c["offset"] < upto.get(c["p"], 0))
+                    # an edit is told to who was there since the message; a sync tells it to the others
+                    and (upto is not None or c["deleted"] or _was_there(d, m["chat"], user, m["seq"], c["seq"]))]
             if not mine:
                 continue
             state = next((x for x in reversed(d.states.get((device, i), ())) if x["n"] <= n), {"edited": 0, "deleted": False})
             if not state["deleted"] and (mine[-1]["deleted"] or state["edited"] < mine[-1]["seq"]):
                 bad.append(f"{d.devices[device]['c']}: caught up at {n}, lacks {short(mine[-1])} of {i}, has {short(state)}")
     return bad
+
+
+def _was_there(d: Data, chat: str, user: str, begin: int, end: int) -> bool:
+    """Without a break, from the message at `begin` until just before `end`."""
+    return any(j < begin and (left is None or end < left) for j, left in d.stays_of(chat, user))
 
 
 def _changes_to_strangers(d: Data) -> list[str]:
@@ -105,5 +112,6 @@ def _changes_to_strangers(d: Data) -> list[str]:
                 continue
             m = d.messages[e["messageId"]]
             bad += [f"{e['class']} of {m['id']} at {e['seq']} routed to {to['userId']}" for to in e["to"]
-                    if not (d.is_member(m["chat"], to["userId"], m["seq"]) and d.is_member(m["chat"], to["userId"], e["seq"]))]
+                    if not (d.is_member(m["chat"], to["userId"], m["seq"]) and d.is_member(m["chat"], to["userId"], e["seq"]))
+                    or e["class"] == "EDIT" and not _was_there(d, m["chat"], to["userId"], m["seq"], e["seq"])]
     return bad
