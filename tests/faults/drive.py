@@ -320,7 +320,7 @@ class Drive:
 
     def judge(self, stack) -> list[Line]:
         self.h.close()
-        self.meta["behind"] = dump.behind(stack)
+        self.meta["behind"] = dump.behind_still(stack)
         self.meta["commits"] = dump.commits(stack)
         self.meta["audit"] = [{k: str(v) for k, v in r.items()} for r in rows_now(stack, "SELECT * FROM audit.backwards")]
         self.meta["log_faults"] = log_faults(stack)

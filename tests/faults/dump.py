@@ -6,6 +6,7 @@ Written as JSON lines into a folder, so that a run can be checked again (`tests/
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from pathlib import Path
 
@@ -158,6 +159,15 @@ def read_tables(stack, names=TABLES) -> dict[str, list[dict]]:
 def behind(stack) -> list[dict]:
     """Partitions of which a consumer lacks something: positions in the view, commits of everybody else."""
     return _behind(stack, _ends(stack))
+
+
+def behind_still(stack, seconds: float = 30) -> list[dict]:
+    """The same once nobody lacks anything, or after so long: gateways say every few seconds that they are alive, and one look may
+    come between such a record and its commit."""
+    until_s = time.monotonic() + seconds
+    while (lacking := behind(stack)) and time.monotonic() < until_s:
+        time.sleep(0.2)
+    return lacking
 
 
 def _ends(stack) -> dict[tuple[str, int], int]:
