@@ -21,8 +21,8 @@ const VERDICTS = ["message", ...CHANGES, "pinned", "vote", "poll_closed"];
 
 /**
  * A frame of docs/protocol.md, typed in events.js, or one of our own:
- * - page {chats, marks, me?, cursor, more}: a page of a sync is told (its messages as `message`, its ticks as `status`). Store the
- *   cursor together with what came before it
+ * - page {chats, marks, me?, cursor, more}: a page of a sync is told (its messages as `message`, its ticks as `status`,
+ *   changes of ours that fit no message as `rejected`). Store the cursor together with what came before it
  * - caught_up: what comes from here on is live
  * - offline {code}: the socket ended; it is opened again
  * - reset: the cursor was of another server: forget what is stored, all comes again
@@ -427,6 +427,7 @@ export class Client {
         this.#judge(row);
         await this.#tellMessage(row, { t: "message", ...row }, false);
       }
+      for (const row of page.rejected ?? []) await this.#tell({ t: "rejected", ...row });
       for (const row of page.ticks) await this.#tell({ t: "status", ...row });
       const { chats, marks, me, cursor, more } = page;
       this.#shows(me ?? {});

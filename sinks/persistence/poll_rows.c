@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sinks/persistence/poll_rows.h"
 
+#include "sinks/persistence/targets.h"
+
 void poll_row_add(struct rows *rows, const struct chat_event *event)
 {
     const struct message_accepted *message = &event->event.u.message_accepted;
@@ -39,6 +41,7 @@ static enum cq_status add_vote(struct rows *rows, const struct chat_event *event
                              .reaction = span_of("", 0),
                              .no_key = true,
                              .shown = { .no_text = true, .no_media = true } };
+    target_add(rows, event, vote.message, vote.target);
     vote.part = id_part(event->chat_id);
     vote.chat = event->chat_id;
     vote.user = event->user_id;

@@ -10,6 +10,7 @@
 #include "schemas/codec.h"
 #include "schemas/topics.h"
 #include "sinks/persistence/due.h"
+#include "sinks/persistence/rejected.h"
 #include "sinks/persistence/write.h"
 
 enum { ARENA_BYTES = 64 * 1024 * 1024, PARAMS_BYTES = 64 * 1024 * 1024 };
@@ -135,21 +136,31 @@ static void on_owned(void *arg, const char *topic, int32_t partition, int64_t fr
     feed_role_owned(arg, topic, partition, from, ours);
 }
 
-/* The rows of a part are emptied by whoever writes them. */
+/* Those below `n` whose partition is one of ours: partitions, or parts. */
+static size_t find_owned(const struct persistence *role, int32_t n, int32_t partitions,
+                         int32_t *ret)
+{
+    size_t found = 0;
+
+    for (int32_t i = 0; i < n; i++)
+        if (role->owned[i % partitions])
+            ret[found++] = i;
+    return found;
+}
+
+/* The rows of a part are emptied, and those of a partition swept, by whoever writes them. */
 static enum cq_status on_spare(void *arg, struct pg *db, int32_t partitions, int *ret_wait_ms)
 {
     struct persistence *role = arg;
-    int32_t parts[CQ_PARTS];
-    size_t n = 0;
-    bool full = false;
-    enum cq_status st = CQ_OK;
+    int32_t owned[CQ_PARTS];
+    bool full = false, more = false;
+    size_t n = find_owned(role, CQ_PARTS, partitions, owned);
+    enum cq_status st = n ? due_empty(db, &role->params, owned, n, &full) : CQ_OK;
 
-    for (int32_t part = 0; part < CQ_PARTS; part++)
-        if (role->owned[part % partitions])
-            parts[n++] = part;
-    if (n)
-        st = due_empty(db, &role->params, parts, n, &full);
-    *ret_wait_ms = full ? 0 : DUE_EVERY_MS;
+    n = find_owned(role, partitions, partitions, owned);
+    if (st == CQ_OK && n)
+        st = rejected_sweep(db, &role->params, owned, n, &more);
+    *ret_wait_ms = full || more ? 0 : DUE_EVERY_MS;
     return st;
 }
 

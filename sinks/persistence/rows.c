@@ -6,6 +6,7 @@
 #include "schemas/topics.h"
 #include "sinks/persistence/lines.h"
 #include "sinks/persistence/poll_rows.h"
+#include "sinks/persistence/targets.h"
 
 #include <stdlib.h>
 
@@ -42,6 +43,7 @@ void rows_clear(struct rows *rows)
     rows->changes_n = rows->edits_n = rows->deletions_n = rows->reactions_n = 0;
     rows->hidden_n = rows->pins_n = rows->stars_n = 0;
     rows->polls_n = rows->votes_n = rows->ends_n = 0;
+    rows->targets_n = 0;
     arena_reset(rows->arena);
     idmap_release(&rows->chat_at);
     idmap_release(&rows->user_at);
@@ -513,6 +515,7 @@ static enum cq_status add_change(struct rows *rows, const struct chat_event *eve
     if (!change.reacted_seq)
         change.reaction = span_of("", 0);
     rows->changes[rows->changes_n++] = change;
+    target_add(rows, event, change.message, change.target);
     rows->edits_n += change.edited_seq != 0;
     rows->deletions_n += change.deleted_seq != 0;
     rows->reactions_n += change.reacted_seq != 0;
@@ -595,13 +598,15 @@ static enum cq_status map_hidden(struct rows *rows, const struct chat_event *eve
 
     if (rows->hidden_n + hidden->messages_n > ROWS_HIDDEN)
         return rows->hidden_n ? CQ_AGAIN : CQ_POISON;
-    for (size_t i = 0; i < hidden->messages_n; i++)
+    for (size_t i = 0; i < hidden->messages_n; i++) {
+        target_add(rows, event, hidden->messages[i].id, hidden->messages[i].seq);
         rows->hidden[rows->hidden_n++] = (struct hidden_row){ .part = id_part(event->chat_id),
                                                               .chat = event->chat_id,
                                                               .user = event->user_id,
                                                               .message = hidden->messages[i].id,
                                                               .target = hidden->messages[i].seq,
                                                               .seq = event->seq };
+    }
     return CQ_OK;
 }
 
@@ -611,6 +616,7 @@ static enum cq_status map_pin(struct rows *rows, const struct chat_event *event)
 
     if (rows->pins_n == ROWS_PINS)
         return CQ_AGAIN;
+    target_add(rows, event, pin->message_id, pin->message_seq);
     rows->pins[rows->pins_n++] = (struct pin_row){ .part = id_part(event->chat_id),
                                                    .chat = event->chat_id,
                                                    .by = event->user_id,
@@ -628,6 +634,7 @@ static enum cq_status map_star(struct rows *rows, const struct chat_event *event
 
     if (rows->stars_n == ROWS_STARS)
         return CQ_AGAIN;
+    target_add(rows, event, star->message_id, star->message_seq);
     rows->stars[rows->stars_n++] = (struct star_row){ .part = id_part(event->chat_id),
                                                       .starred = star->starred,
                                                       .chat = event->chat_id,

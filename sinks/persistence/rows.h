@@ -31,6 +31,7 @@ enum {
     ROWS_TEXTS_BYTES = 2 * 1024 * 1024,
     ROWS_POLLS = 256,
     ROWS_VOTES = 2048,
+    ROWS_TARGETS = ROWS_CHANGES + ROWS_HIDDEN + ROWS_PINS + ROWS_STARS,
     ROWS_CHANGE_MAX =
         LIMIT_GROUP_MEMBERS + 2, /* ops of one change of a group: everybody, and the heir */
 };
@@ -298,6 +299,15 @@ struct vote_row {
     int64_t seq, at_ms; /* the log's time */
 };
 
+/* A message that a fact names by id and seq; its statement is in rejected.c. */
+struct target_row {
+    int32_t part, source_partition;
+    struct cq_id chat, message, by, change;
+    int64_t source_offset, at_ms;
+    int64_t target; /* seq of the message */
+    struct cq_span client;
+};
+
 /* The tables, in the order in which they are written: X(table of the view, its row, how many at
  * most), and PUT for one that rows are only put into. A table of this list without its columns
  * above does not compile, nor does one without columns and statement in tables.c. */
@@ -344,6 +354,8 @@ struct rows {
     size_t polls_n, votes_n, ends_n;
     struct poll_row polls[ROWS_POLLS]; /* after messages, before changes */
     struct vote_row votes[ROWS_VOTES]; /* after polls and changes */
+    size_t targets_n;
+    struct target_row targets[ROWS_TARGETS]; /* after messages */
 };
 
 struct rows *rows_new(void); /* NULL without memory; owned by caller */

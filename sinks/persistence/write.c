@@ -7,6 +7,7 @@
 #include "sinks/persistence/hidden.h"
 #include "sinks/persistence/pins.h"
 #include "sinks/persistence/polls.h"
+#include "sinks/persistence/rejected.h"
 #include "sinks/persistence/tables.h"
 
 /* ---- changes of rows that are there --------------------------------------------------- */
@@ -455,5 +456,7 @@ enum cq_status rows_write(const struct rows *rows, struct pg *db, struct pg_para
         st = votes_write(rows, db, params);
     if (st == CQ_OK)
         st = pins_write(rows, db, params);
-    return st == CQ_OK ? hidden_write(rows, db, params) : st;
+    if (st == CQ_OK)
+        st = hidden_write(rows, db, params);
+    return st == CQ_OK ? rejected_write(rows, db, params) : st;
 }

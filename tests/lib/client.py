@@ -159,6 +159,7 @@ class Device:
         self.tick_log: list[tuple[int, str, int, int]] = []  # ticket, chat, delivered, read, as they came
         self.member_log: list[dict] = []
         self.rejected_log: list[dict] = []
+        self.stale_log: list[dict] = []  # of syncs
         self.receipts_rejected: list[dict] = []
         self.media_log: list[dict] = []
         self.changes_log: list[dict] = []
@@ -574,11 +575,16 @@ class Device:
                 self._merge_ticks(t)
             for m in r.body["marks"]:
                 self._take_marks(m["chatId"], m["marks"])
+            for f in r.body["rejected"]:
+                self._take_stale(f)
             self.cursor = r.body["cursor"]
             if not r.body["more"]:
                 return True
         self._odd(f"sync did not catch up in {self.sync_limit_s} s: {r.status} {r.body}")
         return False
+
+    def _take_stale(self, f: dict) -> None:
+        self.stale_log.append(f)
 
     def _merge_live(self, f: dict) -> None:
         kind = f["t"]

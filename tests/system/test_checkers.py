@@ -50,7 +50,7 @@ class Toy:
     async def sync(self, request):
         start = int(request.query["cursor"] or 0)
         rows = [{k: v for k, v in f.items() if k != "t"} | {"deliveredAt": None, "seenAt": None} for f in self.log[start:]]
-        return web.json_response({"messages": rows, "chats": [], "ticks": [], "marks": [], "cursor": str(len(self.log)), "more": False})
+        return web.json_response({"messages": rows, "chats": [], "rejected": [], "ticks": [], "marks": [], "cursor": str(len(self.log)), "more": False})
 
     async def ws(self, request):
         ws = web.WebSocketResponse()

@@ -27,7 +27,8 @@ ASKED = ("INSERT INTO view.messages", "UPDATE view.members SET left_seq", "UPDAT
          "INSERT INTO view.device_cursors", "INSERT INTO view.marks", "FROM view.mark_advances", "FROM view.chat_names", "FROM view.receipts",
          "view.device_cursors d", "FROM view.messages y", "auth.lookups k", "SELECT s.sender_id FROM view.versions v", "y.media_id = $1",
          "WITH own AS MATERIALIZED", "auth.direct_chats d", "INSERT INTO view.tallies", "view.unread_behind(",
-         "INSERT INTO view.hidden", "INSERT INTO view.pins", "INSERT INTO view.stars", "INSERT INTO view.polls", "SET closed_seq", "INSERT INTO view.votes", "json_agg(json_build_object('userId'", "m.star_at", "view.pins n", "INSERT INTO view.edits", "JOIN view.edits e", "view.has_link(z.content)", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()")
+         "INSERT INTO view.hidden", "INSERT INTO view.pins", "INSERT INTO view.stars", "INSERT INTO view.polls", "SET closed_seq", "INSERT INTO view.votes", "json_agg(json_build_object('userId'", "m.star_at", "view.pins n", "INSERT INTO view.edits", "JOIN view.edits e", "view.has_link(z.content)", "DELETE FROM view.edits e", "m.due_at <= view.now_ms()",
+         "'stale_target', t.at_ms", "r.code = 'stale_target' AND r.src_offset >=")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ repeats, kills, poison nor a rebuild change it."""
 
 import json
 import random
+import time
 import uuid
 from collections import Counter
 
@@ -41,7 +42,7 @@ class Log:
         self.partitions = len(self.producer.list_topics("chat.events", timeout=10).topics["chat.events"].partitions)
         self.next = Counter()  # partition → next offset of chat.actions
         self.inbox_next = Counter()
-        self.clock = 1_700_000_000_000
+        self.clock = round(time.time() * 1000) - 3_600_000  # what was refused is kept for 30 days
         self.events = []  # (partition, value) of chat.events, to be repeated
         # a receipt for what chat.actions does not have is a dead letter: the actions behind what is written here
         for i in range(ACTIONS * self.partitions):
@@ -367,6 +368,78 @@ def test_what_is_unread_is_exact_however_much_it_is(view, n):
         assert counts == [(len(new),), (sum(user in x[2] for x in new),)]
 
 
+STALE, OTHERS = 64, 1000  # rows of a user and partition that stay
+REFUSED = "SELECT src_offset FROM view.rejected WHERE user_id = %s AND code = %s ORDER BY src_offset"
+
+
+def stale(view, user):
+    return [GENERATION + x for (x,) in view.rows(REFUSED, user, "stale_target")]
+
+
+def test_a_change_that_fits_no_message_is_refused_and_no_other(view):
+    """Whatever changes a message, by its id and another seq, by another id, in another chat; and by the pair that is right."""
+    a, b, chat, other = an_id(), an_id(), an_id(), an_id()
+    said, answer = uuid.uuid4(), uuid.uuid4()
+    seq = view.message(chat, a, peer=b, id=said)
+    later = view.message(chat, b, peer=a, id=answer)
+    again = view.message(chat, a, peer=b, id=said)  # a client id from beyond the window: the lowest seq stands
+    there = view.message(other, a, peer=b)
+
+    def everything(in_chat, message, at):
+        ref, to = {"messageId": message, "messageSeq": at}, {"from": uuid.UUID(a)}
+        yield view.event(in_chat, a, "MessageEdited", **ref, contentType="text/plain", content=b"better", keyId=None)
+        yield view.event(in_chat, a, "ReactionChanged", **ref, **to, reaction="+1")
+        yield view.event(in_chat, a, "PinChanged", **ref, **to, pinned=True)
+        yield view.event(in_chat, a, "StarChanged", **ref, starred=True)
+        yield view.event(in_chat, a, "VoteChanged", **ref, **to, chosen=1, votedAtMs=view.clock)
+        yield view.event(in_chat, a, "PollClosed", **ref, closedAtMs=view.clock)
+        yield view.event(in_chat, a, "MessagesHidden", messages=[{"id": said, "seq": seq}, {"id": message, "seq": at}])
+        yield view.event(in_chat, a, "MessageDeleted", **ref, **to)
+
+    wrong = [s for pair in ((said, again), (said, later), (answer, seq), (uuid.uuid4(), seq), (said, seq + 1_000_000)) for s in everything(chat, *pair)]
+    elsewhere = list(everything(other, said, seq))
+    right = list(everything(chat, said, seq))  # also of what is deleted by then, and of what is no poll
+    right += list(everything(chat, said, seq))
+    view.settle()
+    assert sorted(stale(view, a)) == sorted(wrong + elsewhere) and stale(view, b) == []
+    assert not set(right) & set(stale(view, a)) and there
+    assert view.rows("SELECT DISTINCT code, chat_id FROM view.rejected WHERE user_id = %s ORDER BY chat_id", a) == [
+        ("stale_target", x) for x in sorted(map(uuid.UUID, (chat, other)))]
+
+
+def test_what_was_refused_is_kept_for_a_time_and_the_newest_of_a_user(view):
+    a, b, chat = an_id(), an_id(), an_id()
+    p = partition_of(chat, view.partitions)
+
+    def change(user):
+        return view.event(chat, user, "StarChanged", messageId=uuid.uuid4(), messageSeq=GENERATION + 1, starred=True)
+
+    def refuse(user):
+        source = view.source(p)
+        view.put("rejections", "Rejection", p, {
+            "chatId": uuid.UUID(chat), "source": source, "atMs": view.at(), "userId": uuid.UUID(user), "deviceId": uuid.uuid4(),
+            "clientId": an_id(), "id": uuid.uuid4(), "code": "forbidden"})
+        return source["offset"]
+
+    for code, most in (("stale_target", STALE), ("forbidden", OTHERS)):  # as many as may be, below all places of the log
+        view.rows("INSERT INTO view.rejected SELECT %s, -n, gen_random_uuid(), %s, %s, 'old', %s, %s FROM generate_series(%s::int, %s) n RETURNING 1",
+                  p, chat, a, code, view.clock, *((1, most) if code == "forbidden" else (OTHERS + 1, OTHERS + most)))
+    seqs = [change(a) for _ in range(5)]
+    refused = [refuse(a) for _ in range(5)]
+    other = change(b)
+    refuse(b)
+    late, view.clock = view.clock, 1_700_000_000_000
+    change(b)  # older than 30 days: there was never a row
+    refuse(b)
+    view.clock = late
+    view.settle()
+    assert stale(view, a)[-6:] == [GENERATION - OTHERS - 1, *seqs] and len(stale(view, a)) == STALE and stale(view, b) == [other]
+    kept = [x for (x,) in view.rows(REFUSED, a, "forbidden")]
+    assert kept[-6:] == [-1, *refused] and len(kept) == OTHERS
+    wait_until(lambda: len(view.rows(REFUSED, b, "forbidden")) == 1, 30, "what is older than 30 days to be dropped")
+    view.rows("DELETE FROM view.rejected WHERE client_id = 'old' RETURNING 1")
+
+
 def test_repeats_change_nothing(view):
     view.settle()
     rows, ticks = view.dump(), view.ticks()
@@ -477,6 +550,7 @@ def test_rebuild(view):
     for role in ("persistence", "status", "search"):
         view.stack.role(role).start().wait_ready(60)
     view.settle(120)
+    wait_until(lambda: not view.rows("SELECT 1 FROM view.rejected WHERE at_ms < %s", view.clock - 30 * 86_400_000), 30, "what is too old to be dropped again")
     after = view.dump()
     for table, old in rows.items():
         lost, new = set(old) - set(after[table]), set(after[table]) - set(old)

@@ -534,6 +534,90 @@ TEST(pins_and_stars)
     CHECK_EQ(rows->pins_n + rows->stars_n, 0);
 }
 
+/* Each message that a fact names is looked for later, under the place and the author of the fact. */
+TEST(what_a_fact_names_is_a_target)
+{
+    struct rows *rows = fresh_rows();
+    struct message_ref places[] = { { ID(7), 5 }, { ID(8), 6 } };
+    struct chat_event event = { .chat_id = ID(CHAT),
+                                .source = { 1, 3, 9 },
+                                .seq = 9,
+                                .at_ms = 90,
+                                .user_id = ID(A),
+                                .client_id = span_str("e1") };
+    struct chat_event said = message(CHAT, A, B, 8);
+
+    CHECK_EQ(rows_chat_event(rows, &said), CQ_OK);
+    CHECK_EQ(rows->targets_n, 0); /* a message is about none */
+    event.event.kind = CHAT_EVENT_MESSAGE_EDITED;
+    event.event.u.message_edited = (struct message_edited){ .message_id = ID(7),
+                                                            .message_seq = 5,
+                                                            .content_type = span_str("text/plain"),
+                                                            .content = span_str("better") };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.event.kind = CHAT_EVENT_MESSAGE_DELETED;
+    event.event.u.message_deleted = (struct message_deleted){ ID(7), 5, ID(B) };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.event.kind = CHAT_EVENT_REACTION_CHANGED;
+    event.event.u.reaction_changed = (struct reaction_changed){ ID(7), 5, ID(B), span_str("+1") };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.event.kind = CHAT_EVENT_PIN_CHANGED;
+    event.event.u.pin_changed = (struct pin_changed){ ID(7), 5, ID(B), true };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.event.kind = CHAT_EVENT_STAR_CHANGED;
+    event.event.u.star_changed = (struct star_changed){ ID(7), 5, true };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.event.kind = CHAT_EVENT_VOTE_CHANGED;
+    event.event.u.vote_changed = (struct vote_changed){ .message_id = ID(7), .message_seq = 5 };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    event.event.kind = CHAT_EVENT_POLL_CLOSED;
+    event.event.u.poll_closed = (struct poll_closed){ .message_id = ID(7), .message_seq = 5 };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK_EQ(rows->targets_n, 7);
+    for (size_t i = 0; i < 7; i++) {
+        CHECK(rows->targets[i].part == id_part(ID(CHAT)) && rows->targets[i].target == 5);
+        CHECK(id_eq(rows->targets[i].message, ID(7)) && id_eq(rows->targets[i].by, ID(A)));
+        CHECK(id_eq(rows->targets[i].change, change_id(ID(CHAT), ID(A), span_str("e1"))));
+        CHECK(rows->targets[i].source_partition == 3 && rows->targets[i].source_offset == 9);
+        CHECK_SPAN(rows->targets[i].client, "e1");
+    }
+    event.event.kind = CHAT_EVENT_MESSAGES_HIDDEN;
+    event.event.u.messages_hidden = (struct messages_hidden){ places, 2 };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_OK);
+    CHECK(rows->targets_n == 9 && id_eq(rows->targets[8].message, ID(8)));
+    CHECK_EQ(rows->targets[8].target, 6);
+    rows_clear(rows);
+    CHECK_EQ(rows->targets_n, 0);
+}
+
+TEST(whatever_has_room_has_room_for_its_targets)
+{
+    struct rows *rows = fresh_rows();
+    struct message_ref place = { ID(7), 5 };
+    struct chat_event event = { .chat_id = ID(CHAT), .seq = 9, .user_id = ID(A) };
+
+    event.event.kind = CHAT_EVENT_PIN_CHANGED;
+    event.event.u.pin_changed = (struct pin_changed){ ID(7), 5, ID(B), true };
+    while (rows_chat_event(rows, &event) == CQ_OK)
+        continue;
+    event.event.kind = CHAT_EVENT_STAR_CHANGED;
+    event.event.u.star_changed = (struct star_changed){ ID(7), 5, true };
+    while (rows_chat_event(rows, &event) == CQ_OK)
+        continue;
+    event.event.kind = CHAT_EVENT_MESSAGES_HIDDEN;
+    event.event.u.messages_hidden = (struct messages_hidden){ &place, 1 };
+    while (rows_chat_event(rows, &event) == CQ_OK)
+        continue;
+    event.event.kind = CHAT_EVENT_VOTE_CHANGED;
+    event.event.u.vote_changed = (struct vote_changed){ .message_id = ID(7), .message_seq = 5 };
+    while (rows_chat_event(rows, &event) == CQ_OK)
+        continue;
+    event.event.kind = CHAT_EVENT_MESSAGE_DELETED;
+    event.event.u.message_deleted = (struct message_deleted){ ID(7), 5, ID(B) };
+    CHECK_EQ(rows_chat_event(rows, &event), CQ_AGAIN);
+    CHECK_EQ(rows->targets_n, ROWS_TARGETS);
+}
+
 TEST(polls_and_votes)
 {
     static struct cq_span options[LIMIT_POLL_OPTIONS + 1] = { { (const uint8_t *)"a", 1 },

@@ -2,7 +2,8 @@
 """One device: a socket that is opened again for ever, its sends, its receipts, and events in order.
 
 Events are the frames of docs/protocol.md as dicts, typed in events.py, and four of our own:
-    {"t":"page","chats","marks"?,"me"?,"cursor","more"}   a page of a sync is told (its messages as `message`, its ticks as `status`).
+    {"t":"page","chats","marks"?,"me"?,"cursor","more"}   a page of a sync is told (its messages as `message`, its ticks as `status`,
+                                                          changes of ours that fit no message as `rejected`).
                                                           Store the cursor together with what came before it
     {"t":"caught_up"}                                     what comes from here on is live
     {"t":"offline","code"}                                the socket ended; it is opened again
@@ -410,6 +411,8 @@ class Client:
         for row in page["messages"]:
             self._judge(row)
             await self._tell_message(row, {"t": "message", **row}, False)
+        for row in page.get("rejected", ()):
+            await self._events.put({"t": "rejected", **row})
         for row in page["ticks"]:
             await self._events.put({"t": "status", **row})
         self._shows(page.get("me") or {})

@@ -7,6 +7,8 @@
  * (partition, seq), where the seq of a message is that of its last change: it comes as it is now. A page ends at one place in that order: everything up to there is told, nothing
  * behind it, and the cursor says so. Ticks come when all of that is told, by pages of their own.
  *
+ * Changes that fit no message have the place of the change itself in that order: a page tells those up to where it ends.
+ *
  * What the user has marked of his chats comes then, too: its facts have an order of their own, and the
  * cursor a place in it.
  *
@@ -31,6 +33,7 @@
 enum {
     PAGE = 500,
     TICKS_PAGE = 1000,
+    STALE_PAGE = 500,
     MARKS_PAGE = 1000,
     CURSOR_MAX = 32 * 1024,
     CURSOR_DIGITS = 18
@@ -57,12 +60,22 @@ struct sync {
     struct cursor next;    /* of the answer */
     int64_t lows[PARTITIONS_MAX];
     struct chat_changes changes;
+    struct place end; /* what is told of this page's order ends here … */
+    bool has_end;     /* … unless it reaches the end of all that there is */
     bool more;
 };
 
 static bool is_behind(struct place a, struct place b)
 {
     return a.part != b.part ? a.part > b.part : a.seq > b.seq;
+}
+
+/* The page ends here, or before. */
+static void end_at(struct sync *sync, struct place at)
+{
+    if (!sync->has_end || is_behind(sync->end, at))
+        sync->end = at;
+    sync->has_end = true;
 }
 
 /* ---- cursors -------------------------------------------------------------------------- */
@@ -157,13 +170,10 @@ static bool parse_query(struct call *call, struct sync *sync)
 
 /* ---- messages ------------------------------------------------------------------------- */
 
-/* Messages in order, up to the place where the changed chats of this page end. *ret_last: the place
- * of the last one, when there are more behind it that the chats do not hold back. */
-static enum cq_status out_messages(struct call *call, struct pg *db, struct sync *sync,
-                                   bool *ret_cut, struct place *ret_last)
+/* Messages in order, up to the place where this page ends: the last one's, when there are more. */
+static enum cq_status out_messages(struct call *call, struct pg *db, struct sync *sync)
 {
-    const struct chat_change *end =
-        sync->changes.more ? &sync->changes.row[sync->changes.n - 1] : NULL;
+    struct place last = { 0, 0 };
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct cq_buf *body = &call->reply.body;
     size_t from = body->n;
@@ -171,7 +181,6 @@ static enum cq_status out_messages(struct call *call, struct pg *db, struct sync
                                             sync->since.events.n, PAGE + 1, REST_PAGE_BYTES, &rows);
     int n, i = 0;
 
-    *ret_cut = false;
     if (st != CQ_OK)
         return st;
     n = pg_rows(rows) > PAGE ? PAGE : pg_rows(rows);
@@ -179,10 +188,9 @@ static enum cq_status out_messages(struct call *call, struct pg *db, struct sync
         struct message_place at = message_since_place(rows, i);
         struct message_row row;
 
-        if (end &&
-            is_behind((struct place){ at.part, at.seq }, (struct place){ end->part, end->seq }))
-            return CQ_OK; /* the chats are where this page ends */
-        *ret_last = (struct place){ at.part, at.seq };
+        if (sync->has_end && is_behind((struct place){ at.part, at.seq }, sync->end))
+            return CQ_OK;
+        last = (struct place){ at.part, at.seq };
         if (at.empty)
             continue;
         if (body->n > from)
@@ -190,8 +198,44 @@ static enum cq_status out_messages(struct call *call, struct pg *db, struct sync
         row = message_at(rows, i, 0);
         render_message(body, &row);
     }
-    *ret_cut = i && messages_since_found(rows) > i;
+    if (i && messages_since_found(rows) > i)
+        end_at(sync, last);
     return CQ_OK;
+}
+
+/* ---- changes of nothing --------------------------------------------------------------- */
+
+static struct place stale_place(const struct stale_row *row)
+{
+    return (struct place){ row->part, seq_make(TOPIC_GENERATION, row->offset) };
+}
+
+/* They are read before messages, of which a page may reach as far as these do. */
+static enum cq_status find_stale(struct call *call, struct pg *db, struct sync *sync,
+                                 struct pg_result **ret)
+{
+    enum cq_status st = view_stale_since(db, call->request.who.user, sync->since.events.next,
+                                         sync->since.events.n, STALE_PAGE + 1, ret);
+
+    if (st == CQ_OK && pg_rows(*ret) > STALE_PAGE) {
+        struct stale_row last = stale_at(*ret, STALE_PAGE - 1);
+
+        end_at(sync, stale_place(&last));
+    }
+    return st;
+}
+
+static void out_stale(struct call *call, const struct sync *sync, const struct pg_result *rows)
+{
+    for (int i = 0; i < pg_rows(rows) && i < STALE_PAGE; i++) {
+        struct stale_row row = stale_at(rows, i);
+
+        if (sync->has_end && is_behind(stale_place(&row), sync->end))
+            return;
+        if (i)
+            buf_add_byte(&call->reply.body, ',');
+        render_stale(&call->reply.body, &row);
+    }
 }
 
 /* ---- ticks ---------------------------------------------------------------------------- */
@@ -291,8 +335,10 @@ static enum cq_status end_answer(struct call *call, struct pg *db, const struct 
 }
 
 /* Everything up to the place is told. */
-static void cut_at(struct sync *sync, struct place at)
+static void cut(struct sync *sync)
 {
+    struct place at = sync->end;
+
     sync->more = true;
     sync->next = sync->since;
     for (int32_t p = 0; p < at.part; p++)
@@ -300,15 +346,17 @@ static void cut_at(struct sync *sync, struct place at)
     frontier_advance(&sync->next.events, at.part, seq_offset(at.seq) + 1);
 }
 
-/* Chats whose last change is not behind the place; their JSON. */
-static struct cq_span chats_up_to(const struct sync *sync, const struct cq_buf *chats, bool cut,
-                                  struct place last)
+static struct place chat_place_at(const struct sync *sync, int i)
+{
+    return (struct place){ sync->changes.row[i].part, sync->changes.row[i].seq };
+}
+
+/* Chats whose last change is not behind where the page ends; their JSON. */
+static struct cq_span chats_of_page(const struct sync *sync, const struct cq_buf *chats)
 {
     int n = sync->changes.n;
 
-    while (cut && n &&
-           is_behind((struct place){ sync->changes.row[n - 1].part, sync->changes.row[n - 1].seq },
-                     last))
+    while (sync->has_end && n && is_behind(chat_place_at(sync, n - 1), sync->end))
         n--;
     return span_of(chats->p, n ? sync->changes.row[n - 1].end : 0);
 }
@@ -316,10 +364,10 @@ static struct cq_span chats_up_to(const struct sync *sync, const struct cq_buf *
 static enum cq_status write_news(struct call *call, struct pg *db, struct sync *sync)
 {
     __attribute__((cleanup(cq_auto_buf))) struct cq_buf chats = { 0 };
-    struct place last = { 0, 0 };
-    bool cut = false;
+    cq_auto(pgresult) struct pg_result *stale = NULL;
     enum cq_status st;
 
+    sync->has_end = false;
     sync->next = sync->applied;
     sync->next.marks = sync->since.marks;
     for (int32_t p = 0; p < sync->since.events.n; p++)
@@ -329,16 +377,20 @@ static enum cq_status write_news(struct call *call, struct pg *db, struct sync *
     buf_add_span(&chats, buf_span(&call->reply.body));
     buf_clear(&call->reply.body);
     buf_add_str(&call->reply.body, "{\"messages\":[");
+    if (st == CQ_OK && sync->changes.more)
+        end_at(sync, chat_place_at(sync, sync->changes.n - 1));
     if (st == CQ_OK)
-        st = out_messages(call, db, sync, &cut, &last);
+        st = find_stale(call, db, sync, &stale);
+    if (st == CQ_OK)
+        st = out_messages(call, db, sync);
     buf_add_str(&call->reply.body, "],\"chats\":[");
-    buf_add_span(&call->reply.body, chats_up_to(sync, &chats, cut, last));
+    buf_add_span(&call->reply.body, chats_of_page(sync, &chats));
+    buf_add_str(&call->reply.body, "],\"rejected\":[");
+    if (st == CQ_OK)
+        out_stale(call, sync, stale);
     buf_add_str(&call->reply.body, "],\"ticks\":[");
-    if (cut)
-        cut_at(sync, last);
-    else if (sync->changes.more)
-        cut_at(sync, (struct place){ sync->changes.row[sync->changes.n - 1].part,
-                                     sync->changes.row[sync->changes.n - 1].seq });
+    if (sync->has_end)
+        cut(sync);
     if (st == CQ_OK && !sync->more)
         st = out_ticks(call, db, sync);
     buf_add_str(&call->reply.body, "],\"marks\":[");
@@ -361,7 +413,7 @@ static enum cq_status write_listing(struct call *call, struct pg *db, struct syn
     sync->next = sync->latest ? sync->applied : sync->since;
     buf_add_str(&call->reply.body, "{\"messages\":[],\"chats\":[");
     st = chat_changes_page(call, db, sync->lows, sync->since.events.n, &sync->changes);
-    buf_add_str(&call->reply.body, "],\"ticks\":[],\"marks\":[]");
+    buf_add_str(&call->reply.body, "],\"rejected\":[],\"ticks\":[],\"marks\":[]");
     sync->next.listing = sync->changes.more;
     if (sync->changes.more)
         sync->next.told = (struct place){ sync->changes.row[sync->changes.n - 1].part,

@@ -37,6 +37,9 @@ enum call_next write_rejected(struct call *call, struct cq_span code)
             call, 409, "too_late",
             "messageId: messages can be edited for %d minutes, and deleted for %d hours",
             LIMIT_EDIT_MINUTES, LIMIT_DELETE_HOURS);
+    if (span_eq_str(code, "stale_target"))
+        return call_error(call, 409, "stale_target",
+                          "messageId: stands at another place by now, read it and ask again");
     if (span_eq_str(code, "too_many_blocks"))
         return call_error(call, 409, "too_many_blocks",
                           "userId: you have blocked this user %d times, as often as one may",

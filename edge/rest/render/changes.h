@@ -7,3 +7,4 @@
 #include "edge/rest/view/changes.h"
 
 void render_tick(struct cq_buf *out, const struct tick_row *row);
+void render_stale(struct cq_buf *out, const struct stale_row *row);

@@ -105,6 +105,38 @@ int64_t messages_since_found(const struct pg_result *rows)
     return pg_rows(rows) ? pg_i64(rows, 0, VIEW_MESSAGE_COLUMNS_N + 2) : 0;
 }
 
+/* ---- changes of nothing --------------------------------------------------------------- */
+
+/* $1 user, $2 next of chat.actions a partition, $3 how many. One index has them in this order, and no others. */
+static const char sql_stale[] =
+    "SELECT r.client_id, r.id, r.chat_id, r.code, r.at_ms, r.src_partition, r.src_offset "
+    "FROM view.rejected r WHERE r.user_id = $1 AND r.code = 'stale_target' "
+    "AND r.src_offset >= ($2::bigint[])[r.src_partition + 1] "
+    "ORDER BY r.src_partition, r.src_offset LIMIT $3";
+
+enum cq_status view_stale_since(struct pg *db, struct cq_id user, const int64_t *next, int32_t n,
+                                int64_t limit, struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, user);
+    pg_add_i64_array(&params, next, (size_t)n);
+    pg_add_i64(&params, limit);
+    return pg_run_once(db, sql_stale, &params, ret);
+}
+
+struct stale_row stale_at(const struct pg_result *rows, int i)
+{
+    return (struct stale_row){ .client = pg_bytes(rows, i, 0),
+                               .id = pg_uuid(rows, i, 1),
+                               .chat = pg_uuid(rows, i, 2),
+                               .code = pg_bytes(rows, i, 3),
+                               .at_ms = pg_i64(rows, i, 4),
+                               .part = (int32_t)pg_i64(rows, i, 5),
+                               .offset = pg_i64(rows, i, 6) };
+}
+
 /* ---- ticks ---------------------------------------------------------------------------- */
 
 /* $1 user, $2 next of delivery.status a partition, $3 how many */

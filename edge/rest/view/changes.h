@@ -32,6 +32,19 @@ struct message_place message_since_place(const struct pg_result *rows, int i);
 /** How many there would be without `bytes`, up to `limit`. */
 int64_t messages_since_found(const struct pg_result *rows);
 
+/** Changes by the user that were accepted and fit no message, at or behind `next` (an offset of chat.actions for
+ * each of `n` partitions), in the order of (partition, offset). */
+struct stale_row {
+    struct cq_span client, code; /* borrowed from the rows */
+    struct cq_id id, chat;
+    int64_t at_ms;
+    int32_t part;   /* of chat.actions, which is that of chat.events … */
+    int64_t offset; /* … and where the change stands there */
+};
+CQ_MUST_CHECK enum cq_status view_stale_since(struct pg *db, struct cq_id user, const int64_t *next,
+                                              int32_t n, int64_t limit, struct pg_result **ret);
+struct stale_row stale_at(const struct pg_result *rows, int i);
+
 /** Up to which seq of a chat all others have the messages, or have read them. */
 struct tick_row {
     struct cq_id chat;
