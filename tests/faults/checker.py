@@ -879,12 +879,13 @@ from kept import KEPT  # noqa: E402
 from marked import i22_marks  # noqa: E402
 from parted import i20_blocks  # noqa: E402
 from polled import i25_polls  # noqa: E402
+from stale import i30_stale  # noqa: E402
 from unread import i17_unread  # noqa: E402
 
 ALL = (i1_acked_is_kept, i2_nothing_from_nowhere, i3_live_devices_have_all, i4_late_devices_have_all, i5_one_order,
        i6_never_to_a_stranger, i7_ticks, i8_none_or_one, i9_positions, i10_rebuilt, i11_memory, i12_recovery,
        i13_shown_or_pushed, i14_the_log_follows, i15_by_the_protocol, i16_refusals, i17_unread, i18_profiles,
-       i19_changes, i20_blocks, i21_hidden, i22_marks, i23_invited, i24_deleted, i25_polls, *KEPT)
+       i19_changes, i20_blocks, i21_hidden, i22_marks, i23_invited, i24_deleted, i25_polls, *KEPT, i30_stale)
 
 
 def check(data: Data) -> list[Line]:

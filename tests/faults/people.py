@@ -8,6 +8,7 @@ new devices. All choices come from the seed; what the system answers, and when, 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import random
 import uuid
@@ -123,6 +124,10 @@ class Player(Device):
         if m and (m.edited or m.deleted) and self._states.get(message_id) != (m.edited, m.deleted):
             self._states[message_id] = (m.edited, m.deleted)
             self.note("changed", id=m.id, edited=m.edited, deleted=m.deleted, content=m.content, how=self._how)
+
+    def _take_stale(self, f):
+        super()._take_stale(f)
+        self.note("stale", chat=f["chatId"], cid=f["clientId"])
 
     def _hide(self, f):
         super()._hide(f)
@@ -491,7 +496,7 @@ class Cast:
             if how > 0.8:
                 self._track(self._change_by_rest(d, kind, m, content))
                 continue
-            out = d.change(kind, m, content)
+            out = d.change(kind, dataclasses.replace(m, seq=m.seq + 1) if kind == "edit" and how < 0.1 else m, content)  # some name another place
             if rng.random() < 0.15:
                 asyncio.get_running_loop().call_later(rng.uniform(0, 3), d.again, out)
 

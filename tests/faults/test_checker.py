@@ -284,7 +284,7 @@ def broken(w: World) -> list[str]:
 def test_all_well():
     lines = checker.check(World().data())
     assert [str(x) for x in lines if not x.ok] == []
-    assert len(lines) == len(checker.ALL) == 27
+    assert len(lines) == len(checker.ALL) == 28
     assert all(x.n for x in lines)
 
 
