@@ -64,10 +64,10 @@ static const char sql_reactions[] =
     "FROM (" FITTING("", "") ") w WHERE w.reacted_seq <> 0 AND " NOT_DELETED("w")
     " AND " NOT_OVER("w") " ON CONFLICT DO NOTHING";
 
-/* A row a message. Its first deletion is the end: what comes after it changes nothing. The chat is
- * told, too: sync finds by it what is new. */
+/* A row a message. Its first deletion is the end: what comes after it changes nothing, in this turn or a later one.
+ * The chat is told, too: sync finds by it what is new. */
 static const char sql_changes[] =
-    "WITH w AS MATERIALIZED (" FITTING("", "") "), "
+    "WITH w AS MATERIALIZED (SELECT f.* FROM (" FITTING("", "") ") f WHERE " NOT_DELETED("f") "), "
     "gone AS (SELECT DISTINCT ON (part, chat_id, target) * FROM w WHERE deleted_seq <> 0 "
     "ORDER BY part, chat_id, target, seq), "
     "fit AS (SELECT w.part, w.chat_id, w.target, max(w.seq) AS seq, max(w.edited_seq) AS edited_seq, "

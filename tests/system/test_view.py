@@ -368,6 +368,18 @@ def test_what_is_unread_is_exact_however_much_it_is(view, n):
         assert counts == [(len(new),), (sum(user in x[2] for x in new),)]
 
 
+def test_what_follows_a_deletion_tells_no_chat(view):
+    """However far the view had come between the two: a rebuild finds them in one turn."""
+    a, b, chat, said = an_id(), an_id(), an_id(), uuid.uuid4()
+    ref = {"messageId": said, "messageSeq": view.message(chat, a, peer=b, id=said)}
+    gone = view.event(chat, a, "MessageDeleted", **ref, **{"from": uuid.UUID(a)})
+    view.settle()
+    view.event(chat, a, "MessageEdited", **ref, contentType="text/plain", content=b"late", keyId=None)
+    view.event(chat, b, "ReactionChanged", **ref, **{"from": uuid.UUID(a)}, reaction="+1")
+    view.settle()
+    assert view.rows("SELECT changed_seq FROM view.chats WHERE chat_id = %s", chat) == [(gone,)]
+
+
 STALE, OTHERS = 64, 1000  # rows of a user and partition that stay
 REFUSED = "SELECT src_offset FROM view.rejected WHERE user_id = %s AND code = %s ORDER BY src_offset"
 
