@@ -53,6 +53,7 @@ async def look_searched(cast: Cast) -> None:
     for p in cast.people[:4]:
         d = p.players[0]
         await d.refresh()
+        await d.sync()  # an edit is not told to who was out since the message
         for word in ("edit", "probe"):
             found, page = [], {"more": True}
             while page["more"]:
