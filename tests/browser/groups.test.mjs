@@ -3,7 +3,7 @@
 // the end of one, and what others see then; and what a push shows while the page is closed.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { axe, call, launch, Person, picture, userOf } from "./lib.mjs";
+import { axe, call, launch, PATIENCE_MS, Person, picture, userOf } from "./lib.mjs";
 
 const run = String(Date.now()).slice(-6);
 const ana = new Person("Ana", `+4915557${run}1`);
@@ -319,8 +319,9 @@ test("pushes: subscribed, shown by the worker as they are told, taken back, open
   const push = (data) => cdp.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: typeof data === "string" ? data : JSON.stringify(data) });
   const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).map((n) => [n.title, n.body, n.tag]));
   const shows = async (wanted) => {
-    for (let tries = 0; JSON.stringify(await shown()) !== JSON.stringify(wanted); tries++) {
-      assert.ok(tries < 100, `${JSON.stringify(await shown())}, and not ${JSON.stringify(wanted)}`);
+    const end = Date.now() + PATIENCE_MS;
+    while (JSON.stringify(await shown()) !== JSON.stringify(wanted)) {
+      assert.ok(Date.now() < end, `${JSON.stringify(await shown())}, and not ${JSON.stringify(wanted)}`);
       await page.waitForTimeout(50);
     }
   };

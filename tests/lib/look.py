@@ -213,6 +213,8 @@ async def made_anew(stack) -> None:
     await asyncio.to_thread(stack.admin, "rebuild")
     for role in sinks:
         await started(stack.role(role))
+    await rows_when(stack, "SELECT 1 FROM view.incomplete", enough=lambda found: not found)
+    await until(stack.is_whole, 30, "/readyz to say that the view is whole")  # which asks about once a second
 
 
 @contextlib.contextmanager

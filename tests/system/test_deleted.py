@@ -100,7 +100,7 @@ async def test_a_deleted_account_is_gone_everywhere(stack, net):
     for d in (phone, second):
         d.closes.clear()
     await delete(phone, anna.phone)
-    await bob.wait(lambda: {f["chatId"] for f in ended_of(bob, phone)} == {direct, group, other}, 20, "the end of the account in each chat")
+    await bob.wait(lambda: {f["chatId"] for f in ended_of(bob, phone)} == {direct, group, other}, 60, "the end of the account in each chat")
     for d in (phone, second):
         await d.wait(lambda d=d: (4401, "revoked") in d.closes, 20, "the socket to be closed")
         await d.stop()

@@ -449,6 +449,7 @@ async def test_unfinished_uploads_are_swept(stack, net):
         await do(a.patch, media, 0, data[:50_000])
     await do(a.push, whole, data)
     kept = await do(a.send, chat, data)
+    assert (await shown(alice, chat, kept)).status == 201, "a file that nothing shows would be taken away"
     await do(older, stack, "touched_at", 86400, old, whole, kept)
     await do(older, stack, "created_at", 86400, old, whole, kept, slow)
     await do(older, stack, "created_at", 7 * 86400, endless)

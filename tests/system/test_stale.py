@@ -73,22 +73,24 @@ async def test_many_are_told_in_pages_beside_the_messages(stack, net):
     await view_is_level(stack)
     places = "UPDATE view.positions SET source_next = source_next + %s WHERE consumer = 'persistence' AND topic = 'chat.events' RETURNING 1"
     partitions = (await rows(stack, "SELECT count(*) AS n FROM view.positions WHERE consumer = 'persistence' AND topic = 'chat.events'"))[0]["n"]
-    many = 1100  # more than two pages, at places before, between and behind the messages
+    many = 2000  # more than two pages also where others' rows stand, at places before, between and behind the messages
     planted = await rows(stack, "INSERT INTO view.rejected SELECT n %% %s, n / %s, gen_random_uuid(), %s, %s, c, 'stale_target', view.now_ms() "
                          "FROM unnest(%s::text[]) WITH ORDINALITY AS x(c, n) ON CONFLICT DO NOTHING RETURNING client_id", partitions, partitions, chat,
                          alice.user_id, [str(uuid.uuid4()) for _ in range(many)])
     planted = [r["client_id"] for r in planted]
     await rows(stack, places, many)  # as if the view were as far
-    told, messages, cursor, pages = [], [], "", 0
-    while True:
-        page = (await alice.rest.call("GET", "/api/sync", params={"cursor": cursor}, expect=200)).body
-        told += [x["clientId"] for x in page["rejected"]]
-        messages += [m["id"] for m in page["messages"]]
-        cursor, pages = page["cursor"], pages + 1
-        assert len(page["rejected"]) <= 500 and bool(page["ticks"]) <= (not page["more"])
-        if not page["more"]:
-            break
-    assert pages >= 3 and sorted(told) == sorted(planted) and messages == [m.id for m in said]
-    assert not (await bob.rest.call("GET", "/api/sync", params={"cursor": ""}, expect=200)).body["rejected"]
-    await rows(stack, places, -many)
-    await rows(stack, "DELETE FROM view.rejected WHERE client_id = ANY(%s) RETURNING 1", planted)
+    try:
+        told, messages, cursor, pages = [], [], "", 0
+        while True:
+            page = (await alice.rest.call("GET", "/api/sync", params={"cursor": cursor}, expect=200)).body
+            told += [x["clientId"] for x in page["rejected"]]
+            messages += [m["id"] for m in page["messages"]]
+            cursor, pages = page["cursor"], pages + 1
+            assert len(page["rejected"]) <= 500 and bool(page["ticks"]) <= (not page["more"])
+            if not page["more"]:
+                break
+        assert pages >= 3 and sorted(told) == sorted(planted) and messages == [m.id for m in said]
+        assert not (await bob.rest.call("GET", "/api/sync", params={"cursor": ""}, expect=200)).body["rejected"]
+    finally:
+        await rows(stack, places, -many)
+        await rows(stack, "DELETE FROM view.rejected WHERE client_id = ANY(%s) RETURNING 1", planted)
