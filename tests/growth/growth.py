@@ -40,6 +40,8 @@ PRINTERS = {
     "schemas/history": ("cmake --build build --target schemas_lock", ()),
     "docs/asyncapi.yaml": ("cmake --build build --target schemas_lock", ()),
     "docs/frames.schema.json": ("build/chasqui admin print frames-schema >tree/docs/frames.schema.json", ("chasqui",)),
+    "clients/js/events.js": ("tree/clients/print_types js >tree/clients/js/events.js", ()),
+    "clients/python/chasqui/events.py": ("tree/clients/print_types python >tree/clients/python/chasqui/events.py", ()),
     "docs/settings.md": ("build/chasqui check-config --markdown >tree/docs/settings.md", ("chasqui",)),
     "docs/topics.md": ("build/chasqui admin print topics >tree/docs/topics.md", ("chasqui",)),
 }
