@@ -100,6 +100,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "Uploads that were not what they were said to be")                                           \
     X(FILES_SWEPT, COUNTER, "files_swept_total", ROLE_MEDIA,                                       \
       "Uploads that nobody finished, and objects of files that are gone, taken away")              \
+    X(FILES_STUCK, GAUGE, "files_stuck_seconds", ROLE_MEDIA,                                       \
+      "Since a file was taken away that the store did not delete in the last pass, or 0")          \
     X(FILES_UNSHOWN, COUNTER, "files_unshown_total", ROLE_MEDIA,                                   \
       "Complete files that nothing showed, taken away")                                            \
     X(FILES_SETTLED, COUNTER, "files_settled_total", ROLE_MEDIA,                                   \

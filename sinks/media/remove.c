@@ -8,6 +8,14 @@
 
 enum { PARAMS_BYTES = 256, HOLDS_MAX = 500 };
 
+/* What became of an object. */
+enum object {
+    OBJECT_GONE,
+    OBJECT_SHARED, /* the last file that shares it takes it along */
+    OBJECT_HELD,   /* somebody may be about to share it */
+    OBJECT_STUCK,  /* the store did not delete it, or the small picture */
+};
+
 /* While the view is made anew it does not know who shares an object. */
 static const char sql_due[] =
     "SELECT d.media_id, d.key, d.taken, d.asked_at, EXISTS (SELECT 1 FROM view.media m "
@@ -20,7 +28,7 @@ static const char sql_lock[] = "SELECT pg_advisory_xact_lock(hashtextextended($1
 
 static const char sql_shared[] =
     "SELECT EXISTS (SELECT 1 FROM view.media m WHERE m.key = $2 AND m.media_id <> $1 "
-    "AND NOT view.media_gone(m.media_id, m.owner_id)) OR EXISTS (SELECT 1 FROM media.holds h "
+    "AND NOT view.media_gone(m.media_id, m.owner_id)), EXISTS (SELECT 1 FROM media.holds h "
     "WHERE h.key = $2 AND h.media_id <> $1 AND NOT EXISTS (SELECT 1 FROM view.media_ends x "
     "WHERE x.media_id = h.media_id))";
 
@@ -52,7 +60,7 @@ static enum cq_status run_id(struct pg *db, const char *sql, struct cq_id id, in
     return pg_run_once(db, sql, &params, NULL);
 }
 
-static enum cq_status ask_shared(struct pg *db, struct cq_id id, const char *key, bool *ret)
+static enum cq_status ask_shared(struct pg *db, struct cq_id id, const char *key, enum object *ret)
 {
     cq_auto(pgresult) struct pg_result *rows = NULL;
     struct pg_params params;
@@ -67,29 +75,33 @@ static enum cq_status ask_shared(struct pg *db, struct cq_id id, const char *key
     pg_add_uuid(&params, id);
     pg_add_text(&params, span_str(key));
     st = pg_run_once(db, sql_shared, &params, &rows);
-    *ret = st == CQ_OK && pg_bool(rows, 0, 0);
+    if (st == CQ_OK)
+        *ret = pg_bool(rows, 0, 0)   ? OBJECT_SHARED
+               : pg_bool(rows, 0, 1) ? OBJECT_HELD
+                                     : OBJECT_GONE;
     return st;
 }
 
 /* The file is gone for everybody: so is its small picture, and, unless others share it, its object. */
 static enum cq_status take_away(struct pg *db, struct store *store, struct cq_id id,
-                                const char *key, int64_t now_ms)
+                                const char *key, int64_t now_ms, enum object *ret)
 {
     char thumbnail[STORE_KEY_MAX];
-    bool is_shared = true;
-    enum cq_status st = ask_shared(db, id, key, &is_shared);
+    enum cq_status st = ask_shared(db, id, key, ret);
 
-    pool_thumbnail_key(id, thumbnail);
-    if (st == CQ_OK)
-        st = store_delete(store, thumbnail);
-    if (st != CQ_OK || is_shared)
+    if (st != CQ_OK)
         return st;
-    st = store_delete(store, key);
-    return st == CQ_OK ? run_id(db, sql_upload, id, now_ms) : st;
+    pool_thumbnail_key(id, thumbnail);
+    if (store_delete(store, thumbnail) != CQ_OK ||
+        (*ret == OBJECT_GONE && store_delete(store, key) != CQ_OK))
+        *ret = OBJECT_STUCK;
+    return *ret == OBJECT_GONE ? run_id(db, sql_upload, id, now_ms) : CQ_OK;
 }
 
-enum cq_status remove_next(struct pg *db, struct store *store, int64_t now_ms, bool *ret_one)
+enum cq_status remove_next(struct pg *db, struct store *store, int64_t now_ms,
+                           struct remove_stuck *ret_stuck, bool *ret_one)
 {
+    enum object object = OBJECT_SHARED;
     cq_auto(pgresult) struct pg_result *rows = NULL;
     char key[STORE_KEY_MAX];
     struct pg_params params;
@@ -97,6 +109,7 @@ enum cq_status remove_next(struct pg *db, struct store *store, int64_t now_ms, b
     bool was_taken;
     enum cq_status st;
 
+    *ret_stuck = (struct remove_stuck){ .asked_ms = 0 };
     pg_params_init(&params, PARAMS_BYTES);
     pg_add_i64(&params, now_ms);
     st = pg_run_once(db, sql_due, &params, &rows);
@@ -110,11 +123,17 @@ enum cq_status remove_next(struct pg *db, struct store *store, int64_t now_ms, b
         return pg_i64(rows, 0, 3) < now_ms - REMOVE_GIVE_UP_MS
                    ? run_id(db, sql_done, id, 0)
                    : run_id(db, sql_later, id, now_ms + REMOVE_AGAIN_MS);
-    st = take_away(db, store, id, key, now_ms);
+    st = take_away(db, store, id, key, now_ms, &object);
     if (st != CQ_OK)
         return st;
+    if (object == OBJECT_STUCK) {
+        *ret_stuck = (struct remove_stuck){ .media = id, .asked_ms = pg_i64(rows, 0, 3) };
+        *ret_one = false;
+        return run_id(db, sql_later, id, now_ms + REMOVE_AGAIN_MS);
+    }
     if (was_taken)
-        return run_id(db, sql_done, id, 0);
+        return object == OBJECT_HELD ? run_id(db, sql_later, id, now_ms + REMOVE_LATE_MS)
+                                     : run_id(db, sql_done, id, 0);
     count_add(COUNT_FILES_SWEPT, 1);
     return run_id(db, sql_taken, id, now_ms + REMOVE_LATE_MS);
 }

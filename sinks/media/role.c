@@ -429,6 +429,11 @@ static void on_settled(struct cq_id media, enum settled as)
         log_info("file_settled", LOG_S("media", id_text(media).s), LOG_S("as", words[as]));
 }
 
+static void on_stuck(struct cq_id media, const char *why)
+{
+    log_warn("file_stuck", LOG_S("media", id_text(media).s), LOG_S("why", why));
+}
+
 static enum cq_status open_parts(struct media_role *role)
 {
     const struct sweep_conf sweep = { .database_url = setting_text(SET_DATABASE_URL),
@@ -439,7 +444,8 @@ static enum cq_status open_parts(struct media_role *role)
                                           setting_int(SET_MEDIA_PENDING_HOURS) * 3600 * 1000,
                                       .unshown_ms =
                                           setting_int(SET_MEDIA_UNSHOWN_HOURS) * 3600 * 1000,
-                                      .told = on_settled };
+                                      .told = on_settled,
+                                      .stuck = on_stuck };
     enum cq_status st;
 
     if (!find_program(role) || !check_cage(role))

@@ -17,8 +17,10 @@ enum { EVERY_MS = 60 * 1000, LOOK_MS = 200 };
 
 struct sweep {
     struct sweep_conf conf;
-    struct pg *db;       /* owned; the thread's */
-    struct store *store; /* owned; the thread's */
+    struct pg *db;             /* owned; the thread's */
+    struct store *store;       /* owned; the thread's */
+    struct remove_stuck stuck; /* of this pass */
+    bool was_stuck;            /* as told */
     pthread_t thread;
     atomic_bool stop;
 };
@@ -119,7 +121,7 @@ static enum cq_status sweep_late(struct sweep *sweep, bool *ret_one)
 
 static enum cq_status sweep_deleted(struct sweep *sweep, bool *ret_one)
 {
-    return remove_next(sweep->db, sweep->store, clock_wall_ms(), ret_one);
+    return remove_next(sweep->db, sweep->store, clock_wall_ms(), &sweep->stuck, ret_one);
 }
 
 static enum cq_status sweep_holds(struct sweep *sweep, bool *ret_one)
@@ -148,6 +150,22 @@ static bool sweep_one(struct sweep *this_sweep,
 static bool is_stopped(void *arg)
 {
     return atomic_load(&((struct sweep *)arg)->stop);
+}
+
+/* The first that the store does not delete ends the pass: it has put itself behind all others. */
+static void sweep_all_deleted(struct sweep *sweep)
+{
+    bool is_stuck;
+
+    sweep->stuck.asked_ms = 0;
+    for (int i = 0; i < SWEEP_DELETED_MAX && !is_stopped(sweep); i++)
+        if (!sweep_one(sweep, sweep_deleted))
+            break;
+    is_stuck = sweep->stuck.asked_ms != 0;
+    count_set(COUNT_FILES_STUCK, is_stuck ? (clock_wall_ms() - sweep->stuck.asked_ms) / 1000 : 0);
+    if (is_stuck && !sweep->was_stuck)
+        sweep->conf.stuck(sweep->stuck.media, store_why(sweep->store));
+    sweep->was_stuck = is_stuck;
 }
 
 static void ask_unshown(struct sweep *sweep)
@@ -181,9 +199,7 @@ static void sweep_all(struct sweep *sweep)
         ;
     while (!is_stopped(sweep) && sweep_one(sweep, sweep_late))
         ;
-    for (int i = 0; i < SWEEP_DELETED_MAX && !is_stopped(sweep); i++)
-        if (!sweep_one(sweep, sweep_deleted))
-            break;
+    sweep_all_deleted(sweep);
     while (!is_stopped(sweep) && sweep_one(sweep, sweep_holds))
         ;
     ask_unshown(sweep);

@@ -29,7 +29,9 @@ struct sweep_conf {
     struct store_conf store;
     int64_t pending_ms; /* without any activity for so long */
     int64_t unshown_ms; /* a complete file that nothing shows for so long; 0: it stays */
-    void (*told)(struct cq_id media, enum settled as); /* on the sweep's thread */
+    /* On the sweep's thread. `stuck`: the store does not delete what was taken away, since now. */
+    void (*told)(struct cq_id media, enum settled as);
+    void (*stuck)(struct cq_id media, const char *why);
 };
 
 CQ_MUST_CHECK enum cq_status sweep_start(const struct sweep_conf *conf, struct sweep **ret);

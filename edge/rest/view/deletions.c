@@ -11,9 +11,11 @@ enum cq_status deletion_note(struct pg *db, struct cq_id media, const char *key,
     pg_add_uuid(&params, media);
     pg_add_text(&params, span_str(key));
     pg_add_i64(&params, now_ms);
+    /* asked for again: it is given up so long after the last time */
     return pg_run_once(db,
-                       "INSERT INTO media.deletions (media_id, key, asked_at, due_at) "
-                       "VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING",
+                       "INSERT INTO media.deletions AS d (media_id, key, asked_at, due_at) VALUES "
+                       "($1, $2, $3, $3) ON CONFLICT (media_id) DO UPDATE SET asked_at = "
+                       "excluded.asked_at, due_at = excluded.due_at WHERE NOT d.taken",
                        &params, NULL);
 }
 
