@@ -25,16 +25,23 @@ static const char sql_due[] =
 /* One whose view is being made anew, or that the view does not know, waits. */
 static const char sql_next[] =
     "SELECT u.media_id, u.user_id, u.device_id, u.chat_id, u.peer, u.key, "
-    "view.file_used(u.media_id, u.user_id) OR view.media_gone(u.media_id, u.user_id) "
+    "view.media_gone(u.media_id, u.user_id), view.file_used(u.media_id, u.user_id) "
     "FROM media.uploads u WHERE u.stored AND u.logged AND NOT u.asked AND u.ended_at IS NULL "
     "AND u.touched_at < $1 AND NOT EXISTS (SELECT 1 FROM view.incomplete) "
     "ORDER BY u.touched_at LIMIT 1 FOR UPDATE OF u SKIP LOCKED";
 
 static const char sql_asked[] = "UPDATE media.uploads SET asked = true WHERE media_id = $1";
 
-/* As edge/rest/view/deletions.c. */
-static const char sql_delete[] = "INSERT INTO media.deletions (media_id, key, asked_at, due_at) "
-                                 "VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING";
+/* As edge/rest/view/deletions.c; `sql_gone` does not wait for a sweep that has the row in hand and
+ * waits for the upload's. */
+#define NOTE                                                                                      \
+    "INSERT INTO media.deletions AS d (media_id, key, asked_at, due_at) VALUES ($1, $2, $3, $3) " \
+    "ON CONFLICT "
+
+static const char sql_gone[] = NOTE "DO NOTHING";
+static const char sql_delete[] =
+    NOTE "(media_id) DO UPDATE SET asked_at = excluded.asked_at, due_at = excluded.due_at "
+         "WHERE NOT d.taken";
 
 /* Whether the view has so much of each partition. */
 static const char sql_applied[] =
@@ -88,7 +95,7 @@ static enum cq_status await_view(const struct unshown *unshown, struct cq_arena 
 
 /* ---- one file ------------------------------------------------------------------------- */
 
-static enum cq_status note_deletion(struct pg *db, const struct pg_result *row)
+static enum cq_status note_deletion(struct pg *db, const char *sql, const struct pg_result *row)
 {
     struct pg_params params;
 
@@ -96,7 +103,7 @@ static enum cq_status note_deletion(struct pg *db, const struct pg_result *row)
     pg_add_uuid(&params, pg_uuid(row, 0, 0));
     pg_add_text(&params, pg_bytes(row, 0, 5));
     pg_add_i64(&params, clock_wall_ms());
-    return pg_run_once(db, sql_delete, &params, NULL);
+    return pg_run_once(db, sql, &params, NULL);
 }
 
 static enum cq_status take_away(struct unshown *unshown, const struct pg_result *row)
@@ -115,7 +122,7 @@ static enum cq_status take_away(struct unshown *unshown, const struct pg_result 
     };
     int32_t partition;
     int64_t offset;
-    enum cq_status st = note_deletion(unshown->conf->db, row);
+    enum cq_status st = note_deletion(unshown->conf->db, sql_delete, row);
 
     if (st == CQ_OK)
         st = submitter_send(unshown->submitter, &action, &partition, &offset);
@@ -124,8 +131,8 @@ static enum cq_status take_away(struct unshown *unshown, const struct pg_result 
     return st;
 }
 
-/* In a transaction that holds the row. The log may have the fact of one whose transaction failed: it
- * is found gone the next time. */
+/* In a transaction that holds the row. The log may have the fact of one whose transaction failed, and
+ * its note with it: it is found gone the next time, and noted then. */
 static enum cq_status ask_next(struct unshown *unshown, bool *ret_one)
 {
     cq_auto(pgresult) struct pg_result *row = NULL;
@@ -138,7 +145,9 @@ static enum cq_status ask_next(struct unshown *unshown, bool *ret_one)
     *ret_one = st == CQ_OK && pg_rows(row) == 1;
     if (!*ret_one)
         return st;
-    if (!pg_bool(row, 0, 6))
+    if (pg_bool(row, 0, 6))
+        st = note_deletion(unshown->conf->db, sql_gone, row);
+    else if (!pg_bool(row, 0, 7))
         st = take_away(unshown, row);
     if (st != CQ_OK)
         return st;
