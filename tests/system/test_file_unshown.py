@@ -19,7 +19,7 @@ def asked(stack, *medias: str) -> list[bool]:
     return [rows.get(media) for media in medias]
 
 
-@scenario(180)
+@scenario(300)
 async def test_what_nothing_shows_is_swept(stack, net):
     alice, bob = await net.people("alice", "bob")
     group = await net.group(alice, bob)
@@ -57,7 +57,7 @@ async def test_what_nothing_shows_is_swept(stack, net):
     await do(sweep, stack)  # notes that they are in the log …
     await do(wait_until, lambda: all(row_of(stack, m) is None or row_of(stack, m)[1] for m in old), 30, "logged")
     await do(sweep, stack)  # … and asks
-    await do(wait_until, lambda: all(x is not False for x in asked(stack, *old)), 60, "asked of each")
+    await do(wait_until, lambda: all(x is not False for x in asked(stack, *old)), 150, "asked of each")
     await view_is_level(stack)
     for media in gone:
         await all_gone(a, media)
