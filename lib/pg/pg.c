@@ -410,6 +410,7 @@ enum cq_status pg_run(struct pg *db, const char *sql, const struct pg_params *pa
     int slot;
     enum cq_status st;
 
+    db->sqlstate[0] = '\0';
     if (!db->conn)
         return failure(db, NULL, false);
     if (n && params->bytes.failed) {

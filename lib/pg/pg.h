@@ -42,7 +42,8 @@ const char *pg_error(const struct pg *db);
  * one. */
 uint64_t pg_failures(const struct pg *db);
 
-/** SQLSTATE of the last failure, "" when there was none. */
+/** SQLSTATE of the last failure; "" when there was none since the last pg_run() began. pg_script() leaves
+ * it, so that it outlives a ROLLBACK. */
 const char *pg_sqlstate(const struct pg *db);
 
 /* ---- parameters: one builder a statement, reused; all sent in binary ------------------ */
