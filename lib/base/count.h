@@ -172,6 +172,8 @@ enum count_kind { COUNT_KIND_COUNTER, COUNT_KIND_GAUGE };
       "1 while the last try to make an export has failed")                                         \
     X(EXPORTS_WAIT, GAUGE, "exports_wait", ROLE_EDGE_REST,                                         \
       "1 while exports wait because those that are kept take up EXPORT_TOTAL_MB")                  \
+    X(EXPORTS_STUCK, GAUGE, "exports_stuck", ROLE_EDGE_REST,                                       \
+      "1 while the store does not remove the files of exports whose time is over")                 \
     X(CODES_HELD, GAUGE, "codes_held", ROLE_EDGE_REST,                                             \
       "One-time codes waiting for the provider or under way, at most 256")                         \
     X(CODES_PAUSED, GAUGE, "codes_paused", ROLE_EDGE_REST,                                         \

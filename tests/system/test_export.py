@@ -68,6 +68,22 @@ def stored(stack, export: dict) -> list[str]:
     return sorted(p.name for p in (stack.state / "media").rglob("*") if p.is_file() and export["id"] in p.name)
 
 
+def now(stack, device) -> None:
+    """Its user's export is not left for later."""
+    with stack.db() as db:
+        db.execute("UPDATE auth.archives SET free_at = 1 WHERE user_id = %s AND state = 0", (device.user_id,))
+
+
+async def ticked(stack) -> None:
+    """The archiver has had a whole turn: it removes what has ended, then it looks what is to be made; twice, as the first
+    removal may be of a turn that had begun."""
+    for _ in range(2):
+        with stack.db() as db:
+            db.execute("INSERT INTO auth.archives (archive_id, user_id, device_id, state, asked_at, ends_at, free_at) "
+                       "SELECT x, x, x, 2, 1, 1, 1 FROM gen_random_uuid() AS x")
+        await rows_when(stack, "SELECT 1 FROM auth.archives WHERE asked_at = 1", enough=lambda r: not r)
+
+
 async def a_past(net):
     """Anna's: a direct chat with an edited and a deleted message, and a block in between; a group with a picture; one that she left."""
     anna, phone = await net.user("anna")
@@ -182,10 +198,12 @@ async def test_t56_an_export_ends_whoever_is_killed(stack, net):
         assert (r.status, r.code) == (409, "export_running")
         await do(edge.kill9)
     await started(edge)
-    ((lease,),) = [r.values() for r in await rows(stack, "SELECT free_at FROM auth.archives WHERE archive_id = %s AND state = 0", first["id"])]
-    assert lease - 1000 * time.time() <= 15e3 and (await export(phone))["state"] == "running"
+    held = "SELECT free_at, size FROM auth.archives WHERE archive_id = %s AND state = 0"
+    ((lease, size),) = [r.values() for r in await rows(stack, held, first["id"])]
+    assert lease - 1000 * time.time() <= 40e3 and (await export(phone))["state"] == "running"
+    assert size == 4 << 30, "others count the most that it may become"
     with stack.db() as db:  # as if that had passed
-        db.execute("UPDATE auth.archives SET free_at = free_at - 15000 WHERE archive_id = %s", (first["id"],))
+        db.execute("UPDATE auth.archives SET free_at = free_at - 40000 WHERE archive_id = %s", (first["id"],))
     told = await done(phone)
     assert told["id"] == first["id"] and await rows(stack, LINE_OF, phone.user_id) == [{"tries": 2, "state": 1, "ends_at": told["endsAt"]}]
     assert 47 < (told["endsAt"] - 1000 * time.time()) / 3600e3 < 48.1
@@ -228,7 +246,8 @@ async def test_an_export_that_fails_is_told(stack, net):
         await do(wait_until, lambda: said("exports_not_made") > lines, 20, "the line")
         assert (await export(phone))["state"] == "running"
         await ask(other, gus.phone)
-        await rows_when(stack, "SELECT 1 FROM auth.archives WHERE user_id = %s AND fails = 1 AND free_at > asked_at + 4000", other.user_id)
+        await rows_when(stack, "SELECT 1 FROM auth.archives WHERE user_id = %s AND tries = 1 AND fails = 0 AND size = 0 "
+                               "AND free_at > asked_at + 4000", other.user_id)  # the store's failure is none of it
         with stack.db() as db:  # as if it had failed as often as it may
             db.execute("UPDATE auth.archives SET fails = 5, free_at = 1 WHERE user_id = %s", (other.user_id,))
         await done(other, "failed")
@@ -236,25 +255,92 @@ async def test_an_export_that_fails_is_told(stack, net):
     finally:
         growing.unlink()
         kept.rename(growing)
+    now(stack, phone)
     await done(phone)
     shown_now = stack.metrics("edge-rest")
     assert shown_now["exports_failing"] == 0 and said("exports_are_made")
     assert (shown_now.since(before)["exports_made_total"], shown_now.since(before)["exports_failed_total"]) == (1, 1)
 
-    # what all exports take up is bounded: the next one waits
+    # what all exports take up is bounded, with what another process makes: the next one waits
     with stack.db() as db:
-        db.execute("INSERT INTO auth.archives (archive_id, user_id, device_id, state, asked_at, ends_at, free_at, size) "
-                   "SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, asked_at, ends_at, free_at, 50::int8 << 30 "
+        db.execute("INSERT INTO auth.archives (archive_id, user_id, device_id, tries, fails, asked_at, ends_at, free_at, size) "
+                   "SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 1, asked_at, ends_at, ends_at, 50::int8 << 30 "
                    "FROM auth.archives WHERE user_id = %s", (phone.user_id,))
     await ask(other, gus.phone)
     await do(wait_until, lambda: stack.metrics("edge-rest")["exports_wait"] == 1 and said("exports_wait"), 20, "the gauge and the line")
-    assert (await export(other))["state"] == "waiting"
+    # and with what the store does not let go of: a folder cannot be deleted
+    ((big,),) = [r.values() for r in await rows(stack, "SELECT archive_id::text FROM auth.archives WHERE size = 50::int8 << 30")]
+    stuck = stack.state / "media" / "export" / big[:2] / f"{big}-1-"
+    stuck.mkdir(parents=True)
     with stack.db() as db:
-        db.execute("DELETE FROM auth.archives WHERE size = 50::int8 << 30")
+        db.execute("UPDATE auth.archives SET state = 1, ends_at = 1, free_at = 1 WHERE archive_id = %s", (big,))
+    await do(wait_until, lambda: stack.metrics("edge-rest")["exports_stuck"] == 1 and said("exports_not_removed") == 1, 20, "the gauge and the line")
+    await ticked(stack)
+    assert (await export(other))["state"] == "waiting" and stack.metrics("edge-rest")["exports_wait"] == 1
+    stuck.rmdir()
+    with stack.db() as db:  # as if its lease had passed
+        db.execute("UPDATE auth.archives SET free_at = 1 WHERE archive_id = %s", (big,))
     await done(other)
+    await do(wait_until, lambda: said("exports_are_removed"), 20, "the line")
+    assert stack.metrics("edge-rest")["exports_stuck"] == 0
 
     # it goes with the account
     assert stored(stack, asked)
     await delete(phone, emma.phone)
     await rows_when(stack, LINE_OF, phone.user_id, enough=lambda r: not r)
     assert not stored(stack, asked)
+
+
+LOSE = """CREATE SEQUENCE auth.lost;
+CREATE FUNCTION auth.lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('auth.lost'); RETURN NULL; END $$;
+CREATE TRIGGER lose BEFORE UPDATE ON auth.archives FOR EACH ROW WHEN (NEW.state = 1) EXECUTE FUNCTION auth.lose()"""
+KEEP = "DROP TRIGGER lose ON auth.archives; DROP FUNCTION auth.lose(); DROP SEQUENCE auth.lost"
+TRIED = "SELECT 1 FROM auth.archives WHERE user_id = %s AND tries = %s AND fails = 0 AND state = 0 AND size = 0"
+
+
+@scenario(180)
+async def test_an_export_waits_for_others(stack, net):
+    """For the view, for the store: neither counts as a try that failed. Who loses it at the last piece leaves no file."""
+    hans, phone = await net.user("hans")
+    await phone.online()
+    (bob,) = await net.people("bob")
+    await phone.told(f"{MARK} to be kept", await net.direct(phone, bob))
+    await view_is_level(stack)
+    growing = stack.state / "media" / "growing"
+    kept = growing.with_name("growing.kept")
+    try:
+        with stack.db() as db, db.transaction(force_rollback=True):
+            db.execute("LOCK TABLE view.messages IN ACCESS EXCLUSIVE MODE")
+            asked = (await ask(phone, hans.phone)).body["export"]
+            await rows_when(stack, "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE '%%archiver' AND wait_event_type = 'Lock'")
+            with stack.db() as other:
+                other.execute("INSERT INTO view.incomplete VALUES ('persistence', 'chat.events', 0, 1 << 40)")
+        await rows_when(stack, TRIED, phone.user_id, 1)
+        assert stack.metrics("edge-rest")["exports_failing"] == 0
+        now(stack, phone)
+        await ticked(stack)
+        assert await rows(stack, TRIED, phone.user_id, 1), "none is begun while the view is made anew"
+        growing.rename(kept)
+        growing.write_text("no folder")
+        with stack.db() as db:
+            db.execute("DELETE FROM view.incomplete")
+        await rows_when(stack, TRIED, phone.user_id, 2)
+        assert stack.metrics("edge-rest")["exports_failing"] == 1, "this one the store has refused, whatever PostgreSQL said before"
+    finally:
+        with stack.db() as db:
+            db.execute("DELETE FROM view.incomplete")
+        if kept.exists():
+            growing.unlink()
+            kept.rename(growing)
+    with stack.db() as db:
+        db.execute(LOSE)
+    try:
+        now(stack, phone)
+        await rows_when(stack, "SELECT 1 FROM auth.lost WHERE is_called")
+        await ticked(stack)
+        assert not stored(stack, asked)
+    finally:
+        with stack.db() as db:
+            db.execute(KEEP)
+    now(stack, phone)
+    assert (await done(phone))["id"] == asked["id"] and len(stored(stack, asked)) == 1

@@ -89,7 +89,7 @@ async def test_a_restore_logs_nobody_out(stack, tmp_path, net):
     assert (await gone.rest.get("/api/me")).status == 401, "who logged out since stays logged out"
     assert not await gone.refresh()
     assert not await rows(stack, "SELECT 1 FROM auth.links"), "a link of before may have been used, or refused, since"
-    await rows_when(stack, "SELECT 1 FROM auth.archives", enough=lambda r: not r, what="an export of before to go")
+    await rows_when(stack, "SELECT 1 FROM auth.archives", enough=lambda r: not r, timeout_s=60, what="an export of before to go")
     assert {r["media_id"] for r in await rows(stack, "SELECT media_id FROM media.uploads WHERE user_id = %s", alice.user_id)} == {under_way}
     assert await asyncio.to_thread(constraints, stack) == before, "tables are the same, keys and all"
     ((number,),) = [r.values() for r in await rows(stack, 'SELECT "phoneNumber" FROM model.users WHERE id = %s', alice.user_id)]

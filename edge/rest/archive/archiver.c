@@ -12,8 +12,10 @@
 
 enum {
     EVERY_MS = 1000,
-    AGAIN_MS =
-        5000, /* after the first try that failed; as often again as there were more, squared */
+    /* After the first try that failed; as often again as there were more, squared, up to so many. */
+    AGAIN_MS = 5000,
+    AGAIN_TRIES_MAX = 8,
+    REFUSED_MS = 2 * ARCHIVE_LEASE_MS, /* a removal is tried again within it */
     ARENA_BYTES = 4 * 1024 * 1024,
 };
 
@@ -23,6 +25,10 @@ struct archiver {
     struct store *store;
     struct cq_arena *arena;
     int64_t total_bytes;
+    int64_t refused_ms; /* monotonic; when the store last refused to remove a file; 0: it did not */
+    struct archive owed; /* to be given back; its tries are 0: none */
+    int64_t owed_wait_ms;
+    bool owed_counts;
     atomic_bool stop;
 };
 
@@ -43,6 +49,14 @@ static enum cq_status remove_files(struct archiver *archiver, const struct archi
     return st;
 }
 
+static void tell_removal(struct archiver *archiver, bool refused)
+{
+    if (refused)
+        log_debug("export_not_removed", LOG_S("why", store_why(archiver->store)));
+    archiver->refused_ms = refused ? clock_mono_ms() : 0;
+    count_set(COUNT_EXPORTS_STUCK, refused);
+}
+
 /* One that the store does not let go now is looked at again when its lease is over. */
 static enum cq_status remove_ended(struct archiver *archiver)
 {
@@ -51,33 +65,79 @@ static enum cq_status remove_ended(struct archiver *archiver)
     enum cq_status st = CQ_OK;
 
     while (st == CQ_OK && !archiver->stop) {
+        bool removed;
+
         st = archive_claim_ended(archiver->db, clock_wall_ms(), &archive, &found);
         if (st != CQ_OK || !found)
-            return st;
-        if (remove_files(archiver, &archive) == CQ_OK)
+            break;
+        removed = remove_files(archiver, &archive) == CQ_OK;
+        tell_removal(archiver, !removed);
+        if (removed)
             st = archive_forget(archiver->db, archive.id);
-        else
-            log_debug("export_not_removed", LOG_S("why", store_why(archiver->store)));
     }
+    /* another process has removed it */
+    if (archiver->refused_ms && clock_mono_ms() - archiver->refused_ms > REFUSED_MS)
+        tell_removal(archiver, false);
     return st;
 }
 
 /* ---- what is made --------------------------------------------------------------------- */
 
-/* A try counts where the export itself may be why it failed. */
+/* Whether a try failed since the store or PostgreSQL does nothing for anybody now. */
+static bool is_outage(const struct archiver *archiver, enum cq_status st)
+{
+    const char *state = pg_sqlstate(archiver->db); /* "": its last statement did not fail */
+    enum store_fault fault = store_fault(archiver->store);
+
+    if (st != CQ_AGAIN)
+        return false;
+    if (*state)
+        return !strncmp(state, "08", 2) || !strncmp(state, "53", 2) || !strncmp(state, "57", 2);
+    return fault == STORE_AWAY || fault == STORE_FULL || fault == STORE_REFUSED;
+}
+
+/* What PostgreSQL did not take back while it was away. */
+static enum cq_status settle(struct archiver *archiver)
+{
+    enum cq_status st = CQ_OK;
+
+    if (archiver->owed.tries)
+        st = pg_ready(archiver->db, NULL);
+    if (st == CQ_OK && archiver->owed.tries)
+        st = archive_give_back(archiver->db, &archiver->owed,
+                               clock_wall_ms() + archiver->owed_wait_ms, archiver->owed_counts);
+    if (st != CQ_AGAIN)
+        archiver->owed.tries = 0;
+    return st;
+}
+
+/* `counts`: the export itself may be why it failed. */
 static enum cq_status give_back(struct archiver *archiver, const struct archive *archive,
-                                bool counts)
+                                bool failed, bool counts)
 {
     char key[STORE_KEY_MAX];
-    int64_t wait_ms = counts ? (int64_t)AGAIN_MS * archive->fails * archive->fails : EVERY_MS;
-    enum cq_status st = pg_ready(archiver->db, NULL);
+    int64_t n = counts                             ? archive->fails
+                : archive->tries < AGAIN_TRIES_MAX ? archive->tries
+                                                   : AGAIN_TRIES_MAX;
 
-    count_set(COUNT_EXPORTS_FAILING, counts);
+    count_set(COUNT_EXPORTS_FAILING, failed);
     archive_key(archive->id, archive->tries, key);
     if (store_ungrow(archiver->store, key, "") != CQ_OK)
         log_debug("export_not_ungrown", LOG_S("why", store_why(archiver->store)));
-    return st == CQ_OK ? archive_give_back(archiver->db, archive, clock_wall_ms() + wait_ms, counts)
-                       : st;
+    archiver->owed = *archive;
+    archiver->owed_wait_ms = archiver->stop ? EVERY_MS : AGAIN_MS * n * n;
+    archiver->owed_counts = counts;
+    return settle(archiver);
+}
+
+/* Whoever took it away meanwhile may not have met the file. */
+static void remove_lost(struct archiver *archiver, const struct archive *archive)
+{
+    char key[STORE_KEY_MAX];
+
+    archive_key(archive->id, archive->tries, key);
+    if (store_delete(archiver->store, key) != CQ_OK)
+        tell_removal(archiver, true);
 }
 
 static enum cq_status make_one(struct archiver *archiver, struct archive *archive)
@@ -87,7 +147,7 @@ static enum cq_status make_one(struct archiver *archiver, struct archive *archiv
                                  .arena = archiver->arena,
                                  .archive = archive,
                                  .stop = &archiver->stop };
-    bool held = false, is_incomplete;
+    bool held = false, failed;
     enum cq_status st = archive_make(&work);
 
     if (st == CQ_OK)
@@ -95,12 +155,14 @@ static enum cq_status make_one(struct archiver *archiver, struct archive *archiv
     if (st == CQ_OK) {
         count_add(COUNT_EXPORTS_MADE, held);
         count_set(COUNT_EXPORTS_FAILING, 0);
+        if (!held)
+            remove_lost(archiver, archive);
         return CQ_OK;
     }
-    is_incomplete = view_is_incomplete(archiver->db);
+    failed = !work.lost && !archiver->stop && !view_is_incomplete(archiver->db);
     log_debug("export_not_made", LOG_S("database", pg_error(archiver->db)),
               LOG_S("store", store_why(archiver->store)), LOG_I("fails", archive->fails));
-    return give_back(archiver, archive, !work.lost && !archiver->stop && !is_incomplete);
+    return give_back(archiver, archive, failed, failed && !is_outage(archiver, st));
 }
 
 /* One that all have room for, if there is one to be made. */
@@ -115,7 +177,8 @@ static enum cq_status claim(struct archiver *archiver, struct archive *ret, bool
         return st;
     full = due && bytes > archiver->total_bytes - most;
     count_set(COUNT_EXPORTS_WAIT, full);
-    return due && !full ? archive_claim(archiver->db, clock_wall_ms(), ret, ret_found) : CQ_OK;
+    return due && !full ? archive_claim(archiver->db, clock_wall_ms(), most, ret, ret_found)
+                        : CQ_OK;
 }
 
 /* False: there is nothing to do now. */
@@ -125,6 +188,8 @@ static bool work(struct archiver *archiver)
     bool found = false;
     enum cq_status st = pg_ready(archiver->db, NULL);
 
+    if (st == CQ_OK)
+        st = settle(archiver);
     if (st == CQ_OK)
         st = remove_ended(archiver);
     if (st == CQ_OK && !archiver->stop)
