@@ -5,6 +5,7 @@
  */
 #include "tests/unit/test.h"
 
+#include "edge/auth/archives.h"
 #include "edge/rest/archive/form.h"
 #include "edge/rest/archive/out.h"
 
@@ -218,4 +219,15 @@ TEST(an_archive_that_is_not_to_be)
     out_release(&out);
     store_free(out.store);
     remove_folder(folder);
+}
+
+/* A store finds what is unfinished by a prefix. */
+TEST(the_key_of_a_try_begins_no_other)
+{
+    const struct cq_id id = { { 1 } };
+    char first[STORE_KEY_MAX], tenth[STORE_KEY_MAX];
+
+    archive_key(id, 1, first);
+    archive_key(id, 10, tenth);
+    CHECK(strncmp(first, tenth, strlen(first)) != 0);
 }
