@@ -102,6 +102,7 @@ async def a_past(net):
     await phone.rest.call("PUT", f"/api/users/{carl.user_id}/block", expect=200)
     picture = png(seed=901)
     media = await do(files_of(net, carl).send, group, picture)
+    await do(files_of(net, carl).found, media)  # its size and its thumbnail come later
     assert (await shown(carl, group, media, f"{MARK} a picture")).status == 201
     assert (await shown(carl, group, media, f"{MARK} the same picture")).status == 201
     await bob.told(f"{MARK} before she left", left)
