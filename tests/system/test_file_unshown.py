@@ -7,7 +7,7 @@ from files import png
 from look import view_is_level
 from stack import wait_until
 from test_changes import by_rest
-from test_file_deleted import all_gone, stored
+from test_file_deleted import all_gone, stored, sweep_now
 from test_media import files_of, older, row_of, shown, sweep
 
 do = asyncio.to_thread
@@ -74,6 +74,6 @@ async def test_what_nothing_shows_is_swept(stack, net):
 
     # out of the store; one that was shown by then stays when it is not any more: it was asked about
     await alice.rest.call("DELETE", f"/api/chats/{group}/messages/{put_away}", expect=200)
-    await do(sweep, stack)
+    await do(sweep_now, stack, *gone)
     await do(wait_until, lambda: not any(stored(stack, media) for media in gone), 30, "out of the store")
     assert (await do(a.get, hidden)).status_code == 200
