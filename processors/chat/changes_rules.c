@@ -30,37 +30,54 @@ static struct cq_id *pair_witnesses(struct chat_step *step, const struct target 
     return to;
 }
 
-/* Those who get what happens to a message: they saw it, and are here. NULL: see chat_recipients(). */
-static struct cq_id *witnesses(struct chat_step *step, const struct target *target, size_t *ret_n,
-                               enum cq_status *ret_st)
+typedef struct cq_id *group_list_fn(const struct group *group, int64_t seen, int64_t now,
+                                    struct cq_arena *arena, size_t *ret_n);
+
+/* Those of a group whom `list` lists, where the one who acts saw the message, and is here. */
+static struct cq_id *group_told(struct chat_step *step, const struct target *target,
+                                group_list_fn *list, size_t *ret_n, enum cq_status *ret_st)
 {
     const struct chat_action *action = step->action;
-    const struct group *group;
+    const struct group *group = groups_find(&step->state->groups, action->chat_id);
     struct cq_id *to;
 
-    if (action->has_peer)
-        return pair_witnesses(step, target, ret_n, ret_st);
     *ret_st = CQ_OK;
-    group = groups_find(&step->state->groups, action->chat_id);
     if (!group || !group_stay(group, action->user_id, step->seq) ||
         !group_saw(group, action->user_id, target->seq))
         return NULL;
-    to = group_witnesses(group, target->seq, step->seq, step->arena, ret_n);
+    to = list(group, target->seq, step->seq, step->arena, ret_n);
     if (!to)
         *ret_st = CQ_AGAIN;
     return to;
 }
 
-/* Those who get another text of it: witnesses who were here all the time since. Who was out may have missed that
- * it was deleted: no frame shows him a text after that, and his next sync tells him what the message is now. */
-static struct cq_id *readers(const struct chat_step *step, const struct target *target,
-                             struct cq_id *witnesses, size_t *n)
+/* Those who get what happens to a message: they saw it, and are here. NULL: see chat_recipients(). */
+static struct cq_id *witnesses(struct chat_step *step, const struct target *target, size_t *ret_n,
+                               enum cq_status *ret_st)
 {
-    const struct chat_action *action = step->action;
-    const struct groups *groups = action->has_peer ? &step->state->pairs : &step->state->groups;
-    const struct group *group = groups_find(groups, action->chat_id);
+    return step->action->has_peer ? pair_witnesses(step, target, ret_n, ret_st)
+                                  : group_told(step, target, group_witnesses, ret_n, ret_st);
+}
 
-    return group ? group_stayers(group, target->seq, step->seq, step->arena, n) : witnesses;
+/* Those who get another text of it: witnesses who were here all the time since, and so not always the one who
+ * acts. Who was out may have missed that it was deleted: no frame shows him a text after that, and his next sync
+ * tells him what the message is now. NULL: as witnesses(). */
+static struct cq_id *readers(struct chat_step *step, const struct target *target, size_t *ret_n,
+                             enum cq_status *ret_st)
+{
+    const struct group *pair;
+    struct cq_id *to;
+
+    if (!step->action->has_peer)
+        return group_told(step, target, group_stayers, ret_n, ret_st);
+    to = pair_witnesses(step, target, ret_n, ret_st);
+    pair = groups_find(&step->state->pairs, step->action->chat_id);
+    if (!to || !pair)
+        return to;
+    to = group_stayers(pair, target->seq, step->seq, step->arena, ret_n);
+    if (!to)
+        *ret_st = CQ_AGAIN;
+    return to;
 }
 
 static bool is_among(const struct cq_id *ids, size_t n, struct cq_id user)
@@ -207,7 +224,7 @@ static enum cq_status rule_message_rewritten(struct chat_step *step)
     struct chat_event change = { .event.kind = CHAT_EVENT_MESSAGE_EDITED };
     enum cq_status st;
     size_t to_n = 0;
-    struct cq_id *to = witnesses(step, &rewritten->target, &to_n, &st);
+    struct cq_id *to = readers(step, &rewritten->target, &to_n, &st);
     const char *code;
 
     if (!to)
@@ -217,8 +234,6 @@ static enum cq_status rule_message_rewritten(struct chat_step *step)
         code = "forbidden";
     if (!code && (!rewritten->content.n || rewritten->content.n > LIMIT_CONTENT_BYTES))
         code = rewritten->content.n ? "too_large" : "bad_request";
-    if (!code && !(to = readers(step, &rewritten->target, to, &to_n)))
-        return CQ_AGAIN;
     if (!code && !is_among(to, to_n, action->user_id) && !chat_first(step, id))
         code = "too_late";
     if (code)
