@@ -449,6 +449,13 @@ enum cq_status pg_script(struct pg *db, const char *sql)
     return answer_take(db, PQsendQuery(db->conn, sql), false, &res);
 }
 
+enum cq_status pg_end(struct pg *db, enum cq_status st)
+{
+    if (st == CQ_OK)
+        return pg_script(db, "COMMIT");
+    return pg_script(db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
+}
+
 enum cq_status pg_patient(struct pg *db)
 {
     enum cq_status st = pg_script(db, "SET statement_timeout = 0");

@@ -142,6 +142,10 @@ CQ_MUST_CHECK enum cq_status pg_found(struct pg *db, const char *sql, struct pg_
  * Same statuses. */
 CQ_MUST_CHECK enum cq_status pg_script(struct pg *db, const char *sql);
 
+/** End a transaction by how it went: COMMIT where `st` is CQ_OK, else ROLLBACK. `st`, or the status of the COMMIT; CQ_AGAIN
+ * when it could not even be rolled back. */
+CQ_MUST_CHECK enum cq_status pg_end(struct pg *db, enum cq_status st);
+
 /** No statement time-out on this connection until it is reopened (migrations). */
 CQ_MUST_CHECK enum cq_status pg_patient(struct pg *db);
 

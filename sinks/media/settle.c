@@ -243,10 +243,9 @@ static enum cq_status take_away_one(struct settle *settle, bool *ret_more)
     pg_params_release(&params);
     if (st == CQ_OK && pg_rows(row))
         st = take_away(settle, row, ret_more);
-    if (st == CQ_OK)
-        return pg_script(settle->conf->db, "COMMIT");
-    *ret_more = false;
-    return pg_script(settle->conf->db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
+    if (st != CQ_OK)
+        *ret_more = false;
+    return pg_end(settle->conf->db, st);
 }
 
 /* ---- all ------------------------------------------------------------------------------ */

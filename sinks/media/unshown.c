@@ -164,9 +164,7 @@ static enum cq_status ask_one(struct unshown *unshown, bool *ret_one)
     *ret_one = false;
     if (st == CQ_OK)
         st = ask_next(unshown, ret_one);
-    if (st == CQ_OK)
-        return pg_script(db, "COMMIT");
-    return pg_script(db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
+    return pg_end(db, st);
 }
 
 /* ---- all ------------------------------------------------------------------------------ */

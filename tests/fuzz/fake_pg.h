@@ -45,6 +45,13 @@ enum cq_status pg_script(struct pg *db, const char *sql)
     return fake_statuses[fake_pg];
 }
 
+enum cq_status pg_end(struct pg *db, enum cq_status st)
+{
+    enum cq_status ended = pg_script(db, st == CQ_OK ? "COMMIT" : "ROLLBACK");
+
+    return st == CQ_OK ? ended : ended == CQ_OK ? st : CQ_AGAIN;
+}
+
 enum cq_status pg_patient(struct pg *db)
 {
     (void)db;

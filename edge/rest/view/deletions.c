@@ -53,7 +53,5 @@ enum cq_status object_hold(struct pg *db, struct cq_id media, const char *key, s
     *ret_held = false;
     if (st == CQ_OK)
         st = hold(db, media, key, same, now_ms, ret_held);
-    if (st == CQ_OK)
-        return pg_script(db, "COMMIT");
-    return pg_script(db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
+    return pg_end(db, st);
 }

@@ -80,9 +80,7 @@ enum cq_status upload_insert(struct pg *db, const struct upload *upload, int64_t
     }
     if (st == CQ_OK)
         st = insert_row(db, upload, now_ms);
-    if (st == CQ_OK)
-        return pg_script(db, "COMMIT");
-    return pg_script(db, "ROLLBACK") == CQ_OK ? st : CQ_AGAIN;
+    return pg_end(db, st);
 }
 
 #define UPLOAD_COLUMNS                                                                          \
