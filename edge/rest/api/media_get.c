@@ -220,21 +220,34 @@ static bool find_reader(struct call *call, struct pg *db, const char *path,
     return st == CQ_OK && state == DEVICE_LIVE;
 }
 
-static enum call_next get_first(struct call *call, struct pg *db, bool small)
+/* For what is at `path`, and who asks. NULL: the call has its reply, and `*ret` says what follows. */
+static struct sending *begin_sending(struct call *call, struct pg *db, const char *path,
+                                     struct media_proof *proof, bool *ret_by_link,
+                                     enum call_next *ret)
 {
     struct sending *sending = ARENA_NEW(call->arena, struct sending);
+
+    *ret = CALL_REPLY;
+    if (!sending)
+        *ret = call_unavailable(call, "too busy: ask again after Retry-After seconds");
+    else if (media_there(call) && find_reader(call, db, path, proof, ret_by_link, ret))
+        return sending;
+    return NULL;
+}
+
+static enum call_next get_first(struct call *call, struct pg *db, bool small)
+{
+    struct sending *sending;
     struct media_proof proof;
-    enum call_next next = CALL_REPLY;
+    enum call_next next;
     char path[96], etag[72], hex[65];
     bool found = false, by_link;
     enum cq_status st;
 
-    if (!sending || !media_there(call))
-        return sending ? CALL_REPLY
-                       : call_unavailable(call, "too busy: ask again after Retry-After seconds");
     snprintf(path, sizeof path, "/api/media/%s%s", id_text(call->request.path_id[0]).s,
              small ? "/thumbnail" : "");
-    if (!find_reader(call, db, path, &proof, &by_link, &next))
+    sending = begin_sending(call, db, path, &proof, &by_link, &next);
+    if (!sending)
         return next;
     st = media_read(db, call->arena, call->request.path_id[0], proof.user, call->request.at_ms,
                     &sending->media, &found);
@@ -299,18 +312,16 @@ static enum cq_status find_export(struct call *call, struct pg *db, const struct
 
 static enum call_next get_export(struct call *call, struct pg *db)
 {
-    struct sending *sending = ARENA_NEW(call->arena, struct sending);
+    struct sending *sending;
     struct media_proof proof;
-    enum call_next next = CALL_REPLY;
+    enum call_next next;
     char path[96], etag[72], hex[65];
     bool found = false, by_link;
     enum cq_status st;
 
-    if (!sending || !media_there(call))
-        return sending ? CALL_REPLY
-                       : call_unavailable(call, "too busy: ask again after Retry-After seconds");
     snprintf(path, sizeof path, "/api/me/export/%s", id_text(call->request.path_id[0]).s);
-    if (!find_reader(call, db, path, &proof, &by_link, &next))
+    sending = begin_sending(call, db, path, &proof, &by_link, &next);
+    if (!sending)
         return next;
     st = find_export(call, db, &proof, sending, &found);
     if (st != CQ_OK)

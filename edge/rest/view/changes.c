@@ -105,6 +105,20 @@ int64_t messages_since_found(const struct pg_result *rows)
     return pg_rows(rows) ? pg_i64(rows, 0, VIEW_MESSAGE_COLUMNS_N + 2) : 0;
 }
 
+/* `next`: of a topic, `n` partitions. */
+static enum cq_status run_since(struct pg *db, const char *sql, struct cq_id user,
+                                const int64_t *next, int32_t n, int64_t limit,
+                                struct pg_result **ret)
+{
+    struct pg_params params;
+
+    pg_params_init(&params, PARAMS_BYTES);
+    pg_add_uuid(&params, user);
+    pg_add_i64_array(&params, next, (size_t)n);
+    pg_add_i64(&params, limit);
+    return pg_run_once(db, sql, &params, ret);
+}
+
 /* ---- changes of nothing --------------------------------------------------------------- */
 
 /* $1 user, $2 next of chat.actions a partition, $3 how many. One index has them in this order, and no others. */
@@ -117,13 +131,7 @@ static const char sql_stale[] =
 enum cq_status view_stale_since(struct pg *db, struct cq_id user, const int64_t *next, int32_t n,
                                 int64_t limit, struct pg_result **ret)
 {
-    struct pg_params params;
-
-    pg_params_init(&params, PARAMS_BYTES);
-    pg_add_uuid(&params, user);
-    pg_add_i64_array(&params, next, (size_t)n);
-    pg_add_i64(&params, limit);
-    return pg_run_once(db, sql_stale, &params, ret);
+    return run_since(db, sql_stale, user, next, n, limit, ret);
 }
 
 struct stale_row stale_at(const struct pg_result *rows, int i)
@@ -154,13 +162,7 @@ static const char sql_ticks[] =
 enum cq_status view_ticks_since(struct pg *db, struct cq_id user, const int64_t *next, int32_t n,
                                 int64_t limit, struct pg_result **ret)
 {
-    struct pg_params params;
-
-    pg_params_init(&params, PARAMS_BYTES);
-    pg_add_uuid(&params, user);
-    pg_add_i64_array(&params, next, (size_t)n);
-    pg_add_i64(&params, limit);
-    return pg_run_once(db, sql_ticks, &params, ret);
+    return run_since(db, sql_ticks, user, next, n, limit, ret);
 }
 
 struct tick_row tick_at(const struct pg_result *rows, int i)
